@@ -1,0 +1,175 @@
+#include "base/buf.h"
+
+#include <assert.h>
+#include <stdarg.h>
+
+#define BUF_FIRST_BYTES ((size_t) 256)
+
+void buf_init(struct buf *buf, size_t max)
+{
+    *buf = (struct buf){.max = max};
+}
+
+void buf_done(struct buf *buf)
+{
+    free(buf->ptr);
+    *buf = (struct buf){.max = buf->max};
+}
+
+struct slice buf_slice(const struct buf *buf)
+{
+    return slice_of(buf->ptr, buf->len);
+}
+
+void buf_reset(struct buf *buf)
+{
+    buf->len = 0;
+    buf->overflow = false;
+}
+
+void buf_truncate(struct buf *buf, size_t len)
+{
+    assert(len <= buf->len);
+    buf->len = len;
+}
+
+void buf_consume(struct buf *buf, size_t n)
+{
+    assert(n <= buf->len);
+    if (n > 0 && n < buf->len)
+        memmove(buf->ptr, buf->ptr + n, buf->len - n);
+    buf->len -= n;
+}
+
+void buf_shrink(struct buf *buf, size_t keep)
+{
+    if (buf->len > 0 || buf->cap <= keep)
+        return;
+    free(buf->ptr);
+    buf->ptr = NULL;
+    buf->cap = 0;
+}
+
+char *buf_reserve(struct buf *buf, size_t n)
+{
+    size_t need, cap;
+
+    if (n > buf->max || buf->len > buf->max - n) {
+        buf->overflow = true;
+        return NULL;
+    }
+    need = buf->len + n;
+    if (need > buf->cap) {
+        cap = MAX(buf->cap * 2, BUF_FIRST_BYTES);
+        cap = MIN(MAX(cap, need), buf->max);
+        buf->ptr = xrealloc(buf->ptr, MAX(cap, (size_t) 1));
+        buf->cap = cap;
+    }
+    return buf->ptr + buf->len;
+}
+
+void buf_append(struct buf *buf, struct slice s)
+{
+    char *room;
+
+    if (s.len == 0)
+        return;
+    room = buf_reserve(buf, s.len);
+    if (room == NULL)
+        return;
+    memcpy(room, s.ptr, s.len);
+    buf->len += s.len;
+}
+
+void buf_str(struct buf *buf, const char *str)
+{
+    buf_append(buf, slice_from_str(str));
+}
+
+void buf_byte(struct buf *buf, char byte)
+{
+    buf_append(buf, slice_of(&byte, 1));
+}
+
+void buf_u64(struct buf *buf, uint64_t value)
+{
+    char digits[20];
+    size_t at = sizeof(digits);
+
+    do {
+        digits[--at] = (char) ('0' + value % 10);
+        value /= 10;
+    } while (value > 0);
+    buf_append(buf, slice_of(digits + at, sizeof(digits) - at));
+}
+
+void buf_printf(struct buf *buf, const char *fmt, ...)
+{
+    va_list args, again;
+    char *room;
+    int len;
+
+    va_start(args, fmt);
+    va_copy(again, args);
+    len = vsnprintf(NULL, 0, fmt, args);
+    va_end(args);
+    room = len < 0 ? NULL : buf_reserve(buf, (size_t) len + 1);
+    if (room != NULL) {
+        (void) vsnprintf(room, (size_t) len + 1, fmt, again);
+        buf->len += (size_t) len;
+    }
+    va_end(again);
+}
+
+static void buf_le(struct buf *buf, uint64_t value, size_t n)
+{
+    char bytes[8];
+
+    for (size_t i = 0; i < n; i++)
+        bytes[i] = (char) (value >> (8 * i));
+    buf_append(buf, slice_of(bytes, n));
+}
+
+void buf_le8(struct buf *buf, uint8_t value)
+{
+    buf_le(buf, value, 1);
+}
+
+void buf_le16(struct buf *buf, uint16_t value)
+{
+    buf_le(buf, value, 2);
+}
+
+void buf_le32(struct buf *buf, uint32_t value)
+{
+    buf_le(buf, value, 4);
+}
+
+void buf_le64(struct buf *buf, uint64_t value)
+{
+    buf_le(buf, value, 8);
+}
+
+void buf_le_bytes(struct buf *buf, struct slice s)
+{
+    assert(s.len <= UINT32_MAX);
+    buf_le32(buf, (uint32_t) s.len);
+    buf_append(buf, s);
+}
+
+static void patch(struct buf *buf, size_t at, uint64_t value, size_t n)
+{
+    assert(at + n <= buf->len);
+    for (size_t i = 0; i < n; i++)
+        buf->ptr[at + i] = (char) (value >> (8 * i));
+}
+
+void buf_patch_le32(struct buf *buf, size_t at, uint32_t value)
+{
+    patch(buf, at, value, 4);
+}
+
+void buf_patch_le64(struct buf *buf, size_t at, uint64_t value)
+{
+    patch(buf, at, value, 8);
+}

@@ -1,0 +1,51 @@
+/*
+ * buf.h - output that grows, up to a maximum it is born with.
+ *
+ * Going past the maximum sets `overflow` and drops the append; the user checks once at the end.
+ * So printers need no error path, and no size from outside grows memory without a bound.
+ */
+#ifndef ROOST_BASE_BUF_H
+#define ROOST_BASE_BUF_H
+
+#include "base/slice.h"
+
+struct buf {
+    char *ptr;
+    size_t len, cap, max;
+    bool overflow; /* an append did not fit; what is here is incomplete */
+};
+
+void buf_init(struct buf *buf, size_t max);
+void buf_done(struct buf *buf); /* also the AUTO cleanup: the variable is by value */
+
+struct slice buf_slice(const struct buf *buf);
+/* Empty it, keep the memory, clear overflow. */
+void buf_reset(struct buf *buf);
+/* Cut back to an earlier length. */
+void buf_truncate(struct buf *buf, size_t len);
+/* Drop n bytes from the front. n <= len. */
+void buf_consume(struct buf *buf, size_t n);
+/* Give memory beyond keep bytes back if the buffer is empty. */
+void buf_shrink(struct buf *buf, size_t keep);
+
+/* Room for n more bytes at ptr + len, or NULL (and overflow). The caller then adds to len. */
+char *buf_reserve(struct buf *buf, size_t n);
+
+void buf_append(struct buf *buf, struct slice s);
+void buf_str(struct buf *buf, const char *str);
+void buf_byte(struct buf *buf, char byte);
+void buf_u64(struct buf *buf, uint64_t value); /* decimal */
+void buf_printf(struct buf *buf, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* Little-endian fields, the inverse of scan_le*. */
+void buf_le8(struct buf *buf, uint8_t value);
+void buf_le16(struct buf *buf, uint16_t value);
+void buf_le32(struct buf *buf, uint32_t value);
+void buf_le64(struct buf *buf, uint64_t value);
+/* A u32 length and the bytes. s.len < 2^32. */
+void buf_le_bytes(struct buf *buf, struct slice s);
+/* Overwrite a field written earlier. at + 4 <= len. */
+void buf_patch_le32(struct buf *buf, size_t at, uint32_t value);
+void buf_patch_le64(struct buf *buf, size_t at, uint64_t value);
+
+#endif

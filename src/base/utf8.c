@@ -1,0 +1,102 @@
+#include "base/utf8.h"
+
+#include "base/ascii.h"
+
+/* Length of the character that starts with this byte, 0 if none does. */
+static size_t char_len(unsigned char lead)
+{
+    if (lead < 0x80)
+        return 1;
+    if (lead >= 0xc2 && lead <= 0xdf)
+        return 2;
+    if (lead >= 0xe0 && lead <= 0xef)
+        return 3;
+    if (lead >= 0xf0 && lead <= 0xf4)
+        return 4;
+    return 0;
+}
+
+static bool in_range(uint32_t ch, size_t len)
+{
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+
+    return ch >= least[len] && ch <= 0x10ffff && !(ch >= 0xd800 && ch <= 0xdfff);
+}
+
+bool utf8_scan(struct scan *sc, uint32_t *out_char)
+{
+    static const unsigned char lead_mask[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+    struct slice rest = scan_rest(sc);
+    size_t len = rest.len > 0 ? char_len((unsigned char) rest.ptr[0]) : 0;
+    struct slice taken;
+    uint32_t ch;
+
+    if (len == 0 || rest.len < len)
+        return false;
+    ch = (unsigned char) rest.ptr[0] & lead_mask[len];
+    for (size_t i = 1; i < len; i++) {
+        if (((unsigned char) rest.ptr[i] & 0xc0u) != 0x80u)
+            return false;
+        ch = ch << 6 | ((unsigned char) rest.ptr[i] & 0x3fu);
+    }
+    if (!in_range(ch, len) || !scan_take(sc, len, &taken))
+        return false;
+    *out_char = ch;
+    return true;
+}
+
+bool utf8_is_valid(struct slice s)
+{
+    struct scan sc = scan_of(s);
+    uint32_t ch;
+
+    while (utf8_scan(&sc, &ch))
+        ;
+    return scan_done(&sc);
+}
+
+void utf8_append(struct buf *buf, uint32_t ch)
+{
+    char out[4];
+    size_t n = 0;
+
+    if (ch < 0x80) {
+        out[n++] = (char) ch;
+    } else if (ch < 0x800) {
+        out[n++] = (char) (0xc0 | ch >> 6);
+        out[n++] = (char) (0x80 | (ch & 0x3f));
+    } else if (ch < 0x10000) {
+        out[n++] = (char) (0xe0 | ch >> 12);
+        out[n++] = (char) (0x80 | (ch >> 6 & 0x3f));
+        out[n++] = (char) (0x80 | (ch & 0x3f));
+    } else {
+        out[n++] = (char) (0xf0 | ch >> 18);
+        out[n++] = (char) (0x80 | (ch >> 12 & 0x3f));
+        out[n++] = (char) (0x80 | (ch >> 6 & 0x3f));
+        out[n++] = (char) (0x80 | (ch & 0x3f));
+    }
+    buf_append(buf, slice_of(out, n));
+}
+
+void utf8_append_repaired(struct buf *buf, struct slice s)
+{
+    struct scan sc = scan_of(s);
+    struct slice bad;
+    uint32_t ch;
+
+    while (!scan_done(&sc)) {
+        if (utf8_scan(&sc, &ch))
+            utf8_append(buf, ch);
+        else if (scan_take(&sc, 1, &bad))
+            utf8_append(buf, 0xfffd);
+    }
+}
+
+struct slice utf8_cut(struct slice s, size_t max)
+{
+    size_t len = MIN(s.len, max);
+
+    while (len > 0 && len < s.len && ((unsigned char) s.ptr[len] & 0xc0u) == 0x80u)
+        len--;
+    return slice_sub(s, 0, len);
+}

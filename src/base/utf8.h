@@ -1,0 +1,20 @@
+/*
+ * utf8.h - UTF-8 as RFC 3629 has it: no surrogates, nothing over U+10FFFF, shortest forms only.
+ */
+#ifndef ROOST_BASE_UTF8_H
+#define ROOST_BASE_UTF8_H
+
+#include "base/buf.h"
+#include "base/scan.h"
+
+bool utf8_is_valid(struct slice s);
+/* Take one character; false at the end and on a byte that starts none. */
+bool utf8_scan(struct scan *sc, uint32_t *out_char);
+/* Append one character. ch is a Unicode scalar value. */
+void utf8_append(struct buf *buf, uint32_t ch);
+/* s with each byte that belongs to no character replaced by U+FFFD. */
+void utf8_append_repaired(struct buf *buf, struct slice s);
+/* Longest prefix of s of at most max bytes that ends between two characters. */
+struct slice utf8_cut(struct slice s, size_t max);
+
+#endif
