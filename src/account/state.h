@@ -1,0 +1,190 @@
+/*
+ * state.h - an account as it stands after a record: immutable versions, copied on write.
+ *
+ * Shape (each arrow is a counted reference; everything a published version reaches is
+ * immutable):
+ *
+ *   acct_state -> mailbox directory -> mbox -> mbox_info (name, ids, keywords, ACL, metadata)
+ *                                          -> chunks[]  (<= CHUNK_MESSAGES messages each, hot
+ * columns)
+ *                                               -> cold (size, dates, ids, body id)
+ *                                          -> expunged runs with modseq
+ *              -> subscriptions, account metadata, quota
+ *
+ * A writer forks the tip, applies records to the fork (objects that only the fork reaches are
+ * changed in place, shared ones are copied first), and publishes it. Rows behind a chunk's
+ * published count belong to the writer, so an append at the tip copies nothing: a chunk knows
+ * how far it was ever filled, and a fork that is not the newest copies. Readers use a version
+ * they hold a reference to, without a lock.
+ *
+ * A mailbox is loaded or not: the directory always has its info and counts; messages come from
+ * pages when somebody opens it (acct_mbox_load).
+ */
+#ifndef ROOST_ACCOUNT_STATE_H
+#define ROOST_ACCOUNT_STATE_H
+
+#include "account/record.h"
+#include "account/types.h"
+
+#define CHUNK_MESSAGES 4096u
+
+/* What is read only when somebody asks for it. */
+struct msg_cold {
+    uint32_t size; /* octets */
+    int16_t zone_min;
+    int64_t internaldate; /* unix seconds */
+    int64_t savedate;
+    uint64_t body_id;
+    struct object_id emailid, threadid;
+};
+
+struct acct_state;
+struct mbox;
+
+/* The columns of one chunk as a reader sees them; valid while the version is held. */
+struct chunk_view {
+    uint32_t n; /* messages */
+    const uint32_t *uid;
+    const uint8_t *flags;
+    const struct msg_cold *cold;
+    uint64_t modseq_base;
+    const uint32_t *modseq_delta; /* UINT32_MAX: ask mbox_modseq() */
+};
+
+struct acl_entry {
+    struct slice identifier, rights;
+};
+
+struct metadata_entry {
+    struct slice entry, value;
+};
+
+/* What a mailbox is, without its messages. Lives as long as the mbox it was asked of. */
+struct mbox_info {
+    uint32_t id; /* local, never reused */
+    struct object_id mailboxid;
+    struct slice name; /* UTF-8 NFC */
+    uint32_t uidvalidity;
+    uint32_t special_use;
+    const struct slice *keywords; /* by index */
+    size_t n_keywords;
+    const struct acl_entry *acl;
+    size_t n_acl;
+    const struct metadata_entry *metadata;
+    size_t n_metadata;
+};
+
+/* What STATUS and LIST ask; known whether or not the messages are loaded. */
+struct mbox_counts {
+    uint32_t messages, unseen, deleted;
+    uint32_t uidnext;
+    uint32_t first_recent; /* uids from here on were told to no session as \Recent */
+    uint64_t bytes;
+    uint64_t bytes_deleted;  /* of messages with \Deleted (RFC 9208 DELETED-STORAGE) */
+    uint64_t highestmodseq;  /* never 0 */
+    uint64_t expunged_below; /* expunges at or below this modseq are no longer remembered */
+};
+
+/* ---- versions ---- */
+
+/* An account without mailboxes, before its first record. Position 0. */
+struct acct_state *acct_state_new(uint64_t account_id);
+struct acct_state *acct_ref(const struct acct_state *state);
+void acct_unref(struct acct_state *state);
+void acct_unrefp(struct acct_state **state);
+
+/* A private copy to apply records to. Costs a few pointers, not the account. */
+struct acct_state *acct_fork(const struct acct_state *base);
+
+/*
+ * Would this record apply? RC_CORRUPT and a reason if not. Used on records that come from a
+ * journal; for our own the transaction has checked everything before. RC_UNAVAILABLE: the
+ * mailbox must be loaded first (acct_record_mailboxes names it).
+ */
+MUST_CHECK enum rc acct_check(const struct acct_state *state, const struct record *record,
+                              struct err *err);
+/* Apply to a fork. Cannot fail; a record that acct_check refuses ends the process. */
+void acct_apply(struct acct_state *fork, const struct record_group *group,
+                const struct record *record);
+/* The mailboxes whose messages must be loaded before the record applies: 0, 1 or 2 ids. */
+size_t acct_record_mailboxes(const struct record *record, uint32_t out[2]);
+
+/* The journal position this version stands for; 0: nothing committed yet. Set once, before
+ * publishing. */
+uint64_t acct_position(const struct acct_state *state);
+void acct_set_position(struct acct_state *fork, uint64_t position);
+
+uint64_t acct_id(const struct acct_state *state);
+uint64_t acct_modseq(const struct acct_state *state);       /* the greatest given so far */
+uint64_t acct_next_body_id(const struct acct_state *state); /* ids from here on are free */
+uint32_t acct_next_mailbox_id(const struct acct_state *state);
+
+/* ---- mailboxes ---- */
+
+size_t acct_mailbox_count(const struct acct_state *state);
+/* In order of names (byte order of the UTF-8, INBOX first). at < count. */
+const struct mbox *acct_mailbox_at(const struct acct_state *state, size_t at);
+/* NULL if there is none. name is NFC; INBOX in any case is INBOX. */
+const struct mbox *acct_mailbox_by_name(const struct acct_state *state, struct slice name);
+const struct mbox *acct_mailbox_by_id(const struct acct_state *state, uint32_t id);
+const struct mbox *acct_mailbox_by_mailboxid(const struct acct_state *state,
+                                             const struct object_id *mailboxid);
+/* Position of the first mailbox name >= name in acct_mailbox_at's order: children of "a" start
+ * at "a/". */
+size_t acct_mailbox_lower_bound(const struct acct_state *state, struct slice name);
+
+const struct mbox_info *mbox_info(const struct mbox *mbox);
+const struct mbox_counts *mbox_counts(const struct mbox *mbox);
+bool mbox_is_loaded(const struct mbox *mbox);
+/* Same object in both versions: nothing of it changed. */
+struct mbox *mbox_ref(const struct mbox *mbox);
+void mbox_unref(struct mbox *mbox);
+void mbox_unrefp(struct mbox **mbox);
+
+/* Index of a keyword, ASCII case ignored; -1 if the table lacks it. */
+int mbox_keyword_index(const struct mbox *mbox, struct slice name);
+
+/* ---- messages of a loaded mailbox; index = 0..messages-1 in uid order ---- */
+
+/* Index of the first message with uid >= this one; counts->messages if there is none. O(log n).
+ */
+uint32_t mbox_lower_bound(const struct mbox *mbox, uint32_t uid);
+/* RC_NOT_FOUND if there is no such message. */
+bool mbox_find(const struct mbox *mbox, uint32_t uid, uint32_t *out_index);
+uint32_t mbox_uid(const struct mbox *mbox, uint32_t index);
+uint8_t mbox_flags(const struct mbox *mbox, uint32_t index);
+uint64_t mbox_modseq(const struct mbox *mbox, uint32_t index);
+const struct msg_cold *mbox_cold(const struct mbox *mbox, uint32_t index);
+bool mbox_has_keyword(const struct mbox *mbox, uint32_t index, uint16_t keyword);
+/* Indexes of the message's keywords, ascending, into out (room for KEYWORDS_MAX); their number.
+ */
+size_t mbox_keywords(const struct mbox *mbox, uint32_t index, uint16_t *out);
+
+size_t mbox_chunk_count(const struct mbox *mbox);
+struct chunk_view mbox_chunk(const struct mbox *mbox, size_t chunk);
+/* Index of the chunk's first message. */
+uint32_t mbox_chunk_start(const struct mbox *mbox, size_t chunk);
+size_t mbox_chunk_of(const struct mbox *mbox, uint32_t index);
+/* Greatest modseq in the chunk: CHANGEDSINCE and sync skip whole chunks by it. */
+uint64_t mbox_chunk_modseq(const struct mbox *mbox, size_t chunk);
+
+/* Uids expunged with a modseq above this one and at most up_to_uid, ascending. */
+struct uid_set mbox_expunged_since(const struct mbox *mbox, uint64_t modseq, uint32_t up_to_uid,
+                                   struct arena *arena);
+
+/* First message with \Seen unset, as SELECT's [UNSEEN] of RFC 3501 wants it; count if none. */
+uint32_t mbox_first_unseen(const struct mbox *mbox);
+
+/* ---- the rest ---- */
+
+size_t acct_subscription_count(const struct acct_state *state);
+struct slice acct_subscription_at(const struct acct_state *state, size_t at); /* byte order */
+bool acct_is_subscribed(const struct acct_state *state, struct slice name);
+
+/* Sums over all mailboxes, kept with each version. */
+struct acct_usage {
+    uint64_t bytes, messages, mailboxes;
+};
+struct acct_usage acct_usage(const struct acct_state *state);
+
+#endif

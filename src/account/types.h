@@ -1,0 +1,98 @@
+/*
+ * types.h - the words in which an account is described: ids, flags, dates, sets of uids.
+ *
+ * A uid is a uint32_t named uid, never 0 (RFC 9051 2.3.1.1). A sequence number never comes down
+ * here. A mod-sequence is a uint64_t named modseq, 1..2^63-1 (RFC 7162 section 7).
+ */
+#ifndef ROOST_ACCOUNT_TYPES_H
+#define ROOST_ACCOUNT_TYPES_H
+
+#include "base/arena.h"
+#include "base/slice.h"
+
+#define MODSEQ_MAX ((uint64_t) INT64_MAX)
+#define UID_MAX    ((uint32_t) UINT32_MAX - 1) /* UIDNEXT stays an nz-number */
+
+/* Limits of one account; docs/limits.md has the reasons. */
+#define KEYWORDS_MAX           256u       /* different keywords in one mailbox */
+#define KEYWORD_BYTES_MAX      250u       /* one keyword */
+#define MAILBOX_NAME_BYTES_MAX 1000u      /* a whole name, UTF-8 */
+#define MAILBOXES_MAX          50000u     /* in one account */
+#define MAILBOX_DEPTH_MAX      64u        /* components of a name */
+#define MESSAGES_MAX           (1u << 30) /* in one mailbox */
+#define UID_RUNS_MAX           (1u << 20) /* runs in one record */
+
+/* 128 random bits given once and kept: MAILBOXID, EMAILID, THREADID (RFC 8474). All zero: not
+ * given yet. */
+struct object_id {
+    uint8_t bytes[16];
+};
+
+bool object_id_is_zero(const struct object_id *id);
+struct object_id object_id_new(void);
+/* 22 characters of A-Z a-z 0-9 _ - behind one letter: "M", "E" or "T" (RFC 8474 section 7). */
+#define OBJECT_ID_TEXT_BYTES 24
+void object_id_print(char letter, const struct object_id *id, char out[OBJECT_ID_TEXT_BYTES]);
+
+/* System flags (RFC 9051 2.3.2). \Recent is not among them: it belongs to a session. */
+enum msg_flag {
+    FLAG_SEEN = 1u << 0,
+    FLAG_ANSWERED = 1u << 1,
+    FLAG_FLAGGED = 1u << 2,
+    FLAG_DELETED = 1u << 3,
+    FLAG_DRAFT = 1u << 4,
+};
+#define FLAGS_ALL 0x1fu
+
+/* A date with the zone it was given in. */
+struct mail_date {
+    int64_t unix_sec;
+    int16_t zone_min; /* minutes east of UTC */
+};
+
+/* Special use of a mailbox (RFC 6154, RFC 8457). A mailbox may have several. */
+enum special_use {
+    USE_ALL = 1u << 0,
+    USE_ARCHIVE = 1u << 1,
+    USE_DRAFTS = 1u << 2,
+    USE_FLAGGED = 1u << 3,
+    USE_JUNK = 1u << 4,
+    USE_SENT = 1u << 5,
+    USE_TRASH = 1u << 6,
+    USE_IMPORTANT = 1u << 7,
+};
+
+/* Runs of uids, ascending, not touching: the only form in which sets of messages travel below
+ * commands/. */
+struct uid_run {
+    uint32_t first, last;
+};
+
+struct uid_set {
+    const struct uid_run *runs;
+    size_t n; /* runs */
+};
+
+bool uid_set_contains(const struct uid_set *set, uint32_t uid);
+/* Uids the runs span, also those that name no message. */
+uint64_t uid_set_span(const struct uid_set *set);
+
+/* Builds a uid_set from uids (or runs) given in ascending order. */
+struct uid_set_builder {
+    struct uid_run *runs;
+    size_t n, cap;
+    struct arena *arena;
+};
+void uid_set_start(struct uid_set_builder *builder, struct arena *arena);
+/* first > last of what was added before. */
+void uid_set_add_run(struct uid_set_builder *builder, uint32_t first, uint32_t last);
+void uid_set_add(struct uid_set_builder *builder, uint32_t uid);
+struct uid_set uid_set_finish(const struct uid_set_builder *builder);
+
+/* Who did it: kept with every group of records. */
+struct actor {
+    uint64_t account; /* 0: the system (delivery, import, expiry) */
+    uint64_t device;  /* 0: none */
+};
+
+#endif

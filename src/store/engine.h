@@ -1,0 +1,170 @@
+/*
+ * engine.h - what a storage engine promises [contract]; the argument is in
+ * docs/formats/engine.md.
+ *
+ * An engine keeps, for each account: a journal of record groups, checkpoint pages, and bodies.
+ * It knows nothing of mailboxes and messages: records and pages are bytes to it.
+ *
+ * Positions. Each committed group gets a position: a number of that account that grows; 0 is
+ * before the first. A group is durable when the engine has called `durable` with its position
+ * or a greater one. A crash leaves exactly a prefix of the account's groups, never part of one,
+ * never one without those before it; every group reported durable is in it. Groups of one
+ * commit() stand or fall together.
+ *
+ * Bodies. A body is staged, then belongs to a group: it is durable with the group, and gone if
+ * the group is not committed. Its id is the account's (the state gives it); the engine alone
+ * maps id to place and may move it. An open body is pinned: its bytes stay readable until it is
+ * closed, whatever is packed or removed meanwhile.
+ *
+ * Threads. All calls may come from any thread. Calls for one account's commit() come in the
+ * order of its lock. Callbacks come from the engine's threads, with no engine lock held, in
+ * order for each account.
+ *
+ * Failure. RC_IO from a write or sync is final: the engine ends the process after that rather
+ * than acknowledge anything (recovery makes the truth). RC_FULL: no space; nothing was done.
+ * RC_CONFLICT: the account moved on elsewhere; nothing was done, load what is new and run again
+ * (never from an engine with ENGINE_NO_CONFLICT).
+ */
+#ifndef ROOST_STORE_ENGINE_H
+#define ROOST_STORE_ENGINE_H
+
+#include "account/pages.h"
+#include "base/arena.h"
+
+enum engine_capability {
+    ENGINE_MULTI_ACCT = 1u << 0, /* commit() takes groups of several accounts */
+    ENGINE_NO_CONFLICT =
+        1u << 1, /* commit() never answers RC_CONFLICT: running ahead is allowed */
+};
+
+#define COMMIT_GROUPS_MAX 64u
+#define BODY_MAX_BYTES                                                                         \
+    ((uint64_t) 1 << 32) /* a limit of formats; configuration sets a lower one */
+
+struct engine;
+struct body_stage; /* bytes on their way in; each engine has its own */
+struct body;       /* an open, pinned body */
+
+struct staged_body {
+    uint64_t body_id;
+    struct body_stage *stage; /* finished; taken over by a commit() that answers RC_OK */
+    /* What lets packs alone rebuild a mailbox. */
+    uint32_t mbox, uid;
+    uint8_t flags;
+    int64_t internaldate;
+};
+
+struct commit_group {
+    uint64_t account;
+    uint64_t base; /* position of the version the records were made on */
+    struct slice
+        records; /* a whole encoded group, <= GROUP_RECORDS_MAX_BYTES; the engine copies it */
+    const struct staged_body *bodies;
+    size_t n_bodies;
+};
+
+struct tail_group {
+    uint64_t position;
+    struct slice records;
+};
+
+/* What an account is made of when it is opened. Lives in the arena given to load(). */
+struct account_image {
+    struct slice root;             /* empty: no checkpoint yet */
+    uint64_t root_position;        /* the version the pages show */
+    const struct tail_group *tail; /* groups after it, in order */
+    size_t n_tail;
+};
+
+struct engine_events {
+    /* Groups of this account up to position are durable. */
+    void (*durable)(void *ctx, uint64_t account, uint64_t position);
+    /* The account was changed by somebody else: load again. Only without ENGINE_NO_CONFLICT. */
+    void (*changed)(void *ctx, uint64_t account);
+    /* The engine wants a checkpoint of this account soon (its journal is held by it). */
+    void (*checkpoint_wanted)(void *ctx, uint64_t account);
+    void *ctx;
+};
+
+struct engine_status {
+    uint64_t journal_bytes, unpacked_bytes, pack_bytes, checkpoint_bytes;
+    uint64_t commits, batches, bodies;
+    const char *state; /* static: "ok", "full", ... */
+};
+
+struct engine_ops {
+    const char *name;
+    unsigned capabilities; /* enum engine_capability */
+
+    /* Starts calling back. Called once, before anything else but load() and list(). */
+    void (*start)(struct engine *engine, const struct engine_events *events);
+    /* A clean stop: everything handed in is made durable and sealed; frees the engine. */
+    void (*close)(struct engine *engine);
+
+    /* Every account that has a group or a page, in no order, until fn answers false. */
+    enum rc (*list)(struct engine *engine, bool (*fn)(void *ctx, uint64_t account), void *ctx,
+                    struct err *err);
+    /* RC_NOT_FOUND: nothing of it is stored. RC_CORRUPT: damaged; other accounts are not
+     * concerned. */
+    enum rc (*load)(struct engine *engine, uint64_t account, struct arena *arena,
+                    struct account_image *out, struct err *err);
+    page_read_fn *(*page_reader)(struct engine *engine, uint64_t account, void **out_ctx);
+
+    /*
+     * Take n groups (1..COMMIT_GROUPS_MAX; more than one account only with ENGINE_MULTI_ACCT)
+     * as one. RC_OK decides the order and gives each its position; durable comes later by
+     * callback (an engine without ENGINE_NO_CONFLICT has made it durable and called back before
+     * it returns). May block for back-pressure.
+     */
+    enum rc (*commit)(struct engine *engine, const struct commit_group *groups, size_t n,
+                      uint64_t *out_positions, struct err *err);
+
+    /* size_hint: expected bytes, 0 if not known. Large bodies go to a spool as they come. */
+    enum rc (*stage)(struct engine *engine, uint64_t account, uint64_t size_hint,
+                     struct body_stage **out, struct err *err);
+    enum rc (*stage_write)(struct body_stage *stage, struct slice bytes, struct err *err);
+    uint64_t (*stage_length)(const struct body_stage *stage);
+    /* Bytes staged so far, for a digest before the commit. At most len; RC_IO. */
+    enum rc (*stage_read)(const struct body_stage *stage, uint64_t offset, char *out,
+                          size_t len, struct err *err);
+    void (*stage_free)(struct body_stage *stage); /* NULL is allowed */
+
+    /* A body of a group that commit() has taken, durable or not. RC_NOT_FOUND, RC_CORRUPT,
+     * RC_IO. */
+    enum rc (*body_open)(struct engine *engine, uint64_t account, uint64_t body_id,
+                         struct body **out, struct err *err);
+    uint64_t (*body_length)(const struct body *body);
+    /* Exactly len bytes; offset + len <= length. Checksums of what is read are verified. */
+    enum rc (*body_read)(const struct body *body, uint64_t offset, char *out, size_t len,
+                         struct err *err);
+    void (*body_close)(struct body *body); /* NULL is allowed */
+
+    /* Derived data of a body; may be lost at any time. get: RC_NOT_FOUND when there is none of
+     * that version. */
+    void (*digest_put)(struct engine *engine, uint64_t account, uint64_t body_id,
+                       uint32_t version, struct slice digest);
+    enum rc (*digest_get)(struct engine *engine, uint64_t account, uint64_t body_id,
+                          uint32_t version, struct arena *arena, struct slice *out);
+
+    /* The pages of a durable version and its position, durable as one when it returns. */
+    enum rc (*write_pages)(struct engine *engine, uint64_t account, uint64_t position,
+                           const struct page_batch *batch, struct err *err);
+
+    /* n UIDVALIDITY values never given before by this store, *out_first and up, at least now.
+     * Durable. */
+    enum rc (*uidvalidity)(struct engine *engine, uint32_t n, uint32_t *out_first,
+                           struct err *err);
+
+    /* Everything of the account goes: pages, bodies, journal memory. Its id is never used
+     * again. */
+    enum rc (*remove)(struct engine *engine, uint64_t account, struct err *err);
+
+    void (*status)(struct engine *engine, struct engine_status *out);
+};
+
+/* Each engine's own struct begins with this. */
+struct engine {
+    const struct engine_ops *ops;
+};
+
+#endif
