@@ -1,0 +1,241 @@
+#include "net/tls_context.h"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+
+#include "net/tls_ticket.h"
+
+/* RFC 9325 section 4.2: forward secrecy and AEAD; 1.3 has nothing else. */
+#define TLS12_CIPHERS "ECDHE+AESGCM:ECDHE+CHACHA20"
+#define TLS_GROUPS    "X25519:P-256:P-384"
+/* RFC 7301 section 3.1: a length byte, then the protocol. "imap" is RFC 7595's registration. */
+#define ALPN_IMAP "\x04imap"
+#define TLS_SESSION_NAME                                                                       \
+    "roost"             /* all contexts of a server may resume each other's sessions           \
+                         */
+#define TLS13_TICKETS 1 /* a client that comes back is given a new one */
+
+struct tls_set {
+    unsigned refs;
+    size_t n;
+    SSL_CTX *contexts[TLS_PAIRS_MAX];
+    X509 *leaves[TLS_PAIRS_MAX]; /* owned by the contexts */
+};
+
+static void bio_freep(BIO **bio)
+{
+    (void) BIO_free(*bio);
+}
+
+static void x509_freep(X509 **cert)
+{
+    X509_free(*cert);
+}
+
+static void pkey_freep(EVP_PKEY **key)
+{
+    EVP_PKEY_free(*key);
+}
+
+static void ssl_ctx_freep(SSL_CTX **context)
+{
+    SSL_CTX_free(*context);
+}
+
+enum rc tls_err(struct err *err, enum rc rc, const char *text, const char *what)
+{
+    unsigned long code = ERR_peek_error();
+    const char *reason = code == 0 ? NULL : ERR_reason_error_string(code);
+
+    ERR_clear_error();
+    return err_set(err, rc, text, "%s: %s", what, reason != NULL ? reason : "no reason given");
+}
+
+/* --- what a handshake asks --- */
+
+static int choose_by_name(SSL *ssl, int *alert, void *arg)
+{
+    const struct tls_set *set = arg;
+    const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+
+    (void) alert; /* an unknown name gets the default: RFC 6066 section 3 allows it */
+    if (name == NULL)
+        return SSL_TLSEXT_ERR_NOACK;
+    for (size_t i = 0; i < set->n; i++) {
+        if (X509_check_host(set->leaves[i], name, 0, 0, NULL) == 1) {
+            if (i > 0 && SSL_set_SSL_CTX(ssl, set->contexts[i]) == NULL)
+                return SSL_TLSEXT_ERR_ALERT_FATAL;
+            return SSL_TLSEXT_ERR_OK;
+        }
+    }
+    return SSL_TLSEXT_ERR_NOACK;
+}
+
+/* Called only if the client offers protocols; OpenSSL then sends no_application_protocol. */
+static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+                           const unsigned char *offered, unsigned int offered_len, void *arg)
+{
+    unsigned char *chosen = NULL;
+
+    (void) ssl;
+    (void) arg;
+    if (SSL_select_next_proto(&chosen, out_len, (const unsigned char *) ALPN_IMAP,
+                              sizeof(ALPN_IMAP) - 1, offered,
+                              offered_len) != OPENSSL_NPN_NEGOTIATED)
+        return SSL_TLSEXT_ERR_ALERT_FATAL;
+    *out = chosen;
+    return SSL_TLSEXT_ERR_OK;
+}
+
+/* --- from PEM to a context --- */
+
+/* An encrypted key has no passphrase here; OpenSSL's own callback would ask the terminal. */
+static int no_passphrase(char *to, int size, int writing, void *arg)
+{
+    (void) to;
+    (void) size;
+    (void) writing;
+    (void) arg;
+    return -1;
+}
+
+static BIO *bio_of(struct slice pem)
+{
+    BIO *bio = BIO_new_mem_buf(pem.ptr, (int) pem.len); /* len <= TLS_PEM_MAX_BYTES */
+
+    if (bio == NULL)
+        die("tls: out of memory");
+    return bio;
+}
+
+static enum rc use_chain(SSL_CTX *context, struct slice pem, struct err *err)
+{
+    AUTO(bio_freep) BIO *bio = bio_of(pem);
+    AUTO(x509_freep) X509 *leaf = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL);
+    unsigned long why;
+
+    if (leaf == NULL || SSL_CTX_use_certificate(context, leaf) != 1)
+        return tls_err(err, RC_INVALID, "Bad certificate", "certificate");
+    for (size_t n = 0;; n++) {
+        AUTO(x509_freep) X509 *above = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL);
+
+        if (above == NULL)
+            break;
+        if (n == TLS_CHAIN_MAX)
+            return err_set(err, RC_LIMIT, "Bad certificate", "chain: over %u certificates",
+                           TLS_CHAIN_MAX);
+        if (SSL_CTX_add1_chain_cert(context, above) != 1)
+            return tls_err(err, RC_INVALID, "Bad certificate", "chain");
+    }
+    why = ERR_peek_last_error(); /* the end of the text is the one good reason to stop */
+    if (ERR_GET_LIB(why) != ERR_LIB_PEM || ERR_GET_REASON(why) != PEM_R_NO_START_LINE)
+        return tls_err(err, RC_INVALID, "Bad certificate", "chain");
+    ERR_clear_error();
+    return RC_OK;
+}
+
+static enum rc use_key(SSL_CTX *context, struct slice pem, struct err *err)
+{
+    AUTO(bio_freep) BIO *bio = bio_of(pem);
+    AUTO(pkey_freep) EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+
+    if (key == NULL)
+        return tls_err(err, RC_INVALID, "Bad private key", "private key");
+    if (SSL_CTX_use_PrivateKey(context, key) != 1 || SSL_CTX_check_private_key(context) != 1)
+        return tls_err(err, RC_INVALID, "Bad private key", "key does not fit certificate");
+    return RC_OK;
+}
+
+/* What does not depend on the certificate. */
+static bool set_policy(SSL_CTX *context, struct tls_set *set)
+{
+    (void) SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
+                                            SSL_OP_CIPHER_SERVER_PREFERENCE |
+                                            SSL_OP_PRIORITIZE_CHACHA |
+                                            SSL_OP_IGNORE_UNEXPECTED_EOF);
+    (void) SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                         SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    (void) SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+    (void) SSL_CTX_set_timeout(context, TICKET_KEY_SEC);
+    SSL_CTX_set_read_ahead(context, 1); /* a record in one read(), not header and body apart */
+    SSL_CTX_set_verify(context, SSL_VERIFY_NONE, NULL);
+    SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
+    (void) SSL_CTX_set_tlsext_servername_callback(context, choose_by_name);
+    (void) SSL_CTX_set_tlsext_servername_arg(context, set);
+    return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
+           SSL_CTX_set_cipher_list(context, TLS12_CIPHERS) == 1 &&
+           SSL_CTX_set1_groups_list(context, TLS_GROUPS) == 1 &&
+           SSL_CTX_set_num_tickets(context, TLS13_TICKETS) == 1 &&
+           SSL_CTX_set_session_id_context(context, (const unsigned char *) TLS_SESSION_NAME,
+                                          sizeof(TLS_SESSION_NAME) - 1) == 1 &&
+           SSL_CTX_set_tlsext_ticket_key_evp_cb(context, ticket_key_callback) == 1;
+}
+
+static enum rc context_of(const struct tls_pair *pair, struct tls_set *set, SSL_CTX **out,
+                          struct err *err)
+{
+    AUTO(ssl_ctx_freep) SSL_CTX *context = SSL_CTX_new(TLS_server_method());
+    enum rc rc;
+
+    if (pair->chain_pem.len > TLS_PEM_MAX_BYTES || pair->key_pem.len > TLS_PEM_MAX_BYTES)
+        return err_set(err, RC_LIMIT, "Bad certificate", "PEM over %zu bytes",
+                       TLS_PEM_MAX_BYTES);
+    if (context == NULL || !set_policy(context, set))
+        return tls_err(err, RC_IO, "Server error", "TLS context");
+    rc = use_chain(context, pair->chain_pem, err);
+    if (rc)
+        return rc;
+    rc = use_key(context, pair->key_pem, err);
+    if (rc)
+        return rc;
+    *out = TAKE(context);
+    return RC_OK;
+}
+
+enum rc tls_set_new(const struct tls_pair *pairs, size_t n, struct tls_set **out,
+                    struct err *err)
+{
+    AUTO(tls_set_unrefp) struct tls_set *set = xcalloc(1, sizeof(*set));
+
+    set->refs = 1;
+    if (n == 0 || n > TLS_PAIRS_MAX)
+        return err_set(err, RC_LIMIT, "Bad certificate", "%zu certificates, 1 to %u may be", n,
+                       TLS_PAIRS_MAX);
+    ERR_clear_error();
+    for (size_t i = 0; i < n; i++) {
+        enum rc rc = context_of(&pairs[i], set, &set->contexts[i], err);
+
+        if (rc)
+            return rc;
+        set->leaves[i] = SSL_CTX_get0_certificate(set->contexts[i]);
+        set->n = i + 1;
+    }
+    *out = TAKE(set);
+    return RC_OK;
+}
+
+struct tls_set *tls_set_ref(struct tls_set *set)
+{
+    set->refs++;
+    return set;
+}
+
+void tls_set_unref(struct tls_set *set)
+{
+    if (set == NULL || --set->refs > 0)
+        return;
+    for (size_t i = 0; i < set->n; i++)
+        SSL_CTX_free(set->contexts[i]);
+    free(set);
+}
+
+void tls_set_unrefp(struct tls_set **set)
+{
+    tls_set_unref(*set);
+}
+
+SSL_CTX *tls_set_default(const struct tls_set *set)
+{
+    return set->contexts[0];
+}

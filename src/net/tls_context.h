@@ -1,0 +1,28 @@
+/*
+ * tls_context.h - one generation of certificates, as OpenSSL contexts. For net/ alone.
+ *
+ * A set is immutable once made and refcounted: the server holds one reference, and each
+ * handshake that may still choose by name another. Not locked: one thread.
+ */
+#ifndef ROOST_NET_TLS_CONTEXT_H
+#define ROOST_NET_TLS_CONTEXT_H
+
+#include <openssl/ssl.h>
+
+#include "net/tls.h"
+
+struct tls_set;
+
+MUST_CHECK enum rc tls_set_new(const struct tls_pair *pairs, size_t n, struct tls_set **out,
+                               struct err *err);
+struct tls_set *tls_set_ref(struct tls_set *set);
+void tls_set_unref(struct tls_set *set);
+void tls_set_unrefp(struct tls_set **set);
+
+/* The context a handshake begins with. */
+SSL_CTX *tls_set_default(const struct tls_set *set);
+
+/* Fill err from OpenSSL's queue, and empty that. */
+enum rc tls_err(struct err *err, enum rc rc, const char *text, const char *what);
+
+#endif

@@ -1,0 +1,109 @@
+#include "net/tls_ticket.h"
+
+#include <openssl/core_names.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+
+#include "base/clock.h"
+#include "base/random.h"
+
+#define TICKET_NAME_BYTES 16 /* fixed by OpenSSL's callback */
+#define TICKET_IV_BYTES   16 /* of AES-CBC */
+#define TICKET_KEY_BYTES  32
+#define US_PER_SEC        1000000
+
+/* What the callback answers, as OpenSSL's manual numbers it. */
+enum { TICKET_FAILED = -1, TICKET_UNKNOWN = 0, TICKET_GOOD = 1, TICKET_GOOD_RENEW = 2 };
+
+struct ticket_key {
+    unsigned char name[TICKET_NAME_BYTES];
+    unsigned char seal[TICKET_KEY_BYTES], mac[TICKET_KEY_BYTES];
+    int64_t made_us; /* monotonic */
+    bool usable;
+};
+
+struct ticket_keys {
+    struct ticket_key now, before;
+};
+
+static void fresh_key(struct ticket_key *key)
+{
+    random_bytes(key->name, sizeof(key->name));
+    random_bytes(key->seal, sizeof(key->seal));
+    random_bytes(key->mac, sizeof(key->mac));
+    key->made_us = clock_mono_us();
+    key->usable = true;
+}
+
+struct ticket_keys *ticket_keys_new(void)
+{
+    struct ticket_keys *keys = xcalloc(1, sizeof(*keys));
+
+    fresh_key(&keys->now);
+    return keys;
+}
+
+void ticket_keys_free(struct ticket_keys *keys)
+{
+    if (keys == NULL)
+        return;
+    OPENSSL_cleanse(keys, sizeof(*keys));
+    free(keys);
+}
+
+void ticket_keys_rotate(struct ticket_keys *keys)
+{
+    const int64_t life_us = (int64_t) TICKET_KEY_SEC * US_PER_SEC;
+    int64_t now_us = clock_mono_us();
+
+    if (keys->before.usable && now_us - keys->before.made_us >= 2 * life_us)
+        OPENSSL_cleanse(&keys->before, sizeof(keys->before)); /* usable becomes false */
+    if (now_us - keys->now.made_us < life_us)
+        return;
+    OPENSSL_cleanse(&keys->before, sizeof(keys->before));
+    if (now_us - keys->now.made_us < 2 * life_us)
+        keys->before = keys->now;
+    fresh_key(&keys->now);
+}
+
+static const struct ticket_key *key_named(const struct ticket_keys *keys,
+                                          const unsigned char *name)
+{
+    if (memcmp(keys->now.name, name, TICKET_NAME_BYTES) == 0)
+        return &keys->now;
+    if (keys->before.usable && memcmp(keys->before.name, name, TICKET_NAME_BYTES) == 0)
+        return &keys->before;
+    return NULL;
+}
+
+int ticket_key_callback(SSL *ssl, unsigned char *name, unsigned char *iv,
+                        EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int sealing)
+{
+    struct ticket_keys *keys = SSL_get_app_data(ssl);
+    const struct ticket_key *key;
+    unsigned char mac_key[TICKET_KEY_BYTES];
+    char digest[] = "SHA256";
+    OSSL_PARAM params[3];
+    int ok;
+
+    ticket_keys_rotate(keys);
+    key = sealing != 0 ? &keys->now : key_named(keys, name);
+    if (key == NULL)
+        return TICKET_UNKNOWN;
+    if (sealing != 0) {
+        memcpy(name, key->name, TICKET_NAME_BYTES);
+        random_bytes(iv, TICKET_IV_BYTES);
+        ok = EVP_EncryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->seal, iv);
+    } else {
+        ok = EVP_DecryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->seal, iv);
+    }
+    memcpy(mac_key, key->mac, sizeof(mac_key)); /* the parameter wants it writable */
+    params[0] = OSSL_PARAM_construct_octet_string(OSSL_MAC_PARAM_KEY, mac_key, sizeof(mac_key));
+    params[1] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0);
+    params[2] = OSSL_PARAM_construct_end();
+    ok = ok == 1 && EVP_MAC_CTX_set_params(mac, params) == 1;
+    OPENSSL_cleanse(mac_key, sizeof(mac_key));
+    if (ok != 1)
+        return TICKET_FAILED;
+    return sealing != 0 || key == &keys->now ? TICKET_GOOD : TICKET_GOOD_RENEW;
+}
