@@ -1,0 +1,256 @@
+/*
+ * args.h - the arguments of every command, as types.
+ *
+ * Spec: RFC 9051 6 and 9, RFC 3501; RFC 4466 (parameters), 5258, 5819, 6154 (LIST), 3502
+ * (MULTIAPPEND), 3516 (BINARY), 6855 (UTF8 append data), 7162 (CONDSTORE), 8438 (STATUS=SIZE),
+ * 2971 (ID).
+ *
+ * Behind the parser nothing looks at wire text again: names are resolved, dates are numbers,
+ * sets are sets. Whether numbers in a set are sequence numbers or uids says imap_cmd.uid.
+ * Memory: everything lives in the arena given to the parser, or in the command's text.
+ */
+#ifndef ROOST_IMAP_ARGS_H
+#define ROOST_IMAP_ARGS_H
+
+#include "imap/flags.h"
+#include "imap/mailbox_name.h"
+#include "imap/search_key.h"
+#include "imap/seqset.h"
+
+/* DELETE, SUBSCRIBE, UNSUBSCRIBE, and what else takes one name. */
+struct imap_mailbox_args {
+    struct imap_mailbox mailbox;
+};
+
+/* CREATE name [(USE (\Drafts))]: RFC 9051 6.3.4, RFC 6154 3. */
+struct imap_create_args {
+    struct imap_mailbox mailbox;
+    bool has_use;
+    uint32_t use;         /* bits of enum imap_special_use */
+    bool use_unsupported; /* an attribute we do not know: NO [USEATTR] */
+};
+
+struct imap_rename_args {
+    struct imap_mailbox from, to;
+};
+
+/* SELECT and EXAMINE: RFC 9051 6.3.2, RFC 7162 3.1.8. */
+struct imap_select_args {
+    struct imap_mailbox mailbox;
+    bool condstore;
+};
+
+enum imap_status_item {
+    IMAP_STATUS_MESSAGES = 1u << 0,
+    IMAP_STATUS_RECENT = 1u << 1, /* RFC 3501 only */
+    IMAP_STATUS_UIDNEXT = 1u << 2,
+    IMAP_STATUS_UIDVALIDITY = 1u << 3,
+    IMAP_STATUS_UNSEEN = 1u << 4,
+    IMAP_STATUS_DELETED = 1u << 5,
+    IMAP_STATUS_SIZE = 1u << 6,
+    IMAP_STATUS_HIGHESTMODSEQ = 1u << 7, /* RFC 7162 3.1.7 */
+    IMAP_STATUS_APPENDLIMIT = 1u << 8,   /* RFC 7889 4 */
+};
+
+struct imap_status_args {
+    struct imap_mailbox mailbox;
+    uint32_t items; /* bits of enum imap_status_item, never 0 */
+};
+
+enum imap_list_select {
+    IMAP_LIST_SUBSCRIBED = 1u << 0,
+    IMAP_LIST_REMOTE = 1u << 1,
+    IMAP_LIST_RECURSIVEMATCH = 1u << 2,
+    IMAP_LIST_SPECIAL_USE = 1u << 3,
+};
+
+enum imap_list_return {
+    IMAP_RETURN_SUBSCRIBED = 1u << 0,
+    IMAP_RETURN_CHILDREN = 1u << 1,
+    IMAP_RETURN_SPECIAL_USE = 1u << 2,
+    IMAP_RETURN_STATUS = 1u << 3, /* status_items says which */
+};
+
+/* LIST and LSUB: RFC 9051 6.3.9, RFC 3501 6.3.9. */
+struct imap_list_args {
+    bool extended;    /* selection options, return options or a list of patterns: RFC 5258 3 */
+    uint32_t select;  /* bits of enum imap_list_select */
+    uint32_t returns; /* bits of enum imap_list_return */
+    uint32_t status_items;        /* bits of enum imap_status_item */
+    struct slice reference;       /* UTF-8, NFC */
+    const struct slice *patterns; /* UTF-8, NFC, with % and * */
+    size_t n_patterns;            /* >= 1 */
+};
+
+struct imap_date_time {
+    int64_t sec;          /* since 1970-01-01 UTC */
+    int16_t zone_minutes; /* east of Greenwich */
+};
+
+struct imap_append_message {
+    struct imap_flags flags;
+    bool has_date;
+    struct imap_date_time date;
+    uint32_t literal; /* index into imap_text.literals; its bytes went to the sink */
+    uint64_t len;
+    bool binary; /* literal8: may hold NUL (RFC 3516 4.4) */
+    bool utf8;   /* sent as UTF8 (~{...}): RFC 6855 4 */
+};
+
+/* APPEND: RFC 9051 6.3.12, RFC 3502 6.3.11. */
+struct imap_append_args {
+    struct imap_mailbox mailbox;
+    const struct imap_append_message *messages;
+    size_t n; /* >= 1 */
+};
+
+enum imap_section_text {
+    IMAP_SECTION_ALL, /* BODY[] or BODY[1.2]: the whole thing */
+    IMAP_SECTION_HEADER,
+    IMAP_SECTION_HEADER_FIELDS,
+    IMAP_SECTION_HEADER_FIELDS_NOT,
+    IMAP_SECTION_TEXT,
+    IMAP_SECTION_MIME, /* n_parts >= 1 */
+};
+
+#define SECTION_MAX_PARTS  64u   /* part numbers in one section; MIME depth is 32 */
+#define SECTION_MAX_FIELDS 1024u /* header field names in one section */
+
+struct imap_section {
+    enum imap_section_text text;
+    const uint32_t *parts; /* 1-based */
+    size_t n_parts;
+    const struct slice *fields; /* HEADER.FIELDS[.NOT]: as the client spelt them */
+    size_t n_fields;
+};
+
+enum imap_fetch_kind {
+    IMAP_FETCH_FLAGS,
+    IMAP_FETCH_UID,
+    IMAP_FETCH_INTERNALDATE,
+    IMAP_FETCH_RFC822_SIZE,
+    IMAP_FETCH_ENVELOPE,
+    IMAP_FETCH_BODY, /* BODYSTRUCTURE without extension data */
+    IMAP_FETCH_BODYSTRUCTURE,
+    IMAP_FETCH_BODY_SECTION, /* section, partial, peek */
+    IMAP_FETCH_BINARY,       /* section has parts only; partial, peek */
+    IMAP_FETCH_BINARY_SIZE,  /* section has parts only */
+    IMAP_FETCH_RFC822,       /* the three of RFC 3501 */
+    IMAP_FETCH_RFC822_HEADER,
+    IMAP_FETCH_RFC822_TEXT,
+    IMAP_FETCH_MODSEQ, /* RFC 7162 3.1.4.2 */
+};
+#define IMAP_FETCH_COUNT (IMAP_FETCH_MODSEQ + 1)
+
+struct imap_fetch_item {
+    enum imap_fetch_kind kind;
+    bool peek;
+    bool partial;
+    uint64_t offset, len; /* partial: len >= 1 */
+    struct imap_section section;
+};
+
+#define FETCH_MAX_ITEMS 4096u /* items in one FETCH */
+
+/* FETCH and UID FETCH: RFC 9051 6.4.5. Macros (ALL FAST FULL) come resolved into items. */
+struct imap_fetch_args {
+    struct imap_set set;
+    const struct imap_fetch_item *items;
+    size_t n;       /* >= 1 */
+    uint32_t kinds; /* bit (1 << kind) for each kind that occurs */
+    bool has_changedsince;
+    uint64_t changedsince; /* RFC 7162 3.1.4.1 */
+};
+
+enum imap_store_op { IMAP_STORE_SET, IMAP_STORE_ADD, IMAP_STORE_REMOVE };
+
+/* STORE and UID STORE: RFC 9051 6.4.6. */
+struct imap_store_args {
+    struct imap_set set;
+    enum imap_store_op op;
+    bool silent;
+    struct imap_flags flags;
+    bool has_unchangedsince;
+    uint64_t unchangedsince; /* RFC 7162 3.1.3; 0 is allowed and fails for every message */
+};
+
+/* COPY, MOVE and their UID forms. */
+struct imap_copy_args {
+    struct imap_set set;
+    struct imap_mailbox mailbox;
+};
+
+enum imap_search_return {
+    IMAP_SEARCH_MIN = 1u << 0,
+    IMAP_SEARCH_MAX = 1u << 1,
+    IMAP_SEARCH_ALL = 1u << 2,
+    IMAP_SEARCH_COUNT = 1u << 3,
+    IMAP_SEARCH_SAVE = 1u << 4,
+};
+
+/* SEARCH and UID SEARCH: RFC 9051 6.4.4. */
+struct imap_search_args {
+    bool has_return;  /* RETURN (...) was there: answer ESEARCH. IMAP4rev2 always does. */
+    uint32_t returns; /* bits of enum imap_search_return; RETURN () comes as ALL */
+    bool bad_charset; /* the charset is not known: NO [BADCHARSET]; key is NULL */
+    struct imap_search_key *key;
+};
+
+/* EXPUNGE (no set) and UID EXPUNGE (RFC 4315 2.1). */
+struct imap_expunge_args {
+    struct imap_set set; /* only with imap_cmd.uid */
+};
+
+#define ENABLE_MAX_CAPABILITIES 256u
+
+struct imap_enable_args {
+    const struct slice *capabilities; /* as the client wrote them */
+    size_t n;                         /* >= 1 */
+};
+
+#define ID_MAX_FIELDS      30u /* RFC 2971 3.3 */
+#define ID_MAX_KEY_BYTES   30u
+#define ID_MAX_VALUE_BYTES 1024u
+
+struct imap_id_field {
+    struct slice key;
+    bool nil;
+    struct slice value;
+};
+
+struct imap_id_args {
+    const struct imap_id_field *fields;
+    size_t n; /* 0: NIL or () */
+};
+
+/* AUTHENTICATE with SASL-IR (RFC 4959). */
+struct imap_authenticate_args {
+    struct slice mechanism; /* as written; compare without case */
+    bool has_initial;
+    struct slice initial; /* decoded; "=" gives an empty one */
+};
+
+struct imap_login_args {
+    struct slice user, password;
+};
+
+union imap_args {
+    struct imap_mailbox_args mailbox;
+    struct imap_create_args create;
+    struct imap_rename_args rename;
+    struct imap_select_args select;
+    struct imap_status_args status;
+    struct imap_list_args list;
+    struct imap_append_args append;
+    struct imap_fetch_args fetch;
+    struct imap_store_args store;
+    struct imap_copy_args copy;
+    struct imap_search_args search;
+    struct imap_expunge_args expunge;
+    struct imap_enable_args enable;
+    struct imap_id_args id;
+    struct imap_authenticate_args authenticate;
+    struct imap_login_args login;
+};
+
+#endif

@@ -1,0 +1,24 @@
+/*
+ * mode.h - what a session's ENABLEs change in the grammar: IMAP4rev2 (RFC 9051) and UTF8=ACCEPT
+ * (RFC 9755, 6855). Everything that parses or prints takes it by value.
+ */
+#ifndef ROOST_IMAP_MODE_H
+#define ROOST_IMAP_MODE_H
+
+#include <stdbool.h>
+
+struct imap_mode {
+    bool rev2;        /* ENABLE IMAP4rev2 was said */
+    bool utf8_accept; /* ENABLE UTF8=ACCEPT was said */
+};
+
+/*
+ * Quoted strings may hold UTF-8 and mailbox names are UTF-8 (RFC 9051 5.1, RFC 9755 3). Without
+ * it quoted strings are 7-bit and names are modified UTF-7 (RFC 3501 5.1.3).
+ */
+static inline bool imap_mode_utf8(struct imap_mode mode)
+{
+    return mode.rev2 || mode.utf8_accept;
+}
+
+#endif
