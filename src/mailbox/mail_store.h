@@ -1,0 +1,102 @@
+/*
+ * mail_store.h - the accounts of this process, open and closed, over one engine.
+ *
+ * An open account has one lock (writers), one chain of versions, and lists of those who wait or
+ * watch:
+ *
+ *     durable <- v1 <- v2 <- tip        v1, v2, tip: committed, not yet on disk
+ *
+ * Readers take `durable`, or, behind a write of their own, the version of that write; what such
+ * a read says may leave the process only when that position is durable (account_wait). So
+ * nobody sees a state that could vanish.
+ *
+ * Locks, taken upwards only: store (the registry) < account < engine's own. The watch lock of
+ * an account is a leaf. Nothing waits for a disk or a socket with one of them held, but loading
+ * an account's pages.
+ */
+#ifndef ROOST_MAILBOX_MAIL_STORE_H
+#define ROOST_MAILBOX_MAIL_STORE_H
+
+#include "account/state.h"
+#include "base/list.h"
+#include "mailbox/digester.h"
+#include "store/engine.h"
+
+struct mail_store;
+struct account;
+
+struct mail_store_options {
+    struct engine *engine;     /* taken over */
+    struct digester *digester; /* must outlive the store */
+    size_t cache_bytes;        /* budget for digests kept in memory */
+    /* Called, from any thread, with the accounts being worked on, so that a crash has a name.
+     * May be NULL. */
+    void (*note)(void *ctx, uint64_t account, bool begins);
+    void *note_ctx;
+};
+
+/* Starts the background threads (digests, checkpoints). */
+struct mail_store *mail_store_new(const struct mail_store_options *options);
+/* All accounts are closed by their users. Writes checkpoints, closes the engine. */
+void mail_store_close(struct mail_store *store);
+struct engine *mail_store_engine(struct mail_store *store);
+
+/*
+ * Open an account. A new one (nothing stored) gets INBOX, Drafts, Sent, Junk, Trash and Archive
+ * with their special use, subscribed, if create is set; else RC_NOT_FOUND. RC_CORRUPT: damaged,
+ * the log says how; other accounts are served. RC_UNAVAILABLE: in quarantine. The caller owns
+ * one reference.
+ */
+MUST_CHECK enum rc account_open(struct mail_store *store, uint64_t id, bool create,
+                                struct account **out, struct err *err);
+void account_close(struct account *account); /* NULL is allowed */
+void account_closep(struct account **account);
+uint64_t account_id(const struct account *account);
+struct mail_store *account_store(const struct account *account);
+
+/* Refuse to open these from now on; ends nothing that is open. */
+void mail_store_quarantine(struct mail_store *store, uint64_t id, bool on);
+
+/* Everything of an account goes, for good. Its sessions must have ended. */
+MUST_CHECK enum rc mail_store_remove(struct mail_store *store, uint64_t id, struct err *err);
+
+/* ---- reading ---- */
+
+/* The newest durable version, or the one at own_position if that is newer (0: no write of one's
+ * own). */
+struct acct_state *account_read(struct account *account, uint64_t own_position);
+/* The same with this mailbox's messages loaded; RC_NOT_FOUND if it is gone, RC_CORRUPT. */
+MUST_CHECK enum rc account_read_mailbox(struct account *account, uint64_t own_position,
+                                        uint32_t mbox_id, struct acct_state **out,
+                                        struct err *err);
+
+/* ---- waiting and watching ---- */
+
+/* One shot: wake is called once, when position is durable; at once, from this call, if it is
+ * already. */
+struct account_waiter {
+    struct link link;
+    uint64_t position;
+    void (*wake)(struct account_waiter *waiter);
+};
+bool account_is_durable(const struct account *account, uint64_t position);
+void account_wait(struct account *account, struct account_waiter *waiter);
+/* After this returns, wake is not and will not be called. */
+void account_unwait(struct account *account, struct account_waiter *waiter);
+/* Block until durable: for delivery and the command line's requests, which have a thread. */
+void account_wait_durable(struct account *account, uint64_t position);
+
+/*
+ * wake is called after each durable change of the mailbox (mbox_id 0: of any mailbox, or of the
+ * list of mailboxes). It runs under the watch lock, from any thread: it may set a flag and post
+ * an event, nothing else. So account_unwatch is a barrier.
+ */
+struct mbox_watcher {
+    struct link link;
+    uint32_t mbox_id;
+    void (*wake)(struct mbox_watcher *watcher);
+};
+void account_watch(struct account *account, struct mbox_watcher *watcher);
+void account_unwatch(struct account *account, struct mbox_watcher *watcher);
+
+#endif

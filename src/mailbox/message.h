@@ -1,0 +1,29 @@
+/*
+ * message.h - one message opened for reading: its digest, and ranges of its bytes.
+ *
+ * The digest comes from the engine, from the store's cache, or is made now; a message whose
+ * digest cannot be made is served opaque (one text/plain part), never refused.
+ */
+#ifndef ROOST_MAILBOX_MESSAGE_H
+#define ROOST_MAILBOX_MESSAGE_H
+
+#include "mailbox/mail_store.h"
+#include "mime/digest.h"
+
+struct message; /* pins its body; lives until message_close */
+
+/* RC_NOT_FOUND, RC_CORRUPT, RC_IO. Opening reads nothing. */
+MUST_CHECK enum rc message_open(struct account *account, uint64_t body_id, uint32_t size,
+                                struct message **out, struct err *err);
+void message_close(struct message *message); /* NULL is allowed */
+void message_closep(struct message **message);
+
+uint64_t message_size(const struct message *message);
+/* Exactly this range, appended to out (whose maximum has room). */
+MUST_CHECK enum rc message_read(struct message *message, uint64_t offset, size_t len,
+                                struct buf *out, struct err *err);
+/* The digest; valid until message_close. */
+MUST_CHECK enum rc message_digest(struct message *message, const struct digest **out,
+                                  struct err *err);
+
+#endif

@@ -1,0 +1,111 @@
+/*
+ * txn.h - one change of an account, all or nothing.
+ *
+ * Begin takes the account's lock; each call below validates, gives uids and modseq, writes its
+ * record and applies it to the transaction's own fork, so that later calls see it; commit hands
+ * the group to the engine, links the fork to the chain and unlocks. Abort forgets everything.
+ * Two accounts: txn_begin_pair, which locks the lower id first.
+ *
+ * Every call that fails leaves the transaction as it was. Errors: RC_NOT_FOUND, RC_EXISTS,
+ * RC_INVALID (names), RC_LIMIT, RC_FULL (quota), RC_DENIED. commit: RC_CONFLICT (run the
+ * command again from its arguments), RC_FULL, RC_UNAVAILABLE, RC_IO; the transaction is gone in
+ * each case.
+ *
+ * One modseq serves the whole transaction.
+ */
+#ifndef ROOST_MAILBOX_TXN_H
+#define ROOST_MAILBOX_TXN_H
+
+#include "mailbox/mail_store.h"
+
+struct mail_txn;
+
+MUST_CHECK enum rc txn_begin(struct account *account, const struct actor *actor,
+                             struct mail_txn **out, struct err *err);
+/* For AUTO: aborts what was not committed. */
+void txn_abortp(struct mail_txn **txn);
+/*
+ * *out_position is what replies must wait for; a transaction without records commits nothing
+ * and gives the position of the version it saw (durable or not: what was read must not vanish
+ * either). Takes txn in any case.
+ */
+MUST_CHECK enum rc txn_commit(struct mail_txn **txn, uint64_t *out_position, struct err *err);
+
+/* The state with everything so far applied. */
+const struct acct_state *txn_state(const struct mail_txn *txn);
+uint64_t txn_modseq(const struct mail_txn *txn);
+/* The mailbox in txn_state, its messages loaded. */
+MUST_CHECK enum rc txn_mailbox(struct mail_txn *txn, uint32_t mbox_id, const struct mbox **out,
+                               struct err *err);
+
+/* ---- messages ---- */
+
+struct new_message {
+    struct body_stage *stage; /* taken over on RC_OK */
+    uint8_t flags;
+    const struct slice *keywords; /* names; new ones enter the mailbox's table */
+    size_t n_keywords;
+    struct mail_date internaldate;
+    int64_t savedate; /* 0: now */
+    uint32_t uid;     /* 0: the next; else >= uidnext (import) */
+};
+MUST_CHECK enum rc txn_append(struct mail_txn *txn, uint32_t mbox_id,
+                              const struct new_message *message, uint32_t *out_uid,
+                              struct err *err);
+
+struct flag_change {
+    enum flag_op op;
+    uint8_t flags;
+    const struct slice *keywords;
+    size_t n_keywords;
+};
+#define UNCHANGEDSINCE_NONE UINT64_MAX
+/*
+ * Messages of uids that exist and whose modseq is <= unchangedsince change; those newer are put
+ * into *out_refused; those that really changed into *out_changed (both in arena). A change that
+ * changes nothing writes no record. A keyword beyond KEYWORDS_MAX: RC_LIMIT.
+ */
+MUST_CHECK enum rc txn_change_flags(struct mail_txn *txn, uint32_t mbox_id,
+                                    const struct uid_set *uids,
+                                    const struct flag_change *change, uint64_t unchangedsince,
+                                    struct arena *arena, struct uid_set *out_changed,
+                                    struct uid_set *out_refused, struct err *err);
+
+/* Expunge those of uids that exist (only with \Deleted, if only_deleted). Which: *out. */
+MUST_CHECK enum rc txn_expunge(struct mail_txn *txn, uint32_t mbox_id,
+                               const struct uid_set *uids, bool only_deleted,
+                               struct arena *arena, struct uid_set *out, struct err *err);
+
+/* What COPYUID tells: src uids that existed, in order, and the uids they got. */
+struct copied {
+    struct uid_set src, dst;
+    uint32_t uidvalidity; /* of the target */
+};
+MUST_CHECK enum rc txn_copy(struct mail_txn *txn, uint32_t src_mbox, const struct uid_set *uids,
+                            uint32_t dst_mbox, bool move, struct arena *arena,
+                            struct copied *out, struct err *err);
+
+/* ---- mailboxes ---- */
+
+/* name: UTF-8 NFC. Missing superiors are made as well (RFC 9051 6.3.4). RC_EXISTS. *out_id may
+ * be NULL. */
+MUST_CHECK enum rc txn_create_mailbox(struct mail_txn *txn, struct slice name,
+                                      uint32_t special_use, uint32_t *out_id, struct err *err);
+/* The same with a given UIDVALIDITY and UIDNEXT (import of a mailbox that was elsewhere). */
+MUST_CHECK enum rc txn_create_mailbox_as(struct mail_txn *txn, struct slice name,
+                                         uint32_t uidvalidity, uint32_t uidnext,
+                                         uint32_t *out_id, struct err *err);
+/* INBOX: RC_INVALID. Children stay. */
+MUST_CHECK enum rc txn_delete_mailbox(struct mail_txn *txn, struct slice name, struct err *err);
+/* With everything below it. INBOX: its messages move into a new mailbox of that name (RFC
+ * 9051 6.3.6). */
+MUST_CHECK enum rc txn_rename_mailbox(struct mail_txn *txn, struct slice from, struct slice to,
+                                      struct err *err);
+MUST_CHECK enum rc txn_set_special_use(struct mail_txn *txn, uint32_t mbox_id,
+                                       uint32_t special_use, struct err *err);
+MUST_CHECK enum rc txn_set_uidnext(struct mail_txn *txn, uint32_t mbox_id, uint32_t uidnext,
+                                   struct err *err);
+MUST_CHECK enum rc txn_subscribe(struct mail_txn *txn, struct slice name, bool on,
+                                 struct err *err);
+
+#endif

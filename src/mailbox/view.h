@@ -1,0 +1,107 @@
+/*
+ * view.h - a selected mailbox as one session was told of it: the numbering.
+ *
+ * A view keeps the greatest uid told, the modseq told, and sorted runs of uids that are
+ * expunged but not told. A sequence number is the rank among the current messages up to the
+ * greatest uid told and the untold expunges. So numbers are exact at all times, whatever other
+ * sessions do (RFC 9051 2.3.1.2, 7.5.1).
+ *
+ * Between commands a view holds no version (view_park). A command begins with view_refresh,
+ * which takes a version and moves what vanished since into the untold runs; it ends with
+ * view_sync, which says what the client must hear. EXPUNGEs are told only if the command allows
+ * it; while some are withheld, view_told_modseq stays below the lowest of them (RFC 7162 3.2).
+ *
+ * A view belongs to one session, and one thread at a time. After RC_CONFLICT a command is run
+ * again: take view_mark before it and view_rewind to it.
+ */
+#ifndef ROOST_MAILBOX_VIEW_H
+#define ROOST_MAILBOX_VIEW_H
+
+#include "mailbox/mail_store.h"
+
+struct mbox_view;
+
+/* RC_NOT_FOUND, RC_CORRUPT. The view is refreshed, and everything in it counts as told. */
+MUST_CHECK enum rc view_open(struct account *account, uint64_t own_position, uint32_t mbox_id,
+                             bool read_only, struct mbox_view **out, struct err *err);
+void view_close(struct mbox_view *view); /* NULL is allowed */
+
+/* Take the version to work on. RC_NOT_FOUND: the mailbox was deleted. */
+MUST_CHECK enum rc view_refresh(struct mbox_view *view, uint64_t own_position, struct err *err);
+/* Let go of the version. view_has_news still works. */
+void view_park(struct mbox_view *view);
+/* Would a refresh and sync have something to say? Cheap; needs no version. */
+bool view_has_news(const struct mbox_view *view, uint64_t own_position);
+
+uint32_t view_mbox_id(const struct mbox_view *view);
+bool view_is_read_only(const struct mbox_view *view);
+/* The version taken by view_refresh; borrowed until view_park or the next refresh. */
+const struct acct_state *view_state(const struct mbox_view *view);
+const struct mbox *view_mbox(const struct mbox_view *view);
+
+/* ---- numbering ---- */
+
+/* Messages as the client counts them. */
+uint32_t view_count(const struct mbox_view *view);
+/* Greatest uid the client knows to exist or to have existed; 0 if none. */
+uint32_t view_last_uid(const struct mbox_view *view);
+/* seq 1..view_count. */
+uint32_t view_uid(const struct mbox_view *view, uint32_t seq);
+/* 0: no such message in this session's numbering. */
+uint32_t view_seq(const struct mbox_view *view, uint32_t uid);
+/* Uids of seq first..last (cut to what is there) as runs of known uids, appended to builder. */
+void view_seqs_to_uids(const struct mbox_view *view, uint32_t first, uint32_t last,
+                       struct uid_set_builder *builder);
+/* Expunged, but the client has not heard: FETCH by sequence number may still name it. */
+bool view_is_withheld(const struct mbox_view *view, uint32_t uid);
+bool view_has_withheld(const struct mbox_view *view);
+
+/* Walk the messages the client knows, in uid order, with their sequence number and their index
+ * in view_mbox. Withheld ones are left out; O(1) a step. */
+struct view_walk {
+    const struct mbox_view *view;
+    uint32_t seq, uid, index; /* of the current message */
+    uint32_t next_index;
+    size_t hidden_at;
+    uint32_t hidden_seen; /* withheld messages before the current one */
+};
+/* From the first message with uid >= from_uid. */
+void view_walk_start(struct view_walk *walk, const struct mbox_view *view, uint32_t from_uid);
+bool view_walk_next(struct view_walk *walk);
+
+bool view_is_recent(const struct mbox_view *view, uint32_t uid);
+uint32_t view_recent_count(const struct mbox_view *view);
+
+/* ---- telling ---- */
+
+/* Own changes that the client knows without being told (.SILENT): sync leaves them out unless
+ * somebody changed the message again since. */
+void view_mark_known(struct mbox_view *view, const struct uid_set *uids, uint64_t modseq);
+/* Have sync tell the flags of these messages, changed or not (STORE without .SILENT). */
+void view_report(struct mbox_view *view, const struct uid_set *uids);
+
+struct view_changes {
+    const uint32_t
+        *expunged_seqs; /* in the order to be sent; each counts after those before it */
+    const uint32_t *expunged_uids; /* the same messages' uids */
+    size_t n_expunged;
+    bool exists_changed; /* say EXISTS (and RECENT) */
+    uint32_t exists, recent;
+    const uint32_t *changed_uids; /* flags to be told, ascending */
+    size_t n_changed;
+};
+/*
+ * What to tell now; the view counts it as told. expunges: may EXPUNGE be sent? A non-empty
+ * answer lives in arena. The order on the wire: EXPUNGEs, EXISTS, RECENT, FETCHes.
+ */
+void view_sync(struct mbox_view *view, bool expunges, struct arena *arena,
+               struct view_changes *out);
+
+/* HIGHESTMODSEQ as this session may be told it. */
+uint64_t view_told_modseq(const struct mbox_view *view);
+
+struct view_mark;
+struct view_mark *view_mark(const struct mbox_view *view, struct arena *arena);
+void view_rewind(struct mbox_view *view, const struct view_mark *mark);
+
+#endif
