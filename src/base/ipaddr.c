@@ -1,0 +1,99 @@
+#include "base/ipaddr.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#define V4_BYTES 4u
+#define V6_BYTES 16u
+
+static const uint8_t mapped_prefix[12] = {[10] = 0xff, [11] = 0xff};
+
+static struct ipaddr from_v6_bytes(const uint8_t *bytes, uint16_t port)
+{
+    struct ipaddr addr = {.family = IPADDR_V6, .port = port};
+
+    if (memcmp(bytes, mapped_prefix, sizeof(mapped_prefix)) == 0) {
+        addr.family = IPADDR_V4;
+        memcpy(addr.bytes, bytes + sizeof(mapped_prefix), V4_BYTES);
+    } else {
+        memcpy(addr.bytes, bytes, V6_BYTES);
+    }
+    return addr;
+}
+
+struct ipaddr ipaddr_from_sockaddr(const struct sockaddr *sa, socklen_t len)
+{
+    struct ipaddr addr = {.family = IPADDR_NONE};
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+
+    if (len >= sizeof(v4) && sa->sa_family == AF_INET) {
+        memcpy(&v4, sa, sizeof(v4));
+        addr.family = IPADDR_V4;
+        addr.port = ntohs(v4.sin_port);
+        memcpy(addr.bytes, &v4.sin_addr, V4_BYTES);
+    } else if (len >= sizeof(v6) && sa->sa_family == AF_INET6) {
+        memcpy(&v6, sa, sizeof(v6));
+        addr = from_v6_bytes(v6.sin6_addr.s6_addr, ntohs(v6.sin6_port));
+    }
+    return addr;
+}
+
+bool ipaddr_parse(struct slice text, struct ipaddr *out)
+{
+    char cstr[IPADDR_TEXT_BYTES];
+    uint8_t bytes[V6_BYTES];
+    struct ipaddr addr = {.family = IPADDR_V4};
+
+    if (text.len == 0 || text.len >= sizeof(cstr) || slice_find(text, '\0') != text.len)
+        return false;
+    memcpy(cstr, text.ptr, text.len);
+    cstr[text.len] = '\0';
+    if (inet_pton(AF_INET, cstr, bytes) == 1) {
+        memcpy(addr.bytes, bytes, V4_BYTES);
+        *out = addr;
+        return true;
+    }
+    if (inet_pton(AF_INET6, cstr, bytes) != 1)
+        return false;
+    *out = from_v6_bytes(bytes, 0);
+    return true;
+}
+
+void ipaddr_print(struct buf *out, const struct ipaddr *addr)
+{
+    char text[IPADDR_TEXT_BYTES];
+    int family = addr->family == IPADDR_V6 ? AF_INET6 : AF_INET;
+
+    if (addr->family != IPADDR_NONE && inet_ntop(family, addr->bytes, text, sizeof(text)))
+        buf_str(out, text);
+    else
+        buf_byte(out, '-');
+}
+
+bool ipaddr_is_loopback(const struct ipaddr *addr)
+{
+    static const uint8_t v6_loopback[V6_BYTES] = {[15] = 1};
+
+    if (addr->family == IPADDR_V4)
+        return addr->bytes[0] == 127;
+    return addr->family == IPADDR_V6 && memcmp(addr->bytes, v6_loopback, V6_BYTES) == 0;
+}
+
+struct ipaddr ipaddr_prefix(const struct ipaddr *addr, unsigned bits)
+{
+    struct ipaddr net = *addr;
+
+    net.port = 0;
+    for (unsigned i = 0; i < V6_BYTES; i++) {
+        unsigned keep = bits > i * 8 ? MIN(bits - i * 8, 8u) : 0;
+
+        net.bytes[i] = (uint8_t) (net.bytes[i] & (0xff00u >> keep));
+    }
+    return net;
+}
+
+bool ipaddr_eq(const struct ipaddr *a, const struct ipaddr *b)
+{
+    return a->family == b->family && memcmp(a->bytes, b->bytes, V6_BYTES) == 0;
+}

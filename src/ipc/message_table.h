@@ -1,0 +1,251 @@
+/*
+ * message_table.h - every message between roles, once. [contract: docs/formats/ipc.md]
+ *
+ * Structs, the encoder, the decoder, the fuzz target and the tests are made from these two
+ * lists; no field is written down anywhere else. Field kinds, in wire form little-endian:
+ *
+ *     U8 U16 U32 U64 (name)      a number
+ *     FIXED (name, n)            n bytes
+ *     BYTES (name, max)          u32 length <= max, then the bytes; in memory a struct slice
+ *     ADDR (name)                a struct ipaddr: family u8, port u16, 16 bytes
+ *
+ * A row that changes gets the next version; both ends are the same executable, so the version
+ * guards against a half-finished upgrade and nothing else. Numbers are never given twice.
+ */
+#ifndef ROOST_IPC_MESSAGE_TABLE_H
+#define ROOST_IPC_MESSAGE_TABLE_H
+
+#define MSG_ADDRESS_MAX   1024u        /* a mail address: RFC 5321 4.5.3.1 asks for 64+255 */
+#define MSG_CERT_MAX      (64u * 1024) /* a PEM chain of a dozen certificates */
+#define MSG_CLIENT_ID_MAX 4096u /* RFC 2971: 30 pairs; kept as the client wrote it, cut */
+#define MSG_CONFIG_NAME   64u
+#define MSG_DEVICE_MAX    256u
+#define MSG_FIELDS_MAX    (32u * 1024) /* 24 log fields of 512 bytes fit twice */
+#define MSG_FOLDERS_MAX   8192u
+#define MSG_LANGUAGE_MAX  256u
+#define MSG_MAILBOX_MAX   2048u
+#define MSG_NONCE_BYTES   16u
+#define MSG_SASL_MAX      (64u * 1024) /* design limit of an AUTHENTICATE response */
+#define MSG_SNI_MAX       255u         /* a host name: RFC 1035 2.3.4 */
+#define MSG_TAG_MAX       8192u        /* a tag is part of a line before login: 8 KiB */
+#define MSG_TEXT_MAX      512u
+#define MSG_TLS_NAME_MAX  64u
+#define MSG_UNREAD_MAX    (64u * 1024)
+#define MSG_USER_MAX      1024u
+
+// clang-format off
+
+/* supervisor -> role */
+#define MSG_CONFIG_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED)      /* fd: memfd, sealed */ \
+    U32(instance)      /* of the receiver; unique in the life of this supervisor */ \
+    U64(length)        /* bytes in the memfd */
+#define MSG_LISTENER_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED)    /* fd: listening socket */ \
+    U8(kind)           /* enum listener_kind */ \
+    U32(flags)         /* LISTENER_... */ \
+    ADDR(address)      /* none: a unix socket */ \
+    BYTES(name, MSG_TEXT_MAX)
+#define MSG_CERT_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U16(at)            /* the how-manyth pair */ \
+    U16(count)         /* of so many; the set is complete with at + 1 == count */ \
+    BYTES(name, MSG_TEXT_MAX) /* for the log */ \
+    BYTES(chain, MSG_CERT_MAX) \
+    BYTES(key, MSG_CERT_MAX)
+#define MSG_PEER_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED)        /* fd: channel */ \
+    U8(role)           /* enum role */ \
+    U16(index)         /* which of several */ \
+    U32(instance)      /* unique in the life of this supervisor: a replaced role gets a new one */
+#define MSG_CRASH_PAGE_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED)  /* fd: memfd */ \
+    U32(slots)
+#define MSG_QUARANTINE_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(account) \
+    U8(on)
+#define MSG_START_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U8(sandbox)        /* enum sandbox_mode */
+#define MSG_RELOAD_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U32(what)          /* RELOAD_... */
+#define MSG_SHUTDOWN_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U8(fast)
+
+/* role -> supervisor */
+#define MSG_READY_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    BYTES(sandbox, MSG_TEXT_MAX) /* what confines the role: shown by `roost status` */
+#define MSG_FAILED_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    BYTES(text, MSG_TEXT_MAX)    /* why the role cannot start: the supervisor does not retry */
+
+/* any -> log */
+#define MSG_LOG_EVENT_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U8(level)          /* enum log_level */ \
+    U64(time_us)       /* wall clock of the sender */ \
+    U32(lost)          /* events dropped before this one because the channel was full */ \
+    BYTES(event, MSG_CONFIG_NAME) \
+    BYTES(fields, MSG_FIELDS_MAX) /* ipc/log_pack.h */
+
+/* gate <-> auth */
+#define MSG_AUTH_START_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(conn)          /* chosen by the gate, never reused by this instance */ \
+    U8(service)        /* enum service */ \
+    BYTES(mechanism, MSG_CONFIG_NAME) /* upper case; "LOGIN-COMMAND": initial is as in RFC 4616 */ \
+    U8(has_initial)    /* 1 with an empty `initial`: the client sent "=" */ \
+    BYTES(initial, MSG_SASL_MAX)      /* base64 undone by the gate */ \
+    ADDR(peer) \
+    ADDR(local) \
+    U16(tls_version)   /* 0: no TLS; else 0x0303, 0x0304 */ \
+    BYTES(tls_cipher, MSG_TLS_NAME_MAX) \
+    BYTES(sni, MSG_SNI_MAX) \
+    U8(has_exporter) \
+    FIXED(exporter, 32)               /* RFC 9266 tls-exporter */ \
+    BYTES(client_chain, MSG_CERT_MAX) /* DER certificates, a list; verified by auth */ \
+    BYTES(client_id, MSG_CLIENT_ID_MAX)
+#define MSG_AUTH_DATA_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(conn) \
+    BYTES(data, MSG_SASL_MAX)         /* base64 undone by the gate */
+#define MSG_AUTH_CANCEL_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(conn)          /* "*", or the connection is gone; no answer follows */
+#define MSG_AUTH_CONTINUE_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(conn) \
+    BYTES(data, MSG_SASL_MAX)         /* the gate does the base64 */
+#define MSG_AUTH_OK_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(conn) \
+    FIXED(nonce, MSG_NONCE_BYTES) \
+    U64(account)       /* for the gate's log line only */
+#define MSG_AUTH_FAIL_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(conn) \
+    U8(code)           /* enum auth_code */ \
+    BYTES(text, MSG_TEXT_MAX)
+
+/* auth <-> mail */
+#define MSG_GRANT_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U32(gate)          /* instance, as both auth and mail heard it in PEER */ \
+    U64(conn) \
+    FIXED(nonce, MSG_NONCE_BYTES) \
+    U64(account) \
+    BYTES(user, MSG_USER_MAX) \
+    U64(device)        /* 0: no device, a legacy password */ \
+    BYTES(device_name, MSG_DEVICE_MAX) \
+    BYTES(mechanism, MSG_CONFIG_NAME) \
+    U32(rights)        /* GRANT_... */ \
+    BYTES(folders, MSG_FOLDERS_MAX)   /* a list; empty: all */ \
+    U64(policy_epoch) \
+    U64(expires)       /* seconds since 1970; 0: never */
+#define MSG_REVOKE_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U8(what)           /* enum revoke_what */ \
+    U64(account) \
+    U64(device) \
+    U64(policy_epoch)  /* sessions of an older epoch end */ \
+    BYTES(reason, MSG_TEXT_MAX)
+#define MSG_RESOLVE_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(request) \
+    BYTES(address, MSG_ADDRESS_MAX)
+#define MSG_RESOLVED_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(request) \
+    U8(code)           /* enum resolve_code */ \
+    U64(account) \
+    BYTES(user, MSG_USER_MAX)         /* canonical name of the account */ \
+    BYTES(detail, MSG_ADDRESS_MAX)    /* behind "+", as written */ \
+    BYTES(mailbox, MSG_MAILBOX_MAX)   /* where it goes; empty: INBOX */
+#define MSG_ACCOUNT_CREATED_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(account) \
+    BYTES(user, MSG_USER_MAX)
+#define MSG_ACCOUNT_DELETED_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(account) \
+    BYTES(user, MSG_USER_MAX)
+#define MSG_LOOKUP_USER_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(request) \
+    U64(account)       /* 0: look up by name */ \
+    BYTES(user, MSG_USER_MAX)
+#define MSG_USER_FOUND_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(request) \
+    U8(code)           /* enum resolve_code: OK, UNKNOWN, DISABLED, TEMPORARY */ \
+    U64(account) \
+    BYTES(user, MSG_USER_MAX)
+#define MSG_LAST_USED_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(account) \
+    U64(device) \
+    U64(time)          /* seconds since 1970 */ \
+    ADDR(peer) \
+    BYTES(client_id, MSG_CLIENT_ID_MAX)
+
+/* gate <-> mail */
+#define MSG_HANDOVER_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED)    /* fd: data */ \
+    U64(conn) \
+    U8(service)        /* enum service */ \
+    U8(transport)      /* enum transport */ \
+    FIXED(nonce, MSG_NONCE_BYTES)     /* zeros for LMTP */ \
+    ADDR(peer) \
+    ADDR(local) \
+    U16(tls_version)   /* 0: no TLS */ \
+    BYTES(tls_cipher, MSG_TLS_NAME_MAX) \
+    BYTES(sni, MSG_SNI_MAX) \
+    BYTES(tag, MSG_TAG_MAX)           /* of the LOGIN or AUTHENTICATE to be answered */ \
+    BYTES(command, MSG_CONFIG_NAME)   /* "LOGIN", "AUTHENTICATE": for the text of that answer */ \
+    BYTES(client_id, MSG_CLIENT_ID_MAX) \
+    BYTES(language, MSG_LANGUAGE_MAX) \
+    BYTES(unread, MSG_UNREAD_MAX)     /* plaintext that followed the command */
+#define MSG_HANDOVER_REFUSED_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(conn)          /* transport proxied: the gate answers tag NO [UNAVAILABLE] */ \
+    BYTES(text, MSG_TEXT_MAX)
+#define MSG_CONN_CLOSE_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(conn) \
+    U8(reason)         /* enum close_reason */ \
+    BYTES(text, MSG_TEXT_MAX)
+#define MSG_CONN_BACK_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED)   /* fd: the one handed over */ \
+    U64(conn) \
+    BYTES(unread, MSG_UNREAD_MAX)
+
+/* mail <-> digest */
+#define MSG_DIGEST_WORKER_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) /* fds: channel, in, out */ \
+    U32(worker)        /* never reused by this instance of digest */ \
+    U64(in_bytes)      /* size of the memfd a message goes into */ \
+    U64(out_bytes)     /* size of the memfd a table comes out of */
+#define MSG_DIGEST_DROP_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U32(worker)        /* end it, whatever it does; a fresh one follows */
+#define MSG_DIGEST_REQUEST_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(request) \
+    U64(account)       /* tells nothing about the account: only equality counts */ \
+    U64(length)
+#define MSG_DIGEST_DONE_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(request) \
+    U64(length) \
+    U8(rc)             /* enum rc */
+
+/*     NAME              struct            nr  ver fds  from                       to */
+#define MESSAGES(M) \
+    M(CONFIG,            config,            1, 1, 1, FROM(SUPERVISOR),             TO_ANY) \
+    M(LISTENER,          listener,          2, 1, 1, FROM(SUPERVISOR),             TO_ANY) \
+    M(CERT,              cert,              3, 1, 0, FROM(SUPERVISOR),             TO(GATE)) \
+    M(PEER,              peer,              4, 1, 1, FROM(SUPERVISOR),             TO_ANY) \
+    M(CRASH_PAGE,        crash_page,        5, 1, 1, FROM(SUPERVISOR),             TO(MAIL)) \
+    M(QUARANTINE,        quarantine,        6, 1, 0, FROM(SUPERVISOR),             TO(MAIL)) \
+    M(START,             start,             7, 1, 0, FROM(SUPERVISOR),             TO_ANY) \
+    M(RELOAD,            reload,            8, 1, 0, FROM(SUPERVISOR),             TO_ANY) \
+    M(SHUTDOWN,          shutdown,          9, 1, 0, FROM(SUPERVISOR),             TO_ANY) \
+    M(READY,             ready,            20, 1, 0, FROM_ANY,                     TO(SUPERVISOR)) \
+    M(FAILED,            failed,           21, 1, 0, FROM_ANY,                     TO(SUPERVISOR)) \
+    M(LOG_EVENT,         log_event,        30, 1, 0, FROM_ANY,                     TO(LOG)) \
+    M(AUTH_START,        auth_start,       40, 1, 0, FROM(GATE),                   TO(AUTH)) \
+    M(AUTH_DATA,         auth_data,        41, 1, 0, FROM(GATE),                   TO(AUTH)) \
+    M(AUTH_CANCEL,       auth_cancel,      42, 1, 0, FROM(GATE),                   TO(AUTH)) \
+    M(AUTH_CONTINUE,     auth_continue,    43, 1, 0, FROM(AUTH),                   TO(GATE)) \
+    M(AUTH_OK,           auth_ok,          44, 1, 0, FROM(AUTH),                   TO(GATE)) \
+    M(AUTH_FAIL,         auth_fail,        45, 1, 0, FROM(AUTH),                   TO(GATE)) \
+    M(GRANT,             grant,            50, 1, 0, FROM(AUTH),                   TO(MAIL)) \
+    M(REVOKE,            revoke,           51, 1, 0, FROM(AUTH),                   TO(MAIL)) \
+    M(RESOLVE,           resolve,          52, 1, 0, FROM(MAIL),                   TO(AUTH)) \
+    M(RESOLVED,          resolved,         53, 1, 0, FROM(AUTH),                   TO(MAIL)) \
+    M(ACCOUNT_CREATED,   account_created,  54, 1, 0, FROM(AUTH),                   TO(MAIL)) \
+    M(ACCOUNT_DELETED,   account_deleted,  55, 1, 0, FROM(AUTH),                   TO(MAIL)) \
+    M(LOOKUP_USER,       lookup_user,      56, 1, 0, FROM(MAIL),                   TO(AUTH)) \
+    M(USER_FOUND,        user_found,       57, 1, 0, FROM(AUTH),                   TO(MAIL)) \
+    M(LAST_USED,         last_used,        58, 1, 0, FROM(MAIL),                   TO(AUTH)) \
+    M(HANDOVER,          handover,         70, 1, 1, FROM(GATE),                   TO(MAIL)) \
+    M(HANDOVER_REFUSED,  handover_refused, 71, 1, 0, FROM(MAIL),                   TO(GATE)) \
+    M(CONN_CLOSE,        conn_close,       72, 1, 0, FROM(GATE) | FROM(MAIL),      TO(GATE) | TO(MAIL)) \
+    M(CONN_BACK,         conn_back,        73, 1, 1, FROM(MAIL),                   TO(GATE)) \
+    M(DIGEST_WORKER,     digest_worker,    80, 1, 3, FROM(DIGEST),                 TO(MAIL)) \
+    M(DIGEST_DROP,       digest_drop,      81, 1, 0, FROM(MAIL),                   TO(DIGEST)) \
+    M(DIGEST_REQUEST,    digest_request,   82, 1, 0, FROM(MAIL),                   TO(DIGEST)) \
+    M(DIGEST_DONE,       digest_done,      83, 1, 0, FROM(DIGEST),                 TO(MAIL))
+
+// clang-format on
+
+#endif
