@@ -1,0 +1,108 @@
+/*
+ * config.h - the configuration: one text file, read whole and checked before anything starts.
+ *
+ * The table in config.c is the specification: name, kind, default, range and reason of each
+ * setting; `roost check-config` and docs/operating.md come from it. An unknown name is an error
+ * with its line and the nearest known name. The supervisor reads the file and hands the result
+ * to each role as a blob (config_encode), so no other role opens it.
+ */
+#ifndef ROOST_CONFIG_CONFIG_H
+#define ROOST_CONFIG_CONFIG_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/slice.h"
+
+#define CONFIG_FILE_MAX_BYTES ((size_t) 1 << 20)
+#define CONFIG_LIST_MAX       1024u /* values of one list setting */
+#define CONFIG_ERRORS_MAX     20u   /* reported at once */
+
+struct config_list {
+    const char *const *items;
+    size_t n;
+};
+
+enum sandbox_mode { SANDBOX_ENFORCE, SANDBOX_BEST_EFFORT };
+enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
+
+struct config {
+    /* where */
+    const char *data_dir;
+    const char
+        *hostname; /* in greetings, Received fields and the certificate that init makes */
+
+    /* doors; each item "ADDRESS:PORT", "[::]:993", ":993" for all addresses, or "unix:/path"
+     * (LMTP) */
+    struct config_list imaps; /* implicit TLS */
+    struct config_list imap;  /* plaintext at first; empty by default */
+    struct config_list lmtp;
+    bool starttls;           /* offered on imap listeners */
+    bool plaintext_loopback; /* logins without TLS from 127.0.0.0/8 and ::1 */
+    const char *lmtp_owner, *lmtp_group;
+    uint32_t lmtp_mode; /* of the unix socket, octal in the file */
+
+    /* TLS */
+    const char *certificate, *certificate_key; /* PEM files */
+
+    /* who */
+    struct config_list domains; /* "*": any domain */
+    const char *catch_all;      /* user for unknown recipients of the domains; "" for none */
+    const char *detail_separator;
+    bool detail_as_folder;      /* user+work is delivered to "work" if that mailbox exists */
+    bool disabled_is_permanent; /* LMTP to a disabled account: 550 instead of 450 */
+    const char *passwd_file;    /* "" for none */
+    int64_t
+        legacy_passwords_until; /* unix seconds; 0: account passwords are no IMAP credential */
+
+    /* limits */
+    uint64_t message_max_bytes;
+    uint32_t connections_per_user;
+    uint32_t threads; /* of the mail role; 0: twice the processors, at least 4 */
+
+    /* processes */
+    enum sandbox_mode sandbox;
+    const char
+        *user_prefix; /* system users PREFIX-gate, PREFIX-auth, ... when started as root */
+
+    /* log */
+    const char *log; /* "stderr", "syslog" or "file:/path" */
+    enum log_format log_format;
+    const char *log_level; /* debug info warning error */
+    bool log_mail_events;  /* append, move, expunge and delete with uid and Message-ID */
+
+    struct arena *arena; /* owns every pointer above */
+};
+
+struct config_error {
+    char file[160];
+    int line; /* 0: the whole file */
+    char text[200];
+};
+
+struct config_errors {
+    struct config_error list[CONFIG_ERRORS_MAX];
+    size_t n;
+};
+
+/* All defaults, data_dir "/var/lib/roost". */
+struct config *config_new(void);
+void config_free(struct config *config); /* NULL is allowed */
+void config_freep(struct config **config);
+
+/* Read and check a file. Relative paths in it count from the file's folder. errors is filled on
+ * failure. */
+MUST_CHECK enum rc config_read(const char *path, struct config **out,
+                               struct config_errors *errors);
+
+/* For the other roles. */
+void config_encode(const struct config *config, struct buf *out);
+MUST_CHECK enum rc config_decode(struct slice blob, struct config **out, struct err *err);
+
+/* For documentation and `check-config --defaults`: each setting in the order of the table. */
+struct config_setting {
+    const char *name, *kind, *value, *doc; /* value: the default as it would be written */
+};
+size_t config_setting_count(void);
+struct config_setting config_setting_at(size_t at);
+
+#endif

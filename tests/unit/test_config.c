@@ -1,0 +1,113 @@
+/* test_config.c - a file is read whole or refused with its line; the blob comes back the same.
+ */
+// links: config
+#include <unistd.h>
+
+#include "config/config.h"
+#include "lib/test.h"
+
+static const char *write_file(const char *text)
+{
+    static char path[64];
+    int fd;
+
+    (void) snprintf(path, sizeof(path), "/tmp/roost-config-XXXXXX");
+    fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    (void) close(fd);
+    return path;
+}
+
+static void ten_lines_are_enough(void **state)
+{
+    AUTO(config_freep) struct config *config = NULL;
+    struct config_errors errors;
+    const char *path = write_file("data = \"store\"\n"
+                                  "hostname = mail.example.org\n"
+                                  "imaps = {\":993\", \"127.0.0.1:1993\"}\n"
+                                  "certificate = /etc/c.pem\ncertificate_key = /etc/k.pem\n"
+                                  "legacy_passwords = \"until 2026-01-31\"\n"
+                                  "message_max = 10M\nlmtp_mode = 0600\n"
+                                  "sandbox = best-effort\nlog_format = json\n");
+
+    (void) state;
+    assert_int_equal(config_read(path, &config, &errors), RC_OK);
+    assert_string_equal(config->data_dir, "/tmp/store");
+    assert_int_equal(config->imaps.n, 2);
+    assert_string_equal(config->imaps.items[1], "127.0.0.1:1993");
+    assert_int_equal(config->legacy_passwords_until, 1769903999);
+    assert_int_equal(config->message_max_bytes, 10 << 20);
+    assert_int_equal(config->lmtp_mode, 0600);
+    assert_int_equal(config->sandbox, SANDBOX_BEST_EFFORT);
+    assert_int_equal(config->log_format, LOG_FORMAT_JSON);
+    assert_int_equal(config->connections_per_user, 200);
+    (void) unlink(path);
+}
+
+static void refuses_with_line_and_reason(void **state)
+{
+    static const struct {
+        const char *text, *reason;
+        int line;
+    } rows[] = {
+        {"hostname = x\nimapz = {\":1\"}\n",
+         "no setting is called \"imapz\"; did you mean \"imaps\"?",                                                  2},
+        {"message_max = 12Q\n",                       "message_max: want a size such as 64M",                        0},
+        {"threads = 257\n",                           "threads: 257 is not between 0 and 256",                       0},
+        {"legacy_passwords = \"until 2026-13-01\"\n",
+         "legacy_passwords: want never, or until YYYY-MM-DD",                                                        0},
+        {"sandbox = off\n",                           "sandbox: want enforce best-effort",                           0},
+        {"starttls = maybe\n",                        "starttls: want yes or no",                                    0},
+        {"certificate = /a\n",                        "certificate and certificate_key go together",                 0},
+        {"hostname = x\n",                            "certificate: needed for TLS; `roost init` makes a first one", 0},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct config *config = NULL;
+        struct config_errors errors;
+        const char *path = write_file(rows[i].text);
+
+        assert_int_equal(config_read(path, &config, &errors), RC_INVALID);
+        assert_null(config);
+        assert_true(errors.n >= 1);
+        assert_string_equal(errors.list[0].text, rows[i].reason);
+        assert_int_equal(errors.list[0].line, rows[i].line);
+        (void) unlink(path);
+    }
+}
+
+static void the_blob_comes_back_the_same(void **state)
+{
+    AUTO(config_freep) struct config *config = config_new();
+    AUTO(config_freep) struct config *again = NULL;
+    AUTO(buf_done) struct buf blob, second;
+    struct err err;
+
+    (void) state;
+    buf_init(&blob, CONFIG_FILE_MAX_BYTES);
+    buf_init(&second, CONFIG_FILE_MAX_BYTES);
+    config_encode(config, &blob);
+    assert_int_equal(config_decode(buf_slice(&blob), &again, &err), RC_OK);
+    config_encode(again, &second);
+    assert_slice_equal(buf_slice(&second), buf_slice(&blob));
+    for (size_t cut = 0; cut < blob.len; cut++) {
+        struct config *none = NULL;
+
+        assert_int_equal(config_decode(slice_sub(buf_slice(&blob), 0, cut), &none, &err),
+                         RC_CORRUPT);
+        assert_null(none);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ten_lines_are_enough),
+        cmocka_unit_test(refuses_with_line_and_reason),
+        cmocka_unit_test(the_blob_comes_back_the_same),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
