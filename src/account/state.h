@@ -41,15 +41,17 @@ struct msg_cold {
 struct acct_state;
 struct mbox;
 
-/* The columns of one chunk as a reader sees them; valid while the version is held. */
+/* The hot columns of one chunk as a reader sees them; valid while the version is held. Cold
+ * rows come one by one from mbox_cold(). */
 struct chunk_view {
     uint32_t n; /* messages */
     const uint32_t *uid;
     const uint8_t *flags;
-    const struct msg_cold *cold;
     uint64_t modseq_base;
-    const uint32_t *modseq_delta; /* UINT32_MAX: ask mbox_modseq() */
+    const uint32_t *modseq_delta; /* MODSEQ_ESCAPE: ask mbox_modseq() */
 };
+
+#define MODSEQ_ESCAPE UINT32_MAX
 
 struct acl_entry {
     struct slice identifier, rights;
@@ -57,6 +59,29 @@ struct acl_entry {
 
 struct metadata_entry {
     struct slice entry, value;
+};
+
+struct quota_limit {
+    struct slice resource;
+    uint64_t limit;
+};
+
+/* A transfer between accounts that is under way (reserved: kept as it came). */
+struct xfer_entry {
+    enum record_type type; /* RECORD_XFER_OUT or RECORD_XFER_IN */
+    uint64_t peer_account, transfer_id;
+    struct slice payload;
+};
+
+#define KEYWORD_WORDS (KEYWORDS_MAX / 64)
+
+/* One reader's private flags of one message. Only messages the reader ever touched have a row.
+ */
+struct overlay_row {
+    uint32_t uid;
+    uint8_t flags;
+    uint64_t modseq;
+    uint64_t keywords[KEYWORD_WORDS]; /* bit i % 64 of word i / 64: keyword i of the mailbox */
 };
 
 /* What a mailbox is, without its messages. Lives as long as the mbox it was asked of. */
@@ -149,7 +174,7 @@ int mbox_keyword_index(const struct mbox *mbox, struct slice name);
 /* Index of the first message with uid >= this one; counts->messages if there is none. O(log n).
  */
 uint32_t mbox_lower_bound(const struct mbox *mbox, uint32_t uid);
-/* RC_NOT_FOUND if there is no such message. */
+/* False if there is no such message. */
 bool mbox_find(const struct mbox *mbox, uint32_t uid, uint32_t *out_index);
 uint32_t mbox_uid(const struct mbox *mbox, uint32_t index);
 uint8_t mbox_flags(const struct mbox *mbox, uint32_t index);
@@ -172,14 +197,49 @@ uint64_t mbox_chunk_modseq(const struct mbox *mbox, size_t chunk);
 struct uid_set mbox_expunged_since(const struct mbox *mbox, uint64_t modseq, uint32_t up_to_uid,
                                    struct arena *arena);
 
+/* Runs remembered for mbox_expunged_since(). Where they are more than EXPUNGED_RUNS_MAX, the
+ * next transaction adds a PURGE record with mbox_purge_due()'s modseq; 0: none is due. */
+size_t mbox_expunged_runs(const struct mbox *mbox);
+uint64_t mbox_purge_due(const struct mbox *mbox);
+
 /* First message with \Seen unset, as SELECT's [UNSEEN] of RFC 3501 wants it; count if none. */
 uint32_t mbox_first_unseen(const struct mbox *mbox);
+
+/* ---- private flags: an overlay for each (mailbox, reader); the mailbox must be loaded ---- */
+
+/*
+ * What a reader sees of a message whose flags are private to each reader is the reader's own
+ * row (none: no flags), with MODSEQ = max(shared, own row). Which flags are private is the
+ * mailbox layer's rule. A private change raises the account's modseq, not the mailbox's
+ * highestmodseq: nobody else hears of it.
+ */
+size_t mbox_overlay_count(const struct mbox *mbox); /* readers that have an overlay here */
+uint64_t mbox_overlay_reader(const struct mbox *mbox, size_t at); /* ascending */
+/* Rows by uid, ascending; NULL and 0 if the reader has none. Lives as long as the mbox. */
+const struct overlay_row *mbox_overlay_rows(const struct mbox *mbox, uint64_t reader,
+                                            size_t *out_count);
+/* NULL: no row. */
+const struct overlay_row *mbox_overlay_find(const struct mbox *mbox, uint64_t reader,
+                                            uint32_t uid);
+/* Greatest modseq of the reader's rows, 0 if there are none: this reader's HIGHESTMODSEQ is
+ * max(shared, this). Never falls while the mailbox lives. */
+uint64_t mbox_overlay_modseq(const struct mbox *mbox, uint64_t reader);
 
 /* ---- the rest ---- */
 
 size_t acct_subscription_count(const struct acct_state *state);
 struct slice acct_subscription_at(const struct acct_state *state, size_t at); /* byte order */
 bool acct_is_subscribed(const struct acct_state *state, struct slice name);
+
+/* The account's own metadata (RFC 5464), by entry name in byte order. */
+size_t acct_metadata_count(const struct acct_state *state);
+struct metadata_entry acct_metadata_at(const struct acct_state *state, size_t at);
+
+size_t acct_quota_count(const struct acct_state *state);
+struct quota_limit acct_quota_at(const struct acct_state *state, size_t at);
+
+size_t acct_xfer_count(const struct acct_state *state);
+struct xfer_entry acct_xfer_at(const struct acct_state *state, size_t at);
 
 /* Sums over all mailboxes, kept with each version. */
 struct acct_usage {
