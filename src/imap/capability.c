@@ -1,0 +1,78 @@
+#include "imap/capability.h"
+
+// clang-format off
+const struct imap_cap_info imap_caps[IMAP_CAP_COUNT] = {
+    [IMAP_CAP_NONE]               = {"",                   SHOW_NEVER,         false, ""},
+    [IMAP_CAP_IMAP4REV1]          = {"IMAP4rev1",          SHOW_ALWAYS,        false, "RFC 3501"},
+    [IMAP_CAP_IMAP4REV2]          = {"IMAP4rev2",          SHOW_ALWAYS,        true,  "RFC 9051"},
+    [IMAP_CAP_LITERAL_PLUS]       = {"LITERAL+",           SHOW_ALWAYS,        false, "RFC 7888 4"},
+    [IMAP_CAP_SASL_IR]            = {"SASL-IR",            SHOW_BEFORE,        false, "RFC 4959"},
+    [IMAP_CAP_ID]                 = {"ID",                 SHOW_ALWAYS,        false, "RFC 2971"},
+    [IMAP_CAP_ENABLE]             = {"ENABLE",             SHOW_ALWAYS,        false, "RFC 5161"},
+    [IMAP_CAP_STARTTLS]           = {"STARTTLS",           SHOW_STARTTLS,      false, "RFC 9051 6.2.1"},
+    [IMAP_CAP_LOGINDISABLED]      = {"LOGINDISABLED",      SHOW_LOGINDISABLED, false, "RFC 9051 6.2.3"},
+    [IMAP_CAP_AUTH_PLAIN]         = {"AUTH=PLAIN",         SHOW_LOGIN,         false, "RFC 4616"},
+    [IMAP_CAP_APPENDLIMIT]        = {"APPENDLIMIT",        SHOW_AFTER,         false, "RFC 7889 3"},
+    [IMAP_CAP_BINARY]             = {"BINARY",             SHOW_AFTER,         false, "RFC 3516"},
+    [IMAP_CAP_CHILDREN]           = {"CHILDREN",           SHOW_AFTER,         false, "RFC 3348"},
+    [IMAP_CAP_CREATE_SPECIAL_USE] = {"CREATE-SPECIAL-USE", SHOW_AFTER,         false, "RFC 6154 3"},
+    [IMAP_CAP_ESEARCH]            = {"ESEARCH",            SHOW_AFTER,         false, "RFC 4731"},
+    [IMAP_CAP_IDLE]               = {"IDLE",               SHOW_AFTER,         false, "RFC 2177"},
+    [IMAP_CAP_LIST_EXTENDED]      = {"LIST-EXTENDED",      SHOW_AFTER,         false, "RFC 5258"},
+    [IMAP_CAP_LIST_STATUS]        = {"LIST-STATUS",        SHOW_AFTER,         false, "RFC 5819"},
+    [IMAP_CAP_MOVE]               = {"MOVE",               SHOW_AFTER,         false, "RFC 6851"},
+    [IMAP_CAP_MULTIAPPEND]        = {"MULTIAPPEND",        SHOW_AFTER,         false, "RFC 3502"},
+    [IMAP_CAP_NAMESPACE]          = {"NAMESPACE",          SHOW_AFTER,         false, "RFC 2342"},
+    [IMAP_CAP_SEARCHRES]          = {"SEARCHRES",          SHOW_AFTER,         false, "RFC 5182"},
+    [IMAP_CAP_SPECIAL_USE]        = {"SPECIAL-USE",        SHOW_AFTER,         false, "RFC 6154 2"},
+    [IMAP_CAP_STATUS_SIZE]        = {"STATUS=SIZE",        SHOW_AFTER,         false, "RFC 8438"},
+    [IMAP_CAP_UIDPLUS]            = {"UIDPLUS",            SHOW_AFTER,         false, "RFC 4315"},
+    [IMAP_CAP_UNSELECT]           = {"UNSELECT",           SHOW_AFTER,         false, "RFC 3691"},
+    [IMAP_CAP_UTF8_ACCEPT]        = {"UTF8=ACCEPT",        SHOW_AFTER,         true,  "RFC 9755"},
+    [IMAP_CAP_CONDSTORE]          = {"CONDSTORE",          SHOW_NEVER,         true,  "RFC 7162 3.1"},
+};
+// clang-format on
+
+static bool is_shown(enum imap_cap_show show, const struct imap_cap_view *view)
+{
+    switch (show) {
+    case SHOW_NEVER:
+        return false;
+    case SHOW_ALWAYS:
+        return true;
+    case SHOW_BEFORE:
+        return !view->after_login;
+    case SHOW_STARTTLS:
+        return !view->after_login && view->starttls;
+    case SHOW_LOGINDISABLED:
+        return !view->after_login && view->login_disabled;
+    case SHOW_LOGIN:
+        return !view->after_login && !view->login_disabled;
+    case SHOW_AFTER:
+        return view->after_login;
+    }
+    return false;
+}
+
+void imap_print_capabilities(struct buf *buf, const struct imap_cap_view *view)
+{
+    buf_str(buf, "CAPABILITY");
+    for (enum imap_cap cap = IMAP_CAP_NONE + 1; cap < IMAP_CAP_COUNT; cap++) {
+        if (!is_shown(imap_caps[cap].show, view))
+            continue;
+        buf_byte(buf, ' ');
+        buf_str(buf, imap_caps[cap].name);
+        if (cap == IMAP_CAP_APPENDLIMIT) {
+            buf_byte(buf, '=');
+            buf_u64(buf, view->append_limit);
+        }
+    }
+}
+
+enum imap_cap imap_cap_find(struct slice name)
+{
+    for (enum imap_cap cap = IMAP_CAP_NONE + 1; cap < IMAP_CAP_COUNT; cap++)
+        if (slice_eq_nocase(name, slice_from_str(imap_caps[cap].name)))
+            return cap;
+    return IMAP_CAP_NONE;
+}

@@ -1,0 +1,81 @@
+/*
+ * capability.h - every capability we may announce, in one table.
+ *
+ * Spec: RFC 9051 6.1.1, 6.3.1 and 7.2.2; RFC 7888 (LITERAL+), RFC 7889 (APPENDLIMIT). The gate
+ * (before login), CAPABILITY, ENABLE and the command table's `needs` column all read it. The
+ * list before login is short: what a client needs to log in, nothing about mail.
+ */
+#ifndef ROOST_IMAP_CAPABILITY_H
+#define ROOST_IMAP_CAPABILITY_H
+
+#include "base/buf.h"
+
+enum imap_cap {
+    IMAP_CAP_NONE, /* of a command: needs nothing */
+    IMAP_CAP_IMAP4REV1,
+    IMAP_CAP_IMAP4REV2,
+    IMAP_CAP_LITERAL_PLUS,
+    IMAP_CAP_SASL_IR,
+    IMAP_CAP_ID,
+    IMAP_CAP_ENABLE,
+    IMAP_CAP_STARTTLS,
+    IMAP_CAP_LOGINDISABLED,
+    IMAP_CAP_AUTH_PLAIN,
+    IMAP_CAP_APPENDLIMIT,
+    IMAP_CAP_BINARY,
+    IMAP_CAP_CHILDREN,
+    IMAP_CAP_CREATE_SPECIAL_USE,
+    IMAP_CAP_ESEARCH,
+    IMAP_CAP_IDLE,
+    IMAP_CAP_LIST_EXTENDED,
+    IMAP_CAP_LIST_STATUS,
+    IMAP_CAP_MOVE,
+    IMAP_CAP_MULTIAPPEND,
+    IMAP_CAP_NAMESPACE,
+    IMAP_CAP_SEARCHRES,
+    IMAP_CAP_SPECIAL_USE,
+    IMAP_CAP_STATUS_SIZE,
+    IMAP_CAP_UIDPLUS,
+    IMAP_CAP_UNSELECT,
+    IMAP_CAP_UTF8_ACCEPT,
+    IMAP_CAP_CONDSTORE,
+};
+#define IMAP_CAP_COUNT (IMAP_CAP_CONDSTORE + 1)
+
+/* A capability as a bit in the set of what a session has enabled. */
+#define IMAP_CAP_BIT(cap) ((uint64_t) 1 << (cap))
+
+enum imap_cap_show {
+    SHOW_NEVER,         /* partly there; not announced, cannot be enabled */
+    SHOW_ALWAYS,        /* before and after login */
+    SHOW_BEFORE,        /* before login */
+    SHOW_STARTTLS,      /* before login, while STARTTLS would be taken */
+    SHOW_LOGINDISABLED, /* before login, while no password may be sent */
+    SHOW_LOGIN,         /* before login, while one may */
+    SHOW_AFTER,         /* after login */
+};
+
+struct imap_cap_info {
+    const char *name;
+    enum imap_cap_show show;
+    bool enables; /* may stand in ENABLE (RFC 9051 6.3.1) */
+    const char *spec;
+};
+
+extern const struct imap_cap_info imap_caps[IMAP_CAP_COUNT];
+
+/* What decides which are shown. */
+struct imap_cap_view {
+    bool after_login;
+    bool starttls;       /* STARTTLS would be taken */
+    bool login_disabled; /* no password before TLS */
+    uint64_t append_limit;
+};
+
+/* "CAPABILITY IMAP4rev2 ...": for an untagged answer or between brackets. */
+void imap_print_capabilities(struct buf *buf, const struct imap_cap_view *view);
+
+/* By name, case ignored; IMAP_CAP_NONE if we have none. */
+enum imap_cap imap_cap_find(struct slice name);
+
+#endif
