@@ -41,7 +41,9 @@ MUST_CHECK enum rc txn_mailbox(struct mail_txn *txn, uint32_t mbox_id, const str
 /* ---- messages ---- */
 
 struct new_message {
-    struct body_stage *stage; /* taken over on RC_OK */
+    /* The caller's until a txn_commit that answers RC_OK takes it over: a command that is run
+     * again after RC_CONFLICT appends the same stage. */
+    struct body_stage *stage;
     uint8_t flags;
     const struct slice *keywords; /* names; new ones enter the mailbox's table */
     size_t n_keywords;
