@@ -1,0 +1,30 @@
+/*
+ * append_sink.h - where the messages of an APPEND go while they arrive.
+ *
+ * Spec: RFC 9051 6.3.12, RFC 3502, RFC 7889. The reader calls it (imap/reader.h, imap_sink).
+ * begin refuses what would fail anyway, before the client sends a byte of it: a name without a
+ * mailbox ([TRYCREATE]), a read-only credential, a message of no octets. The bytes are staged
+ * with the engine, which spools large ones; nothing of a message stays in memory here.
+ */
+#ifndef ROOST_COMMANDS_APPEND_SINK_H
+#define ROOST_COMMANDS_APPEND_SINK_H
+
+#include "commands/session.h"
+#include "imap/reader.h"
+
+#define APPEND_MESSAGES_MAX 1024u /* in one MULTIAPPEND: one transaction, open stages */
+
+struct append_sink {
+    struct session *session;
+    struct body_stage **stages; /* heap; for struct command_input */
+    size_t n, cap;
+};
+
+extern const struct imap_sink append_sink_ops; /* ctx: a struct append_sink */
+
+void append_sink_init(struct append_sink *sink, struct session *session);
+/* Frees the stages that no command took; to be called after each command and at the end. */
+void append_sink_reset(struct append_sink *sink);
+void append_sink_done(struct append_sink *sink);
+
+#endif

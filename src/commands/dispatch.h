@@ -1,0 +1,73 @@
+/*
+ * dispatch.h - what server/ calls: commands in, replies out, and the news of an idle session.
+ *
+ * Spec: RFC 9051 5.2, 5.3, 5.5 and 7 (what may be sent when).
+ *
+ * A command runs from its parsed arguments: parse, check the table's row, run, sync, tagged
+ * reply. On RC_CONFLICT everything is rewound and it runs again. Every reply, also an
+ * unfinished one, may leave the process only when session->own_position is durable
+ * (account_is_durable); until then the server holds the bytes.
+ *
+ *     COMMAND_DONE   the reply is whole; take the next command
+ *     COMMAND_MORE   send (some of) out, then command_resume(); the text of the command stays
+ *     COMMAND_IDLE   "+ idling" is in out; wait for a line, meanwhile session_idle_sync()
+ *     COMMAND_CLOSE  send out, then close the connection
+ *
+ * Nothing here knows a socket, and nothing waits but for the engine's disk.
+ */
+#ifndef ROOST_COMMANDS_DISPATCH_H
+#define ROOST_COMMANDS_DISPATCH_H
+
+#include "commands/cmd.h"
+
+#define COMMAND_TRIES_MAX   16u                  /* runs of one command that meets conflicts */
+#define COMMAND_ARENA_BYTES ((size_t) 256 << 20) /* beyond any command within the limits */
+
+enum command_outcome { COMMAND_DONE, COMMAND_MORE, COMMAND_IDLE, COMMAND_CLOSE };
+
+struct command_input {
+    struct imap_text text; /* stays valid until the command is done */
+    /* One for each spooled literal, in order (append_sink.h). A stage that the store has taken
+     * is NULL afterwards; the others remain the caller's. */
+    struct body_stage **stages;
+    size_t n_stages;
+    /* The next complete command in the input buffer names sequence numbers
+     * (command_names_seqs): EXPUNGE is held back (RFC 9051 7.5.1). */
+    bool seq_command_waits;
+};
+
+/* The first reply: "tag OK [CAPABILITY ...] Logged in". */
+void session_greet(struct session *session, struct slice tag, struct buf *out);
+
+/* *running is set with COMMAND_MORE, and only then. */
+enum command_outcome command_start(struct session *session, const struct command_input *input,
+                                   struct buf *out, struct cmd **running);
+enum command_outcome command_resume(struct cmd **running, struct buf *out,
+                                    bool seq_command_waits);
+/* The connection is gone. NULL is allowed. */
+void command_abort(struct cmd **running);
+
+/* Would this complete command be hurt by an EXPUNGE told before it? */
+bool command_names_seqs(struct slice text);
+
+/* A command that the reader refused: BAD or NO, tagged if it had a tag (reader.h,
+ * READ_REFUSED). */
+enum command_outcome command_refused(struct session *session, struct slice tag, bool too_big,
+                                     const struct err *err, struct buf *out);
+
+/* ---- IDLE (RFC 9051 6.3.13) ---- */
+
+static inline bool session_is_idling(const struct session *session)
+{
+    return session->idle_tag != NULL;
+}
+/* Is there something session_idle_sync would say? Cheap. */
+bool session_has_news(const struct session *session);
+/* What changed, untagged, EXPUNGE included. Only while idling. COMMAND_CLOSE: the mailbox is
+ * gone. */
+enum command_outcome session_idle_sync(struct session *session, struct buf *out);
+/* The line that ends IDLE: "DONE", or BAD. */
+enum command_outcome session_idle_end(struct session *session, struct slice line,
+                                      struct buf *out);
+
+#endif

@@ -1,0 +1,119 @@
+/*
+ * session.h - what the server knows of one logged-in client between two commands.
+ *
+ * Spec: RFC 9051 3 (states), 6.3.1 (ENABLE), 6.4.4.1 (the saved search result).
+ *
+ *     AUTH <----> SELECTED         CLOSED from both
+ *
+ *     -> AUTH       session_init      view == NULL, saved result empty
+ *     -> SELECTED   session_select    view held; numbering starts from it
+ *     -> AUTH       session_unselect  view released; a failed SELECT lands here too
+ *     -> CLOSED     session_close     BYE is said; nothing else is
+ *
+ * Between commands the view is parked and holds no version. A command may change only its
+ * arena, its reply, its transaction and the fields that session_mark keeps; so it can run again
+ * after a conflict.
+ *
+ * Memory: the session is plain and small; what it points to is its own (view, saved result) or
+ * outlives it (names given to session_init are copied). One thread at a time owns it.
+ */
+#ifndef ROOST_COMMANDS_SESSION_H
+#define ROOST_COMMANDS_SESSION_H
+
+#include "imap/capability.h"
+#include "imap/mode.h"
+#include "imap/seqset.h"
+#include "mailbox/view.h"
+
+#define MESSAGE_MAX_BYTES  (64ull << 20) /* APPENDLIMIT, and the reader's limit */
+#define SAVED_RUNS_MAX     65536u        /* runs in a saved search result: 512 KiB a session */
+#define BAD_COMMANDS_MAX   10u           /* in a row; then the client is no client */
+#define SESSION_NAME_BYTES 256u          /* of a user name kept for the log */
+
+enum session_state { SESSION_AUTH, SESSION_SELECTED, SESSION_CLOSED };
+
+/* What the credential allows, whatever the mailbox. */
+enum session_rights { SESSION_FULL, SESSION_READ_ONLY };
+
+/* For the line that the server logs when the session ends. */
+struct session_counts {
+    uint64_t commands, bad;
+    uint64_t fetched, fetched_bytes; /* bodies */
+    uint64_t appended, expunged, copied, moved;
+};
+
+struct session {
+    enum session_state state;
+    enum session_rights rights;
+    struct account *account; /* one reference */
+    struct actor actor;
+    struct imap_mode mode;
+    uint64_t enabled;       /* IMAP_CAP_BIT of what ENABLE, or an enabling command, turned on */
+    uint64_t own_position;  /* of the last own write: replies wait until it is durable */
+    struct mbox_view *view; /* SELECTED only */
+    struct uid_run *saved;  /* "$"; NULL when empty */
+    size_t n_saved;
+    char *idle_tag; /* of the IDLE that runs; NULL: none */
+    uint32_t bad_in_row;
+    struct session_counts counts;
+};
+
+struct session_grant {
+    struct account *account; /* taken over */
+    struct actor actor;
+    enum session_rights rights;
+};
+
+void session_init(struct session *session, const struct session_grant *grant);
+void session_done(struct session *session);
+
+/* ---- moves ---- */
+
+/* view is taken over. The saved result is emptied (RFC 9051 6.4.4.1). */
+void session_select(struct session *session, struct mbox_view *view);
+void session_unselect(struct session *session);
+void session_close(struct session *session);
+
+/* ---- running again ---- */
+
+struct session_mark {
+    uint64_t own_position, enabled;
+    struct imap_mode mode;
+    struct session_counts counts;
+    struct view_mark *view; /* NULL: nothing was selected */
+};
+/* The mark lives in arena. A command that may be run again does not select or unselect before
+ * its commit. */
+void session_mark(const struct session *session, struct arena *arena, struct session_mark *out);
+void session_rewind(struct session *session, const struct session_mark *mark);
+
+/* ---- sets of messages ---- */
+
+/*
+ * The uids that a set names in this session's numbering, in arena. Uids that are not there are
+ * left out of uid sets without error (RFC 9051 6.4.9); a sequence number that is not there is
+ * RC_SYNTAX (RFC 9051 section 9, seq-number), "*" of an empty mailbox too. "$" is the saved
+ * result. Withheld messages that a set of sequence numbers names are in the set.
+ */
+MUST_CHECK enum rc session_resolve(const struct session *session, const struct imap_set *set,
+                                   bool uid, struct arena *arena, struct uid_set *out,
+                                   struct err *err);
+/* Keep a search result. False, and the result is empty: it has more than SAVED_RUNS_MAX runs.
+ */
+bool session_save(struct session *session, const struct uid_set *uids);
+struct uid_set session_saved(const struct session *session);
+
+/* ---- questions ---- */
+
+static inline bool session_has_enabled(const struct session *session, enum imap_cap cap)
+{
+    return (session->enabled & IMAP_CAP_BIT(cap)) != 0;
+}
+
+/* "CAPABILITY ..." as this session is told it. */
+void session_print_capabilities(const struct session *session, struct buf *buf);
+
+/* The newest version this session may see, one reference. */
+struct acct_state *session_read(const struct session *session);
+
+#endif
