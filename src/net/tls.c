@@ -168,6 +168,11 @@ enum rc tls_read(struct tls *tls, char *to, size_t cap, size_t *out_n, struct er
     return RC_OK;
 }
 
+bool tls_has_pending(const struct tls *tls)
+{
+    return SSL_has_pending(tls->ssl) == 1;
+}
+
 enum rc tls_write(struct tls *tls, struct slice bytes, size_t *out_n, struct err *err)
 {
     size_t n = 0;

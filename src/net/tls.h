@@ -83,6 +83,9 @@ MUST_CHECK enum rc tls_read(struct tls *tls, char *to, size_t cap, size_t *out_n
  */
 MUST_CHECK enum rc tls_write(struct tls *tls, struct slice bytes, size_t *out_n,
                              struct err *err);
+/* Bytes of the peer that were taken from the descriptor and not given out yet, maybe less than
+ * a record: read until RC_MORE, the descriptor may stay quiet. */
+bool tls_has_pending(const struct tls *tls);
 /* Send close_notify: nothing may be written afterwards, reading goes on. */
 MUST_CHECK enum rc tls_shut_write(struct tls *tls, struct err *err);
 
