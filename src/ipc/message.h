@@ -41,10 +41,8 @@ enum listener_kind {
 #define LISTENER_PLAINTEXT  2u /* logins without TLS are allowed on loopback */
 #define LISTENER_CLIENTCERT 4u /* ask for a client certificate */
 
-enum sandbox_mode { SANDBOX_REQUIRED = 1, SANDBOX_BEST_EFFORT = 2 };
-
-#define RELOAD_LOG    1u /* open the log file anew */
-#define RELOAD_CONFIG 2u /* a CONFIG message came before this one */
+#define RELOAD_LOG   1u /* open the log file anew */
+#define RELOAD_FILES 2u /* look at files that may have changed: a passwd-file */
 
 /* Why a login was refused; the gate has the tagged NO (RFC 5530) for each in one table. */
 enum auth_code {

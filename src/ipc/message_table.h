@@ -60,7 +60,7 @@
     U64(account) \
     U8(on)
 #define MSG_START_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
-    U8(sandbox)        /* enum sandbox_mode */
+    U32(n_gates)       /* how many gates this server runs */
 #define MSG_RELOAD_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
     U32(what)          /* RELOAD_... */
 #define MSG_SHUTDOWN_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \

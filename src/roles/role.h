@@ -20,6 +20,7 @@
 #define ROOST_ROLES_ROLE_H
 
 #include "ipc/channel.h"
+#include "ipc/crash_page.h"
 
 #define ROLE_SUPERVISOR_FD 3
 #define ROLE_LISTENERS_MAX 32u
@@ -27,8 +28,7 @@
 #define ROLE_PEERS_MAX     80u /* 64 gates and one each of the others */
 #define ROLE_GATES_MAX     64u
 
-struct config;     /* config/config.h */
-struct crash_page; /* roles/crash_page.h */
+struct config; /* config/config.h */
 
 struct role_listener {
     enum listener_kind kind;
@@ -54,7 +54,6 @@ struct role_start {
     enum role role;
     uint16_t index;
     uint32_t instance; /* what peers hear about us in their PEER message */
-    enum sandbox_mode sandbox;
     const struct config *config;
     struct channel *supervisor;
     struct role_listener listeners[ROLE_LISTENERS_MAX];
@@ -64,6 +63,8 @@ struct role_start {
     struct role_peer peers[ROLE_PEERS_MAX];
     size_t n_peers;
     struct crash_page *crash_page; /* mail only */
+    uint32_t n_gates;              /* how many this server runs */
+    struct role_cert *new_certs;   /* an incomplete set; role.c's */
 };
 
 /* What the supervisor says to a running role. Functions a role does not need are NULL. */

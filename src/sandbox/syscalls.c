@@ -1,0 +1,241 @@
+/* syscalls.c - which role may call what: the table, to be read by eye. */
+#include <asm/ioctls.h>
+#include <errno.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#include "sandbox/seccomp.h"
+
+#define CLONE_NAMESPACES                                                                       \
+    (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |             \
+     CLONE_NEWPID | CLONE_NEWNET)
+
+#define CALL(name, kinds)                                                                      \
+    {                                                                                          \
+#name, SYS_##name, kinds, CHECK_NONE, 0, 0,                                            \
+        {                                                                                      \
+            0                                                                                  \
+        }                                                                                      \
+    }
+#define CALL_EQ1(name, kinds, arg, a)                                                          \
+    {                                                                                          \
+#name, SYS_##name, kinds, CHECK_EQ, arg, 1,                                            \
+        {                                                                                      \
+            a                                                                                  \
+        }                                                                                      \
+    }
+#define CALL_EQ2(name, kinds, arg, a, b)                                                       \
+    {                                                                                          \
+#name, SYS_##name, kinds, CHECK_EQ, arg, 2,                                            \
+        {                                                                                      \
+            a, b                                                                               \
+        }                                                                                      \
+    }
+#define CALL_EQ3(name, kinds, arg, a, b, c)                                                    \
+    {                                                                                          \
+#name, SYS_##name, kinds, CHECK_EQ, arg, 3,                                            \
+        {                                                                                      \
+            a, b, c                                                                            \
+        }                                                                                      \
+    }
+#define CALL_HAS(name, kinds, arg, bits)                                                       \
+    {                                                                                          \
+#name, SYS_##name, kinds, CHECK_HAS, arg, 1,                                           \
+        {                                                                                      \
+            bits                                                                               \
+        }                                                                                      \
+    }
+#define CALL_NOT(name, kinds, arg, bits)                                                       \
+    {                                                                                          \
+#name, SYS_##name, kinds, CHECK_HAS_NOT, arg, 1,                                       \
+        {                                                                                      \
+            bits                                                                               \
+        }                                                                                      \
+    }
+#define CALL_NULL(name, kinds, arg)                                                            \
+    {                                                                                          \
+#name, SYS_##name, kinds, CHECK_NULL, arg, 0,                                          \
+        {                                                                                      \
+            0                                                                                  \
+        }                                                                                      \
+    }
+#define CALL_ERRNO(name, kinds, error)                                                         \
+    {                                                                                          \
+#name, SYS_##name, kinds, CHECK_ERRNO, 0, 1,                                           \
+        {                                                                                      \
+            error                                                                              \
+        }                                                                                      \
+    }
+
+// clang-format off
+const struct syscall_row syscall_table[] = {
+    /* Columns: gate, auth, mail, digest, its Child, log. */
+
+    /* bytes through descriptors that are open */
+    CALL(read,            "GAMDCL"),
+    CALL(write,           "GAMDCL"),
+    CALL(readv,           "GAM..."),
+    CALL(writev,          "GAMDCL"),
+    CALL(close,           "GAMDCL"),
+    CALL(recvmsg,         "GAMDCL"),
+    CALL(sendmsg,         "GAMDCL"),
+    CALL(recvfrom,        "GAM..."),
+    CALL(sendto,          "GAM..L"),
+    CALL(shutdown,        "GAM..."),
+    CALL(fcntl,           "GAMDCL"),
+    CALL_EQ3(ioctl,       "GAM..L", 1, FIONREAD, FIONBIO, TCGETS),
+    CALL(poll,            "GAMDCL"),
+    CALL(ppoll,           "GAMDCL"),
+    CALL(epoll_create1,   "GAMD.L"),
+    CALL(epoll_ctl,       "GAMD.L"),
+    CALL(epoll_pwait,     "GAMD.L"),
+    CALL(eventfd2,        "GAMD.L"),
+    CALL(dup,             "GAMD.L"),
+    CALL(lseek,           "GAMDCL"),
+    CALL(fstat,           "GAMDCL"),
+
+    /* sockets: none is made but pairs; the gate and the control listeners accept */
+    CALL(accept4,         "GAM..."),
+    CALL(accept,          "GAM..."),
+    CALL_EQ1(socketpair,  "GAMD..", 0, AF_UNIX),
+    CALL(getsockopt,      "GAMD.L"),
+    CALL(setsockopt,      "GAMD.L"),
+    CALL(getsockname,     "GAM..."),
+    CALL(getpeername,     "GAM..."),
+    CALL(connect,         ".....L"), /* the syslog socket again, after syslog was restarted */
+
+    /* memory: never executable */
+    CALL(brk,             "GAMDCL"),
+    CALL_NOT(mmap,        "GAMDCL", 2, PROT_EXEC),
+    CALL_NOT(mprotect,    "GAMDCL", 2, PROT_EXEC),
+    CALL(munmap,          "GAMDCL"),
+    CALL(mremap,          "GAMDCL"),
+    CALL(madvise,         "GAMDCL"),
+    CALL(mlock,           "GA...."), /* secrets stay out of swap */
+    CALL(munlock,         "GA...."),
+    CALL(msync,           "..M..."),
+    CALL(mincore,         "..M..."),
+    CALL(memfd_create,    "..MD.."),
+
+    /* time and chance; most of it never leaves the vdso. The child has none: same mail, same table */
+    CALL(clock_gettime,   "GAMD.L"),
+    CALL(clock_getres,    "GAMD.L"),
+    CALL(clock_nanosleep, "GAMD.L"),
+    CALL(nanosleep,       "GAMD.L"),
+    CALL(gettimeofday,    "GAMD.L"),
+    CALL(getrandom,       "GAMD.L"),
+    CALL(timerfd_create,  "GAM..."),
+    CALL(timerfd_settime, "GAM..."),
+
+    /* threads and signals of our own */
+    CALL(futex,           "GAMDCL"),
+    CALL_HAS(clone,       ".AM...", 0, CLONE_THREAD),
+    CALL_NOT(clone,       "...D..", 0, CLONE_NAMESPACES),
+    CALL_ERRNO(clone3,    ".AMD..", ENOSYS), /* its flags lie in memory: libc falls back to clone */
+    CALL(set_robust_list, ".AMDC."),
+    CALL(set_tid_address, "...DC."),
+    CALL(rseq,            ".AMDC."),
+    CALL(sched_yield,     "GAMDCL"),
+    CALL(sched_getaffinity, "GAMDCL"),
+    CALL(getpid,          "GAMDCL"),
+    CALL(gettid,          "GAMDCL"),
+    CALL(tgkill,          "GAMDCL"), /* abort() */
+    CALL(rt_sigaction,    "GAMDCL"),
+    CALL(rt_sigprocmask,  "GAMDCL"),
+    CALL(rt_sigreturn,    "GAMDCL"),
+    CALL(sigaltstack,     "GAMDCL"),
+    CALL(restart_syscall, "GAMDCL"),
+    CALL(exit,            "GAMDCL"),
+    CALL(exit_group,      "GAMDCL"),
+    CALL(sysinfo,         "GAMDCL"), /* qsort() asks how much memory there is */
+    CALL(getrusage,       "GAMDCL"),
+    CALL_NULL(prlimit64,  "GAM..L", 2),
+    CALL_EQ2(prctl,       "GAM..L", 0, PR_SET_NAME, PR_GET_NAME),
+
+    /* files: where Landlock allows a path */
+    CALL(openat,          ".AM..L"),
+    CALL(newfstatat,      "GAMDCL"), /* fstat() of libc; a path finds nothing in gate and digest */
+    CALL(statx,           ".AM..L"),
+    CALL(statfs,          ".AM..."),
+    CALL(fstatfs,         ".AM..."),
+    CALL(pread64,         ".AM..."),
+    CALL(pwrite64,        ".AM..."),
+    CALL(preadv,          "..M..."),
+    CALL(pwritev,         "..M..."),
+    CALL(preadv2,         "..M..."),
+    CALL(pwritev2,        "..M..."),
+    CALL(fsync,           ".AM..L"),
+    CALL(fdatasync,       ".AM..L"),
+    CALL(sync_file_range, "..M..."),
+    CALL(fallocate,       ".AM..."),
+    CALL(ftruncate,       ".AMD.."),
+    CALL(fadvise64,       "..M..."),
+    CALL(flock,           ".AM..."),
+    CALL(getdents64,      ".AM..."),
+    CALL(faccessat,       ".AM..."),
+    CALL(faccessat2,      ".AM..."),
+    CALL(readlinkat,      ".AM..."),
+    CALL(mkdirat,         ".AM..."),
+    CALL(unlinkat,        ".AM..."),
+    CALL(renameat,        ".AM..."),
+    CALL(renameat2,       ".AM..."),
+    CALL(linkat,          "..M..."),
+    CALL(fchmod,          ".AM..L"),
+    CALL(umask,           ".AM..L"),
+    CALL(getcwd,          ".AM..."),
+    CALL(geteuid,         "GAMDCL"),
+    CALL(getuid,          "GAMDCL"),
+    CALL(getegid,         "GAMDCL"),
+    CALL(getgid,          "GAMDCL"),
+    CALL(fchown,          ".A...."), /* SQLite as root, for its journal; without capability it fails */
+
+    /* the digest process makes its children and ends them */
+    CALL(wait4,           "...D.."),
+    CALL(kill,            "...D.."), /* Landlock keeps signals inside the sandbox */
+    CALL(setrlimit,       "...D.."),
+    CALL(getrlimit,       "...D.."),
+    CALL(prlimit64,       "...D.."),
+    CALL(seccomp,         "...D.."),
+    CALL_EQ1(prctl,       "...D..", 0, PR_SET_PDEATHSIG),
+    CALL(getppid,         "...D.."),
+
+    /* calls that aarch64 never had */
+#ifdef SYS_epoll_wait
+    CALL(epoll_wait,      "GAMD.L"),
+    CALL(time,            "GAMD.L"),
+    CALL(dup2,            ".....L"),
+    CALL(open,            ".AM..L"),
+    CALL(stat,            ".AM..L"),
+    CALL(lstat,           ".AM..."),
+    CALL(access,          ".AM..."),
+    CALL(readlink,        ".AM..."),
+    CALL(mkdir,           ".AM..."),
+    CALL(rmdir,           ".AM..."),
+    CALL(unlink,          ".AM..."),
+    CALL(rename,          ".AM..."),
+    CALL(link,            "..M..."),
+#endif
+};
+const size_t syscall_table_len = COUNT(syscall_table);
+
+const struct syscall_row syscall_wide_denied[] = {
+    CALL_EQ2(socket,      "GAMDCL", 0, AF_INET, AF_INET6),
+    CALL(bind,            "GAMDCL"),
+    CALL(listen,          "GAMDCL"),
+    CALL(execve,          "GAMDCL"),
+    CALL(execveat,        "GAMDCL"),
+    CALL(mount,           "GAMDCL"),
+    CALL(umount2,         "GAMDCL"),
+    CALL(unshare,         "GAMDCL"),
+    CALL(setns,           "GAMDCL"),
+    CALL(bpf,             "GAMDCL"),
+    CALL(io_uring_setup,  "GAMDCL"),
+    CALL(init_module,     "GAMDCL"),
+    CALL(finit_module,    "GAMDCL"),
+    CALL(keyctl,          "GAMDCL"),
+};
+const size_t syscall_wide_denied_len = COUNT(syscall_wide_denied);
+// clang-format on
