@@ -1,0 +1,138 @@
+#include "auth/app_password.h"
+
+#include <sodium.h>
+
+#include "base/ascii.h"
+#include "base/random.h"
+
+#define CHECK_CHARS (APP_PASSWORD_CHARS - APP_PASSWORD_RANDOM_CHARS)
+#define GROUP_CHARS 4u
+
+static const char digits[] = "abcdefghijklmnopqrstuvwxyz234567";
+
+/* Before what is hashed, so that the pepper can serve other kinds of secret later. */
+static const char label[] = "roost app password 1:";
+
+/* The product in GF(32) with x^5 + x^2 + 1; five steps whatever the values. */
+static unsigned gf_times(unsigned a, unsigned b)
+{
+    unsigned product = 0;
+
+    for (unsigned bit = 0; bit < 5; bit++) {
+        product ^= (0u - (b >> bit & 1u)) & a;
+        a = a << 1 ^ ((0u - (a >> 4 & 1u)) & 0x25u);
+    }
+    return product & 31u;
+}
+
+/*
+ * The remainder of the data, as a polynomial shifted by four, divided by the generator
+ * (x - 2)(x - 4)(x - 8)(x - 16), whose roots are four consecutive powers of the primitive
+ * element 2: the code's distance is five, so no change of up to four places goes unseen.
+ */
+static void check_values(const unsigned char *data, unsigned char check[CHECK_CHARS])
+{
+    unsigned generator[CHECK_CHARS] = {0}; /* without the leading 1, highest power first */
+    unsigned rest[CHECK_CHARS] = {0};
+    unsigned poly[CHECK_CHARS + 1] = {1, 0, 0, 0, 0}, root = 2;
+
+    for (unsigned n = 0; n < CHECK_CHARS; n++, root = gf_times(root, 2))
+        for (unsigned k = n + 1; k > 0; k--)
+            poly[k] ^= gf_times(poly[k - 1], root);
+    for (unsigned k = 0; k < CHECK_CHARS; k++)
+        generator[k] = poly[k + 1];
+
+    for (unsigned i = 0; i < APP_PASSWORD_RANDOM_CHARS; i++) {
+        unsigned lead = data[i] ^ rest[0];
+
+        for (unsigned k = 0; k + 1 < CHECK_CHARS; k++)
+            rest[k] = rest[k + 1] ^ gf_times(generator[k], lead);
+        rest[CHECK_CHARS - 1] = gf_times(generator[CHECK_CHARS - 1], lead);
+    }
+    for (unsigned k = 0; k < CHECK_CHARS; k++)
+        check[k] = (unsigned char) rest[k];
+}
+
+void app_password_make(struct app_password *out)
+{
+    unsigned char values[APP_PASSWORD_CHARS];
+
+    random_bytes(values, APP_PASSWORD_RANDOM_CHARS);
+    for (size_t i = 0; i < APP_PASSWORD_RANDOM_CHARS; i++)
+        values[i] &= 31u;
+    check_values(values, values + APP_PASSWORD_RANDOM_CHARS);
+    for (size_t i = 0; i < APP_PASSWORD_CHARS; i++)
+        out->chars[i] = digits[values[i]];
+    sodium_memzero(values, sizeof(values));
+}
+
+/* 0..31, or -1. */
+static int digit_value(char c)
+{
+    c = ascii_lower(c);
+    if (c >= 'a' && c <= 'z')
+        return c - 'a';
+    return c >= '2' && c <= '7' ? c - '2' + 26 : -1;
+}
+
+static bool read_values(struct slice typed, unsigned char values[APP_PASSWORD_CHARS])
+{
+    size_t n = 0;
+
+    if (typed.len > APP_PASSWORD_TYPED_MAX)
+        return false;
+    for (size_t i = 0; i < typed.len; i++) {
+        int value = digit_value(typed.ptr[i]);
+
+        if (typed.ptr[i] == '-' || typed.ptr[i] == ' ')
+            continue;
+        if (value < 0 || n == APP_PASSWORD_CHARS)
+            return false;
+        values[n++] = (unsigned char) value;
+    }
+    return n == APP_PASSWORD_CHARS;
+}
+
+bool app_password_read(struct slice typed, struct app_password *out)
+{
+    unsigned char values[APP_PASSWORD_CHARS], check[CHECK_CHARS];
+    bool ok = read_values(typed, values);
+
+    if (ok) {
+        check_values(values, check);
+        ok = sodium_memcmp(check, values + APP_PASSWORD_RANDOM_CHARS, CHECK_CHARS) == 0;
+    }
+    for (size_t i = 0; ok && i < APP_PASSWORD_CHARS; i++)
+        out->chars[i] = digits[values[i]];
+    sodium_memzero(values, sizeof(values));
+    return ok;
+}
+
+void app_password_show(const struct app_password *password, char out[APP_PASSWORD_SHOWN_BYTES])
+{
+    for (size_t i = 0; i < APP_PASSWORD_CHARS; i++) {
+        if (i > 0 && i % GROUP_CHARS == 0)
+            *out++ = '-';
+        *out++ = password->chars[i];
+    }
+    *out = '\0';
+}
+
+void app_password_verifier(const struct pepper *pepper, const struct app_password *password,
+                           struct app_verifier *out)
+{
+    crypto_auth_hmacsha256_state state;
+
+    (void) crypto_auth_hmacsha256_init(&state, pepper->key, sizeof(pepper->key));
+    (void) crypto_auth_hmacsha256_update(&state, (const unsigned char *) label,
+                                         sizeof(label) - 1);
+    (void) crypto_auth_hmacsha256_update(&state, (const unsigned char *) password->chars,
+                                         APP_PASSWORD_CHARS);
+    (void) crypto_auth_hmacsha256_final(&state, out->bytes);
+    sodium_memzero(&state, sizeof(state));
+}
+
+void app_password_wipe(struct app_password *password)
+{
+    sodium_memzero(password, sizeof(*password));
+}

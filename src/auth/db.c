@@ -1,0 +1,415 @@
+#include "auth/db.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "auth/db_stmt.h"
+#include "auth/pepper.h"
+#include "base/clock.h"
+
+#define APPLICATION_ID 0x526f7374 /* "Rost", in the file's header */
+#define PATH_MAX_BYTES 4096u
+
+#define X(name, sql) sql,
+static const char *const statements[] = {AUTH_STATEMENTS(X)};
+#undef X
+
+/* What leads from version n to n + 1. Rows are only ever added. */
+static const char *const migrations[AUTH_DB_VERSION] = {
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+    "CREATE TABLE migrations (version INTEGER PRIMARY KEY, applied INTEGER NOT NULL);"
+    "CREATE TABLE accounts ("
+    "  id INTEGER PRIMARY KEY,"
+    "  state INTEGER NOT NULL CHECK (state IN (1, 2, 3)),"
+    "  source INTEGER NOT NULL CHECK (source IN (1, 2)),"
+    "  name TEXT NOT NULL,"
+    "  name_key TEXT NOT NULL,"
+    "  password TEXT,"
+    "  created INTEGER NOT NULL,"
+    "  password_changed INTEGER NOT NULL DEFAULT 0,"
+    "  legacy_used INTEGER NOT NULL DEFAULT 0);"
+    "CREATE UNIQUE INDEX accounts_live ON accounts (name_key) WHERE state <> 3;"
+    "CREATE TABLE devices ("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  account_id INTEGER NOT NULL REFERENCES accounts (id),"
+    "  name TEXT NOT NULL,"
+    "  verifier BLOB NOT NULL CHECK (length(verifier) = 32),"
+    "  scope INTEGER NOT NULL,"
+    "  access INTEGER NOT NULL,"
+    "  folders TEXT NOT NULL,"
+    "  created INTEGER NOT NULL,"
+    "  expires INTEGER NOT NULL DEFAULT 0,"
+    "  revoked INTEGER NOT NULL DEFAULT 0,"
+    "  last_used INTEGER NOT NULL DEFAULT 0,"
+    "  last_address TEXT NOT NULL DEFAULT '',"
+    "  last_client TEXT NOT NULL DEFAULT '');"
+    "CREATE UNIQUE INDEX devices_verifier ON devices (account_id, verifier);"
+    "CREATE TABLE aliases ("
+    "  address_key TEXT PRIMARY KEY,"
+    "  address TEXT NOT NULL,"
+    "  account_id INTEGER NOT NULL REFERENCES accounts (id),"
+    "  created INTEGER NOT NULL) WITHOUT ROWID;"
+    "CREATE INDEX aliases_account ON aliases (account_id);"
+    "CREATE TABLE domains ("
+    "  domain_key TEXT PRIMARY KEY,"
+    "  domain TEXT NOT NULL,"
+    "  catch_all INTEGER REFERENCES accounts (id),"
+    "  created INTEGER NOT NULL) WITHOUT ROWID;"
+    "INSERT INTO meta VALUES ('policy_epoch', 1);",
+};
+
+static enum rc sql_failed(struct auth_db *db, struct err *err)
+{
+    int code = sqlite3_extended_errcode(db->sqlite);
+    enum rc rc = RC_IO;
+
+    if ((code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_LOCKED)
+        rc = RC_CONFLICT;
+    else if ((code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB)
+        rc = RC_CORRUPT;
+    else if ((code & 0xff) == SQLITE_FULL)
+        rc = RC_FULL;
+    else if (code == SQLITE_CONSTRAINT_UNIQUE || code == SQLITE_CONSTRAINT_PRIMARYKEY)
+        rc = RC_EXISTS;
+    return err_set(err, rc, rc == RC_EXISTS ? "It exists already" : "Account database failed",
+                   "sqlite: %s (%d)", sqlite3_errmsg(db->sqlite), code);
+}
+
+struct stmt stmt_use(struct auth_db *db, enum stmt_id id)
+{
+    return (struct stmt){.db = db, .handle = db->stmts[id]};
+}
+
+void stmt_donep(struct stmt *stmt)
+{
+    (void) sqlite3_reset(stmt->handle); /* repeats the error of the last step */
+    (void) sqlite3_clear_bindings(stmt->handle);
+}
+
+/* Binding fails only for a wrong index, or without memory. */
+static void bound(struct stmt *stmt, int code)
+{
+    if (code != SQLITE_OK)
+        die("sqlite bind: %s", sqlite3_errmsg(stmt->db->sqlite));
+}
+
+void stmt_bind_int(struct stmt *stmt, int64_t value)
+{
+    bound(stmt, sqlite3_bind_int64(stmt->handle, ++stmt->n_bound, value));
+}
+
+void stmt_bind_id(struct stmt *stmt, uint64_t id)
+{
+    if (id == 0)
+        bound(stmt, sqlite3_bind_null(stmt->handle, ++stmt->n_bound));
+    else
+        stmt_bind_int(stmt, (int64_t) id);
+}
+
+void stmt_bind_text(struct stmt *stmt, struct slice text)
+{
+    bound(stmt, sqlite3_bind_text64(stmt->handle, ++stmt->n_bound, text.len > 0 ? text.ptr : "",
+                                    text.len, SQLITE_TRANSIENT, SQLITE_UTF8));
+}
+
+void stmt_bind_blob(struct stmt *stmt, const void *bytes, size_t len)
+{
+    bound(stmt,
+          sqlite3_bind_blob64(stmt->handle, ++stmt->n_bound, bytes, len, SQLITE_TRANSIENT));
+}
+
+enum rc stmt_row(struct stmt *stmt, const char *text, struct err *err)
+{
+    switch (sqlite3_step(stmt->handle)) {
+    case SQLITE_ROW:
+        return RC_OK;
+    case SQLITE_DONE:
+        return err_set(err, RC_NOT_FOUND, text, "auth.db: no row");
+    default:
+        return sql_failed(stmt->db, err);
+    }
+}
+
+enum rc stmt_run(struct stmt *stmt, struct err *err)
+{
+    if (sqlite3_step(stmt->handle) != SQLITE_DONE)
+        return sql_failed(stmt->db, err);
+    return RC_OK;
+}
+
+enum rc stmt_change(struct stmt *stmt, const char *text, struct err *err)
+{
+    enum rc rc = stmt_run(stmt, err);
+
+    if (rc)
+        return rc;
+    if (sqlite3_changes(stmt->db->sqlite) == 0)
+        return err_set(err, RC_NOT_FOUND, text, "auth.db: no row to change");
+    return RC_OK;
+}
+
+int64_t stmt_int(const struct stmt *stmt, int column)
+{
+    return sqlite3_column_int64(stmt->handle, column);
+}
+
+uint64_t stmt_id(const struct stmt *stmt, int column)
+{
+    return (uint64_t) sqlite3_column_int64(stmt->handle, column);
+}
+
+struct slice stmt_text(const struct stmt *stmt, int column, struct arena *arena)
+{
+    const void *bytes = sqlite3_column_blob(stmt->handle, column);
+
+    return arena_dup(arena,
+                     slice_of(bytes, (size_t) sqlite3_column_bytes(stmt->handle, column)));
+}
+
+static enum rc run_simple(struct auth_db *db, enum stmt_id id, struct err *err)
+{
+    AUTO(stmt_donep) struct stmt stmt = stmt_use(db, id);
+
+    return stmt_run(&stmt, err);
+}
+
+enum rc auth_db_begin(struct auth_db *db, struct err *err)
+{
+    enum rc rc;
+
+    assert(!db->in_transaction);
+    rc = run_simple(db, STMT_BEGIN, err);
+    db->in_transaction = rc == RC_OK;
+    return rc;
+}
+
+enum rc auth_db_commit(struct auth_db *db, struct err *err)
+{
+    enum rc rc = run_simple(db, STMT_COMMIT, err);
+
+    if (rc)
+        auth_db_rollback(db);
+    db->in_transaction = false;
+    return rc;
+}
+
+void auth_db_rollback(struct auth_db *db)
+{
+    struct err ignored;
+
+    if (db->in_transaction && sqlite3_get_autocommit(db->sqlite) == 0 &&
+        run_simple(db, STMT_ROLLBACK, &ignored) != RC_OK)
+        die("auth.db: cannot roll back: %s", ignored.detail);
+    db->in_transaction = false;
+}
+
+enum rc auth_db_change_begin(struct auth_db *db, bool *out_own, struct err *err)
+{
+    enum rc rc = RC_OK;
+    bool own = !db->in_transaction;
+
+    if (own)
+        rc = auth_db_begin(db, err);
+    if (rc)
+        return rc;
+    *out_own = own;
+    return RC_OK;
+}
+
+enum rc auth_db_change_end(struct auth_db *db, bool own, enum rc rc, struct err *err)
+{
+    if (!own)
+        return rc;
+    if (rc == RC_OK)
+        return auth_db_commit(db, err);
+    auth_db_rollback(db);
+    return rc;
+}
+
+enum rc auth_db_epoch_up(struct auth_db *db, struct err *err)
+{
+    return run_simple(db, STMT_EPOCH_UP, err);
+}
+
+enum rc auth_db_policy_epoch(struct auth_db *db, uint64_t *out, struct err *err)
+{
+    AUTO(stmt_donep) struct stmt stmt = stmt_use(db, STMT_EPOCH);
+    enum rc rc = stmt_row(&stmt, "Account database is incomplete", err);
+
+    if (rc)
+        return rc;
+    *out = stmt_id(&stmt, 0);
+    return RC_OK;
+}
+
+/* SQL of ours that gives no rows, or whose rows do not matter. */
+static enum rc exec(struct auth_db *db, const char *sql, struct err *err)
+{
+    return sqlite3_exec(db->sqlite, sql, NULL, NULL, NULL) == SQLITE_OK ? RC_OK
+                                                                        : sql_failed(db, err);
+}
+
+static enum rc exec_number(struct auth_db *db, const char *fmt, int64_t number, struct err *err)
+{
+    char sql[128];
+
+    (void) sqlite3_snprintf(sizeof(sql), sql, fmt, number);
+    return exec(db, sql, err);
+}
+
+/* One integer of a query of ours. */
+static enum rc query_int(struct auth_db *db, const char *sql, int64_t *out, struct err *err)
+{
+    sqlite3_stmt *handle = NULL;
+    enum rc rc = RC_OK;
+
+    if (sqlite3_prepare_v2(db->sqlite, sql, -1, &handle, NULL) != SQLITE_OK ||
+        sqlite3_step(handle) != SQLITE_ROW)
+        rc = sql_failed(db, err);
+    else
+        *out = sqlite3_column_int64(handle, 0);
+    (void) sqlite3_finalize(handle); /* repeats the error of the step */
+    return rc;
+}
+
+static enum rc migrate_step(struct auth_db *db, int64_t from, struct err *err)
+{
+    enum rc rc = exec(db, "BEGIN IMMEDIATE", err);
+
+    if (rc)
+        return rc;
+    rc = exec(db, migrations[from], err);
+    if (rc == RC_OK)
+        rc = exec_number(db, "PRAGMA user_version = %lld", from + 1, err);
+    if (rc == RC_OK)
+        rc = exec_number(db, "PRAGMA application_id = %lld", APPLICATION_ID, err);
+    if (rc == RC_OK)
+        rc = exec_number(db,
+                         "INSERT INTO migrations SELECT user_version, %lld FROM "
+                         "pragma_user_version",
+                         clock_wall_sec(), err);
+    if (rc == RC_OK)
+        return exec(db, "COMMIT", err);
+    (void) exec(db, "ROLLBACK", NULL); /* the first failure is the one to report */
+    return rc;
+}
+
+static enum rc migrate(struct auth_db *db, struct err *err)
+{
+    int64_t version, application;
+    enum rc rc = query_int(db, "PRAGMA user_version", &version, err);
+
+    if (rc)
+        return rc;
+    rc = query_int(db, "PRAGMA application_id", &application, err);
+    if (rc)
+        return rc;
+    if (version < 0 || version > AUTH_DB_VERSION ||
+        (version > 0 && application != APPLICATION_ID))
+        return err_set(err, RC_CORRUPT, "Account database is of another kind or newer",
+                       "auth.db: version %lld, application %llx", (long long) version,
+                       (unsigned long long) application);
+    for (; rc == RC_OK && version < AUTH_DB_VERSION; version++)
+        rc = migrate_step(db, version, err);
+    return rc;
+}
+
+static enum rc prepare_all(struct auth_db *db, struct err *err)
+{
+    for (size_t i = 0; i < STMT_COUNT; i++)
+        if (sqlite3_prepare_v3(db->sqlite, statements[i], -1, SQLITE_PREPARE_PERSISTENT,
+                               &db->stmts[i], NULL) != SQLITE_OK)
+            return sql_failed(db, err);
+    return RC_OK;
+}
+
+/*
+ * EXCLUSIVE before the first access makes WAL work without shared memory and without locks per
+ * read; FULL syncs the log at every commit.
+ */
+static enum rc set_up(struct auth_db *db, struct err *err)
+{
+    static const char *const pragmas[] = {
+        "PRAGMA locking_mode = EXCLUSIVE", "PRAGMA journal_mode = WAL",
+        "PRAGMA synchronous = FULL",       "PRAGMA foreign_keys = ON",
+        "PRAGMA temp_store = MEMORY",      "PRAGMA trusted_schema = OFF",
+        "PRAGMA secure_delete = FAST",     "PRAGMA cell_size_check = ON",
+    };
+    enum rc rc = RC_OK;
+
+    for (size_t i = 0; rc == RC_OK && i < COUNT(pragmas); i++)
+        rc = exec(db, pragmas[i], err);
+    if (rc == RC_OK)
+        rc = migrate(db, err);
+    if (rc == RC_OK)
+        rc = prepare_all(db, err);
+    return rc;
+}
+
+/* The file with mode 0600 before SQLite sees it; its log gets the same mode. */
+static enum rc make_file(const char *path, bool create, struct err *err)
+{
+    AUTO(closep)
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | (create ? O_CREAT : 0), 0600);
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) != 0)
+        return err_set(err, errno == ENOENT ? RC_NOT_FOUND : RC_IO,
+                       "Account database cannot be opened", "%s: %s", path, strerror(errno));
+    if ((st.st_mode & 077) != 0)
+        return err_set(err, RC_DENIED, "Account database can be read by others",
+                       "%s: mode %o, wanted 600", path, (unsigned) (st.st_mode & 07777));
+    return RC_OK;
+}
+
+enum rc auth_db_open(const char *folder, bool create, struct auth_db **out, struct err *err)
+{
+    AUTO(auth_db_closep) struct auth_db *db = xcalloc(1, sizeof(*db));
+    char path[PATH_MAX_BYTES];
+    enum rc rc;
+
+    if (snprintf(path, sizeof(path), "%s/auth.db", folder) >= (int) sizeof(path))
+        return err_set(err, RC_LIMIT, "Path is too long", "auth folder: path too long");
+    rc = make_file(path, create, err);
+    if (rc)
+        return rc;
+    if (sqlite3_open_v2(path, &db->sqlite,
+                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+                        NULL) != SQLITE_OK)
+        return sql_failed(db, err);
+    rc = set_up(db, err);
+    if (rc)
+        return rc;
+    rc = pepper_open(db, folder, create, err);
+    if (rc)
+        return rc;
+    *out = TAKE(db);
+    return RC_OK;
+}
+
+void auth_db_close(struct auth_db *db)
+{
+    if (db == NULL)
+        return;
+    for (size_t i = 0; i < STMT_COUNT; i++)
+        (void) sqlite3_finalize(db->stmts[i]); /* repeats the error of the last step */
+    if (sqlite3_close(db->sqlite) != SQLITE_OK)
+        die("auth.db: closed with a statement in use");
+    sodium_free(db->pepper);
+    free(db);
+}
+
+void auth_db_closep(struct auth_db **db)
+{
+    auth_db_close(*db);
+    *db = NULL;
+}
+
+const struct pepper *auth_db_pepper(const struct auth_db *db)
+{
+    return db->pepper;
+}

@@ -1,0 +1,167 @@
+/*
+ * db.h - the database of credentials: DATA/auth/auth.db (docs/formats/credentials.md).
+ *
+ * SQLite in WAL mode with synchronous=FULL: what a call has changed when it returns RC_OK
+ * survives a power cut. One process has it open, exclusively; so reads take no lock and no
+ * system call but for pages not cached. One thread uses a struct auth_db.
+ *
+ * Account ids are random u64 and never used again: the row of a deleted account stays, its name
+ * becomes free. Times are seconds since 1970 UTC; 0 stands for "never".
+ */
+#ifndef ROOST_AUTH_DB_H
+#define ROOST_AUTH_DB_H
+
+#include "auth/app_password.h"
+#include "auth/name.h"
+#include "auth/password.h"
+#include "base/arena.h"
+
+#define AUTH_DB_VERSION 1 /* PRAGMA user_version */
+
+/* Limits of what administrators may store, so that every list fits in messages. */
+#define DEVICES_PER_ACCOUNT_MAX  256u
+#define DEVICE_NAME_MAX_BYTES    128u
+#define DEVICE_FOLDERS_MAX_BYTES 4096u
+#define DEVICE_ADDRESS_MAX_BYTES 64u  /* of the last use */
+#define DEVICE_CLIENT_MAX_BYTES  128u /* of the last use: what the client says it is */
+
+/* All columns of one row, with room to spare: names, addresses and folders have their limits.
+ */
+#define DB_ROW_MAX_BYTES ((size_t) 64 << 10)
+
+struct auth_db;
+
+enum account_state { ACCOUNT_ENABLED = 1, ACCOUNT_DISABLED = 2, ACCOUNT_DELETED = 3 };
+enum account_source { ACCOUNT_OWN = 1, ACCOUNT_PASSWD_FILE = 2 };
+
+/* Slices point into the arena given. */
+struct auth_account {
+    uint64_t id;
+    enum account_state state;
+    enum account_source source;
+    struct slice name, key;
+    struct slice password; /* "{SCHEME}hash"; empty: none */
+    int64_t created, password_changed;
+    int64_t legacy_used; /* when the account password last opened a session */
+    uint64_t n_devices;  /* not revoked; set only by auth_db_each_account */
+};
+
+enum device_scope { SCOPE_IMAP = 1, SCOPE_SEND = 2 };
+enum device_access { ACCESS_FULL = 1, ACCESS_READ_ONLY = 2 };
+
+struct auth_device {
+    uint64_t id, account_id;
+    struct slice name;
+    unsigned scope; /* enum device_scope, or-ed */
+    enum device_access access;
+    struct slice folders; /* names, one a line; empty: all */
+    int64_t created, expires, revoked, last_used;
+    struct slice last_address, last_client;
+};
+
+struct auth_alias {
+    struct slice address, key;
+    uint64_t account_id;
+    struct slice account_name;
+};
+
+struct auth_domain {
+    struct slice domain, key;
+    uint64_t catch_all; /* account id, 0: none */
+    struct slice catch_all_name;
+};
+
+/*
+ * Open, or make it if create; brings an older version up. RC_CORRUPT: a newer version, or not
+ * such a database. RC_CONFLICT: another process has it open. folder is DATA/auth; opens also
+ * the pepper there (made with the database; RC_CORRUPT if it is lost).
+ */
+MUST_CHECK enum rc auth_db_open(const char *folder, bool create, struct auth_db **out,
+                                struct err *err);
+void auth_db_close(struct auth_db *db);
+void auth_db_closep(struct auth_db **db);
+const struct pepper *auth_db_pepper(const struct auth_db *db);
+
+/* Several changes as one. A failed commit has undone them. */
+MUST_CHECK enum rc auth_db_begin(struct auth_db *db, struct err *err);
+MUST_CHECK enum rc auth_db_commit(struct auth_db *db, struct err *err);
+void auth_db_rollback(struct auth_db *db);
+
+/* Goes up with every change of who may do what; the mail process compares it. */
+MUST_CHECK enum rc auth_db_policy_epoch(struct auth_db *db, uint64_t *out, struct err *err);
+
+/* ---- accounts (db_accounts.c) ---- */
+
+/* Live ones only, by key or by id. RC_NOT_FOUND. */
+MUST_CHECK enum rc auth_db_find_account(struct auth_db *db, struct slice key,
+                                        struct arena *arena, struct auth_account *out,
+                                        struct err *err);
+MUST_CHECK enum rc auth_db_get_account(struct auth_db *db, uint64_t id, struct arena *arena,
+                                       struct auth_account *out, struct err *err);
+/* RC_EXISTS: a live account or an alias has that name. */
+MUST_CHECK enum rc auth_db_add_account(struct auth_db *db, struct slice name,
+                                       enum account_source source, uint64_t *out_id,
+                                       struct err *err);
+MUST_CHECK enum rc auth_db_set_state(struct auth_db *db, uint64_t id, enum account_state state,
+                                     struct err *err);
+/* Make an account that came from a passwd-file one of ours. */
+MUST_CHECK enum rc auth_db_adopt(struct auth_db *db, uint64_t id, struct err *err);
+/* hash as password_hash_parse takes it, a slow one; empty: no account password any more. */
+MUST_CHECK enum rc auth_db_set_password(struct auth_db *db, uint64_t id, struct slice hash,
+                                        struct err *err);
+/* A better hash of the same password: nothing else changes. */
+MUST_CHECK enum rc auth_db_rehash(struct auth_db *db, uint64_t id, struct slice hash,
+                                  struct err *err);
+MUST_CHECK enum rc auth_db_note_legacy(struct auth_db *db, uint64_t id, int64_t when,
+                                       struct err *err);
+
+/* Live accounts in the order of their keys, starting behind `after`; false from fn ends it. */
+typedef bool auth_account_fn(void *ctx, const struct auth_account *account);
+MUST_CHECK enum rc auth_db_each_account(struct auth_db *db, struct slice after,
+                                        auth_account_fn *fn, void *ctx, struct err *err);
+
+/* ---- devices (db_devices.c) ---- */
+
+/* RC_LIMIT: too many. The id is short, for people to type, and never used again. */
+MUST_CHECK enum rc auth_db_add_device(struct auth_db *db, const struct auth_device *device,
+                                      const struct app_verifier *verifier, uint64_t *out_id,
+                                      struct err *err);
+/* The account's device with that verifier, revoked ones too. RC_NOT_FOUND. */
+MUST_CHECK enum rc auth_db_find_device(struct auth_db *db, uint64_t account_id,
+                                       const struct app_verifier *verifier, struct arena *arena,
+                                       struct auth_device *out, struct err *err);
+MUST_CHECK enum rc auth_db_revoke_device(struct auth_db *db, uint64_t account_id, uint64_t id,
+                                         struct err *err);
+MUST_CHECK enum rc auth_db_note_use(struct auth_db *db, const struct auth_device *device,
+                                    struct err *err);
+typedef bool auth_device_fn(void *ctx, const struct auth_device *device);
+/* Devices not revoked, oldest first. */
+MUST_CHECK enum rc auth_db_each_device(struct auth_db *db, uint64_t account_id,
+                                       auth_device_fn *fn, void *ctx, struct err *err);
+
+/* ---- aliases and domains (db_names.c) ---- */
+
+MUST_CHECK enum rc auth_db_find_alias(struct auth_db *db, struct slice key, uint64_t *out_id,
+                                      struct err *err);
+/* RC_EXISTS: there is such an alias, or an account of that name. */
+MUST_CHECK enum rc auth_db_add_alias(struct auth_db *db, struct slice address,
+                                     uint64_t account_id, struct err *err);
+MUST_CHECK enum rc auth_db_delete_alias(struct auth_db *db, struct slice address,
+                                        struct err *err);
+typedef bool auth_alias_fn(void *ctx, const struct auth_alias *alias);
+MUST_CHECK enum rc auth_db_each_alias(struct auth_db *db, struct slice after, auth_alias_fn *fn,
+                                      void *ctx, struct err *err);
+
+/* RC_NOT_FOUND: not one of the database's domains. out_catch_all is 0 if it has none. */
+MUST_CHECK enum rc auth_db_find_domain(struct auth_db *db, struct slice key,
+                                       uint64_t *out_catch_all, struct err *err);
+/* Adds it, or changes the catch-all of one that is there. */
+MUST_CHECK enum rc auth_db_set_domain(struct auth_db *db, struct slice domain,
+                                      uint64_t catch_all, struct err *err);
+MUST_CHECK enum rc auth_db_delete_domain(struct auth_db *db, struct slice domain,
+                                         struct err *err);
+typedef bool auth_domain_fn(void *ctx, const struct auth_domain *domain);
+MUST_CHECK enum rc auth_db_each_domain(struct auth_db *db, struct slice after,
+                                       auth_domain_fn *fn, void *ctx, struct err *err);
+
+#endif

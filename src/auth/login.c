@@ -1,0 +1,301 @@
+#include "auth/login.h"
+
+#define NO_ACCOUNT 0u /* never an account's id: the database is asked for it all the same */
+
+// clang-format off
+static const struct {
+    const char *name;
+    enum auth_code code;
+    bool is_guess;
+} reasons[LOGIN_REASON_COUNT] = {
+    [LOGIN_REASON_NONE]           = {"none",           AUTH_CODE_FAILED,        false},
+    [LOGIN_REASON_UNKNOWN_USER]   = {"unknown_user",   AUTH_CODE_FAILED,        true },
+    [LOGIN_REASON_WRONG_PASSWORD] = {"wrong_password", AUTH_CODE_FAILED,        true },
+    [LOGIN_REASON_DISABLED]       = {"disabled",       AUTH_CODE_CONTACTADMIN,  false},
+    [LOGIN_REASON_REVOKED]        = {"device_revoked", AUTH_CODE_FAILED,        false},
+    [LOGIN_REASON_EXPIRED]        = {"device_expired", AUTH_CODE_EXPIRED,       false},
+    [LOGIN_REASON_SCOPE]          = {"device_scope",   AUTH_CODE_AUTHORIZATION, false},
+    [LOGIN_REASON_AUTHZID]        = {"other_user",     AUTH_CODE_AUTHORIZATION, false},
+    [LOGIN_REASON_NO_TLS]         = {"no_tls",         AUTH_CODE_PRIVACY,       false},
+    [LOGIN_REASON_MECHANISM]      = {"mechanism",      AUTH_CODE_NO_MECHANISM,  false},
+    [LOGIN_REASON_MALFORMED]      = {"malformed",      AUTH_CODE_MALFORMED,     false},
+    [LOGIN_REASON_BUSY]           = {"busy",           AUTH_CODE_UNAVAILABLE,   false},
+    [LOGIN_REASON_INTERNAL]       = {"internal",       AUTH_CODE_UNAVAILABLE,   false},
+};
+
+static const char *const code_texts[AUTH_CODE_COUNT] = {
+    [AUTH_CODE_FAILED]        = "Authentication failed",
+    [AUTH_CODE_EXPIRED]       = "This password has expired",
+    [AUTH_CODE_PRIVACY]       = "Log in over TLS only",
+    [AUTH_CODE_UNAVAILABLE]   = "Cannot check passwords now, try again later",
+    [AUTH_CODE_LIMIT]         = "Too many attempts at once",
+    [AUTH_CODE_CONTACTADMIN]  = "This account is disabled",
+    [AUTH_CODE_AUTHORIZATION] = "Not allowed with this password",
+    [AUTH_CODE_MALFORMED]     = "Malformed authentication message",
+    [AUTH_CODE_NO_MECHANISM]  = "Authentication mechanism is not supported",
+};
+// clang-format on
+
+const char *login_reason_name(enum login_reason reason)
+{
+    return reasons[reason].name;
+}
+
+enum auth_code login_reason_code(enum login_reason reason)
+{
+    return reasons[reason].code;
+}
+
+bool login_reason_is_guess(enum login_reason reason)
+{
+    return reasons[reason].is_guess;
+}
+
+const char *login_code_text(enum auth_code code)
+{
+    return code_texts[code];
+}
+
+const char *login_by_name(enum login_by by)
+{
+    static const char *const names[] = {"none", "device", "passwd_file", "account_password"};
+
+    return names[by];
+}
+
+struct login_outcome login_refused(enum login_reason reason)
+{
+    return (struct login_outcome){.verdict = LOGIN_REFUSED, .reason = reason};
+}
+
+bool login_secret_is_random(struct slice secret)
+{
+    struct app_password password;
+    bool is = app_password_read(secret, &password);
+
+    app_password_wipe(&password);
+    return is;
+}
+
+static void refuse(struct login_outcome *out, enum login_reason reason)
+{
+    out->verdict = LOGIN_REFUSED;
+    out->reason = reason;
+}
+
+/* The device is the right one; may it be used now, and for this? */
+static void judge_device(const struct auth_device *device, bool enabled, enum service service,
+                         int64_t now, struct login_outcome *out)
+{
+    unsigned wanted = service == SERVICE_SUBMISSION ? SCOPE_SEND : SCOPE_IMAP;
+
+    out->by = LOGIN_BY_DEVICE;
+    out->device = *device;
+    if (device->revoked != 0)
+        refuse(out, LOGIN_REASON_REVOKED);
+    else if (device->expires != 0 && now >= device->expires)
+        refuse(out, LOGIN_REASON_EXPIRED);
+    else if (!enabled)
+        refuse(out, LOGIN_REASON_DISABLED);
+    else if ((device->scope & wanted) == 0)
+        refuse(out, LOGIN_REASON_SCOPE);
+    else
+        out->verdict = LOGIN_GRANTED;
+}
+
+/* RC_NOT_FOUND: the secret is no app password, or none of this account's. */
+static enum rc find_device(const struct realm *realm, uint64_t account, struct slice secret,
+                           struct arena *arena, struct auth_device *out, struct err *err)
+{
+    struct app_password password;
+    struct app_verifier verifier;
+
+    if (!app_password_read(secret, &password))
+        return RC_NOT_FOUND;
+    app_password_verifier(auth_db_pepper(realm_db(realm)), &password, &verifier);
+    app_password_wipe(&password);
+    return auth_db_find_device(realm_db(realm), account, &verifier, arena, out, err);
+}
+
+static void wait_for_hash(struct login_outcome *out, enum login_by by, struct slice hash,
+                          bool rehash)
+{
+    out->verdict = LOGIN_HASH;
+    out->by = by;
+    out->hash = hash;
+    out->rehash = rehash;
+}
+
+static void judge_match(struct login_outcome *out, bool matched, bool enabled)
+{
+    if (out->account == NO_ACCOUNT)
+        refuse(out, LOGIN_REASON_UNKNOWN_USER);
+    else if (!matched)
+        refuse(out, LOGIN_REASON_WRONG_PASSWORD);
+    else if (!enabled)
+        refuse(out, LOGIN_REASON_DISABLED);
+    else
+        out->verdict = LOGIN_GRANTED;
+}
+
+/* The line of a user as "{SCHEME}hash" is what the file has between its first two colons. */
+static struct slice line_hash(const struct password_hash *hash, struct arena *arena)
+{
+    AUTO(buf_done) struct buf text;
+
+    buf_init(&text, PASSWD_LINE_MAX_BYTES);
+    password_hash_print(hash, &text);
+    return arena_dup(arena, buf_slice(&text));
+}
+
+/* A name nobody has, or one without this kind of password, costs what the others cost. */
+static void try_passwd_file(const struct realm *realm, const struct passwd_user *user,
+                            const struct resolve_account *account, struct slice secret,
+                            struct arena *arena, struct login_outcome *out)
+{
+    const struct password_hash *dummy = passwd_file_dummy(realm_passwd_file(realm));
+
+    if (user != NULL && password_hash_is_cheap(&user->hash)) {
+        out->by = LOGIN_BY_PASSWD_FILE;
+        judge_match(out, password_matches(&user->hash, secret), account->enabled);
+    } else if (user != NULL || dummy != NULL) {
+        wait_for_hash(out, user != NULL ? LOGIN_BY_PASSWD_FILE : LOGIN_BY_NONE,
+                      line_hash(user != NULL ? &user->hash : dummy, arena), false);
+    } else {
+        judge_match(out, false, false);
+    }
+}
+
+static enum rc try_legacy(const struct realm *realm, const struct resolve_account *account,
+                          struct arena *arena, struct login_outcome *out, struct err *err)
+{
+    struct auth_account row = {0};
+    struct password_hash hash;
+    enum rc rc = auth_db_get_account(realm_db(realm), account->id, arena, &row, err);
+
+    if (rc != RC_OK && rc != RC_NOT_FOUND)
+        return rc;
+    if (row.password.len > 0 && password_hash_parse(row.password, &hash, NULL) == RC_OK)
+        wait_for_hash(out, LOGIN_BY_LEGACY, row.password, password_hash_is_old(&hash));
+    else
+        wait_for_hash(out, LOGIN_BY_NONE, password_hash_dummy(), false);
+    return RC_OK;
+}
+
+/*
+ * RFC 4616 2: an authorization identity, if one is given, must be the user itself. Said only to
+ * those whose secret was right: to others it would tell who exists.
+ */
+static enum rc wants_other_user(struct realm *realm, const struct sasl_claim *claim,
+                                const struct resolve_account *account, struct arena *arena,
+                                bool *out, struct err *err)
+{
+    struct resolve_lookup lookup = realm_lookup(realm);
+    struct resolve_account other;
+    enum rc rc;
+
+    if (claim->authzid_len == 0) {
+        *out = false;
+        return RC_OK;
+    }
+    rc = resolve_login(&lookup, sasl_claim_authzid(claim), arena, &other, err);
+    if (rc != RC_OK && rc != RC_NOT_FOUND)
+        return rc;
+    *out = rc != RC_OK || other.id != account->id;
+    return RC_OK;
+}
+
+/* An account's own file line, if it is one of the passwd-file's. */
+static const struct passwd_user *file_line(const struct realm *realm,
+                                           const struct resolve_account *account)
+{
+    struct auth_key key;
+
+    if (account->id == NO_ACCOUNT || auth_name_key(account->name, &key, NULL) != RC_OK)
+        return NULL;
+    return passwd_file_find(realm_passwd_file(realm), auth_key_slice(&key));
+}
+
+static enum rc check_secret(struct realm *realm, const struct sasl_claim *claim,
+                            const struct resolve_account *account, enum service service,
+                            int64_t now, struct arena *arena, struct login_outcome *out,
+                            struct err *err)
+{
+    struct slice secret = auth_secret_slice(&claim->secret);
+    const struct passwd_user *line = NULL;
+    struct auth_device device;
+    enum rc rc = find_device(realm, account->id, secret, arena, &device, err);
+
+    if (rc == RC_OK) {
+        judge_device(&device, account->enabled, service, now, out);
+        return RC_OK;
+    }
+    if (rc != RC_NOT_FOUND)
+        return rc;
+    if (realm_passwd_file(realm) != NULL)
+        line = file_line(realm, account);
+    if (line == NULL && realm_legacy_allowed(realm, now))
+        return try_legacy(realm, account, arena, out, err);
+    if (realm_passwd_file(realm) != NULL)
+        try_passwd_file(realm, line, account, secret, arena, out);
+    else
+        judge_match(out, false, false);
+    return RC_OK;
+}
+
+/* The last word on a secret that was right. */
+static void settle(struct login_outcome *out)
+{
+    if (out->verdict != LOGIN_GRANTED)
+        return;
+    out->reason = LOGIN_REASON_NONE;
+    if (out->other_user)
+        refuse(out, LOGIN_REASON_AUTHZID);
+}
+
+static enum rc check(struct realm *realm, const struct sasl_claim *claim, enum service service,
+                     int64_t now, struct arena *arena, struct login_outcome *out,
+                     struct err *err)
+{
+    struct resolve_lookup lookup = realm_lookup(realm);
+    struct resolve_account account = {.id = NO_ACCOUNT};
+    enum rc rc;
+
+    realm_refresh(realm);
+    rc = resolve_login(&lookup, sasl_claim_user(claim), arena, &account, err);
+    if (rc != RC_OK && rc != RC_NOT_FOUND)
+        return rc;
+    rc = wants_other_user(realm, claim, &account, arena, &out->other_user, err);
+    if (rc)
+        return rc;
+    out->account = account.id;
+    out->user = account.name;
+    return check_secret(realm, claim, &account, service, now, arena, out, err);
+}
+
+void login_check(struct realm *realm, const struct sasl_claim *claim, enum service service,
+                 int64_t now, struct arena *arena, struct login_outcome *out, struct err *err)
+{
+    struct login_outcome outcome = {.verdict = LOGIN_REFUSED, .reason = LOGIN_REASON_INTERNAL};
+
+    if (check(realm, claim, service, now, arena, &outcome, err) != RC_OK)
+        refuse(&outcome, LOGIN_REASON_INTERNAL);
+    settle(&outcome);
+    *out = outcome;
+}
+
+void login_after_hash(struct realm *realm, bool matched, struct arena *arena,
+                      struct login_outcome *out, struct err *err)
+{
+    struct auth_account row;
+    enum rc rc = auth_db_get_account(realm_db(realm), out->account, arena, &row, err);
+
+    if (rc == RC_NOT_FOUND)
+        refuse(out, LOGIN_REASON_UNKNOWN_USER);
+    else if (rc)
+        refuse(out, LOGIN_REASON_INTERNAL);
+    else
+        judge_match(out, matched && out->by != LOGIN_BY_NONE,
+                    realm_account_enabled(realm, &row));
+    settle(out);
+}

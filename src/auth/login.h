@@ -1,0 +1,76 @@
+/*
+ * login.h - from a claim to a decision: the rules of who comes in, without sockets or threads.
+ *
+ * login_check() tries, in this order, what the account may use: the app password of a device,
+ * the passwd-file, the account password (only before the date of `legacy_passwords`). It
+ * decides at once, or says which hash a thread must check; login_after_hash() then decides,
+ * with what the database says by then. The outcome is for the log; the peer hears only its
+ * code's text.
+ *
+ * Time tells nothing of who exists: for a name that nobody has the same steps are made, with a
+ * hash that fits nothing.
+ */
+#ifndef ROOST_AUTH_LOGIN_H
+#define ROOST_AUTH_LOGIN_H
+
+#include "auth/realm.h"
+#include "auth/sasl.h"
+
+#define LOGIN_ARENA_BYTES ((size_t) 256 << 10)
+
+enum login_verdict { LOGIN_GRANTED, LOGIN_REFUSED, LOGIN_HASH };
+
+enum login_by { LOGIN_BY_NONE, LOGIN_BY_DEVICE, LOGIN_BY_PASSWD_FILE, LOGIN_BY_LEGACY };
+
+/* The words that stand in the log; stable, since fail2ban reads them (docs/operating.md). */
+enum login_reason {
+    LOGIN_REASON_NONE,
+    LOGIN_REASON_UNKNOWN_USER,
+    LOGIN_REASON_WRONG_PASSWORD,
+    LOGIN_REASON_DISABLED,
+    LOGIN_REASON_REVOKED,
+    LOGIN_REASON_EXPIRED,
+    LOGIN_REASON_SCOPE,
+    LOGIN_REASON_AUTHZID,
+    LOGIN_REASON_NO_TLS,
+    LOGIN_REASON_MECHANISM,
+    LOGIN_REASON_MALFORMED,
+    LOGIN_REASON_BUSY,
+    LOGIN_REASON_INTERNAL,
+    LOGIN_REASON_COUNT
+};
+
+struct login_outcome {
+    enum login_verdict verdict;
+    enum login_by by;
+    enum login_reason reason;
+    uint64_t account; /* 0: nobody of that name */
+    struct slice user;
+    bool other_user;           /* the client wants to act as somebody else */
+    struct auth_device device; /* LOGIN_BY_DEVICE */
+    struct slice hash;         /* LOGIN_HASH: "{SCHEME}hash" to check */
+    bool rehash;               /* LOGIN_HASH: if it fits, make a better one */
+};
+
+/* "wrong_password". Static. */
+const char *login_reason_name(enum login_reason reason);
+const char *login_by_name(enum login_by by);
+/* What the peer is told. Static. */
+enum auth_code login_reason_code(enum login_reason reason);
+const char *login_code_text(enum auth_code code);
+/* A wrong name or secret: the attempts that are counted against guessing. */
+bool login_reason_is_guess(enum login_reason reason);
+struct login_outcome login_refused(enum login_reason reason);
+
+/* Can the secret not be guessed, so that checking it need not be slowed down? */
+bool login_secret_is_random(struct slice secret);
+
+/* Slices of out live in the arena. A failing database is LOGIN_REASON_INTERNAL, err says how.
+ */
+void login_check(struct realm *realm, const struct sasl_claim *claim, enum service service,
+                 int64_t now, struct arena *arena, struct login_outcome *out, struct err *err);
+/* out is what login_check said; matched is what the thread found. */
+void login_after_hash(struct realm *realm, bool matched, struct arena *arena,
+                      struct login_outcome *out, struct err *err);
+
+#endif

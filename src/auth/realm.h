@@ -1,0 +1,49 @@
+/*
+ * realm.h - everybody there is: the database, the passwd-file if one is switched on, and the
+ * configured domains, behind the lookups of resolve.h.
+ *
+ * A user of the passwd-file gets an account the first time somebody logs in as them or mail for
+ * them arrives. When their line is gone, the account counts as disabled (mail waits at the MTA,
+ * nobody logs in) until the line is back or `roost user enable` makes it an account of ours: a
+ * typing error in a file bounces no mail.
+ */
+#ifndef ROOST_AUTH_REALM_H
+#define ROOST_AUTH_REALM_H
+
+#include "auth/passwd_file.h"
+#include "auth/resolve.h"
+
+struct realm_settings {
+    const char *const *domains; /* "*": any */
+    size_t n_domains;
+    const char *catch_all; /* user, "": none */
+    const char *detail_separator;
+    const char *passwd_file; /* "": none */
+    int64_t legacy_until;    /* seconds since 1970, 0: never */
+};
+
+/* Told of accounts made for users of the passwd-file. */
+typedef void realm_created_fn(void *ctx, uint64_t id, struct slice name);
+
+struct realm;
+
+/* db stays the caller's and lives longer. RC_INVALID: a domain that is none. */
+MUST_CHECK enum rc realm_new(struct auth_db *db, const struct realm_settings *settings,
+                             realm_created_fn *created, void *ctx, struct realm **out,
+                             struct err *err);
+void realm_free(struct realm *realm);
+void realm_freep(struct realm **realm);
+
+struct auth_db *realm_db(const struct realm *realm);
+const struct passwd_file *realm_passwd_file(const struct realm *realm); /* NULL: off */
+bool realm_legacy_allowed(const struct realm *realm, int64_t now);
+
+/* Look again at the files behind it; before a login or a recipient is looked up. */
+void realm_refresh(struct realm *realm);
+
+struct resolve_lookup realm_lookup(struct realm *realm);
+
+/* Does the account's source still know it? Then it is as enabled as its row says. */
+bool realm_account_enabled(const struct realm *realm, const struct auth_account *account);
+
+#endif

@@ -1,0 +1,72 @@
+/*
+ * sasl.h - SASL mechanisms (RFC 4422) as state machines: octets in, a challenge or a claim out.
+ *
+ * What comes in and goes out is raw: base64 is the gate's (it reads the line, and broken base64
+ * is BAD there, RFC 9051 6.2.2), and so is "*", which ends an exchange. Nothing here looks at a
+ * database, a clock or a socket; a machine says who somebody claims to be and with which proof,
+ * and login.h decides.
+ *
+ *   START --(initial response, or the empty challenge answered)--> [MORE ...] --> CLAIM
+ *                                                            \--> refused (RC_SYNTAX)
+ *
+ * Mechanisms are rows of one table in sasl.c; a new one is a row and a file.
+ */
+#ifndef ROOST_AUTH_SASL_H
+#define ROOST_AUTH_SASL_H
+
+#include "auth/name.h"
+#include "base/buf.h"
+
+#define SASL_MESSAGE_MAX_BYTES (64u * 1024u) /* one response, decoded; bearer tokens are long  \
+                                              */
+#define SASL_MECHANISM_MAX_BYTES 20u         /* RFC 4422 3.1 */
+
+/* The name under which the gate sends IMAP's LOGIN; its message is that of PLAIN. */
+#define SASL_LOGIN_COMMAND "LOGIN-COMMAND"
+
+enum sasl_flags {
+    SASL_PLAINTEXT = 1, /* the password itself travels: never without TLS, unless configured */
+    SASL_INTERNAL = 2,  /* not to be named by a client in AUTHENTICATE */
+};
+
+struct sasl_mechanism;
+
+enum sasl_proof {
+    SASL_PROOF_PASSWORD, /* claim.secret is what the user typed */
+};
+
+/* What a finished exchange says. Wiped by sasl_wipe. */
+struct sasl_claim {
+    enum sasl_proof proof;
+    uint16_t user_len, authzid_len;
+    char user[AUTH_NAME_MAX_BYTES];
+    char authzid[AUTH_NAME_MAX_BYTES]; /* empty: act as user */
+    struct auth_secret secret;
+};
+
+struct sasl {
+    const struct sasl_mechanism *mechanism;
+    struct sasl_claim claim;
+};
+
+/* RC_NOT_FOUND: no such mechanism. The name compares without case. */
+MUST_CHECK enum rc sasl_init(struct sasl *sasl, struct slice mechanism, struct err *err);
+unsigned sasl_flags(const struct sasl *sasl);
+const char *sasl_name(const struct sasl *sasl);
+
+/*
+ * The first message: initial is NULL if the client sent none (RFC 4422 3: then a mechanism in
+ * which the client speaks first gets an empty challenge), and points to an empty slice if it
+ * sent "=". RC_OK: the claim is complete. RC_MORE: out is the challenge. RC_SYNTAX: refused.
+ */
+MUST_CHECK enum rc sasl_start(struct sasl *sasl, const struct slice *initial, struct buf *out,
+                              struct err *err);
+/* The answer to the last challenge. */
+MUST_CHECK enum rc sasl_step(struct sasl *sasl, struct slice response, struct buf *out,
+                             struct err *err);
+void sasl_wipe(struct sasl *sasl);
+
+struct slice sasl_claim_user(const struct sasl_claim *claim);
+struct slice sasl_claim_authzid(const struct sasl_claim *claim);
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * throttle.h - slowing down those who guess, without a lock that an attacker could set.
+ *
+ * A bucket for each (source prefix, user named): IPv4 by address, IPv6 by /64. Each failure
+ * fills it, time drains it. A full bucket delays: the answer to a failure by its level, and the
+ * check of a password that people choose (those can be guessed; 80 random bits cannot). Nothing
+ * is ever refused for what others did, and no delay exceeds THROTTLE_MAX_US.
+ *
+ * A bucket also remembers, as a keyed hash, the last secret that was right: who knows it is not
+ * delayed, however many wrong ones come from behind the same address.
+ *
+ * The table has a fixed size; of the places a key may take, the one that drains first is given
+ * away. All times are clock_mono_us().
+ */
+#ifndef ROOST_AUTH_THROTTLE_H
+#define ROOST_AUTH_THROTTLE_H
+
+#include "base/ipaddr.h"
+
+#define THROTTLE_BUCKETS  32768u               /* 1.3 MB; must be a power of two */
+#define THROTTLE_FREE     3                    /* failures before the first delay */
+#define THROTTLE_STEP_US  ((int64_t) 500000)   /* each further failure waits so much longer */
+#define THROTTLE_MAX_US   ((int64_t) 8000000)  /* the longest delay */
+#define THROTTLE_DRAIN_US ((int64_t) 30000000) /* one failure is forgotten in that time */
+
+struct throttle;
+
+/* What one attempt is counted under. */
+struct throttle_key {
+    uint64_t place, check;
+};
+
+struct throttle *throttle_new(void);
+void throttle_free(struct throttle *throttle);
+void throttle_freep(struct throttle **throttle);
+
+struct throttle_key throttle_key(const struct throttle *throttle, const struct ipaddr *peer,
+                                 struct slice user);
+/* How long to wait before a guessable secret is checked. 0 for one that was right before. */
+int64_t throttle_delay_check(const struct throttle *throttle, struct throttle_key key,
+                             struct slice secret, int64_t now_us);
+/* Count a failure; how long to wait before saying so. */
+int64_t throttle_failed(struct throttle *throttle, struct throttle_key key, int64_t now_us);
+/* Remember a secret that was right. */
+void throttle_succeeded(struct throttle *throttle, struct throttle_key key, struct slice secret,
+                        int64_t now_us);
+
+#endif
