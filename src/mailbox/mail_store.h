@@ -10,9 +10,9 @@
  * a read says may leave the process only when that position is durable (account_wait). So
  * nobody sees a state that could vanish.
  *
- * Locks, taken upwards only: store (the registry) < account < engine's own. The watch lock of
- * an account is a leaf. Nothing waits for a disk or a socket with one of them held, but loading
- * an account's pages.
+ * Locks, taken upwards only: account < engine's own < the registry of open accounts and the
+ * watch lock of an account, which are leaves. Nothing waits for a disk or a socket with one of
+ * them held, but loading an account's pages.
  */
 #ifndef ROOST_MAILBOX_MAIL_STORE_H
 #define ROOST_MAILBOX_MAIL_STORE_H
@@ -28,7 +28,6 @@ struct account;
 struct mail_store_options {
     struct engine *engine;     /* taken over */
     struct digester *digester; /* must outlive the store */
-    size_t cache_bytes;        /* budget for digests kept in memory */
     /* Called, from any thread, with the accounts being worked on, so that a crash has a name.
      * May be NULL. */
     void (*note)(void *ctx, uint64_t account, bool begins);

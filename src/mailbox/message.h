@@ -12,14 +12,14 @@
 
 struct message; /* pins its body; lives until message_close */
 
-/* RC_NOT_FOUND, RC_CORRUPT, RC_IO. Opening reads nothing. */
-MUST_CHECK enum rc message_open(struct account *account, uint64_t body_id, uint32_t size,
-                                struct message **out, struct err *err);
+/* Reads nothing yet, so it cannot fail. The account must stay open as long. */
+struct message *message_open(struct account *account, uint64_t body_id, uint32_t size);
 void message_close(struct message *message); /* NULL is allowed */
 void message_closep(struct message **message);
 
 uint64_t message_size(const struct message *message);
-/* Exactly this range, appended to out (whose maximum has room). */
+/* Exactly this range, appended to out. RC_NOT_FOUND, RC_CORRUPT, RC_IO, RC_LIMIT (no room in
+ * out). */
 MUST_CHECK enum rc message_read(struct message *message, uint64_t offset, size_t len,
                                 struct buf *out, struct err *err);
 /* The digest; valid until message_close. */

@@ -4,12 +4,11 @@
  * Begin takes the account's lock; each call below validates, gives uids and modseq, writes its
  * record and applies it to the transaction's own fork, so that later calls see it; commit hands
  * the group to the engine, links the fork to the chain and unlocks. Abort forgets everything.
- * Two accounts: txn_begin_pair, which locks the lower id first.
  *
- * Every call that fails leaves the transaction as it was. Errors: RC_NOT_FOUND, RC_EXISTS,
- * RC_INVALID (names), RC_LIMIT, RC_FULL (quota), RC_DENIED. commit: RC_CONFLICT (run the
- * command again from its arguments), RC_FULL, RC_UNAVAILABLE, RC_IO; the transaction is gone in
- * each case.
+ * After a call that failed, the transaction can only be aborted. Errors: RC_NOT_FOUND,
+ * RC_EXISTS, RC_INVALID (names), RC_LIMIT, RC_FULL (quota), RC_DENIED. commit: RC_CONFLICT (run
+ * the command again from its arguments), RC_FULL, RC_UNAVAILABLE, RC_IO; the transaction is
+ * gone in each case.
  *
  * One modseq serves the whole transaction.
  */

@@ -1,0 +1,232 @@
+/*
+ * load.c - an account from its checkpoint and the journal behind it; new accounts.
+ */
+#include "base/clock.h"
+#include "mailbox/open_account.h"
+#include "mailbox/open_txn.h"
+
+#define LOAD_ARENA_BYTES   ((size_t) 4 << 30) /* pages and tail; bounded by what was stored */
+#define RECORD_ARENA_BYTES ((size_t) 64 << 20)
+
+/* Load the mailboxes a record touches, so that it applies. */
+static enum rc need_mailboxes(struct account *account, struct acct_state *fork,
+                              const struct record *record, struct err *err)
+{
+    struct engine *engine = account_engine(account);
+    uint32_t ids[2];
+    size_t n = acct_record_mailboxes(record, ids);
+    void *ctx;
+    page_read_fn *read = engine->ops->page_reader(engine, account->id, &ctx);
+
+    for (size_t i = 0; i < n; i++) {
+        const struct mbox *mbox = acct_mailbox_by_id(fork, ids[i]);
+        enum rc rc;
+
+        if (mbox == NULL || mbox_is_loaded(mbox))
+            continue;
+        rc = acct_mbox_load(fork, ids[i], read, ctx, err);
+        if (rc)
+            return rc;
+    }
+    return RC_OK;
+}
+
+static enum rc apply_group(struct account *account, struct acct_state *fork,
+                           const struct tail_group *tail, struct err *err)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(RECORD_ARENA_BYTES);
+    struct scan sc = scan_of(tail->records);
+    struct record_group group;
+    struct record record;
+    enum rc rc = record_group_decode(&sc, &group, err);
+
+    if (rc)
+        return rc;
+    while ((rc = record_decode(&sc, arena, &record, err)) == RC_OK) {
+        rc = need_mailboxes(account, fork, &record, err);
+        if (rc == RC_OK)
+            rc = acct_check(fork, &record, err);
+        if (rc)
+            return rc;
+        acct_apply(fork, &group, &record);
+        arena_reset(arena);
+    }
+    if (rc != RC_MORE)
+        return rc;
+    acct_set_position(fork, tail->position);
+    return RC_OK;
+}
+
+static enum rc open_pages(struct account *account, const struct account_image *image,
+                          struct acct_state **out, struct err *err)
+{
+    struct engine *engine = account_engine(account);
+    void *ctx;
+    page_read_fn *read = engine->ops->page_reader(engine, account->id, &ctx);
+
+    if (image->root.len == 0) {
+        *out = acct_state_new(account->id);
+        return RC_OK;
+    }
+    return acct_pages_open(account->id, image->root, image->root_position, read, ctx, out, err);
+}
+
+/* The account as the engine has it: what the checkpoint shows, and the newest version. */
+static enum rc build(struct account *account, struct arena *arena,
+                     struct acct_state **out_stored, struct acct_state **out, struct err *err)
+{
+    AUTO(acct_unrefp) struct acct_state *stored = NULL;
+    AUTO(acct_unrefp) struct acct_state *fork = NULL;
+    struct engine *engine = account_engine(account);
+    struct account_image image;
+    enum rc rc = engine->ops->load(engine, account->id, arena, &image, err);
+
+    if (rc == RC_OK)
+        rc = open_pages(account, &image, &stored, err);
+    if (rc)
+        return rc;
+    fork = acct_fork(stored);
+    acct_set_position(fork, image.root_position);
+    for (size_t i = 0; i < image.n_tail; i++) {
+        rc = apply_group(account, fork, &image.tail[i], err);
+        if (rc)
+            return rc;
+    }
+    *out_stored = image.root.len > 0 ? TAKE(stored) : NULL;
+    *out = TAKE(fork);
+    return RC_OK;
+}
+
+enum rc account_load(struct account *account, struct err *err)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(LOAD_ARENA_BYTES);
+    struct acct_state *stored, *state;
+    enum rc rc = build(account, arena, &stored, &state, err);
+
+    if (rc)
+        return rc;
+    account->stored = stored;
+    (void) pthread_mutex_lock(&account->watch);
+    acct_unref(account->tip);
+    acct_unref(account->durable);
+    account->tip = state;
+    account->durable = acct_ref(state);
+    account->durable_position = acct_position(state);
+    if (stored == NULL || acct_position(stored) < acct_position(state))
+        account->dirty_since_us = clock_mono_us();
+    (void) pthread_mutex_unlock(&account->watch);
+    return RC_OK;
+}
+
+enum rc account_catch_up(struct account *account, struct err *err)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(LOAD_ARENA_BYTES);
+    AUTO(acct_unrefp) struct acct_state *stored = NULL;
+    AUTO(acct_unrefp) struct acct_state *state = NULL;
+    enum rc rc = build(account, arena, &stored, &state, err);
+
+    if (rc == RC_NOT_FOUND)
+        return RC_OK;
+    if (rc == RC_OK && acct_position(state) > acct_position(account->tip)) {
+        uint64_t position = acct_position(state);
+
+        chain_link(account, TAKE(state));
+        chain_durable(account, position);
+    }
+    return rc;
+}
+
+/* Load a mailbox into the tip. lock is held. */
+static enum rc load_into_tip(struct account *account, uint32_t mbox_id, struct err *err)
+{
+    AUTO(acct_unrefp) struct acct_state *fork = NULL;
+    struct engine *engine = account_engine(account);
+    const struct mbox *mbox = acct_mailbox_by_id(account->tip, mbox_id);
+    page_read_fn *read;
+    enum rc rc;
+    void *ctx;
+
+    if (mbox == NULL || mbox_is_loaded(mbox))
+        return RC_OK; /* gone, or somebody was quicker: the caller looks again */
+    fork = acct_fork(account->tip);
+    acct_set_position(fork, acct_position(account->tip));
+    read = engine->ops->page_reader(engine, account->id, &ctx);
+    rc = acct_mbox_load(fork, mbox_id, read, ctx, err);
+    if (rc == RC_OK)
+        chain_replace_tip(account, TAKE(fork));
+    return rc;
+}
+
+enum rc account_read_mailbox(struct account *account, uint64_t own_position, uint32_t mbox_id,
+                             struct acct_state **out, struct err *err)
+{
+    for (;;) {
+        AUTO(acct_unrefp) struct acct_state *state = account_read(account, own_position);
+        const struct mbox *mbox = acct_mailbox_by_id(state, mbox_id);
+        enum rc rc;
+
+        if (mbox == NULL)
+            return err_set(err, RC_NOT_FOUND, "The mailbox was deleted", "mailbox %u is gone",
+                           mbox_id);
+        if (mbox_is_loaded(mbox)) {
+            *out = TAKE(state);
+            return RC_OK;
+        }
+        (void) pthread_mutex_lock(&account->lock);
+        rc = load_into_tip(account, mbox_id, err);
+        /* A pending version before the tip stays unloaded: read the tip instead, and wait for
+         * it. */
+        own_position = acct_position(account->tip);
+        (void) pthread_mutex_unlock(&account->lock);
+        if (rc)
+            return rc;
+    }
+}
+
+/* ---- a new account ---- */
+
+static enum rc make_default_mailboxes(struct mail_txn *txn, struct err *err)
+{
+    static const struct {
+        const char *name;
+        uint32_t use;
+    } defaults[] = {
+        {"INBOX",   0          },
+        {"Drafts",  USE_DRAFTS },
+        {"Sent",    USE_SENT   },
+        {"Junk",    USE_JUNK   },
+        {"Trash",   USE_TRASH  },
+        {"Archive", USE_ARCHIVE},
+    };
+
+    for (size_t i = 0; i < COUNT(defaults); i++) {
+        struct slice name = slice_from_str(defaults[i].name);
+        enum rc rc = txn_create_mailbox(txn, name, defaults[i].use, NULL, err);
+
+        if (rc == RC_OK)
+            rc = txn_subscribe(txn, name, true, err);
+        if (rc)
+            return rc;
+    }
+    return RC_OK;
+}
+
+enum rc account_found(struct account *account, struct err *err)
+{
+    AUTO(txn_abortp) struct mail_txn *txn = txn_begin_locked(account, &(struct actor){0});
+    struct engine *engine = account_engine(account);
+    uint32_t first;
+    uint64_t position;
+    enum rc rc = engine->ops->uidvalidity(engine, 1, &first, err);
+
+    if (rc)
+        return rc;
+    txn_add(txn, &(struct record){.type = RECORD_ACCOUNT, .account = {.first_modseq = first}});
+    rc = make_default_mailboxes(txn, err);
+    if (rc)
+        return rc;
+    rc = txn_commit(&txn, &position, err);
+    if (rc == RC_OK)
+        account_wait_durable(account, position);
+    return rc;
+}

@@ -1,0 +1,347 @@
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "mailbox/keeper.h"
+#include "mailbox/open_account.h"
+
+/* Accounts nobody uses that stay in memory for the next login or delivery. */
+#define IDLE_ACCOUNTS_MAX 512u
+
+struct mail_store {
+    struct engine *engine;
+    struct digester *digester;
+    void (*note)(void *ctx, uint64_t account, bool begins);
+    void *note_ctx;
+    struct keeper *keeper;
+
+    pthread_mutex_t registry;
+    struct map *accounts;   /* registry; id -> struct account */
+    struct map *quarantine; /* registry; id -> itself */
+    struct list idle;       /* registry; least recently used first */
+    size_t n_idle;          /* registry */
+};
+
+struct engine *mail_store_engine(struct mail_store *store)
+{
+    return store->engine;
+}
+
+struct digester *store_digester(struct mail_store *store)
+{
+    return store->digester;
+}
+
+struct engine *account_engine(const struct account *account)
+{
+    return account->store->engine;
+}
+
+struct mail_store *account_store(const struct account *account)
+{
+    return account->store;
+}
+
+uint64_t account_id(const struct account *account)
+{
+    return account->id;
+}
+
+void store_note(struct mail_store *store, uint64_t account, bool begins)
+{
+    if (store->note != NULL)
+        store->note(store->note_ctx, account, begins);
+}
+
+void store_queue_digest(struct mail_store *store, uint64_t account, uint64_t body_id,
+                        uint32_t size)
+{
+    keeper_queue_digest(store->keeper, account, body_id, size);
+}
+
+/* ---- the registry ---- */
+
+static struct account *account_new(struct mail_store *store, uint64_t id)
+{
+    struct account *account = xcalloc(1, sizeof(*account));
+
+    account->store = store;
+    account->id = id;
+    (void) pthread_mutex_init(&account->lock, NULL);
+    (void) pthread_mutex_init(&account->watch, NULL);
+    (void) pthread_cond_init(&account->advanced, NULL);
+    list_init(&account->pending);
+    list_init(&account->waiters);
+    list_init(&account->watchers);
+    list_init(&account->recents);
+    account->tip = acct_state_new(id);
+    account->durable = acct_ref(account->tip);
+    return account;
+}
+
+static void account_free(struct account *account)
+{
+    struct link *link;
+
+    while ((link = list_pop_front(&account->recents)) != NULL)
+        free(LINK_OWNER(link, struct recent_claim, link));
+    acct_unref(account->tip);
+    acct_unref(account->durable);
+    acct_unref(account->stored);
+    (void) pthread_mutex_destroy(&account->lock);
+    (void) pthread_mutex_destroy(&account->watch);
+    (void) pthread_cond_destroy(&account->advanced);
+    free(account);
+}
+
+/* registry is held. */
+static struct account *take(struct mail_store *store, uint64_t id)
+{
+    struct account *account = map_get(store->accounts, MAP_KEY(id));
+
+    if (account != NULL && account->n_users++ == 0) {
+        list_remove(&account->idle);
+        store->n_idle--;
+    }
+    return account;
+}
+
+struct account *store_take_open(struct mail_store *store, uint64_t id)
+{
+    struct account *account;
+
+    (void) pthread_mutex_lock(&store->registry);
+    account = take(store, id);
+    (void) pthread_mutex_unlock(&store->registry);
+    return account;
+}
+
+static bool is_clean(struct account *account)
+{
+    bool clean;
+
+    (void) pthread_mutex_lock(&account->watch);
+    clean = account->dirty_since_us == 0 && list_is_empty(&account->pending);
+    (void) pthread_mutex_unlock(&account->watch);
+    return clean;
+}
+
+/* registry is held. Idle accounts beyond the bound go, if the checkpoint has all of them. */
+static void evict(struct mail_store *store, size_t keep)
+{
+    LIST_FOREACH(it, &store->idle)
+    {
+        struct account *account = LINK_OWNER(it, struct account, idle);
+
+        if (store->n_idle <= keep)
+            return;
+        if (!is_clean(account))
+            continue;
+        list_remove(&account->idle);
+        store->n_idle--;
+        (void) map_remove(store->accounts, MAP_KEY(account->id));
+        account_free(account);
+    }
+}
+
+void account_close(struct account *account)
+{
+    struct mail_store *store;
+
+    if (account == NULL)
+        return;
+    store = account->store;
+    (void) pthread_mutex_lock(&store->registry);
+    if (--account->n_users == 0) {
+        list_push_back(&store->idle, &account->idle);
+        store->n_idle++;
+        evict(store, IDLE_ACCOUNTS_MAX);
+    }
+    (void) pthread_mutex_unlock(&store->registry);
+}
+
+void account_closep(struct account **account)
+{
+    account_close(*account);
+    *account = NULL;
+}
+
+/* The entry for id, made if it is missing, with one more user. */
+static enum rc enter(struct mail_store *store, uint64_t id, struct account **out,
+                     struct err *err)
+{
+    struct account *account = NULL;
+    bool quarantined;
+
+    (void) pthread_mutex_lock(&store->registry);
+    quarantined = map_get(store->quarantine, MAP_KEY(id)) != NULL;
+    if (!quarantined) {
+        account = take(store, id);
+        if (account == NULL) {
+            account = account_new(store, id);
+            account->n_users = 1;
+            (void) map_put(store->accounts, MAP_KEY(id), account);
+        }
+    }
+    (void) pthread_mutex_unlock(&store->registry);
+    if (quarantined)
+        return err_set(err, RC_UNAVAILABLE,
+                       "This account is out of service; tell the administrator",
+                       "account %016llx is in quarantine", (unsigned long long) id);
+    *out = account;
+    return RC_OK;
+}
+
+/* An entry that could not be loaded leaves the registry with its last user. */
+static void leave_unloaded(struct account *account)
+{
+    struct mail_store *store = account->store;
+
+    (void) pthread_mutex_lock(&store->registry);
+    if (--account->n_users == 0) {
+        (void) map_remove(store->accounts, MAP_KEY(account->id));
+        account_free(account);
+    }
+    (void) pthread_mutex_unlock(&store->registry);
+}
+
+enum rc account_open(struct mail_store *store, uint64_t id, bool create, struct account **out,
+                     struct err *err)
+{
+    struct account *account;
+    enum rc rc = enter(store, id, &account, err);
+
+    if (rc)
+        return rc;
+    (void) pthread_mutex_lock(&account->lock);
+    if (!account->loaded) {
+        store_note(store, id, true);
+        rc = account_load(account, err);
+        if (rc == RC_NOT_FOUND && create)
+            rc = account_found(account, err);
+        store_note(store, id, false);
+        account->loaded = rc == RC_OK;
+    }
+    (void) pthread_mutex_unlock(&account->lock);
+    if (rc) {
+        leave_unloaded(account);
+        return rc;
+    }
+    *out = account;
+    return RC_OK;
+}
+
+void mail_store_quarantine(struct mail_store *store, uint64_t id, bool on)
+{
+    (void) pthread_mutex_lock(&store->registry);
+    if (on)
+        (void) map_put(store->quarantine, MAP_KEY(id), store);
+    else
+        (void) map_remove(store->quarantine, MAP_KEY(id));
+    (void) pthread_mutex_unlock(&store->registry);
+}
+
+enum rc mail_store_remove(struct mail_store *store, uint64_t id, struct err *err)
+{
+    struct account *account;
+
+    (void) pthread_mutex_lock(&store->registry);
+    account = map_get(store->accounts, MAP_KEY(id));
+    if (account != NULL && account->n_users > 0) {
+        (void) pthread_mutex_unlock(&store->registry);
+        return err_set(err, RC_UNAVAILABLE, "The account is in use",
+                       "account %016llx has %zu users", (unsigned long long) id,
+                       account->n_users);
+    }
+    if (account != NULL) {
+        list_remove(&account->idle);
+        store->n_idle--;
+        (void) map_remove(store->accounts, MAP_KEY(id));
+        account_free(account);
+    }
+    (void) pthread_mutex_unlock(&store->registry);
+    return store->engine->ops->remove(store->engine, id, err);
+}
+
+size_t store_open_accounts(struct mail_store *store, uint64_t *ids, size_t max)
+{
+    struct slice key;
+    size_t at = 0, n = 0;
+    void *value;
+
+    (void) pthread_mutex_lock(&store->registry);
+    while (n < max && map_next(store->accounts, &at, &key, &value))
+        ids[n++] = ((const struct account *) value)->id;
+    (void) pthread_mutex_unlock(&store->registry);
+    return n;
+}
+
+/* ---- what the engine tells; from its threads ---- */
+
+static void on_durable(void *ctx, uint64_t id, uint64_t position)
+{
+    struct account *account = store_take_open(ctx, id);
+
+    if (account == NULL)
+        return;
+    chain_durable(account, position);
+    account_close(account);
+}
+
+static void on_changed(void *ctx, uint64_t id)
+{
+    struct account *account = store_take_open(ctx, id);
+    struct err err;
+
+    if (account == NULL)
+        return;
+    (void) pthread_mutex_lock(&account->lock);
+    if (account->loaded && account_catch_up(account, &err))
+        log_event(LEVEL_ERROR, "account.stale", LOG_NUM("account", id), LOG_ERR(&err));
+    (void) pthread_mutex_unlock(&account->lock);
+    account_close(account);
+}
+
+static void on_checkpoint_wanted(void *ctx, uint64_t id)
+{
+    struct mail_store *store = ctx;
+
+    keeper_want_checkpoint(store->keeper, id);
+}
+
+struct mail_store *mail_store_new(const struct mail_store_options *options)
+{
+    struct mail_store *store = xcalloc(1, sizeof(*store));
+    struct engine_events events = {.durable = on_durable,
+                                   .changed = on_changed,
+                                   .checkpoint_wanted = on_checkpoint_wanted,
+                                   .ctx = store};
+
+    store->engine = options->engine;
+    store->digester = options->digester;
+    store->note = options->note;
+    store->note_ctx = options->note_ctx;
+    (void) pthread_mutex_init(&store->registry, NULL);
+    store->accounts = map_new();
+    store->quarantine = map_new();
+    list_init(&store->idle);
+    store->keeper = keeper_new(store);
+    store->engine->ops->start(store->engine, &events);
+    keeper_start(store->keeper);
+    return store;
+}
+
+void mail_store_close(struct mail_store *store)
+{
+    if (store == NULL)
+        return;
+    keeper_stop(store->keeper);
+    evict(store, 0);
+    store->engine->ops->close(store->engine);
+    keeper_free(store->keeper);
+    while (!list_is_empty(&store->idle))
+        account_free(LINK_OWNER(list_pop_front(&store->idle), struct account, idle));
+    map_free(store->accounts);
+    map_free(store->quarantine);
+    (void) pthread_mutex_destroy(&store->registry);
+    free(store);
+}

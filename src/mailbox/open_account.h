@@ -1,0 +1,85 @@
+/*
+ * open_account.h - the inside of an open account; for mailbox/ only.
+ *
+ * Two locks. `lock` is the writer's: whoever holds it may fork the tip, hand a group to the
+ * engine and link the fork to the chain. `watch` is a leaf, held for a few pointers: it guards
+ * what readers, waiters and the engine's callbacks touch. So a reader never waits for a writer,
+ * and the engine may report a group durable from inside commit(), while the writer holds
+ * `lock`.
+ *
+ * The chain: `durable` is the newest version on disk; `pending` holds those behind it, oldest
+ * first, the last of which is `tip` (which equals `durable` when nothing is pending). A version
+ * may be reported durable before its writer has linked it: durable_position then runs ahead,
+ * and linking finds that out.
+ */
+#ifndef ROOST_MAILBOX_OPEN_ACCOUNT_H
+#define ROOST_MAILBOX_OPEN_ACCOUNT_H
+
+#include <pthread.h>
+
+#include "mailbox/mail_store.h"
+
+struct pending_version {
+    struct link link;
+    struct acct_state *state;
+};
+
+/* Where \Recent stands for one mailbox while the account is open. */
+struct recent_claim {
+    struct link link;
+    uint32_t mbox_id;
+    uint32_t next_uid; /* uids from here on no session was told as recent */
+};
+
+struct account {
+    struct mail_store *store;
+    uint64_t id;
+
+    /* guarded by the store's registry lock */
+    size_t n_users;
+    struct link idle; /* in the store's list of idle accounts while n_users == 0 */
+
+    pthread_mutex_t lock;
+    bool loaded; /* lock */
+    struct acct_state
+        *stored; /* version of the last checkpoint, or NULL; the keeper thread's alone */
+
+    pthread_mutex_t watch;
+    pthread_cond_t advanced;    /* with watch: durable_position grew */
+    struct acct_state *tip;     /* watch; written with lock held as well */
+    struct acct_state *durable; /* watch */
+    uint64_t durable_position;  /* watch; reported by the engine */
+    struct list pending;        /* watch */
+    struct list waiters;        /* watch */
+    struct list watchers;       /* watch */
+    struct list recents;        /* watch */
+    int64_t dirty_since_us;     /* watch; 0: checkpointed */
+};
+
+/* Bring the account's state up from the engine. lock is held. RC_NOT_FOUND: nothing is stored.
+ */
+MUST_CHECK enum rc account_load(struct account *account, struct err *err);
+/* A new account: its first record and the default mailboxes, durable. lock is held. */
+MUST_CHECK enum rc account_found(struct account *account, struct err *err);
+/* What others committed since (an engine without ENGINE_NO_CONFLICT). lock is held. */
+MUST_CHECK enum rc account_catch_up(struct account *account, struct err *err);
+
+/* Link a committed version behind the tip; takes the reference. lock is held. */
+void chain_link(struct account *account, struct acct_state *state);
+/* The engine says so. */
+void chain_durable(struct account *account, uint64_t position);
+/* Put a version that shows the same position with more of it loaded in place of the tip (and of
+ * durable, where that is the same). lock is held; takes the reference. */
+void chain_replace_tip(struct account *account, struct acct_state *state);
+
+/* First uid that nobody was told as \Recent; sets it to next_uid if claim. */
+uint32_t account_recent(struct account *account, const struct mbox *mbox, bool claim);
+
+/* mail_store.c, for its neighbours */
+struct engine *account_engine(const struct account *account);
+void store_queue_digest(struct mail_store *store, uint64_t account, uint64_t body_id,
+                        uint32_t size);
+void store_note(struct mail_store *store, uint64_t account, bool begins);
+struct digester *store_digester(struct mail_store *store);
+
+#endif

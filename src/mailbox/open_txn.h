@@ -1,0 +1,40 @@
+/*
+ * open_txn.h - the inside of a transaction; for mailbox/ only.
+ */
+#ifndef ROOST_MAILBOX_OPEN_TXN_H
+#define ROOST_MAILBOX_OPEN_TXN_H
+
+#include "mailbox/open_account.h"
+#include "mailbox/txn.h"
+
+#define TXN_BODIES_MAX  16384u /* messages in one transaction */
+#define TXN_ARENA_BYTES ((size_t) 256 << 20)
+
+struct mail_txn {
+    struct account *account;
+    bool keeps_lock; /* the lock is the caller's, and stays held */
+    struct acct_state *fork;
+    struct record_group group;
+    uint64_t modseq;
+    struct buf records;
+    size_t n_records;
+    struct staged_body *bodies; /* grown; what the group brings */
+    size_t n_bodies, cap_bodies;
+    struct arena *arena;
+};
+
+/* As txn_begin, for a caller who holds the account's lock and keeps it. */
+struct mail_txn *txn_begin_locked(struct account *account, const struct actor *actor);
+
+/* Write the record and apply it to the fork. Everything was checked. */
+void txn_add(struct mail_txn *txn, const struct record *record);
+/* Would n more bytes of records still fit one group? */
+MUST_CHECK enum rc txn_has_room(const struct mail_txn *txn, size_t n, struct err *err);
+
+/* Indexes of keywords in the mailbox's table; new names get KEYWORD records. Ascending, without
+ * doubles. */
+MUST_CHECK enum rc txn_keywords(struct mail_txn *txn, uint32_t mbox_id,
+                                const struct slice *names, size_t n, uint16_t **out,
+                                size_t *out_n, struct err *err);
+
+#endif

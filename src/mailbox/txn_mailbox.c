@@ -1,0 +1,324 @@
+/*
+ * txn_mailbox.c - what happens to mailboxes: create, delete, rename, special use,
+ * subscriptions.
+ */
+#include "mailbox/name.h"
+#include "mailbox/open_txn.h"
+
+#define RECORD_HEAD_BYTES 128u    /* of a mailbox record, without its name */
+#define SUBSCRIPTIONS_MAX 100000u /* names, in one account */
+
+static void add_mailbox_record(struct mail_txn *txn, struct record_mailbox mailbox)
+{
+    mailbox.modseq = txn->modseq;
+    txn_add(txn, &(struct record){.type = RECORD_MAILBOX, .mailbox = mailbox});
+}
+
+/* ---- create ---- */
+
+static enum rc create_one(struct mail_txn *txn, struct slice name, uint32_t special_use,
+                          uint32_t uidvalidity, uint32_t uidnext, struct err *err)
+{
+    enum rc rc;
+
+    if (acct_mailbox_count(txn->fork) >= MAILBOXES_MAX)
+        return err_set(err, RC_LIMIT, "Too many mailboxes", "create: %u there", MAILBOXES_MAX);
+    rc = txn_has_room(txn, RECORD_HEAD_BYTES + name.len, err);
+    if (rc)
+        return rc;
+    add_mailbox_record(txn, (struct record_mailbox){.op = MAILBOX_CREATE,
+                                                    .mbox = acct_next_mailbox_id(txn->fork),
+                                                    .name = name,
+                                                    .mailboxid = object_id_new(),
+                                                    .uidvalidity = uidvalidity,
+                                                    .uidnext = uidnext,
+                                                    .first_recent = 1,
+                                                    .special_use = special_use});
+    return RC_OK;
+}
+
+/* Superiors that are missing, the highest first; not the name itself. first_uidvalidity counts
+ * up. */
+static enum rc create_superiors(struct mail_txn *txn, struct slice name, struct err *err)
+{
+    struct engine *engine = account_engine(txn->account);
+
+    for (size_t at = 0; at < name.len; at++) {
+        struct slice superior = slice_sub(name, 0, at);
+        uint32_t uidvalidity;
+        enum rc rc;
+
+        if (name.ptr[at] != NAME_SEPARATOR || acct_mailbox_by_name(txn->fork, superior) != NULL)
+            continue;
+        rc = engine->ops->uidvalidity(engine, 1, &uidvalidity, err);
+        if (rc == RC_OK)
+            rc = create_one(txn, superior, 0, uidvalidity, 1, err);
+        if (rc)
+            return rc;
+    }
+    return RC_OK;
+}
+
+/* The canonical name, if a mailbox can be made there. */
+static enum rc check_new_name(struct mail_txn *txn, struct slice *name, struct err *err)
+{
+    enum rc rc = mailbox_name_check(*name, err);
+
+    if (rc)
+        return rc;
+    *name = mailbox_name_canonical(*name, txn->arena);
+    if (acct_mailbox_by_name(txn->fork, *name) != NULL)
+        return err_set(err, RC_EXISTS, "A mailbox of this name exists already",
+                       "create: exists");
+    return RC_OK;
+}
+
+enum rc txn_create_mailbox_as(struct mail_txn *txn, struct slice name, uint32_t uidvalidity,
+                              uint32_t uidnext, uint32_t *out_id, struct err *err)
+{
+    enum rc rc = check_new_name(txn, &name, err);
+
+    if (rc == RC_OK && (uidvalidity == 0 || uidnext == 0 || uidnext > UID_MAX))
+        rc = err_set(err, RC_INVALID, "UIDVALIDITY and UIDNEXT cannot be zero",
+                     "create: uidvalidity %u uidnext %u", uidvalidity, uidnext);
+    if (rc == RC_OK)
+        rc = create_superiors(txn, name, err);
+    if (rc == RC_OK)
+        rc = create_one(txn, name, 0, uidvalidity, uidnext, err);
+    if (rc == RC_OK && out_id != NULL)
+        *out_id = mbox_info(acct_mailbox_by_name(txn->fork, name))->id;
+    return rc;
+}
+
+/* RFC 6154 3: a special use is given to one mailbox at a time; to give it again is refused. */
+static enum rc check_special_use(const struct mail_txn *txn, uint32_t mbox_id,
+                                 uint32_t special_use, struct err *err)
+{
+    for (size_t i = 0; special_use != 0 && i < acct_mailbox_count(txn->fork); i++) {
+        const struct mbox_info *info = mbox_info(acct_mailbox_at(txn->fork, i));
+
+        if (info->id != mbox_id && (info->special_use & special_use) != 0)
+            return err_set(err, RC_EXISTS, "Another mailbox has this special use already",
+                           "special use %x: mailbox %u has it", special_use, info->id);
+    }
+    if ((special_use & (USE_ALL | USE_FLAGGED)) != 0)
+        return err_set(err, RC_INVALID, "This special use cannot be given to a mailbox",
+                       "special use %x", special_use);
+    return RC_OK;
+}
+
+enum rc txn_create_mailbox(struct mail_txn *txn, struct slice name, uint32_t special_use,
+                           uint32_t *out_id, struct err *err)
+{
+    struct engine *engine = account_engine(txn->account);
+    uint32_t uidvalidity;
+    enum rc rc = check_new_name(txn, &name, err);
+
+    if (rc == RC_OK)
+        rc = check_special_use(txn, 0, special_use, err);
+    if (rc == RC_OK)
+        rc = create_superiors(txn, name, err);
+    if (rc == RC_OK)
+        rc = engine->ops->uidvalidity(engine, 1, &uidvalidity, err);
+    if (rc == RC_OK)
+        rc = create_one(txn, name, special_use, uidvalidity, 1, err);
+    if (rc == RC_OK && out_id != NULL)
+        *out_id = mbox_info(acct_mailbox_by_name(txn->fork, name))->id;
+    return rc;
+}
+
+/* ---- delete ---- */
+
+static enum rc find(const struct mail_txn *txn, struct slice name, const struct mbox **out,
+                    struct err *err)
+{
+    const struct mbox *mbox = acct_mailbox_by_name(txn->fork, name);
+
+    if (mbox == NULL)
+        return err_set(err, RC_NOT_FOUND, "No such mailbox", "no mailbox of this name");
+    *out = mbox;
+    return RC_OK;
+}
+
+enum rc txn_delete_mailbox(struct mail_txn *txn, struct slice name, struct err *err)
+{
+    const struct mbox *mbox;
+    enum rc rc;
+
+    if (mailbox_name_is_inbox(name))
+        return err_set(err, RC_INVALID, "INBOX cannot be deleted", "delete: INBOX");
+    name = mailbox_name_canonical(name, txn->arena);
+    rc = find(txn, name, &mbox, err);
+    if (rc == RC_OK)
+        rc = txn_has_room(txn, RECORD_HEAD_BYTES, err);
+    if (rc == RC_OK)
+        add_mailbox_record(
+            txn, (struct record_mailbox){.op = MAILBOX_DELETE, .mbox = mbox_info(mbox)->id});
+    return rc;
+}
+
+/* ---- rename ---- */
+
+struct rename {
+    uint32_t mbox;
+    struct slice to;
+};
+
+/* The mailbox and all below it, with their new names. */
+static enum rc plan_renames(struct mail_txn *txn, struct slice from, struct slice to,
+                            struct rename **out, size_t *out_n, struct err *err)
+{
+    size_t at = acct_mailbox_lower_bound(txn->fork, from),
+           count = acct_mailbox_count(txn->fork);
+    struct rename *plan = ARENA_ARRAY(txn->arena, struct rename, count);
+    size_t n = 0;
+
+    for (; at < count; at++) {
+        const struct mbox_info *info = mbox_info(acct_mailbox_at(txn->fork, at));
+        struct slice new_name;
+        enum rc rc;
+
+        if (!slice_starts(info->name, from))
+            break;
+        if (info->name.len != from.len && !mailbox_name_is_below(info->name, from))
+            continue; /* "a-b" lies between "a" and "a/b" */
+        new_name = slice_from_str(arena_printf(txn->arena, "%.*s%.*s", SLICE_ARG(to),
+                                               SLICE_ARG(slice_from(info->name, from.len))));
+        rc = mailbox_name_check(new_name, err);
+        if (rc)
+            return rc;
+        plan[n++] = (struct rename){info->id, new_name};
+    }
+    *out = plan;
+    *out_n = n;
+    return RC_OK;
+}
+
+/* RFC 9051 6.3.6: INBOX stays, and its messages move; its inferiors stay where they are. */
+static enum rc rename_inbox(struct mail_txn *txn, struct slice to, struct err *err)
+{
+    const struct mbox *inbox;
+    struct uid_run all = {1, UID_MAX};
+    struct copied copied;
+    uint32_t dst;
+    enum rc rc = find(txn, SLICE("INBOX"), &inbox, err);
+
+    if (rc == RC_OK)
+        rc = txn_create_mailbox(txn, to, 0, &dst, err);
+    if (rc)
+        return rc;
+    return txn_copy(txn, mbox_info(acct_mailbox_by_name(txn->fork, SLICE("INBOX")))->id,
+                    &(struct uid_set){&all, 1}, dst, true, txn->arena, &copied, err);
+}
+
+static enum rc rename_tree(struct mail_txn *txn, struct slice from, struct slice to,
+                           struct err *err)
+{
+    struct rename *plan;
+    size_t n;
+    enum rc rc = plan_renames(txn, from, to, &plan, &n, err);
+
+    for (size_t i = 0; rc == RC_OK && i < n; i++) {
+        if (acct_mailbox_by_name(txn->fork, plan[i].to) != NULL)
+            return err_set(err, RC_EXISTS, "A mailbox of the new name exists already",
+                           "rename: a target exists");
+        rc = txn_has_room(txn, RECORD_HEAD_BYTES + plan[i].to.len, err);
+        if (rc == RC_OK)
+            add_mailbox_record(txn, (struct record_mailbox){.op = MAILBOX_RENAME,
+                                                            .mbox = plan[i].mbox,
+                                                            .name = plan[i].to});
+    }
+    return rc;
+}
+
+/* A mailbox, or a name that is only a superior of mailboxes. */
+static bool name_is_known(const struct mail_txn *txn, struct slice name)
+{
+    size_t count = acct_mailbox_count(txn->fork);
+
+    for (size_t at = acct_mailbox_lower_bound(txn->fork, name); at < count; at++) {
+        struct slice found = mbox_info(acct_mailbox_at(txn->fork, at))->name;
+
+        if (!slice_starts(found, name))
+            return false;
+        if (found.len == name.len || mailbox_name_is_below(found, name))
+            return true;
+    }
+    return false;
+}
+
+enum rc txn_rename_mailbox(struct mail_txn *txn, struct slice from, struct slice to,
+                           struct err *err)
+{
+    enum rc rc;
+
+    from = mailbox_name_canonical(from, txn->arena);
+    if (!name_is_known(txn, from))
+        return err_set(err, RC_NOT_FOUND, "No such mailbox", "rename: no mailbox of this name");
+    rc = check_new_name(txn, &to, err);
+    if (rc)
+        return rc;
+    if (mailbox_name_is_below(to, from) && !mailbox_name_is_inbox(from))
+        return err_set(err, RC_INVALID, "A mailbox cannot be moved below itself",
+                       "rename: below itself");
+    if (mailbox_name_is_inbox(from))
+        return rename_inbox(txn, to, err);
+    rc = create_superiors(txn, to, err);
+    return rc ? rc : rename_tree(txn, from, to, err);
+}
+
+/* ---- the rest ---- */
+
+enum rc txn_set_special_use(struct mail_txn *txn, uint32_t mbox_id, uint32_t special_use,
+                            struct err *err)
+{
+    const struct mbox *mbox = acct_mailbox_by_id(txn->fork, mbox_id);
+    enum rc rc;
+
+    if (mbox == NULL)
+        return err_set(err, RC_NOT_FOUND, "No such mailbox", "mailbox %u is gone", mbox_id);
+    rc = check_special_use(txn, mbox_id, special_use, err);
+    if (rc == RC_OK)
+        rc = txn_has_room(txn, RECORD_HEAD_BYTES, err);
+    if (rc == RC_OK && mbox_info(mbox)->special_use != special_use)
+        add_mailbox_record(txn, (struct record_mailbox){.op = MAILBOX_USE,
+                                                        .mbox = mbox_id,
+                                                        .special_use = special_use});
+    return rc;
+}
+
+enum rc txn_set_uidnext(struct mail_txn *txn, uint32_t mbox_id, uint32_t uidnext,
+                        struct err *err)
+{
+    const struct mbox *mbox = acct_mailbox_by_id(txn->fork, mbox_id);
+
+    if (mbox == NULL)
+        return err_set(err, RC_NOT_FOUND, "No such mailbox", "mailbox %u is gone", mbox_id);
+    if (uidnext > UID_MAX)
+        return err_set(err, RC_LIMIT, "The UID is too large", "uidnext %u", uidnext);
+    if (uidnext > mbox_counts(mbox)->uidnext)
+        add_mailbox_record(txn, (struct record_mailbox){.op = MAILBOX_UIDNEXT,
+                                                        .mbox = mbox_id,
+                                                        .uidnext = uidnext});
+    return RC_OK;
+}
+
+enum rc txn_subscribe(struct mail_txn *txn, struct slice name, bool on, struct err *err)
+{
+    enum rc rc = mailbox_name_check(name, err);
+
+    if (rc)
+        return rc;
+    name = mailbox_name_canonical(name, txn->arena);
+    if (acct_is_subscribed(txn->fork, name) == on)
+        return RC_OK;
+    if (on && acct_subscription_count(txn->fork) >= SUBSCRIPTIONS_MAX)
+        return err_set(err, RC_LIMIT, "Too many subscriptions", "subscribe: %u there",
+                       SUBSCRIPTIONS_MAX);
+    rc = txn_has_room(txn, RECORD_HEAD_BYTES + name.len, err);
+    if (rc == RC_OK)
+        txn_add(txn, &(struct record){
+                         .type = RECORD_SUBSCRIBE, .subscribe = {name, on}
+        });
+    return rc;
+}

@@ -1,0 +1,198 @@
+/*
+ * view_flags.c - which flags a session must hear of, \Recent, and going back after a conflict.
+ */
+#include "mailbox/open_account.h"
+#include "mailbox/open_view.h"
+
+#define KNOWN_MAX                                                                              \
+    64u /* silent changes remembered between two syncs; older ones are told after all */
+
+static bool runs_contain(const struct uid_run *runs, size_t n, uint32_t uid)
+{
+    return uid_set_contains(&(struct uid_set){runs, n}, uid);
+}
+
+static struct uid_run *copy_runs(const struct uid_run *runs, size_t n)
+{
+    return n > 0 ? memcpy(xmalloc(n * sizeof(*runs)), runs, n * sizeof(*runs)) : NULL;
+}
+
+/* ---- known and to report ---- */
+
+void view_forget_known(struct mbox_view *view)
+{
+    for (size_t i = 0; i < view->n_known; i++)
+        free(view->known[i].runs);
+    free(view->known);
+    free(view->report.runs);
+    view->known = NULL;
+    view->n_known = 0;
+    view->report = (struct known_flags){0};
+}
+
+void view_mark_known(struct mbox_view *view, const struct uid_set *uids, uint64_t modseq)
+{
+    if (uids->n == 0 || view->n_known == KNOWN_MAX)
+        return;
+    view->known = xrealloc(view->known, (view->n_known + 1) * sizeof(*view->known));
+    view->known[view->n_known++] =
+        (struct known_flags){modseq, copy_runs(uids->runs, uids->n), uids->n};
+}
+
+void view_report(struct mbox_view *view, const struct uid_set *uids)
+{
+    free(view->report.runs);
+    view->report = (struct known_flags){0, copy_runs(uids->runs, uids->n), uids->n};
+}
+
+static bool is_known(const struct mbox_view *view, uint32_t uid, uint64_t modseq)
+{
+    for (size_t i = 0; i < view->n_known; i++) {
+        if (view->known[i].modseq == modseq &&
+            runs_contain(view->known[i].runs, view->known[i].n, uid))
+            return true;
+    }
+    return false;
+}
+
+/* ---- what changed ---- */
+
+struct flag_collector {
+    struct mbox_view *view;
+    uint32_t known_uid;
+    struct arena *arena;
+    uint32_t *uids;
+    size_t n, cap;
+};
+
+static void collect(struct flag_collector *all, uint32_t uid)
+{
+    if (all->n == all->cap) {
+        uint32_t *grown;
+
+        all->cap = MAX(all->cap * 2, (size_t) 64);
+        grown = ARENA_ARRAY(all->arena, uint32_t, all->cap);
+        if (all->n > 0)
+            memcpy(grown, all->uids, all->n * sizeof(*grown));
+        all->uids = grown;
+    }
+    all->uids[all->n++] = uid;
+}
+
+static void collect_chunk(struct flag_collector *all, size_t chunk)
+{
+    const struct mbox_view *view = all->view;
+    struct chunk_view columns = mbox_chunk(view->mbox, chunk);
+    uint32_t start = mbox_chunk_start(view->mbox, chunk);
+    bool changed = mbox_chunk_modseq(view->mbox, chunk) > view->told_modseq;
+
+    for (uint32_t i = 0; i < columns.n && columns.uid[i] <= all->known_uid; i++) {
+        uint64_t modseq = changed ? mbox_modseq(view->mbox, start + i) : 0;
+
+        if ((modseq > view->told_modseq && !is_known(view, columns.uid[i], modseq)) ||
+            (view->report.n > 0 &&
+             runs_contain(view->report.runs, view->report.n, columns.uid[i])))
+            collect(all, columns.uid[i]);
+    }
+}
+
+void view_collect_flags(struct mbox_view *view, uint32_t known_uid, struct arena *arena,
+                        struct view_changes *out)
+{
+    struct flag_collector all = {.view = view, .known_uid = known_uid, .arena = arena};
+    bool any = mbox_counts(view->mbox)->highestmodseq > view->told_modseq || view->report.n > 0;
+
+    for (size_t chunk = 0; any && chunk < mbox_chunk_count(view->mbox); chunk++) {
+        if (view->report.n > 0 || mbox_chunk_modseq(view->mbox, chunk) > view->told_modseq)
+            collect_chunk(&all, chunk);
+    }
+    view_forget_known(view);
+    out->changed_uids = all.uids;
+    out->n_changed = all.n;
+}
+
+/* ---- \Recent ---- */
+
+void view_claim_recent(struct mbox_view *view)
+{
+    uint32_t first = account_recent(view->account, view->mbox, !view->read_only);
+    uint32_t last = mbox_counts(view->mbox)->uidnext - 1;
+
+    if (view->read_only) { /* EXAMINE shows it, and leaves it to others */
+        free(view->recent);
+        view->recent = NULL;
+        view->n_recent = 0;
+    }
+    if (first > last)
+        return;
+    if (view->n_recent > 0 && view->recent[view->n_recent - 1].last + 1 >= first) {
+        view->recent[view->n_recent - 1].last = last;
+        return;
+    }
+    view->recent = xrealloc(view->recent, (view->n_recent + 1) * sizeof(*view->recent));
+    view->recent[view->n_recent++] = (struct uid_run){first, last};
+}
+
+bool view_is_recent(const struct mbox_view *view, uint32_t uid)
+{
+    return runs_contain(view->recent, view->n_recent, uid);
+}
+
+uint32_t view_recent_count(const struct mbox_view *view)
+{
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < view->n_recent; i++)
+        n += mbox_lower_bound(view->mbox, view->recent[i].last + 1) -
+             mbox_lower_bound(view->mbox, view->recent[i].first);
+    return n;
+}
+
+/* ---- going back ---- */
+
+struct view_mark {
+    struct mbox_view copy; /* with arrays of its own in the arena */
+};
+
+static void *keep(struct arena *arena, const void *from, size_t bytes)
+{
+    return bytes > 0 ? memcpy(arena_alloc(arena, bytes), from, bytes) : NULL;
+}
+
+struct view_mark *view_mark(const struct mbox_view *view, struct arena *arena)
+{
+    struct view_mark *mark = ARENA_NEW(arena, struct view_mark);
+
+    mark->copy = *view;
+    mark->copy.hidden = keep(arena, view->hidden, view->n_hidden * sizeof(*view->hidden));
+    mark->copy.recent = keep(arena, view->recent, view->n_recent * sizeof(*view->recent));
+    return mark;
+}
+
+/* A command that is run again has marked nothing known that was told: those lists just start
+ * empty. */
+void view_rewind(struct mbox_view *view, const struct view_mark *mark)
+{
+    struct hidden_run *hidden = view->hidden;
+    struct uid_run *recent = view->recent;
+    struct acct_state *state = view->state;
+    const struct mbox *mbox = view->mbox;
+
+    view_forget_known(view);
+    *view = mark->copy;
+    view->known = NULL;
+    view->n_known = 0;
+    view->report = (struct known_flags){0};
+    view->state = state;
+    view->mbox = mbox;
+    view->hidden = hidden;
+    view->recent = recent;
+    if (mark->copy.n_hidden > 0) {
+        view->hidden = xrealloc(hidden, mark->copy.n_hidden * sizeof(*hidden));
+        memcpy(view->hidden, mark->copy.hidden, mark->copy.n_hidden * sizeof(*hidden));
+    }
+    if (mark->copy.n_recent > 0) {
+        view->recent = xrealloc(recent, mark->copy.n_recent * sizeof(*recent));
+        memcpy(view->recent, mark->copy.recent, mark->copy.n_recent * sizeof(*recent));
+    }
+}
