@@ -1,6 +1,7 @@
 /*
  * chain.c - the chain of versions, who waits for it and who watches it.
  */
+#include "base/clock.h"
 #include "mailbox/open_account.h"
 
 /* The newest version with a position <= durable_position becomes durable. watch is held. */

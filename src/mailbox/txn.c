@@ -37,9 +37,7 @@ static void end(struct mail_txn *txn)
     struct account *account = txn->account;
     bool unlock = !txn->keeps_lock;
 
-    for (size_t i = 0; i < txn->n_bodies; i++)
-        account_engine(account)->ops->stage_free(txn->bodies[i].stage);
-    free(txn->bodies);
+    free(txn->bodies); /* the stages in it are the caller's, or since the commit the engine's */
     acct_unref(txn->fork);
     buf_done(&txn->records);
     arena_free(txn->arena);
@@ -95,7 +93,6 @@ enum rc txn_commit(struct mail_txn **txn_ptr, uint64_t *out_position, struct err
     acct_set_position(txn->fork, position);
     chain_link(txn->account, acct_ref(txn->fork));
     queue_digests(txn);
-    txn->n_bodies = 0; /* the engine has the stages */
     *out_position = position;
     return RC_OK;
 }
