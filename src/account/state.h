@@ -53,12 +53,9 @@ struct chunk_view {
 
 #define MODSEQ_ESCAPE UINT32_MAX
 
-struct acl_entry {
-    struct slice identifier, rights;
-};
-
-struct metadata_entry {
-    struct slice entry, value;
+/* An ACL entry (identifier, rights) or a metadata entry (name, value). */
+struct text_pair {
+    struct slice key, value;
 };
 
 struct quota_limit {
@@ -93,9 +90,9 @@ struct mbox_info {
     uint32_t special_use;
     const struct slice *keywords; /* by index */
     size_t n_keywords;
-    const struct acl_entry *acl;
+    const struct text_pair *acl; /* in byte order of identifiers */
     size_t n_acl;
-    const struct metadata_entry *metadata;
+    const struct text_pair *metadata; /* in byte order of entry names */
     size_t n_metadata;
 };
 
@@ -233,7 +230,7 @@ bool acct_is_subscribed(const struct acct_state *state, struct slice name);
 
 /* The account's own metadata (RFC 5464), by entry name in byte order. */
 size_t acct_metadata_count(const struct acct_state *state);
-struct metadata_entry acct_metadata_at(const struct acct_state *state, size_t at);
+struct text_pair acct_metadata_at(const struct acct_state *state, size_t at);
 
 size_t acct_quota_count(const struct acct_state *state);
 struct quota_limit acct_quota_at(const struct acct_state *state, size_t at);

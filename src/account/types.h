@@ -21,13 +21,14 @@
 #define MAILBOX_DEPTH_MAX      64u        /* components of a name */
 #define MESSAGES_MAX           (1u << 30) /* in one mailbox */
 #define UID_RUNS_MAX           (1u << 20) /* runs in one record */
-#define EXPUNGED_RUNS_MAX      (1u << 16) /* expunges one mailbox remembers before a PURGE is due \
-                                           */
-#define ACL_ENTRIES_MAX      1024u        /* of one mailbox */
-#define ACL_IDENTIFIER_MAX   1000u        /* bytes */
-#define ACL_RIGHTS_MAX       64u          /* bytes */
-#define METADATA_ENTRIES_MAX 1024u        /* of one mailbox, and of the account */
-#define METADATA_NAME_MAX    1024u        /* bytes of an entry's name */
+#define EXPUNGED_RUNS_MAX                                                                      \
+    (1u << 16)                     /* expunges one mailbox remembers before a PURGE is due     \
+                                    */
+#define ACL_ENTRIES_MAX      1024u /* of one mailbox */
+#define ACL_IDENTIFIER_MAX   1000u /* bytes */
+#define ACL_RIGHTS_MAX       64u   /* bytes */
+#define METADATA_ENTRIES_MAX 1024u /* of one mailbox, and of the account */
+#define METADATA_NAME_MAX    1024u /* bytes of an entry's name */
 #define METADATA_VALUE_MAX   (64u << 10) /* bytes of a value */
 #define QUOTA_RESOURCES_MAX  32u
 #define QUOTA_RESOURCE_MAX   64u         /* bytes of a resource's name */

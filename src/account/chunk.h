@@ -1,0 +1,103 @@
+/*
+ * chunk.h - up to CHUNK_MESSAGES messages of a mailbox, as columns.
+ *
+ * Hot columns (uid, flags, modseq, keywords) lie in the chunk; what is asked for rarely lies in
+ * a cold store of rows that are written once. Row i of the chunk is row cold_row[i] of the
+ * store, or row i where the chunk has no such map. So a flag change copies 37 KB of hot columns
+ * and no cold row, an expunge copies hot columns and makes a map, and giving a THREADID adds a
+ * cold row.
+ *
+ * Rows behind the count a version knows belong to whoever fills them first: `filled` is the
+ * number of rows ever claimed, and a writer that finds its own count there claims the next row
+ * with one compare-and-swap and writes it while others read the rows below. A writer whose
+ * count is smaller (its fork is not of the newest version, or a fork before it was given up)
+ * copies instead. Readers come to a row only through a version published after the row was
+ * written, and take that version with an acquire load, so no row is read before it is whole.
+ *
+ * Which modseq, unseen count and number of rows a version sees stands in its mailbox, not here.
+ */
+#ifndef ROOST_ACCOUNT_CHUNK_H
+#define ROOST_ACCOUNT_CHUNK_H
+
+#include "account/counted.h"
+#include "account/state.h"
+
+#define CHUNK_FIRST_ROWS 16u
+#define COLD_ROWS_MAX    (4 * CHUNK_MESSAGES) /* below 2^16: the map has 16 bits */
+
+struct cold_store {
+    struct counted counted;
+    atomic_uint filled; /* rows claimed; pairs with the claim in cold_add */
+    uint32_t cap;
+    struct page_ref page;
+    struct msg_cold rows[];
+};
+
+struct chunk {
+    struct counted counted;
+    atomic_uint filled; /* rows claimed; see above */
+    uint32_t cap;
+    uint64_t modseq_base;
+    uint64_t *modseq_full;  /* whole modseqs; NULL while all deltas fit */
+    uint64_t *keywords;     /* keyword_words a row; NULL while no message has one */
+    uint32_t keyword_words; /* 0..KEYWORD_WORDS */
+    uint16_t *cold_row;     /* NULL: row i is cold row i */
+    struct cold_store *cold;
+    struct page_ref page;
+    uint32_t *modseq_delta; /* behind uid in the same block, as flags */
+    uint8_t *flags;
+    uint32_t uid[];
+};
+
+/* A message that is to become a row. */
+struct chunk_row {
+    uint32_t uid;
+    uint8_t flags;
+    uint64_t modseq;
+    uint64_t keywords[KEYWORD_WORDS];
+};
+
+/* Smallest capacity for n rows. */
+uint32_t chunk_fit(uint32_t n);
+struct chunk *chunk_new(uint32_t cap, uint64_t modseq_base);
+void chunk_ref(struct chunk *chunk);
+void chunk_unref(struct chunk *chunk); /* NULL is allowed */
+
+/* Bytes of hot columns for a message without keywords, and of a cold row: for the budget. */
+#define CHUNK_HOT_BYTES  9u
+#define CHUNK_COLD_BYTES sizeof(struct msg_cold)
+
+/*
+ * Add a row behind the first n of *chunk. *chunk is replaced by a copy where it is full, where
+ * somebody else filled that row, or where a column is missing that readers would see appear.
+ * n < CHUNK_MESSAGES.
+ */
+void chunk_append(struct chunk **chunk, uint32_t n, const struct chunk_row *row,
+                  const struct msg_cold *cold);
+
+/* Make *chunk, with n rows, ours alone: then rows below n may be changed. */
+void chunk_own(struct chunk **chunk, uint32_t n);
+/* The chunk is ours. */
+void chunk_set_modseq(struct chunk *chunk, uint32_t n, uint32_t row, uint64_t modseq);
+void chunk_set_keywords(struct chunk *chunk, uint32_t row, const uint64_t words[KEYWORD_WORDS]);
+void chunk_set_cold(struct chunk *chunk, uint32_t n, uint32_t row, const struct msg_cold *cold);
+
+/* A new chunk of the rows of a chunk that are listed, in order. n_keep > 0. */
+struct chunk *chunk_select(const struct chunk *chunk, const uint16_t *keep, uint32_t n_keep);
+/* A new chunk with the rows of both. */
+struct chunk *chunk_join(const struct chunk *a, uint32_t n_a, const struct chunk *b,
+                         uint32_t n_b);
+
+uint64_t chunk_modseq(const struct chunk *chunk, uint32_t row);
+const struct msg_cold *chunk_cold(const struct chunk *chunk, uint32_t row);
+bool chunk_has_keyword(const struct chunk *chunk, uint32_t row, uint16_t keyword);
+void chunk_keywords(const struct chunk *chunk, uint32_t row, uint64_t out[KEYWORD_WORDS]);
+/* First of n rows with a uid not below this one; n if there is none. */
+uint32_t chunk_lower_bound(const struct chunk *chunk, uint32_t n, uint32_t uid);
+/* Cold rows that n rows of the chunk need: 1 + the greatest mapped. */
+uint32_t chunk_cold_needed(const struct chunk *chunk, uint32_t n);
+
+struct cold_store *cold_new(uint32_t cap);
+void cold_unref(struct cold_store *cold); /* NULL is allowed */
+
+#endif

@@ -1,0 +1,106 @@
+#include "account/types.h"
+
+#include <assert.h>
+
+#include "base/random.h"
+
+#define RUNS_FIRST 16u
+
+bool object_id_is_zero(const struct object_id *id)
+{
+    static const struct object_id zero;
+
+    return memcmp(id, &zero, sizeof(zero)) == 0;
+}
+
+struct object_id object_id_new(void)
+{
+    struct object_id id;
+
+    do
+        random_bytes(id.bytes, sizeof(id.bytes));
+    while (object_id_is_zero(&id));
+    return id;
+}
+
+/* RFC 4648 section 5, the URL-safe alphabet, without padding: 128 bits are 22 characters. */
+void object_id_print(char letter, const struct object_id *id, char out[OBJECT_ID_TEXT_BYTES])
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    uint32_t bits = 0;
+    unsigned n_bits = 0;
+    size_t len = 0;
+
+    out[len++] = letter;
+    for (size_t i = 0; i < sizeof(id->bytes); i++) {
+        bits = (bits << 8 | id->bytes[i]) & 0xffffu;
+        n_bits += 8;
+        while (n_bits >= 6) {
+            n_bits -= 6;
+            out[len++] = alphabet[(bits >> n_bits) & 0x3f];
+        }
+    }
+    out[len++] = alphabet[(bits << (6 - n_bits)) & 0x3f];
+    out[len] = '\0';
+}
+
+bool uid_set_contains(const struct uid_set *set, uint32_t uid)
+{
+    size_t low = 0, high = set->n;
+
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+
+        if (set->runs[mid].last < uid)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low < set->n && set->runs[low].first <= uid;
+}
+
+uint64_t uid_set_span(const struct uid_set *set)
+{
+    uint64_t span = 0;
+
+    for (size_t i = 0; i < set->n; i++)
+        span += (uint64_t) set->runs[i].last - set->runs[i].first + 1;
+    return span;
+}
+
+void uid_set_start(struct uid_set_builder *builder, struct arena *arena)
+{
+    *builder = (struct uid_set_builder){.arena = arena};
+}
+
+void uid_set_add_run(struct uid_set_builder *builder, uint32_t first, uint32_t last)
+{
+    struct uid_run *end = builder->n > 0 ? &builder->runs[builder->n - 1] : NULL;
+
+    assert(first <= last && (end == NULL || first > end->last));
+    if (end != NULL && first == end->last + 1) {
+        end->last = last;
+        return;
+    }
+    if (builder->n == builder->cap) {
+        size_t cap = MAX(builder->cap * 2, (size_t) RUNS_FIRST);
+        struct uid_run *runs = ARENA_ARRAY(builder->arena, struct uid_run, cap);
+
+        if (builder->n > 0)
+            memcpy(runs, builder->runs, builder->n * sizeof(*runs));
+        builder->runs = runs;
+        builder->cap = cap;
+    }
+    builder->runs[builder->n++] = (struct uid_run){first, last};
+}
+
+void uid_set_add(struct uid_set_builder *builder, uint32_t uid)
+{
+    uid_set_add_run(builder, uid, uid);
+}
+
+struct uid_set uid_set_finish(const struct uid_set_builder *builder)
+{
+    return (struct uid_set){builder->runs, builder->n};
+}
