@@ -17,6 +17,11 @@
 #include "imap/args.h"
 #include "imap/mode.h"
 
+/* What the arguments of any command take at most, whatever a client sends within the reader's
+ * limits: an arena this large never runs out. Charsets cost ten times a text's bytes, names in
+ * NFC twenty. */
+#define COMMAND_ARENA_BYTES ((size_t) 32 << 20)
+
 /* A literal of a command, in order. */
 struct imap_literal {
     size_t at; /* offset in the text just behind its header's line end */

@@ -22,10 +22,11 @@
 #define MAILBOX_SEPARATOR      '/'
 
 struct imap_mailbox {
-    struct slice wire; /* as the client wrote it, quoting and literal taken off */
-    struct slice name; /* resolved */
-    bool inbox;        /* name is "INBOX" */
-    bool normalized;   /* NFC changed it: tell the client by OLDNAME */
+    struct slice wire;  /* as the client wrote it, quoting and literal taken off */
+    struct slice given; /* the same in UTF-8: what OLDNAME names */
+    struct slice name;  /* resolved */
+    bool inbox;         /* name is "INBOX" */
+    bool normalized;    /* name differs from given, by NFC or INBOX's case: RFC 9051 6.3.9.7 */
 };
 
 /*

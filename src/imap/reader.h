@@ -48,7 +48,7 @@ struct reader_limits {
  * Where the messages of an APPEND go. begin: the header is complete, text is the command so far
  * (its last literal is this one); a failure refuses the command before a "+" is sent. bytes: as
  * they arrive. abort: the command is refused or the connection ends; forget all its literals.
- * It comes at most once a command, and only after a begin.
+ * It comes at most once a command, and only after a begin (also one that failed).
  */
 struct imap_sink {
     enum rc (*begin)(void *ctx, const struct imap_text *text, struct err *err);
@@ -67,7 +67,7 @@ enum imap_read {
 
 struct imap_reader;
 
-/* sink may be NULL (before login): messages are then refused. */
+/* sink may be NULL (before login): a message then is a literal like any other. */
 struct imap_reader *imap_reader_new(const struct reader_limits *limits,
                                     const struct imap_sink *sink, void *sink_ctx);
 void imap_reader_free(struct imap_reader *reader);

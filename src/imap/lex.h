@@ -1,0 +1,86 @@
+/*
+ * lex.h - the terminals of the grammar, read from a command. For the parsers of this folder.
+ *
+ * Spec: RFC 9051 section 9. Every lex_*() that returns bool takes its token or leaves the
+ * cursor where it was; lex_fail() then says what was expected and where. Slices point into the
+ * command's text, or into the arena where escapes were undone.
+ */
+#ifndef ROOST_IMAP_LEX_H
+#define ROOST_IMAP_LEX_H
+
+#include "imap/command.h"
+
+/* RC_SYNTAX with "Expected <what> at byte <n>". */
+enum rc lex_fail(const struct imap_input *in, struct err *err, const char *what);
+
+bool lex_is_atom_char(char c);
+bool lex_is_astring_char(char c);
+bool lex_is_list_char(char c);
+/* All of s is an atom. */
+bool lex_is_atom(struct slice s);
+
+bool lex_sp(struct imap_input *in);
+bool lex_byte(struct imap_input *in, char byte);
+/* The word, in any case, and no letter, digit, "." or "-" right behind it. */
+bool lex_word(struct imap_input *in, const char *word);
+bool lex_atom(struct imap_input *in, struct slice *out);
+bool lex_quoted(struct imap_input *in, struct slice *out);
+bool lex_string(struct imap_input *in, struct slice *out);
+bool lex_astring(struct imap_input *in, struct slice *out);
+/* nstring; nil says which. */
+bool lex_nstring(struct imap_input *in, bool *nil, struct slice *out);
+/* list-mailbox: an astring that may hold % and *. */
+bool lex_list_mailbox(struct imap_input *in, struct slice *out);
+
+struct lex_literal {
+    uint32_t index; /* into the command's literals; 0 if the text came without a list */
+    uint64_t len;
+    bool binary;
+    struct slice bytes; /* empty if they went to the sink */
+};
+/* literal or literal8, spooled or not. */
+bool lex_literal(struct imap_input *in, struct lex_literal *out);
+
+bool lex_number(struct imap_input *in, uint32_t *out);
+/* No leading zero. */
+bool lex_nz_number(struct imap_input *in, uint32_t *out);
+/* RFC 9051 number64: below 2^63. */
+bool lex_number64(struct imap_input *in, uint64_t *out);
+bool lex_nz_number64(struct imap_input *in, uint64_t *out);
+
+enum rc lex_set(struct imap_input *in, struct imap_set *out, struct err *err);
+enum rc lex_mailbox(struct imap_input *in, struct imap_mailbox *out, struct err *err);
+/* "flag" into flags; keywords has room for IMAP_FLAGS_MAX. flag_list takes "(...)". */
+enum rc lex_flag_list(struct imap_input *in, struct imap_flags *out, struct err *err);
+enum rc lex_flags(struct imap_input *in, struct imap_flags *out, struct err *err);
+/* mod-sequence-value and -valzer: below 2^63 (RFC 7162 section 7). */
+bool lex_modseq(struct imap_input *in, bool zero_allowed, uint64_t *out);
+
+/*
+ * Options and parameters in the generic syntax of RFC 4466 2.1 and RFC 5258 6: "(" [name [SP
+ * value]
+ * *(SP name [SP value])] ")". A row for each name that is known; an unknown one is RC_SYNTAX.
+ * value reads behind the name, its SP included.
+ */
+struct lex_option {
+    const char *name;
+    uint32_t bit;
+    enum rc (*value)(struct imap_input *in, void *ctx, struct err *err);
+};
+/* bits gets the rows that occurred. A row with a value may occur once. */
+enum rc lex_options(struct imap_input *in, const struct lex_option *rows, size_t n,
+                    const char *what, void *ctx, uint32_t *bits, struct err *err);
+
+/* SP "(" status-att *(SP status-att) ")": STATUS and LIST's RETURN (STATUS ...). */
+enum rc lex_status_items(struct imap_input *in, uint32_t *out, struct err *err);
+/* The name of one bit of enum imap_status_item. */
+const char *lex_status_item_name(uint32_t bit);
+
+/* All of s as a date, date-text or date-time (the quotes of date-time not included). */
+bool lex_date_text(struct slice s, int32_t *out_day);
+bool lex_date_time_text(struct slice s, struct imap_date_time *out);
+/* date: date-text, quoted or not. */
+bool lex_date(struct imap_input *in, int32_t *out_day);
+bool lex_date_time(struct imap_input *in, struct imap_date_time *out);
+
+#endif

@@ -1,0 +1,111 @@
+/*
+ * parse_append.c - APPEND of one message or several.
+ *
+ * Spec: RFC 9051 6.3.12, RFC 3502 (MULTIAPPEND), RFC 3516 4.4 (literal8), RFC 6855 4 (UTF8
+ * (~{...}), which clients of the time before RFC 9755 send). A data extension (RFC 4466
+ * append-data-ext) is a row below.
+ */
+#include "imap/lex.h"
+
+typedef enum rc append_data_fn(struct imap_input *in, struct imap_append_message *message,
+                               struct err *err);
+
+static enum rc take_message_literal(struct imap_input *in, struct imap_append_message *message,
+                                    struct err *err)
+{
+    struct lex_literal lit;
+
+    if (!lex_literal(in, &lit))
+        return lex_fail(in, err, "a message literal");
+    message->literal = lit.index;
+    message->len = lit.len;
+    message->binary = lit.binary;
+    return RC_OK;
+}
+
+/* "UTF8" SP "(" literal8 ")": RFC 6855 section 4. */
+static enum rc take_utf8(struct imap_input *in, struct imap_append_message *message,
+                         struct err *err)
+{
+    enum rc rc;
+
+    if (!lex_sp(in) || !lex_byte(in, '(') || scan_peek(&in->sc) != '~')
+        return lex_fail(in, err, "(~{...}) behind UTF8");
+    rc = take_message_literal(in, message, err);
+    if (rc)
+        return rc;
+    message->utf8 = true;
+    return lex_byte(in, ')') ? RC_OK : lex_fail(in, err, "\")\" behind the literal");
+}
+
+static const struct {
+    const char *label;
+    append_data_fn *take;
+} append_data[] = {
+    {"UTF8", take_utf8},
+};
+
+static enum rc take_append_data(struct imap_input *in, struct imap_append_message *message,
+                                struct err *err)
+{
+    for (size_t i = 0; i < COUNT(append_data); i++)
+        if (lex_word(in, append_data[i].label))
+            return append_data[i].take(in, message, err);
+    return take_message_literal(in, message, err);
+}
+
+/* append-message: [SP flag-list] [SP date-time] SP append-data */
+static enum rc take_message(struct imap_input *in, struct imap_append_message *out,
+                            struct err *err)
+{
+    struct imap_append_message message = {0};
+    enum rc rc;
+
+    if (!lex_sp(in))
+        return lex_fail(in, err, "a space and a message");
+    if (scan_peek(&in->sc) == '(') {
+        rc = lex_flag_list(in, &message.flags, err);
+        if (rc)
+            return rc;
+        if (!lex_sp(in))
+            return lex_fail(in, err, "a space and a message");
+    }
+    if (scan_peek(&in->sc) == '"') {
+        if (!lex_date_time(in, &message.date))
+            return lex_fail(in, err, "a date-time");
+        message.has_date = true;
+        if (!lex_sp(in))
+            return lex_fail(in, err, "a space and a message");
+    }
+    rc = take_append_data(in, &message, err);
+    if (rc)
+        return rc;
+    *out = message;
+    return RC_OK;
+}
+
+enum rc imap_parse_append(struct imap_input *in, union imap_args *args, struct err *err)
+{
+    /* Each message has a literal, and each literal a "{". */
+    size_t max = in->literals != NULL ? in->n_literals : slice_count(scan_rest(&in->sc), '{');
+    struct imap_append_args append = {0};
+    struct imap_append_message *messages;
+    enum rc rc;
+
+    if (!lex_sp(in))
+        return lex_fail(in, err, "a space and a mailbox name");
+    rc = lex_mailbox(in, &append.mailbox, err);
+    if (rc)
+        return rc;
+    messages = ARENA_ARRAY(in->arena, struct imap_append_message, max);
+    do {
+        if (append.n == max)
+            return lex_fail(in, err, "a message literal");
+        rc = take_message(in, &messages[append.n++], err);
+        if (rc)
+            return rc;
+    } while (scan_peek(&in->sc) == ' ');
+    append.messages = messages;
+    args->append = append;
+    return RC_OK;
+}

@@ -1,0 +1,136 @@
+/*
+ * parse_login.c - who and what the client is: LOGIN, AUTHENTICATE, ENABLE, ID.
+ *
+ * Spec: RFC 9051 6.2.2, 6.2.3, 6.3.1; RFC 4959 (initial response); RFC 2971 3.1 (ID).
+ */
+#include "base/ascii.h"
+#include "base/base64.h"
+#include "imap/lex.h"
+
+enum rc imap_parse_login(struct imap_input *in, union imap_args *args, struct err *err)
+{
+    struct imap_login_args login;
+
+    if (!lex_sp(in) || !lex_astring(in, &login.user))
+        return lex_fail(in, err, "a user name");
+    if (!lex_sp(in) || !lex_astring(in, &login.password))
+        return lex_fail(in, err, "a password");
+    args->login = login;
+    return RC_OK;
+}
+
+static bool is_base64_char(char c)
+{
+    return ascii_is_alnum(c) || c == '+' || c == '/' || c == '=';
+}
+
+/* initial-resp: base64, or "=" for an empty one. */
+static enum rc take_initial(struct imap_input *in, struct slice *out, struct err *err)
+{
+    AUTO(buf_done) struct buf plain;
+    struct scan before = in->sc;
+    struct slice text = scan_while(&in->sc, is_base64_char);
+
+    buf_init(&plain, text.len);
+    if (slice_eq(text, SLICE("="))) {
+        *out = SLICE("");
+        return RC_OK;
+    }
+    if (text.len == 0 || base64_decode(text, &plain)) {
+        in->sc = before;
+        return lex_fail(in, err, "an initial response in base64");
+    }
+    *out = arena_dup(in->arena, buf_slice(&plain));
+    explicit_bzero(plain.ptr, plain.len);
+    return RC_OK;
+}
+
+enum rc imap_parse_authenticate(struct imap_input *in, union imap_args *args, struct err *err)
+{
+    struct imap_authenticate_args auth = {0};
+    enum rc rc;
+
+    if (!lex_sp(in) || !lex_atom(in, &auth.mechanism))
+        return lex_fail(in, err, "a mechanism");
+    auth.has_initial = lex_sp(in);
+    if (auth.has_initial) {
+        rc = take_initial(in, &auth.initial, err);
+        if (rc)
+            return rc;
+    }
+    args->authenticate = auth;
+    return RC_OK;
+}
+
+enum rc imap_parse_enable(struct imap_input *in, union imap_args *args, struct err *err)
+{
+    size_t max = slice_count(scan_rest(&in->sc), ' '), n = 0;
+    struct slice *names;
+
+    if (max > ENABLE_MAX_CAPABILITIES)
+        return err_set(err, RC_LIMIT, "Too many capabilities", "enable: %zu names", max);
+    names = ARENA_ARRAY(in->arena, struct slice, max);
+    do {
+        if (!lex_sp(in) || !lex_atom(in, &names[n]))
+            return lex_fail(in, err, "a capability");
+        n++;
+    } while (scan_peek(&in->sc) == ' ');
+    args->enable = (struct imap_enable_args){names, n};
+    return RC_OK;
+}
+
+/* string SP nstring: RFC 2971 section 4. */
+static enum rc take_id_field(struct imap_input *in, struct imap_id_field *out, struct err *err)
+{
+    struct imap_id_field field;
+
+    if (!lex_string(in, &field.key))
+        return lex_fail(in, err, "a field name");
+    if (!lex_sp(in) || !lex_nstring(in, &field.nil, &field.value))
+        return lex_fail(in, err, "a field value");
+    if (field.key.len > ID_MAX_KEY_BYTES || field.value.len > ID_MAX_VALUE_BYTES)
+        return err_set(err, RC_SYNTAX, "ID field is too long", "id: %zu, %zu bytes",
+                       field.key.len, field.value.len);
+    *out = field;
+    return RC_OK;
+}
+
+static enum rc take_id_fields(struct imap_input *in, struct imap_id_args *out, struct err *err)
+{
+    struct imap_id_field *fields = ARENA_ARRAY(in->arena, struct imap_id_field, ID_MAX_FIELDS);
+    size_t n = 0;
+    enum rc rc;
+
+    do {
+        if (n == ID_MAX_FIELDS)
+            return err_set(err, RC_SYNTAX, "Too many ID fields", "id: more than %u",
+                           ID_MAX_FIELDS);
+        rc = take_id_field(in, &fields[n++], err);
+        if (rc)
+            return rc;
+    } while (lex_sp(in));
+    if (!lex_byte(in, ')'))
+        return lex_fail(in, err, "a space or \")\"");
+    *out = (struct imap_id_args){fields, n};
+    return RC_OK;
+}
+
+enum rc imap_parse_id(struct imap_input *in, union imap_args *args, struct err *err)
+{
+    struct imap_id_args id = {0};
+    enum rc rc;
+
+    if (!lex_sp(in))
+        return lex_fail(in, err, "a space");
+    if (!lex_word(in, "NIL")) {
+        if (!lex_byte(in, '('))
+            return lex_fail(in, err, "NIL or \"(\"");
+        if (!lex_byte(in, ')')) {
+            rc = take_id_fields(in, &id, err);
+            if (rc)
+                return rc;
+        }
+    }
+    args->id = id;
+    return RC_OK;
+}
