@@ -12,18 +12,17 @@ static const char *const rc_names[RC_COUNT] = {
     [RC_IO] = "io",
 };
 
-enum rc err_set(struct err *err, enum rc rc, const char *text, const char *detail_fmt, ...)
+void err_fill(struct err *err, enum rc rc, const char *text, const char *detail_fmt, ...)
 {
     va_list args;
 
     if (err == NULL)
-        return rc;
+        return;
     err->rc = rc;
     (void) snprintf(err->text, sizeof(err->text), "%s", text);
     va_start(args, detail_fmt);
     (void) vsnprintf(err->detail, sizeof(err->detail), detail_fmt, args);
     va_end(args);
-    return rc;
 }
 
 const char *rc_name(enum rc rc)

@@ -53,10 +53,12 @@ struct err {
     })
 
 /*
- * Fill err (NULL is allowed and ignored) and return rc. text is for the peer; the rest is a
- * printf format for the log. Text longer than the fields is cut.
+ * Fill err (NULL is allowed and ignored); err_set() is rc itself, so that the compiler sees
+ * that it is no RC_OK. text is for the peer; the rest is a printf format for the log. Text
+ * longer than the fields is cut.
  */
-enum rc err_set(struct err *err, enum rc rc, const char *text, const char *detail_fmt, ...)
+#define err_set(err, rc, ...) (err_fill((err), (rc), __VA_ARGS__), (rc))
+void err_fill(struct err *err, enum rc rc, const char *text, const char *detail_fmt, ...)
     PRINTF_LIKE(4, 5);
 
 /* The name of rc as the log shows it: "not-found". Static. */

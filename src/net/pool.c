@@ -1,0 +1,336 @@
+#include "net/pool.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define BLOCK_SLOTS 1024u /* slots allocated together */
+#define N_BLOCKS    (POOL_MEMBERS_MAX / BLOCK_SLOTS)
+#define STOP_DATA   UINT64_MAX /* epoll data of the eventfd that ends the threads */
+
+struct slot {
+    pthread_mutex_t lock;
+    uint32_t generation; /* lock; odd while a member is in */
+    bool parked;         /* lock; armed with the kernel, run by nobody */
+    bool woken;          /* lock; run again before parking */
+    unsigned wants;      /* lock; what it is armed for */
+    int fd;              /* lock */
+    pool_run_fn *run;    /* written before the slot is armed */
+    void *ctx;
+};
+
+struct pool {
+    int epoll_fd, stop_fd;
+    void (*warm_up)(void);
+    pthread_t *threads;
+    unsigned n_threads;
+
+    pthread_mutex_t lock;
+    _Atomic(struct slot *) blocks[N_BLOCKS]; /* set once, under lock; read without */
+    uint32_t n_slots;                        /* lock; made so far */
+    uint32_t *free_slots;                    /* lock; a stack */
+    size_t n_free, cap_free;                 /* lock */
+    _Atomic size_t n_members;
+};
+
+static pool_handle handle_of(uint32_t index, uint32_t generation)
+{
+    return (uint64_t) generation << 32 | index;
+}
+
+static struct slot *slot_at(struct pool *pool, uint32_t index)
+{
+    struct slot *block = NULL;
+
+    if (index < POOL_MEMBERS_MAX)
+        block = atomic_load_explicit(&pool->blocks[index / BLOCK_SLOTS], memory_order_acquire);
+    return block != NULL ? &block[index % BLOCK_SLOTS] : NULL;
+}
+
+/* The slot with its lock held, if the handle still names what is in it. */
+static struct slot *lock_slot(struct pool *pool, pool_handle handle)
+{
+    struct slot *slot = slot_at(pool, (uint32_t) handle);
+
+    if (slot == NULL || handle == 0)
+        return NULL;
+    (void) pthread_mutex_lock(&slot->lock);
+    if (slot->generation == (uint32_t) (handle >> 32))
+        return slot;
+    (void) pthread_mutex_unlock(&slot->lock);
+    return NULL;
+}
+
+static uint32_t epoll_bits(unsigned wants)
+{
+    return ((wants & LOOP_IN) != 0 ? (uint32_t) EPOLLIN : 0u) |
+           ((wants & LOOP_OUT) != 0 ? (uint32_t) EPOLLOUT : 0u) | (uint32_t) EPOLLONESHOT;
+}
+
+/* slot->lock is held. */
+static void arm(struct pool *pool, struct slot *slot, pool_handle handle, unsigned wants)
+{
+    struct epoll_event event = {.events = epoll_bits(wants), .data.u64 = handle};
+
+    slot->wants = wants;
+    slot->parked = true;
+    if (epoll_ctl(pool->epoll_fd, EPOLL_CTL_MOD, slot->fd, &event) != 0)
+        die("epoll_ctl: %s", strerror(errno));
+}
+
+void pool_wake(struct pool *pool, pool_handle handle)
+{
+    struct slot *slot = lock_slot(pool, handle);
+
+    if (slot == NULL)
+        return;
+    if (!slot->woken) {
+        slot->woken = true;
+        if (slot->parked)
+            arm(pool, slot, handle, slot->wants | LOOP_OUT);
+    }
+    (void) pthread_mutex_unlock(&slot->lock);
+}
+
+/* Own the member, if it is parked. */
+static struct slot *take(struct pool *pool, pool_handle handle)
+{
+    struct slot *slot = lock_slot(pool, handle);
+    bool mine;
+
+    if (slot == NULL)
+        return NULL;
+    mine = slot->parked;
+    if (mine)
+        slot->woken = false;
+    else
+        slot->woken = true; /* it runs elsewhere: let it look again */
+    slot->parked = false;
+    (void) pthread_mutex_unlock(&slot->lock);
+    return mine ? slot : NULL;
+}
+
+/* After a run: park, or say that it must run again at once. */
+static bool park(struct pool *pool, struct slot *slot, pool_handle handle, unsigned wants)
+{
+    bool again;
+
+    (void) pthread_mutex_lock(&slot->lock);
+    again = slot->woken;
+    slot->woken = false;
+    if (!again)
+        arm(pool, slot, handle, (wants & POOL_AGAIN) != 0 ? LOOP_IN | LOOP_OUT : wants);
+    (void) pthread_mutex_unlock(&slot->lock);
+    return again;
+}
+
+static void serve(struct pool *pool, const struct epoll_event *event)
+{
+    pool_handle handle = event->data.u64;
+    struct slot *slot = take(pool, handle);
+    unsigned ready = 0, wants;
+
+    if (slot == NULL)
+        return;
+    if ((event->events & (EPOLLIN | EPOLLHUP | EPOLLERR | EPOLLRDHUP)) != 0)
+        ready |= LOOP_IN;
+    if ((event->events & EPOLLOUT) != 0)
+        ready |= LOOP_OUT;
+    do {
+        wants = slot->run(slot->ctx, ready);
+        ready = 0;
+    } while ((wants & POOL_GONE) == 0 && park(pool, slot, handle, wants));
+}
+
+static void *run_thread(void *ctx)
+{
+    struct pool *pool = ctx;
+    struct epoll_event event;
+
+    if (pool->warm_up != NULL)
+        pool->warm_up();
+    for (;;) {
+        int n = epoll_wait(pool->epoll_fd, &event, 1, -1);
+
+        if (n < 0 && errno != EINTR)
+            die("epoll_wait: %s", strerror(errno));
+        if (n == 1 && event.data.u64 == STOP_DATA)
+            return NULL;
+        if (n == 1)
+            serve(pool, &event);
+    }
+}
+
+/* ---- members ---- */
+
+/* pool->lock is held. */
+static void make_block(struct pool *pool)
+{
+    struct slot *block = xcalloc(BLOCK_SLOTS, sizeof(*block));
+
+    for (uint32_t i = 0; i < BLOCK_SLOTS; i++)
+        (void) pthread_mutex_init(&block[i].lock, NULL);
+    atomic_store_explicit(&pool->blocks[pool->n_slots / BLOCK_SLOTS], block,
+                          memory_order_release);
+}
+
+static enum rc take_slot(struct pool *pool, uint32_t *out, struct err *err)
+{
+    enum rc rc = RC_OK;
+
+    (void) pthread_mutex_lock(&pool->lock);
+    if (pool->n_free > 0) {
+        *out = pool->free_slots[--pool->n_free];
+    } else if (pool->n_slots < POOL_MEMBERS_MAX) {
+        if (pool->n_slots % BLOCK_SLOTS == 0)
+            make_block(pool);
+        *out = pool->n_slots++;
+    } else {
+        rc = err_set(err, RC_LIMIT, "Too many connections", "pool: %u members",
+                     POOL_MEMBERS_MAX);
+    }
+    (void) pthread_mutex_unlock(&pool->lock);
+    return rc;
+}
+
+static void give_slot_back(struct pool *pool, uint32_t index)
+{
+    (void) pthread_mutex_lock(&pool->lock);
+    if (pool->n_free == pool->cap_free) {
+        pool->cap_free = MAX(pool->cap_free * 2, (size_t) BLOCK_SLOTS);
+        pool->free_slots = xrealloc(pool->free_slots, pool->cap_free * sizeof(uint32_t));
+    }
+    pool->free_slots[pool->n_free++] = index;
+    (void) pthread_mutex_unlock(&pool->lock);
+}
+
+enum rc pool_add(struct pool *pool, int fd, pool_run_fn *run, void *ctx,
+                 pool_handle *out_handle, struct err *err)
+{
+    struct epoll_event event = {.events = EPOLLONESHOT};
+    struct slot *slot;
+    uint32_t index;
+    enum rc rc = take_slot(pool, &index, err);
+
+    if (rc)
+        return rc;
+    slot = slot_at(pool, index);
+    (void) pthread_mutex_lock(&slot->lock);
+    slot->generation++;
+    slot->fd = fd;
+    slot->run = run;
+    slot->ctx = ctx;
+    slot->woken = false;
+    event.data.u64 = *out_handle = handle_of(index, slot->generation);
+    atomic_fetch_add_explicit(&pool->n_members, 1, memory_order_relaxed);
+    if (epoll_ctl(pool->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
+        die("epoll_ctl: %s", strerror(errno));
+    arm(pool, slot, *out_handle, LOOP_IN | LOOP_OUT);
+    (void) pthread_mutex_unlock(&slot->lock);
+    return RC_OK;
+}
+
+void pool_forget(struct pool *pool, pool_handle handle)
+{
+    struct slot *slot = lock_slot(pool, handle);
+
+    assert(slot != NULL && !slot->parked);
+    if (epoll_ctl(pool->epoll_fd, EPOLL_CTL_DEL, slot->fd, NULL) != 0)
+        die("epoll_ctl: %s", strerror(errno));
+    slot->generation++;
+    slot->ctx = NULL;
+    (void) pthread_mutex_unlock(&slot->lock);
+    atomic_fetch_sub_explicit(&pool->n_members, 1, memory_order_relaxed);
+    give_slot_back(pool, (uint32_t) handle);
+}
+
+void pool_each(struct pool *pool, bool (*fn)(void *member, void *ctx), void *ctx)
+{
+    uint32_t n;
+
+    (void) pthread_mutex_lock(&pool->lock);
+    n = pool->n_slots;
+    (void) pthread_mutex_unlock(&pool->lock);
+    for (uint32_t i = 0; i < n; i++) {
+        struct slot *slot = slot_at(pool, i);
+
+        (void) pthread_mutex_lock(&slot->lock);
+        if (slot->generation % 2 == 1 && fn(slot->ctx, ctx) && !slot->woken) {
+            slot->woken = true;
+            if (slot->parked)
+                arm(pool, slot, handle_of(i, slot->generation), slot->wants | LOOP_OUT);
+        }
+        (void) pthread_mutex_unlock(&slot->lock);
+    }
+}
+
+size_t pool_count(struct pool *pool)
+{
+    return atomic_load_explicit(&pool->n_members, memory_order_relaxed);
+}
+
+/* ---- the pool ---- */
+
+static enum rc open_descriptors(struct pool *pool, struct err *err)
+{
+    struct epoll_event stop = {.events = EPOLLIN, .data.u64 = STOP_DATA};
+
+    pool->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    pool->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (pool->epoll_fd < 0 || pool->stop_fd < 0 ||
+        epoll_ctl(pool->epoll_fd, EPOLL_CTL_ADD, pool->stop_fd, &stop) != 0)
+        return err_set(err, RC_IO, "Cannot wait for connections", "pool: %s", strerror(errno));
+    return RC_OK;
+}
+
+static void close_descriptors(struct pool *pool)
+{
+    closep(&pool->epoll_fd);
+    closep(&pool->stop_fd);
+}
+
+enum rc pool_new(unsigned n_threads, void (*warm_up)(void), struct pool **out, struct err *err)
+{
+    struct pool *pool = xcalloc(1, sizeof(*pool));
+    enum rc rc = open_descriptors(pool, err);
+
+    if (rc) {
+        close_descriptors(pool);
+        free(pool);
+        return rc;
+    }
+    pool->warm_up = warm_up;
+    (void) pthread_mutex_init(&pool->lock, NULL);
+    pool->threads = xcalloc(n_threads, sizeof(*pool->threads));
+    for (unsigned i = 0; i < n_threads; i++) {
+        int error = pthread_create(&pool->threads[i], NULL, run_thread, pool);
+
+        if (error != 0)
+            die("pthread_create: %s", strerror(error));
+        pool->n_threads++;
+    }
+    *out = pool;
+    return RC_OK;
+}
+
+void pool_free(struct pool *pool)
+{
+    uint64_t one = 1;
+
+    if (pool == NULL)
+        return;
+    (void) !write(pool->stop_fd, &one, sizeof(one)); /* level-triggered: it ends every thread */
+    for (unsigned i = 0; i < pool->n_threads; i++)
+        (void) pthread_join(pool->threads[i], NULL);
+    for (size_t i = 0; i < N_BLOCKS; i++)
+        free(atomic_load_explicit(&pool->blocks[i], memory_order_relaxed));
+    close_descriptors(pool);
+    (void) pthread_mutex_destroy(&pool->lock);
+    free(pool->free_slots);
+    free(pool->threads);
+    free(pool);
+}

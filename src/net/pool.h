@@ -1,0 +1,75 @@
+/*
+ * pool.h - many connections, few threads: whoever is free serves the connection that has
+ * something.
+ *
+ * Each member is a descriptor and a function. All threads wait on one epoll set in which every
+ * descriptor is armed for one event; the thread that gets it owns the member until its function
+ * returns, and arms it anew with what the function asks for. So one thread at a time runs a
+ * member, an idle member has no thread, and there is no queue of our own between the kernel and
+ * the work.
+ *
+ * A member may also be woken from any thread (pool_wake): a reply has become durable, a mailbox
+ * has changed. A wake arms the descriptor for writing as well, which fires at once unless the
+ * peer does not read; a wake during a run is remembered, and the member runs again before it is
+ * parked.
+ *
+ * Why a member cannot run twice at once, and no wake is lost: each member lies in a slot that
+ * is never freed, with a lock and three flags. Arming, waking and taking all happen under that
+ * lock; the taker of an event runs the member only if it is parked and the event is of the
+ * slot's present generation, else the event becomes a wake.
+ */
+#ifndef ROOST_NET_POOL_H
+#define ROOST_NET_POOL_H
+
+#include "base/slice.h"
+#include "net/loop.h"
+
+#define POOL_MEMBERS_MAX (1u << 20)
+
+struct pool;
+
+/* Names a member for as long as the pool lives; a handle of one that is gone is simply no
+ * longer found. 0: none. */
+typedef uint64_t pool_handle;
+
+/* What a member's function answers: what to wait for (LOOP_IN, LOOP_OUT, both, or 0 for wakes
+ * only), ... */
+#define POOL_AGAIN 0x100u /* ... to be run again soon, behind others ... */
+#define POOL_GONE                                                                              \
+    0x200u /* ... or that it has ended: its descriptor may be closed and its memory freed by   \
+              then */
+
+/* ready: LOOP_IN and LOOP_OUT as the kernel says; 0 for a mere wake. */
+typedef unsigned pool_run_fn(void *ctx, unsigned ready);
+
+/* Threads start at once; each calls warm_up (may be NULL) first. n_threads 1..256. */
+MUST_CHECK enum rc pool_new(unsigned n_threads, void (*warm_up)(void), struct pool **out,
+                            struct err *err);
+/* Ends the threads when what runs has returned. Members left are told nothing; they must be
+ * gone by then. */
+void pool_free(struct pool *pool);
+
+/*
+ * Take a non-blocking descriptor in; run is called at once, with ready 0. *out_handle is set
+ * before that. RC_LIMIT: POOL_MEMBERS_MAX. The descriptor stays the member's; it calls
+ * pool_forget before it closes it.
+ */
+MUST_CHECK enum rc pool_add(struct pool *pool, int fd, pool_run_fn *run, void *ctx,
+                            pool_handle *out_handle, struct err *err);
+/* From inside run, before the descriptor is closed: no event and no wake comes any more. Answer
+ * POOL_GONE then. */
+void pool_forget(struct pool *pool, pool_handle handle);
+
+/* Any thread, also from callbacks that may not block for long. An unknown handle is ignored. */
+void pool_wake(struct pool *pool, pool_handle handle);
+
+/*
+ * Call fn(ctx of the member) for every member while it is not running, under its slot's lock:
+ * fn may read and set what the member's own code treats as shared, and answers whether to wake
+ * it. For time-outs, kicks, lists.
+ */
+void pool_each(struct pool *pool, bool (*fn)(void *member, void *ctx), void *ctx);
+
+size_t pool_count(struct pool *pool);
+
+#endif
