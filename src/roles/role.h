@@ -28,7 +28,15 @@
 #define ROLE_PEERS_MAX     80u /* 64 gates and one each of the others */
 #define ROLE_GATES_MAX     64u
 
-struct config; /* config/config.h */
+#define ROLE_QUARANTINE_MAX 1024u
+
+/* Below the data directory: what only this role reads and writes. */
+#define ROLE_AUTH_DIR "auth"
+#define ROLE_MAIL_DIR "mail"
+#define ROLE_RUN_DIR  "run" /* control sockets; the supervisor's */
+
+struct config;   /* config/config.h */
+struct log_sink; /* roles/log_sink.h */
 
 struct role_listener {
     enum listener_kind kind;
@@ -62,9 +70,12 @@ struct role_start {
     size_t n_certs;
     struct role_peer peers[ROLE_PEERS_MAX];
     size_t n_peers;
-    struct crash_page *crash_page; /* mail only */
-    uint32_t n_gates;              /* how many this server runs */
-    struct role_cert *new_certs;   /* an incomplete set; role.c's */
+    struct crash_page *crash_page;             /* mail only */
+    uint64_t quarantined[ROLE_QUARANTINE_MAX]; /* mail only: accounts not to be opened */
+    size_t n_quarantined;
+    uint32_t n_gates;            /* how many this server runs */
+    struct log_sink *sink;       /* roles/log_sink.h; role.c's */
+    struct role_cert *new_certs; /* an incomplete set; role.c's */
 };
 
 /* What the supervisor says to a running role. Functions a role does not need are NULL. */
@@ -100,6 +111,9 @@ void role_failed(struct role_start *start, const struct err *err);
  */
 void role_supervisor_ready(struct role_start *start, const struct role_events *events,
                            void *ctx);
+
+/* Wipe the keys in start->certs once they are loaded. */
+void role_forget_certs(struct role_start *start);
 
 /* The peer's descriptor taken out (-1 in its place), or -1 if there is none (yet). */
 int role_take_peer(struct role_start *start, enum role role, uint16_t index,

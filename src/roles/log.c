@@ -1,0 +1,197 @@
+/*
+ * log.c - the log role: one line an event, stamped with the sender's role by the socket it came
+ * on.
+ *
+ * Each other role has a channel to it; a channel that breaks is dropped until the supervisor
+ * brings a new one. Lines of one turn of the loop are written together.
+ */
+#include "base/list.h"
+#include "config/config.h"
+#include "ipc/log_pack.h"
+#include "net/loop.h"
+#include "roles/log_line.h"
+#include "roles/log_out.h"
+#include "roles/role.h"
+
+#define SENDER_BURST 256u /* events taken from one sender before the next has its turn */
+
+struct sender {
+    struct link link;
+    struct log_role *log;
+    struct channel *channel;
+    struct loop_fd watch;
+    enum role role;
+};
+
+struct log_role {
+    struct role_start *start;
+    struct loop *loop;
+    struct loop_fd supervisor;
+    struct loop_call flush;
+    struct log_out *out;
+    struct list senders;
+    bool json;
+};
+
+static void flush_lines(void *ctx)
+{
+    struct log_role *log = ctx;
+
+    log_out_flush(log->out);
+}
+
+static void write_event(struct log_role *log, enum role role, const struct msg_log_event *event)
+{
+    AUTO(buf_done) struct buf line;
+
+    buf_init(&line, LOG_LINE_MAX_BYTES);
+    if (log->json)
+        log_line_json(&line, role_name(role), event);
+    else
+        log_line_text(&line, role_name(role), event);
+    log_out_line(log->out,
+                 event->level < LEVEL_COUNT ? (enum log_level) event->level : LEVEL_ERROR,
+                 buf_slice(&line));
+    loop_defer(log->loop, &log->flush, flush_lines, log);
+}
+
+static void own_event(struct log_role *log, const char *name, const struct err *err)
+{
+    AUTO(buf_done) struct buf packed;
+    const struct log_field fields[] = {LOG_ERR(err)};
+    struct msg_log_event event = {.level = LEVEL_ERROR,
+                                  .time_us = (uint64_t) clock_wall_us(),
+                                  .event = slice_from_str(name)};
+
+    buf_init(&packed, MSG_FIELDS_MAX);
+    log_pack(&packed, fields, COUNT(fields));
+    event.fields = buf_slice(&packed);
+    write_event(log, ROLE_LOG, &event);
+}
+
+static void sender_free(struct sender *sender)
+{
+    loop_remove(sender->log->loop, &sender->watch);
+    list_remove(&sender->link);
+    channel_free(sender->channel);
+    free(sender);
+}
+
+static void on_events(void *ctx, unsigned ready)
+{
+    struct sender *sender = ctx;
+    struct packet *packet;
+    struct err err;
+    enum rc rc = RC_OK;
+
+    (void) ready;
+    for (unsigned i = 0; i < SENDER_BURST && rc == RC_OK; i++) {
+        rc = channel_take(sender->channel, &packet, &err);
+        if (rc == RC_OK)
+            write_event(sender->log, sender->role, &packet->msg.log_event);
+    }
+    if (rc == RC_OK || rc == RC_MORE)
+        return;
+    if (rc != RC_UNAVAILABLE)
+        own_event(sender->log, "log.channel", &err);
+    sender_free(sender);
+}
+
+static void on_peer(void *ctx, const struct role_peer *peer)
+{
+    struct log_role *log = ctx;
+    struct sender *sender = xcalloc(1, sizeof(*sender));
+    struct err err;
+
+    sender->log = log;
+    sender->role = peer->role;
+    sender->channel = channel_new(peer->fd, ROLE_LOG, peer->role);
+    list_push_back(&log->senders, &sender->link);
+    if (loop_add(log->loop, &sender->watch, peer->fd, LOOP_IN, on_events, sender, &err)) {
+        own_event(log, "log.channel", &err);
+        sender_free(sender);
+    }
+}
+
+static void on_reload(void *ctx, uint32_t what)
+{
+    struct log_role *log = ctx;
+    struct err err;
+
+    if ((what & RELOAD_LOG) != 0 && log_out_reopen(log->out, &err))
+        own_event(log, "log.reopen", &err);
+}
+
+static void on_shutdown(void *ctx, bool fast)
+{
+    struct log_role *log = ctx;
+
+    (void) fast; /* writing what is there is all that is left to do */
+    loop_stop(log->loop);
+}
+
+static const struct role_events events = {
+    .peer = on_peer, .reload = on_reload, .shutdown = on_shutdown};
+
+static void on_supervisor(void *ctx, unsigned ready)
+{
+    struct log_role *log = ctx;
+
+    (void) ready;
+    role_supervisor_ready(log->start, &events, log);
+}
+
+/* What was sent before the end is still written. */
+static void take_last_events(struct log_role *log)
+{
+    LIST_FOREACH(it, &log->senders)
+    {
+        struct sender *sender = LINK_OWNER(it, struct sender, link);
+
+        on_events(sender, LOOP_IN);
+    }
+    log_out_flush(log->out);
+}
+
+static enum rc run(struct log_role *log, struct err *err)
+{
+    struct role_start *start = log->start;
+    enum rc rc = log_out_new(start->config, &log->out, err);
+
+    if (rc == RC_OK)
+        rc = loop_new(&log->loop, err);
+    if (rc) {
+        role_failed(start, err);
+        return rc;
+    }
+    rc = role_confine(start, err);
+    if (rc)
+        return rc;
+    for (size_t i = 0; i < start->n_peers; i++)
+        on_peer(log, &start->peers[i]);
+    rc = loop_add(log->loop, &log->supervisor, channel_fd(start->supervisor), LOOP_IN,
+                  on_supervisor, log, err);
+    if (rc == RC_OK)
+        rc = loop_run(log->loop, err);
+    take_last_events(log);
+    return rc;
+}
+
+int role_log(struct role_start *start)
+{
+    struct log_role log = {.start = start,
+                           .json = start->config->log_format == LOG_FORMAT_JSON};
+    struct err err;
+    enum rc rc;
+
+    list_init(&log.senders);
+    rc = run(&log, &err);
+    LIST_FOREACH(it, &log.senders)
+    {
+        sender_free(LINK_OWNER(it, struct sender, link));
+    }
+    log_out_free(log.out);
+    if (log.loop != NULL)
+        loop_free(log.loop);
+    return rc == RC_OK ? 0 : 1;
+}

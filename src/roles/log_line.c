@@ -1,0 +1,139 @@
+#include "roles/log_line.h"
+
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/ascii.h"
+#include "base/utf8.h"
+#include "ipc/log_pack.h"
+
+static void append_time(struct buf *out, uint64_t time_us)
+{
+    time_t sec = (time_t) (time_us / 1000000);
+    struct tm tm;
+    char text[32];
+
+    if (gmtime_r(&sec, &tm) == NULL ||
+        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm) == 0)
+        (void) snprintf(text, sizeof(text), "1970-01-01T00:00:00");
+    buf_printf(out, "%s.%06uZ", text, (unsigned) (time_us % 1000000));
+}
+
+/* In double quotes, as RFC 8259 section 7 has strings; U+2028 and its like stay as they are. */
+static void append_quoted(struct buf *out, struct slice text)
+{
+    AUTO(buf_done) struct buf valid;
+
+    buf_init(&valid, text.len * 3 + 1); /* a bad byte becomes three */
+    utf8_append_repaired(&valid, text);
+    buf_byte(out, '"');
+    for (size_t i = 0; i < valid.len; i++) {
+        char c = valid.ptr[i];
+
+        if (c == '"' || c == '\\') {
+            buf_byte(out, '\\');
+            buf_byte(out, c);
+        } else if (c == '\n') {
+            buf_str(out, "\\n");
+        } else if (c == '\r') {
+            buf_str(out, "\\r");
+        } else if (c == '\t') {
+            buf_str(out, "\\t");
+        } else if (ascii_is_ctl(c)) {
+            buf_printf(out, "\\u%04x", (unsigned) (unsigned char) c);
+        } else {
+            buf_byte(out, c);
+        }
+    }
+    buf_byte(out, '"');
+}
+
+static bool is_plain(char c)
+{
+    return c > ' ' && c != '"' && c != '\\' && c != 0x7f && !ascii_is_8bit(c);
+}
+
+/* A value of the text form: as it is where that is unambiguous. */
+static void append_value(struct buf *out, struct slice text)
+{
+    struct scan sc = scan_of(text);
+
+    if (text.len > 0 && scan_while(&sc, is_plain).len == text.len)
+        buf_append(out, text);
+    else
+        append_quoted(out, text);
+}
+
+static bool is_key_byte(char c)
+{
+    return (c >= 'a' && c <= 'z') || ascii_is_digit(c) || c == '_' || c == '.';
+}
+
+/* Keys and event names are static in every sender; what else comes is shown as "?". */
+static struct slice name_or_mark(struct slice name)
+{
+    struct scan sc = scan_of(name);
+
+    return name.len > 0 && scan_while(&sc, is_key_byte).len == name.len ? name : SLICE("?");
+}
+
+static const char *level_text(uint8_t level)
+{
+    return level < LEVEL_COUNT ? log_level_name((enum log_level) level) : "error";
+}
+
+void log_line_text(struct buf *out, const char *role, const struct msg_log_event *event)
+{
+    struct scan sc = scan_of(event->fields);
+    struct log_unpacked field;
+
+    append_time(out, event->time_us);
+    buf_printf(out, " %s %s ", level_text(event->level), role);
+    buf_append(out, name_or_mark(event->event));
+    while (log_unpack_next(&sc, &field)) {
+        buf_byte(out, ' ');
+        buf_append(out, name_or_mark(field.key));
+        buf_byte(out, '=');
+        if (field.is_number)
+            buf_printf(out, "%lld", (long long) field.number);
+        else
+            append_value(out, field.text);
+    }
+    if (event->lost > 0)
+        buf_printf(out, " lost_before=%u", event->lost);
+}
+
+void log_line_json(struct buf *out, const char *role, const struct msg_log_event *event)
+{
+    struct scan sc = scan_of(event->fields);
+    struct log_unpacked field;
+
+    buf_str(out, "{\"@timestamp\":\"");
+    append_time(out, event->time_us);
+    buf_printf(out, "\",\"level\":\"%s\",\"role\":\"%s\",\"event\":", level_text(event->level),
+               role);
+    append_quoted(out, name_or_mark(event->event));
+    while (log_unpack_next(&sc, &field)) {
+        buf_byte(out, ',');
+        append_quoted(out, name_or_mark(field.key));
+        buf_byte(out, ':');
+        if (field.is_number)
+            buf_printf(out, "%lld", (long long) field.number);
+        else
+            append_quoted(out, field.text);
+    }
+    if (event->lost > 0)
+        buf_printf(out, ",\"lost_before\":%u", event->lost);
+    buf_byte(out, '}');
+}
+
+void log_line_write_stderr(struct slice line)
+{
+    struct iovec parts[] = {
+        {.iov_base = (char *) (uintptr_t) line.ptr, .iov_len = line.len},
+        {.iov_base = (char *) (uintptr_t) "\n",     .iov_len = 1       },
+    };
+
+    (void) !writev(STDERR_FILENO, parts, COUNT(parts));
+}

@@ -1,0 +1,27 @@
+/*
+ * log_line.h - a log event as one line: text for people, JSON for programs.
+ *
+ * Contract (fail2ban and others read it): docs/operating.md, "Log lines".
+ *
+ *     2026-01-31T12:00:00.123456Z info auth login.ok user=anna address=192.0.2.7 port=49152
+ *     {"@timestamp":"2026-01-31T12:00:00.123456Z","level":"info","role":"auth","event":...}
+ *
+ * Whatever the sender put into a field, the line is one line of valid UTF-8: control bytes are
+ * escaped, and bytes that are no UTF-8 become U+FFFD. In text a value with a space, a quote, a
+ * backslash, a control byte or nothing in it stands in double quotes with JSON's escapes.
+ */
+#ifndef ROOST_ROLES_LOG_LINE_H
+#define ROOST_ROLES_LOG_LINE_H
+
+#include "ipc/message.h"
+
+#define LOG_LINE_MAX_BYTES ((size_t) 256 << 10) /* 32 KiB of fields, each byte as \u00xx */
+
+/* Append the line without its newline. */
+void log_line_text(struct buf *out, const char *role, const struct msg_log_event *event);
+void log_line_json(struct buf *out, const char *role, const struct msg_log_event *event);
+
+/* Line and newline in one write; there is nowhere left to tell that it failed. */
+void log_line_write_stderr(struct slice line);
+
+#endif

@@ -1,0 +1,5 @@
+#include "roles/role_table.h"
+
+role_fn *const role_table[ROLE_COUNT] = {
+    [ROLE_LOG] = role_log,
+};
