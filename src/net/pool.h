@@ -64,9 +64,10 @@ void pool_forget(struct pool *pool, pool_handle handle);
 void pool_wake(struct pool *pool, pool_handle handle);
 
 /*
- * Call fn(ctx of the member) for every member while it is not running, under its slot's lock:
- * fn may read and set what the member's own code treats as shared, and answers whether to wake
- * it. For time-outs, kicks, lists.
+ * Call fn for every member, running or not, under its slot's lock: the member is not freed
+ * meanwhile, and fn touches only what the member shares with others (atomics, what never
+ * changes). Where fn answers true the member is woken. For time-outs, kicks, lists. fn calls
+ * nothing of the pool.
  */
 void pool_each(struct pool *pool, bool (*fn)(void *member, void *ctx), void *ctx);
 

@@ -1,0 +1,495 @@
+#include "server/client.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/clients.h"
+
+/* What a step found. */
+enum step {
+    STEP_ON,    /* something was done: go on */
+    STEP_INPUT, /* nothing to do without more input */
+    STEP_SPACE, /* nothing to do until more is sent */
+    STEP_END,   /* only the rest of the output is left */
+};
+
+/* What became of the output. */
+enum flushed { FLUSHED_ALL, FLUSHED_HELD, FLUSHED_FULL, FLUSHED_BROKEN };
+
+static size_t unsent(const struct client *client)
+{
+    return client->out.len - client->out_at;
+}
+
+static void note(struct client *client, bool begins)
+{
+    const struct clients_options *options = clients_options(client->clients);
+
+    if (options->note != NULL)
+        options->note(options->note_ctx, client->who.account, begins);
+}
+
+static void set_state(struct client *client, enum client_state state)
+{
+    client->state = state;
+    atomic_store(&client->idles, state == CLIENT_IDLING);
+}
+
+static void end(struct client *client, const char *reason)
+{
+    if (client->end_reason == NULL)
+        client->end_reason = reason;
+    set_state(client, CLIENT_ENDING);
+}
+
+/* ---- others ---- */
+
+void client_order(struct client *client, unsigned orders)
+{
+    (void) atomic_fetch_or(&client->orders, orders);
+    pool_wake(clients_options(client->clients)->pool, client->handle);
+}
+
+static void on_durable(struct account_waiter *waiter)
+{
+    struct client *client = LINK_OWNER(waiter, struct client, waiter);
+
+    pool_wake(clients_options(client->clients)->pool, client->handle);
+}
+
+static void on_change(struct mbox_watcher *watcher)
+{
+    struct client *client = LINK_OWNER(watcher, struct client, watcher);
+
+    pool_wake(clients_options(client->clients)->pool, client->handle);
+}
+
+static void unwait(struct client *client)
+{
+    if (client->waits)
+        account_unwait(client->session.account, &client->waiter);
+    client->waits = false;
+}
+
+static void unwatch(struct client *client)
+{
+    if (client->watches)
+        account_unwatch(client->session.account, &client->watcher);
+    client->watches = false;
+}
+
+static void watch(struct client *client)
+{
+    if (client->session.view == NULL)
+        return;
+    client->watcher =
+        (struct mbox_watcher){.mbox_id = view_mbox_id(client->session.view), .wake = on_change};
+    account_watch(client->session.account, &client->watcher);
+    client->watches = true;
+}
+
+/* ---- output ---- */
+
+/* Be woken when what the replies rest on is durable. False: it is. */
+static bool must_hold(struct client *client)
+{
+    if (!client->has_session ||
+        account_is_durable(client->session.account, client->session.own_position)) {
+        unwait(client);
+        return false;
+    }
+    if (client->waits && client->waiter.position == client->session.own_position)
+        return true;
+    unwait(client);
+    client->waiter =
+        (struct account_waiter){.position = client->session.own_position, .wake = on_durable};
+    client->waits = true;
+    account_wait(client->session.account, &client->waiter);
+    return true;
+}
+
+static enum flushed flush(struct client *client)
+{
+    if (unsent(client) > 0 && must_hold(client))
+        return FLUSHED_HELD;
+    while (unsent(client) > 0) {
+        ssize_t n =
+            send(client->fd, client->out.ptr + client->out_at, unsent(client), MSG_NOSIGNAL);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+            return FLUSHED_FULL;
+        if (n < 0)
+            return FLUSHED_BROKEN;
+        client->out_at += (size_t) n;
+        client->bytes_out += (uint64_t) n;
+    }
+    buf_reset(&client->out);
+    buf_shrink(&client->out, 0);
+    client->out_at = 0;
+    return FLUSHED_ALL;
+}
+
+/* ---- input ---- */
+
+/* Would an EXPUNGE told now hurt the command that has come behind this one? RFC 9051 7.5.1 */
+static bool seq_command_waits(const struct client *client)
+{
+    struct slice rest = slice_from(buf_slice(&client->in), client->in_at);
+    size_t end_of_line = slice_find(rest, '\n');
+
+    return end_of_line < rest.len && command_names_seqs(slice_sub(rest, 0, end_of_line + 1));
+}
+
+static enum step take_outcome(struct client *client, enum command_outcome outcome)
+{
+    if (outcome == COMMAND_MORE) {
+        set_state(client, CLIENT_BUSY);
+        return STEP_ON;
+    }
+    imap_reader_next(client->reader);
+    append_sink_reset(&client->sink);
+    switch (outcome) {
+    case COMMAND_DONE:
+        set_state(client, CLIENT_READY);
+        break;
+    case COMMAND_IDLE:
+        set_state(client, CLIENT_IDLING);
+        imap_reader_expect_line(client->reader, IDLE_LINE_BYTES);
+        watch(client);
+        break;
+    case COMMAND_CLOSE:
+        end(client, "logout");
+        return STEP_END;
+    case COMMAND_MORE:
+        break;
+    }
+    return STEP_ON;
+}
+
+static enum step run_command(struct client *client)
+{
+    struct command_input input = {.text = imap_reader_text(client->reader),
+                                  .stages = client->sink.stages,
+                                  .n_stages = client->sink.n,
+                                  .seq_command_waits = seq_command_waits(client)};
+    enum command_outcome outcome;
+
+    note(client, true);
+    outcome = command_start(&client->session, &input, &client->out, &client->running);
+    note(client, false);
+    return take_outcome(client, outcome);
+}
+
+static enum step resume_command(struct client *client)
+{
+    enum command_outcome outcome;
+
+    if (unsent(client) >= CLIENT_HELD_BYTES)
+        return STEP_SPACE;
+    note(client, true);
+    outcome = command_resume(&client->running, &client->out, seq_command_waits(client));
+    note(client, false);
+    return take_outcome(client, outcome);
+}
+
+static enum step end_idle(struct client *client)
+{
+    enum command_outcome outcome;
+
+    unwatch(client);
+    outcome =
+        session_idle_end(&client->session, imap_reader_text(client->reader).text, &client->out);
+    return take_outcome(client, outcome);
+}
+
+/* What has been read goes to the reader, until it has something to say. */
+static enum step feed(struct client *client)
+{
+    struct slice bytes = slice_from(buf_slice(&client->in), client->in_at);
+    struct slice before = bytes;
+    struct err err;
+    enum imap_read said = imap_reader_feed(client->reader, &bytes, &err);
+
+    client->in_at += before.len - bytes.len;
+    switch (said) {
+    case READ_MORE:
+        return STEP_ON;
+    case READ_CONTINUE:
+        buf_str(&client->out, "+ OK\r\n");
+        return STEP_ON;
+    case READ_COMMAND:
+        return run_command(client);
+    case READ_LINE:
+        return end_idle(client);
+    case READ_REFUSED:
+        return take_outcome(
+            client, command_refused(&client->session, imap_reader_tag(client->reader),
+                                    imap_reader_too_big(client->reader), &err, &client->out));
+    case READ_CLOSE:
+        buf_printf(&client->out, "* BYE %s\r\n", err.text);
+        end(client, "protocol");
+        return STEP_END;
+    }
+    return STEP_END;
+}
+
+static enum step read_more(struct client *client)
+{
+    char *room;
+    ssize_t n;
+
+    buf_reset(&client->in);
+    client->in_at = 0;
+    if (client->drained) {
+        client->drained = false;
+        buf_shrink(&client->in, 0);
+        return STEP_INPUT;
+    }
+    room = buf_reserve(&client->in, CLIENT_READ_BYTES);
+    do {
+        n = recv(client->fd, room, CLIENT_READ_BYTES, 0);
+    } while (n < 0 && errno == EINTR);
+    if (n > 0) {
+        client->in.len = (size_t) n;
+        client->bytes_in += (uint64_t) n;
+        client->drained = (size_t) n < CLIENT_READ_BYTES;
+        atomic_store(&client->last_active_us, clock_mono_us());
+        return STEP_ON;
+    }
+    buf_shrink(&client->in, 0);
+    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+        return STEP_INPUT;
+    client->broken = n < 0;
+    end(client, n < 0 ? "reset" : "client closed");
+    return STEP_END;
+}
+
+static enum step take_input(struct client *client)
+{
+    if (unsent(client) >= CLIENT_HELD_BYTES)
+        return STEP_SPACE;
+    return client->in_at < client->in.len ? feed(client) : read_more(client);
+}
+
+/* ---- the states ---- */
+
+static enum step open_account(struct client *client)
+{
+    const struct clients_options *options = clients_options(client->clients);
+    static const struct reader_limits limits = {READER_LINE_BYTES, READER_LITERAL_BYTES,
+                                                READER_MESSAGE_BYTES};
+    struct session_grant grant = {
+        .actor = {client->who.account, client->who.device},
+        .rights = client->who.read_only ? SESSION_READ_ONLY : SESSION_FULL
+    };
+    struct err err;
+    enum rc rc = account_open(options->store, client->who.account, true, &grant.account, &err);
+
+    if (rc) {
+        log_event(LEVEL_ERROR, "session.failed", LOG_STR("user", client->who.user),
+                  LOG_ERR(&err));
+        buf_printf(&client->out, "%.*s NO [UNAVAILABLE] %s\r\n* BYE Try again later\r\n",
+                   SLICE_ARG(client->tag), err.text);
+        end(client, "unavailable");
+        return STEP_END;
+    }
+    session_init(&client->session, &grant);
+    client->has_session = true;
+    append_sink_init(&client->sink, &client->session);
+    client->reader = imap_reader_new(&limits, &append_sink_ops, &client->sink);
+    session_greet(&client->session, client->tag, &client->out);
+    set_state(client, CLIENT_READY);
+    return STEP_ON;
+}
+
+static enum step idle(struct client *client)
+{
+    if (session_has_news(&client->session) &&
+        session_idle_sync(&client->session, &client->out) == COMMAND_CLOSE) {
+        end(client, "mailbox deleted");
+        return STEP_END;
+    }
+    return take_input(client);
+}
+
+static enum step step(struct client *client)
+{
+    switch (client->state) {
+    case CLIENT_OPENING:
+        return open_account(client);
+    case CLIENT_READY:
+        return take_input(client);
+    case CLIENT_BUSY:
+        return resume_command(client);
+    case CLIENT_IDLING:
+        return idle(client);
+    case CLIENT_ENDING:
+        break;
+    }
+    return STEP_END;
+}
+
+static void take_orders(struct client *client)
+{
+    static const struct {
+        unsigned order;
+        const char *bye, *reason;
+    } ends[] = {
+        {ORDER_REVOKED,   "* BYE [EXPIRED] Access was revoked\r\n",                            "revoked"   },
+        {ORDER_KICKED,    "* BYE [UNAVAILABLE] Ended by the administrator\r\n",                "kicked"    },
+        {ORDER_SHUTDOWN,  "* BYE [UNAVAILABLE] Server is shutting down\r\n",                   "shutdown"  },
+        {ORDER_MAKE_ROOM, "* BYE [LIMIT] Too many connections; the longest idle one ends\r\n",
+         "made room"                                                                                       },
+        {ORDER_TIMEOUT,   "* BYE Autologout; idle for too long\r\n",                           "autologout"},
+    };
+    unsigned orders = atomic_exchange(&client->orders, 0);
+
+    if (orders == 0 || client->state == CLIENT_ENDING)
+        return;
+    for (size_t i = 0; i < COUNT(ends); i++) {
+        if ((orders & ends[i].order) != 0) {
+            if (client->state != CLIENT_BUSY) /* inside an answer there is no room for a line */
+                buf_str(&client->out, ends[i].bye);
+            end(client, ends[i].reason);
+            return;
+        }
+    }
+    if ((orders & ORDER_ALIVE) != 0 && client->state == CLIENT_IDLING) {
+        buf_str(&client->out, "* OK Still here\r\n");
+        atomic_store(&client->last_active_us, clock_mono_us());
+    }
+}
+
+/* ---- the end ---- */
+
+static void log_end(const struct client *client)
+{
+    const struct session_counts *counts = &client->session.counts;
+    AUTO(buf_done) struct buf address;
+
+    buf_init(&address, IPADDR_TEXT_BYTES);
+    ipaddr_print(&address, &client->who.peer);
+
+    log_event(LEVEL_INFO, "session.end", LOG_STR("user", client->who.user),
+              LOG_STR("device", client->who.device_name),
+              LOG_TEXT("address", buf_slice(&address)),
+              LOG_STR("reason", client->end_reason != NULL ? client->end_reason : "closed"),
+              LOG_NUM("seconds", (clock_mono_us() - client->started_us) / 1000000),
+              LOG_NUM("bytes_in", client->bytes_in), LOG_NUM("bytes_out", client->bytes_out),
+              LOG_NUM("commands", counts->commands), LOG_NUM("bad", counts->bad),
+              LOG_NUM("fetched", counts->fetched), LOG_NUM("appended", counts->appended),
+              LOG_NUM("expunged", counts->expunged));
+}
+
+static void client_free(struct client *client)
+{
+    command_abort(&client->running);
+    unwait(client);
+    unwatch(client);
+    imap_reader_free(client->reader);
+    if (client->has_session) {
+        append_sink_done(&client->sink);
+        session_done(&client->session);
+    }
+    (void) close(client->fd);
+    buf_done(&client->in);
+    buf_done(&client->out);
+    arena_free(client->arena);
+    free(client);
+}
+
+static unsigned finish(struct client *client)
+{
+    struct clients *clients = client->clients;
+
+    log_end(client);
+    pool_forget(clients_options(clients)->pool, client->handle);
+    clients_leave(clients, client->who.account);
+    client_free(client);
+    return POOL_GONE;
+}
+
+/* After the steps: what to wait for. */
+static unsigned await(struct client *client, enum step last, enum flushed flushed)
+{
+    unsigned wants = 0;
+
+    if (flushed == FLUSHED_BROKEN || client->broken)
+        return finish(client);
+    if (last == STEP_END)
+        return flushed == FLUSHED_ALL ? finish(client) : flushed == FLUSHED_FULL ? LOOP_OUT : 0;
+    if (flushed == FLUSHED_FULL)
+        wants |= LOOP_OUT;
+    if (last == STEP_ON || (last == STEP_SPACE && flushed == FLUSHED_ALL))
+        return wants | POOL_AGAIN;
+    if (last == STEP_INPUT)
+        wants |= LOOP_IN;
+    return wants;
+}
+
+static unsigned run(void *ctx, unsigned ready)
+{
+    struct client *client = ctx;
+    enum flushed flushed = FLUSHED_ALL;
+    enum step last = STEP_ON;
+
+    if ((ready & LOOP_IN) != 0)
+        client->drained = false;
+    take_orders(client);
+    for (unsigned i = 0; i < CLIENT_STEPS_MAX && last == STEP_ON; i++) {
+        last = step(client);
+        if (unsent(client) >= CLIENT_SEND_BYTES)
+            flushed = flush(client);
+    }
+    flushed = flush(client);
+    return await(client, last, flushed);
+}
+
+/* ---- the start ---- */
+
+static void copy_identity(struct client *client, const struct client_identity *who)
+{
+    client->who = *who;
+    client->who.user = arena_cstr(client->arena, slice_from_str(who->user));
+    client->who.device_name = arena_cstr(client->arena, slice_from_str(who->device_name));
+    client->who.mechanism = arena_cstr(client->arena, slice_from_str(who->mechanism));
+    client->who.client_id = arena_cstr(client->arena, slice_from_str(who->client_id));
+}
+
+#define CLIENT_ARENA_BYTES                                                                     \
+    ((size_t) 256 << 10) /* of a handover's texts, which have limits of their own */
+
+enum rc client_start(struct clients *clients, const struct client_handover *handover,
+                     struct err *err)
+{
+    struct client *client;
+    enum rc rc = clients_enter(clients, handover->who.account, err);
+
+    if (rc) {
+        (void) close(handover->fd);
+        return rc;
+    }
+    client = xcalloc(1, sizeof(*client));
+    client->clients = clients;
+    client->fd = handover->fd;
+    client->arena = arena_new(CLIENT_ARENA_BYTES);
+    copy_identity(client, &handover->who);
+    client->tag = arena_dup(client->arena, handover->tag);
+    buf_init(&client->in, CLIENT_READ_BYTES + MAX(handover->unread.len, CLIENT_READ_BYTES));
+    buf_init(&client->out, REPLY_MAX_BYTES);
+    buf_append(&client->in, handover->unread);
+    client->started_us = clock_mono_us();
+    atomic_store(&client->last_active_us, client->started_us);
+    rc =
+        pool_add(clients_options(clients)->pool, client->fd, run, client, &client->handle, err);
+    if (rc) {
+        clients_leave(clients, client->who.account);
+        client_free(client);
+    }
+    return rc;
+}

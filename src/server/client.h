@@ -1,0 +1,113 @@
+/*
+ * client.h - one logged-in IMAP connection, from the handover to its end.
+ *
+ * A client is a member of the pool: a thread that gets its event reads, runs whole commands,
+ * sends, and parks it again; in between it is this struct and a descriptor. Spec: RFC 9051 2.2
+ * and 5.4 (autologout), 5.5.
+ *
+ *     OPENING --account open, greeting written--> READY <--> BUSY      a command pauses in its
+ * output READY <--> IDLING    IDLE ... DONE any --LOGOUT, BYE, end of input, error--> ENDING
+ * --everything sent--> gone
+ *
+ * Replies are held until the position they rest on is durable. Meanwhile further pipelined
+ * commands run, until CLIENT_HELD_BYTES are held; so a hundred STOREs sent together cost one
+ * sync. Nothing waits for the peer: with that much unsent no further command is read, and a
+ * long answer pauses in its cursor.
+ *
+ * What others may touch (orders, the clock of the last activity, whether it idles) is atomic;
+ * the rest belongs to the thread that runs the client.
+ */
+#ifndef ROOST_SERVER_CLIENT_H
+#define ROOST_SERVER_CLIENT_H
+
+#include <stdatomic.h>
+
+#include "base/ipaddr.h"
+#include "commands/append_sink.h"
+#include "commands/dispatch.h"
+#include "net/pool.h"
+
+#define CLIENT_READ_BYTES ((size_t) 16 << 10)
+#define CLIENT_HELD_BYTES                                                                      \
+    ((size_t) 256 << 10) /* unsent; above it no further command is read                        \
+                          */
+#define CLIENT_SEND_BYTES                                                                      \
+    ((size_t) 64 << 10)       /* unsent; above it sending is tried between commands */
+#define CLIENT_STEPS_MAX 256u /* commands in a row before others have their turn */
+#define IDLE_LINE_BYTES  64u  /* what may stand where DONE is expected */
+
+struct clients;
+
+enum client_state { CLIENT_OPENING, CLIENT_READY, CLIENT_BUSY, CLIENT_IDLING, CLIENT_ENDING };
+
+/* What others ask of a client, as bits. */
+enum client_order {
+    ORDER_TIMEOUT = 1u << 0,   /* autologout */
+    ORDER_ALIVE = 1u << 1,     /* say "* OK Still here" while idling */
+    ORDER_REVOKED = 1u << 2,   /* the credential or the account is gone */
+    ORDER_KICKED = 1u << 3,    /* an administrator ends it */
+    ORDER_MAKE_ROOM = 1u << 4, /* a newer session of the same user takes its place */
+    ORDER_SHUTDOWN = 1u << 5,
+};
+
+/* Who it is; written before the client is added to the pool, read by anybody. */
+struct client_identity {
+    uint64_t account, device;
+    bool read_only;
+    uint64_t policy_epoch;
+    int64_t expires_sec; /* 0: never */
+    struct ipaddr peer;
+    uint16_t tls_version; /* 0: none */
+    const char *user, *device_name, *mechanism, *client_id;
+};
+
+struct client {
+    struct clients *clients;
+    pool_handle handle;
+    int fd;
+    enum client_state state;
+    struct arena *arena; /* identity's texts, tag, first bytes */
+    struct client_identity who;
+    struct slice tag; /* of the LOGIN to be answered */
+
+    struct session session; /* from READY on */
+    bool has_session;
+    struct imap_reader *reader;
+    struct append_sink sink;
+    struct cmd *running; /* BUSY */
+
+    struct buf in; /* read, not yet taken */
+    size_t in_at;
+    bool drained;   /* the last read got all there was */
+    struct buf out; /* not yet sent */
+    size_t out_at;
+    bool peer_ended, broken;
+    const char *end_reason; /* for the log; static */
+
+    struct account_waiter waiter;
+    bool waits; /* waiter is registered */
+    struct mbox_watcher watcher;
+    bool watches;
+
+    int64_t started_us;
+    uint64_t bytes_in, bytes_out;
+
+    _Atomic unsigned orders;        /* enum client_order; set by anybody, taken by the runner */
+    _Atomic int64_t last_active_us; /* of the last command; read by the sweep */
+    _Atomic bool idles;             /* state == CLIENT_IDLING; read by the sweep */
+};
+
+struct client_handover {
+    int fd;                     /* taken over */
+    struct client_identity who; /* texts are copied */
+    struct slice tag, unread;
+};
+
+/* Make it and give it to the pool. On failure the descriptor is closed. */
+MUST_CHECK enum rc client_start(struct clients *clients, const struct client_handover *handover,
+                                struct err *err);
+
+/* Any thread. */
+void client_order(struct client *client, unsigned orders);
+
+#endif

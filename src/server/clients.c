@@ -1,0 +1,223 @@
+#include "server/clients.h"
+
+#include <pthread.h>
+
+#include "base/clock.h"
+#include "base/map.h"
+
+struct user_count {
+    uint32_t n;
+    int64_t made_room_us; /* when one of them last gave way */
+};
+
+struct clients {
+    struct clients_options options;
+    pthread_mutex_t lock;
+    struct map *users; /* lock; account -> struct user_count */
+    size_t n;          /* lock */
+};
+
+struct clients *clients_new(const struct clients_options *options)
+{
+    struct clients *clients = xcalloc(1, sizeof(*clients));
+
+    clients->options = *options;
+    (void) pthread_mutex_init(&clients->lock, NULL);
+    clients->users = map_new();
+    return clients;
+}
+
+void clients_free(struct clients *clients)
+{
+    if (clients == NULL)
+        return;
+    map_free(clients->users);
+    (void) pthread_mutex_destroy(&clients->lock);
+    free(clients);
+}
+
+const struct clients_options *clients_options(const struct clients *clients)
+{
+    return &clients->options;
+}
+
+size_t clients_count(struct clients *clients)
+{
+    size_t n;
+
+    (void) pthread_mutex_lock(&clients->lock);
+    n = clients->n;
+    (void) pthread_mutex_unlock(&clients->lock);
+    return n;
+}
+
+/* ---- the limit a user ---- */
+
+struct room_search {
+    uint64_t account;
+    int64_t idle_before_us;
+    bool found;
+};
+
+/* The first one of the account that is idle for long, and not in IDLE, is told to go. */
+static bool give_way(void *member, void *ctx)
+{
+    struct client *client = member;
+    struct room_search *search = ctx;
+
+    if (search->found || client->who.account != search->account ||
+        atomic_load(&client->idles) ||
+        atomic_load(&client->last_active_us) > search->idle_before_us)
+        return false;
+    search->found = true;
+    (void) atomic_fetch_or(&client->orders, ORDER_MAKE_ROOM);
+    return true;
+}
+
+static bool make_room(struct clients *clients, struct user_count *user, uint64_t account)
+{
+    int64_t now = clock_mono_us();
+    struct room_search search = {.account = account, .idle_before_us = now - MAKE_ROOM_US};
+
+    if (user->made_room_us != 0 && now - user->made_room_us < MAKE_ROOM_GAP_US)
+        return false;
+    pool_each(clients->options.pool, give_way, &search);
+    if (search.found)
+        user->made_room_us = now;
+    return search.found;
+}
+
+enum rc clients_enter(struct clients *clients, uint64_t account, struct err *err)
+{
+    struct user_count *user;
+    enum rc rc = RC_OK;
+
+    (void) pthread_mutex_lock(&clients->lock);
+    user = map_get(clients->users, MAP_KEY(account));
+    if (user == NULL) {
+        user = xcalloc(1, sizeof(*user));
+        (void) map_put(clients->users, MAP_KEY(account), user);
+    }
+    if (user->n >= clients->options.per_user && !make_room(clients, user, account)) {
+        rc = err_set(err, RC_LIMIT, "Too many connections of this user; close some",
+                     "%u connections of one account", user->n);
+    } else {
+        user->n++;
+        clients->n++;
+    }
+    (void) pthread_mutex_unlock(&clients->lock);
+    return rc;
+}
+
+void clients_leave(struct clients *clients, uint64_t account)
+{
+    struct user_count *user;
+
+    (void) pthread_mutex_lock(&clients->lock);
+    user = map_get(clients->users, MAP_KEY(account));
+    clients->n--;
+    if (--user->n == 0) {
+        (void) map_remove(clients->users, MAP_KEY(account));
+        free(user);
+    }
+    (void) pthread_mutex_unlock(&clients->lock);
+}
+
+/* ---- time ---- */
+
+struct sweep {
+    int64_t now_us, wall_sec;
+};
+
+static bool sweep_one(void *member, void *ctx)
+{
+    struct client *client = member;
+    const struct sweep *sweep = ctx;
+    int64_t quiet_us = sweep->now_us - atomic_load(&client->last_active_us);
+    unsigned order = 0;
+
+    if (client->who.expires_sec != 0 && sweep->wall_sec >= client->who.expires_sec)
+        order = ORDER_REVOKED;
+    else if (atomic_load(&client->idles))
+        order = quiet_us > STILL_HERE_US ? ORDER_ALIVE : 0;
+    else if (quiet_us > AUTOLOGOUT_US)
+        order = ORDER_TIMEOUT;
+    if (order != 0)
+        (void) atomic_fetch_or(&client->orders, order);
+    return order != 0;
+}
+
+void clients_sweep(struct clients *clients)
+{
+    struct sweep sweep = {.now_us = clock_mono_us(), .wall_sec = clock_wall_sec()};
+
+    pool_each(clients->options.pool, sweep_one, &sweep);
+}
+
+/* ---- ending and listing ---- */
+
+struct ending {
+    uint64_t account, device, before_epoch, number;
+    unsigned order;
+    size_t n;
+};
+
+static bool end_one(void *member, void *ctx)
+{
+    struct client *client = member;
+    struct ending *ending = ctx;
+
+    if ((ending->account != 0 && client->who.account != ending->account) ||
+        (ending->device != 0 && client->who.device != ending->device) ||
+        (ending->before_epoch != 0 && client->who.policy_epoch >= ending->before_epoch) ||
+        (ending->number != 0 && client->handle != ending->number))
+        return false;
+    (void) atomic_fetch_or(&client->orders, ending->order);
+    ending->n++;
+    return true;
+}
+
+size_t clients_end(struct clients *clients, uint64_t account, uint64_t device,
+                   uint64_t before_epoch, unsigned order)
+{
+    struct ending ending = {
+        .account = account, .device = device, .before_epoch = before_epoch, .order = order};
+
+    pool_each(clients->options.pool, end_one, &ending);
+    return ending.n;
+}
+
+bool clients_kick(struct clients *clients, uint64_t number)
+{
+    struct ending ending = {.number = number, .order = ORDER_KICKED};
+
+    pool_each(clients->options.pool, end_one, &ending);
+    return ending.n > 0;
+}
+
+struct listing {
+    void (*fn)(void *ctx, const struct client_row *row);
+    void *ctx;
+};
+
+static bool list_one(void *member, void *ctx)
+{
+    struct client *client = member;
+    const struct listing *listing = ctx;
+    struct client_row row = {.number = client->handle,
+                             .who = &client->who,
+                             .started_us = client->started_us,
+                             .last_active_us = atomic_load(&client->last_active_us),
+                             .idles = atomic_load(&client->idles)};
+
+    listing->fn(listing->ctx, &row);
+    return false;
+}
+
+void clients_list(struct clients *clients, void (*fn)(void *ctx, const struct client_row *row),
+                  void *ctx)
+{
+    struct listing listing = {fn, ctx};
+
+    pool_each(clients->options.pool, list_one, &listing);
+}

@@ -1,0 +1,60 @@
+/*
+ * clients.h - all logged-in IMAP connections of the mail role: the limit a user, time-outs, who
+ * is there.
+ *
+ * Spec: RFC 9051 5.4 (autologout: at least 30 minutes), RFC 5530 ([LIMIT], [INUSE]); design: a
+ * user's sessions over the limit make room only if they are idle for long and not in IDLE, at
+ * most one a second.
+ */
+#ifndef ROOST_SERVER_CLIENTS_H
+#define ROOST_SERVER_CLIENTS_H
+
+#include "server/client.h"
+
+#define AUTOLOGOUT_US                                                                          \
+    ((int64_t) 35 * 60 * 1000000) /* RFC 9051 5.4 asks for 30 minutes or more */
+#define STILL_HERE_US    ((int64_t) 4 * 60 * 1000000) /* while idling: keeps NAT entries alive */
+#define MAKE_ROOM_US     ((int64_t) 5 * 60 * 1000000) /* idle for so long: may give way */
+#define MAKE_ROOM_GAP_US ((int64_t) 1000000) /* between two that give way, for one user */
+
+struct clients_options {
+    struct pool *pool;
+    struct mail_store *store;
+    uint32_t per_user;                                      /* connections of one account */
+    void (*note)(void *ctx, uint64_t account, bool begins); /* may be NULL; from pool threads */
+    void *note_ctx;
+};
+
+struct clients *clients_new(const struct clients_options *options);
+/* No client is left. */
+void clients_free(struct clients *clients);
+
+/* One more of this account, or RC_LIMIT. */
+MUST_CHECK enum rc clients_enter(struct clients *clients, uint64_t account, struct err *err);
+void clients_leave(struct clients *clients, uint64_t account);
+
+/* To be called every few seconds: autologout, "Still here", grants that expire. */
+void clients_sweep(struct clients *clients);
+
+/* End the sessions of an account (0: any), of one of its devices (0: any), of a policy older
+ * than epoch (0: any). */
+size_t clients_end(struct clients *clients, uint64_t account, uint64_t device,
+                   uint64_t before_epoch, unsigned order);
+/* End one by the number that clients_list shows. False: there is none. */
+bool clients_kick(struct clients *clients, uint64_t number);
+
+struct client_row {
+    uint64_t number;
+    const struct client_identity *who;
+    int64_t started_us, last_active_us;
+    bool idles;
+};
+/* fn gets each client in turn; what the row points to is valid during the call. */
+void clients_list(struct clients *clients, void (*fn)(void *ctx, const struct client_row *row),
+                  void *ctx);
+size_t clients_count(struct clients *clients);
+
+/* For client.c. */
+const struct clients_options *clients_options(const struct clients *clients);
+
+#endif
