@@ -214,6 +214,7 @@ void tls_facts(const struct tls *tls, struct tls_facts *out)
     unsigned int alpn_len = 0;
 
     *out = (struct tls_facts){.version = SSL_get_version(tls->ssl),
+                              .version_number = (uint16_t) SSL_version(tls->ssl),
                               .cipher = SSL_get_cipher_name(tls->ssl),
                               .resumed = SSL_session_reused(tls->ssl) == 1};
     if (sni != NULL)

@@ -33,11 +33,12 @@ struct tls_pair {
 };
 
 struct tls_facts {
-    const char *version; /* "TLSv1.3"; static */
-    const char *cipher;  /* static */
-    struct slice sni;    /* what the client asked for, its bytes; empty: nothing */
-    bool resumed;        /* by a session ticket */
-    bool alpn;           /* "imap" was agreed on */
+    const char *version;     /* "TLSv1.3"; static */
+    uint16_t version_number; /* 0x0304 */
+    const char *cipher;      /* static */
+    struct slice sni;        /* what the client asked for, its bytes; empty: nothing */
+    bool resumed;            /* by a session ticket */
+    bool alpn;               /* "imap" was agreed on */
     bool has_exporter; /* RFC 9266: always with 1.3, with 1.2 only by extended master secret */
     uint8_t exporter[TLS_EXPORTER_BYTES];
 };

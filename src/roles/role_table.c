@@ -1,5 +1,6 @@
 #include "roles/role_table.h"
 
 role_fn *const role_table[ROLE_COUNT] = {
+    [ROLE_GATE] = role_gate,
     [ROLE_LOG] = role_log,
 };

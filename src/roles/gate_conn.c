@@ -1,0 +1,530 @@
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "roles/gate_state.h"
+
+#define US_PER_SEC   1000000
+#define RUN_STEPS    16u /* state steps of one connection before others have their turn */
+#define DRAIN_ROUNDS 8u  /* reads thrown away at once while CLOSING */
+#define LOG_ADDRESS  64u
+
+/* For the log: where a connection ended. */
+static const char *const state_names[GATE_STATE_COUNT] = {
+    "handshake", "ready", "login", "login", "login", "session", "closing", "closed",
+};
+
+static const char *const reason_names[CLOSE_COUNT] = {
+    [GATE_HANDED_OVER] = "handed over",     [CLOSE_PEER_CLOSED] = "closed by the client",
+    [CLOSE_PEER_RESET] = "connection lost", [CLOSE_TLS_ERROR] = "TLS failed",
+    [CLOSE_TIMEOUT] = "time is up",         [CLOSE_LOGOUT] = "logout",
+    [CLOSE_SHUTDOWN] = "shutdown",          [CLOSE_REVOKED] = "revoked",
+    [CLOSE_PROTOCOL] = "too many errors",   [CLOSE_INTERNAL] = "internal",
+};
+
+/* --- lists --- */
+
+/* The list a state's connections are in. Strangers stay where they are while auth is asked, so
+ * that the oldest is the first. */
+static enum gate_state list_of(enum gate_state state)
+{
+    switch (state) {
+    case GATE_READY:
+    case GATE_ASKED:
+    case GATE_RESPONSE:
+    case GATE_PASSING:
+        return GATE_READY;
+    case GATE_HANDSHAKE:
+    case GATE_CARRIED:
+    case GATE_CLOSING:
+    case GATE_DEAD:
+        return state;
+    }
+    return state;
+}
+
+static void evict_over(struct gate *gate, enum gate_state state, size_t max)
+{
+    struct list *list = &gate->lists[state];
+
+    if (gate->counts[state] > max)
+        gate_conn_close(LINK_OWNER(list->head.next, struct gate_conn, link), CLOSE_INTERNAL,
+                        state == GATE_READY ? "[UNAVAILABLE] Too many connections" : "");
+}
+
+static void relist(struct gate_conn *c, enum gate_state state)
+{
+    struct gate *gate = c->gate;
+    enum gate_state from = list_of(c->state), to = list_of(state);
+
+    if (link_is_listed(&c->link) && from == to)
+        return;
+    if (link_is_listed(&c->link)) {
+        list_remove(&c->link);
+        gate->counts[from]--;
+    }
+    list_push_back(&gate->lists[to], &c->link);
+    gate->counts[to]++;
+}
+
+void gate_conn_enter(struct gate_conn *c, enum gate_state state)
+{
+    relist(c, state);
+    c->state = state;
+}
+
+/* --- begin and end --- */
+
+static void conn_ready(void *ctx, unsigned ready)
+{
+    (void) ready; /* every direction is tried: under TLS either event serves either */
+    gate_conn_run(ctx);
+}
+
+static void login_deadline(void *ctx)
+{
+    gate_conn_close(ctx, CLOSE_TIMEOUT, "Login took too long");
+}
+
+void gate_conn_rename(struct gate_conn *c)
+{
+    if (c->id != 0)
+        (void) map_remove(c->gate->by_id, MAP_KEY(c->id));
+    c->id = ++c->gate->last_id;
+    (void) map_put(c->gate->by_id, MAP_KEY(c->id), c);
+}
+
+struct gate_conn *gate_conn_find(const struct gate *gate, uint64_t id)
+{
+    return map_get(gate->by_id, MAP_KEY(id));
+}
+
+enum rc gate_conn_watch(struct gate_conn *c)
+{
+    struct gate *gate = c->gate;
+    struct err err = {0};
+    enum rc rc = loop_add(gate->loop, &c->watch, c->conn.fd, LOOP_IN, conn_ready, c, &err);
+
+    if (rc) {
+        log_event(LEVEL_ERROR, "gate.watch", LOG_ERR(&err));
+        gate_conn_drop(c, CLOSE_INTERNAL);
+        return rc;
+    }
+    timer_start(gate->loop, &c->timer, (int64_t) GATE_LOGIN_SEC * US_PER_SEC, login_deadline,
+                c);
+    return RC_OK;
+}
+
+void gate_conn_new(struct gate *gate, const struct gate_listener *listener, int fd)
+{
+    struct gate_conn *c = xcalloc(1, sizeof(*c));
+
+    c->gate = gate;
+    c->listener = listener;
+    conn_init(&c->conn, fd);
+    c->opened_us = loop_now_us(gate->loop);
+    c->peer = gate_address(fd, true);
+    c->local = gate_address(fd, false);
+    buf_init(&c->out, GATE_OUT_MAX_BYTES);
+    buf_init(&c->unread, MSG_UNREAD_MAX);
+    buf_init(&c->client_id, GATE_CLIENT_ID_MAX);
+    buf_init(&c->tag, MSG_TAG_MAX);
+    gate_conn_rename(c);
+    gate_conn_enter(c, listener->kind == LISTENER_IMAPS ? GATE_HANDSHAKE : GATE_READY);
+    if (gate_conn_watch(c) != RC_OK)
+        return;
+    evict_over(gate, GATE_HANDSHAKE, GATE_HANDSHAKES_MAX);
+    evict_over(gate, GATE_READY, GATE_STRANGERS_MAX);
+    if (c->state == GATE_READY)
+        gate_greet(c);
+    gate_conn_run(c);
+}
+
+static void log_end(const struct gate_conn *c)
+{
+    AUTO(buf_done) struct buf peer;
+    struct tls_facts facts = {.version = "none"};
+    uint64_t in = c->n_in, out = c->n_out;
+
+    buf_init(&peer, LOG_ADDRESS);
+    ipaddr_print(&peer, &c->peer);
+    if (c->conn.tls != NULL && c->state != GATE_HANDSHAKE)
+        tls_facts(c->conn.tls, &facts);
+    if (c->pump != NULL) {
+        in += c->pump->up.n_passed;
+        out += c->pump->down.n_passed;
+    }
+    log_event(LEVEL_INFO, "gate.end", LOG_TEXT("peer", buf_slice(&peer)),
+              LOG_NUM("port", c->peer.port), LOG_NUM("conn", c->id),
+              LOG_STR("state", state_names[c->state]),
+              LOG_STR("reason", reason_names[c->reason]), LOG_STR("tls", facts.version),
+              LOG_NUM("in", in), LOG_NUM("out", out),
+              LOG_NUM("ms", (loop_now_us(c->gate->loop) - c->opened_us) / 1000));
+}
+
+void gate_conn_drop(struct gate_conn *c, enum close_reason reason)
+{
+    struct gate *gate = c->gate;
+
+    if (c->state == GATE_DEAD)
+        return;
+    if (c->reason == 0)
+        c->reason = reason;
+    gate_login_forget(c);
+    log_end(c);
+    gate_carry_stop(c, c->reason);
+    timer_stop(gate->loop, &c->timer);
+    loop_cancel(gate->loop, &c->again);
+    loop_remove(gate->loop, &c->watch);
+    conn_done(&c->conn);
+    (void) map_remove(gate->by_id, MAP_KEY(c->id));
+    gate_conn_enter(c, GATE_DEAD);
+    loop_defer(gate->loop, &gate->reap, gate_reap, gate);
+}
+
+void gate_reap(void *ctx)
+{
+    struct gate *gate = ctx;
+    struct link *link;
+
+    while ((link = list_pop_front(&gate->lists[GATE_DEAD])) != NULL) {
+        struct gate_conn *c = LINK_OWNER(link, struct gate_conn, link);
+
+        gate->counts[GATE_DEAD]--;
+        imap_reader_free(c->reader);
+        buf_done(&c->out);
+        buf_done(&c->unread);
+        buf_done(&c->client_id);
+        buf_done(&c->tag);
+        free(c);
+    }
+    if (gate->stopping && map_count(gate->by_id) == 0)
+        loop_stop(gate->loop);
+}
+
+static void linger_deadline(void *ctx)
+{
+    gate_conn_drop(ctx, CLOSE_TIMEOUT);
+}
+
+/*
+ * A connection whose handshake is not through is dropped: it could read nothing of ours. What
+ * auth still answers finds no connection in ASKED.
+ */
+void gate_conn_close(struct gate_conn *c, enum close_reason reason, const char *bye)
+{
+    if (c->state == GATE_CLOSING || c->state == GATE_DEAD)
+        return;
+    c->reason = reason;
+    if (c->state == GATE_HANDSHAKE || c->state == GATE_CARRIED) {
+        gate_conn_drop(c, reason);
+        return;
+    }
+    gate_login_forget(c);
+    if (bye[0] != '\0')
+        gate_answer(c, SLICE("*"), "BYE", bye);
+    gate_conn_enter(c, GATE_CLOSING);
+    timer_start(c->gate->loop, &c->timer, (int64_t) GATE_LINGER_SEC * US_PER_SEC,
+                linger_deadline, c);
+    gate_conn_run(c);
+}
+
+/* --- a step in each state: RC_OK to go on, RC_MORE to wait; an end shows in the state --- */
+
+static enum rc broken(struct gate_conn *c, const struct err *err)
+{
+    if (c->conn.tls != NULL && err->rc == RC_IO && c->state == GATE_HANDSHAKE) {
+        AUTO(buf_done) struct buf peer;
+
+        buf_init(&peer, LOG_ADDRESS);
+        ipaddr_print(&peer, &c->peer);
+        log_event(LEVEL_INFO, "tls.failed", LOG_TEXT("peer", buf_slice(&peer)), LOG_ERR(err));
+        gate_conn_drop(c, CLOSE_TLS_ERROR);
+    } else {
+        gate_conn_drop(c, CLOSE_PEER_RESET);
+    }
+    return RC_MORE;
+}
+
+static enum rc flush(struct gate_conn *c)
+{
+    if (c->out.overflow) {
+        gate_conn_drop(c, CLOSE_PROTOCOL); /* it asks and asks, and does not read */
+        return RC_MORE;
+    }
+    while (c->out.len > 0) {
+        struct err err = {0};
+        size_t n = 0;
+        enum rc rc = conn_write(&c->conn, buf_slice(&c->out), &n, &err);
+
+        if (rc == RC_MORE)
+            return RC_MORE;
+        if (rc)
+            return broken(c, &err);
+        buf_consume(&c->out, n);
+        c->n_out += n;
+    }
+    buf_shrink(&c->out, 0);
+    return RC_OK;
+}
+
+/* Has the client sent anything more, read by us or not? */
+static bool bytes_wait(const struct gate_conn *c)
+{
+    char byte;
+
+    return c->unread.len > 0 || recv(c->conn.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/*
+ * STARTTLS (RFC 9051 6.2.1): whoever stands between could have put commands behind the client's
+ * STARTTLS, to be run once TLS makes them look protected. The client waits for our OK before it
+ * says anything, so any byte that is there before the OK ends the connection.
+ */
+static enum rc begin_tls(struct gate_conn *c)
+{
+    struct err err = {0};
+
+    if (c->tag.len > 0) {
+        if (bytes_wait(c)) {
+            gate_conn_drop(c, CLOSE_PROTOCOL);
+            return RC_MORE;
+        }
+        gate_answer(c, buf_slice(&c->tag), "OK", "Begin TLS negotiation now");
+        buf_reset(&c->tag);
+        buf_shrink(&c->tag, 0);
+    }
+    if (flush(c) != RC_OK)
+        return RC_MORE;
+    if (!tls_server_is_loaded(c->gate->tls) ||
+        conn_start_tls(&c->conn, c->gate->tls, &err) != RC_OK) {
+        gate_conn_drop(c, CLOSE_INTERNAL);
+        return RC_MORE;
+    }
+    return RC_OK;
+}
+
+static enum rc step_handshake(struct gate_conn *c)
+{
+    struct err err = {0};
+    enum rc rc;
+
+    if (c->conn.tls == NULL && begin_tls(c) != RC_OK)
+        return RC_MORE;
+    rc = conn_handshake(&c->conn, &err);
+    if (rc == RC_MORE)
+        return RC_MORE;
+    if (rc)
+        return broken(c, &err);
+    c->gate->n_handshakes_done++;
+    gate_conn_enter(c, GATE_READY);
+    evict_over(c->gate, GATE_READY, GATE_STRANGERS_MAX);
+    if (c->state == GATE_READY && !c->greeted)
+        gate_greet(c);
+    return RC_OK;
+}
+
+static void answer_refusal(struct gate_conn *c, const struct err *err)
+{
+    bool too_big = imap_reader_too_big(c->reader);
+
+    if (c->state == GATE_RESPONSE)
+        gate_login_abort(c, "BAD", err->text);
+    else if (err->rc == RC_LIMIT && too_big)
+        gate_refuse(c, imap_reader_tag(c->reader), "NO", "[TOOBIG] Literal is too long");
+    else
+        gate_refuse(c, imap_reader_tag(c->reader), "BAD", err->text);
+}
+
+/* The reader takes from bytes until the state says that no more may be looked at. */
+static void feed(struct gate_conn *c, struct slice *bytes)
+{
+    bool more = true;
+
+    while (more && bytes->len > 0 && (c->state == GATE_READY || c->state == GATE_RESPONSE)) {
+        struct err err = {0};
+        struct imap_text text;
+
+        switch (imap_reader_feed(c->reader, bytes, &err)) {
+        case READ_MORE:
+            more = false;
+            break;
+        case READ_CONTINUE:
+            buf_str(&c->out, "+ OK\r\n");
+            break;
+        case READ_COMMAND:
+            text = imap_reader_text(c->reader);
+            gate_run_command(c, &text);
+            imap_reader_next(c->reader);
+            break;
+        case READ_LINE:
+            text = imap_reader_text(c->reader);
+            gate_login_line(c, text.text);
+            imap_reader_next(c->reader);
+            break;
+        case READ_REFUSED:
+            answer_refusal(c, &err);
+            break;
+        case READ_CLOSE:
+            gate_conn_close(c, CLOSE_PROTOCOL, err.text);
+            break;
+        }
+    }
+}
+
+/* A tag cannot begin with a control or 8-bit byte; a TLS or SOCKS client's first does. */
+static bool is_no_imap(const struct gate_conn *c, struct slice bytes)
+{
+    return !c->spoke && ((unsigned char) bytes.ptr[0] < 0x20 || (bytes.ptr[0] & 0x80) != 0) &&
+           bytes.ptr[0] != '\r' && bytes.ptr[0] != '\n';
+}
+
+static void start_reader(struct gate_conn *c)
+{
+    static const struct reader_limits limits = {.line_bytes = READER_LINE_PRELOGIN_BYTES,
+                                                .literal_bytes = READER_LINE_PRELOGIN_BYTES,
+                                                .message_bytes = 0};
+
+    if (c->reader == NULL)
+        c->reader = imap_reader_new(&limits, NULL, NULL);
+}
+
+static enum rc step_read(struct gate_conn *c)
+{
+    struct err err = {0};
+    size_t n = 0;
+    struct slice bytes = buf_slice(&c->unread);
+    AUTO(buf_done) struct buf kept = c->unread; /* what bytes points into */
+    enum rc rc;
+
+    buf_init(&c->unread, MSG_UNREAD_MAX);
+    if (bytes.len == 0) {
+        rc = conn_read(&c->conn, c->gate->scratch, GATE_READ_BYTES, &n, &err);
+        if (rc == RC_MORE)
+            return RC_MORE;
+        if (rc)
+            return broken(c, &err);
+        if (n == 0) {
+            gate_conn_close(c, CLOSE_PEER_CLOSED, "");
+            return RC_MORE;
+        }
+        c->n_in += n;
+        bytes = slice_of(c->gate->scratch, n);
+    }
+    if (is_no_imap(c, bytes)) {
+        gate_conn_drop(c, CLOSE_PROTOCOL);
+        return RC_MORE;
+    }
+    c->spoke = true;
+    start_reader(c);
+    feed(c, &bytes);
+    if (c->state != GATE_CLOSING && c->state != GATE_DEAD)
+        buf_append(&c->unread, bytes);
+    return RC_OK;
+}
+
+/* Read and throw away until the peer's end: closing over unread bytes would be a reset, and the
+ * peer might lose our last words. */
+static enum rc step_closing(struct gate_conn *c)
+{
+    struct err err = {0};
+
+    if (flush(c) != RC_OK)
+        return RC_MORE;
+    if (!c->shut) {
+        enum rc rc = conn_shut_write(&c->conn, &err);
+
+        if (rc == RC_MORE)
+            return RC_MORE;
+        if (rc)
+            return broken(c, &err);
+        c->shut = true;
+    }
+    for (unsigned i = 0; i < DRAIN_ROUNDS; i++) {
+        size_t n = 0;
+        enum rc rc = conn_read(&c->conn, c->gate->scratch, PUMP_BYTES, &n, &err);
+
+        if (rc == RC_MORE)
+            return RC_MORE;
+        if (rc || n == 0) {
+            gate_conn_drop(c, CLOSE_PEER_CLOSED);
+            return RC_MORE;
+        }
+    }
+    return RC_OK;
+}
+
+static enum rc step_passing(struct gate_conn *c)
+{
+    if (flush(c) != RC_OK)
+        return RC_MORE;
+    gate_hand_over(c);
+    return c->state == GATE_READY ? RC_OK : RC_MORE; /* READY: mail is not there */
+}
+
+static enum rc step(struct gate_conn *c)
+{
+    switch (c->state) {
+    case GATE_HANDSHAKE:
+        return step_handshake(c);
+    case GATE_READY:
+    case GATE_RESPONSE:
+        if (c->out.len >= GATE_OUT_HIGH_BYTES && flush(c) != RC_OK)
+            return RC_MORE;
+        return step_read(c);
+    case GATE_ASKED:
+        return RC_MORE;
+    case GATE_PASSING:
+        return step_passing(c);
+    case GATE_CLOSING:
+        return step_closing(c);
+    case GATE_CARRIED:
+    case GATE_DEAD:
+        return RC_MORE;
+    }
+    return RC_MORE;
+}
+
+static void watch(struct gate_conn *c)
+{
+    bool reads = false, writes = c->out.len > 0;
+
+    switch (c->state) {
+    case GATE_HANDSHAKE:
+        reads = c->conn.tls != NULL;
+        break;
+    case GATE_READY:
+    case GATE_RESPONSE:
+        reads = c->out.len < GATE_OUT_HIGH_BYTES;
+        break;
+    case GATE_CLOSING:
+        reads = c->shut;
+        writes = writes || !c->shut;
+        break;
+    case GATE_ASKED:
+    case GATE_PASSING:
+        break;
+    case GATE_CARRIED:
+    case GATE_DEAD:
+        return;
+    }
+    loop_want(c->gate->loop, &c->watch, conn_events(&c->conn, reads, writes));
+}
+
+static void run_again(void *ctx)
+{
+    gate_conn_run(ctx);
+}
+
+void gate_conn_run(struct gate_conn *c)
+{
+    unsigned steps = 0;
+
+    while (steps < RUN_STEPS && step(c) == RC_OK)
+        steps++;
+    if (c->state != GATE_CARRIED && c->state != GATE_DEAD && c->state != GATE_HANDSHAKE)
+        (void) flush(c); /* what is left is watched for; an end shows in the state */
+    if (steps == RUN_STEPS && c->state != GATE_DEAD)
+        loop_defer(c->gate->loop, &c->again, run_again, c);
+    watch(c);
+}

@@ -1,0 +1,141 @@
+#include <malloc.h>
+
+#include "base/log.h"
+#include "roles/gate_state.h"
+
+#define TEND_SEC      10 /* between two looks at ticket keys and memory */
+#define US_PER_SEC    1000000
+#define TRIM_KEEP     ((size_t) 1 << 20) /* free bytes kept at the top of the heap */
+#define TRIM_AT_LEAST 16u /* handshakes since the last trim that make one worth it */
+
+/*
+ * A handshake takes some 60 KiB for a moment and what remains of it a quarter of that, so a
+ * burst leaves the heap full of holes; their pages go back to the kernel.
+ */
+static void tend(void *ctx)
+{
+    struct gate *gate = ctx;
+
+    tls_server_rotate_tickets(gate->tls);
+    if (gate->n_handshakes_done >= TRIM_AT_LEAST) {
+        (void) malloc_trim(TRIM_KEEP); /* nothing to give back: fine */
+        gate->n_handshakes_done = 0;
+    }
+    timer_start(gate->loop, &gate->tend, (int64_t) TEND_SEC * US_PER_SEC, tend, gate);
+}
+
+static void on_certs(void *ctx, const struct role_cert *certs, size_t n)
+{
+    struct gate *gate = ctx;
+    struct tls_pair pairs[ROLE_CERTS_MAX];
+    struct err err = {0};
+
+    for (size_t i = 0; i < n && i < COUNT(pairs); i++)
+        pairs[i] = (struct tls_pair){certs[i].chain, certs[i].key};
+    if (tls_server_load(gate->tls, pairs, n, &err) == RC_OK)
+        log_event(LEVEL_INFO, "tls.loaded", LOG_NUM("certificates", n));
+    else
+        log_event(LEVEL_ERROR, "tls.refused", LOG_ERR(&err),
+                  LOG_STR("kept", tls_server_is_loaded(gate->tls) ? "the old" : "none"));
+}
+
+static void on_peer(void *ctx, const struct role_peer *peer)
+{
+    gate_peer_open(ctx, peer->role, peer->fd);
+}
+
+/* The first call: no new connections, strangers leave, sessions end as mail ends them. */
+static void on_shutdown(void *ctx, bool fast)
+{
+    struct gate *gate = ctx;
+
+    gate_listen_stop(gate);
+    gate->stopping = true;
+    for (enum gate_state state = GATE_HANDSHAKE; state < GATE_CARRIED; state++) {
+        LIST_FOREACH(link, &gate->lists[state])
+        gate_conn_close(LINK_OWNER(link, struct gate_conn, link), CLOSE_SHUTDOWN,
+                        "Server is shutting down");
+    }
+    if (fast) {
+        for (enum gate_state state = GATE_CARRIED; state < GATE_DEAD; state++) {
+            LIST_FOREACH(link, &gate->lists[state])
+            gate_conn_drop(LINK_OWNER(link, struct gate_conn, link), CLOSE_SHUTDOWN);
+        }
+    }
+    loop_defer(gate->loop, &gate->reap, gate_reap, gate);
+}
+
+static const struct role_events gate_events = {
+    .peer = on_peer,
+    .certs = on_certs,
+    .shutdown = on_shutdown,
+};
+
+const struct role_events *gate_role_events(void)
+{
+    return &gate_events;
+}
+
+static void supervisor_ready(void *ctx, unsigned ready)
+{
+    struct gate *gate = ctx;
+
+    (void) ready;
+    role_supervisor_ready(gate->start, &gate_events, gate);
+}
+
+enum rc gate_open(struct role_start *start, struct gate **out, struct err *err)
+{
+    AUTO(gate_freep) struct gate *gate = xcalloc(1, sizeof(*gate));
+    enum rc rc;
+
+    gate->start = start;
+    for (size_t i = 0; i < COUNT(gate->lists); i++)
+        list_init(&gate->lists[i]);
+    gate->by_id = map_new();
+    gate->arena = arena_new(GATE_ARENA_BYTES);
+    gate->scratch = xmalloc(PUMP_BYTES);
+    gate->tls = tls_server_new();
+    gate->auth.gate = gate->mail.gate = gate;
+    rc = loop_new(&gate->loop, err);
+    if (rc)
+        return rc;
+    if (start->supervisor != NULL)
+        rc = loop_add(gate->loop, &gate->supervisor_watch, channel_fd(start->supervisor),
+                      LOOP_IN, supervisor_ready, gate, err);
+    if (rc)
+        return rc;
+    if (start->n_certs > 0)
+        on_certs(gate, start->certs, start->n_certs);
+    gate_peer_open(gate, ROLE_AUTH, role_take_peer(start, ROLE_AUTH, 0, NULL));
+    gate_peer_open(gate, ROLE_MAIL, role_take_peer(start, ROLE_MAIL, 0, NULL));
+    tend(gate);
+    *out = TAKE(gate);
+    return RC_OK;
+}
+
+void gate_free(struct gate *gate)
+{
+    if (gate == NULL)
+        return;
+    for (enum gate_state state = GATE_HANDSHAKE; state < GATE_DEAD; state++) {
+        LIST_FOREACH(link, &gate->lists[state])
+        gate_conn_drop(LINK_OWNER(link, struct gate_conn, link), CLOSE_SHUTDOWN);
+    }
+    gate_reap(gate);
+    if (gate->loop != NULL)
+        gate_listen_stop(gate);
+    gate_peer_close(&gate->auth);
+    gate_peer_close(&gate->mail);
+    tls_server_free(gate->tls);
+    free(gate->scratch);
+    arena_free(gate->arena);
+    map_free(gate->by_id);
+    loop_free(gate->loop);
+    free(gate);
+}
+
+void gate_freep(struct gate **gate)
+{
+    gate_free(*gate);
+}

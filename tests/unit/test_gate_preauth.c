@@ -1,0 +1,449 @@
+/* test_gate_preauth.c - what a stranger may say, and how much of it. */
+// links: roles
+#include "lib/gateworld.h"
+
+/* --- greeting and capabilities --- */
+
+static void the_greeting_offers_what_the_door_allows(void **state)
+{
+    static const struct {
+        enum world_door door;
+        bool login, starttls;
+    } rows[] = {
+        {DOOR_PLAIN,    true,  false},
+        {DOOR_STARTTLS, false, true },
+        {DOOR_TLS,      true,  false},
+    };
+    struct world *w = *state;
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct client client = client_connect(w, rows[i].door);
+        struct slice said;
+
+        if (rows[i].door == DOOR_TLS)
+            client_start_tls(w, &client);
+        said = heard(w, &client);
+        assert_true(slice_starts(said, SLICE("* OK [CAPABILITY IMAP4rev1 IMAP4rev2 ")));
+        assert_int_equal(slice_search(said, SLICE(" AUTH=PLAIN")) < said.len, rows[i].login);
+        assert_int_equal(slice_search(said, SLICE(" LOGINDISABLED")) < said.len,
+                         !rows[i].login);
+        assert_int_equal(slice_search(said, SLICE(" STARTTLS")) < said.len, rows[i].starttls);
+        assert_true(slice_search(said, SLICE(" MOVE")) == said.len); /* the list is short */
+        client_close(&client);
+    }
+}
+
+/* --- commands --- */
+
+static void commands_before_login_are_answered(void **state)
+{
+    static const struct {
+        const char *line, *answer;
+    } rows[] = {
+        {"a NOOP\r\n",                "a OK "                                 },
+        {"a noop\r\n",                "a OK "                                 },
+        {"a CAPABILITY\r\n",          "* CAPABILITY IMAP4rev1 "               },
+        {"a ID NIL\r\n",              "* ID (\"name\" \"Roost\")\r\na OK "    },
+        {"a ID (\"name\" \"x\")\r\n", "* ID (\"name\" \"Roost\")\r\na OK "    },
+        {"a LOGOUT\r\n",              "* BYE Logging out\r\na OK "            },
+        {"a ENABLE IMAP4rev2\r\n",    "a BAD ENABLE comes after login\r\n"    },
+        {"a STARTTLS\r\n",            "a BAD STARTTLS is not offered here\r\n"},
+        {"a SELECT INBOX\r\n",        "a BAD Log in first\r\n"                },
+        {"a UID FETCH 1 FLAGS\r\n",   "a BAD Log in first\r\n"                },
+        {"a XYZZY\r\n",               "a BAD Unknown command\r\n"             },
+        {"a NOOP now\r\n",            "a BAD "                                },
+        {"a LOGIN u\r\n",             "a BAD "                                },
+        {"a\r\n",                     "* BAD "                                },
+        {"\"a\" NOOP\r\n",            "* BAD "                                },
+        {"GET NOOP\r\n",              "GET OK "                               },
+    };
+    struct world *w = *state;
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct client client = client_at(w, DOOR_PLAIN);
+        struct slice said;
+
+        say(w, &client, slice_from_str(rows[i].line));
+        said = heard(w, &client);
+        if (!slice_starts(said, slice_from_str(rows[i].answer)))
+            fail_msg("%s: heard \"%.*s\"", rows[i].line, SLICE_ARG(said));
+        client_close(&client);
+    }
+    world_expect_nothing(w, w->auth);
+}
+
+static void pipelined_commands_are_answered_in_order(void **state)
+{
+    struct world *w = *state;
+    struct client client = client_at(w, DOOR_TLS);
+
+    say(w, &client, SLICE("a NOOP\r\nb XYZZY\r\nc NO"));
+    assert_heard(w, &client, "a OK NOOP completed\r\nb BAD Unknown command\r\n");
+    say(w, &client, SLICE("OP\r\n"));
+    assert_heard(w, &client, "c OK NOOP completed\r\n");
+    client_close(&client);
+}
+
+static void logout_ends_in_order(void **state)
+{
+    struct world *w = *state;
+    struct client client = client_at(w, DOOR_TLS);
+
+    say(w, &client, SLICE("a LOGOUT\r\nb NOOP\r\n"));
+    assert_heard(w, &client, "* BYE Logging out\r\na OK LOGOUT completed\r\n");
+    assert_true(is_ended(w, &client));
+    client_close(&client);
+    world_run(w);
+    assert_int_equal(map_count(w->gate->by_id), 0);
+}
+
+/* --- nuisances --- */
+
+static void ten_refusals_in_a_row_end_it(void **state)
+{
+    struct world *w = *state;
+    struct client client = client_at(w, DOOR_PLAIN);
+
+    for (unsigned i = 1; i < GATE_BAD_MAX; i++) {
+        say(w, &client, SLICE("a XYZZY\r\n"));
+        assert_heard(w, &client, "a BAD Unknown command\r\n");
+    }
+    say(w, &client, SLICE("b NOOP\r\n")); /* a good one starts the count again */
+    assert_heard(w, &client, "b OK NOOP completed\r\n");
+    for (unsigned i = 1; i < GATE_BAD_MAX; i++)
+        say(w, &client, SLICE("a XYZZY\r\n"));
+    (void) heard(w, &client);
+    assert_false(is_ended(w, &client));
+    say(w, &client, SLICE("a XYZZY\r\n"));
+    assert_heard(w, &client, "a BAD Unknown command\r\n* BYE Too many errors\r\n");
+    assert_true(is_ended(w, &client));
+    client_close(&client);
+}
+
+static void what_is_no_imap_is_closed_without_a_word(void **state)
+{
+    static const char *const rows[] = {
+        "GET / HTTP/1.1\r\nHost: x\r\n\r\na NOOP\r\n",
+        "POST /x HTTP/1.0\r\n\r\n",
+        "GET http://localhost/ HTTP/1.1\r\n",
+        "CONNECT localhost:143 HTTP/1.1\r\n",
+        "\x16\x03\x01\x02",
+        "\x05\x01",
+    };
+    struct world *w = *state;
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct client client = client_at(w, DOOR_PLAIN);
+
+        say(w, &client, slice_from_str(rows[i]));
+        assert_heard(w, &client, "");
+        world_run(w);
+        assert_int_equal(map_count(w->gate->by_id), 0);
+        client_close(&client);
+    }
+}
+
+static void a_line_without_end_has_a_limit(void **state)
+{
+    struct world *w = *state;
+    struct client client = client_at(w, DOOR_PLAIN);
+    AUTO(buf_done) struct buf line;
+
+    buf_init(&line, READER_LINE_PRELOGIN_BYTES * 2);
+    buf_str(&line, "a LOGIN ");
+    while (line.len < READER_LINE_PRELOGIN_BYTES + 1)
+        buf_byte(&line, 'x');
+    say(w, &client, buf_slice(&line));
+    say(w, &client, SLICE("x\r\n"));
+    assert_heard_start(w, &client, "a BAD ");
+    say(w, &client, SLICE("b NOOP\r\n"));
+    assert_heard(w, &client, "b OK NOOP completed\r\n");
+    world_expect_nothing(w, w->auth);
+    client_close(&client);
+}
+
+/* What the gate has not refused to take: all of total, or less if it has closed. */
+static void flood(struct world *w, struct client *client, size_t total)
+{
+    char block[1000];
+
+    memset(block, '(', sizeof(block));
+    for (size_t sent = 0; sent < total;) {
+        ssize_t n = send(client->fd, block, MIN(sizeof(block), total - sent), MSG_NOSIGNAL);
+
+        if (n < 0 && errno != EAGAIN)
+            return;
+        sent += n > 0 ? (size_t) n : 0;
+        world_run(w);
+    }
+}
+
+static void a_million_parentheses_do_no_harm(void **state)
+{
+    struct world *w = *state;
+    struct client client = client_at(w, DOOR_PLAIN);
+
+    say(w, &client, SLICE("a ID "));
+    flood(w, &client, 1000000);
+    say(w, &client, SLICE("\r\nb NOOP\r\n"));
+    assert_heard_start(w, &client, "a BAD ");
+    assert_true(slice_ends(buf_slice(&w->text), SLICE("b OK NOOP completed\r\n")));
+    client_close(&client);
+}
+
+static void a_line_that_never_ends_is_closed(void **state)
+{
+    struct world *w = *state;
+    struct client client = client_at(w, DOOR_PLAIN);
+
+    flood(w, &client, 4 * READER_SWALLOW_BYTES);
+    assert_heard_start(w, &client, "* BYE ");
+    client_close(&client);
+}
+
+static void a_literal_over_the_limit_is_not_asked_for(void **state)
+{
+    struct world *w = *state;
+    struct client client = client_at(w, DOOR_PLAIN);
+
+    say(w, &client, SLICE("a LOGIN {100000}\r\n"));
+    assert_heard_start(w, &client, "a NO [TOOBIG] ");
+    say(w, &client, SLICE("b NOOP\r\n"));
+    assert_heard(w, &client, "b OK NOOP completed\r\n");
+    say(w, &client, SLICE("c APPEND x {3}\r\n"));
+    assert_heard(w, &client, "+ OK\r\n");
+    say(w, &client, SLICE("abc\r\n"));
+    assert_heard(w, &client, "c BAD Log in first\r\n");
+    client_close(&client);
+}
+
+static void who_does_not_read_is_not_read(void **state)
+{
+    struct world *w = *state;
+    struct client client = client_at(w, DOOR_PLAIN);
+    struct slice line =
+        SLICE("a CAPABILITY\r\na CAPABILITY\r\na CAPABILITY\r\na CAPABILITY\r\n");
+    struct gate_conn *c = gate_conn_find(w->gate, w->gate->last_id);
+    size_t n_sent = 0, n_heard = 0;
+    char room[65536];
+    ssize_t n;
+
+    for (int quiet = 0; quiet < 3;) {
+        n = send(client.fd, line.ptr, line.len, MSG_NOSIGNAL);
+        quiet = n > 0 ? 0 : quiet + 1;
+        n_sent += n > 0 ? (size_t) n : 0;
+        world_run(w);
+        assert_true(c->out.len < GATE_OUT_MAX_BYTES);
+        assert_true(c->unread.len <= GATE_READ_BYTES);
+    }
+    for (int quiet = 0; quiet < 3; world_run(w)) {
+        n = read(client.fd, room, sizeof(room));
+        quiet = n > 0 ? 0 : quiet + 1;
+        n_heard += n > 0 ? slice_count(slice_of(room, (size_t) n), '\n') : 0;
+    }
+    assert_int_equal(n_heard, 2 * (n_sent / (sizeof("a CAPABILITY\r\n") - 1)));
+    client_close(&client);
+}
+
+/* --- time and number --- */
+
+static void a_login_has_a_minute(void **state)
+{
+    struct world *w = *state;
+    struct client plain = client_at(w, DOOR_PLAIN), silent = client_connect(w, DOOR_TLS);
+
+    world_later(w, GATE_LOGIN_SEC - 1);
+    say(w, &plain, SLICE("a NOOP\r\n")); /* wins no time */
+    assert_heard(w, &plain, "a OK NOOP completed\r\n");
+    world_later(w, 1);
+    assert_heard(w, &plain, "* BYE Login took too long\r\n");
+    assert_true(is_ended(w, &plain));
+    assert_true(is_ended(w, &silent));
+    world_later(w, GATE_LINGER_SEC);
+    assert_int_equal(map_count(w->gate->by_id), 0);
+    client_close(&plain);
+    client_close(&silent);
+}
+
+#define HALF_OPEN (GATE_HANDSHAKES_MAX + 10)
+
+static void half_open_handshakes_give_way_oldest_first(void **state)
+{
+    struct world *w = *state;
+    struct client *clients = xcalloc(HALF_OPEN, sizeof(*clients)), good;
+
+    for (size_t i = 0; i < HALF_OPEN; i++) {
+        clients[i] = client_connect(w, DOOR_TLS);
+        assert_int_equal(write(clients[i].fd, "\x16\x03\x01\x02", 4), 4);
+    }
+    assert_int_equal(w->gate->counts[GATE_HANDSHAKE], GATE_HANDSHAKES_MAX);
+    for (size_t i = 0; i < HALF_OPEN; i++)
+        assert_int_equal(is_ended(w, &clients[i]), i < HALF_OPEN - GATE_HANDSHAKES_MAX);
+    good = client_at(w, DOOR_TLS); /* comes through all the same */
+    say(w, &good, SLICE("a NOOP\r\n"));
+    assert_heard(w, &good, "a OK NOOP completed\r\n");
+    client_close(&good);
+    for (size_t i = 0; i < HALF_OPEN; i++)
+        client_close(&clients[i]);
+    free(clients);
+}
+
+static void a_client_that_goes_leaves_nothing(void **state)
+{
+    struct world *w = *state;
+    struct client client = client_at(w, DOOR_PLAIN);
+
+    say(w, &client, SLICE("a LOGIN {5}\r\nab"));
+    client_close(&client);
+    world_run(w);
+    assert_int_equal(map_count(w->gate->by_id), 0);
+}
+
+/* --- STARTTLS --- */
+
+static void starttls_protects_what_follows(void **state)
+{
+    struct world *w = *state;
+    struct client client = client_at(w, DOOR_STARTTLS);
+    struct slice said;
+
+    say(w, &client, SLICE("a LOGIN u p\r\n"));
+    assert_heard_start(w, &client, "a NO [PRIVACYREQUIRED] ");
+    world_expect_nothing(w, w->auth); /* the password went nowhere */
+    say(w, &client, SLICE("b STARTTLS\r\n"));
+    assert_heard(w, &client, "b OK Begin TLS negotiation now\r\n");
+    client_start_tls(w, &client);
+    assert_heard(w, &client, ""); /* no second greeting */
+    say(w, &client, SLICE("c CAPABILITY\r\n"));
+    said = heard(w, &client);
+    assert_true(slice_search(said, SLICE(" AUTH=PLAIN")) < said.len);
+    assert_true(slice_search(said, SLICE("STARTTLS")) == said.len);
+    say(w, &client, SLICE("d STARTTLS\r\n"));
+    assert_heard(w, &client, "d BAD TLS is on already\r\n");
+    client_close(&client);
+}
+
+static void bytes_behind_starttls_end_it(void **state)
+{
+    static const char *const rows[] = {
+        "a STARTTLS\r\nb NOOP\r\n",   "a STARTTLS\r\nb",
+        "a STARTTLS\r\n\n",           "a NOOP\r\nb STARTTLS\r\nc LOGIN u p\r\n",
+        "a STARTTLS\r\n\x16\x03\x01", /* a client waits for our OK */
+    };
+    struct world *w = *state;
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct client client = client_at(w, DOOR_STARTTLS);
+        struct slice said;
+
+        say(w, &client, slice_from_str(rows[i]));
+        said = heard(w, &client);
+        assert_int_equal(slice_search(said, SLICE("Begin TLS")), said.len);
+        assert_true(is_ended(w, &client));
+        client_close(&client);
+    }
+}
+
+static void bytes_that_came_apart_from_starttls_end_it_too(void **state)
+{
+    struct world *w = *state;
+    struct client client = client_at(w, DOOR_STARTTLS);
+
+    /* Two packets, both in the socket before the gate looks, the first as long as one read. */
+    AUTO(buf_done) struct buf first;
+
+    buf_init(&first, GATE_READ_BYTES);
+    while (first.len + sizeof("a STARTTLS\r\n") - 1 < GATE_READ_BYTES)
+        buf_str(&first, first.len + 8 + sizeof("a STARTTLS\r\n") - 1 <= GATE_READ_BYTES
+                            ? "a NOOP\r\n"
+                            : "\n");
+    buf_str(&first, "a STARTTLS\r\n");
+    assert_int_equal(first.len, GATE_READ_BYTES);
+    buf_truncate(&first, GATE_READ_BYTES);
+    assert_int_equal(write(client.fd, first.ptr, first.len), (ssize_t) first.len);
+    say(w, &client, SLICE("b LOGIN u p\r\n"));
+    assert_true(slice_search(heard(w, &client), SLICE("Begin TLS")) == w->text.len);
+    assert_true(is_ended(w, &client));
+    world_expect_nothing(w, w->auth);
+    client_close(&client);
+}
+
+static void starttls_does_not_start_the_minute_again(void **state)
+{
+    struct world *w = *state;
+    struct client client = client_at(w, DOOR_STARTTLS);
+
+    world_later(w, GATE_LOGIN_SEC - 1);
+    say(w, &client, SLICE("a STARTTLS\r\n"));
+    assert_heard(w, &client, "a OK Begin TLS negotiation now\r\n");
+    world_later(w, 1);
+    assert_true(is_ended(w, &client));
+    client_close(&client);
+}
+
+static void a_new_certificate_is_taken_while_clients_stay(void **state)
+{
+    struct world *w = *state;
+    struct client before = client_at(w, DOOR_TLS), after;
+    struct selfsigned other;
+    struct role_cert cert = {.key = buf_slice(&w->cert.key)};
+    char name[32];
+    X509 *shown;
+
+    selfsigned_make(&other, "renewed");
+    cert.chain = buf_slice(&other.chain);
+    gate_role_events()->certs(w->gate, &cert, 1); /* a key that does not fit: refused */
+    cert.key = buf_slice(&other.key);
+    gate_role_events()->certs(w->gate, &cert, 1);
+    after = client_at(w, DOOR_TLS);
+    shown = SSL_get1_peer_certificate(after.ssl);
+    X509_NAME_get_text_by_NID(X509_get_subject_name(shown), NID_commonName, name, sizeof(name));
+    assert_string_equal(name, "renewed");
+    X509_free(shown);
+    say(w, &before, SLICE("a NOOP\r\n"));
+    assert_heard(w, &before, "a OK NOOP completed\r\n");
+    client_close(&before);
+    client_close(&after);
+    selfsigned_done(&other);
+}
+
+static void shutdown_says_bye_and_ends_the_loop(void **state)
+{
+    struct world *w = *state;
+    struct client client = client_at(w, DOOR_PLAIN);
+    struct err err;
+
+    gate_role_events()->shutdown(w->gate, false);
+    assert_heard(w, &client, "* BYE Server is shutting down\r\n");
+    assert_true(is_ended(w, &client));
+    client_close(&client);
+    assert_int_equal(loop_run(w->gate->loop, &err), RC_OK);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WORLD_TEST(the_greeting_offers_what_the_door_allows),
+        WORLD_TEST(commands_before_login_are_answered),
+        WORLD_TEST(pipelined_commands_are_answered_in_order),
+        WORLD_TEST(logout_ends_in_order),
+        WORLD_TEST(ten_refusals_in_a_row_end_it),
+        WORLD_TEST(what_is_no_imap_is_closed_without_a_word),
+        WORLD_TEST(a_line_without_end_has_a_limit),
+        WORLD_TEST(a_million_parentheses_do_no_harm),
+        WORLD_TEST(a_line_that_never_ends_is_closed),
+        WORLD_TEST(a_literal_over_the_limit_is_not_asked_for),
+        WORLD_TEST(who_does_not_read_is_not_read),
+        WORLD_TEST(a_login_has_a_minute),
+        WORLD_TEST(half_open_handshakes_give_way_oldest_first),
+        WORLD_TEST(a_client_that_goes_leaves_nothing),
+        WORLD_TEST(starttls_protects_what_follows),
+        WORLD_TEST(bytes_behind_starttls_end_it),
+        WORLD_TEST(bytes_that_came_apart_from_starttls_end_it_too),
+        WORLD_TEST(starttls_does_not_start_the_minute_again),
+        WORLD_TEST(a_new_certificate_is_taken_while_clients_stay),
+        WORLD_TEST(shutdown_says_bye_and_ends_the_loop),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
