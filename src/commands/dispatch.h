@@ -21,7 +21,7 @@
 #include "commands/cmd.h"
 
 #define COMMAND_TRIES_MAX   16u                  /* runs of one command that meets conflicts */
-#define COMMAND_ARENA_BYTES ((size_t) 256 << 20) /* beyond any command within the limits */
+#define CMD_ARENA_BYTES     ((size_t) 256 << 20) /* beyond any command within the limits */
 
 enum command_outcome { COMMAND_DONE, COMMAND_MORE, COMMAND_IDLE, COMMAND_CLOSE };
 

@@ -1,0 +1,26 @@
+/*
+ * cli.h - `roost SUBCOMMAND`: the table of subcommands, and the exit codes scripts rely on.
+ */
+#ifndef ROOST_CLI_CLI_H
+#define ROOST_CLI_CLI_H
+
+#include "base/err.h"
+
+enum cli_exit {
+    CLI_OK = 0,
+    CLI_FAILED = 1, /* it was tried and did not work */
+    CLI_USAGE = 2,  /* the command line is wrong */
+};
+
+struct cli_command {
+    const char *name;
+    const char *summary;                     /* one line of `roost --help` */
+    int (*run)(int argc, char *const *argv); /* argv[0] is the subcommand */
+};
+
+/* Find the subcommand and run it. */
+int cli_main(int argc, char *const *argv);
+
+int cmd_serve(int argc, char *const *argv);
+
+#endif

@@ -1,0 +1,121 @@
+#include "roles/data_dir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "roles/role.h"
+
+#define PATH_BYTES     4096u
+#define USER_BYTES     256u
+#define MODE_OWN       0700
+#define MODE_TRAVERSED 0711 /* other uids pass through to their own folder */
+
+static const struct {
+    const char *name;
+    enum role role;
+} folders[] = {
+    {ROLE_RUN_DIR,  ROLE_SUPERVISOR},
+    {ROLE_AUTH_DIR, ROLE_AUTH      },
+    {ROLE_MAIL_DIR, ROLE_MAIL      },
+};
+
+static bool has_users(const struct config *config)
+{
+    return geteuid() == 0 && config->user_prefix[0] != '\0';
+}
+
+/* Who a role runs as; the supervisor stays who started it. */
+static enum rc owner_of(const struct config *config, enum role role, uid_t *uid, gid_t *gid,
+                        struct err *err)
+{
+    char user[USER_BYTES];
+    const struct passwd *pw;
+
+    if (role == ROLE_SUPERVISOR || !has_users(config)) {
+        *uid = geteuid();
+        *gid = getegid();
+        return RC_OK;
+    }
+    (void) snprintf(user, sizeof(user), "%s-%s", config->user_prefix, role_name(role));
+    pw = getpwnam(user);
+    if (pw == NULL)
+        return err_set(err, RC_NOT_FOUND, "A system user is missing",
+                       "the system user %s does not exist; make it, or set user_prefix", user);
+    *uid = pw->pw_uid;
+    *gid = pw->pw_gid;
+    return RC_OK;
+}
+
+static enum rc check_owner(const char *path, uid_t uid, struct err *err)
+{
+    struct stat st;
+
+    if (lstat(path, &st) != 0)
+        return err_set(err, errno == ENOENT ? RC_NOT_FOUND : RC_IO, "No data directory",
+                       "%s: %s", path, strerror(errno));
+    if (!S_ISDIR(st.st_mode))
+        return err_set(err, RC_INVALID, "No data directory", "%s is not a directory", path);
+    if (st.st_uid != uid)
+        return err_set(err, RC_DENIED, "The data directory belongs to somebody else",
+                       "%s belongs to uid %u, but uid %u is expected; nothing was changed",
+                       path, (unsigned) st.st_uid, (unsigned) uid);
+    return RC_OK;
+}
+
+static enum rc prepare_folder(const struct config *config, size_t at, struct err *err)
+{
+    char path[PATH_BYTES];
+    uid_t uid;
+    gid_t gid;
+    enum rc rc = owner_of(config, folders[at].role, &uid, &gid, err);
+
+    if (rc)
+        return rc;
+    (void) snprintf(path, sizeof(path), "%s/%s", config->data_dir, folders[at].name);
+    if (mkdir(path, MODE_OWN) == 0) {
+        if (uid != geteuid() && chown(path, uid, gid) != 0)
+            return err_set(err, RC_IO, "No data directory", "%s: chown: %s", path,
+                           strerror(errno));
+    } else if (errno != EEXIST) {
+        return err_set(err, RC_IO, "No data directory", "%s: %s", path, strerror(errno));
+    }
+    return check_owner(path, uid, err);
+}
+
+enum rc data_dir_prepare(const struct config *config, struct err *err)
+{
+    enum rc rc = check_owner(config->data_dir, geteuid(), err);
+    struct stat st;
+
+    if (rc)
+        return rc;
+    if (has_users(config) && stat(config->data_dir, &st) == 0 &&
+        (st.st_mode & 0777) == MODE_OWN && chmod(config->data_dir, MODE_TRAVERSED) != 0)
+        return err_set(err, RC_IO, "No data directory", "%s: chmod: %s", config->data_dir,
+                       strerror(errno));
+    for (size_t i = 0; i < COUNT(folders) && rc == RC_OK; i++)
+        rc = prepare_folder(config, i, err);
+    return rc;
+}
+
+enum rc data_dir_lock(const struct config *config, int *out_fd, struct err *err)
+{
+    char path[PATH_BYTES];
+    AUTO(closep) int fd = -1;
+
+    (void) snprintf(path, sizeof(path), "%s/" ROLE_RUN_DIR "/lock", config->data_dir);
+    fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return err_set(err, RC_IO, "No lock", "%s: %s", path, strerror(errno));
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+        return err_set(err, errno == EWOULDBLOCK ? RC_EXISTS : RC_IO,
+                       "Another server runs here", "%s: %s", path,
+                       errno == EWOULDBLOCK ? "another server holds it" : strerror(errno));
+    *out_fd = fd;
+    fd = -1;
+    return RC_OK;
+}

@@ -1,0 +1,28 @@
+/*
+ * data_dir.h - the data directory: whose it is, its folders, and the lock that keeps a second
+ * server out.
+ *
+ *     DATA/            owned by whoever starts the server; mode 0700, or 0711 as root
+ *     DATA/auth/       the auth role's: credentials
+ *     DATA/mail/       the mail role's: all mail
+ *     DATA/run/        the supervisor's: control sockets, lock, quarantine
+ *
+ * Started as root the folders of auth and mail belong to those roles' users; they are made so
+ * when they do not exist, and what exists is never given to anybody else.
+ */
+#ifndef ROOST_ROLES_DATA_DIR_H
+#define ROOST_ROLES_DATA_DIR_H
+
+#include "config/config.h"
+
+/*
+ * Check the owner and make the folders that are missing. RC_DENIED: it belongs to somebody
+ * else; RC_NOT_FOUND: there is none, or a system user is missing; RC_IO. err->detail is one
+ * clear line.
+ */
+MUST_CHECK enum rc data_dir_prepare(const struct config *config, struct err *err);
+
+/* The lock, held until *out_fd is closed. RC_EXISTS: another server runs here. */
+MUST_CHECK enum rc data_dir_lock(const struct config *config, int *out_fd, struct err *err);
+
+#endif

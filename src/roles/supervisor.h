@@ -1,0 +1,100 @@
+/*
+ * supervisor.h - the process that starts the others, wires them to each other and starts again
+ * what dies. It parses nothing from the network.
+ *
+ *     DOWN --spawn--> STARTING --READY--> RUNNING
+ *       ^                |                   |
+ *       +----- exit -----+------ exit -------+
+ *
+ *   DOWN      no process; a timer may run until the next try
+ *   STARTING  everything was sent; peers have its channel ends already, messages wait in them
+ *   RUNNING   confined, and said so
+ *
+ * Every spawn has a new instance number, new channels to each live peer, and a fresh process.
+ */
+#ifndef ROOST_ROLES_SUPERVISOR_H
+#define ROOST_ROLES_SUPERVISOR_H
+
+#include "base/list.h"
+#include "config/config.h"
+#include "net/loop.h"
+#include "roles/doors.h"
+#include "roles/log_sink.h"
+#include "roles/quarantine.h"
+#include "roles/role.h"
+
+#define SUPERVISOR_CHILDREN_MAX (ROLE_GATES_MAX + ROLE_COUNT)
+
+enum child_state { CHILD_DOWN, CHILD_STARTING, CHILD_RUNNING };
+
+struct supervisor;
+
+struct child {
+    struct supervisor *sup;
+    enum role role;
+    uint16_t index;
+    enum child_state state;
+    pid_t pid; /* 0 while DOWN */
+    uint32_t instance;
+    struct channel *channel; /* NULL while DOWN */
+    struct loop_fd watch;
+    struct timer retry;
+    int64_t started_us, backoff_us;
+    uint32_t restarts;
+    char sandbox[MSG_TEXT_MAX]; /* what READY said */
+};
+
+/* What was last read from a certificate's file, to see that it changed. */
+struct file_stamp {
+    int64_t mtime_ns, size;
+    uint64_t inode;
+};
+
+struct supervisor {
+    const struct config *config;
+    struct loop *loop;
+    struct child children[SUPERVISOR_CHILDREN_MAX];
+    size_t n_children;
+    uint32_t n_gates;
+    uint32_t last_instance;
+    struct doors doors;
+    struct log_sink *sink;
+    struct quarantine *quarantine;
+    struct crash_page *crash_page;
+    int crash_page_fd, config_fd, lock_fd, signal_fd;
+    uint64_t config_len;
+    struct loop_fd signals, control;
+    struct list control_conns;
+    struct slice chain, key; /* the pair in use; key is wiped when replaced */
+    struct file_stamp chain_stamp, key_stamp;
+    struct timer cert_poll, stop_timer;
+    bool started; /* all were RUNNING once */
+    bool stopping, stop_fast;
+    size_t stop_stage;
+    int64_t started_us;
+    int status; /* of `roost serve` */
+};
+
+/* `roost serve`: until it is told to stop. The exit status. */
+int supervisor_run(const struct config *config);
+
+/* ---- between its files ---- */
+
+/* supervisor_child.c */
+MUST_CHECK enum rc child_spawn(struct child *child, struct err *err);
+void child_gone(struct child *child); /* the process was reaped */
+/* Post to each live child of that role. */
+void children_post(struct supervisor *sup, enum role role, const struct msg *msg);
+void child_post_certs(struct child *child);
+
+/* supervisor.c */
+void supervisor_child_ready(struct child *child, struct slice sandbox);
+void supervisor_child_failed(struct child *child, struct slice text);
+void supervisor_reload(struct supervisor *sup);
+void supervisor_stop(struct supervisor *sup);
+
+/* supervisor_control.c */
+MUST_CHECK enum rc supervisor_control_start(struct supervisor *sup, struct err *err);
+void supervisor_control_stop(struct supervisor *sup);
+
+#endif

@@ -1,0 +1,203 @@
+/* supervisor_control.c - what `roost status` and its like ask the supervisor. */
+#include <unistd.h>
+
+#include "base/log.h"
+#include "ipc/control.h"
+#include "roles/supervisor.h"
+
+#define NO_EXTRA_UID ((uid_t) -1)
+#define NUMBER_BYTES 24u
+
+struct control_client {
+    struct link link;
+    struct supervisor *sup;
+    struct control_conn *conn;
+    struct loop_fd watch;
+};
+
+static const char *const state_names[] = {
+    [CHILD_DOWN] = "down", [CHILD_STARTING] = "starting", [CHILD_RUNNING] = "running"};
+
+static struct slice number(char room[NUMBER_BYTES], int64_t value)
+{
+    (void) snprintf(room, NUMBER_BYTES, "%lld", (long long) value);
+    return slice_from_str(room);
+}
+
+static int64_t seconds_since(int64_t us)
+{
+    return (clock_mono_us() - us) / 1000000;
+}
+
+static void row_of_child(struct control_conn *conn, const struct child *child)
+{
+    char pid[NUMBER_BYTES], index[NUMBER_BYTES], uptime[NUMBER_BYTES], restarts[NUMBER_BYTES];
+    bool alive = child->pid != 0;
+    const struct control_field fields[] = {
+        CONTROL_TEXT("role", slice_from_str(role_name(child->role))),
+        CONTROL_TEXT("index", number(index, child->index)),
+        CONTROL_TEXT("pid", number(pid, child->pid)),
+        CONTROL_TEXT("state", slice_from_str(state_names[child->state])),
+        CONTROL_TEXT("uptime_sec",
+                     number(uptime, alive ? seconds_since(child->started_us) : 0)),
+        CONTROL_TEXT("restarts", number(restarts, child->restarts)),
+        CONTROL_TEXT("sandbox", slice_from_str(alive ? child->sandbox : "")),
+    };
+
+    control_row(conn, fields, COUNT(fields));
+}
+
+/* One row for the supervisor, then one for each process. */
+static void verb_status(struct control_conn *conn, const struct control_fields *in, void *ctx)
+{
+    const struct supervisor *sup = ctx;
+    char pid[NUMBER_BYTES], uptime[NUMBER_BYTES];
+    const struct control_field fields[] = {
+        CONTROL_TEXT("role", SLICE("supervisor")),
+        CONTROL_TEXT("pid", number(pid, getpid())),
+        CONTROL_TEXT("state", sup->stopping  ? SLICE("stopping")
+                              : sup->started ? SLICE("running")
+                                             : SLICE("starting")),
+        CONTROL_TEXT("uptime_sec", number(uptime, seconds_since(sup->started_us))),
+        CONTROL_TEXT("data_dir", slice_from_str(sup->config->data_dir)),
+    };
+
+    (void) in;
+    control_row(conn, fields, COUNT(fields));
+    for (size_t i = 0; i < sup->n_children; i++)
+        row_of_child(conn, &sup->children[i]);
+    control_end(conn, RC_OK, "");
+}
+
+static void verb_reload(struct control_conn *conn, const struct control_fields *in, void *ctx)
+{
+    (void) in;
+    supervisor_reload(ctx);
+    control_end(conn, RC_OK, "");
+}
+
+static void verb_stop(struct control_conn *conn, const struct control_fields *in, void *ctx)
+{
+    (void) in;
+    control_end(conn, RC_OK, "");
+    supervisor_stop(ctx);
+}
+
+static void verb_quarantine_list(struct control_conn *conn, const struct control_fields *in,
+                                 void *ctx)
+{
+    const struct supervisor *sup = ctx;
+    size_t n;
+    const uint64_t *accounts = quarantine_list(sup->quarantine, &n);
+
+    (void) in;
+    for (size_t i = 0; i < n; i++) {
+        char text[NUMBER_BYTES];
+        struct control_field field;
+
+        (void) snprintf(text, sizeof(text), "%llu", (unsigned long long) accounts[i]);
+        field = CONTROL_TEXT("account", slice_from_str(text));
+        control_row(conn, &field, 1);
+    }
+    control_end(conn, RC_OK, "");
+}
+
+static void verb_quarantine_release(struct control_conn *conn, const struct control_fields *in,
+                                    void *ctx)
+{
+    struct supervisor *sup = ctx;
+    struct msg msg = {.type = MSG_QUARANTINE};
+    struct err err;
+
+    if (control_field_u64(in, "account", &msg.quarantine.account, &err) ||
+        quarantine_release(sup->quarantine, msg.quarantine.account, &err)) {
+        control_end_err(conn, &err);
+        return;
+    }
+    children_post(sup, ROLE_MAIL, &msg);
+    log_event(LEVEL_INFO, "account.release", LOG_NUM("account", msg.quarantine.account));
+    control_end(conn, RC_OK, "");
+}
+
+static const struct control_verb verbs[] = {
+    {"status",             verb_status,             NULL},
+    {"reload",             verb_reload,             NULL},
+    {"stop",               verb_stop,               NULL},
+    {"quarantine_list",    verb_quarantine_list,    NULL},
+    {"quarantine_release", verb_quarantine_release, NULL},
+};
+
+static void client_free(struct control_client *client)
+{
+    loop_remove(client->sup->loop, &client->watch);
+    list_remove(&client->link);
+    control_conn_free(client->conn);
+    free(client);
+}
+
+static void on_client(void *ctx, unsigned ready)
+{
+    struct control_client *client = ctx;
+    struct err err;
+    enum rc rc = control_conn_flush(client->conn, &err);
+
+    (void) ready;
+    if (rc == RC_OK || rc == RC_MORE)
+        rc = control_serve(client->conn, verbs, COUNT(verbs), client->sup, &err);
+    if (rc) {
+        client_free(client);
+        return;
+    }
+    loop_want(client->sup->loop, &client->watch,
+              LOOP_IN | (control_conn_wants_write(client->conn) ? LOOP_OUT : 0u));
+}
+
+static void add_client(struct supervisor *sup, struct control_conn *conn)
+{
+    struct control_client *client = xcalloc(1, sizeof(*client));
+    struct err err;
+
+    client->sup = sup;
+    client->conn = conn;
+    list_push_back(&sup->control_conns, &client->link);
+    if (loop_add(sup->loop, &client->watch, control_conn_fd(conn), LOOP_IN, on_client, client,
+                 &err)) {
+        log_event(LEVEL_ERROR, "control.accept", LOG_ERR(&err));
+        client_free(client);
+    }
+}
+
+static void on_door(void *ctx, unsigned ready)
+{
+    struct supervisor *sup = ctx;
+    struct control_conn *conn;
+    struct err err;
+    enum rc rc;
+
+    (void) ready;
+    rc = control_accept(sup->control.fd, NO_EXTRA_UID, CONTROL_QUEUE, &conn, &err);
+    if (rc == RC_OK)
+        add_client(sup, conn);
+    else if (rc != RC_MORE)
+        log_event(LEVEL_WARNING, "control.accept", LOG_ERR(&err));
+}
+
+enum rc supervisor_control_start(struct supervisor *sup, struct err *err)
+{
+    for (size_t i = 0; i < sup->doors.n; i++) {
+        const struct door *door = &sup->doors.list[i];
+
+        if (door->kind == LISTENER_CONTROL && door->role == ROLE_SUPERVISOR)
+            return loop_add(sup->loop, &sup->control, door->fd, LOOP_IN, on_door, sup, err);
+    }
+    return err_set(err, RC_NOT_FOUND, "Internal error", "no control socket");
+}
+
+void supervisor_control_stop(struct supervisor *sup)
+{
+    LIST_FOREACH(it, &sup->control_conns)
+    {
+        client_free(LINK_OWNER(it, struct control_client, link));
+    }
+    loop_remove(sup->loop, &sup->control);
+}
