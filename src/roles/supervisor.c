@@ -37,7 +37,8 @@ static const enum role start_order[] = {ROLE_LOG, ROLE_DIGEST, ROLE_AUTH, ROLE_M
 
 static bool wants_certs(const struct config *config)
 {
-    return config->imaps.n > 0 || config->starttls;
+    return config->imaps.n > 0 ||
+           (config->imap.n > 0 && config->starttls && config->certificate[0] != '\0');
 }
 
 static enum rc read_certs(struct supervisor *sup, struct err *err)
