@@ -10,6 +10,25 @@
 #include "net/tls.h"
 #include "roles/gate_state.h"
 
+static void supervisor_ready(void *ctx, unsigned ready)
+{
+    struct gate *gate = ctx;
+
+    (void) ready;
+    role_supervisor_ready(gate->start, gate_role_events(), gate);
+}
+
+/* The supervisor, auth and mail are heard from here on. */
+static enum rc connect_peers(struct gate *gate, struct err *err)
+{
+    struct role_start *start = gate->start;
+
+    gate_peer_open(gate, ROLE_AUTH, role_take_peer(start, ROLE_AUTH, 0, NULL));
+    gate_peer_open(gate, ROLE_MAIL, role_take_peer(start, ROLE_MAIL, 0, NULL));
+    return loop_add(gate->loop, &gate->supervisor_watch, channel_fd(start->supervisor), LOOP_IN,
+                    supervisor_ready, gate, err);
+}
+
 int role_gate(struct role_start *start)
 {
     AUTO(gate_freep) struct gate *gate = NULL;
@@ -19,6 +38,8 @@ int role_gate(struct role_start *start)
     (void) signal(SIGPIPE, SIG_IGN); /* OpenSSL writes with write() */
     tls_library_init();
     rc = gate_open(start, &gate, &err);
+    if (rc == RC_OK)
+        rc = connect_peers(gate, &err);
     if (rc) {
         role_failed(start, &err);
         return 1;

@@ -12,6 +12,7 @@
 #include "roles/gate_state.h"
 
 #define MECHANISM_MAX 20u /* RFC 4422 3.1 */
+#define UNAVAILABLE   "[UNAVAILABLE] Temporarily unavailable"
 #define TEXT_ROOM     (MSG_TEXT_MAX + 64u)
 
 struct refusal {
@@ -49,6 +50,7 @@ static void forget_tag(struct gate_conn *c)
 static void fail(struct gate_conn *c, const char *status, const char *text)
 {
     drop_long_response(c);
+    c->auth_died = false;
     gate_conn_enter(c, GATE_READY);
     gate_refuse(c, buf_slice(&c->tag), status, text);
     if (c->state == GATE_READY)
@@ -87,7 +89,7 @@ static enum rc ask(struct gate_conn *c, const struct msg *msg)
         return RC_OK;
     }
     log_event(LEVEL_WARNING, "gate.auth", LOG_ERR(&err));
-    fail(c, "NO", "[UNAVAILABLE] Temporarily unavailable");
+    fail(c, "NO", UNAVAILABLE);
     return rc;
 }
 
@@ -143,6 +145,10 @@ void gate_login_line(struct gate_conn *c, struct slice line)
     struct msg msg = {.type = MSG_AUTH_DATA, .auth_data = {.conn = c->id}};
     struct buf data;
 
+    if (c->auth_died) {
+        fail(c, "NO", UNAVAILABLE);
+        return;
+    }
     if (slice_eq(line, SLICE("*"))) {
         gate_login_abort(c, "BAD", "AUTHENTICATE cancelled");
         return;
@@ -224,11 +230,10 @@ void gate_login_lost_auth(struct gate *gate)
     {
         struct gate_conn *c = LINK_OWNER(link, struct gate_conn, link);
 
-        if (c->state != GATE_ASKED && c->state != GATE_RESPONSE)
+        c->auth_died = c->state == GATE_RESPONSE; /* said when the client's line has come */
+        if (c->state != GATE_ASKED)
             continue;
-        if (c->state == GATE_RESPONSE)
-            imap_reader_next(c->reader);
-        fail(c, "NO", "[UNAVAILABLE] Temporarily unavailable");
+        fail(c, "NO", UNAVAILABLE);
         gate_conn_run(c);
     }
 }

@@ -76,14 +76,6 @@ const struct role_events *gate_role_events(void)
     return &gate_events;
 }
 
-static void supervisor_ready(void *ctx, unsigned ready)
-{
-    struct gate *gate = ctx;
-
-    (void) ready;
-    role_supervisor_ready(gate->start, &gate_events, gate);
-}
-
 enum rc gate_open(struct role_start *start, struct gate **out, struct err *err)
 {
     AUTO(gate_freep) struct gate *gate = xcalloc(1, sizeof(*gate));
@@ -100,15 +92,8 @@ enum rc gate_open(struct role_start *start, struct gate **out, struct err *err)
     rc = loop_new(&gate->loop, err);
     if (rc)
         return rc;
-    if (start->supervisor != NULL)
-        rc = loop_add(gate->loop, &gate->supervisor_watch, channel_fd(start->supervisor),
-                      LOOP_IN, supervisor_ready, gate, err);
-    if (rc)
-        return rc;
     if (start->n_certs > 0)
         on_certs(gate, start->certs, start->n_certs);
-    gate_peer_open(gate, ROLE_AUTH, role_take_peer(start, ROLE_AUTH, 0, NULL));
-    gate_peer_open(gate, ROLE_MAIL, role_take_peer(start, ROLE_MAIL, 0, NULL));
     tend(gate);
     *out = TAKE(gate);
     return RC_OK;

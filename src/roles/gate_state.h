@@ -104,6 +104,7 @@ struct gate_conn {
     bool spoke;         /* the first byte has come */
     bool greeted;       /* the greeting is out: not said again after STARTTLS */
     bool long_response; /* holds one of GATE_LONG_RESPONSES */
+    bool auth_died;     /* RESPONSE: whoever asked for the line is gone */
     bool close_told;    /* mail said CONN_CLOSE */
     bool mail_died;     /* the mail that has this connection */
     bool shut;          /* CLOSING: our end is out */
@@ -194,7 +195,7 @@ MUST_CHECK enum rc gate_peer_post(struct gate_peer *peer, const struct msg *msg,
 /* Take and handle all that has come. */
 void gate_peer_drain(struct gate_peer *peer);
 
-/* gate_process.c: the whole, for role_gate() and for tests. */
+/* gate_process.c: the whole without its peers, for role_gate() and for tests. */
 MUST_CHECK enum rc gate_open(struct role_start *start, struct gate **out, struct err *err);
 void gate_free(struct gate *gate);
 void gate_freep(struct gate **gate);
