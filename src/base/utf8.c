@@ -45,13 +45,19 @@ bool utf8_scan(struct scan *sc, uint32_t *out_char)
     return true;
 }
 
+static bool is_ascii(char c)
+{
+    return !ascii_is_8bit(c);
+}
+
 bool utf8_is_valid(struct slice s)
 {
     struct scan sc = scan_of(s);
     uint32_t ch;
 
-    while (utf8_scan(&sc, &ch))
-        ;
+    do
+        (void) scan_while(&sc, is_ascii);
+    while (utf8_scan(&sc, &ch));
     return scan_done(&sc);
 }
 
@@ -85,6 +91,7 @@ void utf8_append_repaired(struct buf *buf, struct slice s)
     uint32_t ch;
 
     while (!scan_done(&sc)) {
+        buf_append(buf, scan_while(&sc, is_ascii));
         if (utf8_scan(&sc, &ch))
             utf8_append(buf, ch);
         else if (scan_take(&sc, 1, &bad))

@@ -19,13 +19,14 @@
 #include "base/buf.h"
 #include "base/slice.h"
 
-#define DIGEST_VERSION           1u
-#define DIGEST_MESSAGE_MAX_BYTES ((size_t) 1 << 30) /* what the table's u32 offsets may hold   \
-                                                     */
-#define DIGEST_MAX_BYTES      ((size_t) 512 << 20)  /* for buf_init of the output */
-#define DIGEST_TEXT_MAX_BYTES ((size_t) 96 << 20)   /* search text; past it: DIGEST_TEXT_CUT */
-#define DIGEST_RAW_MAX_BYTES  ((size_t) 64 << 10)   /* copied header lines */
-#define DIGEST_NONE           UINT32_MAX            /* no part: indexes stay far below it */
+#define DIGEST_VERSION 1u
+#define DIGEST_MESSAGE_MAX_BYTES                                                               \
+    ((size_t) 1 << 30)                             /* what the table's u32 offsets may hold    \
+                                                    */
+#define DIGEST_MAX_BYTES      ((size_t) 512 << 20) /* for buf_init of the output */
+#define DIGEST_TEXT_MAX_BYTES ((size_t) 96 << 20)  /* search text; past it: DIGEST_TEXT_CUT */
+#define DIGEST_RAW_MAX_BYTES  ((size_t) 64 << 10)  /* copied header lines */
+#define DIGEST_NONE           UINT32_MAX           /* no part: indexes stay far below it */
 
 enum digest_flag {
     DIGEST_8BIT_HEADER = 1u << 0,    /* some header field holds a byte above 0x7f */

@@ -1,0 +1,310 @@
+/* digest_build.c - writes the table of docs/formats/digest.md. */
+#include <assert.h>
+
+#include "base/utf8.h"
+#include "mime/bodystructure.h"
+#include "mime/cte.h"
+#include "mime/digest_table.h"
+#include "mime/envelope.h"
+#include "mime/header.h"
+#include "mime/param.h"
+#include "mime/words.h"
+
+#define POOL_MAX_BYTES       ((size_t) 64 << 20)
+#define NAME_MAX_BYTES       1024u /* of a file name or content id in the table */
+#define ENVELOPE_ARENA_BYTES ((size_t) 1 << 30)
+
+// clang-format off
+static const char *const known_fields[] = {
+    "Bcc", "Cc", "Content-Description", "Content-Disposition", "Content-Language",
+    "Content-Transfer-Encoding", "Content-Type", "Date", "Delivered-To",
+    "Disposition-Notification-To", "Followup-To", "From", "Importance", "In-Reply-To", "Lines",
+    "List-Archive", "List-Help", "List-Id", "List-Owner", "List-Post", "List-Subscribe",
+    "List-Unsubscribe", "List-Unsubscribe-Post", "Mail-Followup-To", "Mail-Reply-To",
+    "Message-ID", "MIME-Version", "Newsgroups", "Organization", "Precedence", "Priority",
+    "References", "Reply-To", "Resent-Cc", "Resent-Date", "Resent-From", "Resent-To",
+    "Return-Path", "Sender", "Status", "Subject", "To", "User-Agent", "X-Forwarded-Message-Id",
+    "X-K9mail-Identity", "X-Label", "X-Mailer", "X-Mozilla-Draft-Info", "X-MSMail-Priority",
+    "X-Original-To", "X-Priority", "X-Spam-Flag", "X-Spam-Level", "X-Spam-Status", "X-Status",
+    "X-Uniform-Type-Identifier", "X-Universally-Unique-Identifier",
+};
+// clang-format on
+
+bool digest_field_is_known(struct slice name)
+{
+    for (size_t i = 0; i < COUNT(known_fields); i++)
+        if (slice_eq_nocase(name, slice_from_str(known_fields[i])))
+            return true;
+    return false;
+}
+
+void digest_put_string(struct digest_writer *w, struct buf *section, struct slice s)
+{
+    struct buf *pool = &w->section[SECTION_STRINGS];
+
+    buf_le32(section, (uint32_t) pool->len);
+    buf_le32(section, (uint32_t) s.len);
+    buf_append(pool, s);
+}
+
+/* RFC 2183 2.3; the name parameter of the type is older and common. */
+static bool read_filename(const struct mime_part *part, struct buf *out)
+{
+    return (part->content[MIME_DISPOSITION].ptr != NULL &&
+            param_get_text(part->content[MIME_DISPOSITION], SLICE("filename"), out)) ||
+           (part->content[MIME_TYPE].ptr != NULL &&
+            param_get_text(part->content[MIME_TYPE], SLICE("name"), out));
+}
+
+static bool says_attachment(const struct mime_part *part)
+{
+    AUTO(buf_done) struct buf scratch = {0};
+    struct slice raw = part->content[MIME_DISPOSITION];
+    struct param_reader reader;
+
+    buf_init(&scratch, raw.len + 1);
+    return raw.ptr != NULL &&
+           slice_eq_nocase(param_begin(&reader, raw, &scratch), SLICE("attachment"));
+}
+
+static bool is_leaf(const struct mime_part *part)
+{
+    return part->kind == DIGEST_LEAF || part->kind == DIGEST_TEXT;
+}
+
+/* Type, subtype, charset, file name, content id. */
+static void put_part_strings(struct digest_writer *w, const struct mime_part *part,
+                             struct slice filename)
+{
+    AUTO(buf_done) struct buf charset = {0};
+    AUTO(buf_done) struct buf id = {0};
+    struct buf *out = &w->section[SECTION_PARTS];
+
+    buf_init(&charset, part->content[MIME_TYPE].len + 1);
+    buf_init(&id, 4 * part->content[MIME_ID].len + 64);
+    (void) param_get(part->content[MIME_TYPE], SLICE("charset"), &charset);
+    words_decode(part->content[MIME_ID], &id);
+    digest_put_string(w, out, part->type);
+    digest_put_string(w, out, part->subtype);
+    digest_put_string(w, out, slice_sub(buf_slice(&charset), 0, MIME_TOKEN_MAX_BYTES));
+    digest_put_string(w, out, filename);
+    digest_put_string(w, out, utf8_cut(buf_slice(&id), NAME_MAX_BYTES));
+}
+
+static void put_part(struct digest_writer *w, struct mime_part *part, struct slice body)
+{
+    AUTO(buf_done) struct buf filename = {0};
+    struct buf *out = &w->section[SECTION_PARTS];
+    uint64_t decoded_size = body.len;
+    bool damaged = false;
+
+    buf_init(&filename,
+             4 * (part->content[MIME_DISPOSITION].len + part->content[MIME_TYPE].len) + 64);
+    (void) read_filename(part, &filename);
+    if (is_leaf(part)) {
+        decoded_size = cte_decoded_size(part->encoding, body, &damaged);
+        if (says_attachment(part) || (part->kind == DIGEST_LEAF && filename.len > 0))
+            part->flags |= DIGEST_PART_ATTACHMENT;
+    }
+    if (damaged)
+        part->flags |= DIGEST_PART_UNDECODABLE;
+    if ((part->flags & DIGEST_PART_ATTACHMENT) != 0)
+        w->flags |= DIGEST_HAS_ATTACHMENT;
+    buf_le32(out, part->parent);
+    buf_le32(out, part->first_child);
+    buf_le32(out, part->next_sibling);
+    buf_le32(out, part->number);
+    buf_le32(out, part->mime);
+    buf_le32(out, part->body);
+    buf_le32(out, part->end);
+    buf_le32(out, part->lines);
+    buf_le32(out, part->first_field);
+    buf_le32(out, part->n_fields);
+    buf_le8(out, (uint8_t) part->kind);
+    buf_le8(out, (uint8_t) part->encoding);
+    buf_le16(out, (uint16_t) part->flags);
+    buf_le32(out, 0);
+    buf_le64(out, decoded_size);
+    put_part_strings(w, part, utf8_cut(buf_slice(&filename), NAME_MAX_BYTES));
+}
+
+static void write_parts(struct digest_writer *w)
+{
+    for (uint32_t i = 0; i < w->tree->n_parts; i++)
+        put_part(w, &w->tree->parts[i], mime_part_body(w->tree, i));
+}
+
+static void write_fields(struct digest_writer *w)
+{
+    struct buf *out = &w->section[SECTION_FIELDS];
+
+    for (uint32_t i = 0; i < w->tree->n_fields; i++) {
+        const struct digest_field *field = &w->tree->fields[i];
+
+        buf_le32(out, field->start);
+        buf_le32(out, field->value);
+        buf_le32(out, field->end);
+        buf_le16(out, field->name_len);
+        buf_le16(out, 0);
+    }
+}
+
+/* Copies of the known fields of the message's own header. */
+static void write_known(struct digest_writer *w)
+{
+    const struct mime_part *root = &w->tree->parts[0];
+    struct buf *raw = &w->section[SECTION_RAW], *known = &w->section[SECTION_KNOWN];
+
+    for (uint32_t i = root->first_field; i < root->first_field + root->n_fields; i++) {
+        const struct digest_field *field = &w->tree->fields[i];
+
+        if (field->name_len == 0 || !digest_field_is_known(mime_field_name(w->tree, i)))
+            continue;
+        if (raw->len + (field->end - field->start) > DIGEST_RAW_MAX_BYTES) {
+            w->flags |= DIGEST_RAW_CUT;
+            return;
+        }
+        buf_le32(known, i);
+        buf_le32(known, (uint32_t) raw->len);
+        buf_le32(known, field->end - field->start);
+        buf_append(raw, slice_sub(w->tree->msg, field->start, field->end - field->start));
+    }
+}
+
+static struct buf *wire_section(struct digest_writer *w, enum digest_item item,
+                                enum digest_form form)
+{
+    return &w->section[SECTION_WIRE + DIGEST_ITEM_COUNT * (int) form + (int) item];
+}
+
+static void write_wire(struct digest_writer *w, const struct envelope *envelope,
+                       enum digest_form form)
+{
+    uint32_t addrs_left = ENVELOPE_ADDRS_MAX;
+
+    if (form != DIGEST_FORM_D) /* D differs in message/global only */
+        envelope_print(envelope, form, &addrs_left, wire_section(w, DIGEST_ENVELOPE, form));
+    bodystructure_print(w->tree, form, false, wire_section(w, DIGEST_BODY, form));
+    bodystructure_print(w->tree, form, true, wire_section(w, DIGEST_BODYSTRUCTURE, form));
+}
+
+static void write_wires(struct digest_writer *w)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(ENVELOPE_ARENA_BYTES);
+    bool global = (w->flags & DIGEST_HAS_GLOBAL) != 0;
+    struct envelope envelope;
+
+    envelope_read(w->tree, 0, arena, &envelope);
+    write_wire(w, &envelope, DIGEST_FORM_P);
+    if (global)
+        write_wire(w, &envelope, DIGEST_FORM_D);
+    if (global || (w->flags & DIGEST_8BIT_HEADER) != 0)
+        write_wire(w, &envelope, DIGEST_FORM_U);
+    else
+        w->flags |= DIGEST_P_ENOUGH;
+}
+
+static void writer_init(struct digest_writer *w, const struct mime_tree *tree)
+{
+    *w = (struct digest_writer){.tree = tree, .flags = tree->flags};
+    for (size_t i = 0; i < SECTION_COUNT; i++)
+        buf_init(&w->section[i], i >= SECTION_WIRE && i < SECTION_KEYS ? DIGEST_WIRE_MAX_BYTES
+                                                                       : POOL_MAX_BYTES);
+    buf_init(&w->text, DIGEST_TEXT_MAX_BYTES);
+}
+
+static void writer_done(struct digest_writer *w)
+{
+    for (size_t i = 0; i < SECTION_COUNT; i++)
+        buf_done(&w->section[i]);
+    buf_done(&w->text);
+}
+
+static size_t core_len(const struct digest_writer *w)
+{
+    size_t len = DIGEST_HEAD_BYTES;
+
+    for (size_t i = 0; i < SECTION_TEXT; i++)
+        len += w->section[i].len;
+    return len;
+}
+
+static void put_head(const struct digest_writer *w, struct buf *out)
+{
+    size_t at = DIGEST_HEAD_BYTES;
+
+    buf_append(out, DIGEST_MAGIC);
+    buf_le16(out, DIGEST_VERSION);
+    buf_le16(out, SECTION_COUNT);
+    buf_le32(out, w->flags);
+    buf_le32(out, (uint32_t) w->tree->msg.len);
+    buf_le32(out, w->tree->parts[0].body);
+    buf_le32(out, (uint32_t) core_len(w));
+    buf_le64(out, 0);
+    buf_le64(out, 0);
+    for (size_t i = 0; i < SECTION_COUNT; i++) {
+        size_t len = w->section[i].len + (i == SECTION_TEXT ? w->text.len : 0);
+
+        buf_le32(out, (uint32_t) at);
+        buf_le32(out, (uint32_t) len);
+        at += len;
+    }
+}
+
+/* False if some section met its maximum. */
+static bool put_table(const struct digest_writer *w, struct buf *out)
+{
+    for (size_t i = 0; i < SECTION_COUNT; i++)
+        if (w->section[i].overflow)
+            return false;
+    put_head(w, out);
+    for (size_t i = 0; i < SECTION_COUNT; i++)
+        buf_append(out, buf_slice(&w->section[i]));
+    buf_append(out, buf_slice(&w->text));
+    return !out->overflow;
+}
+
+static bool build(struct mime_tree *tree, struct buf *out)
+{
+    struct digest_writer w;
+    size_t start = out->len;
+    bool built;
+
+    writer_init(&w, tree);
+    write_parts(&w);
+    write_fields(&w);
+    write_known(&w);
+    write_wires(&w);
+    digest_write_keys(&w);
+    digest_write_text(&w);
+    built = put_table(&w, out);
+    writer_done(&w);
+    if (!built)
+        buf_truncate(out, start);
+    return built;
+}
+
+void digest_build(struct slice msg, struct buf *out)
+{
+    struct mime_tree tree;
+    bool built;
+
+    mime_tree_init(&tree, msg);
+    built = build(&tree, out);
+    mime_tree_done(&tree);
+    if (!built)
+        digest_build_opaque(msg, out);
+}
+
+void digest_build_opaque(struct slice msg, struct buf *out)
+{
+    struct mime_tree tree;
+    bool built;
+
+    out->overflow = false;
+    mime_tree_init_opaque(&tree, msg);
+    built = build(&tree, out);
+    mime_tree_done(&tree);
+    assert(built); /* one part, one field; the text is cut to its maximum */
+    (void) built;
+}

@@ -1,0 +1,211 @@
+/* digest_section.c - BODY[section]: which bytes of the message a section is. */
+#include "base/scan.h"
+#include "mime/digest_table.h"
+
+static bool is_message(const struct digest_part *part)
+{
+    return part->kind == DIGEST_MESSAGE || part->kind == DIGEST_GLOBAL;
+}
+
+/* Child `number` of a multipart. */
+static bool find_child(const struct digest *digest, uint32_t multipart, uint32_t number,
+                       uint32_t *out)
+{
+    uint32_t index = digest_part(digest, multipart).first_child;
+
+    while (index != DIGEST_NONE) {
+        struct digest_part part = digest_part(digest, index);
+
+        if (part.number == number) {
+            *out = index;
+            return true;
+        }
+        index = part.next_sibling;
+    }
+    return false;
+}
+
+/*
+ * RFC 9051 6.4.5.1: every message has at least one part number; a message that is no multipart
+ * has only part 1, itself. The parts of a message/rfc822 are those of the message inside.
+ */
+static bool step(const struct digest *digest, uint32_t within, uint32_t number, uint32_t *out)
+{
+    struct digest_part part = digest_part(digest, within);
+
+    if (part.kind == DIGEST_MULTIPART)
+        return find_child(digest, within, number, out);
+    *out = within;
+    return number == 1;
+}
+
+enum rc digest_find_part(const struct digest *digest, const uint32_t *path, size_t n,
+                         uint32_t *out)
+{
+    uint32_t at = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0) {
+            struct digest_part part = digest_part(digest, at);
+
+            if (is_message(&part))
+                at = part.first_child;
+            else if (part.kind != DIGEST_MULTIPART)
+                return RC_NOT_FOUND;
+        }
+        if (!step(digest, at, path[i], &at))
+            return RC_NOT_FOUND;
+    }
+    *out = at;
+    return RC_OK;
+}
+
+/* The root of the message that n = 0, or the message/rfc822 at path, is. */
+static enum rc find_message(const struct digest *digest, const uint32_t *path, size_t n,
+                            uint32_t *out)
+{
+    struct digest_part part;
+    uint32_t at = 0;
+    enum rc rc;
+
+    if (n > 0) {
+        rc = digest_find_part(digest, path, n, &at);
+        if (rc)
+            return rc;
+        part = digest_part(digest, at);
+        if (!is_message(&part))
+            return RC_NOT_FOUND;
+        at = part.first_child;
+    }
+    *out = at;
+    return RC_OK;
+}
+
+static struct digest_range range(uint32_t from, uint32_t to)
+{
+    return (struct digest_range){from, to - from};
+}
+
+static enum rc message_section(const struct digest *digest, const uint32_t *path, size_t n,
+                               bool header, struct digest_range *out)
+{
+    struct digest_part root;
+    uint32_t at;
+    enum rc rc = find_message(digest, path, n, &at);
+
+    if (rc)
+        return rc;
+    root = digest_part(digest, at);
+    *out = header ? range(root.mime, root.body) : range(root.body, root.end);
+    return RC_OK;
+}
+
+enum rc digest_section(const struct digest *digest, const uint32_t *path, size_t n,
+                       enum digest_section_kind kind, struct digest_range *out)
+{
+    struct digest_part part;
+    uint32_t at;
+
+    switch (kind) {
+    case DIGEST_HEADER:
+    case DIGEST_TEXT_OF:
+        return message_section(digest, path, n, kind == DIGEST_HEADER, out);
+    case DIGEST_WHOLE:
+        if (n == 0) {
+            *out = range(0, digest->message_size);
+            return RC_OK;
+        }
+        break;
+    case DIGEST_MIME:
+        if (n == 0)
+            return RC_NOT_FOUND;
+        break;
+    }
+    if (digest_find_part(digest, path, n, &at))
+        return RC_NOT_FOUND;
+    part = digest_part(digest, at);
+    *out = kind == DIGEST_MIME ? range(part.mime, part.body) : range(part.body, part.end);
+    return RC_OK;
+}
+
+enum rc digest_header_of(const struct digest *digest, const uint32_t *path, size_t n,
+                         struct digest_header *out)
+{
+    struct digest_part root;
+    uint32_t at;
+    enum rc rc = find_message(digest, path, n, &at);
+
+    if (rc)
+        return rc;
+    root = digest_part(digest, at);
+    *out = (struct digest_header){root.first_field, root.n_fields, range(root.mime, root.body)};
+    return RC_OK;
+}
+
+bool digest_fields_are_copied(const struct digest *digest, const struct slice *names,
+                              size_t n_names)
+{
+    if ((digest->flags & DIGEST_RAW_CUT) != 0)
+        return false;
+    for (size_t i = 0; i < n_names; i++)
+        if (!digest_field_is_known(names[i]))
+            return false;
+    return true;
+}
+
+static bool is_listed(struct slice name, const struct slice *names, size_t n_names)
+{
+    for (size_t i = 0; i < n_names; i++)
+        if (slice_eq_nocase(name, names[i]))
+            return true;
+    return false;
+}
+
+/* A field with its end of line, which the last one of a header may lack. */
+static void put_field(struct slice field, struct buf *out)
+{
+    buf_append(out, field);
+    if (!slice_ends(field, SLICE("\n")))
+        buf_str(out, "\r\n");
+}
+
+static void put_copied(const struct digest *digest, const struct slice *names, size_t n_names,
+                       struct buf *out)
+{
+    struct slice raw = slice_sub(digest->table, digest->section[SECTION_RAW].offset,
+                                 digest->section[SECTION_RAW].len);
+    struct scan sc = scan_of(slice_sub(digest->table, digest->section[SECTION_KNOWN].offset,
+                                       digest->section[SECTION_KNOWN].len));
+    uint32_t index, offset, len;
+
+    while (scan_le32(&sc, &index) && scan_le32(&sc, &offset) && scan_le32(&sc, &len)) {
+        struct slice field = slice_sub(raw, offset, len);
+
+        if (is_listed(slice_sub(field, 0, digest_field(digest, index).name_len), names,
+                      n_names))
+            put_field(field, out);
+    }
+}
+
+void digest_header_fields(const struct digest *digest, const struct digest_header *header,
+                          struct slice header_bytes, const struct slice *names, size_t n_names,
+                          bool not, struct buf *out)
+{
+    if (header_bytes.len == 0 && header->range.len > 0) {
+        put_copied(digest, names, n_names, out);
+        buf_str(out, "\r\n");
+        return;
+    }
+    for (uint32_t i = 0; i < header->n_fields; i++) {
+        struct digest_field field = digest_field(digest, header->first_field + i);
+        struct slice bytes;
+
+        if (field.start < header->range.offset)
+            continue;
+        bytes = slice_sub(header_bytes, field.start - header->range.offset,
+                          field.end - field.start);
+        if (is_listed(slice_sub(bytes, 0, field.name_len), names, n_names) != not )
+            put_field(bytes, out);
+    }
+    buf_str(out, "\r\n");
+}

@@ -1,0 +1,106 @@
+/* digest_text.c - the search text region and the preview of a digest. */
+#include "mime/digest_table.h"
+#include "mime/param.h"
+#include "mime/preview.h"
+#include "mime/text.h"
+
+/* The run of text that began at start is one span. */
+static void put_span(struct digest_writer *w, enum digest_span_kind kind, uint32_t part,
+                     size_t name_len, size_t start, size_t value)
+{
+    struct buf *spans = &w->section[SECTION_TEXT];
+
+    buf_le8(spans, (uint8_t) kind);
+    buf_le8(spans, 0);
+    buf_le16(spans, (uint16_t) name_len);
+    buf_le32(spans, part);
+    buf_le32(spans, (uint32_t) start);
+    buf_le32(spans, (uint32_t) (w->text.len - start));
+    buf_le32(spans, (uint32_t) value);
+    buf_le32(spans, 0);
+    w->n_spans++;
+}
+
+static void write_field(struct digest_writer *w, uint32_t part, uint32_t field)
+{
+    struct slice name = mime_field_name(w->tree, field);
+    struct slice value = mime_field_value(w->tree, field);
+    size_t start = w->text.len, value_at;
+
+    buf_append(&w->text, name);
+    if (name.len > 0)
+        buf_str(&w->text, ": ");
+    value_at = w->text.len - start;
+    mime_text_of_field(value, &w->text);
+    put_span(w, part == 0 ? DIGEST_SPAN_HEADER : DIGEST_SPAN_PART_HEADER, part,
+             MIN(name.len, value_at), start, value_at);
+}
+
+static void write_body(struct digest_writer *w, uint32_t part)
+{
+    const struct mime_part *p = &w->tree->parts[part];
+    AUTO(buf_done) struct buf charset = {0};
+    struct mime_text_source source = {.encoding = p->encoding};
+    size_t start = w->text.len;
+
+    if (p->kind != DIGEST_TEXT && (p->flags & DIGEST_PART_OPAQUE) == 0)
+        return;
+    buf_init(&charset, p->content[MIME_TYPE].len + 1);
+    if (p->kind == DIGEST_TEXT) {
+        (void) param_get(p->content[MIME_TYPE], SLICE("charset"), &charset);
+        source.charset = buf_slice(&charset);
+        source.html = slice_eq(p->subtype, SLICE("html"));
+    }
+    mime_text_of_body(&source, mime_part_body(w->tree, part), &w->text);
+    put_span(w, DIGEST_SPAN_BODY, part, 0, start, 0);
+}
+
+/* Text that is no attachment; plain before HTML. */
+static bool previews(const struct digest_writer *w, uint32_t part, bool html)
+{
+    const struct mime_part *p = &w->tree->parts[part];
+
+    return p->kind == DIGEST_TEXT && (p->flags & DIGEST_PART_ATTACHMENT) == 0 &&
+           slice_eq(p->subtype, html ? SLICE("html") : SLICE("plain")) && p->end > p->body;
+}
+
+static void write_preview(struct digest_writer *w)
+{
+    struct slice spans = buf_slice(&w->section[SECTION_TEXT]);
+    struct buf *out = &w->section[SECTION_PREVIEW];
+
+    for (int html = 0; html <= 1 && out->len == 0; html++) {
+        for (uint32_t i = 0; i < w->n_spans && out->len == 0; i++) {
+            struct scan sc = scan_of(slice_from(spans, 4 + (size_t) i * DIGEST_SPAN_BYTES));
+            uint32_t part, start, len;
+            uint16_t name_len;
+            uint8_t kind, zero;
+
+            if (scan_le8(&sc, &kind) && scan_le8(&sc, &zero) && scan_le16(&sc, &name_len) &&
+                scan_le32(&sc, &part) && scan_le32(&sc, &start) && scan_le32(&sc, &len) &&
+                kind == DIGEST_SPAN_BODY && previews(w, part, html == 1))
+                preview_of_text(slice_sub(buf_slice(&w->text), start, len), out);
+        }
+    }
+}
+
+void digest_write_text(struct digest_writer *w)
+{
+    const struct mime_tree *tree = w->tree;
+
+    buf_le32(&w->section[SECTION_TEXT], 0);
+    if ((w->flags & DIGEST_TEXT_CUT) != 0) /* a message that nothing may be read of */
+        return;
+    for (uint32_t part = 0; part < tree->n_parts; part++) {
+        const struct mime_part *p = &tree->parts[part];
+
+        for (uint32_t i = 0; i < p->n_fields && !w->text.overflow; i++)
+            write_field(w, part, p->first_field + i);
+        if (!w->text.overflow)
+            write_body(w, part);
+    }
+    if (w->text.overflow)
+        w->flags |= DIGEST_TEXT_CUT;
+    write_preview(w);
+    buf_patch_le32(&w->section[SECTION_TEXT], 0, w->n_spans);
+}

@@ -1,0 +1,147 @@
+#include "mime/text.h"
+
+#include <unicode/uchar.h>
+#include <unicode/unorm2.h>
+
+#include "base/ascii.h"
+#include "base/utf8.h"
+#include "mime/charset.h"
+#include "mime/cte.h"
+#include "mime/html.h"
+#include "mime/words.h"
+
+#define STEP_MAX_BYTES       ((size_t) 256 << 10) /* a decoded step and its UTF-8 */
+#define DECOMPOSED_MAX_UNITS 32                   /* U+FDFA has 18, the most there is */
+
+void mime_text_of_field(struct slice raw, struct buf *out)
+{
+    words_decode(raw, out);
+}
+
+/* Bytes are UTF-8 as far as they go, for text without a useful label. */
+static bool decodes_to_utf8(const struct mime_text_source *source, struct slice body)
+{
+    AUTO(buf_done) struct buf step = {0};
+    struct cte_reader reader;
+    bool valid = true;
+
+    if (source->encoding == DIGEST_CTE_IDENTITY || source->encoding == DIGEST_CTE_UNKNOWN)
+        return utf8_is_valid(body);
+    buf_init(&step, STEP_MAX_BYTES);
+    cte_open(&reader, source->encoding, body);
+    while (valid && cte_next(&reader, &step)) {
+        struct scan sc = scan_of(buf_slice(&step));
+        uint32_t ch;
+
+        while (utf8_scan(&sc, &ch))
+            ;
+        /* what is left may be a character that the next step ends: 3 bytes at most */
+        valid = scan_left(&sc) < 4;
+        buf_consume(&step, scan_offset(&sc));
+    }
+    return valid && step.len == 0;
+}
+
+/* The label of HTML without one may stand in the HTML. */
+static struct slice sniff(const struct mime_text_source *source, struct slice body,
+                          struct buf *head)
+{
+    struct cte_reader reader;
+
+    if (!source->html || source->charset.len > 0)
+        return source->charset;
+    cte_open(&reader, source->encoding, body);
+    (void) cte_next(&reader, head);
+    return html_sniff_charset(buf_slice(head));
+}
+
+void mime_text_of_body(const struct mime_text_source *source, struct slice body,
+                       struct buf *out)
+{
+    AUTO(buf_done) struct buf head = {0};
+    AUTO(buf_done) struct buf step = {0};
+    AUTO(buf_done) struct buf utf8 = {0};
+    struct charset_reader charset;
+    struct html_reader html;
+    struct cte_reader cte;
+    bool more;
+
+    buf_init(&head, STEP_MAX_BYTES);
+    buf_init(&step, STEP_MAX_BYTES);
+    buf_init(&utf8, STEP_MAX_BYTES);
+    charset_open(&charset, sniff(source, body, &head),
+                 decodes_to_utf8(source, body) ? CHARSET_GUESS_UTF8 : CHARSET_GUESS_LEGACY);
+    html_open(&html);
+    cte_open(&cte, source->encoding, body);
+    do {
+        buf_reset(&step);
+        buf_reset(&utf8);
+        more = cte_next(&cte, &step);
+        charset_feed(&charset, buf_slice(&step), !more, source->html ? &utf8 : out);
+        if (source->html)
+            html_feed(&html, buf_slice(&utf8), out);
+    } while (more && !out->overflow);
+    if (source->html)
+        html_close(&html, out);
+    charset_close(&charset);
+}
+
+void mime_text_of_part(const struct digest *digest, uint32_t part, struct slice body,
+                       struct buf *out)
+{
+    struct digest_part p = digest_part(digest, part);
+    struct mime_text_source source = {p.encoding, p.charset,
+                                      slice_eq(p.subtype, SLICE("html"))};
+
+    if (p.kind == DIGEST_TEXT)
+        mime_text_of_body(&source, body, out);
+}
+
+static void casemap_char(const UNormalizer2 *nfkd, uint32_t ch, struct buf *out)
+{
+    UErrorCode status = U_ZERO_ERROR;
+    UChar units[DECOMPOSED_MAX_UNITS];
+    UChar32 title = u_totitle((UChar32) ch);
+    int32_t n = unorm2_getDecomposition(nfkd, title, units, DECOMPOSED_MAX_UNITS, &status);
+
+    if (n < 0 || U_FAILURE(status)) {
+        utf8_append(out, (uint32_t) title);
+        return;
+    }
+    charset_append_utf16(units, (size_t) n, out);
+}
+
+static bool is_ascii(char c)
+{
+    return !ascii_is_8bit(c);
+}
+
+static void casemap_ascii(struct slice run, struct buf *out)
+{
+    char *room = run.len > 0 ? buf_reserve(out, run.len) : NULL;
+
+    if (room == NULL)
+        return;
+    for (size_t i = 0; i < run.len; i++)
+        room[i] = ascii_upper(run.ptr[i]);
+    out->len += run.len;
+}
+
+void mime_casemap(struct slice utf8, struct buf *out)
+{
+    UErrorCode status = U_ZERO_ERROR;
+    const UNormalizer2 *nfkd = unorm2_getNFKDInstance(&status);
+    struct scan sc = scan_of(utf8);
+    struct slice byte;
+    uint32_t ch;
+
+    if (U_FAILURE(status))
+        die("casemap: ICU has no NFKD data: %s", u_errorName(status));
+    while (!scan_done(&sc)) {
+        casemap_ascii(scan_while(&sc, is_ascii), out);
+        if (utf8_scan(&sc, &ch))
+            casemap_char(nfkd, ch, out);
+        else if (scan_take(&sc, 1, &byte))
+            buf_append(out, byte);
+    }
+}

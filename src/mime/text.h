@@ -1,0 +1,40 @@
+/*
+ * text.h - what SEARCH compares: the text of fields and parts, and the casemap.
+ *
+ * Spec: RFC 9051 6.4.4 (substring over decoded text), RFC 5051 (i;unicode-casemap).
+ */
+#ifndef ROOST_MIME_TEXT_H
+#define ROOST_MIME_TEXT_H
+
+#include "base/buf.h"
+#include "mime/digest.h"
+
+#define TEXT_FIELD_FACTOR 4u /* room that decoded text may need, per raw byte */
+
+/* The text of one raw field: unfolded, encoded-words decoded, UTF-8. */
+void mime_text_of_field(struct slice raw, struct buf *out);
+
+/* How a body becomes text. */
+struct mime_text_source {
+    enum digest_encoding encoding;
+    struct slice charset;
+    bool html;
+};
+
+/* The text of one body: decoded, UTF-8, HTML without its markup. Stops when out is full. */
+void mime_text_of_body(const struct mime_text_source *source, struct slice body,
+                       struct buf *out);
+
+/* The same for a part of an opened digest; body is its range of the message. Nothing comes out
+ * for a part that is no text. */
+void mime_text_of_part(const struct digest *digest, uint32_t part, struct slice body,
+                       struct buf *out);
+
+/*
+ * RFC 5051 section 2: each character titlecased, then decomposed. Needles and text both go
+ * through this, then compare as bytes. Bytes that are no UTF-8 stay as they are. Up to 3 bytes
+ * come out for one of ASCII or Latin text, at most 18 for one character (U+FDFA).
+ */
+void mime_casemap(struct slice utf8, struct buf *out);
+
+#endif

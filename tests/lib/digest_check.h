@@ -1,0 +1,118 @@
+/*
+ * digest_check.h - everything that must hold of the digest of any message; and a walk over
+ * every accessor of any table that digest_open() lets in.
+ */
+#ifndef ROOST_TESTS_DIGEST_CHECK_H
+#define ROOST_TESTS_DIGEST_CHECK_H
+
+#include "lib/body_grammar.h"
+#include "mime/digest.h"
+
+/* Touch every byte, so that a sanitizer sees what is out of bounds. */
+static inline uint32_t check_touch(struct slice s)
+{
+    uint32_t sum = 0;
+
+    for (size_t i = 0; i < s.len; i++)
+        sum += (unsigned char) s.ptr[i];
+    return sum;
+}
+
+static inline uint32_t check_touch_keys(const struct digest *digest)
+{
+    struct digest_keys keys = digest_keys(digest);
+    uint32_t sum = check_touch(keys.base_subject) + check_touch(keys.from_mailbox) +
+                   check_touch(keys.to_mailbox) + check_touch(keys.cc_mailbox) +
+                   check_touch(keys.from_display) + check_touch(keys.to_display) +
+                   check_touch(keys.message_id) + check_touch(keys.in_reply_to);
+
+    for (uint32_t i = 0; i < keys.n_references; i++)
+        sum += check_touch(digest_reference(digest, i));
+    return sum;
+}
+
+static inline uint32_t check_touch_wires(const struct digest *digest)
+{
+    uint32_t sum = 0;
+
+    for (int item = 0; item < DIGEST_ITEM_COUNT; item++)
+        for (int form = 0; form < DIGEST_FORM_COUNT; form++)
+            sum += check_touch(
+                digest_wire(digest, (enum digest_item) item, (enum digest_form) form));
+    return sum;
+}
+
+/* Every accessor over every index; returns a sum so that nothing is optimised away. */
+static inline uint32_t check_walk(const struct digest *digest)
+{
+    static const struct slice names[] = {
+        {"subject", 7},
+        {"TO",      2}
+    };
+    uint32_t sum = check_touch_keys(digest) + check_touch_wires(digest) +
+                   check_touch(digest_preview(digest)),
+             part = 0;
+    AUTO(buf_done) struct buf out = {0};
+    struct digest_header header;
+
+    for (uint32_t i = 0; i < digest->n_parts; i++) {
+        struct digest_part p = digest_part(digest, i);
+
+        sum += p.end + check_touch(p.type) + check_touch(p.subtype) + check_touch(p.charset) +
+               check_touch(p.filename) + check_touch(p.content_id);
+    }
+    for (uint32_t i = 0; i < digest->n_spans; i++)
+        sum += check_touch(digest_span(digest, i).text) +
+               check_touch(digest_span(digest, i).value);
+    for (uint32_t a = 1; a <= 3; a++)
+        for (uint32_t b = 1; b <= 3; b++)
+            if (digest_find_part(digest, (uint32_t[]){a, b, 1}, 3, &part) == RC_OK)
+                sum += part;
+    buf_init(&out, (size_t) 1 << 26);
+    if (digest_header_of(digest, NULL, 0, &header) == RC_OK)
+        digest_header_fields(digest, &header, slice_of("", 0), names, 2, false, &out);
+    return sum + check_touch(buf_slice(&out));
+}
+
+/* NULL, or the first rule that the wire forms break. */
+static inline const char *check_wires(const struct digest *d)
+{
+    for (int form = 0; form < DIGEST_FORM_COUNT; form++) {
+        enum digest_form f = (enum digest_form) form;
+        bool utf8 = f == DIGEST_FORM_U, global = f != DIGEST_FORM_P;
+
+        if (!grammar_is_envelope(digest_wire(d, DIGEST_ENVELOPE, f), utf8))
+            return "envelope is not in the grammar";
+        if (!grammar_is_body(digest_wire(d, DIGEST_BODY, f), utf8, global, false))
+            return "body is not in the grammar";
+        if (!grammar_is_body(digest_wire(d, DIGEST_BODYSTRUCTURE, f), utf8, global, true))
+            return "bodystructure is not in the grammar";
+    }
+    return NULL;
+}
+
+/* NULL, or what is wrong with the digest of msg. */
+static inline const char *check_digest(struct slice msg, struct slice table)
+{
+    struct digest digest, core;
+    struct err err;
+
+    if (digest_open(table, &digest, &err))
+        return "does not open";
+    if (digest_verify(&digest, msg, &err))
+        return "does not verify";
+    if (digest_open(slice_sub(table, 0, digest_core_len(&digest)), &core, &err) ||
+        core.has_text || core.n_spans != 0)
+        return "core does not open alone";
+    (void) check_walk(&digest);
+    for (uint32_t i = 0; i < digest.n_parts; i++) {
+        struct digest_part p = digest_part(&digest, i);
+        struct digest_part up = p.parent != DIGEST_NONE ? digest_part(&digest, p.parent) : p;
+
+        if (p.mime < up.mime || p.end > up.end || (i > 0 && p.parent == DIGEST_NONE))
+            return "part outside its parent";
+    }
+    return check_wires(&digest);
+}
+
+#endif
