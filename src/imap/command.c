@@ -20,7 +20,11 @@ enum rc imap_parse_head(const struct imap_text *text, struct imap_mode mode,
                         struct arena *arena, struct imap_cmd *out, struct err *err)
 {
     struct imap_cmd cmd = {
-        .in = {scan_of(text->text), text->literals, text->n_literals, mode, false, arena},
+        .in = {.sc = scan_of(text->text),
+               .literals = text->literals,
+               .n_literals = text->n_literals,
+               .mode = mode,
+               .arena = arena},
     };
     struct scan after_uid;
 

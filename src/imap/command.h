@@ -45,6 +45,7 @@ struct imap_input {
     size_t n_literals;
     struct imap_mode mode;
     bool uid;
+    bool from_server; /* a response: literals have no "+" and lines end with CRLF */
     struct arena *arena;
 };
 

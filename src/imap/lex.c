@@ -172,11 +172,10 @@ bool lex_literal(struct imap_input *in, struct lex_literal *out)
 
     if (!scan_byte(&sc, '{') || !scan_u64(&sc, NUMBER64_MAX, &lit.len))
         return false;
-    (void) scan_byte(&sc, '+');
-    if (!scan_byte(&sc, '}'))
-        return false;
-    (void) scan_byte(&sc, '\r');
-    if (!scan_byte(&sc, '\n'))
+    if (!in->from_server)
+        (void) scan_byte(&sc, '+');
+    if (!scan_byte(&sc, '}') || (!scan_byte(&sc, '\r') && in->from_server) ||
+        !scan_byte(&sc, '\n'))
         return false;
     known = find_literal(in, scan_offset(&sc));
     if (known != NULL)

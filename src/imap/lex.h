@@ -76,6 +76,10 @@ enum rc lex_status_items(struct imap_input *in, uint32_t *out, struct err *err);
 /* The name of one bit of enum imap_status_item. */
 const char *lex_status_item_name(uint32_t bit);
 
+/* section, or section-binary: part numbers alone. The "[" is next. */
+enum rc lex_section(struct imap_input *in, bool binary, struct imap_section *out,
+                    struct err *err);
+
 /* All of s as a date, date-text or date-time (the quotes of date-time not included). */
 bool lex_date_text(struct slice s, int32_t *out_day);
 bool lex_date_time_text(struct slice s, struct imap_date_time *out);

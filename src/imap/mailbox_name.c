@@ -18,7 +18,7 @@ static enum rc too_long(size_t len, struct err *err)
 static enum rc decode_wire(struct slice wire, struct imap_mode mode, struct arena *arena,
                            struct slice *out, struct err *err)
 {
-    AUTO(buf_done) struct buf utf8;
+    AUTO(buf_done) struct buf utf8 = {0};
 
     buf_init(&utf8, NAME_SPELLING_MAX_BYTES);
     if (wire.len > NAME_SPELLING_MAX_BYTES)
@@ -163,7 +163,7 @@ enum rc imap_resolve_mailbox(struct slice wire, struct imap_mode mode, bool trai
 
 void imap_print_mailbox(struct buf *buf, struct slice name, struct imap_mode mode)
 {
-    AUTO(buf_done) struct buf utf7;
+    AUTO(buf_done) struct buf utf7 = {0};
 
     if (imap_mode_utf8(mode) || (is_ascii(name) && slice_find(name, '&') == name.len)) {
         imap_print_astring(buf, name, mode);

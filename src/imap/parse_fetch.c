@@ -169,6 +169,12 @@ static enum rc take_section_binary(struct imap_input *in, struct imap_section *o
     return RC_OK;
 }
 
+enum rc lex_section(struct imap_input *in, bool binary, struct imap_section *out,
+                    struct err *err)
+{
+    return binary ? take_section_binary(in, out, err) : take_section(in, out, err);
+}
+
 /* partial: "<" number64 "." nz-number64 ">" */
 static enum rc take_partial(struct imap_input *in, struct imap_fetch_item *item,
                             struct err *err)

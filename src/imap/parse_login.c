@@ -27,7 +27,7 @@ static bool is_base64_char(char c)
 /* initial-resp: base64, or "=" for an empty one. */
 static enum rc take_initial(struct imap_input *in, struct slice *out, struct err *err)
 {
-    AUTO(buf_done) struct buf plain;
+    AUTO(buf_done) struct buf plain = {0};
     struct scan before = in->sc;
     struct slice text = scan_while(&in->sc, is_base64_char);
 

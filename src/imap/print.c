@@ -112,6 +112,8 @@ void imap_print_text(struct buf *buf, struct slice text, struct imap_mode mode)
 
         buf_byte(buf, ok ? c : '?');
     }
+    if (text.len > 0 && text.ptr[text.len - 1] == '}')
+        buf_byte(buf, '.');
 }
 
 // clang-format off

@@ -31,8 +31,9 @@ void imap_print_literal_header(struct buf *buf, uint64_t len);
 /* "~{len}" CRLF: bytes of any value follow (RFC 3516 4.2). */
 void imap_print_literal8_header(struct buf *buf, uint64_t len);
 
-/* Text behind OK, NO, BAD, BYE: without CR, LF, NUL; 8-bit only in UTF-8 sessions, else "?"; a
- * leading "[" is moved away from the place of a code by "- "; empty becomes "-". */
+/* Text behind OK, NO, BAD, BYE: without control characters; 8-bit only in UTF-8 sessions, else
+ * "?"; a leading "[" is moved away from the place of a code by "- ", and a "}" at the end,
+ * which clients take for a literal's header, gets a full stop; empty becomes "-". */
 void imap_print_text(struct buf *buf, struct slice text, struct imap_mode mode);
 
 /* "17-Jul-1996 02:44:25 -0700" with its quotes. Years are kept within 0000..9999. */

@@ -150,7 +150,7 @@ static bool decode_one(struct scan *sc, struct buf *out)
 /* What is accepted is what the encoder would have written, and nothing else. */
 enum rc imap_utf7_decode(struct slice text, struct buf *out)
 {
-    AUTO(buf_done) struct buf again;
+    AUTO(buf_done) struct buf again = {0};
     struct scan sc = scan_of(text);
     size_t before = out->len;
     bool ok = true;

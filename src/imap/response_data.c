@@ -1,0 +1,455 @@
+#include "imap/response_data.h"
+
+#include "imap/response_fetch.h"
+#include "imap/response_text.h"
+
+typedef enum rc data_fn(struct imap_input *in, struct imap_response *out, struct err *err);
+
+static enum rc take_none(struct imap_input *in, struct imap_response *out, struct err *err)
+{
+    (void) in;
+    (void) out;
+    (void) err;
+    return RC_OK;
+}
+
+/* *(SP atom) */
+static enum rc take_words(struct imap_input *in, struct imap_response *out, struct err *err)
+{
+    struct slice *words =
+        ARENA_ARRAY(in->arena, struct slice, slice_count(scan_rest(&in->sc), ' ') + 1);
+    size_t n = 0;
+
+    while (lex_sp(in))
+        if (!lex_atom(in, &words[n++]))
+            return lex_fail(in, err, "an atom");
+    out->words = (struct imap_words){words, n};
+    return RC_OK;
+}
+
+/* capability-data names a revision: RFC 9051 section 9. */
+static enum rc take_capability(struct imap_input *in, struct imap_response *out,
+                               struct err *err)
+{
+    enum rc rc = take_words(in, out, err);
+
+    for (size_t i = 0; !rc && i < out->words.n; i++)
+        if (slice_eq_nocase(out->words.words[i], SLICE("IMAP4rev2")) ||
+            slice_eq_nocase(out->words.words[i], SLICE("IMAP4rev1")))
+            return RC_OK;
+    return rc ? rc : lex_fail(in, err, "IMAP4rev1 or IMAP4rev2");
+}
+
+static enum rc take_flags(struct imap_input *in, struct imap_response *out, struct err *err)
+{
+    if (!lex_sp(in))
+        return lex_fail(in, err, "a space and flags");
+    return response_take_flags(in, false, &out->flags, err);
+}
+
+static enum rc take_fetch(struct imap_input *in, struct imap_response *out, struct err *err)
+{
+    if (!lex_sp(in))
+        return lex_fail(in, err, "a space and FETCH items");
+    return response_take_fetch(in, &out->fetch, err);
+}
+
+/* mailbox, as UTF-8 and as our own names are: resolving must not change it. */
+static enum rc take_mailbox(struct imap_input *in, struct slice *out, struct err *err)
+{
+    struct slice wire;
+
+    if (!lex_astring(in, &wire))
+        return lex_fail(in, err, "a mailbox name");
+    return imap_resolve_pattern(wire, in->mode, in->arena, out, err);
+}
+
+/* "(" ["\" atom *(SP "\" atom)] ")" */
+static enum rc take_attrs(struct imap_input *in, struct imap_words *out, struct err *err)
+{
+    struct slice rest = scan_rest(&in->sc), name;
+    size_t max = slice_count(slice_sub(rest, 0, slice_find(rest, ')')), ' ') + 1, n = 0;
+    struct slice *words = ARENA_ARRAY(in->arena, struct slice, max);
+
+    if (!lex_byte(in, '('))
+        return lex_fail(in, err, "\"(\" and attributes");
+    if (!lex_byte(in, ')')) {
+        do {
+            const char *from = in->sc.pos;
+
+            if (!lex_byte(in, '\\') || !lex_atom(in, &name))
+                return lex_fail(in, err, "an attribute");
+            words[n++] = slice_of(from, name.len + 1);
+        } while (lex_sp(in));
+        if (!lex_byte(in, ')'))
+            return lex_fail(in, err, "a space or \")\"");
+    }
+    *out = (struct imap_words){words, n};
+    return RC_OK;
+}
+
+/* tagged-ext-val: a simple value, or "(" [tagged-ext-comp] ")" of any depth up to the limit. */
+static enum rc skip_ext_value(struct imap_input *in, unsigned depth, struct err *err)
+{
+    struct slice text;
+    enum rc rc = RC_OK;
+
+    if (depth > RESPONSE_MAX_DEPTH)
+        return err_set(err, RC_LIMIT, "Extension data is nested too deep", "response: depth");
+    if (!lex_byte(in, '('))
+        return lex_astring(in, &text) ? RC_OK : lex_fail(in, err, "a value");
+    if (lex_byte(in, ')'))
+        return RC_OK;
+    do {
+        rc = skip_ext_value(in, depth + 1, err);
+    } while (!rc && lex_sp(in));
+    return rc || lex_byte(in, ')') ? rc : lex_fail(in, err, "a space or \")\"");
+}
+
+/* "(" "SUBSCRIBED" in quotes ")": childinfo-extended-item */
+static enum rc take_childinfo(struct imap_input *in, struct imap_list_data *list,
+                              struct err *err)
+{
+    struct slice option;
+
+    if (!lex_byte(in, '(') || !lex_quoted(in, &option) ||
+        !slice_eq_nocase(option, SLICE("SUBSCRIBED")) || !lex_byte(in, ')'))
+        return lex_fail(in, err, "(\"SUBSCRIBED\")");
+    list->subscribed_children = true;
+    return RC_OK;
+}
+
+/* "(" mailbox ")": oldname-extended-item */
+static enum rc take_oldname(struct imap_input *in, struct imap_list_data *list, struct err *err)
+{
+    enum rc rc;
+
+    if (!lex_byte(in, '('))
+        return lex_fail(in, err, "\"(\" and a mailbox name");
+    rc = take_mailbox(in, &list->oldname, err);
+    return rc || lex_byte(in, ')') ? rc : lex_fail(in, err, "\")\"");
+}
+
+/* mbox-list-extended-item: tag SP value */
+static enum rc take_list_item(struct imap_input *in, struct imap_list_data *list,
+                              struct err *err)
+{
+    struct slice tag;
+
+    if (!lex_astring(in, &tag) || !lex_sp(in))
+        return lex_fail(in, err, "an extended item and a space");
+    if (slice_eq_nocase(tag, SLICE("CHILDINFO")))
+        return take_childinfo(in, list, err);
+    if (slice_eq_nocase(tag, SLICE("OLDNAME")))
+        return take_oldname(in, list, err);
+    return skip_ext_value(in, 0, err);
+}
+
+/* DQUOTE QUOTED-CHAR DQUOTE / nil */
+static bool take_separator(struct imap_input *in, char *out)
+{
+    struct slice text;
+
+    *out = '\0';
+    if (lex_word(in, "NIL"))
+        return true;
+    if (!lex_quoted(in, &text) || text.len != 1)
+        return false;
+    *out = text.ptr[0];
+    return true;
+}
+
+/* mailbox-list */
+static enum rc take_list(struct imap_input *in, struct imap_response *out, struct err *err)
+{
+    struct imap_list_data *list = &out->list;
+    enum rc rc = lex_sp(in) ? take_attrs(in, &list->attrs, err) : lex_fail(in, err, "a space");
+
+    if (rc)
+        return rc;
+    if (!lex_sp(in) || !take_separator(in, &list->separator) || !lex_sp(in))
+        return lex_fail(in, err, "a separator in quotes or NIL");
+    rc = take_mailbox(in, &list->name, err);
+    if (rc || !lex_sp(in))
+        return rc;
+    if (!lex_byte(in, '('))
+        return lex_fail(in, err, "\"(\" and extended items");
+    if (lex_byte(in, ')'))
+        return RC_OK;
+    do {
+        rc = take_list_item(in, list, err);
+    } while (!rc && lex_sp(in));
+    return rc || lex_byte(in, ')') ? rc : lex_fail(in, err, "a space or \")\"");
+}
+
+/* One value behind its item: RFC 9051 status-att-val. */
+struct status_value {
+    const char *name;
+    uint32_t item;
+    size_t offset;
+    uint64_t min, max;
+};
+
+#define VALUE(item, member, min, max)                                                          \
+    {                                                                                          \
+#item, IMAP_STATUS_##item, offsetof(struct imap_status_values, member), (min), (max)   \
+    }
+
+static const struct status_value status_values[] = {
+    VALUE(MESSAGES, messages, 0, UINT32_MAX),
+    VALUE(RECENT, recent, 0, UINT32_MAX),
+    VALUE(UIDNEXT, uidnext, 1, UINT32_MAX),
+    VALUE(UIDVALIDITY, uidvalidity, 1, UINT32_MAX),
+    VALUE(UNSEEN, unseen, 0, UINT32_MAX),
+    VALUE(DELETED, deleted, 0, UINT32_MAX),
+    VALUE(SIZE, size, 0, UINT64_MAX >> 1),
+    VALUE(HIGHESTMODSEQ, highestmodseq, 0, UINT64_MAX >> 1),
+    VALUE(APPENDLIMIT, appendlimit, 0, UINT32_MAX),
+};
+
+static enum rc take_status_value(struct imap_input *in, struct imap_mbox_status_data *status,
+                                 struct err *err)
+{
+    for (size_t i = 0; i < COUNT(status_values); i++) {
+        const struct status_value *row = &status_values[i];
+        uint64_t value;
+
+        if (!lex_word(in, row->name))
+            continue;
+        if (!lex_sp(in))
+            break;
+        status->items |= row->item;
+        if (row->item == IMAP_STATUS_APPENDLIMIT && lex_word(in, "NIL")) {
+            status->values.no_appendlimit = true;
+            return RC_OK;
+        }
+        if (!lex_number64(in, &value) || value < row->min || value > row->max)
+            break;
+        memcpy((char *) &status->values + row->offset, &value, sizeof(value));
+        return RC_OK;
+    }
+    return lex_fail(in, err, "a STATUS item and its value");
+}
+
+/* mailbox SP "(" [status-att-list] ")" */
+static enum rc take_mbox_status(struct imap_input *in, struct imap_response *out,
+                                struct err *err)
+{
+    struct imap_mbox_status_data *status = &out->mbox_status;
+    enum rc rc =
+        lex_sp(in) ? take_mailbox(in, &status->name, err) : lex_fail(in, err, "a space");
+
+    if (rc)
+        return rc;
+    if (!lex_sp(in) || !lex_byte(in, '('))
+        return lex_fail(in, err, "\"(\" and STATUS items");
+    do {
+        rc = take_status_value(in, status, err);
+    } while (!rc && lex_sp(in));
+    return rc || lex_byte(in, ')') ? rc : lex_fail(in, err, "a space or \")\"");
+}
+
+/* *(SP nz-number) [SP "(" "MODSEQ" SP mod-sequence-value ")"] */
+static enum rc take_search(struct imap_input *in, struct imap_response *out, struct err *err)
+{
+    uint32_t *numbers =
+        ARENA_ARRAY(in->arena, uint32_t, slice_count(scan_rest(&in->sc), ' ') + 1);
+    struct imap_numbers *search = &out->search;
+
+    search->numbers = numbers;
+    while (lex_sp(in)) {
+        if (lex_nz_number(in, &numbers[search->n])) {
+            search->n++;
+            continue;
+        }
+        if (search->n == 0 || !lex_byte(in, '(') || !lex_word(in, "MODSEQ") || !lex_sp(in) ||
+            !lex_modseq(in, false, &search->modseq) || !lex_byte(in, ')'))
+            return lex_fail(in, err, "a number");
+        break;
+    }
+    return RC_OK;
+}
+
+/* SP "(" "TAG" SP tag-string ")" */
+static enum rc take_correlator(struct imap_input *in, struct imap_esearch_data *esearch,
+                               struct err *err)
+{
+    struct scan before = in->sc;
+
+    if (!lex_sp(in) || !lex_byte(in, '(')) {
+        in->sc = before;
+        return RC_OK;
+    }
+    if (!lex_word(in, "TAG") || !lex_sp(in) || !lex_astring(in, &esearch->tag) ||
+        !lex_byte(in, ')'))
+        return lex_fail(in, err, "TAG and a string");
+    return RC_OK;
+}
+
+/* search-return-data, the SP read already */
+static enum rc take_return_data(struct imap_input *in, struct imap_esearch_data *esearch,
+                                struct err *err)
+{
+    const struct {
+        const char *name;
+        uint32_t bit;
+        uint32_t *value;
+    } numbers[] = {
+        {"MIN",   IMAP_SEARCH_MIN,   &esearch->min  },
+        {"MAX",   IMAP_SEARCH_MAX,   &esearch->max  },
+        {"COUNT", IMAP_SEARCH_COUNT, &esearch->count},
+    };
+
+    for (size_t i = 0; i < COUNT(numbers); i++) {
+        if (!lex_word(in, numbers[i].name))
+            continue;
+        esearch->present |= numbers[i].bit;
+        if (!lex_sp(in) || !lex_number(in, numbers[i].value) ||
+            (*numbers[i].value == 0 && numbers[i].bit != IMAP_SEARCH_COUNT))
+            return lex_fail(in, err, "a number");
+        return RC_OK;
+    }
+    if (lex_word(in, "ALL")) {
+        esearch->present |= IMAP_SEARCH_ALL;
+        if (!lex_sp(in) || !response_take_plain_set(in, &esearch->all))
+            return lex_fail(in, err, "a set of numbers");
+        return RC_OK;
+    }
+    if (!lex_word(in, "MODSEQ") || !lex_sp(in) || !lex_modseq(in, false, &esearch->modseq))
+        return lex_fail(in, err, "search return data");
+    return RC_OK;
+}
+
+static enum rc take_esearch(struct imap_input *in, struct imap_response *out, struct err *err)
+{
+    struct imap_esearch_data *esearch = &out->esearch;
+    enum rc rc = take_correlator(in, esearch, err);
+
+    while (!rc && lex_sp(in)) {
+        if (!esearch->uid && esearch->present == 0 && lex_word(in, "UID"))
+            esearch->uid = true;
+        else
+            rc = take_return_data(in, esearch, err);
+    }
+    return rc;
+}
+
+/* nil / "(" 1*("(" string SP separator *(SP string SP "(" string *(SP string) ")") ")") ")" */
+static enum rc take_namespaces(struct imap_input *in, struct err *err)
+{
+    struct slice text;
+    char separator;
+    enum rc rc = RC_OK;
+
+    if (lex_word(in, "NIL"))
+        return RC_OK;
+    if (!lex_byte(in, '('))
+        return lex_fail(in, err, "NIL or \"(\"");
+    do {
+        if (!lex_byte(in, '(') || !lex_string(in, &text) || !lex_sp(in) ||
+            !take_separator(in, &separator))
+            return lex_fail(in, err, "a prefix and a separator");
+        while (!rc && lex_sp(in)) {
+            if (!lex_string(in, &text) || !lex_sp(in) || scan_peek(&in->sc) != '(')
+                return lex_fail(in, err, "a namespace extension");
+            rc = skip_ext_value(in, 0, err);
+        }
+        if (!rc && !lex_byte(in, ')'))
+            rc = lex_fail(in, err, "\")\"");
+    } while (!rc && scan_peek(&in->sc) == '(');
+    return rc || lex_byte(in, ')') ? rc : lex_fail(in, err, "\")\"");
+}
+
+static enum rc take_namespace(struct imap_input *in, struct imap_response *out, struct err *err)
+{
+    enum rc rc = RC_OK;
+
+    (void) out;
+    for (size_t i = 0; !rc && i < 3; i++)
+        rc = lex_sp(in) ? take_namespaces(in, err) : lex_fail(in, err, "a space");
+    return rc;
+}
+
+static enum rc take_id(struct imap_input *in, struct imap_response *out, struct err *err)
+{
+    union imap_args args;
+    enum rc rc = imap_parse_id(in, &args, err);
+
+    if (!rc)
+        out->id = args.id;
+    return rc;
+}
+
+/* "VANISHED" [SP "(EARLIER)"] SP known-uids */
+static enum rc take_vanished(struct imap_input *in, struct imap_response *out, struct err *err)
+{
+    out->vanished.earlier = scan_literal_nocase(&in->sc, SLICE(" (EARLIER)"));
+    if (!lex_sp(in) || !response_take_plain_set(in, &out->vanished.uids))
+        return lex_fail(in, err, "a set of uids");
+    return RC_OK;
+}
+
+// clang-format off
+static const struct {
+    const char *name;
+    enum imap_data data;
+    data_fn *take;
+} named[] = {
+    {"CAPABILITY", IMAP_DATA_CAPABILITY,  take_capability},
+    {"ENABLED",    IMAP_DATA_ENABLED,     take_words},
+    {"FLAGS",      IMAP_DATA_FLAGS,       take_flags},
+    {"LIST",       IMAP_DATA_LIST,        take_list},
+    {"LSUB",       IMAP_DATA_LSUB,        take_list},
+    {"STATUS",     IMAP_DATA_MBOX_STATUS, take_mbox_status},
+    {"SEARCH",     IMAP_DATA_SEARCH,      take_search},
+    {"ESEARCH",    IMAP_DATA_ESEARCH,     take_esearch},
+    {"NAMESPACE",  IMAP_DATA_NAMESPACE,   take_namespace},
+    {"ID",         IMAP_DATA_ID,          take_id},
+    {"VANISHED",   IMAP_DATA_VANISHED,    take_vanished},
+};
+
+static const struct {
+    const char *name;
+    enum imap_data data;
+    bool zero_allowed;
+    data_fn *take;
+} numbered[] = {
+    {"EXISTS",  IMAP_DATA_EXISTS,  true,  take_none},
+    {"RECENT",  IMAP_DATA_RECENT,  true,  take_none},
+    {"EXPUNGE", IMAP_DATA_EXPUNGE, false, take_none},
+    {"FETCH",   IMAP_DATA_FETCH,   false, take_fetch},
+};
+// clang-format on
+
+/* number SP name */
+static enum rc take_numbered(struct imap_input *in, struct imap_response *out, struct err *err)
+{
+    if (scan_peek(&in->sc) == '0' ? !scan_byte(&in->sc, '0') : !lex_nz_number(in, &out->number))
+        return lex_fail(in, err, "a number");
+    if (!lex_sp(in))
+        return lex_fail(in, err, "a space");
+    for (size_t i = 0; i < COUNT(numbered); i++) {
+        if (!lex_word(in, numbered[i].name))
+            continue;
+        if (out->number == 0 && !numbered[i].zero_allowed)
+            break;
+        out->data = numbered[i].data;
+        return numbered[i].take(in, out, err);
+    }
+    return lex_fail(in, err, "EXISTS, RECENT, EXPUNGE or FETCH");
+}
+
+enum rc response_take_data(struct imap_input *in, struct imap_response *out, struct err *err)
+{
+    int c = scan_peek(&in->sc);
+
+    if (c >= '0' && c <= '9')
+        return take_numbered(in, out, err);
+    for (size_t i = 0; i < COUNT(named); i++) {
+        if (!lex_word(in, named[i].name))
+            continue;
+        out->data = named[i].data;
+        return named[i].take(in, out, err);
+    }
+    return lex_fail(in, err, "a response that is known");
+}
