@@ -79,10 +79,7 @@ enum rc auth_admin_add_user(struct auth_db *db, struct slice name, struct slice 
     rc = auth_db_add_account(db, name, ACCOUNT_OWN, &device.account_id, err);
     if (rc == RC_OK)
         rc = auth_admin_add_device(db, &device, out, err);
-    if (rc == RC_OK)
-        return auth_db_commit(db, err);
-    auth_db_rollback(db);
-    return rc;
+    return auth_db_end(db, rc, err);
 }
 
 void admin_device_wipe(struct admin_device *device)

@@ -181,49 +181,51 @@ enum rc auth_db_begin(struct auth_db *db, struct err *err)
 {
     enum rc rc;
 
-    assert(!db->in_transaction);
-    rc = run_simple(db, STMT_BEGIN, err);
-    db->in_transaction = rc == RC_OK;
+    if (db->depth > 0 && sqlite3_get_autocommit(db->sqlite) != 0)
+        return err_set(err, RC_IO, "Account database failed",
+                       "auth.db: the transaction around this one is lost");
+    rc = run_simple(db, db->depth == 0 ? STMT_BEGIN : STMT_STEP, err);
+    if (rc == RC_OK)
+        db->depth++;
     return rc;
 }
 
 enum rc auth_db_commit(struct auth_db *db, struct err *err)
 {
-    enum rc rc = run_simple(db, STMT_COMMIT, err);
+    enum rc rc;
 
+    assert(db->depth > 0);
+    rc = run_simple(db, db->depth == 1 ? STMT_COMMIT : STMT_STEP_KEEP, err);
     if (rc)
         auth_db_rollback(db);
-    db->in_transaction = false;
+    else
+        db->depth--;
     return rc;
 }
 
+/* SQLite may have rolled back all by itself, for want of space or a failed write. */
 void auth_db_rollback(struct auth_db *db)
 {
-    struct err ignored;
-
-    if (db->in_transaction && sqlite3_get_autocommit(db->sqlite) == 0 &&
-        run_simple(db, STMT_ROLLBACK, &ignored) != RC_OK)
-        die("auth.db: cannot roll back: %s", ignored.detail);
-    db->in_transaction = false;
-}
-
-enum rc auth_db_change_begin(struct auth_db *db, bool *out_own, struct err *err)
-{
+    struct err err;
     enum rc rc = RC_OK;
-    bool own = !db->in_transaction;
 
-    if (own)
-        rc = auth_db_begin(db, err);
+    assert(db->depth > 0);
+    db->depth--;
+    if (sqlite3_get_autocommit(db->sqlite) != 0)
+        return;
+    if (db->depth == 0) {
+        rc = run_simple(db, STMT_ROLLBACK, &err);
+    } else {
+        rc = run_simple(db, STMT_STEP_UNDO, &err);
+        if (rc == RC_OK)
+            rc = run_simple(db, STMT_STEP_KEEP, &err);
+    }
     if (rc)
-        return rc;
-    *out_own = own;
-    return RC_OK;
+        die("auth.db: cannot roll back: %s", err.detail);
 }
 
-enum rc auth_db_change_end(struct auth_db *db, bool own, enum rc rc, struct err *err)
+enum rc auth_db_end(struct auth_db *db, enum rc rc, struct err *err)
 {
-    if (!own)
-        return rc;
     if (rc == RC_OK)
         return auth_db_commit(db, err);
     auth_db_rollback(db);

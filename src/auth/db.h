@@ -82,10 +82,15 @@ void auth_db_close(struct auth_db *db);
 void auth_db_closep(struct auth_db **db);
 const struct pepper *auth_db_pepper(const struct auth_db *db);
 
-/* Several changes as one. A failed commit has undone them. */
+/*
+ * Several changes as one; may be nested, then the inner one can be undone alone. A commit that
+ * fails has undone them.
+ */
 MUST_CHECK enum rc auth_db_begin(struct auth_db *db, struct err *err);
 MUST_CHECK enum rc auth_db_commit(struct auth_db *db, struct err *err);
 void auth_db_rollback(struct auth_db *db);
+/* rc is how the changes went: commits or undoes, and returns how it all went. */
+MUST_CHECK enum rc auth_db_end(struct auth_db *db, enum rc rc, struct err *err);
 
 /* Goes up with every change of who may do what; the mail process compares it. */
 MUST_CHECK enum rc auth_db_policy_epoch(struct auth_db *db, uint64_t *out, struct err *err);
@@ -132,6 +137,7 @@ MUST_CHECK enum rc auth_db_find_device(struct auth_db *db, uint64_t account_id,
                                        struct auth_device *out, struct err *err);
 MUST_CHECK enum rc auth_db_revoke_device(struct auth_db *db, uint64_t account_id, uint64_t id,
                                          struct err *err);
+/* id, last_used, last_address and last_client count; an empty client keeps the one noted. */
 MUST_CHECK enum rc auth_db_note_use(struct auth_db *db, const struct auth_device *device,
                                     struct err *err);
 typedef bool auth_device_fn(void *ctx, const struct auth_device *device);

@@ -120,8 +120,7 @@ static enum rc forget_account(struct auth_db *db, uint64_t id, struct err *err)
 enum rc auth_db_set_state(struct auth_db *db, uint64_t id, enum account_state state,
                           struct err *err)
 {
-    bool own;
-    enum rc rc = auth_db_change_begin(db, &own, err);
+    enum rc rc = auth_db_begin(db, err);
 
     if (rc)
         return rc;
@@ -131,7 +130,7 @@ enum rc auth_db_set_state(struct auth_db *db, uint64_t id, enum account_state st
         rc = update_state(db, id, state, err);
     if (rc == RC_OK)
         rc = auth_db_epoch_up(db, err);
-    return auth_db_change_end(db, own, rc, err);
+    return auth_db_end(db, rc, err);
 }
 
 enum rc auth_db_adopt(struct auth_db *db, uint64_t id, struct err *err)
@@ -157,7 +156,6 @@ enum rc auth_db_set_password(struct auth_db *db, uint64_t id, struct slice hash,
                              struct err *err)
 {
     struct password_hash parsed;
-    bool own;
     enum rc rc = RC_OK;
 
     if (hash.len > 0)
@@ -167,13 +165,13 @@ enum rc auth_db_set_password(struct auth_db *db, uint64_t id, struct slice hash,
     if (hash.len > 0 && password_hash_is_cheap(&parsed))
         return err_set(err, RC_INVALID, "Passwords are kept as slow hashes only",
                        "password: a plain one");
-    rc = auth_db_change_begin(db, &own, err);
+    rc = auth_db_begin(db, err);
     if (rc)
         return rc;
     rc = update_password(db, id, hash, err);
     if (rc == RC_OK)
         rc = auth_db_epoch_up(db, err);
-    return auth_db_change_end(db, own, rc, err);
+    return auth_db_end(db, rc, err);
 }
 
 enum rc auth_db_rehash(struct auth_db *db, uint64_t id, struct slice hash, struct err *err)

@@ -118,15 +118,14 @@ static enum rc update_revoked(struct auth_db *db, uint64_t account_id, uint64_t 
 enum rc auth_db_revoke_device(struct auth_db *db, uint64_t account_id, uint64_t id,
                               struct err *err)
 {
-    bool own;
-    enum rc rc = auth_db_change_begin(db, &own, err);
+    enum rc rc = auth_db_begin(db, err);
 
     if (rc)
         return rc;
     rc = update_revoked(db, account_id, id, err);
     if (rc == RC_OK)
         rc = auth_db_epoch_up(db, err);
-    return auth_db_change_end(db, own, rc, err);
+    return auth_db_end(db, rc, err);
 }
 
 enum rc auth_db_note_use(struct auth_db *db, const struct auth_device *device, struct err *err)

@@ -21,6 +21,9 @@
     X(BEGIN, "BEGIN IMMEDIATE")                                                                \
     X(COMMIT, "COMMIT")                                                                        \
     X(ROLLBACK, "ROLLBACK")                                                                    \
+    X(STEP, "SAVEPOINT step")                                                                  \
+    X(STEP_KEEP, "RELEASE step")                                                               \
+    X(STEP_UNDO, "ROLLBACK TO step")                                                           \
     X(EPOCH, "SELECT value FROM meta WHERE key = 'policy_epoch'")                              \
     X(PEPPER_CHECK, "SELECT value FROM meta WHERE key = 'pepper_check'")                       \
     X(PEPPER_STORE, "INSERT INTO meta VALUES ('pepper_check', ?1)")                            \
@@ -48,7 +51,8 @@
       "UPDATE devices SET revoked = ?3 WHERE account_id = ?1 AND id = ?2 AND revoked = 0")     \
     X(DEVICE_REVOKE_ALL,                                                                       \
       "UPDATE devices SET revoked = ?2 WHERE account_id = ?1 AND revoked = 0")                 \
-    X(DEVICE_USED, "UPDATE devices SET last_used = ?2, last_address = ?3, last_client = ?4 "   \
+    X(DEVICE_USED, "UPDATE devices SET last_used = ?2, last_address = ?3, "                    \
+                   "last_client = CASE WHEN ?4 = '' THEN last_client ELSE ?4 END "             \
                    "WHERE id = ?1 AND last_used <= ?2")                                        \
     X(DEVICE_EACH, "SELECT " DEVICE_COLUMNS " FROM devices "                                   \
                    "WHERE account_id = ?1 AND revoked = 0 ORDER BY id")                        \
@@ -78,7 +82,7 @@ struct auth_db {
     sqlite3 *sqlite;
     sqlite3_stmt *stmts[STMT_COUNT];
     struct pepper *pepper; /* sodium_malloc: not swapped, guarded, not in a core */
-    bool in_transaction;
+    unsigned depth;        /* of transactions: the inner ones are savepoints */
 };
 
 /* A statement in use; reset when the variable goes. */
@@ -106,11 +110,6 @@ int64_t stmt_int(const struct stmt *stmt, int column);
 uint64_t stmt_id(const struct stmt *stmt, int column);
 struct slice stmt_text(const struct stmt *stmt, int column, struct arena *arena);
 
-/* A transaction around a change, unless the caller has one open already. */
-MUST_CHECK enum rc auth_db_change_begin(struct auth_db *db, bool *out_own, struct err *err);
-/* rc is how the change went; commits or undoes, and returns how it all went. */
-MUST_CHECK enum rc auth_db_change_end(struct auth_db *db, bool own, enum rc rc,
-                                      struct err *err);
 /* Part of every change of rights. */
 MUST_CHECK enum rc auth_db_epoch_up(struct auth_db *db, struct err *err);
 

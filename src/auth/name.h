@@ -14,8 +14,9 @@
 
 #include "base/slice.h"
 
-#define AUTH_NAME_MAX_BYTES 255u /* RFC 4616 2 wants 255 octets taken; RFC 5321 needs no more  \
-                                  */
+#define AUTH_NAME_MAX_BYTES                                                                    \
+    255u /* RFC 4616 2 wants 255 octets taken; RFC 5321 needs no more                          \
+          */
 
 struct auth_key {
     uint16_t len;

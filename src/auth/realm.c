@@ -92,6 +92,11 @@ bool realm_legacy_allowed(const struct realm *realm, int64_t now)
     return now < realm->legacy_until;
 }
 
+int64_t realm_legacy_until(const struct realm *realm)
+{
+    return realm->legacy_until;
+}
+
 void realm_refresh(struct realm *realm)
 {
     if (realm->passwd != NULL)

@@ -37,6 +37,8 @@ void realm_freep(struct realm **realm);
 struct auth_db *realm_db(const struct realm *realm);
 const struct passwd_file *realm_passwd_file(const struct realm *realm); /* NULL: off */
 bool realm_legacy_allowed(const struct realm *realm, int64_t now);
+/* When that ends; sessions opened by such a password end with it. */
+int64_t realm_legacy_until(const struct realm *realm);
 
 /* Look again at the files behind it; before a login or a recipient is looked up. */
 void realm_refresh(struct realm *realm);

@@ -48,7 +48,6 @@ static enum rc plain_step(struct sasl *sasl, struct slice response, struct buf *
                        AUTH_NAME_MAX_BYTES);
     if (!utf8_is_valid(response))
         return malformed(err, "PLAIN: not UTF-8");
-    sasl->claim.proof = SASL_PROOF_PASSWORD;
     sasl->claim.authzid_len = copy_name(authzid, sasl->claim.authzid);
     sasl->claim.user_len = copy_name(authcid, sasl->claim.user);
     return auth_secret_prepare(passwd, &sasl->claim.secret, err);
@@ -56,8 +55,8 @@ static enum rc plain_step(struct sasl *sasl, struct slice response, struct buf *
 
 // clang-format off
 static const struct sasl_mechanism mechanisms[] = {
-    {"PLAIN",            SASL_PLAINTEXT,                 plain_step}, /* RFC 4616 */
-    {SASL_LOGIN_COMMAND, SASL_PLAINTEXT | SASL_INTERNAL, plain_step}, /* RFC 9051 6.2.3 */
+    {"PLAIN",            SASL_PLAINTEXT, plain_step}, /* RFC 4616 */
+    {SASL_LOGIN_COMMAND, SASL_PLAINTEXT, plain_step}, /* RFC 9051 6.2.3 */
 };
 // clang-format on
 

@@ -17,27 +17,20 @@
 #include "auth/name.h"
 #include "base/buf.h"
 
-#define SASL_MESSAGE_MAX_BYTES (64u * 1024u) /* one response, decoded; bearer tokens are long  \
-                                              */
-#define SASL_MECHANISM_MAX_BYTES 20u         /* RFC 4422 3.1 */
+/* One response, decoded; bearer tokens are long. */
+#define SASL_MESSAGE_MAX_BYTES (64u * 1024u)
 
 /* The name under which the gate sends IMAP's LOGIN; its message is that of PLAIN. */
 #define SASL_LOGIN_COMMAND "LOGIN-COMMAND"
 
 enum sasl_flags {
     SASL_PLAINTEXT = 1, /* the password itself travels: never without TLS, unless configured */
-    SASL_INTERNAL = 2,  /* not to be named by a client in AUTHENTICATE */
 };
 
 struct sasl_mechanism;
 
-enum sasl_proof {
-    SASL_PROOF_PASSWORD, /* claim.secret is what the user typed */
-};
-
 /* What a finished exchange says. Wiped by sasl_wipe. */
 struct sasl_claim {
-    enum sasl_proof proof;
     uint16_t user_len, authzid_len;
     char user[AUTH_NAME_MAX_BYTES];
     char authzid[AUTH_NAME_MAX_BYTES]; /* empty: act as user */

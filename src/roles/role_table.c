@@ -2,5 +2,6 @@
 
 role_fn *const role_table[ROLE_COUNT] = {
     [ROLE_GATE] = role_gate,
+    [ROLE_AUTH] = role_auth,
     [ROLE_LOG] = role_log,
 };

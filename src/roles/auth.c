@@ -1,0 +1,287 @@
+/*
+ * auth.c - the process that knows who may come in: logins from the gates, grants and recipients
+ * to mail, accounts and devices for administrators.
+ *
+ * One thread, and a pool of threads for slow hashes. It opens DATA/auth and the passwd-file,
+ * and nothing else; it never sees a mail or a client's socket.
+ */
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "roles/auth_role.h"
+
+#define PATH_MAX_BYTES 4096u
+
+static void peer_drop(struct auth_peer *peer)
+{
+    if (peer->channel == NULL)
+        return;
+    loop_remove(peer->auth->loop, &peer->watch);
+    channel_free(TAKE(peer->channel));
+}
+
+/* While answers wait to be taken nothing more is read: the peer's queue stays bounded. */
+static void peer_want(struct auth_peer *peer)
+{
+    loop_want(peer->auth->loop, &peer->watch,
+              channel_wants_write(peer->channel) ? LOOP_OUT : LOOP_IN);
+}
+
+enum rc auth_post(struct auth_peer *peer, const struct msg *msg, struct err *err)
+{
+    enum rc rc;
+
+    if (peer == NULL || peer->channel == NULL)
+        return err_set(err, RC_UNAVAILABLE, "Server is not ready", "%s: peer is not there",
+                       msg_name(msg->type));
+    rc = channel_post(peer->channel, msg, NULL, err);
+    peer_want(peer);
+    return rc;
+}
+
+struct auth_peer *auth_gate_by_instance(struct auth_role *auth, uint32_t instance)
+{
+    for (size_t i = 0; i < ROLE_GATES_MAX; i++)
+        if (auth->gates[i].channel != NULL && auth->gates[i].instance == instance)
+            return &auth->gates[i];
+    return NULL;
+}
+
+static void on_gate_msg(struct auth_peer *gate, const struct msg *msg)
+{
+    if (msg->type == MSG_AUTH_START)
+        auth_attempt_start(gate, &msg->auth_start);
+    else if (msg->type == MSG_AUTH_DATA)
+        auth_attempt_data(gate, &msg->auth_data);
+    else if (msg->type == MSG_AUTH_CANCEL)
+        auth_attempt_cancel(gate, msg->auth_cancel.conn);
+}
+
+static void on_mail_msg(struct auth_peer *mail, const struct msg *msg)
+{
+    if (msg->type == MSG_RESOLVE)
+        auth_mail_resolve(mail->auth, &msg->resolve);
+    else if (msg->type == MSG_LOOKUP_USER)
+        auth_mail_lookup(mail->auth, &msg->lookup_user);
+    else if (msg->type == MSG_LAST_USED)
+        auth_note_use(mail->auth, msg->last_used.account, msg->last_used.device,
+                      &msg->last_used.peer, msg->last_used.client_id);
+}
+
+/* A peer that is gone is replaced by the supervisor; one that talks nonsense is cut off. */
+static void peer_lost(struct auth_peer *peer, enum rc rc, const struct err *err)
+{
+    if (rc != RC_UNAVAILABLE)
+        log_event(LEVEL_ERROR, "auth.peer_broken",
+                  LOG_STR("peer", role_name(channel_peer(peer->channel))), LOG_ERR(err));
+    if (peer != &peer->auth->mail)
+        auth_attempts_forget(peer->auth, peer->instance);
+    peer_drop(peer);
+}
+
+static void on_peer_ready(void *ctx, unsigned ready)
+{
+    struct auth_peer *peer = ctx;
+    bool is_mail = peer == &peer->auth->mail;
+    struct packet *packet;
+    struct err err;
+    enum rc rc = RC_OK;
+
+    if ((ready & LOOP_OUT) != 0)
+        rc = channel_flush(peer->channel, &err);
+    while (rc == RC_OK && !channel_wants_write(peer->channel)) {
+        rc = channel_take(peer->channel, &packet, &err);
+        if (rc != RC_OK)
+            break;
+        if (is_mail)
+            on_mail_msg(peer, &packet->msg);
+        else
+            on_gate_msg(peer, &packet->msg);
+    }
+    if (rc == RC_OK || rc == RC_MORE)
+        peer_want(peer);
+    else
+        peer_lost(peer, rc, &err);
+}
+
+static struct auth_peer *place_of(struct auth_role *auth, const struct role_peer *peer)
+{
+    if (peer->role == ROLE_MAIL)
+        return &auth->mail;
+    return peer->role == ROLE_GATE && peer->index < ROLE_GATES_MAX ? &auth->gates[peer->index]
+                                                                   : NULL;
+}
+
+/* A struct role_events function; also for those that were there at the start. */
+static void on_peer(void *ctx, const struct role_peer *given)
+{
+    struct auth_role *auth = ctx;
+    struct auth_peer *peer = place_of(auth, given);
+    struct err err;
+
+    if (peer == NULL) {
+        (void) close(given->fd); /* not one we talk to */
+        return;
+    }
+    if (given->role == ROLE_GATE)
+        auth_attempts_forget(auth, peer->instance);
+    peer_drop(peer);
+    *peer = (struct auth_peer){
+        .auth = auth,
+        .channel = channel_new(given->fd, ROLE_AUTH, given->role),
+        .index = given->index,
+        .instance = given->instance,
+    };
+    if (loop_add(auth->loop, &peer->watch, channel_fd(peer->channel), LOOP_IN, on_peer_ready,
+                 peer, &err) != RC_OK)
+        peer_lost(peer, err.rc, &err);
+}
+
+static enum rc open_realm(struct auth_role *auth, struct err *err)
+{
+    const struct config *config = auth->start->config;
+    const struct realm_settings settings = {
+        .domains = config->domains.items,
+        .n_domains = config->domains.n,
+        .catch_all = config->catch_all,
+        .detail_separator = config->detail_separator,
+        .passwd_file = config->passwd_file,
+        .legacy_until = config->legacy_passwords_until,
+    };
+
+    return realm_new(auth->db, &settings, auth_announce_created, auth, &auth->realm, err);
+}
+
+static void on_reload(void *ctx, uint32_t what)
+{
+    struct auth_role *auth = ctx;
+
+    if ((what & RELOAD_FILES) != 0)
+        realm_refresh(auth->realm);
+}
+
+static void on_shutdown(void *ctx, bool fast)
+{
+    struct auth_role *auth = ctx;
+
+    (void) fast; /* both ends are quick: one transaction to write */
+    loop_stop(auth->loop);
+}
+
+static const struct role_events events = {
+    .peer = on_peer,
+    .reload = on_reload,
+    .shutdown = on_shutdown,
+};
+
+static void on_supervisor_ready(void *ctx, unsigned ready)
+{
+    struct auth_role *auth = ctx;
+
+    (void) ready;
+    role_supervisor_ready(auth->start, &events, auth);
+    loop_want(auth->loop, &auth->supervisor_watch,
+              LOOP_IN | (channel_wants_write(auth->start->supervisor) ? LOOP_OUT : 0));
+}
+
+/* Everything that opens files. */
+static enum rc open_all(struct auth_role *auth, struct err *err)
+{
+    char folder[PATH_MAX_BYTES];
+    enum rc rc = auth_init(err);
+
+    if (rc)
+        return rc;
+    if (snprintf(folder, sizeof(folder), "%s/auth", auth->start->config->data_dir) >=
+        (int) sizeof(folder))
+        return err_set(err, RC_LIMIT, "Path is too long", "data: path too long");
+    rc = auth_db_open(folder, false, &auth->db, err);
+    if (rc == RC_NOT_FOUND)
+        return err_set(err, rc, "No account database: run `roost init` first",
+                       "%.100s/auth.db is not there: run `roost init` first", folder);
+    if (rc)
+        return rc;
+    return open_realm(auth, err);
+}
+
+/* Everything that needs the loop or threads. */
+static enum rc connect_all(struct auth_role *auth, struct err *err)
+{
+    long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    enum rc rc =
+        hash_pool_new(auth->loop, n_cpus > 0 ? (unsigned) n_cpus : 1, &auth->pool, err);
+
+    if (rc)
+        return rc;
+    rc = auth_control_listen(auth, err);
+    if (rc)
+        return rc;
+    for (size_t i = 0; i < auth->start->n_peers; i++) {
+        struct role_peer *peer = &auth->start->peers[i];
+
+        if (peer->fd < 0 || place_of(auth, peer) == NULL)
+            continue;
+        on_peer(auth, peer);
+        peer->fd = -1;
+    }
+    return loop_add(auth->loop, &auth->supervisor_watch, channel_fd(auth->start->supervisor),
+                    LOOP_IN, on_supervisor_ready, auth, err);
+}
+
+/* In reverse; what was never made is passed over. */
+static void close_all(struct auth_role *auth)
+{
+    hash_pool_free(auth->pool);
+    auth_control_done(auth);
+    auth_attempts_done(auth);
+    auth_uses_done(auth);
+    loop_remove(auth->loop, &auth->supervisor_watch);
+    peer_drop(&auth->mail);
+    for (size_t i = 0; i < ROLE_GATES_MAX; i++)
+        peer_drop(&auth->gates[i]);
+    throttle_free(auth->throttle);
+    realm_free(auth->realm);
+    auth_db_close(auth->db);
+    loop_free(auth->loop);
+    free(auth);
+}
+
+static enum rc run(struct auth_role *auth, struct err *err)
+{
+    enum rc rc = loop_new(&auth->loop, err);
+
+    if (rc == RC_OK)
+        rc = open_all(auth, err);
+    if (rc == RC_OK)
+        rc = role_confine(auth->start, err);
+    if (rc == RC_OK)
+        rc = connect_all(auth, err);
+    return rc;
+}
+
+int role_auth(struct role_start *start)
+{
+    struct auth_role *auth = xcalloc(1, sizeof(*auth));
+    struct err err;
+    enum rc rc;
+
+    auth->start = start;
+    auth->mail.auth = auth;
+    auth->attempts = map_new();
+    auth->uses = map_new();
+    auth->throttle = throttle_new();
+    list_init(&auth->hashing);
+    list_init(&auth->control_conns);
+    rc = run(auth, &err);
+    if (rc) {
+        role_failed(start, &err);
+    } else {
+        rc = loop_run(auth->loop, &err);
+        auth_uses_flush(auth);
+        if (rc)
+            log_event(LEVEL_ERROR, "auth.failed", LOG_ERR(&err));
+    }
+    close_all(auth);
+    return rc == RC_OK ? 0 : 1;
+}

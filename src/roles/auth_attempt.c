@@ -1,0 +1,493 @@
+/*
+ * auth_attempt.c - one login, from AUTH_START to AUTH_OK or AUTH_FAIL.
+ *
+ *   TALKING --claim--> [WAITING --timer-->] check --> granted: GRANT to mail, then AUTH_OK
+ *      ^  |                                   |---> refused: [DELAYED --timer-->] AUTH_FAIL
+ *      +--+ AUTH_CONTINUE, AUTH_DATA          '---> HASHING --pool--> granted or refused
+ *
+ *   TALKING    the mechanism waits for the client
+ *   WAITING    a guessable secret waits for its turn (throttle.h)
+ *   HASHING    the pool has the job; the attempt is in auth->hashing
+ *   DELAYED    refused, logged and counted; only the answer is outstanding
+ *   CANCELLED  nobody waits any more, but the pool still has the job; not in auth->attempts
+ *
+ * In all states but CANCELLED the attempt is in auth->attempts, under (gate instance, conn).
+ */
+#include <sodium.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "base/utf8.h"
+#include "roles/auth_role.h"
+
+enum attempt_state { TALKING, WAITING, HASHING, DELAYED, CANCELLED };
+
+struct attempt {
+    struct link link; /* in auth->hashing */
+    struct auth_role *auth;
+    struct auth_peer *gate;
+    uint32_t instance; /* of the gate */
+    uint64_t conn;
+    enum attempt_state state;
+    enum service service;
+    struct ipaddr peer;
+    uint16_t tls_version;
+    uint16_t client_len;
+    char client[DEVICE_CLIENT_MAX_BYTES];
+    struct sasl sasl;
+    struct throttle_key key;
+    struct arena *arena; /* what outcome points into */
+    struct login_outcome outcome;
+    struct timer timer;
+    enum auth_code answer; /* DELAYED */
+    struct hash_job job;
+    bool matched;      /* written by the job */
+    struct buf better; /* the same: a new hash of the same password, or empty */
+};
+
+struct attempt_id {
+    uint64_t instance, conn;
+};
+
+static struct attempt *find_attempt(const struct auth_peer *gate, uint64_t conn)
+{
+    struct attempt_id id = {gate->instance, conn};
+
+    return map_get(gate->auth->attempts, MAP_KEY(id));
+}
+
+static void unlist(struct attempt *attempt)
+{
+    struct attempt_id id = {attempt->instance, attempt->conn};
+
+    if (attempt->state != CANCELLED)
+        (void) map_remove(attempt->auth->attempts, MAP_KEY(id));
+}
+
+static void attempt_free(struct attempt *attempt)
+{
+    unlist(attempt);
+    list_remove(&attempt->link);
+    timer_stop(attempt->auth->loop, &attempt->timer);
+    loop_cancel(attempt->auth->loop, &attempt->job.call);
+    arena_free(attempt->arena);
+    buf_done(&attempt->better);
+    sodium_memzero(attempt, sizeof(*attempt));
+    free(attempt);
+}
+
+/* Nobody waits for it; what the pool has is freed when the pool is done with it. */
+static void attempt_drop(struct attempt *attempt)
+{
+    if (attempt->state != HASHING) {
+        attempt_free(attempt);
+        return;
+    }
+    unlist(attempt);
+    attempt->state = CANCELLED;
+}
+
+static void send_fail(struct auth_peer *gate, uint64_t conn, enum auth_code code)
+{
+    struct msg msg = {
+        .type = MSG_AUTH_FAIL,
+        .auth_fail = {.conn = conn,
+                      .code = (uint8_t) code,
+                      .text = slice_from_str(login_code_text(code))}
+    };
+    struct err err;
+
+    if (auth_post(gate, &msg, &err) != RC_OK)
+        log_event(LEVEL_WARNING, "auth.gate_not_told", LOG_ERR(&err));
+}
+
+static const char *service_name(enum service service)
+{
+    switch (service) {
+    case SERVICE_IMAP:
+        return "imap";
+    case SERVICE_LMTP:
+        return "lmtp";
+    case SERVICE_SUBMISSION:
+        return "submission";
+    }
+    return "?";
+}
+
+/* docs/operating.md, "Log events: auth": the keys and their order are stable. */
+static void log_attempt(const struct attempt *attempt)
+{
+    const struct login_outcome *outcome = &attempt->outcome;
+    bool ok = outcome->verdict == LOGIN_GRANTED;
+    char address_text[IPADDR_TEXT_BYTES];
+    struct buf address;
+
+    buf_init(&address, sizeof(address_text));
+    ipaddr_print(&address, &attempt->peer);
+    log_event(
+        ok ? LEVEL_INFO : LEVEL_WARNING, ok ? "login.ok" : "login.refused",
+        LOG_TEXT("user", sasl_claim_user(&attempt->sasl.claim)),
+        LOG_TEXT("address", buf_slice(&address)),
+        LOG_STR("reason", ok ? "none" : login_reason_name(outcome->reason)),
+        LOG_STR("service", service_name(attempt->service)),
+        LOG_STR("method", attempt->sasl.mechanism != NULL ? sasl_name(&attempt->sasl) : "?"),
+        LOG_STR("credential", login_by_name(outcome->by)),
+        LOG_NUM("device", outcome->device.id), LOG_TEXT("device_name", outcome->device.name),
+        LOG_STR("tls", attempt->tls_version == 0x0304   ? "1.3"
+                       : attempt->tls_version == 0x0303 ? "1.2"
+                                                        : "none"));
+    buf_done(&address);
+}
+
+static void on_delayed(void *ctx)
+{
+    struct attempt *attempt = ctx;
+
+    send_fail(attempt->gate, attempt->conn, attempt->answer);
+    attempt_free(attempt);
+}
+
+/* Log it, count it, and answer when its time has come. */
+static void refuse(struct attempt *attempt)
+{
+    int64_t delay_us = 0;
+
+    log_attempt(attempt);
+    attempt->answer = login_reason_code(attempt->outcome.reason);
+    if (login_reason_is_guess(attempt->outcome.reason))
+        delay_us = throttle_failed(attempt->auth->throttle, attempt->key, clock_mono_us());
+    if (delay_us == 0) {
+        on_delayed(attempt);
+        return;
+    }
+    attempt->state = DELAYED;
+    sasl_wipe(&attempt->sasl);
+    arena_free(TAKE(attempt->arena));
+    timer_start(attempt->auth->loop, &attempt->timer, delay_us, on_delayed, attempt);
+}
+
+static void refuse_for(struct attempt *attempt, enum login_reason reason)
+{
+    attempt->outcome.verdict = LOGIN_REFUSED;
+    attempt->outcome.reason = reason;
+    refuse(attempt);
+}
+
+/* A list field from names one a line. */
+static void put_folders(struct buf *list, struct slice lines)
+{
+    struct scan sc = scan_of(lines);
+    struct slice name;
+
+    while (scan_until(&sc, '\n', &name)) {
+        (void) scan_byte(&sc, '\n');
+        msg_list_add(list, name);
+    }
+    if (!scan_done(&sc))
+        msg_list_add(list, scan_rest(&sc));
+}
+
+/* What the session may do, to mail. */
+static enum rc send_grant(const struct attempt *attempt, const uint8_t nonce[MSG_NONCE_BYTES],
+                          struct err *err)
+{
+    const struct login_outcome *outcome = &attempt->outcome;
+    const struct auth_device *device = &outcome->device;
+    AUTO(buf_done) struct buf folders = {.max = MSG_FOLDERS_MAX};
+    struct msg msg = {
+        .type = MSG_GRANT,
+        .grant = {
+                  .gate = attempt->instance,
+                  .conn = attempt->conn,
+                  .account = outcome->account,
+                  .user = outcome->user,
+                  .device = device->id,
+                  .device_name = device->name,
+                  .mechanism = slice_from_str(sasl_name(&attempt->sasl)),
+                  .rights = GRANT_READ | (device->access == ACCESS_READ_ONLY ? 0 : GRANT_WRITE),
+                  .expires = (uint64_t) (outcome->by == LOGIN_BY_LEGACY
+                                       ? realm_legacy_until(attempt->auth->realm)
+                                       : device->expires),
+                  }
+    };
+    enum rc rc = auth_db_policy_epoch(attempt->auth->db, &msg.grant.policy_epoch, err);
+
+    if (rc)
+        return rc;
+    memcpy(msg.grant.nonce, nonce, MSG_NONCE_BYTES);
+    put_folders(&folders, device->folders);
+    if (folders.overflow)
+        return err_set(err, RC_LIMIT, "Too many folders", "grant: folders too long");
+    msg.grant.folders = buf_slice(&folders);
+    return auth_post(&attempt->auth->mail, &msg, err);
+}
+
+/*
+ * Mail hears of the grant before the gate hears of the nonce. Mail that is not there, or a
+ * queue that is full, is a refusal, never a session without rights.
+ */
+static void grant(struct attempt *attempt)
+{
+    const struct login_outcome *outcome = &attempt->outcome;
+    struct msg msg = {
+        .type = MSG_AUTH_OK, .auth_ok = {.conn = attempt->conn, .account = outcome->account}
+    };
+    struct err err;
+
+    random_bytes(msg.auth_ok.nonce, sizeof(msg.auth_ok.nonce));
+    if (send_grant(attempt, msg.auth_ok.nonce, &err) != RC_OK ||
+        auth_post(attempt->gate, &msg, &err) != RC_OK) {
+        log_event(LEVEL_ERROR, "auth.no_grant", LOG_ERR(&err));
+        refuse_for(attempt, LOGIN_REASON_INTERNAL);
+        return;
+    }
+    log_attempt(attempt);
+    if (outcome->by != LOGIN_BY_DEVICE)
+        throttle_succeeded(attempt->auth->throttle, attempt->key,
+                           auth_secret_slice(&attempt->sasl.claim.secret), clock_mono_us());
+    if (outcome->by != LOGIN_BY_PASSWD_FILE)
+        auth_note_use(attempt->auth, outcome->account, outcome->device.id, &attempt->peer,
+                      slice_of(attempt->client, attempt->client_len));
+    attempt_free(attempt);
+}
+
+/* On a thread of the pool: reads the claim and the outcome, which nobody changes meanwhile. */
+static void run_job(struct hash_job *job)
+{
+    struct attempt *attempt = LINK_OWNER(job, struct attempt, job);
+    struct slice secret = auth_secret_slice(&attempt->sasl.claim.secret);
+    struct password_hash hash;
+
+    if (password_hash_parse(attempt->outcome.hash, &hash, NULL) != RC_OK)
+        return;
+    attempt->matched = password_matches(&hash, secret);
+    if (attempt->matched && attempt->outcome.rehash &&
+        password_hash_make(secret, &attempt->better, NULL) != RC_OK)
+        buf_reset(&attempt->better); /* no memory for it now: the next login tries again */
+}
+
+static void store_better_hash(struct attempt *attempt)
+{
+    struct err err;
+
+    if (attempt->better.len > 0 && auth_db_rehash(attempt->auth->db, attempt->outcome.account,
+                                                  buf_slice(&attempt->better), &err) != RC_OK)
+        log_event(LEVEL_WARNING, "auth.rehash_failed", LOG_ERR(&err));
+}
+
+static void job_done(struct hash_job *job)
+{
+    struct attempt *attempt = LINK_OWNER(job, struct attempt, job);
+    struct err err;
+
+    list_remove(&attempt->link);
+    if (attempt->state == CANCELLED) {
+        attempt_free(attempt);
+        return;
+    }
+    attempt->state = TALKING;
+    login_after_hash(attempt->auth->realm, attempt->matched, attempt->arena, &attempt->outcome,
+                     &err);
+    if (attempt->outcome.reason == LOGIN_REASON_INTERNAL)
+        log_event(LEVEL_ERROR, "auth.database_failed", LOG_ERR(&err));
+    if (attempt->outcome.verdict == LOGIN_GRANTED) {
+        store_better_hash(attempt);
+        grant(attempt);
+    } else {
+        refuse(attempt);
+    }
+}
+
+static void start_hash(struct attempt *attempt)
+{
+    buf_init(&attempt->better, PASSWORD_HASH_MAX_BYTES);
+    attempt->job.run = run_job;
+    attempt->job.done = job_done;
+    if (hash_pool_submit(attempt->auth->pool, &attempt->job, NULL) != RC_OK) {
+        refuse_for(attempt, LOGIN_REASON_BUSY);
+        return;
+    }
+    attempt->state = HASHING;
+    list_push_back(&attempt->auth->hashing, &attempt->link);
+}
+
+static void check_claim(void *ctx)
+{
+    struct attempt *attempt = ctx;
+    struct err err;
+
+    attempt->arena = arena_new(LOGIN_ARENA_BYTES);
+    login_check(attempt->auth->realm, &attempt->sasl.claim, attempt->service, clock_wall_sec(),
+                attempt->arena, &attempt->outcome, &err);
+    switch (attempt->outcome.verdict) {
+    case LOGIN_GRANTED:
+        grant(attempt);
+        break;
+    case LOGIN_HASH:
+        start_hash(attempt);
+        break;
+    case LOGIN_REFUSED:
+        if (attempt->outcome.reason == LOGIN_REASON_INTERNAL)
+            log_event(LEVEL_ERROR, "auth.database_failed", LOG_ERR(&err));
+        refuse(attempt);
+        break;
+    }
+}
+
+/* The throttle counts a user however the name is written. */
+static struct throttle_key key_of(const struct attempt *attempt)
+{
+    struct slice user = sasl_claim_user(&attempt->sasl.claim);
+    struct auth_key key;
+
+    if (auth_name_key(user, &key, NULL) == RC_OK)
+        user = auth_key_slice(&key);
+    return throttle_key(attempt->auth->throttle, &attempt->peer, user);
+}
+
+static void on_claim(struct attempt *attempt)
+{
+    struct slice secret = auth_secret_slice(&attempt->sasl.claim.secret);
+    int64_t delay_us = 0;
+
+    attempt->key = key_of(attempt);
+    if (!login_secret_is_random(secret))
+        delay_us = throttle_delay_check(attempt->auth->throttle, attempt->key, secret,
+                                        clock_mono_us());
+    if (delay_us == 0) {
+        check_claim(attempt);
+        return;
+    }
+    attempt->state = WAITING;
+    timer_start(attempt->auth->loop, &attempt->timer, delay_us, check_claim, attempt);
+}
+
+/* What a step of the mechanism came to. */
+static void after_step(struct attempt *attempt, enum rc rc, const struct buf *challenge)
+{
+    struct msg msg = {
+        .type = MSG_AUTH_CONTINUE,
+        .auth_continue = {.conn = attempt->conn, .data = buf_slice(challenge)}
+    };
+    struct err err;
+
+    if (rc == RC_OK) {
+        on_claim(attempt);
+    } else if (rc != RC_MORE) {
+        refuse_for(attempt, LOGIN_REASON_MALFORMED);
+    } else if (auth_post(attempt->gate, &msg, &err) != RC_OK) {
+        log_event(LEVEL_WARNING, "auth.gate_not_told", LOG_ERR(&err));
+        attempt_free(attempt);
+    }
+}
+
+/* A password goes over TLS, or over loopback where that is configured. */
+static bool is_private(const struct attempt *attempt)
+{
+    return attempt->tls_version != 0 ||
+           (attempt->auth->start->config->plaintext_loopback &&
+            (attempt->peer.family == IPADDR_NONE || ipaddr_is_loopback(&attempt->peer)));
+}
+
+static struct attempt *attempt_new(struct auth_peer *gate, const struct msg_auth_start *msg)
+{
+    struct attempt *attempt = xcalloc(1, sizeof(*attempt));
+    struct slice client = utf8_cut(msg->client_id, sizeof(attempt->client));
+    struct attempt_id id = {gate->instance, msg->conn};
+
+    attempt->auth = gate->auth;
+    attempt->gate = gate;
+    attempt->instance = gate->instance;
+    attempt->conn = msg->conn;
+    attempt->service = (enum service) msg->service;
+    attempt->peer = msg->peer;
+    attempt->tls_version = msg->tls_version;
+    if (client.len > 0 && utf8_is_valid(client)) {
+        memcpy(attempt->client, client.ptr, client.len);
+        attempt->client_len = (uint16_t) client.len;
+    }
+    (void) map_put(gate->auth->attempts, MAP_KEY(id), attempt);
+    return attempt;
+}
+
+void auth_attempt_start(struct auth_peer *gate, const struct msg_auth_start *msg)
+{
+    AUTO(buf_done) struct buf challenge = {.max = MSG_SASL_MAX};
+    struct attempt *attempt;
+    enum rc rc;
+
+    if (find_attempt(gate, msg->conn) != NULL)
+        return; /* a gate that repeats itself: the first one stands */
+    if (map_count(gate->auth->attempts) >= ATTEMPTS_MAX) {
+        send_fail(gate, msg->conn, AUTH_CODE_LIMIT);
+        return;
+    }
+    attempt = attempt_new(gate, msg);
+    if (sasl_init(&attempt->sasl, msg->mechanism, NULL) != RC_OK) {
+        refuse_for(attempt, LOGIN_REASON_MECHANISM);
+        return;
+    }
+    if ((sasl_flags(&attempt->sasl) & SASL_PLAINTEXT) != 0 && !is_private(attempt)) {
+        refuse_for(attempt, LOGIN_REASON_NO_TLS);
+        return;
+    }
+    rc = sasl_start(&attempt->sasl, msg->has_initial != 0 ? &msg->initial : NULL, &challenge,
+                    NULL);
+    after_step(attempt, rc, &challenge);
+}
+
+void auth_attempt_data(struct auth_peer *gate, const struct msg_auth_data *msg)
+{
+    struct attempt *attempt = find_attempt(gate, msg->conn);
+    AUTO(buf_done) struct buf challenge = {.max = MSG_SASL_MAX};
+    enum rc rc;
+
+    if (attempt == NULL || attempt->state != TALKING)
+        return; /* it crossed our answer */
+    rc = sasl_step(&attempt->sasl, msg->data, &challenge, NULL);
+    after_step(attempt, rc, &challenge);
+}
+
+void auth_attempt_cancel(struct auth_peer *gate, uint64_t conn)
+{
+    struct attempt *attempt = find_attempt(gate, conn);
+
+    if (attempt != NULL)
+        attempt_drop(attempt);
+}
+
+/* The attempts of one gate, or all; collected first, since dropping changes the map. */
+static void drop_all(struct auth_role *auth, bool every, uint32_t instance)
+{
+    size_t n = map_count(auth->attempts), n_found = 0, at = 0;
+    struct attempt **found = xcalloc(n + 1, sizeof(struct attempt *));
+    struct slice key;
+    void *value;
+
+    while (map_next(auth->attempts, &at, &key, &value)) {
+        struct attempt *attempt = value;
+
+        if (every || attempt->instance == instance)
+            found[n_found++] = attempt;
+    }
+    for (size_t i = 0; i < n_found; i++)
+        attempt_drop(found[i]);
+    free(found);
+}
+
+void auth_attempts_forget(struct auth_role *auth, uint32_t gate_instance)
+{
+    drop_all(auth, false, gate_instance);
+}
+
+void auth_attempts_done(struct auth_role *auth)
+{
+    struct link *first;
+
+    drop_all(auth, true, 0);
+    while ((first = list_pop_front(&auth->hashing)) != NULL)
+        attempt_free(LINK_OWNER(first, struct attempt, link));
+    map_free(auth->attempts);
+    auth->attempts = NULL;
+}

@@ -1,0 +1,100 @@
+/* auth_control.c - the control socket of auth: connections of the command line on the loop. */
+#include <unistd.h>
+
+#include "base/log.h"
+#include "ipc/control.h"
+#include "roles/auth_role.h"
+
+struct control_client {
+    struct link link; /* in auth->control_conns */
+    struct auth_role *auth;
+    struct control_conn *conn;
+    struct loop_fd watch;
+};
+
+static void client_free(struct control_client *client)
+{
+    loop_remove(client->auth->loop, &client->watch);
+    list_remove(&client->link);
+    client->auth->n_control_conns--;
+    control_conn_free(client->conn);
+    free(client);
+}
+
+static void on_client_ready(void *ctx, unsigned ready)
+{
+    struct control_client *client = ctx;
+    struct err err;
+    enum rc rc = RC_OK;
+
+    if ((ready & LOOP_OUT) != 0)
+        rc = control_conn_flush(client->conn, &err);
+    if (rc == RC_OK && !control_conn_wants_write(client->conn))
+        rc = control_serve(client->conn, auth_verbs, auth_verbs_count, client->auth, &err);
+    if (rc != RC_OK && rc != RC_MORE) {
+        if (rc != RC_UNAVAILABLE)
+            log_event(LEVEL_WARNING, "auth.control_broken", LOG_ERR(&err));
+        client_free(client);
+        return;
+    }
+    loop_want(client->auth->loop, &client->watch,
+              control_conn_wants_write(client->conn) ? LOOP_OUT : LOOP_IN);
+}
+
+static void add_client(struct auth_role *auth, struct control_conn *conn)
+{
+    struct control_client *client;
+    struct err err;
+
+    if (auth->n_control_conns >= CONTROL_CONNS_MAX) {
+        log_event(LEVEL_WARNING, "auth.control_full",
+                  LOG_NUM("connections", CONTROL_CONNS_MAX));
+        control_conn_free(conn);
+        return;
+    }
+    client = xcalloc(1, sizeof(*client));
+    client->auth = auth;
+    client->conn = conn;
+    list_push_back(&auth->control_conns, &client->link);
+    auth->n_control_conns++;
+    if (loop_add(auth->loop, &client->watch, control_conn_fd(conn), LOOP_IN, on_client_ready,
+                 client, &err) != RC_OK) {
+        log_event(LEVEL_ERROR, "auth.control_broken", LOG_ERR(&err));
+        client_free(client);
+    }
+}
+
+static void on_listener_ready(void *ctx, unsigned ready)
+{
+    struct auth_role *auth = ctx;
+    struct control_conn *conn;
+    struct err err;
+    enum rc rc;
+
+    (void) ready;
+    rc = control_accept(auth->control_watch.fd, geteuid(), CONTROL_QUEUE, &conn, &err);
+    if (rc == RC_OK)
+        add_client(auth, conn);
+    else if (rc != RC_MORE)
+        log_event(LEVEL_WARNING, "auth.control_refused", LOG_ERR(&err));
+}
+
+enum rc auth_control_listen(struct auth_role *auth, struct err *err)
+{
+    for (size_t i = 0; i < auth->start->n_listeners; i++)
+        if (auth->start->listeners[i].kind == LISTENER_CONTROL)
+            return loop_add(auth->loop, &auth->control_watch, auth->start->listeners[i].fd,
+                            LOOP_IN, on_listener_ready, auth, err);
+    return RC_OK; /* the supervisor gave none: nobody administers this one */
+}
+
+void auth_control_done(struct auth_role *auth)
+{
+    struct link *first;
+
+    loop_remove(auth->loop, &auth->control_watch);
+    while (!list_is_empty(&auth->control_conns)) {
+        first = auth->control_conns.head.next;
+        client_free(LINK_OWNER(first, struct control_client, link));
+    }
+}

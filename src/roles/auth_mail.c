@@ -1,0 +1,107 @@
+/* auth_mail.c - what mail asks (recipients, users) and what it is told (revocations, accounts).
+ */
+#include "base/log.h"
+#include "roles/auth_role.h"
+
+/* Mail that is not there hears nothing: its sessions ended with it. */
+static void tell_mail(struct auth_role *auth, const struct msg *msg)
+{
+    struct err err;
+
+    if (auth_post(&auth->mail, msg, &err) != RC_OK)
+        log_event(LEVEL_WARNING, "auth.mail_not_told", LOG_STR("message", msg_name(msg->type)),
+                  LOG_ERR(&err));
+}
+
+void auth_mail_resolve(struct auth_role *auth, const struct msg_resolve *msg)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(RESOLVE_ARENA_BYTES);
+    struct resolve_lookup lookup;
+    struct resolved found;
+
+    realm_refresh(auth->realm);
+    lookup = realm_lookup(auth->realm);
+    resolve_recipient(&lookup, msg->address, arena, &found);
+    tell_mail(auth, &(struct msg){
+                        .type = MSG_RESOLVED,
+                        .resolved = {.request = msg->request,
+                                     .code = (uint8_t) found.code,
+                                     .account = found.account,
+                                     .user = found.user,
+                                     .detail = found.detail}
+    });
+}
+
+/* By id, or by name as for a login. */
+static enum rc look_up(struct auth_role *auth, const struct msg_lookup_user *msg,
+                       struct arena *arena, struct resolve_account *out, struct err *err)
+{
+    struct resolve_lookup lookup = realm_lookup(auth->realm);
+    struct auth_account row;
+    enum rc rc;
+
+    if (msg->account == 0)
+        return resolve_login(&lookup, msg->user, arena, out, err);
+    rc = auth_db_get_account(auth->db, msg->account, arena, &row, err);
+    if (rc)
+        return rc;
+    *out = (struct resolve_account){row.id, realm_account_enabled(auth->realm, &row), row.name};
+    return RC_OK;
+}
+
+void auth_mail_lookup(struct auth_role *auth, const struct msg_lookup_user *msg)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(RESOLVE_ARENA_BYTES);
+    struct msg_user_found found = {.request = msg->request, .code = RESOLVE_TEMPORARY};
+    struct resolve_account account;
+    struct err err;
+    enum rc rc;
+
+    realm_refresh(auth->realm);
+    rc = look_up(auth, msg, arena, &account, &err);
+    if (rc == RC_NOT_FOUND) {
+        found.code = RESOLVE_UNKNOWN;
+    } else if (rc) {
+        log_event(LEVEL_ERROR, "auth.lookup_failed", LOG_ERR(&err));
+    } else {
+        found.code = account.enabled ? RESOLVE_OK : RESOLVE_DISABLED;
+        found.account = account.id;
+        found.user = account.name;
+    }
+    tell_mail(auth, &(struct msg){.type = MSG_USER_FOUND, .user_found = found});
+}
+
+void auth_revoke(struct auth_role *auth, enum revoke_what what, uint64_t account,
+                 uint64_t device, const char *reason)
+{
+    struct msg msg = {
+        .type = MSG_REVOKE,
+        .revoke = {.what = (uint8_t) what,
+                   .account = account,
+                   .device = device,
+                   .reason = slice_from_str(reason)}
+    };
+    struct err err;
+
+    if (auth_db_policy_epoch(auth->db, &msg.revoke.policy_epoch, &err) != RC_OK) {
+        log_event(LEVEL_ERROR, "auth.no_policy_epoch", LOG_ERR(&err));
+        msg.revoke.policy_epoch = UINT64_MAX; /* every session is older */
+    }
+    tell_mail(auth, &msg);
+}
+
+void auth_announce_created(void *ctx, uint64_t id, struct slice name)
+{
+    tell_mail(ctx, &(struct msg){
+                       .type = MSG_ACCOUNT_CREATED,
+                       .account_created = {.account = id, .user = name}
+    });
+}
+
+void auth_announce_deleted(struct auth_role *auth, uint64_t id, struct slice name)
+{
+    tell_mail(auth, &(struct msg){
+                        .type = MSG_ACCOUNT_DELETED,
+                        .account_deleted = {.account = id, .user = name}
+    });
+}

@@ -1,0 +1,115 @@
+/*
+ * auth_role.h - inside the auth role: what its files share. Only roles/auth*.c include this.
+ *
+ * One thread runs the loop and owns everything here but the jobs that hash_pool.h holds.
+ *
+ * auth.c           start, peers, supervisor, end
+ * auth_attempt.c   one login from AUTH_START to AUTH_OK or AUTH_FAIL
+ * auth_mail.c      what mail asks, and what it is told
+ * auth_uses.c      last use of devices, written behind
+ * auth_control.c   the control socket; auth_verbs.c and auth_batch.c its verbs
+ */
+#ifndef ROOST_ROLES_AUTH_ROLE_H
+#define ROOST_ROLES_AUTH_ROLE_H
+
+#include "auth/admin.h"
+#include "auth/hash_pool.h"
+#include "auth/login.h"
+#include "auth/throttle.h"
+#include "base/map.h"
+#include "config/config.h"
+#include "ipc/control.h"
+#include "roles/role.h"
+
+#define ATTEMPTS_MAX      8192u /* logins under way, delayed answers included: 3 KiB each */
+#define CONTROL_CONNS_MAX 16u   /* command lines at once; each has a 128 KiB buffer */
+#define AUTH_FIRST_DEVICE "first device" /* the name of the one that comes with an account */
+#define USES_MAX          65536u         /* devices whose last use waits to be written */
+#define USES_FLUSH_US     ((int64_t) 30000000)
+
+struct auth_role;
+
+/* The other end of a channel: a gate, or mail. */
+struct auth_peer {
+    struct auth_role *auth;
+    struct channel *channel; /* NULL: gone, the supervisor sends a new one */
+    struct loop_fd watch;
+    uint16_t index;
+    uint32_t instance;
+};
+
+struct auth_role {
+    struct role_start *start;
+    struct loop *loop;
+    struct auth_db *db;
+    struct realm *realm;
+    struct throttle *throttle;
+    struct hash_pool *pool;
+    struct loop_fd supervisor_watch;
+    struct auth_peer mail;
+    struct auth_peer gates[ROLE_GATES_MAX];
+    struct map *attempts; /* struct attempt by gate instance and connection */
+    struct list hashing;  /* attempts whose job the pool has, cancelled ones too */
+    struct map *uses;     /* struct auth_use by device or account */
+    struct timer uses_timer;
+    struct loop_fd control_watch;
+    struct list control_conns;
+    size_t n_control_conns;
+};
+
+/* ---- auth.c ---- */
+
+/* Post, and see that the rest is sent later. RC_UNAVAILABLE: that peer is not there. */
+MUST_CHECK enum rc auth_post(struct auth_peer *peer, const struct msg *msg, struct err *err);
+struct auth_peer *auth_gate_by_instance(struct auth_role *auth, uint32_t instance);
+
+/* ---- auth_attempt.c ---- */
+
+void auth_attempt_start(struct auth_peer *gate, const struct msg_auth_start *msg);
+void auth_attempt_data(struct auth_peer *gate, const struct msg_auth_data *msg);
+void auth_attempt_cancel(struct auth_peer *gate, uint64_t conn);
+/* A gate was replaced: nobody waits for its answers any more. */
+void auth_attempts_forget(struct auth_role *auth, uint32_t gate_instance);
+/* After the pool is gone: frees all. */
+void auth_attempts_done(struct auth_role *auth);
+
+/* ---- auth_mail.c ---- */
+
+void auth_mail_resolve(struct auth_role *auth, const struct msg_resolve *msg);
+void auth_mail_lookup(struct auth_role *auth, const struct msg_lookup_user *msg);
+/* Sessions of the account, or of one device of it, end now. Device 0: those that the account
+ * password opened. */
+void auth_revoke(struct auth_role *auth, enum revoke_what what, uint64_t account,
+                 uint64_t device, const char *reason);
+/* A realm_created_fn. */
+void auth_announce_created(void *ctx, uint64_t id, struct slice name);
+void auth_announce_deleted(struct auth_role *auth, uint64_t id, struct slice name);
+
+/* ---- auth_uses.c ---- */
+
+void auth_note_use(struct auth_role *auth, uint64_t account, uint64_t device,
+                   const struct ipaddr *peer, struct slice client_id);
+/* Write what waits, in one transaction. */
+void auth_uses_flush(struct auth_role *auth);
+void auth_uses_done(struct auth_role *auth);
+
+/* ---- auth_control.c, auth_verbs.c ---- */
+
+MUST_CHECK enum rc auth_control_listen(struct auth_role *auth, struct err *err);
+void auth_control_done(struct auth_role *auth);
+
+extern const struct control_verb auth_verbs[];
+extern const size_t auth_verbs_count;
+/* The row that shows a new device's password, once. */
+void auth_device_row(struct control_conn *conn, struct slice user,
+                     const struct admin_device *made);
+
+/* ---- auth_batch.c: verbs with lines of data ---- */
+
+void auth_batch_users(struct control_conn *conn, const struct control_fields *fields,
+                      void *ctx);
+void auth_batch_hashes(struct control_conn *conn, const struct control_fields *fields,
+                       void *ctx);
+void auth_batch_data(struct control_conn *conn, struct slice bytes, bool is_end, void *ctx);
+
+#endif

@@ -1,0 +1,596 @@
+/*
+ * auth_verbs.c - what the command line may ask of auth: users, aliases, domains, devices.
+ *
+ * Lists come a page at a time: rows behind the key given as "after", each with its own key. A
+ * change answers when it is durable; what takes a right away tells mail before it answers.
+ */
+#include "auth/admin.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "ipc/control.h"
+#include "roles/auth_role.h"
+
+#define PAGE_ROWS    500u /* of one list request */
+#define NUMBER_BYTES 24u
+
+/* A decimal number as a field's value; text is the caller's room for it. */
+static struct slice number(char text[NUMBER_BYTES], int64_t value)
+{
+    int len = snprintf(text, NUMBER_BYTES, "%lld", (long long) value);
+
+    return slice_of(text, (size_t) len);
+}
+
+static struct slice state_name(enum account_state state)
+{
+    switch (state) {
+    case ACCOUNT_ENABLED:
+        return SLICE("enabled");
+    case ACCOUNT_DISABLED:
+        return SLICE("disabled");
+    case ACCOUNT_DELETED:
+        return SLICE("deleted");
+    }
+    return SLICE("?");
+}
+
+static enum rc needed(const struct control_fields *fields, const char *key, struct slice *out,
+                      struct err *err)
+{
+    if (!control_field_get(fields, key, out) || out->len == 0)
+        return err_set(err, RC_INVALID, "A field is missing", "%s is missing", key);
+    return RC_OK;
+}
+
+/* The account named by a field. The passwd-file's users are created by being named. */
+static enum rc account_of(struct auth_role *auth, const struct control_fields *fields,
+                          const char *key, struct arena *arena, struct auth_account *out,
+                          struct err *err)
+{
+    struct resolve_lookup lookup = realm_lookup(auth->realm);
+    struct resolve_account found;
+    struct slice name;
+    enum rc rc = needed(fields, key, &name, err);
+
+    if (rc)
+        return rc;
+    realm_refresh(auth->realm);
+    rc = resolve_login(&lookup, name, arena, &found, err);
+    if (rc)
+        return rc;
+    return auth_db_get_account(auth->db, found.id, arena, out, err);
+}
+
+/* The end of every verb that gives no rows of its own. */
+static void end(struct control_conn *conn, enum rc rc, const struct err *err)
+{
+    if (rc == RC_OK)
+        control_end(conn, RC_OK, "");
+    else
+        control_end_err(conn, err);
+}
+
+/* Who did it stands in the log; the uid is the kernel's word. */
+static void log_change(const struct control_conn *conn, const char *event, struct slice what)
+{
+    log_event(LEVEL_INFO, event, LOG_TEXT("name", what),
+              LOG_NUM("by_uid", control_conn_uid(conn)));
+}
+
+void auth_device_row(struct control_conn *conn, struct slice user,
+                     const struct admin_device *made)
+{
+    char device[NUMBER_BYTES];
+    const struct control_field row[] = {
+        CONTROL_TEXT("user", user),
+        CONTROL_TEXT("device", number(device, (int64_t) made->device)),
+        CONTROL_TEXT("password", slice_from_str(made->password)),
+    };
+
+    control_row(conn, row, COUNT(row));
+}
+
+/* ---- users ---- */
+
+static enum rc make_user(struct auth_role *auth, struct slice name, struct slice device,
+                         struct slice hash, struct admin_device *out, struct err *err)
+{
+    enum rc rc = auth_db_begin(auth->db, err);
+
+    if (rc)
+        return rc;
+    rc = auth_admin_add_user(auth->db, name, device, out, err);
+    if (rc == RC_OK && hash.len > 0)
+        rc = auth_db_set_password(auth->db, out->account, hash, err);
+    return auth_db_end(auth->db, rc, err);
+}
+
+static enum rc add_user(struct auth_role *auth, struct control_conn *conn, struct slice name,
+                        struct slice device, struct slice hash, struct err *err)
+{
+    struct admin_device made;
+    enum rc rc = make_user(auth, name, device, hash, &made, err);
+
+    if (rc == RC_OK) {
+        auth_announce_created(auth, made.account, name);
+        log_change(conn, "account.created", name);
+        auth_device_row(conn, name, &made);
+    }
+    admin_device_wipe(&made);
+    return rc;
+}
+
+/* name, device (optional), hash (optional) -> user, device, password */
+static void user_add(struct control_conn *conn, const struct control_fields *fields, void *ctx)
+{
+    struct slice name, device, hash;
+    struct err err;
+    enum rc rc = needed(fields, "name", &name, &err);
+
+    if (!control_field_get(fields, "device", &device) || device.len == 0)
+        device = SLICE(AUTH_FIRST_DEVICE);
+    (void) control_field_get(fields, "hash", &hash);
+    if (rc == RC_OK)
+        rc = add_user(ctx, conn, name, device, hash, &err);
+    end(conn, rc, &err);
+}
+
+struct page {
+    struct control_conn *conn;
+    struct auth_role *auth;
+    size_t n_rows;
+};
+
+static bool user_row(void *ctx, const struct auth_account *account)
+{
+    struct page *page = ctx;
+    char devices[NUMBER_BYTES], created[NUMBER_BYTES], legacy[NUMBER_BYTES];
+    bool live = realm_account_enabled(page->auth->realm, account);
+    const struct control_field row[] = {
+        CONTROL_TEXT("user", account->name),
+        CONTROL_TEXT("key", account->key),
+        CONTROL_TEXT("state", account->state == ACCOUNT_ENABLED && !live
+                                  ? SLICE("not in passwd-file")
+                                  : state_name(account->state)),
+        CONTROL_TEXT("source",
+                     account->source == ACCOUNT_OWN ? SLICE("own") : SLICE("passwd-file")),
+        CONTROL_TEXT("devices", number(devices, (int64_t) account->n_devices)),
+        CONTROL_TEXT("password", account->password.len > 0 ? SLICE("yes") : SLICE("no")),
+        CONTROL_TEXT("created", number(created, account->created)),
+        CONTROL_TEXT("legacy_used", number(legacy, account->legacy_used)),
+    };
+
+    control_row(page->conn, row, COUNT(row));
+    return ++page->n_rows < PAGE_ROWS;
+}
+
+/* after (optional) -> a page of users, in the order of their keys */
+static void user_list(struct control_conn *conn, const struct control_fields *fields, void *ctx)
+{
+    struct auth_role *auth = ctx;
+    struct page page = {conn, auth, 0};
+    struct slice after;
+    struct err err;
+
+    (void) control_field_get(fields, "after", &after);
+    realm_refresh(auth->realm);
+    auth_uses_flush(auth); /* the list tells when account passwords were last used */
+    end(conn, auth_db_each_account(auth->db, after, user_row, &page, &err), &err);
+}
+
+static enum rc set_state(struct auth_role *auth, struct control_conn *conn,
+                         const struct control_fields *fields, enum account_state state,
+                         struct err *err)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(RESOLVE_ARENA_BYTES);
+    struct auth_account account;
+    enum rc rc = account_of(auth, fields, "name", arena, &account, err);
+
+    if (rc)
+        return rc;
+    if (state == ACCOUNT_DELETED && account.source == ACCOUNT_PASSWD_FILE &&
+        realm_account_enabled(auth->realm, &account))
+        return err_set(err, RC_INVALID, "Remove the user's line from the passwd-file first",
+                       "user is in the passwd-file");
+    if (state == ACCOUNT_ENABLED && account.source == ACCOUNT_PASSWD_FILE &&
+        !realm_account_enabled(auth->realm, &account))
+        rc = auth_db_adopt(auth->db, account.id, err);
+    if (rc == RC_OK)
+        rc = auth_db_set_state(auth->db, account.id, state, err);
+    if (rc)
+        return rc;
+    if (state != ACCOUNT_ENABLED)
+        auth_revoke(auth, REVOKE_ACCOUNT, account.id, 0,
+                    state == ACCOUNT_DELETED ? "deleted" : "disabled");
+    if (state == ACCOUNT_DELETED)
+        auth_announce_deleted(auth, account.id, account.name);
+    log_event(LEVEL_INFO, "account.state", LOG_TEXT("name", account.name),
+              LOG_TEXT("state", state_name(state)), LOG_NUM("by_uid", control_conn_uid(conn)));
+    return RC_OK;
+}
+
+static void user_enable(struct control_conn *conn, const struct control_fields *fields,
+                        void *ctx)
+{
+    struct err err;
+
+    end(conn, set_state(ctx, conn, fields, ACCOUNT_ENABLED, &err), &err);
+}
+
+static void user_disable(struct control_conn *conn, const struct control_fields *fields,
+                         void *ctx)
+{
+    struct err err;
+
+    end(conn, set_state(ctx, conn, fields, ACCOUNT_DISABLED, &err), &err);
+}
+
+static void user_delete(struct control_conn *conn, const struct control_fields *fields,
+                        void *ctx)
+{
+    struct err err;
+
+    end(conn, set_state(ctx, conn, fields, ACCOUNT_DELETED, &err), &err);
+}
+
+static enum rc change_password(struct auth_role *auth, struct control_conn *conn,
+                               const struct control_fields *fields, struct err *err)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(RESOLVE_ARENA_BYTES);
+    struct auth_account account;
+    struct slice hash;
+    enum rc rc = account_of(auth, fields, "name", arena, &account, err);
+
+    if (rc)
+        return rc;
+    (void) control_field_get(fields, "hash", &hash);
+    rc = auth_db_set_password(auth->db, account.id, hash, err);
+    if (rc)
+        return rc;
+    auth_revoke(auth, REVOKE_DEVICE, account.id, 0, "password changed");
+    log_change(conn, "account.password", account.name);
+    return RC_OK;
+}
+
+/* name, hash ("{SCHEME}..."; empty: none any more). The command line hashes: no password comes
+ * here. */
+static void user_passwd(struct control_conn *conn, const struct control_fields *fields,
+                        void *ctx)
+{
+    struct err err;
+
+    end(conn, change_password(ctx, conn, fields, &err), &err);
+}
+
+/* ---- aliases ---- */
+
+static enum rc add_alias(struct auth_role *auth, struct control_conn *conn,
+                         const struct control_fields *fields, struct err *err)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(RESOLVE_ARENA_BYTES);
+    struct auth_account account;
+    struct slice address;
+    enum rc rc = needed(fields, "address", &address, err);
+
+    if (rc == RC_OK)
+        rc = account_of(auth, fields, "user", arena, &account, err);
+    if (rc == RC_OK)
+        rc = auth_db_add_alias(auth->db, address, account.id, err);
+    if (rc == RC_OK)
+        log_change(conn, "alias.added", address);
+    return rc;
+}
+
+/* address, user */
+static void alias_add(struct control_conn *conn, const struct control_fields *fields, void *ctx)
+{
+    struct err err;
+
+    end(conn, add_alias(ctx, conn, fields, &err), &err);
+}
+
+static bool alias_row(void *ctx, const struct auth_alias *alias)
+{
+    struct page *page = ctx;
+    const struct control_field row[] = {
+        CONTROL_TEXT("address", alias->address),
+        CONTROL_TEXT("key", alias->key),
+        CONTROL_TEXT("user", alias->account_name),
+    };
+
+    control_row(page->conn, row, COUNT(row));
+    return ++page->n_rows < PAGE_ROWS;
+}
+
+static void alias_list(struct control_conn *conn, const struct control_fields *fields,
+                       void *ctx)
+{
+    struct auth_role *auth = ctx;
+    struct page page = {conn, auth, 0};
+    struct slice after;
+    struct err err;
+
+    (void) control_field_get(fields, "after", &after);
+    end(conn, auth_db_each_alias(auth->db, after, alias_row, &page, &err), &err);
+}
+
+static void alias_delete(struct control_conn *conn, const struct control_fields *fields,
+                         void *ctx)
+{
+    struct auth_role *auth = ctx;
+    struct slice address;
+    struct err err;
+    enum rc rc = needed(fields, "address", &address, &err);
+
+    if (rc == RC_OK)
+        rc = auth_db_delete_alias(auth->db, address, &err);
+    if (rc == RC_OK)
+        log_change(conn, "alias.deleted", address);
+    end(conn, rc, &err);
+}
+
+/* ---- domains ---- */
+
+static enum rc set_domain(struct auth_role *auth, struct control_conn *conn,
+                          const struct control_fields *fields, struct err *err)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(RESOLVE_ARENA_BYTES);
+    struct auth_account account = {0};
+    struct slice domain, user;
+    enum rc rc = needed(fields, "domain", &domain, err);
+
+    if (rc == RC_OK && control_field_get(fields, "catch_all", &user) && user.len > 0)
+        rc = account_of(auth, fields, "catch_all", arena, &account, err);
+    if (rc == RC_OK)
+        rc = auth_db_set_domain(auth->db, domain, account.id, err);
+    if (rc == RC_OK)
+        log_change(conn, "domain.added", domain);
+    return rc;
+}
+
+/* domain, catch_all (a user; optional) */
+static void domain_add(struct control_conn *conn, const struct control_fields *fields,
+                       void *ctx)
+{
+    struct err err;
+
+    end(conn, set_domain(ctx, conn, fields, &err), &err);
+}
+
+static bool domain_row(void *ctx, const struct auth_domain *domain)
+{
+    struct page *page = ctx;
+    const struct control_field row[] = {
+        CONTROL_TEXT("domain", domain->domain),
+        CONTROL_TEXT("key", domain->key),
+        CONTROL_TEXT("catch_all", domain->catch_all_name),
+        CONTROL_TEXT("source", SLICE("database")),
+    };
+
+    control_row(page->conn, row, COUNT(row));
+    return ++page->n_rows < PAGE_ROWS;
+}
+
+/* The configured domains come first, on the first page. */
+static void domain_list(struct control_conn *conn, const struct control_fields *fields,
+                        void *ctx)
+{
+    struct auth_role *auth = ctx;
+    const struct config *config = auth->start->config;
+    struct page page = {conn, auth, 0};
+    struct slice after;
+    struct err err;
+
+    (void) control_field_get(fields, "after", &after);
+    for (size_t i = 0; after.len == 0 && i < config->domains.n; i++) {
+        const struct control_field row[] = {
+            CONTROL_TEXT("domain", slice_from_str(config->domains.items[i])),
+            CONTROL_TEXT("catch_all", slice_from_str(config->catch_all)),
+            CONTROL_TEXT("source", SLICE("configuration")),
+        };
+
+        control_row(conn, row, COUNT(row));
+    }
+    end(conn, auth_db_each_domain(auth->db, after, domain_row, &page, &err), &err);
+}
+
+static void domain_delete(struct control_conn *conn, const struct control_fields *fields,
+                          void *ctx)
+{
+    struct auth_role *auth = ctx;
+    struct slice domain;
+    struct err err;
+    enum rc rc = needed(fields, "domain", &domain, &err);
+
+    if (rc == RC_OK)
+        rc = auth_db_delete_domain(auth->db, domain, &err);
+    if (rc == RC_OK)
+        log_change(conn, "domain.deleted", domain);
+    end(conn, rc, &err);
+}
+
+/* ---- devices ---- */
+
+static enum rc read_scope(const struct control_fields *fields, unsigned *out, struct err *err)
+{
+    struct slice scope;
+
+    if (!control_field_get(fields, "scope", &scope) || slice_eq(scope, SLICE("both")))
+        *out = SCOPE_IMAP | SCOPE_SEND;
+    else if (slice_eq(scope, SLICE("imap")))
+        *out = SCOPE_IMAP;
+    else if (slice_eq(scope, SLICE("send")))
+        *out = SCOPE_SEND;
+    else
+        return err_set(err, RC_INVALID, "scope is imap, send or both", "device: scope");
+    return RC_OK;
+}
+
+static enum rc read_access(const struct control_fields *fields, enum device_access *out,
+                           struct err *err)
+{
+    struct slice access;
+
+    if (!control_field_get(fields, "access", &access) || slice_eq(access, SLICE("full")))
+        *out = ACCESS_FULL;
+    else if (slice_eq(access, SLICE("read-only")))
+        *out = ACCESS_READ_ONLY;
+    else
+        return err_set(err, RC_INVALID, "access is full or read-only", "device: access");
+    return RC_OK;
+}
+
+/* Seconds since 1970; absent: never. */
+static enum rc read_expires(const struct control_fields *fields, int64_t *out, struct err *err)
+{
+    uint64_t expires = 0;
+    enum rc rc = control_field_u64(fields, "expires", &expires, err);
+
+    if (rc == RC_NOT_FOUND) {
+        *out = 0;
+        return RC_OK;
+    }
+    if (rc)
+        return rc;
+    if (expires > INT64_MAX || (int64_t) expires <= clock_wall_sec())
+        return err_set(err, RC_INVALID, "The expiry lies in the past", "device: expires");
+    *out = (int64_t) expires;
+    return RC_OK;
+}
+
+static enum rc add_device(struct auth_role *auth, struct control_conn *conn,
+                          const struct control_fields *fields, struct err *err)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(RESOLVE_ARENA_BYTES);
+    struct auth_device device = {0};
+    struct auth_account account;
+    struct admin_device made;
+    enum rc rc = account_of(auth, fields, "user", arena, &account, err);
+
+    if (rc == RC_OK)
+        rc = needed(fields, "name", &device.name, err);
+    if (rc == RC_OK)
+        rc = read_scope(fields, &device.scope, err);
+    if (rc == RC_OK)
+        rc = read_access(fields, &device.access, err);
+    if (rc == RC_OK)
+        rc = read_expires(fields, &device.expires, err);
+    if (rc)
+        return rc;
+    (void) control_field_get(fields, "folders", &device.folders);
+    device.account_id = account.id;
+    rc = auth_admin_add_device(auth->db, &device, &made, err);
+    if (rc)
+        return rc;
+    log_event(LEVEL_INFO, "device.added", LOG_TEXT("user", account.name),
+              LOG_NUM("device", made.device), LOG_TEXT("name", device.name),
+              LOG_NUM("by_uid", control_conn_uid(conn)));
+    auth_device_row(conn, account.name, &made);
+    admin_device_wipe(&made);
+    return RC_OK;
+}
+
+/* user, name, scope (imap, send, both), access (full, read-only), folders (one a line), expires
+ * -> user, device, password */
+static void device_add(struct control_conn *conn, const struct control_fields *fields,
+                       void *ctx)
+{
+    struct err err;
+
+    end(conn, add_device(ctx, conn, fields, &err), &err);
+}
+
+static struct slice scope_name(unsigned scope)
+{
+    if (scope == (SCOPE_IMAP | SCOPE_SEND))
+        return SLICE("both");
+    return scope == SCOPE_SEND ? SLICE("send") : SLICE("imap");
+}
+
+static bool one_device_row(void *ctx, const struct auth_device *device)
+{
+    struct page *page = ctx;
+    char id[NUMBER_BYTES], created[NUMBER_BYTES], expires[NUMBER_BYTES], used[NUMBER_BYTES];
+    const struct control_field row[] = {
+        CONTROL_TEXT("device", number(id, (int64_t) device->id)),
+        CONTROL_TEXT("name", device->name),
+        CONTROL_TEXT("scope", scope_name(device->scope)),
+        CONTROL_TEXT("access",
+                     device->access == ACCESS_READ_ONLY ? SLICE("read-only") : SLICE("full")),
+        CONTROL_TEXT("folders", device->folders),
+        CONTROL_TEXT("created", number(created, device->created)),
+        CONTROL_TEXT("expires", number(expires, device->expires)),
+        CONTROL_TEXT("last_used", number(used, device->last_used)),
+        CONTROL_TEXT("address", device->last_address),
+        CONTROL_TEXT("client", device->last_client),
+    };
+
+    control_row(page->conn, row, COUNT(row));
+    return true; /* an account has at most DEVICES_PER_ACCOUNT_MAX */
+}
+
+static void device_list(struct control_conn *conn, const struct control_fields *fields,
+                        void *ctx)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(RESOLVE_ARENA_BYTES);
+    struct auth_role *auth = ctx;
+    struct page page = {conn, auth, 0};
+    struct auth_account account;
+    struct err err;
+    enum rc rc = account_of(auth, fields, "user", arena, &account, &err);
+
+    auth_uses_flush(auth); /* the list tells when they were last used */
+    if (rc == RC_OK)
+        rc = auth_db_each_device(auth->db, account.id, one_device_row, &page, &err);
+    end(conn, rc, &err);
+}
+
+static enum rc revoke_device(struct auth_role *auth, struct control_conn *conn,
+                             const struct control_fields *fields, struct err *err)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(RESOLVE_ARENA_BYTES);
+    struct auth_account account;
+    uint64_t device;
+    enum rc rc = account_of(auth, fields, "user", arena, &account, err);
+
+    if (rc == RC_OK)
+        rc = control_field_u64(fields, "device", &device, err);
+    if (rc == RC_OK)
+        rc = auth_db_revoke_device(auth->db, account.id, device, err);
+    if (rc)
+        return rc;
+    auth_revoke(auth, REVOKE_DEVICE, account.id, device, "device revoked");
+    log_event(LEVEL_INFO, "device.revoked", LOG_TEXT("user", account.name),
+              LOG_NUM("device", device), LOG_NUM("by_uid", control_conn_uid(conn)));
+    return RC_OK;
+}
+
+/* user, device */
+static void device_revoke(struct control_conn *conn, const struct control_fields *fields,
+                          void *ctx)
+{
+    struct err err;
+
+    end(conn, revoke_device(ctx, conn, fields, &err), &err);
+}
+
+const struct control_verb auth_verbs[] = {
+    {"user.add",      user_add,          NULL           },
+    {"user.add-many", auth_batch_users,  auth_batch_data},
+    {"user.import",   auth_batch_hashes, auth_batch_data},
+    {"user.list",     user_list,         NULL           },
+    {"user.enable",   user_enable,       NULL           },
+    {"user.disable",  user_disable,      NULL           },
+    {"user.delete",   user_delete,       NULL           },
+    {"user.passwd",   user_passwd,       NULL           },
+    {"alias.add",     alias_add,         NULL           },
+    {"alias.list",    alias_list,        NULL           },
+    {"alias.delete",  alias_delete,      NULL           },
+    {"domain.add",    domain_add,        NULL           },
+    {"domain.list",   domain_list,       NULL           },
+    {"domain.delete", domain_delete,     NULL           },
+    {"device.add",    device_add,        NULL           },
+    {"device.list",   device_list,       NULL           },
+    {"device.revoke", device_revoke,     NULL           },
+};
+const size_t auth_verbs_count = COUNT(auth_verbs);

@@ -1,0 +1,725 @@
+/* test_auth_rules.c - the database, recipients, login rules, throttle and hash pool. */
+// links: auth
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "auth/admin.h"
+#include "auth/hash_pool.h"
+#include "auth/login.h"
+#include "auth/throttle.h"
+#include "base/clock.h"
+#include "lib/test.h"
+
+#define NOW 1700000000
+
+/* A folder with a database of its own. */
+struct place {
+    char folder[32];
+    struct auth_db *db;
+    struct arena *arena;
+};
+
+static int start(void **state)
+{
+    (void) state;
+    return auth_init(NULL) == RC_OK ? 0 : -1;
+}
+
+static int make_place(void **state)
+{
+    struct place *place = xcalloc(1, sizeof(*place));
+
+    (void) snprintf(place->folder, sizeof(place->folder), "/tmp/roost-test-auth-XXXXXX");
+    assert_non_null(mkdtemp(place->folder));
+    assert_int_equal(auth_db_open(place->folder, true, &place->db, NULL), RC_OK);
+    place->arena = arena_new(ARENA_TEST_BYTES);
+    *state = place;
+    return 0;
+}
+
+static int drop_place(void **state)
+{
+    struct place *place = *state;
+    DIR *dir;
+    const struct dirent *entry;
+
+    auth_db_close(place->db);
+    arena_free(place->arena);
+    dir = opendir(place->folder);
+    assert_non_null(dir);
+    while ((entry = readdir(dir)) != NULL)
+        if (entry->d_name[0] != '.')
+            assert_int_equal(unlinkat(dirfd(dir), entry->d_name, 0), 0);
+    assert_int_equal(closedir(dir), 0);
+    assert_int_equal(rmdir(place->folder), 0);
+    free(place);
+    return 0;
+}
+
+static uint64_t add(struct place *place, const char *name)
+{
+    uint64_t id = 0;
+
+    assert_int_equal(
+        auth_db_add_account(place->db, slice_from_str(name), ACCOUNT_OWN, &id, NULL), RC_OK);
+    assert_int_not_equal(id, 0);
+    return id;
+}
+
+static void reopen(struct place *place)
+{
+    auth_db_close(place->db);
+    place->db = NULL;
+    assert_int_equal(auth_db_open(place->folder, false, &place->db, NULL), RC_OK);
+}
+
+/* ---- the database ---- */
+
+static void an_account_outlives_a_restart(void **state)
+{
+    struct place *place = *state;
+    uint64_t id = add(place, "Anna@Example.org"), other;
+    struct auth_account account;
+
+    reopen(place);
+    assert_int_equal(auth_db_find_account(place->db, SLICE("anna@example.org"), place->arena,
+                                          &account, NULL),
+                     RC_OK);
+    assert_int_equal(account.id, id);
+    assert_int_equal(account.state, ACCOUNT_ENABLED);
+    assert_slice_equal(account.name, SLICE("Anna@Example.org"));
+    assert_int_equal(
+        auth_db_add_account(place->db, SLICE("ANNA@example.ORG"), ACCOUNT_OWN, &other, NULL),
+        RC_EXISTS);
+    assert_int_equal(
+        auth_db_find_account(place->db, SLICE("anna"), place->arena, &account, NULL),
+        RC_NOT_FOUND);
+}
+
+static void a_deleted_account_frees_its_name_and_keeps_its_id(void **state)
+{
+    struct place *place = *state;
+    uint64_t id = add(place, "anna"), again;
+    struct auth_account account;
+    uint64_t found, epoch, later;
+
+    assert_int_equal(auth_db_add_alias(place->db, SLICE("sales"), id, NULL), RC_OK);
+    assert_int_equal(auth_db_set_domain(place->db, SLICE("example.org"), id, NULL), RC_OK);
+    assert_int_equal(auth_db_policy_epoch(place->db, &epoch, NULL), RC_OK);
+    assert_int_equal(auth_db_set_state(place->db, id, ACCOUNT_DELETED, NULL), RC_OK);
+    assert_int_equal(auth_db_policy_epoch(place->db, &later, NULL), RC_OK);
+    assert_true(later > epoch);
+    assert_int_equal(auth_db_get_account(place->db, id, place->arena, &account, NULL),
+                     RC_NOT_FOUND);
+    assert_int_equal(auth_db_find_alias(place->db, SLICE("sales"), &found, NULL), RC_NOT_FOUND);
+    assert_int_equal(auth_db_find_domain(place->db, SLICE("example.org"), &found, NULL), RC_OK);
+    assert_int_equal(found, 0);
+    again = add(place, "anna");
+    assert_int_not_equal(again, id);
+    assert_int_equal(auth_db_set_state(place->db, id, ACCOUNT_ENABLED, NULL), RC_NOT_FOUND);
+}
+
+static void a_change_undone_inside_another_leaves_the_other(void **state)
+{
+    struct place *place = *state;
+    struct auth_account account;
+    uint64_t id;
+
+    assert_int_equal(auth_db_begin(place->db, NULL), RC_OK);
+    (void) add(place, "kept");
+    assert_int_equal(auth_db_begin(place->db, NULL), RC_OK);
+    (void) add(place, "undone");
+    auth_db_rollback(place->db);
+    assert_int_equal(auth_db_begin(place->db, NULL), RC_OK);
+    id = add(place, "kept-too");
+    assert_int_equal(auth_db_commit(place->db, NULL), RC_OK);
+    assert_int_equal(auth_db_commit(place->db, NULL), RC_OK);
+    reopen(place);
+    assert_int_equal(
+        auth_db_find_account(place->db, SLICE("kept"), place->arena, &account, NULL), RC_OK);
+    assert_int_equal(auth_db_get_account(place->db, id, place->arena, &account, NULL), RC_OK);
+    assert_int_equal(
+        auth_db_find_account(place->db, SLICE("undone"), place->arena, &account, NULL),
+        RC_NOT_FOUND);
+}
+
+static void a_lost_or_foreign_pepper_is_one_clear_error(void **state)
+{
+    struct place *place = *state;
+    char path[64], text[41];
+    struct auth_db *db = NULL;
+    int fd;
+
+    auth_db_close(place->db);
+    place->db = NULL;
+    (void) snprintf(path, sizeof(path), "%s/pepper.key", place->folder);
+    fd = open(path, O_RDWR);
+    assert_int_equal(read(fd, text, sizeof(text)), 40);
+    text[39] ^= 1;
+    assert_int_equal(pwrite(fd, text, 40, 0), 40);
+    assert_int_equal(auth_db_open(place->folder, true, &db, NULL), RC_CORRUPT);
+    assert_int_equal(ftruncate(fd, 39), 0);
+    assert_int_equal(auth_db_open(place->folder, true, &db, NULL), RC_CORRUPT);
+    assert_int_equal(fchmod(fd, 0640), 0);
+    assert_int_equal(auth_db_open(place->folder, true, &db, NULL), RC_DENIED);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(auth_db_open(place->folder, true, &db, NULL), RC_CORRUPT);
+    assert_int_equal(close(fd), 0);
+    assert_null(db);
+}
+
+static void a_database_of_another_kind_is_refused(void **state)
+{
+    struct place *place = *state;
+    char path[64];
+    struct auth_db *db = NULL;
+    int fd;
+
+    auth_db_close(place->db);
+    place->db = NULL;
+    (void) snprintf(path, sizeof(path), "%s/auth.db", place->folder);
+    fd = open(path, O_RDWR);
+    assert_int_equal(pwrite(fd, "\0\0\0\2", 4, 60), 4); /* user_version in the header */
+    assert_int_equal(auth_db_open(place->folder, false, &db, NULL), RC_CORRUPT);
+    assert_int_equal(pwrite(fd, "no database at all", 18, 0), 18);
+    assert_int_equal(auth_db_open(place->folder, false, &db, NULL), RC_CORRUPT);
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(auth_db_open(place->folder, false, &db, NULL), RC_NOT_FOUND);
+}
+
+static bool count_row(void *ctx, const struct auth_account *account)
+{
+    size_t *n = ctx;
+
+    (void) account;
+    return ++*n < 2;
+}
+
+static void a_list_goes_on_where_it_stopped(void **state)
+{
+    struct place *place = *state;
+    size_t n = 0;
+
+    (void) add(place, "b");
+    (void) add(place, "a");
+    (void) add(place, "c");
+    assert_int_equal(auth_db_each_account(place->db, SLICE(""), count_row, &n, NULL), RC_OK);
+    assert_int_equal(n, 2);
+    n = 0;
+    assert_int_equal(auth_db_each_account(place->db, SLICE("b"), count_row, &n, NULL), RC_OK);
+    assert_int_equal(n, 1);
+}
+
+static void names_of_aliases_and_accounts_do_not_overlap(void **state)
+{
+    struct place *place = *state;
+    uint64_t anna = add(place, "anna"), id;
+
+    assert_int_equal(auth_db_add_alias(place->db, SLICE("ANNA"), anna, NULL), RC_EXISTS);
+    assert_int_equal(auth_db_add_alias(place->db, SLICE("sales"), anna, NULL), RC_OK);
+    assert_int_equal(auth_db_add_alias(place->db, SLICE("Sales"), anna, NULL), RC_EXISTS);
+    assert_int_equal(auth_db_add_account(place->db, SLICE("sales"), ACCOUNT_OWN, &id, NULL),
+                     RC_EXISTS);
+    assert_int_equal(auth_db_delete_alias(place->db, SLICE("SALES"), NULL), RC_OK);
+    assert_int_equal(auth_db_delete_alias(place->db, SLICE("sales"), NULL), RC_NOT_FOUND);
+}
+
+/* ---- realm and recipients ---- */
+
+static const char *const our_domains[] = {"example.org", "B\xc3\xbc"
+                                                         "cher.example"};
+
+static struct realm_settings settings(void)
+{
+    return (struct realm_settings){.domains = our_domains,
+                                   .n_domains = COUNT(our_domains),
+                                   .catch_all = "",
+                                   .detail_separator = "+",
+                                   .passwd_file = ""};
+}
+
+static size_t n_created;
+
+static void on_created(void *ctx, uint64_t id, struct slice name)
+{
+    (void) ctx;
+    (void) id;
+    (void) name;
+    n_created++;
+}
+
+static struct realm *realm_of(struct place *place, const struct realm_settings *with)
+{
+    struct realm *realm = NULL;
+
+    assert_int_equal(realm_new(place->db, with, on_created, NULL, &realm, NULL), RC_OK);
+    return realm;
+}
+
+static void recipients(void **state)
+{
+    static const struct {
+        const char *address;
+        enum resolve_code code;
+        const char *user, *detail;
+    } rows[] = {
+        {"anna@example.org",           RESOLVE_OK,       "anna",               ""      },
+        {"ANNA@EXAMPLE.ORG",           RESOLVE_OK,       "anna",               ""      },
+        {"anna",                       RESOLVE_OK,       "anna",               ""      },
+        {"anna@example.org.",          RESOLVE_OK,       "anna",               ""      },
+        {"anna@xn--bcher-kva.example", RESOLVE_OK,       "anna",               ""      },
+        {"anna@b\xc3\xbc"
+         "cher.example",      RESOLVE_OK,       "anna",               ""      },
+        {"\"anna\"@example.org",       RESOLVE_OK,       "anna",               ""      },
+        {"\"an\\na\"@example.org",     RESOLVE_OK,       "anna",               ""      },
+        {"anna+Work.2@example.org",    RESOLVE_OK,       "anna",               "Work.2"},
+        {"anna+a+b@example.org",       RESOLVE_OK,       "anna",               "a+b"   },
+        {"anna+@example.org",          RESOLVE_OK,       "anna",               ""      },
+        {"a+b@example.org",            RESOLVE_OK,       "a+b",                ""      },
+        {"anna@elsewhere.example",     RESOLVE_UNKNOWN,  "",                   ""      },
+        {"bob@hosted.example",         RESOLVE_OK,       "bob@hosted.example", ""      },
+        {"Bob+x@Hosted.example",       RESOLVE_OK,       "bob@hosted.example", "x"     },
+        {"carl@hosted.example",        RESOLVE_UNKNOWN,  "",                   ""      },
+        {"bob@example.org",            RESOLVE_UNKNOWN,  "",                   ""      },
+        {"sales@example.org",          RESOLVE_OK,       "anna",               ""      },
+        {"sales+q4@example.org",       RESOLVE_OK,       "anna",               "q4"    },
+        {"info@hosted.example",        RESOLVE_OK,       "bob@hosted.example", ""      },
+        {"info@example.org",           RESOLVE_UNKNOWN,  "",                   ""      },
+        {"any.body@catch.example",     RESOLVE_OK,       "anna",               ""      },
+        {"\"any body\"@catch.example", RESOLVE_OK,       "anna",               ""      },
+        {"any+detail@catch.example",   RESOLVE_OK,       "anna",               "detail"},
+        {"anna@catch.example",         RESOLVE_OK,       "anna",               ""      },
+        {"off@example.org",            RESOLVE_DISABLED, "off",                ""      },
+        {"off+x@example.org",          RESOLVE_DISABLED, "off",                "x"     },
+        {"\"a@b\"@example.org",        RESOLVE_UNKNOWN,  "",                   ""      },
+        {"+x@example.org",             RESOLVE_UNKNOWN,  "",                   ""      },
+        {"\"anna@example.org",         RESOLVE_SYNTAX,   "",                   ""      },
+        {"\"anna\"x@example.org",      RESOLVE_SYNTAX,   "",                   ""      },
+        {"anna@",                      RESOLVE_SYNTAX,   "",                   ""      },
+        {"@example.org",               RESOLVE_SYNTAX,   "",                   ""      },
+        {"\"\"@example.org",           RESOLVE_SYNTAX,   "",                   ""      },
+        {"",                           RESOLVE_SYNTAX,   "",                   ""      },
+        {"anna@exa mple.org",          RESOLVE_SYNTAX,   "",                   ""      },
+        {"anna\xff@example.org",       RESOLVE_SYNTAX,   "",                   ""      },
+    };
+    struct place *place = *state;
+    const struct realm_settings with = settings();
+    AUTO(realm_freep) struct realm *realm = realm_of(place, &with);
+    struct resolve_lookup lookup = realm_lookup(realm);
+    uint64_t anna = add(place, "anna"), bob = add(place, "bob@hosted.example");
+    uint64_t off = add(place, "off");
+
+    (void) add(place, "a+b");
+    assert_int_equal(auth_db_set_state(place->db, off, ACCOUNT_DISABLED, NULL), RC_OK);
+    assert_int_equal(auth_db_add_alias(place->db, SLICE("sales"), anna, NULL), RC_OK);
+    assert_int_equal(auth_db_add_alias(place->db, SLICE("info@hosted.example"), bob, NULL),
+                     RC_OK);
+    assert_int_equal(auth_db_set_domain(place->db, SLICE("Catch.example"), anna, NULL), RC_OK);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct resolved found;
+
+        print_message("%s\n", rows[i].address);
+        resolve_recipient(&lookup, slice_from_str(rows[i].address), place->arena, &found);
+        assert_int_equal(found.code, rows[i].code);
+        assert_slice_equal(found.user, slice_from_str(rows[i].user));
+        assert_slice_equal(found.detail, slice_from_str(rows[i].detail));
+    }
+}
+
+static void any_domain_and_one_catch_all(void **state)
+{
+    static const char *const any[] = {"*"};
+    struct place *place = *state;
+    struct realm_settings with = settings();
+    AUTO(realm_freep) struct realm *realm = NULL;
+    struct resolve_lookup lookup;
+    struct resolved found;
+
+    with.domains = any;
+    with.n_domains = 1;
+    with.catch_all = "anna";
+    with.detail_separator = "";
+    (void) add(place, "anna");
+    (void) add(place, "u1");
+    realm = realm_of(place, &with);
+    lookup = realm_lookup(realm);
+    resolve_recipient(&lookup, SLICE("u1@anything"), place->arena, &found);
+    assert_slice_equal(found.user, SLICE("u1"));
+    resolve_recipient(&lookup, SLICE("u1+x@anything"), place->arena, &found);
+    assert_slice_equal(found.user, SLICE("anna")); /* no details: another name */
+    assert_slice_equal(found.detail, SLICE(""));
+}
+
+/* ---- login rules ---- */
+
+static struct login_outcome login(struct place *place, struct realm *realm, const char *authzid,
+                                  const char *user, const char *secret)
+{
+    AUTO(buf_done) struct buf message = {.max = 4096}, out = {.max = 16};
+    struct login_outcome outcome;
+    struct slice bytes;
+    struct sasl sasl;
+    struct err err;
+
+    buf_str(&message, authzid);
+    buf_byte(&message, '\0');
+    buf_str(&message, user);
+    buf_byte(&message, '\0');
+    buf_str(&message, secret);
+    bytes = buf_slice(&message);
+    assert_int_equal(sasl_init(&sasl, SLICE("PLAIN"), NULL), RC_OK);
+    assert_int_equal(sasl_start(&sasl, &bytes, &out, NULL), RC_OK);
+    login_check(realm, &sasl.claim, SERVICE_IMAP, NOW, place->arena, &outcome, &err);
+    if (outcome.verdict == LOGIN_HASH) {
+        struct password_hash hash;
+
+        assert_int_equal(password_hash_parse(outcome.hash, &hash, NULL), RC_OK);
+        login_after_hash(realm, password_matches(&hash, auth_secret_slice(&sasl.claim.secret)),
+                         place->arena, &outcome, &err);
+    }
+    return outcome;
+}
+
+#define assert_refused(outcome_, reason_)                                                      \
+    do {                                                                                       \
+        struct login_outcome got_ = (outcome_);                                                \
+        assert_int_equal(got_.verdict, LOGIN_REFUSED);                                         \
+        assert_string_equal(login_reason_name(got_.reason), reason_);                          \
+    } while (0)
+
+static void a_device_gets_in_and_a_stranger_does_not(void **state)
+{
+    struct place *place = *state;
+    const struct realm_settings with = settings();
+    AUTO(realm_freep) struct realm *realm = realm_of(place, &with);
+    struct admin_device anna, bob, send_only;
+    struct auth_device extra = {
+        .name = SLICE("scanner"), .scope = SCOPE_SEND, .access = ACCESS_FULL};
+    struct login_outcome outcome;
+
+    assert_int_equal(auth_admin_add_user(place->db, SLICE("anna"), SLICE("phone"), &anna, NULL),
+                     RC_OK);
+    assert_int_equal(auth_admin_add_user(place->db, SLICE("bob"), SLICE("phone"), &bob, NULL),
+                     RC_OK);
+    extra.account_id = anna.account;
+    assert_int_equal(auth_admin_add_device(place->db, &extra, &send_only, NULL), RC_OK);
+
+    outcome = login(place, realm, "", "Anna", anna.password);
+    assert_int_equal(outcome.verdict, LOGIN_GRANTED);
+    assert_int_equal(outcome.account, anna.account);
+    assert_int_equal(outcome.device.id, anna.device);
+    assert_slice_equal(outcome.device.name, SLICE("phone"));
+    outcome = login(place, realm, "", "anna@example.org", anna.password);
+    assert_int_equal(outcome.verdict, LOGIN_GRANTED);
+    outcome = login(place, realm, "ANNA", "anna", anna.password);
+    assert_int_equal(outcome.verdict, LOGIN_GRANTED);
+
+    assert_refused(login(place, realm, "", "anna", bob.password), "wrong_password");
+    assert_refused(login(place, realm, "", "anna", "password"), "wrong_password");
+    assert_refused(login(place, realm, "", "nobody", anna.password), "unknown_user");
+    assert_refused(login(place, realm, "", "anna@elsewhere.example", anna.password),
+                   "unknown_user");
+    assert_refused(login(place, realm, "bob", "anna", anna.password), "other_user");
+    assert_refused(login(place, realm, "bob", "anna", "wrong"), "wrong_password");
+    assert_refused(login(place, realm, "", "anna", send_only.password), "device_scope");
+
+    assert_int_equal(auth_db_revoke_device(place->db, bob.account, anna.device, NULL),
+                     RC_NOT_FOUND); /* another's */
+    assert_int_equal(auth_db_revoke_device(place->db, anna.account, anna.device, NULL), RC_OK);
+    assert_refused(login(place, realm, "", "anna", anna.password), "device_revoked");
+    assert_int_equal(auth_db_set_state(place->db, bob.account, ACCOUNT_DISABLED, NULL), RC_OK);
+    assert_refused(login(place, realm, "", "bob", bob.password), "disabled");
+    assert_refused(login(place, realm, "", "bob", "wrong"), "wrong_password");
+    assert_int_equal(auth_db_set_state(place->db, bob.account, ACCOUNT_ENABLED, NULL), RC_OK);
+    outcome = login(place, realm, "", "bob", bob.password);
+    assert_int_equal(outcome.verdict, LOGIN_GRANTED);
+}
+
+static void an_expired_device_says_so(void **state)
+{
+    struct place *place = *state;
+    const struct realm_settings with = settings();
+    AUTO(realm_freep) struct realm *realm = realm_of(place, &with);
+    struct auth_device device = {.name = SLICE("guest"),
+                                 .scope = SCOPE_IMAP,
+                                 .access = ACCESS_READ_ONLY,
+                                 .folders = SLICE("INBOX\nWork"),
+                                 .account_id = add(place, "anna"),
+                                 .expires = NOW};
+    struct admin_device made;
+    struct login_outcome outcome;
+
+    assert_int_equal(auth_admin_add_device(place->db, &device, &made, NULL), RC_OK);
+    assert_refused(login(place, realm, "", "anna", made.password), "device_expired");
+    device.expires = NOW + 1;
+    assert_int_equal(auth_admin_add_device(place->db, &device, &made, NULL), RC_OK);
+    outcome = login(place, realm, "", "anna", made.password);
+    assert_int_equal(outcome.verdict, LOGIN_GRANTED);
+    assert_int_equal(outcome.device.access, ACCESS_READ_ONLY);
+    assert_slice_equal(outcome.device.folders, SLICE("INBOX\nWork"));
+}
+
+static void an_account_password_counts_only_until_its_date(void **state)
+{
+    struct place *place = *state;
+    struct realm_settings with = settings();
+    AUTO(buf_done) struct buf hash = {.max = PASSWORD_HASH_MAX_BYTES};
+    uint64_t id = add(place, "anna");
+
+    assert_int_equal(password_hash_make(SLICE("account password"), &hash, NULL), RC_OK);
+    assert_int_equal(auth_db_set_password(place->db, id, buf_slice(&hash), NULL), RC_OK);
+    assert_int_equal(auth_db_set_password(place->db, id, SLICE("{PLAIN}x"), NULL), RC_INVALID);
+    for (int64_t until = NOW; until <= NOW + 1; until++) {
+        AUTO(realm_freep) struct realm *realm = NULL;
+        struct login_outcome outcome;
+
+        with.legacy_until = until;
+        realm = realm_of(place, &with);
+        outcome = login(place, realm, "", "anna", "account password");
+        assert_int_equal(outcome.verdict, until > NOW ? LOGIN_GRANTED : LOGIN_REFUSED);
+        if (until > NOW) {
+            assert_int_equal(outcome.by, LOGIN_BY_LEGACY);
+            assert_refused(login(place, realm, "", "anna", "another"), "wrong_password");
+            assert_refused(login(place, realm, "", "nobody", "another"), "unknown_user");
+        }
+    }
+}
+
+static void write_users(const struct place *place, char path[64], const char *text)
+{
+    FILE *file;
+
+    (void) snprintf(path, 64, "%s/users", place->folder);
+    file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void users_of_a_file_get_accounts_when_they_are_met(void **state)
+{
+    struct place *place = *state;
+    struct realm_settings with = settings();
+    AUTO(realm_freep) struct realm *realm = NULL;
+    struct resolve_lookup lookup;
+    struct login_outcome outcome;
+    struct resolved found;
+    char path[64];
+
+    n_created = 0;
+    clock_set_for_test((int64_t) NOW * 1000000);
+    write_users(place, path, "u1:{PLAIN}pass\nu2:{PLAIN}pass\n");
+    with.passwd_file = path;
+    realm = realm_of(place, &with);
+    lookup = realm_lookup(realm);
+    outcome = login(place, realm, "", "u1", "pass");
+    assert_int_equal(outcome.verdict, LOGIN_GRANTED);
+    assert_int_equal(outcome.by, LOGIN_BY_PASSWD_FILE);
+    assert_refused(login(place, realm, "", "u1", "wrong"), "wrong_password");
+    assert_refused(login(place, realm, "", "u3", "pass"), "unknown_user");
+    assert_int_equal(n_created, 1);
+    resolve_recipient(&lookup, SLICE("u2@example.org"), place->arena, &found);
+    assert_int_equal(found.code, RESOLVE_OK);
+    assert_int_equal(n_created, 2);
+
+    write_users(place, path, "u1:{PLAIN}other\n"); /* u2's line is gone */
+    clock_set_for_test((int64_t) (NOW + 1) * 1000000);
+    assert_refused(login(place, realm, "", "u2", "pass"), "wrong_password");
+    outcome = login(place, realm, "", "u1", "other");
+    assert_int_equal(outcome.verdict, LOGIN_GRANTED);
+    resolve_recipient(&lookup, SLICE("u2@example.org"), place->arena, &found);
+    assert_int_equal(found.code, RESOLVE_DISABLED);
+    assert_int_equal(auth_db_adopt(place->db, found.account, NULL), RC_OK);
+    resolve_recipient(&lookup, SLICE("u2@example.org"), place->arena, &found);
+    assert_int_equal(found.code, RESOLVE_OK);
+    clock_set_for_test(0);
+}
+
+/* ---- throttle ---- */
+
+static void failures_slow_down_their_source_and_nobody_else(void **state)
+{
+    AUTO(throttle_freep) struct throttle *throttle = throttle_new();
+    struct ipaddr one = {
+        .family = IPADDR_V4, .bytes = {192, 0, 2, 1}
+    };
+    struct ipaddr two = {
+        .family = IPADDR_V4, .bytes = {192, 0, 2, 2}
+    };
+    struct throttle_key key = throttle_key(throttle, &one, SLICE("anna"));
+    struct throttle_key elsewhere = throttle_key(throttle, &two, SLICE("anna"));
+    struct throttle_key other = throttle_key(throttle, &one, SLICE("bob"));
+    int64_t now = 1000000, last = 0;
+
+    (void) state;
+    for (int n = 1; n <= 100; n++) {
+        int64_t delay = throttle_failed(throttle, key, now);
+
+        if (n < THROTTLE_FREE)
+            assert_int_equal(delay, 0);
+        assert_true(delay >= last && delay <= THROTTLE_MAX_US);
+        last = delay;
+    }
+    assert_int_equal(last, THROTTLE_MAX_US);
+    assert_int_equal(throttle_delay_check(throttle, key, SLICE("x"), now), THROTTLE_MAX_US);
+    assert_int_equal(throttle_delay_check(throttle, elsewhere, SLICE("x"), now), 0);
+    assert_int_equal(throttle_delay_check(throttle, other, SLICE("x"), now), 0);
+    /* Whoever proved a secret is not delayed; others from there still are. */
+    throttle_succeeded(throttle, key, SLICE("right"), now);
+    assert_int_equal(throttle_delay_check(throttle, key, SLICE("right"), now), 0);
+    assert_int_equal(throttle_delay_check(throttle, key, SLICE("wrong"), now), THROTTLE_MAX_US);
+    now += THROTTLE_DRAIN_US * 40;
+    assert_int_equal(throttle_delay_check(throttle, key, SLICE("x"), now), 0);
+}
+
+static void one_network_of_ipv6_is_one_source(void **state)
+{
+    AUTO(throttle_freep) struct throttle *throttle = throttle_new();
+    struct ipaddr a = {
+        .family = IPADDR_V6, .bytes = {0x20, 1, 0xd, 0xb8, [15] = 1}
+    };
+    struct ipaddr b = a, c = a;
+
+    (void) state;
+    b.bytes[8] = 9;
+    c.bytes[7] = 9;
+    assert_int_equal(throttle_key(throttle, &a, SLICE("anna")).check,
+                     throttle_key(throttle, &b, SLICE("anna")).check);
+    assert_int_not_equal(throttle_key(throttle, &a, SLICE("anna")).check,
+                         throttle_key(throttle, &c, SLICE("anna")).check);
+}
+
+static void a_full_table_forgets_and_never_refuses(void **state)
+{
+    AUTO(throttle_freep) struct throttle *throttle = throttle_new();
+    struct ipaddr peer = {.family = IPADDR_V4};
+
+    (void) state;
+    for (uint32_t n = 0; n < THROTTLE_BUCKETS * 8; n++) {
+        memcpy(peer.bytes, &n, sizeof(n));
+        assert_int_equal(
+            throttle_failed(throttle, throttle_key(throttle, &peer, SLICE("u")), 1000000), 0);
+    }
+}
+
+/* ---- hash pool ---- */
+
+struct pool_test {
+    struct hash_job job;
+    struct loop *loop;
+    int *n_run, *n_done;
+    int stop_at;
+};
+
+static void pool_run(struct hash_job *job)
+{
+    struct pool_test *test = LINK_OWNER(job, struct pool_test, job);
+
+    __atomic_add_fetch(test->n_run, 1, __ATOMIC_RELAXED);
+}
+
+static void pool_done(struct hash_job *job)
+{
+    struct pool_test *test = LINK_OWNER(job, struct pool_test, job);
+
+    if (++*test->n_done == test->stop_at)
+        loop_stop(test->loop);
+}
+
+static void every_job_taken_is_run_and_handed_back(void **state)
+{
+    static struct pool_test jobs[HASH_QUEUE_MAX + 8];
+    struct hash_pool *pool = NULL;
+    struct loop *loop = NULL;
+    int n_run = 0, n_done = 0, n_taken = 0;
+
+    (void) state;
+    assert_int_equal(loop_new(&loop, NULL), RC_OK);
+    assert_int_equal(hash_pool_new(loop, 3, &pool, NULL), RC_OK);
+    for (size_t i = 0; i < COUNT(jobs); i++) {
+        jobs[i] = (struct pool_test){
+            .job = {.run = pool_run, .done = pool_done},
+            .loop = loop,
+            .n_run = &n_run,
+            .n_done = &n_done,
+            .stop_at = -1
+        };
+        if (hash_pool_submit(pool, &jobs[i].job, NULL) == RC_OK)
+            n_taken++;
+    }
+    assert_true(n_taken >= (int) HASH_QUEUE_MAX);
+    while (n_done < n_taken)
+        assert_int_equal(loop_turn(loop, 100000, NULL), RC_OK);
+    assert_int_equal(n_run, n_taken);
+    hash_pool_free(pool);
+    loop_free(loop);
+}
+
+static void pool_wait(struct hash_job *job)
+{
+    struct pool_test *test = LINK_OWNER(job, struct pool_test, job);
+
+    while (__atomic_load_n(test->n_run, __ATOMIC_ACQUIRE) == 0)
+        (void) usleep(100);
+}
+
+static void a_full_queue_is_an_answer(void **state)
+{
+    static struct pool_test jobs[HASH_QUEUE_MAX + 2];
+    struct hash_pool *pool = NULL;
+    struct loop *loop = NULL;
+    int go = 0, n_done = 0;
+    size_t n_taken = 0;
+
+    (void) state;
+    assert_int_equal(loop_new(&loop, NULL), RC_OK);
+    assert_int_equal(hash_pool_new(loop, 1, &pool, NULL), RC_OK);
+    for (size_t i = 0; i < COUNT(jobs); i++) {
+        jobs[i] = (struct pool_test){
+            .job = {.run = pool_wait, .done = pool_done},
+            .loop = loop,
+            .n_run = &go,
+            .n_done = &n_done,
+            .stop_at = -1
+        };
+        if (hash_pool_submit(pool, &jobs[i].job, NULL) == RC_OK)
+            n_taken++;
+    }
+    assert_true(n_taken < COUNT(jobs)); /* the one slot is held, so the queue must fill */
+    __atomic_store_n(&go, 1, __ATOMIC_RELEASE);
+    hash_pool_free(pool); /* jobs that waited are dropped, none is left running */
+    for (size_t i = 0; i < COUNT(jobs); i++)
+        loop_cancel(loop, &jobs[i].job.call);
+    loop_free(loop);
+}
+
+#define WITH_PLACE(test) cmocka_unit_test_setup_teardown(test, make_place, drop_place)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_PLACE(an_account_outlives_a_restart),
+        WITH_PLACE(a_deleted_account_frees_its_name_and_keeps_its_id),
+        WITH_PLACE(a_change_undone_inside_another_leaves_the_other),
+        WITH_PLACE(a_lost_or_foreign_pepper_is_one_clear_error),
+        WITH_PLACE(a_database_of_another_kind_is_refused),
+        WITH_PLACE(a_list_goes_on_where_it_stopped),
+        WITH_PLACE(names_of_aliases_and_accounts_do_not_overlap),
+        WITH_PLACE(recipients),
+        WITH_PLACE(any_domain_and_one_catch_all),
+        WITH_PLACE(a_device_gets_in_and_a_stranger_does_not),
+        WITH_PLACE(an_expired_device_says_so),
+        WITH_PLACE(an_account_password_counts_only_until_its_date),
+        WITH_PLACE(users_of_a_file_get_accounts_when_they_are_met),
+        cmocka_unit_test(failures_slow_down_their_source_and_nobody_else),
+        cmocka_unit_test(one_network_of_ipv6_is_one_source),
+        cmocka_unit_test(a_full_table_forgets_and_never_refuses),
+        cmocka_unit_test(every_job_taken_is_run_and_handed_back),
+        cmocka_unit_test(a_full_queue_is_an_answer),
+    };
+
+    return cmocka_run_group_tests(tests, start, NULL);
+}
