@@ -248,7 +248,8 @@ void pool_forget(struct pool *pool, pool_handle handle)
     give_slot_back(pool, (uint32_t) handle);
 }
 
-void pool_each(struct pool *pool, bool (*fn)(void *member, void *ctx), void *ctx)
+void pool_each(struct pool *pool, pool_run_fn *kind, bool (*fn)(void *member, void *ctx),
+               void *ctx)
 {
     uint32_t n;
 
@@ -259,7 +260,8 @@ void pool_each(struct pool *pool, bool (*fn)(void *member, void *ctx), void *ctx
         struct slot *slot = slot_at(pool, i);
 
         (void) pthread_mutex_lock(&slot->lock);
-        if (slot->generation % 2 == 1 && fn(slot->ctx, ctx) && !slot->woken) {
+        if (slot->generation % 2 == 1 && slot->run == kind && fn(slot->ctx, ctx) &&
+            !slot->woken) {
             slot->woken = true;
             if (slot->parked)
                 arm(pool, slot, handle_of(i, slot->generation), slot->wants | LOOP_OUT);

@@ -64,12 +64,13 @@ void pool_forget(struct pool *pool, pool_handle handle);
 void pool_wake(struct pool *pool, pool_handle handle);
 
 /*
- * Call fn for every member, running or not, under its slot's lock: the member is not freed
- * meanwhile, and fn touches only what the member shares with others (atomics, what never
- * changes). Where fn answers true the member is woken. For time-outs, kicks, lists. fn calls
- * nothing of the pool.
+ * Call fn for every member that was added with this run function, running or not, under its
+ * slot's lock: the member is not freed meanwhile, and fn touches only what the member shares
+ * with others (atomics, what never changes). Where fn answers true the member is woken. For
+ * time-outs, kicks, lists. fn calls nothing of the pool.
  */
-void pool_each(struct pool *pool, bool (*fn)(void *member, void *ctx), void *ctx);
+void pool_each(struct pool *pool, pool_run_fn *kind, bool (*fn)(void *member, void *ctx),
+               void *ctx);
 
 size_t pool_count(struct pool *pool);
 

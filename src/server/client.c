@@ -1,7 +1,5 @@
 #include "server/client.h"
 
-#include <errno.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -18,11 +16,6 @@ enum step {
 
 /* What became of the output. */
 enum flushed { FLUSHED_ALL, FLUSHED_HELD, FLUSHED_FULL, FLUSHED_BROKEN };
-
-static size_t unsent(const struct client *client)
-{
-    return client->out.len - client->out_at;
-}
 
 static void note(struct client *client, bool begins)
 {
@@ -113,25 +106,17 @@ static bool must_hold(struct client *client)
 
 static enum flushed flush(struct client *client)
 {
-    if (unsent(client) > 0 && must_hold(client))
+    if (stream_unsent(&client->stream) > 0 && must_hold(client))
         return FLUSHED_HELD;
-    while (unsent(client) > 0) {
-        ssize_t n =
-            send(client->fd, client->out.ptr + client->out_at, unsent(client), MSG_NOSIGNAL);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-            return FLUSHED_FULL;
-        if (n < 0)
-            return FLUSHED_BROKEN;
-        client->out_at += (size_t) n;
-        client->bytes_out += (uint64_t) n;
+    switch (stream_send(&client->stream)) {
+    case STREAM_SENT:
+        return FLUSHED_ALL;
+    case STREAM_FULL:
+        return FLUSHED_FULL;
+    case STREAM_SEND_BROKEN:
+        break;
     }
-    buf_reset(&client->out);
-    buf_shrink(&client->out, 0);
-    client->out_at = 0;
-    return FLUSHED_ALL;
+    return FLUSHED_BROKEN;
 }
 
 /* ---- input ---- */
@@ -139,7 +124,7 @@ static enum flushed flush(struct client *client)
 /* Would an EXPUNGE told now hurt the command that has come behind this one? RFC 9051 7.5.1 */
 static bool seq_command_waits(const struct client *client)
 {
-    struct slice rest = slice_from(buf_slice(&client->in), client->in_at);
+    struct slice rest = stream_input(&client->stream);
     size_t end_of_line = slice_find(rest, '\n');
 
     return end_of_line < rest.len && command_names_seqs(slice_sub(rest, 0, end_of_line + 1));
@@ -180,7 +165,7 @@ static enum step run_command(struct client *client)
     enum command_outcome outcome;
 
     note(client, true);
-    outcome = command_start(&client->session, &input, &client->out, &client->running);
+    outcome = command_start(&client->session, &input, &client->stream.out, &client->running);
     note(client, false);
     return take_outcome(client, outcome);
 }
@@ -189,10 +174,10 @@ static enum step resume_command(struct client *client)
 {
     enum command_outcome outcome;
 
-    if (unsent(client) >= CLIENT_HELD_BYTES)
+    if (stream_unsent(&client->stream) >= CLIENT_HELD_BYTES)
         return STEP_SPACE;
     note(client, true);
-    outcome = command_resume(&client->running, &client->out, seq_command_waits(client));
+    outcome = command_resume(&client->running, &client->stream.out, seq_command_waits(client));
     note(client, false);
     return take_outcome(client, outcome);
 }
@@ -202,36 +187,36 @@ static enum step end_idle(struct client *client)
     enum command_outcome outcome;
 
     unwatch(client);
-    outcome =
-        session_idle_end(&client->session, imap_reader_text(client->reader).text, &client->out);
+    outcome = session_idle_end(&client->session, imap_reader_text(client->reader).text,
+                               &client->stream.out);
     return take_outcome(client, outcome);
 }
 
 /* What has been read goes to the reader, until it has something to say. */
 static enum step feed(struct client *client)
 {
-    struct slice bytes = slice_from(buf_slice(&client->in), client->in_at);
-    struct slice before = bytes;
+    struct slice bytes = stream_input(&client->stream), before = bytes;
     struct err err;
     enum imap_read said = imap_reader_feed(client->reader, &bytes, &err);
 
-    client->in_at += before.len - bytes.len;
+    stream_take(&client->stream, before.len - bytes.len);
     switch (said) {
     case READ_MORE:
         return STEP_ON;
     case READ_CONTINUE:
-        buf_str(&client->out, "+ OK\r\n");
+        buf_str(&client->stream.out, "+ OK\r\n");
         return STEP_ON;
     case READ_COMMAND:
         return run_command(client);
     case READ_LINE:
         return end_idle(client);
     case READ_REFUSED:
-        return take_outcome(
-            client, command_refused(&client->session, imap_reader_tag(client->reader),
-                                    imap_reader_too_big(client->reader), &err, &client->out));
+        return take_outcome(client,
+                            command_refused(&client->session, imap_reader_tag(client->reader),
+                                            imap_reader_too_big(client->reader), &err,
+                                            &client->stream.out));
     case READ_CLOSE:
-        buf_printf(&client->out, "* BYE %s\r\n", err.text);
+        buf_printf(&client->stream.out, "* BYE %s\r\n", err.text);
         end(client, "protocol");
         return STEP_END;
     }
@@ -240,40 +225,27 @@ static enum step feed(struct client *client)
 
 static enum step read_more(struct client *client)
 {
-    char *room;
-    ssize_t n;
-
-    buf_reset(&client->in);
-    client->in_at = 0;
-    if (client->drained) {
-        client->drained = false;
-        buf_shrink(&client->in, 0);
-        return STEP_INPUT;
-    }
-    room = buf_reserve(&client->in, CLIENT_READ_BYTES);
-    do {
-        n = recv(client->fd, room, CLIENT_READ_BYTES, 0);
-    } while (n < 0 && errno == EINTR);
-    if (n > 0) {
-        client->in.len = (size_t) n;
-        client->bytes_in += (uint64_t) n;
-        client->drained = (size_t) n < CLIENT_READ_BYTES;
+    switch (stream_read(&client->stream)) {
+    case STREAM_GOT:
         atomic_store(&client->last_active_us, clock_mono_us());
         return STEP_ON;
-    }
-    buf_shrink(&client->in, 0);
-    if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+    case STREAM_NONE:
         return STEP_INPUT;
-    client->broken = n < 0;
-    end(client, n < 0 ? "reset" : "client closed");
+    case STREAM_BROKEN:
+        client->broken = true;
+        break;
+    case STREAM_ENDED:
+        break;
+    }
+    end(client, client->broken ? "reset" : "client closed");
     return STEP_END;
 }
 
 static enum step take_input(struct client *client)
 {
-    if (unsent(client) >= CLIENT_HELD_BYTES)
+    if (stream_unsent(&client->stream) >= CLIENT_HELD_BYTES)
         return STEP_SPACE;
-    return client->in_at < client->in.len ? feed(client) : read_more(client);
+    return stream_input(&client->stream).len > 0 ? feed(client) : read_more(client);
 }
 
 /* ---- the states ---- */
@@ -293,7 +265,7 @@ static enum step open_account(struct client *client)
     if (rc) {
         log_event(LEVEL_ERROR, "session.failed", LOG_STR("user", client->who.user),
                   LOG_ERR(&err));
-        buf_printf(&client->out, "%.*s NO [UNAVAILABLE] %s\r\n* BYE Try again later\r\n",
+        buf_printf(&client->stream.out, "%.*s NO [UNAVAILABLE] %s\r\n* BYE Try again later\r\n",
                    SLICE_ARG(client->tag), err.text);
         end(client, "unavailable");
         return STEP_END;
@@ -302,7 +274,7 @@ static enum step open_account(struct client *client)
     client->has_session = true;
     append_sink_init(&client->sink, &client->session);
     client->reader = imap_reader_new(&limits, &append_sink_ops, &client->sink);
-    session_greet(&client->session, client->tag, &client->out);
+    session_greet(&client->session, client->tag, &client->stream.out);
     set_state(client, CLIENT_READY);
     return STEP_ON;
 }
@@ -310,7 +282,7 @@ static enum step open_account(struct client *client)
 static enum step idle(struct client *client)
 {
     if (session_has_news(&client->session) &&
-        session_idle_sync(&client->session, &client->out) == COMMAND_CLOSE) {
+        session_idle_sync(&client->session, &client->stream.out) == COMMAND_CLOSE) {
         end(client, "mailbox deleted");
         return STEP_END;
     }
@@ -354,13 +326,13 @@ static void take_orders(struct client *client)
     for (size_t i = 0; i < COUNT(ends); i++) {
         if ((orders & ends[i].order) != 0) {
             if (client->state != CLIENT_BUSY) /* inside an answer there is no room for a line */
-                buf_str(&client->out, ends[i].bye);
+                buf_str(&client->stream.out, ends[i].bye);
             end(client, ends[i].reason);
             return;
         }
     }
     if ((orders & ORDER_ALIVE) != 0 && client->state == CLIENT_IDLING) {
-        buf_str(&client->out, "* OK Still here\r\n");
+        buf_str(&client->stream.out, "* OK Still here\r\n");
         atomic_store(&client->last_active_us, clock_mono_us());
     }
 }
@@ -375,15 +347,15 @@ static void log_end(const struct client *client)
     buf_init(&address, IPADDR_TEXT_BYTES);
     ipaddr_print(&address, &client->who.peer);
 
-    log_event(LEVEL_INFO, "session.end", LOG_STR("user", client->who.user),
-              LOG_STR("device", client->who.device_name),
-              LOG_TEXT("address", buf_slice(&address)),
-              LOG_STR("reason", client->end_reason != NULL ? client->end_reason : "closed"),
-              LOG_NUM("seconds", (clock_mono_us() - client->started_us) / 1000000),
-              LOG_NUM("bytes_in", client->bytes_in), LOG_NUM("bytes_out", client->bytes_out),
-              LOG_NUM("commands", counts->commands), LOG_NUM("bad", counts->bad),
-              LOG_NUM("fetched", counts->fetched), LOG_NUM("appended", counts->appended),
-              LOG_NUM("expunged", counts->expunged));
+    log_event(
+        LEVEL_INFO, "session.end", LOG_STR("user", client->who.user),
+        LOG_STR("device", client->who.device_name), LOG_TEXT("address", buf_slice(&address)),
+        LOG_STR("reason", client->end_reason != NULL ? client->end_reason : "closed"),
+        LOG_NUM("seconds", (clock_mono_us() - client->started_us) / 1000000),
+        LOG_NUM("bytes_in", client->stream.bytes_in),
+        LOG_NUM("bytes_out", client->stream.bytes_out), LOG_NUM("commands", counts->commands),
+        LOG_NUM("bad", counts->bad), LOG_NUM("fetched", counts->fetched),
+        LOG_NUM("appended", counts->appended), LOG_NUM("expunged", counts->expunged));
 }
 
 static void client_free(struct client *client)
@@ -396,9 +368,7 @@ static void client_free(struct client *client)
         append_sink_done(&client->sink);
         session_done(&client->session);
     }
-    (void) close(client->fd);
-    buf_done(&client->in);
-    buf_done(&client->out);
+    stream_done(&client->stream);
     arena_free(client->arena);
     free(client);
 }
@@ -432,18 +402,18 @@ static unsigned await(struct client *client, enum step last, enum flushed flushe
     return wants;
 }
 
-static unsigned run(void *ctx, unsigned ready)
+unsigned client_run(void *ctx, unsigned ready)
 {
     struct client *client = ctx;
     enum flushed flushed = FLUSHED_ALL;
     enum step last = STEP_ON;
 
     if ((ready & LOOP_IN) != 0)
-        client->drained = false;
+        client->stream.drained = false;
     take_orders(client);
     for (unsigned i = 0; i < CLIENT_STEPS_MAX && last == STEP_ON; i++) {
         last = step(client);
-        if (unsent(client) >= CLIENT_SEND_BYTES)
+        if (stream_unsent(&client->stream) >= CLIENT_SEND_BYTES)
             flushed = flush(client);
     }
     flushed = flush(client);
@@ -476,17 +446,14 @@ enum rc client_start(struct clients *clients, const struct client_handover *hand
     }
     client = xcalloc(1, sizeof(*client));
     client->clients = clients;
-    client->fd = handover->fd;
     client->arena = arena_new(CLIENT_ARENA_BYTES);
     copy_identity(client, &handover->who);
     client->tag = arena_dup(client->arena, handover->tag);
-    buf_init(&client->in, CLIENT_READ_BYTES + MAX(handover->unread.len, CLIENT_READ_BYTES));
-    buf_init(&client->out, REPLY_MAX_BYTES);
-    buf_append(&client->in, handover->unread);
+    stream_init(&client->stream, handover->fd, handover->unread, REPLY_MAX_BYTES);
     client->started_us = clock_mono_us();
     atomic_store(&client->last_active_us, client->started_us);
-    rc =
-        pool_add(clients_options(clients)->pool, client->fd, run, client, &client->handle, err);
+    rc = pool_add(clients_options(clients)->pool, client->stream.fd, client_run, client,
+                  &client->handle, err);
     if (rc) {
         clients_leave(clients, client->who.account);
         client_free(client);

@@ -26,8 +26,8 @@
 #include "commands/append_sink.h"
 #include "commands/dispatch.h"
 #include "net/pool.h"
+#include "net/stream.h"
 
-#define CLIENT_READ_BYTES ((size_t) 16 << 10)
 #define CLIENT_HELD_BYTES                                                                      \
     ((size_t) 256 << 10) /* unsent; above it no further command is read                        \
                           */
@@ -64,7 +64,6 @@ struct client_identity {
 struct client {
     struct clients *clients;
     pool_handle handle;
-    int fd;
     enum client_state state;
     struct arena *arena; /* identity's texts, tag, first bytes */
     struct client_identity who;
@@ -76,12 +75,8 @@ struct client {
     struct append_sink sink;
     struct cmd *running; /* BUSY */
 
-    struct buf in; /* read, not yet taken */
-    size_t in_at;
-    bool drained;   /* the last read got all there was */
-    struct buf out; /* not yet sent */
-    size_t out_at;
-    bool peer_ended, broken;
+    struct stream stream;
+    bool broken;
     const char *end_reason; /* for the log; static */
 
     struct account_waiter waiter;
@@ -90,7 +85,6 @@ struct client {
     bool watches;
 
     int64_t started_us;
-    uint64_t bytes_in, bytes_out;
 
     _Atomic unsigned orders;        /* enum client_order; set by anybody, taken by the runner */
     _Atomic int64_t last_active_us; /* of the last command; read by the sweep */
@@ -106,6 +100,9 @@ struct client_handover {
 /* Make it and give it to the pool. On failure the descriptor is closed. */
 MUST_CHECK enum rc client_start(struct clients *clients, const struct client_handover *handover,
                                 struct err *err);
+
+/* How the pool runs a client; clients.c finds its members by it. */
+pool_run_fn client_run;
 
 /* Any thread. */
 void client_order(struct client *client, unsigned orders);

@@ -81,7 +81,7 @@ static bool make_room(struct clients *clients, struct user_count *user, uint64_t
 
     if (user->made_room_us != 0 && now - user->made_room_us < MAKE_ROOM_GAP_US)
         return false;
-    pool_each(clients->options.pool, give_way, &search);
+    pool_each(clients->options.pool, client_run, give_way, &search);
     if (search.found)
         user->made_room_us = now;
     return search.found;
@@ -151,7 +151,7 @@ void clients_sweep(struct clients *clients)
 {
     struct sweep sweep = {.now_us = clock_mono_us(), .wall_sec = clock_wall_sec()};
 
-    pool_each(clients->options.pool, sweep_one, &sweep);
+    pool_each(clients->options.pool, client_run, sweep_one, &sweep);
 }
 
 /* ---- ending and listing ---- */
@@ -183,7 +183,7 @@ size_t clients_end(struct clients *clients, uint64_t account, uint64_t device,
     struct ending ending = {
         .account = account, .device = device, .before_epoch = before_epoch, .order = order};
 
-    pool_each(clients->options.pool, end_one, &ending);
+    pool_each(clients->options.pool, client_run, end_one, &ending);
     return ending.n;
 }
 
@@ -191,7 +191,7 @@ bool clients_kick(struct clients *clients, uint64_t number)
 {
     struct ending ending = {.number = number, .order = ORDER_KICKED};
 
-    pool_each(clients->options.pool, end_one, &ending);
+    pool_each(clients->options.pool, client_run, end_one, &ending);
     return ending.n > 0;
 }
 
@@ -219,5 +219,5 @@ void clients_list(struct clients *clients, void (*fn)(void *ctx, const struct cl
 {
     struct listing listing = {fn, ctx};
 
-    pool_each(clients->options.pool, list_one, &listing);
+    pool_each(clients->options.pool, client_run, list_one, &listing);
 }

@@ -1,0 +1,43 @@
+/*
+ * stream.h - a plain socket with what was read and not taken yet, and what is written and not
+ * sent yet.
+ *
+ * Nothing blocks. An idle stream holds no buffer. Used by members of a pool.
+ */
+#ifndef ROOST_NET_STREAM_H
+#define ROOST_NET_STREAM_H
+
+#include "base/buf.h"
+
+#define STREAM_READ_BYTES ((size_t) 16 << 10)
+
+struct stream {
+    int fd; /* owned */
+    struct buf in;
+    size_t in_at;
+    bool drained; /* the last read got all there was: no need to ask again before the next event
+                   */
+    struct buf out;
+    size_t out_at;
+    uint64_t bytes_in, bytes_out;
+};
+
+/* Takes fd, non-blocking. first: bytes that were read already. out holds at most out_max bytes.
+ */
+void stream_init(struct stream *stream, int fd, struct slice first, size_t out_max);
+void stream_done(struct stream *stream);
+
+/* Read and not taken. */
+struct slice stream_input(const struct stream *stream);
+void stream_take(struct stream *stream, size_t n);
+
+enum stream_read { STREAM_GOT, STREAM_NONE, STREAM_ENDED, STREAM_BROKEN };
+/* More input, when all that was there is taken. */
+enum stream_read stream_read(struct stream *stream);
+
+size_t stream_unsent(const struct stream *stream);
+enum stream_sent { STREAM_SENT, STREAM_FULL, STREAM_SEND_BROKEN };
+/* Send what is in out. */
+enum stream_sent stream_send(struct stream *stream);
+
+#endif
