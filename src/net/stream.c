@@ -8,7 +8,7 @@
 void stream_init(struct stream *stream, int fd, struct slice first, size_t out_max)
 {
     *stream = (struct stream){.fd = fd};
-    buf_init(&stream->in, MAX(first.len, STREAM_READ_BYTES));
+    buf_init(&stream->in, first.len + 2 * STREAM_READ_BYTES);
     buf_init(&stream->out, out_max);
     buf_append(&stream->in, first);
     stream->bytes_in = first.len;
@@ -37,8 +37,7 @@ enum stream_read stream_read(struct stream *stream)
     char *room;
     ssize_t n;
 
-    assert(stream->in_at == stream->in.len);
-    buf_reset(&stream->in);
+    buf_consume(&stream->in, stream->in_at);
     stream->in_at = 0;
     if (stream->drained) {
         stream->drained = false;
@@ -46,11 +45,12 @@ enum stream_read stream_read(struct stream *stream)
         return STREAM_NONE;
     }
     room = buf_reserve(&stream->in, STREAM_READ_BYTES);
+    assert(room != NULL); /* the caller takes what has come before it lets more in */
     do {
         n = recv(stream->fd, room, STREAM_READ_BYTES, 0);
     } while (n < 0 && errno == EINTR);
     if (n > 0) {
-        stream->in.len = (size_t) n;
+        stream->in.len += (size_t) n;
         stream->bytes_in += (uint64_t) n;
         stream->drained = (size_t) n < STREAM_READ_BYTES;
         return STREAM_GOT;

@@ -32,7 +32,7 @@ struct slice stream_input(const struct stream *stream);
 void stream_take(struct stream *stream, size_t n);
 
 enum stream_read { STREAM_GOT, STREAM_NONE, STREAM_ENDED, STREAM_BROKEN };
-/* More input, when all that was there is taken. */
+/* More input, behind what is not taken yet, which is at most STREAM_READ_BYTES. */
 enum stream_read stream_read(struct stream *stream);
 
 size_t stream_unsent(const struct stream *stream);
