@@ -1,0 +1,65 @@
+/*
+ * checkpoint.h - what the rows of the state mean [format], docs/formats/checkpoint.md: an
+ * account's root and pages, places of packed bodies, UIDVALIDITY, removed accounts.
+ *
+ * Every value that an account's truth depends on carries a checksum over its key and content,
+ * so that a row under the wrong key is as visible as a changed one.
+ */
+#ifndef ROOST_STORE_LOCAL_CHECKPOINT_H
+#define ROOST_STORE_LOCAL_CHECKPOINT_H
+
+#include "account/pages.h"
+#include "store/local/state.h"
+
+struct pack_place {
+    uint64_t pack;
+    uint64_t offset; /* of the entry's header */
+    uint32_t row;    /* in the pack's index */
+    uint64_t length;
+};
+
+struct packed_body {
+    uint64_t account, body_id;
+    struct pack_place place;
+};
+
+/* The LSN that the account's checkpoint covers; RC_NOT_FOUND without one. */
+MUST_CHECK enum rc checkpoint_lsn(struct state *state, uint64_t account, uint64_t *out_lsn,
+                                  struct err *err);
+MUST_CHECK enum rc checkpoint_root(struct state *state, uint64_t account, struct arena *arena,
+                                   uint64_t *out_lsn, struct slice *out_root, struct err *err);
+MUST_CHECK enum rc checkpoint_page(struct state *state, uint64_t account, uint64_t number,
+                                   struct arena *arena, struct slice *out, struct err *err);
+MUST_CHECK enum rc checkpoint_write(struct state *state, uint64_t account, uint64_t lsn,
+                                    const struct page_batch *batch, struct err *err);
+MUST_CHECK enum rc checkpoint_list(struct state *state, bool (*fn)(void *ctx, uint64_t account),
+                                   void *ctx, struct err *err);
+
+/* RC_NOT_FOUND when the body is in no pack. */
+MUST_CHECK enum rc checkpoint_find_place(struct state *state, uint64_t account,
+                                         uint64_t body_id, struct pack_place *out,
+                                         struct err *err);
+/* A finished pack and where its bodies are. */
+MUST_CHECK enum rc checkpoint_add_pack(struct state *state, uint64_t pack, uint64_t bytes,
+                                       const struct packed_body *bodies, size_t n,
+                                       struct err *err);
+MUST_CHECK enum rc checkpoint_each_pack(struct state *state,
+                                        bool (*fn)(void *ctx, uint64_t pack, uint64_t bytes),
+                                        void *ctx, struct err *err);
+
+/* The account's rows go; recovery skips its groups up to lsn. */
+MUST_CHECK enum rc checkpoint_remove(struct state *state, uint64_t account, uint64_t lsn,
+                                     struct err *err);
+MUST_CHECK enum rc checkpoint_each_removed(struct state *state,
+                                           bool (*fn)(void *ctx, uint64_t account,
+                                                      uint64_t lsn),
+                                           void *ctx, struct err *err);
+/* The journal begins above lsn: marks of removed accounts below it are not needed. */
+MUST_CHECK enum rc checkpoint_forget_removed(struct state *state, const uint64_t *accounts,
+                                             size_t n, struct err *err);
+
+/* First of n values that were never given; durable. */
+MUST_CHECK enum rc checkpoint_uidvalidity(struct state *state, uint32_t n, uint32_t *out_first,
+                                          struct err *err);
+
+#endif

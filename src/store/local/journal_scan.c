@@ -1,0 +1,220 @@
+/* journal_scan.c - the walk over batches; the argument is in the header. */
+#include "store/local/journal_scan.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "store/local/layout.h"
+
+#define WINDOW_BYTES ((size_t) 1 << 20) /* read ahead in one call */
+
+/* A piece of a segment in memory. */
+struct window {
+    const struct segment *segment;
+    char *buf;
+    size_t cap;
+    uint64_t at;
+    size_t len;
+};
+
+static void window_done(struct window *window)
+{
+    free(window->buf);
+}
+
+/* len bytes at offset, or an empty slice when the file is shorter or cannot be read. */
+static struct slice window_get(struct window *window, const struct segment *segment,
+                               uint64_t offset, size_t len)
+{
+    size_t want;
+
+    if (offset > segment->bytes || len > segment->bytes - offset)
+        return (struct slice){0};
+    if (window->segment == segment && offset >= window->at &&
+        offset + len <= window->at + window->len)
+        return slice_of(window->buf + (offset - window->at), len);
+    want = (size_t) MIN((uint64_t) MAX(len, WINDOW_BYTES), segment->bytes - offset);
+    if (want > window->cap) {
+        window->buf = xrealloc(window->buf, want);
+        window->cap = want;
+    }
+    window->segment = segment;
+    window->at = offset;
+    window->len = 0;
+    if (file_read_all(segment->read_fd, window->buf, want, offset, NULL) != RC_OK)
+        return (struct slice){0};
+    window->len = want;
+    return slice_of(window->buf, len);
+}
+
+struct walk {
+    const struct journal_source *source;
+    const struct epoch *epoch;
+    struct journal_point point;
+    struct window window;
+    journal_group_fn *fn;
+    void *ctx;
+};
+
+static bool header_belongs(const struct batch_header *header, const struct segment *segment,
+                           uint64_t offset)
+{
+    return header->segment == segment->number && header->offset == offset;
+}
+
+/* The batch at the point, if it is the next one and whole. */
+static bool read_batch(struct walk *walk, const struct segment *segment, uint64_t offset,
+                       struct batch_header *header, struct slice *payload)
+{
+    struct slice head = window_get(&walk->window, segment, offset, BATCH_HEADER_BYTES);
+    struct slice whole;
+
+    if (!batch_header_read(head, &walk->epoch->key, header) ||
+        !header_belongs(header, segment, offset) || header->first_lsn != walk->point.lsn ||
+        !hash128_eq(header->prev, walk->point.prev))
+        return false;
+    whole = window_get(&walk->window, segment, offset,
+                       BATCH_HEADER_BYTES + (size_t) header->payload_len);
+    if (whole.len == 0)
+        return false;
+    *payload = slice_from(whole, BATCH_HEADER_BYTES);
+    return batch_payload_is_whole(header, *payload, &walk->epoch->key);
+}
+
+/* The hash says that we wrote it, so a group that does not parse is a bug or a collision. */
+static enum rc deliver(struct walk *walk, struct segment *segment, uint64_t offset,
+                       const struct batch_header *header, struct slice payload, struct err *err)
+{
+    struct scan sc = scan_of(payload);
+
+    for (uint32_t i = 0; i < header->n_groups; i++) {
+        size_t at = scan_offset(&sc);
+        struct group_view group;
+        enum rc rc;
+
+        if (!group_read(&sc, &group) || group.lsn != header->first_lsn + i)
+            return err_set(err, RC_CORRUPT, "The journal is damaged",
+                           "journal: segment %llu offset %llu: group %u does not parse",
+                           (unsigned long long) segment->number, (unsigned long long) offset,
+                           i);
+        rc = walk->fn(walk->ctx, segment, (uint32_t) (offset + BATCH_HEADER_BYTES + at), &group,
+                      err);
+        if (rc)
+            return rc;
+    }
+    return RC_OK;
+}
+
+/* Is there a header of this epoch with a later LSN anywhere behind the point? */
+static bool later_header(struct walk *walk, const struct segment *segment, uint64_t offset,
+                         struct batch_header *header)
+{
+    for (; offset + JOURNAL_BLOCK_BYTES <= segment->bytes; offset += JOURNAL_BLOCK_BYTES) {
+        struct slice head = window_get(&walk->window, segment, offset, BATCH_HEADER_BYTES);
+
+        if (batch_header_read(head, &walk->epoch->key, header) &&
+            header_belongs(header, segment, offset) && header->first_lsn > walk->point.lsn)
+            return true;
+    }
+    return false;
+}
+
+static enum rc damage(const struct walk *walk, uint64_t segment, uint64_t offset,
+                      struct err *err)
+{
+    return err_set(
+        err, RC_CORRUPT, "The journal is damaged",
+        "journal: segment %llx offset %u is bad, %llx offset %llu is later and good; "
+        "not cut: restore or salvage",
+        (unsigned long long) walk->point.segment, walk->point.offset,
+        (unsigned long long) segment, (unsigned long long) offset);
+}
+
+static enum rc check_tail(struct walk *walk, struct err *err)
+{
+    uint64_t offset = walk->point.offset;
+
+    for (uint64_t n = walk->point.segment; n <= walk->source->last_segment; n++) {
+        const struct segment *segment = walk->source->segment(walk->source->ctx, n);
+        struct batch_header header;
+
+        if (segment != NULL && later_header(walk, segment, offset, &header))
+            return damage(walk, segment->number, header.offset, err);
+        offset = SEGMENT_HEADER_BYTES;
+    }
+    return RC_OK;
+}
+
+static bool is_at_end(const struct walk *walk)
+{
+    const struct journal_point *end = &walk->epoch->end;
+
+    return walk->epoch->is_closed && walk->point.segment == end->segment &&
+           walk->point.offset == end->offset;
+}
+
+/* Where the walk stopped: the end, a torn tail, or damage. */
+static enum rc judge_end(struct walk *walk, struct err *err)
+{
+    const struct journal_point *end = &walk->epoch->end;
+
+    if (!walk->epoch->is_closed)
+        return check_tail(walk, err);
+    if (is_at_end(walk) && walk->point.lsn == end->lsn &&
+        hash128_eq(walk->point.prev, end->prev))
+        return RC_OK;
+    return damage(walk, end->segment, end->offset, err);
+}
+
+static enum rc walk_batches(struct walk *walk, struct err *err)
+{
+    struct segment *segment = walk->source->segment(walk->source->ctx, walk->point.segment);
+
+    if (segment == NULL)
+        return err_set(err, RC_CORRUPT, "The journal is damaged",
+                       "journal: segment %llx is missing",
+                       (unsigned long long) walk->point.segment);
+    segment->start = walk->point;
+    segment->used = walk->point.offset;
+    while (!is_at_end(walk)) {
+        struct batch_header header;
+        struct slice payload;
+        uint64_t offset = walk->point.offset;
+        enum rc rc;
+
+        if (!read_batch(walk, segment, offset, &header, &payload)) {
+            /* The rest of a segment is left empty when the next batch does not fit. */
+            segment = walk->source->segment(walk->source->ctx, segment->number + 1);
+            offset = SEGMENT_HEADER_BYTES;
+            if (segment == NULL || !read_batch(walk, segment, offset, &header, &payload))
+                return RC_OK;
+            walk->point.segment = segment->number;
+            walk->point.offset = SEGMENT_HEADER_BYTES;
+            segment->start = walk->point;
+        }
+        rc = deliver(walk, segment, offset, &header, payload, err);
+        if (rc)
+            return rc;
+        walk->point.lsn += header.n_groups;
+        walk->point.offset += header.total_len;
+        walk->point.prev = header.self;
+        segment->used = walk->point.offset;
+    }
+    return RC_OK;
+}
+
+enum rc journal_scan_epoch(const struct journal_source *source, const struct epoch *epoch,
+                           struct journal_point *point, journal_group_fn *fn, void *ctx,
+                           struct err *err)
+{
+    struct walk walk = {
+        .source = source, .epoch = epoch, .point = *point, .fn = fn, .ctx = ctx};
+    enum rc rc = walk_batches(&walk, err);
+
+    if (!rc)
+        rc = judge_end(&walk, err);
+    window_done(&walk.window);
+    if (!rc)
+        *point = walk.point;
+    return rc;
+}

@@ -1,0 +1,34 @@
+/*
+ * journal_scan.h - reading the journal back: which batches count, and where it ends.
+ *
+ * A batch counts if it is where it says it is, in this epoch, with the next LSN, behind the
+ * batch before, and whole. The walk ends at the first place where none follows. In a closed
+ * epoch that place is known; in the open one it is a torn tail, unless a header with a later
+ * LSN stands behind it: the committer writes one batch at a time, so such a header proves that
+ * an acknowledged batch was damaged.
+ */
+#ifndef ROOST_STORE_LOCAL_JOURNAL_SCAN_H
+#define ROOST_STORE_LOCAL_JOURNAL_SCAN_H
+
+#include "store/local/segment.h"
+
+struct journal_source {
+    /* The segment with this number, opened once and kept by the callee; NULL: no such file. */
+    struct segment *(*segment)(void *ctx, uint64_t number);
+    uint64_t last_segment; /* the greatest number there is */
+    void *ctx;
+};
+
+/* offset: of the group in the segment. */
+typedef enum rc journal_group_fn(void *ctx, struct segment *segment, uint32_t offset,
+                                 const struct group_view *group, struct err *err);
+
+/*
+ * Walk the epoch from *point; on RC_OK *point is its end. Fills start and used of the segments
+ * it passes. RC_CORRUPT: damage, the detail says where.
+ */
+MUST_CHECK enum rc journal_scan_epoch(const struct journal_source *source,
+                                      const struct epoch *epoch, struct journal_point *point,
+                                      journal_group_fn *fn, void *ctx, struct err *err);
+
+#endif

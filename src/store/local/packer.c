@@ -1,0 +1,381 @@
+/*
+ * packer.c - bodies from journal and spill files into packs.
+ *
+ * Order: (1) the pack, whole and durable under its name; (2) one transaction of the state says
+ * where each body is now; (3) the old places are dropped in memory. Between (2) and (3) a
+ * reader finds the old place, which is still there; after (3) the new. A crash after (1) leaves
+ * a pack that nothing names, after (2) bodies in the journal that recovery finds to be packed.
+ *
+ * Checksums travel: blocks are verified as they are read, and the entry carries the checksums
+ * made when the mail came in, not new ones. A body that is damaged already is moved as it is,
+ * so that reading it still says so; nothing here can turn bad bytes into good ones.
+ */
+#include "store/local/packer.h"
+
+#include "base/log.h"
+#include "store/local/body.h"
+#include "store/local/digests.h"
+#include "store/local/journal.h"
+#include "store/local/keeper.h"
+#include "store/local/pack_write.h"
+#include "store/local/stage.h"
+
+#define COPY_BYTES      ((size_t) 1 << 20) /* whole blocks */
+#define PACK_BODIES_MAX ((size_t) 1 << 20) /* in one pack */
+
+struct packer {
+    struct local *local;
+    pthread_t thread;
+    bool has_thread;
+    uint64_t next_pack; /* the thread's own */
+    pthread_mutex_t lock;
+    pthread_cond_t work;
+    bool is_poked;    /* lock */
+    bool is_stopping; /* lock */
+};
+
+/* A body to move: what its place said, pinned. */
+struct move {
+    struct pack_entry entry; /* hashes are a copy */
+    int fd;
+    uint64_t base;
+    struct segment *segment;
+    struct spill *spill;
+};
+
+struct moves {
+    struct move *list;
+    size_t n, cap;
+};
+
+static bool packer_is_stopping(struct packer *packer)
+{
+    bool is_stopping;
+
+    (void) pthread_mutex_lock(&packer->lock);
+    is_stopping = packer->is_stopping;
+    (void) pthread_mutex_unlock(&packer->lock);
+    return is_stopping;
+}
+
+/* With the index lock held. */
+static void add_move(struct moves *moves, const struct place *place)
+{
+    struct move *move;
+    uint64_t *hashes = xcalloc((size_t) place->n_blocks + 1, sizeof(*hashes));
+
+    if (moves->n == moves->cap) {
+        moves->cap = MAX(moves->cap * 2, (size_t) 256);
+        moves->list = xrealloc(moves->list, moves->cap * sizeof(*moves->list));
+    }
+    memcpy(hashes, place_hashes(place), place->n_blocks * sizeof(*hashes));
+    move = &moves->list[moves->n++];
+    *move = (struct move){
+        .entry = {.account = place->account,
+                  .body_id = place->body_id,
+                  .mbox = place->mbox,
+                  .uid = place->uid,
+                  .flags = place->flags,
+                  .internaldate = place->internaldate,
+                  .length = place->length,
+                  .n_blocks = place->n_blocks,
+                  .hashes = hashes},
+        .base = place->offset,
+        .segment = place->segment,
+        .spill = place->spill
+    };
+    move->segment->pins++;
+    move->fd = place->segment->read_fd;
+    if (place->spill != NULL) {
+        move->spill->refs++;
+        move->fd = place->spill->fd;
+    }
+}
+
+/* Bytes in closed segments, and how many those are. */
+static bool is_worth_a_pack(const struct local *local)
+{
+    uint64_t bytes = 0, target = MIN(PACK_TARGET_BYTES, local->options.segment_bytes / 2);
+    unsigned n_closed = 0;
+    bool is_pressing = local->index.unpacked_bytes > local->options.unpacked_max_bytes / 2;
+
+    LIST_FOREACH(it, &local->index.live)
+    {
+        const struct segment *segment = LINK_OWNER(it, struct segment, live);
+
+        if (!segment->is_closed || segment->n_bodies == 0)
+            continue;
+        n_closed++;
+        bytes += segment->used;
+    }
+    return n_closed > 0 && (bytes >= target || n_closed > PACK_LIVE_MAX || is_pressing);
+}
+
+/* All bodies of the oldest closed segments, up to a pack's worth. */
+static void collect(struct local *local, struct moves *moves)
+{
+    uint64_t bytes = 0;
+
+    (void) pthread_mutex_lock(&local->index.lock);
+    if (is_worth_a_pack(local)) {
+        LIST_FOREACH(it, &local->index.live)
+        {
+            struct segment *segment = LINK_OWNER(it, struct segment, live);
+
+            if (!segment->is_closed || bytes >= PACK_TARGET_BYTES ||
+                moves->n >= PACK_BODIES_MAX)
+                break;
+            LIST_FOREACH(p, &segment->places)
+            {
+                const struct place *place = LINK_OWNER(p, struct place, of_segment);
+
+                add_move(moves, place);
+                bytes += place->length;
+            }
+        }
+    }
+    (void) pthread_mutex_unlock(&local->index.lock);
+}
+
+static void release(struct local *local, struct moves *moves)
+{
+    for (size_t i = 0; i < moves->n; i++) {
+        struct move *move = &moves->list[i];
+        struct spill *dead = NULL;
+
+        (void) pthread_mutex_lock(&local->index.lock);
+        move->segment->pins--;
+        if (move->spill != NULL)
+            dead = spill_unref(move->spill);
+        (void) pthread_mutex_unlock(&local->index.lock);
+        spill_remove(local, dead);
+        free(move->entry.hashes);
+    }
+    free(moves->list);
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const struct pack_entry *x = &((const struct move *) a)->entry;
+    const struct pack_entry *y = &((const struct move *) b)->entry;
+
+    if (x->account != y->account)
+        return x->account < y->account ? -1 : 1;
+    if (x->mbox != y->mbox)
+        return x->mbox < y->mbox ? -1 : 1;
+    if (x->uid != y->uid)
+        return x->uid < y->uid ? -1 : 1;
+    return x->body_id < y->body_id ? -1 : x->body_id > y->body_id;
+}
+
+/* Damaged bytes are moved as they are, missing ones as zeros: their checksums fail here and
+ * will fail for every reader. */
+static void read_piece(const struct move *move, uint64_t at, char *out, size_t len)
+{
+    struct err err;
+    enum rc rc = body_read_checked(move->fd, move->base, move->entry.length, move->entry.hashes,
+                                   at, out, len, &err);
+
+    if (rc == RC_OK)
+        return;
+    log_event(LEVEL_ERROR, "store.damage", LOG_NUM("account", move->entry.account),
+              LOG_NUM("body", move->entry.body_id), LOG_ERR(&err));
+    memset(out, 0, len);
+    if (file_read_all(move->fd, out, len, move->base + at, NULL) != RC_OK)
+        memset(out, 0, len);
+}
+
+static enum rc copy_body(struct pack_writer *writer, const struct move *move, char *piece,
+                         struct err *err)
+{
+    for (uint64_t at = 0; at < move->entry.length; at += COPY_BYTES) {
+        size_t len = (size_t) MIN(move->entry.length - at, (uint64_t) COPY_BYTES);
+        enum rc rc;
+
+        read_piece(move, at, piece, len);
+        rc = pack_writer_bytes(writer, slice_of(piece, len), err);
+        if (rc)
+            return rc;
+    }
+    return RC_OK;
+}
+
+static void copy_digest(struct packer *packer, struct pack_writer *writer,
+                        const struct move *move)
+{
+    uint32_t version = 0;
+    size_t len = 0;
+    AUTO(freep)
+    char *digest = digests_copy(packer->local->digests, move->entry.account,
+                                move->entry.body_id, &version, &len);
+
+    if (digest != NULL && len > 0)
+        pack_writer_digest(writer, version, slice_of(digest, len));
+}
+
+/* RC_MORE: told to stop in the middle; the file is dropped. */
+static enum rc write_pack(struct packer *packer, const struct moves *moves,
+                          struct packed_body *places, uint64_t number, uint64_t *out_bytes,
+                          struct err *err)
+{
+    AUTO(pack_writer_freep) struct pack_writer *writer = NULL;
+    AUTO(freep) char *piece = xmalloc(COPY_BYTES);
+    enum rc rc = pack_writer_new(packer->local, number, &writer, err);
+
+    for (size_t i = 0; i < moves->n && !rc; i++) {
+        const struct move *move = &moves->list[i];
+
+        if (packer_is_stopping(packer))
+            return RC_MORE;
+        places[i].account = move->entry.account;
+        places[i].body_id = move->entry.body_id;
+        rc = pack_writer_entry(writer, &move->entry, &places[i].place, err);
+        if (!rc)
+            rc = copy_body(writer, move, piece, err);
+        if (!rc)
+            copy_digest(packer, writer, move);
+    }
+    return rc ? rc : pack_writer_finish(writer, out_bytes, err);
+}
+
+static void drop_places(struct local *local, const struct moves *moves)
+{
+    for (size_t i = 0; i < moves->n; i++) {
+        const struct move *move = &moves->list[i];
+        struct place *place;
+        struct spill *dead = NULL;
+
+        (void) pthread_mutex_lock(&local->index.lock);
+        place = index_find_place(&local->index, move->entry.account, move->entry.body_id);
+        if (place != NULL)
+            dead = index_drop_place(&local->index, place);
+        (void) pthread_mutex_unlock(&local->index.lock);
+        spill_remove(local, dead);
+        digests_drop(local->digests, move->entry.account, move->entry.body_id);
+    }
+}
+
+static enum rc pack_moves(struct packer *packer, struct moves *moves, struct err *err)
+{
+    struct local *local = packer->local;
+    AUTO(freep) struct packed_body *places = xcalloc(moves->n, sizeof(*places));
+    uint64_t number = packer->next_pack++, bytes = 0;
+    enum rc rc;
+
+    qsort(moves->list, moves->n, sizeof(*moves->list), by_place);
+    rc = write_pack(packer, moves, places, number, &bytes, err);
+    if (!rc)
+        rc = checkpoint_add_pack(local->state, number, bytes, places, moves->n, err);
+    if (rc)
+        return rc;
+    drop_places(local, moves);
+    (void) atomic_fetch_add(&local->pack_bytes, bytes);
+    log_event(LEVEL_DEBUG, "store.packed", LOG_NUM("pack", number), LOG_NUM("bytes", bytes),
+              LOG_NUM("bodies", moves->n));
+    return RC_OK;
+}
+
+/* One pack, if there is one to make. */
+static enum rc pack_some(struct packer *packer, bool *out_more)
+{
+    struct local *local = packer->local;
+    struct moves moves = {0};
+    struct err err;
+    enum rc rc = RC_OK;
+
+    collect(local, &moves);
+    *out_more = moves.n > 0;
+    if (moves.n > 0)
+        rc = pack_moves(packer, &moves, &err);
+    release(local, &moves);
+    if (rc == RC_IO || rc == RC_CORRUPT)
+        local_fatal(local, &err);
+    if (*out_more) {
+        keeper_poke(local->keeper);
+        journal_note_pressure(local->journal);
+    }
+    return rc;
+}
+
+static void wait_for_poke(struct packer *packer, bool is_short_of_space)
+{
+    struct timespec until;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += PACKER_RETRY_MS / 1000;
+    (void) pthread_mutex_lock(&packer->lock);
+    if (!packer->is_poked && !packer->is_stopping) {
+        if (is_short_of_space)
+            (void) pthread_cond_timedwait(&packer->work, &packer->lock, &until);
+        else
+            (void) pthread_cond_wait(&packer->work, &packer->lock);
+    }
+    packer->is_poked = false;
+    (void) pthread_mutex_unlock(&packer->lock);
+}
+
+static void *packer_main(void *arg)
+{
+    struct packer *packer = arg;
+
+    while (!packer_is_stopping(packer)) {
+        bool has_more;
+        enum rc rc = pack_some(packer, &has_more);
+
+        if (rc == RC_FULL || !has_more)
+            wait_for_poke(packer, rc == RC_FULL);
+    }
+    return NULL;
+}
+
+enum rc packer_new(struct local *local, uint64_t next_pack, struct packer **out,
+                   struct err *err)
+{
+    struct packer *packer = xcalloc(1, sizeof(*packer));
+    pthread_condattr_t attr;
+
+    packer->local = local;
+    packer->next_pack = next_pack;
+    (void) pthread_mutex_init(&packer->lock, NULL);
+    (void) pthread_condattr_init(&attr);
+    (void) pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void) pthread_cond_init(&packer->work, &attr);
+    (void) pthread_condattr_destroy(&attr);
+    if (pthread_create(&packer->thread, NULL, packer_main, packer) != 0) {
+        packer_free(packer);
+        return err_set(err, RC_UNAVAILABLE, "No threads left", "packer: pthread_create");
+    }
+    packer->has_thread = true;
+    *out = packer;
+    return RC_OK;
+}
+
+void packer_poke(struct packer *packer)
+{
+    if (packer == NULL)
+        return;
+    (void) pthread_mutex_lock(&packer->lock);
+    packer->is_poked = true;
+    (void) pthread_cond_signal(&packer->work);
+    (void) pthread_mutex_unlock(&packer->lock);
+}
+
+void packer_stop(struct packer *packer)
+{
+    (void) pthread_mutex_lock(&packer->lock);
+    packer->is_stopping = true;
+    (void) pthread_cond_signal(&packer->work);
+    (void) pthread_mutex_unlock(&packer->lock);
+    if (packer->has_thread)
+        (void) pthread_join(packer->thread, NULL);
+    packer->has_thread = false;
+}
+
+void packer_free(struct packer *packer)
+{
+    if (packer == NULL)
+        return;
+    (void) pthread_cond_destroy(&packer->work);
+    (void) pthread_mutex_destroy(&packer->lock);
+    free(packer);
+}

@@ -1,0 +1,427 @@
+/*
+ * state.c - LMDB behind one writer thread.
+ *
+ * LMDB commits are copy-on-write: data pages, sync, then a meta page, sync. So a crash leaves
+ * the last committed transaction, and one commit costs the same for one job or a hundred: the
+ * writer takes all jobs that wait, runs each in a nested transaction, and commits once.
+ *
+ * lock.mdb holds process-shared mutexes of a dead process after a crash; nobody else can have
+ * the environment open, since we hold the store's lock, so it is removed at start.
+ */
+#include "store/local/state.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lmdb.h>
+#include <pthread.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/list.h"
+#include "store/local/bytes.h"
+
+#define STATE_READERS_MAX 1024u /* threads that read at one moment */
+#define STATE_PATH_BYTES  4096u
+#define SERIAL_KEY        SLICE("serial")
+
+static const char *const table_names[STATE_TABLES] = {
+    [TABLE_META] = "meta",     [TABLE_ROOTS] = "roots", [TABLE_PAGES] = "pages",
+    [TABLE_PLACES] = "places", [TABLE_PACKS] = "packs", [TABLE_REMOVED] = "removed",
+};
+
+struct state_job {
+    state_job_fn *fn;
+    void *ctx;
+    struct err *err;
+    enum rc rc;
+    bool is_done;
+    struct link link;
+};
+
+struct state {
+    MDB_env *env;
+    MDB_dbi tables[STATE_TABLES];
+    void (*fatal)(void *ctx, const struct err *err);
+    void *fatal_ctx;
+    pthread_t writer;
+    bool has_writer;
+    pthread_mutex_t lock;
+    pthread_cond_t work, done;
+    struct list jobs; /* lock */
+    bool is_stopping; /* lock */
+    uint64_t serial;  /* lock: of the last committed transaction */
+};
+
+struct state_txn {
+    MDB_txn *txn;
+    const struct state *state;
+};
+
+static enum rc state_error(struct err *err, int code, const char *what)
+{
+    if (code == MDB_NOTFOUND)
+        return err_set(err, RC_NOT_FOUND, "Not found", "%s: no such row", what);
+    if (code == ENOSPC || code == EDQUOT || code == MDB_MAP_FULL)
+        return err_set(err, RC_FULL, "No space left", "%s: %s", what, mdb_strerror(code));
+    if (code == MDB_CORRUPTED || code == MDB_PAGE_NOTFOUND || code == MDB_INVALID ||
+        code == MDB_VERSION_MISMATCH || code == MDB_BAD_TXN)
+        return err_set(err, RC_CORRUPT, "Stored data is damaged", "%s: %s", what,
+                       mdb_strerror(code));
+    return err_set(err, RC_IO, "Storage failure", "%s: %s", what, mdb_strerror(code));
+}
+
+static MDB_val val_of(struct slice s)
+{
+    MDB_val val = {.mv_size = s.len};
+
+    memcpy(&val.mv_data, &s.ptr, sizeof(val.mv_data)); /* LMDB does not write through it */
+    return val;
+}
+
+static struct slice slice_of_val(const MDB_val *val)
+{
+    return slice_of(val->mv_data, val->mv_size);
+}
+
+enum rc state_txn_put(struct state_txn *txn, enum state_table table, struct slice key,
+                      struct slice value, struct err *err)
+{
+    MDB_val k = val_of(key), v = val_of(value);
+    int code = mdb_put(txn->txn, txn->state->tables[table], &k, &v, 0);
+
+    return code != 0 ? state_error(err, code, table_names[table]) : RC_OK;
+}
+
+enum rc state_txn_del(struct state_txn *txn, enum state_table table, struct slice key,
+                      struct err *err)
+{
+    MDB_val k = val_of(key);
+    int code = mdb_del(txn->txn, txn->state->tables[table], &k, NULL);
+
+    return code != 0 && code != MDB_NOTFOUND ? state_error(err, code, table_names[table])
+                                             : RC_OK;
+}
+
+enum rc state_txn_del_all(struct state_txn *txn, enum state_table table, struct slice prefix,
+                          struct err *err)
+{
+    MDB_cursor *cursor = NULL;
+    MDB_val k = val_of(prefix), v;
+    int code = mdb_cursor_open(txn->txn, txn->state->tables[table], &cursor);
+
+    if (code != 0)
+        return state_error(err, code, table_names[table]);
+    code = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
+    while (code == 0 && slice_starts(slice_of_val(&k), prefix)) {
+        code = mdb_cursor_del(cursor, 0);
+        k = val_of(prefix);
+        if (code == 0)
+            code = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
+    }
+    mdb_cursor_close(cursor);
+    return code != 0 && code != MDB_NOTFOUND ? state_error(err, code, table_names[table])
+                                             : RC_OK;
+}
+
+enum rc state_txn_get(struct state_txn *txn, enum state_table table, struct slice key,
+                      struct slice *out, struct err *err)
+{
+    MDB_val k = val_of(key), v;
+    int code = mdb_get(txn->txn, txn->state->tables[table], &k, &v);
+
+    if (code != 0)
+        return state_error(err, code, table_names[table]);
+    *out = slice_of_val(&v);
+    return RC_OK;
+}
+
+static void txn_abortp(MDB_txn **txn)
+{
+    if (*txn != NULL)
+        mdb_txn_abort(*txn);
+}
+
+/* One job inside the batch; its failure leaves the batch as it was. */
+static int run_job(const struct state *state, MDB_txn *parent, struct state_job *job)
+{
+    AUTO(txn_abortp) MDB_txn *child = NULL;
+    int code = mdb_txn_begin(state->env, parent, 0, &child);
+
+    if (code != 0)
+        return code;
+    job->rc = job->fn(&(struct state_txn){child, state}, job->ctx, job->err);
+    if (job->rc)
+        return 0;
+    return mdb_txn_commit(TAKE(child));
+}
+
+static int run_batch(struct state *state, struct list *jobs, uint64_t serial)
+{
+    AUTO(txn_abortp) MDB_txn *txn = NULL;
+    char value[8];
+    MDB_val k = val_of(SERIAL_KEY), v = val_of(slice_of(value, sizeof(value)));
+    int code = mdb_txn_begin(state->env, NULL, 0, &txn);
+
+    put_le64(value, serial);
+    if (code == 0)
+        code = mdb_put(txn, state->tables[TABLE_META], &k, &v, 0);
+    for (struct link *it = jobs->head.next; code == 0 && it != &jobs->head; it = it->next)
+        code = run_job(state, txn, LINK_OWNER(it, struct state_job, link));
+    return code != 0 ? code : mdb_txn_commit(TAKE(txn));
+}
+
+/* Answers all jobs of the batch. A failed write of a data page leaves the old state whole; an
+ * I/O error may come from the sync, and then nothing more may be promised. */
+static void finish_batch(struct state *state, struct list *jobs, int code)
+{
+    struct link *link;
+
+    if (code == EIO) {
+        struct err err;
+
+        (void) state_error(&err, code, "commit of the state");
+        state->fatal(state->fatal_ctx, &err);
+    }
+    (void) pthread_mutex_lock(&state->lock);
+    if (code == 0)
+        state->serial++;
+    while ((link = list_pop_front(jobs)) != NULL) {
+        struct state_job *job = LINK_OWNER(link, struct state_job, link);
+
+        if (code != 0 && job->rc == RC_OK)
+            job->rc = state_error(job->err, code, "commit of the state");
+        job->is_done = true;
+    }
+    (void) pthread_cond_broadcast(&state->done);
+    (void) pthread_mutex_unlock(&state->lock);
+}
+
+static void *writer_main(void *arg)
+{
+    struct state *state = arg;
+
+    for (;;) {
+        struct list jobs;
+        struct link *link;
+        uint64_t serial;
+
+        list_init(&jobs);
+        (void) pthread_mutex_lock(&state->lock);
+        while (list_is_empty(&state->jobs) && !state->is_stopping)
+            (void) pthread_cond_wait(&state->work, &state->lock);
+        while ((link = list_pop_front(&state->jobs)) != NULL)
+            list_push_back(&jobs, link);
+        serial = state->serial + 1;
+        (void) pthread_mutex_unlock(&state->lock);
+        if (list_is_empty(&jobs))
+            return NULL;
+        finish_batch(state, &jobs, run_batch(state, &jobs, serial));
+    }
+}
+
+enum rc state_write(struct state *state, state_job_fn *fn, void *ctx, struct err *err)
+{
+    struct err own;
+    struct state_job job = {.fn = fn, .ctx = ctx, .err = err != NULL ? err : &own};
+
+    (void) pthread_mutex_lock(&state->lock);
+    list_push_back(&state->jobs, &job.link);
+    (void) pthread_cond_signal(&state->work);
+    while (!job.is_done)
+        (void) pthread_cond_wait(&state->done, &state->lock);
+    (void) pthread_mutex_unlock(&state->lock);
+    return job.rc;
+}
+
+static enum rc begin_read(struct state *state, MDB_txn **out, struct err *err)
+{
+    int code = mdb_txn_begin(state->env, NULL, MDB_RDONLY, out);
+
+    return code != 0 ? state_error(err, code, "read of the state") : RC_OK;
+}
+
+enum rc state_get(struct state *state, enum state_table table, struct slice key,
+                  struct arena *arena, struct slice *out, struct err *err)
+{
+    AUTO(txn_abortp) MDB_txn *txn = NULL;
+    struct slice value;
+    enum rc rc = begin_read(state, &txn, err);
+    char *copy;
+
+    if (!rc)
+        rc = state_txn_get(&(struct state_txn){txn, state}, table, key, &value, err);
+    if (rc)
+        return rc;
+    copy = arena_try(arena, value.len);
+    if (copy == NULL)
+        return err_set(err, RC_LIMIT, "Too large", "%s: a row of %zu bytes", table_names[table],
+                       value.len);
+    if (value.len > 0)
+        memcpy(copy, value.ptr, value.len);
+    *out = slice_of(copy, value.len);
+    return RC_OK;
+}
+
+enum rc state_get_small(struct state *state, enum state_table table, struct slice key,
+                        char *out, size_t cap, size_t *out_len, struct err *err)
+{
+    AUTO(txn_abortp) MDB_txn *txn = NULL;
+    struct slice value;
+    enum rc rc = begin_read(state, &txn, err);
+
+    if (!rc)
+        rc = state_txn_get(&(struct state_txn){txn, state}, table, key, &value, err);
+    if (rc)
+        return rc;
+    *out_len = MIN(cap, value.len);
+    if (*out_len > 0)
+        memcpy(out, value.ptr, *out_len);
+    return RC_OK;
+}
+
+static void cursor_closep(MDB_cursor **cursor)
+{
+    if (*cursor != NULL)
+        mdb_cursor_close(*cursor);
+}
+
+enum rc state_each(struct state *state, enum state_table table,
+                   bool (*fn)(void *ctx, struct slice key, struct slice value), void *ctx,
+                   struct err *err)
+{
+    AUTO(txn_abortp) MDB_txn *txn = NULL;
+    AUTO(cursor_closep) MDB_cursor *cursor = NULL;
+    MDB_val k, v;
+    enum rc rc = begin_read(state, &txn, err);
+    int code;
+
+    if (rc)
+        return rc;
+    code = mdb_cursor_open(txn, state->tables[table], &cursor);
+    if (code == 0)
+        code = mdb_cursor_get(cursor, &k, &v, MDB_FIRST);
+    while (code == 0 && fn(ctx, slice_of_val(&k), slice_of_val(&v)))
+        code = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
+    return code != 0 && code != MDB_NOTFOUND ? state_error(err, code, table_names[table])
+                                             : RC_OK;
+}
+
+static int open_tables(struct state *state)
+{
+    AUTO(txn_abortp) MDB_txn *txn = NULL;
+    MDB_val k = val_of(SERIAL_KEY), v;
+    int code = mdb_txn_begin(state->env, NULL, 0, &txn);
+
+    for (size_t i = 0; code == 0 && i < STATE_TABLES; i++)
+        code = mdb_dbi_open(txn, table_names[i], MDB_CREATE, &state->tables[i]);
+    if (code != 0)
+        return code;
+    code = mdb_get(txn, state->tables[TABLE_META], &k, &v);
+    if (code == 0) {
+        struct scan sc = scan_of(slice_of_val(&v));
+
+        if (!scan_le64(&sc, &state->serial))
+            return MDB_CORRUPTED;
+    } else if (code != MDB_NOTFOUND) {
+        return code;
+    }
+    return mdb_txn_commit(TAKE(txn));
+}
+
+static size_t map_size(int root, uint64_t map_bytes)
+{
+    struct stat st;
+
+    if (fstatat(root, "state/data.mdb", &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size > 0)
+        map_bytes = MAX(map_bytes, (uint64_t) st.st_size * 4);
+    return (size_t) ((map_bytes + 4095) & ~(uint64_t) 4095);
+}
+
+static void state_free(struct state *state)
+{
+    if (state->env != NULL)
+        mdb_env_close(state->env);
+    (void) pthread_cond_destroy(&state->work);
+    (void) pthread_cond_destroy(&state->done);
+    (void) pthread_mutex_destroy(&state->lock);
+    free(state);
+}
+
+static int open_env(struct state *state, const char *path, int root, uint64_t map_bytes)
+{
+    char dir[STATE_PATH_BYTES];
+    int code = mdb_env_create(&state->env);
+
+    if (code != 0)
+        return code;
+    if (snprintf(dir, sizeof(dir), "%s/state", path) >= (int) sizeof(dir))
+        return ENAMETOOLONG;
+    if (unlinkat(root, "state/lock.mdb", 0) != 0 && errno != ENOENT)
+        return errno;
+    code = mdb_env_set_maxdbs(state->env, STATE_TABLES);
+    if (code == 0)
+        code = mdb_env_set_maxreaders(state->env, STATE_READERS_MAX);
+    if (code == 0)
+        code = mdb_env_set_mapsize(state->env, map_size(root, map_bytes));
+    if (code == 0)
+        code = mdb_env_open(state->env, dir, MDB_NOTLS, 0600);
+    return code != 0 ? code : open_tables(state);
+}
+
+enum rc state_open(const char *path, int root, uint64_t map_bytes,
+                   void (*fatal)(void *ctx, const struct err *err), void *fatal_ctx,
+                   struct state **out, struct err *err)
+{
+    struct state *state = xcalloc(1, sizeof(*state));
+    int code;
+
+    state->fatal = fatal;
+    state->fatal_ctx = fatal_ctx;
+    list_init(&state->jobs);
+    (void) pthread_mutex_init(&state->lock, NULL);
+    (void) pthread_cond_init(&state->work, NULL);
+    (void) pthread_cond_init(&state->done, NULL);
+    code = open_env(state, path, root, map_bytes);
+    if (code == 0)
+        code = pthread_create(&state->writer, NULL, writer_main, state);
+    if (code != 0) {
+        state_free(state);
+        return state_error(err, code, "open the state");
+    }
+    state->has_writer = true;
+    *out = state;
+    return RC_OK;
+}
+
+void state_close(struct state *state)
+{
+    if (state == NULL)
+        return;
+    (void) pthread_mutex_lock(&state->lock);
+    state->is_stopping = true;
+    (void) pthread_cond_signal(&state->work);
+    (void) pthread_mutex_unlock(&state->lock);
+    if (state->has_writer)
+        (void) pthread_join(state->writer, NULL);
+    state_free(state);
+}
+
+uint64_t state_serial(struct state *state)
+{
+    uint64_t serial;
+
+    (void) pthread_mutex_lock(&state->lock);
+    serial = state->serial;
+    (void) pthread_mutex_unlock(&state->lock);
+    return serial;
+}
+
+uint64_t state_bytes(struct state *state)
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+
+    if (mdb_env_info(state->env, &info) != 0 || mdb_env_stat(state->env, &stat) != 0)
+        return 0;
+    return ((uint64_t) info.me_last_pgno + 1) * stat.ms_psize;
+}

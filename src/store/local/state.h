@@ -1,0 +1,70 @@
+/*
+ * state.h - the LMDB environment: tables of bytes, one writer that batches, short readers
+ * [format], docs/formats/checkpoint.md.
+ *
+ * Each write transaction raises the serial by one; the superblock remembers a serial that must
+ * be there before a segment is let go of, so an older state (a copy put back, a damaged meta
+ * page that makes LMDB fall back) is noticed at start.
+ *
+ * All calls may come from any thread. A job runs on the writer's thread inside a transaction of
+ * its own within the batch; if it fails, only its own changes are dropped.
+ */
+#ifndef ROOST_STORE_LOCAL_STATE_H
+#define ROOST_STORE_LOCAL_STATE_H
+
+#include "base/arena.h"
+#include "base/slice.h"
+
+enum state_table {
+    TABLE_META,    /* name -> value */
+    TABLE_ROOTS,   /* account -> lsn, checksum, root */
+    TABLE_PAGES,   /* account, page -> checksum, bytes */
+    TABLE_PLACES,  /* account, body id -> pack, offset, row, length */
+    TABLE_PACKS,   /* pack -> bytes, bodies */
+    TABLE_REMOVED, /* account -> lsn at which it was removed */
+};
+#define STATE_TABLES (TABLE_REMOVED + 1)
+
+struct state;
+struct state_txn;
+
+/* path: the store's. fatal is called when a sync fails. */
+MUST_CHECK enum rc state_open(const char *path, int root, uint64_t map_bytes,
+                              void (*fatal)(void *ctx, const struct err *err), void *fatal_ctx,
+                              struct state **out, struct err *err);
+void state_close(struct state *state);
+
+uint64_t state_serial(struct state *state);
+uint64_t state_bytes(struct state *state);
+
+/* Runs fn within a write transaction; durable when it returns RC_OK. fn may run again after a
+ * failure of others, so it changes nothing but the transaction and *ctx idempotently. */
+typedef enum rc state_job_fn(struct state_txn *txn, void *ctx, struct err *err);
+MUST_CHECK enum rc state_write(struct state *state, state_job_fn *fn, void *ctx,
+                               struct err *err);
+
+MUST_CHECK enum rc state_txn_put(struct state_txn *txn, enum state_table table,
+                                 struct slice key, struct slice value, struct err *err);
+/* RC_OK also when it is not there. */
+MUST_CHECK enum rc state_txn_del(struct state_txn *txn, enum state_table table,
+                                 struct slice key, struct err *err);
+/* All keys that start with prefix. */
+MUST_CHECK enum rc state_txn_del_all(struct state_txn *txn, enum state_table table,
+                                     struct slice prefix, struct err *err);
+/* The value is valid until the next change in the transaction. RC_NOT_FOUND. */
+MUST_CHECK enum rc state_txn_get(struct state_txn *txn, enum state_table table,
+                                 struct slice key, struct slice *out, struct err *err);
+
+/* A copy in the arena. RC_NOT_FOUND; RC_LIMIT when the arena has no room. */
+MUST_CHECK enum rc state_get(struct state *state, enum state_table table, struct slice key,
+                             struct arena *arena, struct slice *out, struct err *err);
+/* At most cap bytes of the value, for small values without an arena. */
+MUST_CHECK enum rc state_get_small(struct state *state, enum state_table table,
+                                   struct slice key, char *out, size_t cap, size_t *out_len,
+                                   struct err *err);
+/* Each row in key order until fn answers false; in one read transaction, so fn is quick. */
+MUST_CHECK enum rc state_each(struct state *state, enum state_table table,
+                              bool (*fn)(void *ctx, struct slice key, struct slice value),
+                              void *ctx, struct err *err);
+
+#endif

@@ -1,0 +1,220 @@
+/* test_local_engine.c - the local engine's contract: what is committed comes back. */
+// links: store_local
+// lib: local_store
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/local_store.h"
+#include "lib/test.h"
+
+static void groups_come_back_in_order_after_a_clean_stop(void **state)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
+    struct local_store store;
+    struct account_image image;
+    struct err err;
+    char text[32];
+
+    (void) state;
+    local_store_make(&store);
+    for (int round = 0; round < 3; round++) {
+        local_store_open(&store);
+        for (int i = 0; i < 100; i++) {
+            (void) snprintf(text, sizeof(text), "group %d", round * 100 + i);
+            (void) local_store_put(&store, 7, slice_from_str(text));
+            (void) local_store_put(&store, 8, SLICE("other"));
+        }
+        local_store_close(&store);
+    }
+    local_store_open(&store);
+    assert_int_equal(store.engine->ops->load(store.engine, 7, arena, &image, &err), RC_OK);
+    assert_int_equal(image.n_tail, 300);
+    assert_int_equal(image.root.len, 0);
+    for (size_t i = 0; i < image.n_tail; i++) {
+        (void) snprintf(text, sizeof(text), "group %zu", i);
+        assert_slice_equal(image.tail[i].records, slice_from_str(text));
+        if (i > 0)
+            assert_true(image.tail[i].position > image.tail[i - 1].position);
+    }
+    assert_int_equal(store.engine->ops->load(store.engine, 9, arena, &image, &err),
+                     RC_NOT_FOUND);
+    local_store_remove(&store);
+}
+
+static void check_body(struct local_store *store, uint64_t account, uint64_t body_id,
+                       size_t len)
+{
+    const struct engine_ops *ops = store->engine->ops;
+    AUTO(freep) char *want = local_store_body(body_id, len);
+    AUTO(freep) char *got = xmalloc(len + 1);
+    struct body *body = NULL;
+    struct err err;
+
+    if (ops->body_open(store->engine, account, body_id, &body, &err) != RC_OK)
+        fail_msg("body %d: %s", (int) body_id, err.detail);
+    assert_int_equal(ops->body_length(body), len);
+    assert_int_equal(ops->body_read(body, 0, got, len, &err), RC_OK);
+    assert_memory_equal(got, want, len);
+    if (len > 70000) {
+        assert_int_equal(ops->body_read(body, 65530, got, 100, &err), RC_OK);
+        assert_memory_equal(got, want + 65530, 100);
+    }
+    assert_int_equal(ops->body_read(body, len, got, 1, &err), RC_INVALID);
+    ops->body_close(body);
+}
+
+static const size_t body_lengths[] = {0, 1, 5000, 65536, 65537, 200000, 600000, 3000000};
+
+static void put_bodies(struct local_store *store, uint64_t account)
+{
+    for (size_t i = 0; i < COUNT(body_lengths); i++) {
+        AUTO(freep) char *bytes = local_store_body(i + 1, body_lengths[i]);
+
+        (void) local_store_put_body(store, account, i + 1, SLICE("append"),
+                                    slice_of(bytes, body_lengths[i]));
+    }
+}
+
+static void check_bodies(struct local_store *store, uint64_t account)
+{
+    for (size_t i = 0; i < COUNT(body_lengths); i++)
+        check_body(store, account, i + 1, body_lengths[i]);
+}
+
+static void bodies_inline_and_spilled_come_back(void **state)
+{
+    struct local_store store;
+
+    (void) state;
+    local_store_make(&store);
+    store.options.no_packer = true;
+    local_store_open(&store);
+    put_bodies(&store, 5);
+    check_bodies(&store, 5);
+    local_store_close(&store);
+    local_store_open(&store);
+    check_bodies(&store, 5);
+    local_store_remove(&store);
+}
+
+static void write_root(struct local_store *store, uint64_t account, uint64_t position)
+{
+    struct page page = {1, SLICE("a page")};
+    struct page_batch batch = {.root = SLICE("the root"), .puts = &page, .n_puts = 1};
+    struct err err;
+
+    if (store->engine->ops->write_pages(store->engine, account, position, &batch, &err) !=
+        RC_OK)
+        fail_msg("write_pages: %s", err.detail);
+}
+
+static void a_checkpoint_replaces_the_groups_it_covers(void **state)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
+    struct local_store store;
+    struct account_image image;
+    struct slice bytes;
+    struct err err;
+    uint64_t second;
+    page_read_fn *read;
+    void *ctx;
+
+    (void) state;
+    local_store_make(&store);
+    local_store_open(&store);
+    (void) local_store_put(&store, 3, SLICE("one"));
+    second = local_store_put(&store, 3, SLICE("two"));
+    (void) local_store_put(&store, 3, SLICE("three"));
+    write_root(&store, 3, second);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(store.engine->ops->load(store.engine, 3, arena, &image, &err), RC_OK);
+        assert_slice_equal(image.root, SLICE("the root"));
+        assert_int_equal(image.root_position, second);
+        assert_int_equal(image.n_tail, 1);
+        assert_slice_equal(image.tail[0].records, SLICE("three"));
+        read = store.engine->ops->page_reader(store.engine, 3, &ctx);
+        assert_int_equal(read(ctx, 1, arena, &bytes, &err), RC_OK);
+        assert_slice_equal(bytes, SLICE("a page"));
+        assert_int_equal(read(ctx, 2, arena, &bytes, &err), RC_NOT_FOUND);
+        local_store_close(&store);
+        local_store_open(&store);
+    }
+    local_store_remove(&store);
+}
+
+static void a_removed_account_stays_away(void **state)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
+    struct local_store store;
+    struct account_image image;
+    struct body *body;
+    struct err err;
+
+    (void) state;
+    local_store_make(&store);
+    local_store_open(&store);
+    put_bodies(&store, 5);
+    write_root(&store, 5, local_store_put(&store, 5, SLICE("x")));
+    (void) local_store_put(&store, 6, SLICE("stays"));
+    assert_int_equal(store.engine->ops->remove(store.engine, 5, &err), RC_OK);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(store.engine->ops->load(store.engine, 5, arena, &image, &err),
+                         RC_NOT_FOUND);
+        assert_int_equal(store.engine->ops->body_open(store.engine, 5, 3, &body, &err),
+                         RC_NOT_FOUND);
+        assert_int_equal(store.engine->ops->load(store.engine, 6, arena, &image, &err), RC_OK);
+        local_store_close(&store);
+        local_store_open(&store);
+    }
+    local_store_remove(&store);
+}
+
+static void uidvalidity_never_repeats(void **state)
+{
+    struct local_store store;
+    uint32_t last = 0, first;
+    struct err err;
+
+    (void) state;
+    local_store_make(&store);
+    for (int round = 0; round < 3; round++) {
+        local_store_open(&store);
+        for (int i = 0; i < 50; i++) {
+            assert_int_equal(store.engine->ops->uidvalidity(store.engine, 30, &first, &err),
+                             RC_OK);
+            assert_true(first > last);
+            last = first + 29;
+        }
+        local_store_close(&store);
+    }
+    local_store_remove(&store);
+}
+
+static void a_second_open_is_refused(void **state)
+{
+    struct local_store store;
+    struct engine *other = NULL;
+    struct err err;
+
+    (void) state;
+    local_store_make(&store);
+    local_store_open(&store);
+    assert_int_equal(local_engine_open(&store.options, &other, &err), RC_UNAVAILABLE);
+    assert_null(other);
+    assert_int_equal(local_store_create(store.path, &err), RC_EXISTS);
+    local_store_remove(&store);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(groups_come_back_in_order_after_a_clean_stop),
+        cmocka_unit_test(bodies_inline_and_spilled_come_back),
+        cmocka_unit_test(a_checkpoint_replaces_the_groups_it_covers),
+        cmocka_unit_test(a_removed_account_stays_away),
+        cmocka_unit_test(uidvalidity_never_repeats),
+        cmocka_unit_test(a_second_open_is_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
