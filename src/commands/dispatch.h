@@ -20,8 +20,8 @@
 
 #include "commands/cmd.h"
 
-#define COMMAND_TRIES_MAX   16u                  /* runs of one command that meets conflicts */
-#define CMD_ARENA_BYTES     ((size_t) 256 << 20) /* beyond any command within the limits */
+#define COMMAND_TRIES_MAX 16u                /* runs of one command that meets conflicts */
+#define CMD_ARENA_BYTES   ((size_t) 2 << 30) /* beyond any command within the limits */
 
 enum command_outcome { COMMAND_DONE, COMMAND_MORE, COMMAND_IDLE, COMMAND_CLOSE };
 
@@ -37,7 +37,7 @@ struct command_input {
 };
 
 /* The first reply: "tag OK [CAPABILITY ...] Logged in". */
-void session_greet(struct session *session, struct slice tag, struct buf *out);
+void session_greet(const struct session *session, struct slice tag, struct buf *out);
 
 /* *running is set with COMMAND_MORE, and only then. */
 enum command_outcome command_start(struct session *session, const struct command_input *input,

@@ -89,15 +89,28 @@ void session_rewind(struct session *session, const struct session_mark *mark);
 
 /* ---- sets of messages ---- */
 
+/* Messages that a command names. */
+struct message_set {
+    struct uid_set uids;
+    uint64_t n_seqs; /* named by sequence number: each must be there; 0: named by uid */
+};
+
 /*
- * The uids that a set names in this session's numbering, in arena. Uids that are not there are
- * left out of uid sets without error (RFC 9051 6.4.9); a sequence number that is not there is
- * RC_SYNTAX (RFC 9051 section 9, seq-number), "*" of an empty mailbox too. "$" is the saved
- * result. Withheld messages that a set of sequence numbers names are in the set.
+ * What a set names in this session's numbering, in arena. Uids that are not there are left out
+ * without error (RFC 9051 6.4.9); a sequence number that is not there is RC_SYNTAX (RFC 9051
+ * section 9, seq-number), "*" of an empty mailbox too. "$" is the saved result, as uids.
+ * Withheld messages that are named by sequence number are in the set.
  */
 MUST_CHECK enum rc session_resolve(const struct session *session, const struct imap_set *set,
-                                   bool uid, struct arena *arena, struct uid_set *out,
+                                   bool uid, struct arena *arena, struct message_set *out,
                                    struct err *err);
+/* RC_NOT_FOUND if a message named by number is gone from this version: the client has not heard
+ * yet (RFC 2180 4.2 and 4.4; the answer is [EXPUNGEISSUED]). */
+MUST_CHECK enum rc message_set_check(const struct message_set *set, const struct mbox *mbox,
+                                     struct err *err);
+/* How many messages of the version the uids name. O(runs x log n). */
+uint64_t mbox_count_uids(const struct mbox *mbox, const struct uid_set *uids);
+
 /* Keep a search result. False, and the result is empty: it has more than SAVED_RUNS_MAX runs.
  */
 bool session_save(struct session *session, const struct uid_set *uids);
@@ -110,8 +123,8 @@ static inline bool session_has_enabled(const struct session *session, enum imap_
     return (session->enabled & IMAP_CAP_BIT(cap)) != 0;
 }
 
-/* "CAPABILITY ..." as this session is told it. */
-void session_print_capabilities(const struct session *session, struct buf *buf);
+/* "CAPABILITY ..." as a client is told it after login. */
+void session_print_capabilities(struct buf *buf);
 
 /* The newest version this session may see, one reference. */
 struct acct_state *session_read(const struct session *session);

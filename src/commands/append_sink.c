@@ -1,0 +1,97 @@
+#include "commands/append_sink.h"
+
+/* For the arguments of one command of the longest line. */
+#define APPEND_HEAD_ARENA_BYTES ((size_t) 64 << 20)
+
+static const struct engine_ops *ops_of(const struct append_sink *sink)
+{
+    return mail_store_engine(account_store(sink->session->account))->ops;
+}
+
+void append_sink_init(struct append_sink *sink, struct session *session)
+{
+    *sink = (struct append_sink){.session = session};
+}
+
+void append_sink_reset(struct append_sink *sink)
+{
+    for (size_t i = 0; i < sink->n; i++)
+        ops_of(sink)->stage_free(sink->stages[i]);
+    free(sink->stages);
+    sink->stages = NULL;
+    sink->n = sink->cap = 0;
+}
+
+void append_sink_done(struct append_sink *sink)
+{
+    append_sink_reset(sink);
+}
+
+/* What is known already of a command that is not complete. A part of it that does not parse
+ * (the data item of RFC 6855 is still open) is judged when it is. */
+static enum rc check_command(const struct session *session, const struct imap_text *text,
+                             struct err *err)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(APPEND_HEAD_ARENA_BYTES);
+    AUTO(acct_unrefp) struct acct_state *state = NULL;
+    struct err ignored;
+    struct imap_cmd cmd;
+
+    if (session->rights == SESSION_READ_ONLY)
+        return err_set(err, RC_DENIED, "This login may only read", "append: read-only");
+    if (imap_parse_head(text, session->mode, arena, &cmd, &ignored) != RC_OK ||
+        imap_parse_args(&cmd, imap_parse_append, &ignored) != RC_OK)
+        return RC_OK;
+    state = session_read(session);
+    if (acct_mailbox_by_name(state, cmd.args.append.mailbox.name) == NULL)
+        return err_set(err, RC_NOT_FOUND, "No such mailbox", "append: unknown name");
+    return RC_OK;
+}
+
+static void push_stage(struct append_sink *sink, struct body_stage *stage)
+{
+    if (sink->n == sink->cap) {
+        sink->cap = MAX(sink->cap * 2, (size_t) 4);
+        sink->stages = xrealloc(sink->stages, sink->cap * sizeof(*sink->stages));
+    }
+    sink->stages[sink->n++] = stage;
+}
+
+static enum rc sink_begin(void *ctx, const struct imap_text *text, struct err *err)
+{
+    struct append_sink *sink = ctx;
+    struct account *account = sink->session->account;
+    uint64_t len = text->literals[text->n_literals - 1].len;
+    struct body_stage *stage;
+    enum rc rc;
+
+    if (len == 0) /* RFC 3502 6.3.11: also the way to cancel */
+        return err_set(err, RC_INVALID, "An empty message is not stored", "append: 0 octets");
+    if (sink->n == APPEND_MESSAGES_MAX)
+        return err_set(err, RC_LIMIT, "Too many messages in one APPEND", "append: %u messages",
+                       APPEND_MESSAGES_MAX);
+    rc = check_command(sink->session, text, err);
+    if (rc)
+        return rc;
+    rc = ops_of(sink)->stage(mail_store_engine(account_store(account)), account_id(account),
+                             len, &stage, err);
+    if (rc)
+        return rc;
+    push_stage(sink, stage);
+    return RC_OK;
+}
+
+static enum rc sink_bytes(void *ctx, struct slice bytes, struct err *err)
+{
+    struct append_sink *sink = ctx;
+
+    return ops_of(sink)->stage_write(sink->stages[sink->n - 1], bytes, err);
+}
+
+static void sink_abort(void *ctx)
+{
+    append_sink_reset(ctx);
+}
+
+const struct imap_sink append_sink_ops = {
+    .begin = sink_begin, .bytes = sink_bytes, .abort = sink_abort};

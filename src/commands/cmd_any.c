@@ -1,0 +1,79 @@
+/*
+ * cmd_any.c - CAPABILITY, NOOP, LOGOUT, ID, ENABLE and IDLE.
+ *
+ * Spec: RFC 9051 6.1.1-6.1.3, 6.3.1 and 6.3.13; RFC 2971 (ID); RFC 5161 (ENABLE).
+ */
+#include "commands/cmd.h"
+#include "imap/print.h"
+
+enum rc cmd_capability(struct cmd *cmd, struct err *err)
+{
+    (void) err;
+    buf_str(cmd->reply->out, "* ");
+    session_print_capabilities(cmd->reply->out);
+    buf_str(cmd->reply->out, "\r\n");
+    reply_ok(cmd->reply, "CAPABILITY completed");
+    return RC_OK;
+}
+
+/* NOOP and CHECK: the sync behind every command does what is wanted of them. */
+enum rc cmd_noop(struct cmd *cmd, struct err *err)
+{
+    (void) err;
+    reply_ok(cmd->reply, "Completed");
+    return RC_OK;
+}
+
+enum rc cmd_logout(struct cmd *cmd, struct err *err)
+{
+    (void) err;
+    buf_str(cmd->reply->out, "* BYE Logging out\r\n");
+    reply_ok(cmd->reply, "LOGOUT completed");
+    cmd->ends_session = true;
+    return RC_OK;
+}
+
+/* What the client says of itself goes to the log by the server, and changes nothing (RFC 2971
+ * section 1). We say our name and no version, which would help nobody but an attacker. */
+enum rc cmd_id(struct cmd *cmd, struct err *err)
+{
+    (void) err;
+    buf_str(cmd->reply->out, "* ID (\"name\" \"Roost\")\r\n");
+    reply_ok(cmd->reply, "ID completed");
+    return RC_OK;
+}
+
+/* What we do not know, do not announce or cannot enable is ignored, what is on already is not
+ * listed again (RFC 5161 3.1). */
+enum rc cmd_enable(struct cmd *cmd, struct err *err)
+{
+    const struct imap_enable_args *args = &cmd->args.enable;
+    struct session *session = cmd->session;
+    struct buf *out = cmd->reply->out;
+
+    (void) err;
+    buf_str(out, "* ENABLED");
+    for (size_t i = 0; i < args->n; i++) {
+        enum imap_cap cap = imap_cap_find(args->capabilities[i]);
+
+        if (!imap_caps[cap].enables || imap_caps[cap].show == SHOW_NEVER ||
+            session_has_enabled(session, cap))
+            continue;
+        session->enabled |= IMAP_CAP_BIT(cap);
+        buf_byte(out, ' ');
+        buf_str(out, imap_caps[cap].name);
+    }
+    buf_str(out, "\r\n");
+    session->mode.rev2 = session_has_enabled(session, IMAP_CAP_IMAP4REV2);
+    session->mode.utf8_accept = session_has_enabled(session, IMAP_CAP_UTF8_ACCEPT);
+    reply_ok(cmd->reply, "ENABLE completed");
+    return RC_OK;
+}
+
+/* The dispatcher answers "+" and keeps the tag; see session_idle_end. */
+enum rc cmd_idle(struct cmd *cmd, struct err *err)
+{
+    (void) err;
+    cmd->enters_idle = true;
+    return RC_OK;
+}

@@ -1,0 +1,260 @@
+/*
+ * cmd_fetch.c - FETCH and UID FETCH: which messages, in what order, and their \Seen.
+ *
+ * Spec: RFC 9051 6.4.5 and 6.4.9; CHANGEDSINCE, RFC 7162 3.1.4.1; RFC 2180 4.1 (messages that
+ * others expunged).
+ *
+ * \Seen is committed for a batch of messages before the first byte of them is written, so that
+ * no client holds a message as read which a crash makes unread. The transaction runs again here
+ * when it meets a conflict, since the answers before it may have left already. If it cannot be
+ * made at all (no space), the mail is read nevertheless.
+ */
+#include "commands/fetch.h"
+#include "mailbox/txn.h"
+
+#define SEEN_TRIES_MAX 16u
+
+#define KIND(kind) (1u << (kind))
+
+static const uint32_t flag_kinds =
+    KIND(IMAP_FETCH_FLAGS) | KIND(IMAP_FETCH_UID) | KIND(IMAP_FETCH_MODSEQ);
+static const uint32_t hot_kinds = KIND(IMAP_FETCH_FLAGS) | KIND(IMAP_FETCH_UID) |
+                                  KIND(IMAP_FETCH_MODSEQ) | KIND(IMAP_FETCH_INTERNALDATE) |
+                                  KIND(IMAP_FETCH_RFC822_SIZE);
+
+/* RFC 9051 6.4.5: BODY[], BINARY[], RFC822 and RFC822.TEXT set \Seen, their PEEK forms and
+ * RFC822.HEADER do not. */
+static bool item_sets_seen(const struct imap_fetch_item *item)
+{
+    switch (item->kind) {
+    case IMAP_FETCH_BODY_SECTION:
+    case IMAP_FETCH_BINARY:
+        return !item->peek;
+    case IMAP_FETCH_RFC822:
+    case IMAP_FETCH_RFC822_TEXT:
+        return true;
+    case IMAP_FETCH_FLAGS:
+    case IMAP_FETCH_UID:
+    case IMAP_FETCH_INTERNALDATE:
+    case IMAP_FETCH_RFC822_SIZE:
+    case IMAP_FETCH_ENVELOPE:
+    case IMAP_FETCH_BODY:
+    case IMAP_FETCH_BODYSTRUCTURE:
+    case IMAP_FETCH_BINARY_SIZE:
+    case IMAP_FETCH_RFC822_HEADER:
+    case IMAP_FETCH_MODSEQ:
+        return false;
+    }
+    return false;
+}
+
+static void run_done(void *cursor)
+{
+    struct fetch_run *run = cursor;
+
+    flags_text_done(&run->flags);
+    message_close(run->message);
+    buf_done(&run->bytes);
+}
+
+static enum rc start(struct cmd *cmd, struct err *err)
+{
+    const struct imap_fetch_args *args = &cmd->args.fetch;
+    struct session *session = cmd->session;
+    struct fetch_run *run = ARENA_NEW(cmd->arena, struct fetch_run);
+    struct message_set set;
+    enum rc rc = session_resolve(session, &args->set, cmd->uid, cmd->arena, &set, err);
+
+    if (rc)
+        return rc;
+    run->cmd = cmd;
+    run->args = args;
+    run->mbox = view_mbox(session->view);
+    run->set = set;
+    run->some_gone = message_set_check(&set, run->mbox, err) != RC_OK;
+    run->fast = (args->kinds & ~flag_kinds) == 0 && (args->kinds & KIND(IMAP_FETCH_FLAGS)) != 0;
+    run->needs_message = (args->kinds & ~hot_kinds) != 0;
+    for (size_t i = 0; i < args->n && !run->sets_seen; i++)
+        run->sets_seen = item_sets_seen(&args->items[i]);
+    run->sets_seen = run->sets_seen && !view_is_read_only(session->view);
+    flags_text_init(&run->flags, session->view, session->mode);
+    buf_init(&run->bytes, REPLY_MAX_BYTES);
+    if (args->has_changedsince || (args->kinds & KIND(IMAP_FETCH_MODSEQ)) != 0)
+        session->enabled |= IMAP_CAP_BIT(IMAP_CAP_CONDSTORE);
+    cmd->cursor = run;
+    cmd->cursor_done = run_done;
+    return RC_OK;
+}
+
+static bool is_wanted(struct fetch_run *run)
+{
+    return !run->args->has_changedsince ||
+           flags_text_modseq(&run->flags, run->walk.index) > run->args->changedsince;
+}
+
+/* The next message of the set that is there; run->walk stands on it. */
+static bool next_message(struct fetch_run *run)
+{
+    const struct uid_set *uids = &run->set.uids;
+
+    while (run->set_at < uids->n) {
+        if (!run->walking)
+            view_walk_start(&run->walk, run->cmd->session->view, uids->runs[run->set_at].first);
+        run->walking = true;
+        while (view_walk_next(&run->walk) && run->walk.uid <= uids->runs[run->set_at].last)
+            if (is_wanted(run))
+                return true;
+        run->walking = false;
+        run->set_at++;
+    }
+    return false;
+}
+
+/* FLAGS of many messages: nothing but the columns is touched. */
+static enum rc fetch_flags(struct fetch_run *run)
+{
+    struct buf *out = run->cmd->reply->out;
+    bool with_uid = run->cmd->uid || (run->args->kinds & KIND(IMAP_FETCH_UID)) != 0;
+    bool with_modseq =
+        run->args->has_changedsince || (run->args->kinds & KIND(IMAP_FETCH_MODSEQ)) != 0;
+
+    while (!reply_is_full(run->cmd->reply)) {
+        const struct view_walk *at = &run->walk;
+        struct imap_flags_line line;
+
+        if (!next_message(run))
+            return RC_OK;
+        line = (struct imap_flags_line){
+            .seq = at->seq,
+            .uid = with_uid ? at->uid : 0,
+            .bits = flags_text_bits(&run->flags, at->index, at->uid),
+            .keywords = flags_text_keywords(&run->flags, at->index),
+            .modseq = with_modseq ? flags_text_modseq(&run->flags, at->index) : 0,
+        };
+        imap_print_flags_line(out, &line);
+    }
+    return RC_MORE;
+}
+
+/* ---- \Seen ---- */
+
+static enum rc change_seen(struct fetch_run *run, const struct uid_set *uids,
+                           struct uid_set *out_changed, struct err *err)
+{
+    const struct flag_change change = {.op = FLAG_OP_ADD, .flags = FLAG_SEEN};
+    struct session *session = run->cmd->session;
+    AUTO(txn_abortp) struct mail_txn *txn = NULL;
+    struct uid_set refused;
+    uint64_t modseq;
+    enum rc rc = txn_begin(session->account, &session->actor, &txn, err);
+
+    if (rc)
+        return rc;
+    rc = txn_change_flags(txn, view_mbox_id(session->view), uids, &change, UNCHANGEDSINCE_NONE,
+                          run->cmd->arena, out_changed, &refused, err);
+    if (rc)
+        return rc;
+    modseq = txn_modseq(txn);
+    rc = txn_commit(&txn, &session->own_position, err);
+    if (rc == RC_OK)
+        view_mark_known(session->view, out_changed, modseq);
+    return rc;
+}
+
+static void set_seen(struct fetch_run *run)
+{
+    struct uid_set changed = {NULL, 0}, uids;
+    struct uid_set_builder builder;
+    enum rc rc = RC_CONFLICT;
+    struct err err;
+
+    uid_set_start(&builder, run->cmd->arena);
+    for (size_t i = 0; i < run->n_rows; i++)
+        if ((mbox_flags(run->mbox, run->rows[i].index) & FLAG_SEEN) == 0)
+            uid_set_add(&builder, run->rows[i].uid);
+    uids = uid_set_finish(&builder);
+    if (uids.n == 0)
+        return;
+    for (unsigned tries = 0; rc == RC_CONFLICT && tries < SEEN_TRIES_MAX; tries++)
+        rc = change_seen(run, &uids, &changed, &err);
+    for (size_t i = 0; rc == RC_OK && i < run->n_rows; i++)
+        run->rows[i].seen_now = uid_set_contains(&changed, run->rows[i].uid);
+}
+
+/* ---- batches ---- */
+
+static bool next_batch(struct fetch_run *run)
+{
+    uint64_t bytes = 0;
+
+    run->n_rows = run->row_at = 0;
+    while (run->n_rows < FETCH_BATCH_MESSAGES && bytes < FETCH_BATCH_BYTES &&
+           next_message(run)) {
+        run->rows[run->n_rows++] = (struct fetch_row){
+            .seq = run->walk.seq, .uid = run->walk.uid, .index = run->walk.index};
+        if (run->needs_message)
+            bytes += mbox_cold(run->mbox, run->walk.index)->size;
+    }
+    if (run->sets_seen && run->n_rows > 0)
+        set_seen(run);
+    return run->n_rows > 0;
+}
+
+static enum rc fetch_batches(struct fetch_run *run, struct err *err)
+{
+    while (run->row_at < run->n_rows || next_batch(run)) {
+        for (; run->row_at < run->n_rows; run->row_at++) {
+            enum rc rc;
+
+            if (reply_is_full(run->cmd->reply))
+                return RC_MORE;
+            rc = fetch_message(run, err);
+            if (rc)
+                return rc;
+        }
+    }
+    return RC_OK;
+}
+
+void fetch_failed(struct fetch_run *run, const struct err *err, const char *code)
+{
+    if (run->failed.rc != RC_OK)
+        return;
+    run->failed = *err;
+    run->failed_code = code;
+}
+
+/* What could be answered has been; what not, the tagged line says. */
+static enum rc finish(struct fetch_run *run, struct err *err)
+{
+    struct reply *reply = run->cmd->reply;
+
+    if (run->failed.rc != RC_OK) {
+        if (run->failed_code != NULL)
+            reply_code(reply, run->failed_code);
+        *err = run->failed;
+        return err->rc;
+    }
+    if (run->some_gone) {
+        reply_code(reply, "EXPUNGEISSUED");
+        return err_set(err, RC_NOT_FOUND, "Some of these messages were expunged",
+                       "fetch: withheld");
+    }
+    reply_ok(reply, "FETCH completed");
+    return RC_OK;
+}
+
+enum rc cmd_fetch(struct cmd *cmd, struct err *err)
+{
+    struct fetch_run *run;
+    enum rc rc;
+
+    if (cmd->cursor == NULL) {
+        rc = start(cmd, err);
+        if (rc)
+            return rc;
+    }
+    run = cmd->cursor;
+    rc = run->fast ? fetch_flags(run) : fetch_batches(run, err);
+    return rc == RC_OK ? finish(run, err) : rc;
+}

@@ -1,0 +1,338 @@
+/*
+ * cmd_list.c - LIST, LSUB, NAMESPACE.
+ *
+ * Spec: RFC 9051 6.3.9 (with 6.3.9.1-6.3.9.7), 6.3.10; RFC 3501 6.3.9 (LSUB); RFC 6154 2.
+ *
+ * One walk over a sorted list of names, the mailboxes or the subscriptions. Superiors that are
+ * not in the list come up at their first descendant, so each name is looked at once. A name is
+ * answered if it matches a pattern and the selection options, or, with RECURSIVEMATCH, if it
+ * matches a pattern and something below it meets the options. The walk pauses between names and
+ * holds its version meanwhile.
+ */
+#include "commands/cmd.h"
+#include "commands/list_line.h"
+#include "commands/list_match.h"
+#include "commands/status_values.h"
+
+#define LIST_PATTERNS_MAX 256u            /* in one LIST: each keeps a table of its bytes */
+#define LIST_SLICE_WORK   ((size_t) 4096) /* matches before others get their turn */
+
+struct list_walk {
+    struct acct_state *state; /* one reference */
+    const struct imap_list_args *args;
+    struct list_pattern *patterns;
+    bool lsub;
+    bool subscriptions; /* the list walked: names subscribed to, or the mailboxes */
+    size_t at, count;
+};
+
+static void walk_done(void *cursor)
+{
+    struct list_walk *walk = cursor;
+
+    acct_unref(walk->state);
+}
+
+static struct slice name_at(const struct list_walk *walk, size_t at)
+{
+    if (walk->subscriptions)
+        return acct_subscription_at(walk->state, at);
+    return mbox_info(acct_mailbox_at(walk->state, at))->name;
+}
+
+/* First subscription >= name. */
+static size_t subscription_lower_bound(const struct list_walk *walk, struct slice name)
+{
+    size_t low = 0, high = walk->count;
+
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+
+        if (slice_cmp(name_at(walk, mid), name) < 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+/* First name of the list that lies below this one; *prefix is "name/" in space. */
+static size_t first_below(const struct list_walk *walk, struct slice name, char *space,
+                          struct slice *prefix)
+{
+    memcpy(space, name.ptr, name.len);
+    space[name.len] = MAILBOX_SEPARATOR;
+    *prefix = slice_of(space, name.len + 1);
+    return walk->subscriptions ? subscription_lower_bound(walk, *prefix)
+                               : acct_mailbox_lower_bound(walk->state, *prefix);
+}
+
+static bool matches(const struct list_walk *walk, struct slice name)
+{
+    for (size_t i = 0; i < walk->args->n_patterns; i++)
+        if (list_pattern_matches(&walk->patterns[i], name))
+            return true;
+    return false;
+}
+
+/* Does a name of the list meet the selection options? REMOTE adds nothing: all is local. */
+static bool is_selected(const struct list_walk *walk, struct slice name)
+{
+    const struct mbox *mbox;
+
+    if ((walk->args->select & IMAP_LIST_SPECIAL_USE) == 0)
+        return true;
+    mbox = acct_mailbox_by_name(walk->state, name);
+    return mbox != NULL && mbox_info(mbox)->special_use != 0;
+}
+
+/* Is there something below name that meets the options; unmatched: and that no pattern shows?
+ */
+static bool selects_below(const struct list_walk *walk, struct slice name, bool unmatched)
+{
+    char space[MAILBOX_NAME_BYTES_MAX + 1];
+    struct slice prefix;
+
+    for (size_t i = first_below(walk, name, space, &prefix); i < walk->count; i++) {
+        struct slice below = name_at(walk, i);
+
+        if (!slice_starts(below, prefix))
+            return false;
+        if (is_selected(walk, below) && !(unmatched && matches(walk, below)))
+            return true;
+    }
+    return false;
+}
+
+static bool wants_subscribed(const struct list_walk *walk)
+{
+    return (walk->args->select & IMAP_LIST_SUBSCRIBED) != 0 ||
+           (walk->args->returns & IMAP_RETURN_SUBSCRIBED) != 0;
+}
+
+/* RFC 5819: LIST, then STATUS, of mailboxes that exist. */
+static enum rc say_status(const struct cmd *cmd, const struct list_walk *walk,
+                          struct slice name, struct err *err)
+{
+    const struct mbox *mbox = acct_mailbox_by_name(walk->state, name);
+    struct imap_status_values values;
+    enum rc rc;
+
+    if ((walk->args->returns & IMAP_RETURN_STATUS) == 0 || mbox == NULL)
+        return RC_OK;
+    rc = status_values(cmd->session, mbox, walk->args->status_items, &values, err);
+    if (rc == RC_NOT_FOUND)
+        return RC_OK; /* deleted since: LIST stands, STATUS is dropped */
+    if (rc)
+        return rc;
+    imap_print_status_line(cmd->reply->out, name, walk->args->status_items, &values,
+                           cmd->session->mode);
+    return RC_OK;
+}
+
+/* A basic LIST of an IMAP4rev1 client knows \Noselect only. */
+static void speak_rev1(const struct cmd *cmd, const struct list_walk *walk,
+                       struct imap_list_line *line)
+{
+    bool basic = !walk->args->extended && !cmd->session->mode.rev2;
+
+    if (basic && (line->attrs & IMAP_ATTR_NONEXISTENT) != 0)
+        line->attrs = (line->attrs & ~(uint32_t) IMAP_ATTR_NONEXISTENT) | IMAP_ATTR_NOSELECT;
+}
+
+static enum rc say_name(const struct cmd *cmd, const struct list_walk *walk, struct slice name,
+                        bool childinfo, struct err *err)
+{
+    struct imap_list_line line;
+
+    list_line_fill(walk->state, name, &line);
+    speak_rev1(cmd, walk, &line);
+    if (wants_subscribed(walk) && acct_is_subscribed(walk->state, name))
+        line.attrs |= IMAP_ATTR_SUBSCRIBED;
+    line.childinfo = childinfo;
+    imap_print_list_line(cmd->reply->out, &line, cmd->session->mode);
+    return say_status(cmd, walk, name, err);
+}
+
+static void say_lsub(const struct cmd *cmd, struct slice name, bool noselect)
+{
+    const struct imap_list_line line = {
+        .verb = "LSUB", .name = name, .attrs = noselect ? IMAP_ATTR_NOSELECT : 0};
+
+    imap_print_list_line(cmd->reply->out, &line, cmd->session->mode);
+}
+
+/* A name of the list. */
+static enum rc consider(const struct cmd *cmd, const struct list_walk *walk, struct slice name,
+                        struct err *err)
+{
+    bool recursive = (walk->args->select & IMAP_LIST_RECURSIVEMATCH) != 0;
+    bool selected, childinfo;
+
+    if (!matches(walk, name))
+        return RC_OK;
+    if (walk->lsub) {
+        say_lsub(cmd, name, false);
+        return RC_OK;
+    }
+    selected = is_selected(walk, name);
+    childinfo = recursive && selects_below(walk, name, !selected);
+    return selected || childinfo ? say_name(cmd, walk, name, childinfo, err) : RC_OK;
+}
+
+/* A superior that is not in the list. Of mailboxes: a level that does not exist, told where no
+ * option restricts the answer. Of subscriptions: only with RECURSIVEMATCH, or for LSUB's "%"
+ * (RFC 3501 6.3.9). */
+static enum rc consider_superior(const struct cmd *cmd, const struct list_walk *walk,
+                                 struct slice name, struct err *err)
+{
+    uint32_t restricts = IMAP_LIST_SUBSCRIBED | IMAP_LIST_SPECIAL_USE;
+    bool recursive = (walk->args->select & IMAP_LIST_RECURSIVEMATCH) != 0;
+
+    if (walk->lsub) {
+        for (size_t i = 0; i < walk->args->n_patterns; i++) {
+            if (walk->patterns[i].has_percent &&
+                list_pattern_matches(&walk->patterns[i], name)) {
+                say_lsub(cmd, name, true);
+                return RC_OK;
+            }
+        }
+        return RC_OK;
+    }
+    if (!matches(walk, name))
+        return RC_OK;
+    if ((walk->args->select & restricts) == 0)
+        return say_name(cmd, walk, name, false, err);
+    if (recursive && selects_below(walk, name, true))
+        return say_name(cmd, walk, name, true, err);
+    return RC_OK;
+}
+
+/* Superiors of the name at `at` that the list lacks and that no earlier name had. */
+static enum rc consider_superiors(const struct cmd *cmd, const struct list_walk *walk,
+                                  struct slice name, struct err *err)
+{
+    char space[MAILBOX_NAME_BYTES_MAX + 1];
+
+    for (size_t i = 1; i < name.len; i++) {
+        struct slice superior = slice_sub(name, 0, i), prefix;
+        bool listed;
+        enum rc rc;
+
+        if (name.ptr[i] != MAILBOX_SEPARATOR)
+            continue;
+        listed = walk->subscriptions ? acct_is_subscribed(walk->state, superior)
+                                     : acct_mailbox_by_name(walk->state, superior) != NULL;
+        if (listed || first_below(walk, superior, space, &prefix) != walk->at)
+            continue;
+        rc = consider_superior(cmd, walk, superior, err);
+        if (rc)
+            return rc;
+    }
+    return RC_OK;
+}
+
+static enum rc start_walk(struct cmd *cmd, bool lsub, struct err *err)
+{
+    const struct imap_list_args *args = &cmd->args.list;
+    struct list_walk *walk;
+
+    if (args->n_patterns > LIST_PATTERNS_MAX)
+        return err_set(err, RC_LIMIT, "Too many patterns", "list: %zu patterns",
+                       args->n_patterns);
+    walk = ARENA_NEW(cmd->arena, struct list_walk);
+    *walk = (struct list_walk){
+        .state = session_read(cmd->session),
+        .args = args,
+        .patterns = ARENA_ARRAY(cmd->arena, struct list_pattern, args->n_patterns),
+        .lsub = lsub,
+        .subscriptions = lsub || (args->select & IMAP_LIST_SUBSCRIBED) != 0,
+    };
+    walk->count = walk->subscriptions ? acct_subscription_count(walk->state)
+                                      : acct_mailbox_count(walk->state);
+    for (size_t i = 0; i < args->n_patterns; i++) {
+        list_pattern_init(&walk->patterns[i], args->reference, args->patterns[i], cmd->arena);
+        if (args->patterns[i].len == 0) /* the extended syntax ignores empty ones */
+            walk->patterns[i].never = true;
+    }
+    cmd->cursor = walk;
+    cmd->cursor_done = walk_done;
+    return RC_OK;
+}
+
+static enum rc go_on(struct cmd *cmd, const char *completed, struct err *err)
+{
+    struct list_walk *walk = cmd->cursor;
+    size_t work = 0;
+
+    for (; walk->at < walk->count; walk->at++) {
+        struct slice name = name_at(walk, walk->at);
+        enum rc rc;
+
+        if (reply_is_full(cmd->reply) || work >= LIST_SLICE_WORK)
+            return RC_MORE;
+        work += walk->args->n_patterns;
+        rc = consider_superiors(cmd, walk, name, err);
+        if (rc)
+            return rc;
+        rc = consider(cmd, walk, name, err);
+        if (rc)
+            return rc;
+    }
+    reply_ok(cmd->reply, completed);
+    return RC_OK;
+}
+
+/* RFC 9051 6.3.9: an empty name of the basic syntax asks for the separator. Our names have no
+ * root. */
+static bool asks_for_separator(const struct imap_list_args *args)
+{
+    return !args->extended && args->n_patterns == 1 && args->patterns[0].len == 0;
+}
+
+static void say_separator(struct cmd *cmd, const char *verb)
+{
+    const struct imap_list_line line = {.verb = verb, .attrs = IMAP_ATTR_NOSELECT};
+
+    imap_print_list_line(cmd->reply->out, &line, cmd->session->mode);
+}
+
+enum rc cmd_list(struct cmd *cmd, struct err *err)
+{
+    if (cmd->cursor == NULL) {
+        enum rc rc = start_walk(cmd, false, err);
+
+        if (rc)
+            return rc;
+        if (asks_for_separator(&cmd->args.list)) {
+            say_separator(cmd, "LIST");
+            reply_ok(cmd->reply, "LIST completed");
+            return RC_OK;
+        }
+    }
+    return go_on(cmd, "LIST completed", err);
+}
+
+enum rc cmd_lsub(struct cmd *cmd, struct err *err)
+{
+    if (cmd->cursor == NULL) {
+        enum rc rc = start_walk(cmd, true, err);
+
+        if (rc)
+            return rc;
+        if (asks_for_separator(&cmd->args.list)) {
+            say_separator(cmd, "LSUB");
+            reply_ok(cmd->reply, "LSUB completed");
+            return RC_OK;
+        }
+    }
+    return go_on(cmd, "LSUB completed", err);
+}
+
+enum rc cmd_namespace(struct cmd *cmd, struct err *err)
+{
+    (void) err;
+    buf_str(cmd->reply->out, "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+    reply_ok(cmd->reply, "NAMESPACE completed");
+    return RC_OK;
+}

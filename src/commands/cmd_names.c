@@ -1,0 +1,142 @@
+/*
+ * cmd_names.c - CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE.
+ *
+ * Spec: RFC 9051 6.3.4-6.3.8, 6.3.9.7 (OLDNAME); RFC 6154 3 and 5.2 (USE, USEATTR).
+ *
+ * Each is one transaction of the account; a RENAME of a tree is one too.
+ */
+#include "commands/cmd.h"
+#include "commands/list_line.h"
+#include "mailbox/txn.h"
+
+static enum rc begin(const struct cmd *cmd, struct mail_txn **out, struct err *err)
+{
+    return txn_begin(cmd->session->account, &cmd->session->actor, out, err);
+}
+
+/* The client wrote the name in another form than it is stored in: say which (RFC 9051 6.3.4).
+ */
+static void say_normalized(struct cmd *cmd, const struct imap_mailbox *mailbox)
+{
+    AUTO(acct_unrefp) struct acct_state *state = NULL;
+
+    if (!mailbox->normalized)
+        return;
+    state = session_read(cmd->session);
+    list_line_say(cmd->session, state, mailbox, cmd->reply->out);
+}
+
+enum rc cmd_create(struct cmd *cmd, struct err *err)
+{
+    const struct imap_create_args *args = &cmd->args.create;
+    AUTO(txn_abortp) struct mail_txn *txn = NULL;
+    enum rc rc;
+
+    if (args->use_unsupported) {
+        reply_code(cmd->reply, "USEATTR");
+        return err_set(err, RC_INVALID, "No such special use", "create: unknown use");
+    }
+    rc = begin(cmd, &txn, err);
+    if (rc)
+        return rc;
+    rc = txn_create_mailbox(txn, args->mailbox.name, args->use, NULL, err);
+    if (rc)
+        return rc;
+    rc = txn_commit(&txn, &cmd->session->own_position, err);
+    if (rc)
+        return rc;
+    say_normalized(cmd, &args->mailbox);
+    reply_ok(cmd->reply, "CREATE completed");
+    return RC_OK;
+}
+
+/* Deleting what one has selected leaves nothing selected. */
+static void leave_if_selected(struct cmd *cmd, uint32_t mbox_id)
+{
+    struct session *session = cmd->session;
+
+    if (session->state != SESSION_SELECTED || view_mbox_id(session->view) != mbox_id)
+        return;
+    session_unselect(session);
+    reply_untagged_ok(cmd->reply, "CLOSED", "The selected mailbox was deleted");
+}
+
+enum rc cmd_delete(struct cmd *cmd, struct err *err)
+{
+    struct slice name = cmd->args.mailbox.mailbox.name;
+    AUTO(txn_abortp) struct mail_txn *txn = NULL;
+    const struct mbox *mbox;
+    uint32_t mbox_id;
+    enum rc rc;
+
+    rc = begin(cmd, &txn, err);
+    if (rc)
+        return rc;
+    mbox = acct_mailbox_by_name(txn_state(txn), name);
+    mbox_id = mbox != NULL ? mbox_info(mbox)->id : 0;
+    rc = txn_delete_mailbox(txn, name, err);
+    if (rc)
+        return rc;
+    rc = txn_commit(&txn, &cmd->session->own_position, err);
+    if (rc)
+        return rc;
+    leave_if_selected(cmd, mbox_id);
+    reply_ok(cmd->reply, "DELETE completed");
+    return RC_OK;
+}
+
+enum rc cmd_rename(struct cmd *cmd, struct err *err)
+{
+    const struct imap_rename_args *args = &cmd->args.rename;
+    AUTO(txn_abortp) struct mail_txn *txn = NULL;
+    enum rc rc;
+
+    rc = begin(cmd, &txn, err);
+    if (rc)
+        return rc;
+    rc = txn_rename_mailbox(txn, args->from.name, args->to.name, err);
+    if (rc)
+        return rc;
+    rc = txn_commit(&txn, &cmd->session->own_position, err);
+    if (rc)
+        return rc;
+    say_normalized(cmd, &args->to);
+    reply_ok(cmd->reply, "RENAME completed");
+    return RC_OK;
+}
+
+/* A name is subscribed, not a mailbox: it need not exist, and deleting does not unsubscribe
+ * (RFC 9051 6.3.7). */
+static enum rc set_subscribed(struct cmd *cmd, bool on, struct err *err)
+{
+    AUTO(txn_abortp) struct mail_txn *txn = NULL;
+    enum rc rc;
+
+    rc = begin(cmd, &txn, err);
+    if (rc)
+        return rc;
+    rc = txn_subscribe(txn, cmd->args.mailbox.mailbox.name, on, err);
+    if (rc)
+        return rc;
+    return txn_commit(&txn, &cmd->session->own_position, err);
+}
+
+enum rc cmd_subscribe(struct cmd *cmd, struct err *err)
+{
+    enum rc rc = set_subscribed(cmd, true, err);
+
+    if (rc)
+        return rc;
+    reply_ok(cmd->reply, "SUBSCRIBE completed");
+    return RC_OK;
+}
+
+enum rc cmd_unsubscribe(struct cmd *cmd, struct err *err)
+{
+    enum rc rc = set_subscribed(cmd, false, err);
+
+    if (rc)
+        return rc;
+    reply_ok(cmd->reply, "UNSUBSCRIBE completed");
+    return RC_OK;
+}

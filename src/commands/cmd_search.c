@@ -1,0 +1,181 @@
+/*
+ * cmd_search.c - SEARCH and UID SEARCH.
+ *
+ * Spec: RFC 9051 6.4.4 (ESEARCH always in IMAP4rev2), 6.4.4.1 to 6.4.4.4 (the saved result),
+ * 7.3.4; RFC 3501 7.2.5 (SEARCH); RFC 7162 3.1.5 (MODSEQ).
+ *
+ * The finding is search/'s; here is what is said of it and what is kept.
+ */
+#include "commands/cmd.h"
+#include "imap/print.h"
+#include "search/search.h"
+
+struct search_run {
+    struct search *search;
+    bool with_modseq;
+};
+
+static void run_done(void *cursor)
+{
+    struct search_run *run = cursor;
+
+    search_done(run->search);
+}
+
+/* As deep as keys nest: SEARCH_MAX_DEPTH. */
+static bool asks_modseq(const struct imap_search_key *key)
+{
+    for (size_t i = 0; i < key->n_children; i++)
+        if (asks_modseq(key->children[i]))
+            return true;
+    return key->kind == IMAP_KEY_MODSEQ;
+}
+
+static enum rc start(struct cmd *cmd, struct err *err)
+{
+    const struct imap_search_args *args = &cmd->args.search;
+    struct session *session = cmd->session;
+    const struct search_scope scope = {
+        .account = session->account, .view = session->view, .saved = session_saved(session)};
+    struct search_run *run;
+    struct search *search;
+    enum rc rc;
+
+    if (args->bad_charset) {
+        AUTO(buf_done) struct buf code;
+
+        buf_init(&code, REPLY_MAX_BYTES);
+        imap_print_code_badcharset(&code);
+        reply_code_text(cmd->reply, buf_slice(&code));
+        return err_set(err, RC_INVALID, "Unknown charset", "search: charset");
+    }
+    rc = search_start(&scope, args->key, cmd->arena, &search, err);
+    if (rc)
+        return rc;
+    run = ARENA_NEW(cmd->arena, struct search_run);
+    *run = (struct search_run){search, asks_modseq(args->key)};
+    if (run->with_modseq)
+        session->enabled |= IMAP_CAP_BIT(IMAP_CAP_CONDSTORE);
+    cmd->cursor = run;
+    cmd->cursor_done = run_done;
+    return RC_OK;
+}
+
+static void say_search(struct cmd *cmd, const struct search_hits *hits, bool with_modseq)
+{
+    const struct uid_set *numbers = cmd->uid ? &hits->uids : &hits->seqs;
+    struct buf *out = cmd->reply->out;
+
+    buf_str(out, "* SEARCH");
+    for (size_t i = 0; i < numbers->n; i++) {
+        for (uint64_t n = numbers->runs[i].first; n <= numbers->runs[i].last; n++) {
+            buf_byte(out, ' ');
+            buf_u64(out, n);
+        }
+    }
+    if (with_modseq && hits->count > 0)
+        buf_printf(out, " (MODSEQ %llu)", (unsigned long long) hits->modseq);
+    buf_str(out, "\r\n");
+}
+
+static void say_esearch(struct cmd *cmd, const struct search_hits *hits, uint32_t returns,
+                        bool with_modseq)
+{
+    const struct uid_set *numbers = cmd->uid ? &hits->uids : &hits->seqs;
+    struct imap_esearch_line line = {
+        .tag = cmd->tag,
+        .uid = cmd->uid,
+        .returns = returns,
+        .count = hits->count,
+        .modseq = with_modseq ? hits->modseq : 0,
+    };
+    AUTO(buf_done) struct buf all;
+    struct imap_runs runs;
+
+    buf_init(&all, REPLY_MAX_BYTES);
+    imap_runs_begin(&runs, &all);
+    for (size_t i = 0; i < numbers->n; i++)
+        imap_runs_add_range(&runs, numbers->runs[i].first, numbers->runs[i].last);
+    if (imap_runs_end(&runs)) {
+        line.min = numbers->runs[0].first;
+        line.max = numbers->runs[numbers->n - 1].last;
+        line.all = buf_slice(&all);
+    }
+    imap_print_esearch_line(cmd->reply->out, &line);
+}
+
+/*
+ * RFC 9051 6.4.4.4: MIN or MAX alone save what they return; with ALL or COUNT beside them, or
+ * nothing, all that was found is saved.
+ */
+static bool save(struct cmd *cmd, const struct search_hits *hits)
+{
+    uint32_t returns = cmd->args.search.returns;
+    uint32_t ends = returns & (IMAP_SEARCH_MIN | IMAP_SEARCH_MAX);
+    struct uid_set_builder builder;
+    struct uid_set uids = hits->uids;
+    uint32_t min, max;
+
+    if (hits->count > 0 && ends != 0 &&
+        (returns & (IMAP_SEARCH_ALL | IMAP_SEARCH_COUNT)) == 0) {
+        min = hits->uids.runs[0].first;
+        max = hits->uids.runs[hits->uids.n - 1].last;
+        uid_set_start(&builder, cmd->arena);
+        if ((ends & IMAP_SEARCH_MIN) != 0)
+            uid_set_add(&builder, min);
+        if ((ends & IMAP_SEARCH_MAX) != 0 && (max > min || (ends & IMAP_SEARCH_MIN) == 0))
+            uid_set_add(&builder, max);
+        uids = uid_set_finish(&builder);
+    }
+    return session_save(cmd->session, &uids);
+}
+
+static enum rc finish(struct cmd *cmd, struct err *err)
+{
+    const struct imap_search_args *args = &cmd->args.search;
+    const struct search_run *run = cmd->cursor;
+    struct search_hits hits = search_hits(run->search);
+    uint32_t returns = args->has_return ? args->returns : IMAP_SEARCH_ALL;
+    uint32_t shown = returns & ~(uint32_t) IMAP_SEARCH_SAVE;
+
+    if ((returns & IMAP_SEARCH_SAVE) != 0 && !save(cmd, &hits)) {
+        reply_code(cmd->reply, "NOTSAVED");
+        return err_set(err, RC_LIMIT, "The result is too scattered to be saved",
+                       "search: %zu runs", hits.uids.n);
+    }
+    if (!args->has_return && !cmd->session->mode.rev2)
+        say_search(cmd, &hits, run->with_modseq);
+    else if (shown != 0) /* SAVE alone says nothing (RFC 5182 2.1) */
+        say_esearch(cmd, &hits, shown, run->with_modseq);
+    if (hits.n_damaged > 0)
+        reply_code(cmd->reply, "CORRUPTION");
+    reply_ok(cmd->reply,
+             hits.n_damaged > 0 ? "Some messages could not be read" : "SEARCH completed");
+    return RC_OK;
+}
+
+static enum rc search(struct cmd *cmd, struct err *err)
+{
+    enum rc rc = RC_OK;
+
+    if (cmd->cursor == NULL)
+        rc = start(cmd, err);
+    if (rc == RC_OK) {
+        struct search_run *run = cmd->cursor;
+
+        rc = search_go(run->search, err);
+    }
+    return rc == RC_OK ? finish(cmd, err) : rc;
+}
+
+enum rc cmd_search(struct cmd *cmd, struct err *err)
+{
+    const struct uid_set none = {NULL, 0};
+    enum rc rc = search(cmd, err);
+
+    /* RFC 9051 6.4.4.1: a NO empties the saved result, a BAD leaves it. */
+    if (rc != RC_OK && rc != RC_MORE && rc != RC_SYNTAX &&
+        (cmd->args.search.returns & IMAP_SEARCH_SAVE) != 0)
+        (void) session_save(cmd->session, &none); /* nothing always fits */
+    return rc;
+}

@@ -1,0 +1,163 @@
+/*
+ * cmd_select.c - SELECT, EXAMINE, UNSELECT, CLOSE.
+ *
+ * Spec: RFC 9051 6.3.2, 6.3.3, 6.4.1, 6.4.2; RFC 3501 6.3.1 ([UNSEEN], RECENT); RFC
+ * 7162 3.1.2.1 (HIGHESTMODSEQ) and 3.1.8 (the CONDSTORE parameter).
+ *
+ * The mailbox that was selected is left before the new one is looked for, so that a failed
+ * SELECT leaves none selected.
+ */
+#include "commands/cmd.h"
+#include "commands/list_line.h"
+#include "imap/print.h"
+#include "mailbox/txn.h"
+
+/* Every flag the mailbox has: FLAGS and PERMANENTFLAGS. */
+static struct imap_flags flags_of(const struct mbox *mbox)
+{
+    const struct mbox_info *info = mbox_info(mbox);
+
+    return (struct imap_flags){
+        .bits = FLAGS_ALL, .keywords = info->keywords, .n_keywords = info->n_keywords};
+}
+
+/* \* as long as a new keyword would find room. */
+static void say_flags(struct reply *reply, const struct mbox_view *view)
+{
+    struct imap_flags flags = flags_of(view_mbox(view));
+    const struct imap_flags none = {0};
+    bool writable = !view_is_read_only(view);
+
+    buf_str(reply->out, "* FLAGS ");
+    imap_print_flag_list(reply->out, &flags);
+    buf_str(reply->out, "\r\n* OK ");
+    imap_print_code_permanentflags(reply->out, writable ? &flags : &none,
+                                   writable && flags.n_keywords < KEYWORDS_MAX);
+    buf_str(reply->out, writable ? " Flags permitted\r\n" : " Read-only mailbox\r\n");
+}
+
+static void say_number(struct buf *out, const char *code, uint64_t number, const char *text)
+{
+    buf_str(out, "* OK ");
+    imap_print_code_number(out, code, number);
+    buf_str(out, text);
+}
+
+static void say_first_unseen(struct buf *out, const struct mbox_view *view)
+{
+    const struct mbox *mbox = view_mbox(view);
+    uint32_t index = mbox_first_unseen(mbox);
+
+    if (index < mbox_counts(mbox)->messages)
+        say_number(out, "UNSEEN", view_seq(view, mbox_uid(mbox, index)), " First unseen\r\n");
+}
+
+static void say_mailbox(struct cmd *cmd, const struct mbox_view *view)
+{
+    const struct imap_mailbox *asked = &cmd->args.select.mailbox;
+    const struct mbox_info *info = mbox_info(view_mbox(view));
+    const struct mbox_counts *counts = mbox_counts(view_mbox(view));
+    struct buf *out = cmd->reply->out;
+    bool rev2 = cmd->session->mode.rev2;
+
+    say_flags(cmd->reply, view);
+    buf_printf(out, "* %u EXISTS\r\n", view_count(view));
+    if (!rev2) {
+        buf_printf(out, "* %u RECENT\r\n", view_recent_count(view));
+        say_first_unseen(out, view);
+    }
+    say_number(out, "UIDVALIDITY", info->uidvalidity, " UIDs valid\r\n");
+    say_number(out, "UIDNEXT", counts->uidnext, " Next UID\r\n");
+    say_number(out, "HIGHESTMODSEQ", view_told_modseq(view), " Highest\r\n");
+    if (rev2 || asked->normalized)
+        list_line_say(cmd->session, view_state(view), asked, out);
+}
+
+/* RFC 9051 7.1: the boundary between the answers of the two mailboxes. */
+static void leave_selected(struct cmd *cmd)
+{
+    if (cmd->session->state != SESSION_SELECTED)
+        return;
+    session_unselect(cmd->session);
+    reply_untagged_ok(cmd->reply, "CLOSED", "Previous mailbox is closed");
+}
+
+static enum rc select_mailbox(struct cmd *cmd, bool read_only, struct err *err)
+{
+    const struct imap_select_args *args = &cmd->args.select;
+    struct session *session = cmd->session;
+    AUTO(acct_unrefp) struct acct_state *state = NULL;
+    struct mbox_view *view = NULL;
+    const struct mbox *mbox;
+    enum rc rc;
+
+    leave_selected(cmd);
+    state = session_read(session);
+    mbox = acct_mailbox_by_name(state, args->mailbox.name);
+    if (mbox == NULL)
+        return err_set(err, RC_NOT_FOUND, "No such mailbox", "select: unknown name");
+    read_only = read_only || session->rights == SESSION_READ_ONLY;
+    rc = view_open(session->account, session->own_position, mbox_info(mbox)->id, read_only,
+                   &view, err);
+    if (rc)
+        return rc;
+    session_select(session, view);
+    if (args->condstore)
+        session->enabled |= IMAP_CAP_BIT(IMAP_CAP_CONDSTORE);
+    say_mailbox(cmd, view);
+    reply_code(cmd->reply, read_only ? "READ-ONLY" : "READ-WRITE");
+    reply_ok(cmd->reply, "Mailbox selected");
+    return RC_OK;
+}
+
+enum rc cmd_select(struct cmd *cmd, struct err *err)
+{
+    return select_mailbox(cmd, false, err);
+}
+
+enum rc cmd_examine(struct cmd *cmd, struct err *err)
+{
+    return select_mailbox(cmd, true, err);
+}
+
+enum rc cmd_unselect(struct cmd *cmd, struct err *err)
+{
+    (void) err;
+    session_unselect(cmd->session);
+    reply_ok(cmd->reply, "UNSELECT completed");
+    return RC_OK;
+}
+
+/* CLOSE: what has \Deleted goes, without a word, unless the mailbox is read-only. */
+static enum rc expunge_deleted(struct session *session, struct arena *arena, struct err *err)
+{
+    static const struct uid_run all = {1, UINT32_MAX};
+    const struct uid_set uids = {&all, 1};
+    AUTO(txn_abortp) struct mail_txn *txn = NULL;
+    struct uid_set gone;
+    enum rc rc;
+
+    rc = txn_begin(session->account, &session->actor, &txn, err);
+    if (rc)
+        return rc;
+    rc = txn_expunge(txn, view_mbox_id(session->view), &uids, true, arena, &gone, err);
+    if (rc)
+        return rc;
+    session->counts.expunged += uid_set_span(&gone);
+    return txn_commit(&txn, &session->own_position, err);
+}
+
+enum rc cmd_close(struct cmd *cmd, struct err *err)
+{
+    struct session *session = cmd->session;
+
+    if (!view_is_read_only(session->view)) {
+        enum rc rc = expunge_deleted(session, cmd->arena, err);
+
+        if (rc)
+            return rc;
+    }
+    session_unselect(session);
+    reply_ok(cmd->reply, "CLOSE completed");
+    return RC_OK;
+}

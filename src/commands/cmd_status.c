@@ -1,0 +1,75 @@
+/*
+ * cmd_status.c - STATUS.
+ *
+ * Spec: RFC 9051 6.3.11. All counts are kept with the mailbox; its messages are not looked at.
+ */
+#include "commands/cmd.h"
+#include "commands/status_values.h"
+
+/* Messages no session was told of as \Recent; needs the uids, so the mailbox is loaded. */
+static enum rc count_recent(const struct session *session, const struct mbox *mbox,
+                            uint64_t *out, struct err *err)
+{
+    AUTO(acct_unrefp) struct acct_state *state = NULL;
+    const struct mbox_counts *counts = mbox_counts(mbox);
+    enum rc rc;
+
+    if (counts->first_recent >= counts->uidnext) {
+        *out = 0;
+        return RC_OK;
+    }
+    rc = account_read_mailbox(session->account, session->own_position, mbox_info(mbox)->id,
+                              &state, err);
+    if (rc)
+        return rc;
+    mbox = acct_mailbox_by_id(state, mbox_info(mbox)->id);
+    counts = mbox_counts(mbox);
+    *out = counts->messages - mbox_lower_bound(mbox, counts->first_recent);
+    return RC_OK;
+}
+
+enum rc status_values(const struct session *session, const struct mbox *mbox, uint32_t items,
+                      struct imap_status_values *out, struct err *err)
+{
+    const struct mbox_counts *counts = mbox_counts(mbox);
+    struct imap_status_values values = {
+        .messages = counts->messages,
+        .uidnext = counts->uidnext,
+        .uidvalidity = mbox_info(mbox)->uidvalidity,
+        .unseen = counts->unseen,
+        .deleted = counts->deleted,
+        .size = counts->bytes,
+        .highestmodseq = counts->highestmodseq,
+        .appendlimit = MESSAGE_MAX_BYTES,
+    };
+
+    if ((items & IMAP_STATUS_RECENT) != 0) {
+        enum rc rc = count_recent(session, mbox, &values.recent, err);
+
+        if (rc)
+            return rc;
+    }
+    *out = values;
+    return RC_OK;
+}
+
+enum rc cmd_status(struct cmd *cmd, struct err *err)
+{
+    const struct imap_status_args *args = &cmd->args.status;
+    AUTO(acct_unrefp) struct acct_state *state = session_read(cmd->session);
+    const struct mbox *mbox = acct_mailbox_by_name(state, args->mailbox.name);
+    struct imap_status_values values;
+    enum rc rc;
+
+    if (mbox == NULL)
+        return err_set(err, RC_NOT_FOUND, "No such mailbox", "status: unknown name");
+    rc = status_values(cmd->session, mbox, args->items, &values, err);
+    if (rc)
+        return rc;
+    if ((args->items & IMAP_STATUS_HIGHESTMODSEQ) != 0)
+        cmd->session->enabled |= IMAP_CAP_BIT(IMAP_CAP_CONDSTORE);
+    imap_print_status_line(cmd->reply->out, args->mailbox.name, args->items, &values,
+                           cmd->session->mode);
+    reply_ok(cmd->reply, "STATUS completed");
+    return RC_OK;
+}

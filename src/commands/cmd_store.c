@@ -1,0 +1,126 @@
+/*
+ * cmd_store.c - STORE and UID STORE.
+ *
+ * Spec: RFC 9051 6.4.6 and 6.4.9; UNCHANGEDSINCE and MODIFIED, RFC 7162 3.1.3.
+ *
+ * One STORE is one transaction: every message that passes UNCHANGEDSINCE changes, or none does.
+ * No FLAGS are written here: the sync behind each command reports our changes with everyone
+ * else's. .SILENT only marks our flags as known to the client; MODSEQ still goes out to those
+ * who follow it.
+ */
+#include "commands/cmd.h"
+#include "imap/print.h"
+#include "mailbox/txn.h"
+
+static struct flag_change change_of(const struct imap_store_args *args)
+{
+    static const enum flag_op ops[] = {[IMAP_STORE_SET] = FLAG_OP_REPLACE,
+                                       [IMAP_STORE_ADD] = FLAG_OP_ADD,
+                                       [IMAP_STORE_REMOVE] = FLAG_OP_REMOVE};
+
+    return (struct flag_change){.op = ops[args->op],
+                                .flags = (uint8_t) (args->flags.bits & FLAGS_ALL),
+                                .keywords = args->flags.keywords,
+                                .n_keywords = args->flags.n_keywords};
+}
+
+/* RFC 7162 3.1.3: those left alone, as the client named them. */
+static void say_modified(struct cmd *cmd, const struct uid_set *refused)
+{
+    AUTO(buf_done) struct buf text, code;
+    struct imap_runs runs;
+
+    buf_init(&text, REPLY_MAX_BYTES);
+    buf_init(&code, REPLY_MAX_BYTES);
+    imap_runs_begin(&runs, &text);
+    for (size_t i = 0; i < refused->n; i++) {
+        for (uint64_t uid = refused->runs[i].first; uid <= refused->runs[i].last; uid++) {
+            uint32_t seq = view_seq(cmd->session->view, (uint32_t) uid);
+
+            if (seq != 0)
+                imap_runs_add(&runs, cmd->uid ? (uint32_t) uid : seq);
+        }
+    }
+    if (!imap_runs_end(&runs))
+        return;
+    imap_print_code_modified(&code, buf_slice(&text));
+    reply_code_text(cmd->reply, buf_slice(&code));
+}
+
+/* RFC 7162 3.1.3: the new MODSEQ is told with .SILENT too. */
+static void say_modseqs(struct cmd *cmd, const struct uid_set *changed, uint64_t modseq)
+{
+    struct buf *out = cmd->reply->out;
+
+    for (size_t i = 0; i < changed->n; i++) {
+        for (uint64_t uid = changed->runs[i].first; uid <= changed->runs[i].last; uid++) {
+            uint32_t seq = view_seq(cmd->session->view, (uint32_t) uid);
+
+            if (seq == 0)
+                continue;
+            buf_printf(out, "* %u FETCH (", seq);
+            if (cmd->uid)
+                buf_printf(out, "UID %u ", (uint32_t) uid);
+            buf_printf(out, "MODSEQ (%llu))\r\n", (unsigned long long) modseq);
+        }
+    }
+}
+
+static enum rc check_there(struct cmd *cmd, struct mail_txn *txn, const struct message_set *set,
+                           struct err *err)
+{
+    const struct mbox *mbox;
+    enum rc rc = txn_mailbox(txn, view_mbox_id(cmd->session->view), &mbox, err);
+
+    if (rc)
+        return rc;
+    rc = message_set_check(set, mbox, err);
+    if (rc)
+        reply_code(cmd->reply, "EXPUNGEISSUED");
+    return rc;
+}
+
+enum rc cmd_store(struct cmd *cmd, struct err *err)
+{
+    const struct imap_store_args *args = &cmd->args.store;
+    const struct flag_change change = change_of(args);
+    uint64_t since = args->has_unchangedsince ? args->unchangedsince : UNCHANGEDSINCE_NONE;
+    struct session *session = cmd->session;
+    AUTO(txn_abortp) struct mail_txn *txn = NULL;
+    struct uid_set changed, refused;
+    struct message_set set;
+    uint64_t modseq;
+    enum rc rc;
+
+    rc = session_resolve(session, &args->set, cmd->uid, cmd->arena, &set, err);
+    if (rc)
+        return rc;
+    rc = txn_begin(session->account, &session->actor, &txn, err);
+    if (rc)
+        return rc;
+    rc = check_there(cmd, txn, &set, err);
+    if (rc)
+        return rc;
+    rc = txn_change_flags(txn, view_mbox_id(session->view), &set.uids, &change, since,
+                          cmd->arena, &changed, &refused, err);
+    if (rc)
+        return rc;
+    modseq = txn_modseq(txn);
+    rc = txn_commit(&txn, &session->own_position, err);
+    if (rc)
+        return rc;
+
+    if (args->has_unchangedsince)
+        session->enabled |= IMAP_CAP_BIT(IMAP_CAP_CONDSTORE);
+    if (args->silent) {
+        view_mark_known(session->view, &changed, modseq);
+        if (session_has_enabled(session, IMAP_CAP_CONDSTORE))
+            say_modseqs(cmd, &changed, modseq);
+    } else {
+        view_report(session->view, &set.uids);
+    }
+    if (refused.n > 0)
+        say_modified(cmd, &refused);
+    reply_ok(cmd->reply, refused.n > 0 ? "Conditional STORE failed" : "STORE completed");
+    return RC_OK;
+}

@@ -1,0 +1,381 @@
+#include "commands/dispatch.h"
+
+#include <assert.h>
+
+#include "commands/sync.h"
+#include "imap/print.h"
+
+static const char mailbox_gone[] = "* BYE Selected mailbox is gone\r\n";
+
+void session_greet(const struct session *session, struct slice tag, struct buf *out)
+{
+    assert(session->state == SESSION_AUTH);
+    buf_append(out, tag);
+    buf_str(out, " OK [");
+    session_print_capabilities(out);
+    buf_str(out, "] Logged in\r\n");
+}
+
+static enum command_outcome say_mailbox_is_gone(struct session *session, struct buf *out)
+{
+    buf_str(out, mailbox_gone);
+    session_close(session);
+    return COMMAND_CLOSE;
+}
+
+/* Ten wrong commands in a row come from no mail program. */
+static enum command_outcome count_answer(struct session *session, bool bad, struct buf *out)
+{
+    session->counts.commands++;
+    if (!bad) {
+        session->bad_in_row = 0;
+        return COMMAND_DONE;
+    }
+    session->counts.bad++;
+    if (++session->bad_in_row < BAD_COMMANDS_MAX)
+        return COMMAND_DONE;
+    buf_str(out, "* BYE Too many bad commands\r\n");
+    session_close(session);
+    return COMMAND_CLOSE;
+}
+
+enum command_outcome command_refused(struct session *session, struct slice tag, bool too_big,
+                                     const struct err *err, struct buf *out)
+{
+    bool bad = err->rc == RC_SYNTAX || (err->rc == RC_LIMIT && !too_big);
+    AUTO(arena_freep) struct arena *arena = arena_new(CMD_ARENA_BYTES);
+    struct reply reply = {.out = out, .arena = arena, .mode = session->mode};
+
+    if (too_big)
+        reply_code(&reply, "TOOBIG");
+    else if (err->rc == RC_NOT_FOUND) /* from the sink: APPEND to a name without a mailbox */
+        reply_code(&reply, "TRYCREATE");
+    reply_error(&reply, err);
+    if (bad)
+        reply.status = REPLY_BAD;
+    reply_tagged(&reply, tag.len > 0 ? tag : SLICE("*"));
+    return count_answer(session, bad, out);
+}
+
+static void cmd_free(struct cmd *cmd)
+{
+    if (cmd->cursor != NULL && cmd->cursor_done != NULL)
+        cmd->cursor_done(cmd->cursor);
+    if (cmd->session->view != NULL)
+        view_park(cmd->session->view);
+    arena_free(cmd->arena);
+}
+
+/* ---- the end of a command ---- */
+
+static void write_tagged(struct cmd *cmd)
+{
+    if (cmd->enters_idle) {
+        struct slice tag = cmd->tag;
+        char *kept = xmalloc(tag.len + 1);
+
+        memcpy(kept, tag.ptr, tag.len);
+        kept[tag.len] = '\0';
+        cmd->session->idle_tag = kept;
+        buf_str(cmd->reply->out, "+ idling\r\n");
+        return;
+    }
+    reply_tagged(cmd->reply, cmd->tag);
+}
+
+static enum command_outcome end_command(struct cmd *cmd, bool gone)
+{
+    struct session *session = cmd->session;
+    struct buf *out = cmd->reply->out;
+    enum command_outcome outcome;
+
+    write_tagged(cmd);
+    outcome = count_answer(session, cmd->reply->status == REPLY_BAD, out);
+    if (gone)
+        outcome = say_mailbox_is_gone(session, out);
+    else if (outcome == COMMAND_DONE && cmd->enters_idle)
+        outcome = COMMAND_IDLE;
+    else if (cmd->ends_session) {
+        session_close(session);
+        outcome = COMMAND_CLOSE;
+    }
+    cmd_free(cmd);
+    return outcome;
+}
+
+/* EXPUNGE is never told by FETCH, STORE and SEARCH, their UID forms excepted, nor while a
+ * command waits that was written with the old numbers (RFC 9051 7.5.1). */
+static bool may_tell_expunges(const struct cmd *cmd)
+{
+    bool allows = (cmd->row->flags & CMD_EXPUNGES) != 0 || cmd->uid;
+
+    return allows && !cmd->seq_command_waits;
+}
+
+/* Take the newest version and see what it changes for the client. False: the mailbox is gone.
+ */
+static bool begin_sync(struct cmd *cmd)
+{
+    struct session *session = cmd->session;
+    struct err err;
+    enum rc rc;
+
+    cmd->phase = CMD_SYNCS;
+    if (session->state != SESSION_SELECTED || (cmd->row->flags & CMD_UNSELECTS) != 0)
+        return true;
+    rc = view_refresh(session->view, session->own_position, &err);
+    if (rc == RC_NOT_FOUND)
+        return false;
+    if (rc == RC_OK)
+        view_sync(session->view, may_tell_expunges(cmd), cmd->arena, &cmd->changes);
+    return true;
+}
+
+static bool has_changes(const struct view_changes *changes)
+{
+    return changes->n_expunged > 0 || changes->n_changed > 0 || changes->exists_changed;
+}
+
+static enum command_outcome go_on_with_sync(struct cmd *cmd, struct cmd **running)
+{
+    if (has_changes(&cmd->changes) &&
+        !sync_write(cmd->session, &cmd->changes, &cmd->told, cmd->uid, true, cmd->reply->out)) {
+        *running = cmd;
+        return COMMAND_MORE;
+    }
+    return end_command(cmd, false);
+}
+
+static enum command_outcome after_run(struct cmd *cmd, enum rc rc, const struct err *err,
+                                      struct cmd **running)
+{
+    if (rc == RC_MORE) {
+        *running = cmd;
+        return COMMAND_MORE;
+    }
+    if (cmd->close_now) { /* an answer broke off inside a literal: nothing can follow it */
+        session_close(cmd->session);
+        cmd_free(cmd);
+        return COMMAND_CLOSE;
+    }
+    if (rc != RC_OK)
+        reply_error(cmd->reply, err);
+    if (!begin_sync(cmd))
+        return end_command(cmd, true);
+    return go_on_with_sync(cmd, running);
+}
+
+/* ---- the beginning ---- */
+
+static enum rc check_row(const struct session *session, const struct imap_cmd *in,
+                         const struct command *row, struct err *err)
+{
+    if (row == NULL)
+        return err_set(err, RC_SYNTAX, "Unknown command", "command: unknown");
+    if (in->uid && (row->flags & CMD_UID) == 0)
+        return err_set(err, RC_SYNTAX, "That command has no UID form", "command: UID %s",
+                       row->name);
+    if ((row->states & (1u << session->state)) == 0)
+        return err_set(err, RC_SYNTAX, "No mailbox is selected", "command: %s in state %d",
+                       row->name, (int) session->state);
+    return RC_OK;
+}
+
+static enum rc check_rights(const struct session *session, const struct command *row,
+                            struct err *err)
+{
+    if ((row->flags & CMD_WRITES) != 0 && session->rights == SESSION_READ_ONLY)
+        return err_set(err, RC_DENIED, "This login may only read", "command: %s", row->name);
+    if ((row->flags & CMD_CHANGES) != 0 && view_is_read_only(session->view))
+        return err_set(err, RC_DENIED, "The mailbox is selected read-only", "command: %s",
+                       row->name);
+    return RC_OK;
+}
+
+/* The typed arguments; what was wrong is in err, and the tag in cmd as far as it is known. */
+static enum rc parse(struct cmd *cmd, const struct imap_text *text, struct err *err)
+{
+    struct imap_cmd in;
+    enum rc rc;
+
+    cmd->tag = imap_command_tag(text->text);
+    if (cmd->tag.len == 0)
+        cmd->tag = SLICE("*");
+    rc = imap_parse_head(text, cmd->session->mode, cmd->arena, &in, err);
+    if (rc)
+        return rc;
+    cmd->row = command_find(in.name);
+    cmd->uid = in.uid;
+    rc = check_row(cmd->session, &in, cmd->row, err);
+    if (rc)
+        return rc;
+    rc = imap_parse_args(&in, cmd->row->parse, err);
+    if (rc)
+        return rc;
+    cmd->args = in.args;
+    return check_rights(cmd->session, cmd->row, err);
+}
+
+static enum rc refresh(struct session *session, struct err *err)
+{
+    if (session->state != SESSION_SELECTED)
+        return RC_OK;
+    return view_refresh(session->view, session->own_position, err);
+}
+
+/*
+ * Run from the parsed arguments; after a conflict rewind everything a handler may have changed
+ * and run again. *gone: the selected mailbox was deleted.
+ */
+static enum rc run(struct cmd *cmd, bool *gone, struct err *err)
+{
+    struct session *session = cmd->session;
+    const struct reply clean = *cmd->reply;
+    size_t out_len = cmd->reply->out->len;
+    struct session_mark mark;
+    struct arena_mark space;
+    enum rc rc = RC_CONFLICT;
+
+    session_mark(session, cmd->arena, &mark);
+    space = arena_mark(cmd->arena);
+    for (unsigned tries = 0; rc == RC_CONFLICT && tries < COMMAND_TRIES_MAX; tries++) {
+        if (tries > 0) {
+            session_rewind(session, &mark);
+            buf_truncate(cmd->reply->out, out_len);
+            arena_rewind(cmd->arena, space);
+            *cmd->reply = clean;
+        }
+        rc = refresh(session, err);
+        *gone = rc == RC_NOT_FOUND;
+        if (rc == RC_OK)
+            rc = cmd->row->run(cmd, err);
+        assert(rc != RC_CONFLICT || cmd->cursor == NULL);
+    }
+    return rc;
+}
+
+static void bind_reply(struct cmd *cmd, struct buf *out)
+{
+    cmd->reply_space =
+        (struct reply){.out = out, .arena = cmd->arena, .mode = cmd->session->mode};
+    cmd->reply = &cmd->reply_space;
+}
+
+enum command_outcome command_start(struct session *session, const struct command_input *input,
+                                   struct buf *out, struct cmd **running)
+{
+    struct arena *arena = arena_new(CMD_ARENA_BYTES);
+    struct cmd *cmd = ARENA_NEW(arena, struct cmd);
+    struct err err = {.rc = RC_OK};
+    bool gone = false;
+    enum rc rc;
+
+    *cmd = (struct cmd){
+        .session = session,
+        .arena = arena,
+        .stages = input->stages,
+        .n_stages = input->n_stages,
+        .seq_command_waits = input->seq_command_waits,
+    };
+    bind_reply(cmd, out);
+    rc = parse(cmd, &input->text, &err);
+    if (rc) {
+        reply_error(cmd->reply, &err);
+        return end_command(cmd, false);
+    }
+    rc = run(cmd, &gone, &err);
+    if (gone) {
+        cmd_free(cmd);
+        return say_mailbox_is_gone(session, out);
+    }
+    return after_run(cmd, rc, &err, running);
+}
+
+enum command_outcome command_resume(struct cmd **running, struct buf *out,
+                                    bool seq_command_waits)
+{
+    struct cmd *cmd = TAKE(*running);
+    struct err err = {.rc = RC_OK};
+
+    cmd->reply->out = out;
+    cmd->seq_command_waits = seq_command_waits;
+    switch (cmd->phase) {
+    case CMD_RUNS:
+        return after_run(cmd, cmd->row->run(cmd, &err), &err, running);
+    case CMD_SYNCS:
+        return go_on_with_sync(cmd, running);
+    }
+    return COMMAND_CLOSE;
+}
+
+void command_abort(struct cmd **running)
+{
+    struct cmd *cmd = TAKE(*running);
+
+    if (cmd != NULL)
+        cmd_free(cmd);
+}
+
+/* Only the head is read: names, not arguments. */
+bool command_names_seqs(struct slice text)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(CMD_ARENA_BYTES);
+    const struct imap_text command = {.text = text};
+    const struct command *row;
+    struct imap_cmd in;
+    struct err err;
+
+    if (imap_parse_head(&command, (struct imap_mode){0}, arena, &in, &err) != RC_OK)
+        return false;
+    row = command_find(in.name);
+    if (row == NULL)
+        return false;
+    return (row->flags & (in.uid ? CMD_SEQ_KEYS : CMD_SEQ)) != 0;
+}
+
+/* ---- IDLE ---- */
+
+bool session_has_news(const struct session *session)
+{
+    return session->state == SESSION_SELECTED &&
+           view_has_news(session->view, session->own_position);
+}
+
+enum command_outcome session_idle_sync(struct session *session, struct buf *out)
+{
+    AUTO(arena_freep) struct arena *arena = NULL;
+    struct view_changes changes;
+    struct err err;
+    size_t told = 0;
+    enum rc rc;
+
+    if (session->state != SESSION_SELECTED)
+        return COMMAND_IDLE;
+    rc = view_refresh(session->view, session->own_position, &err);
+    if (rc == RC_NOT_FOUND)
+        return say_mailbox_is_gone(session, out);
+    if (rc == RC_OK) {
+        arena = arena_new(CMD_ARENA_BYTES);
+        view_sync(session->view, true, arena, &changes);
+        if (has_changes(&changes))
+            (void) sync_write(session, &changes, &told, false, false, out); /* never pauses */
+    }
+    view_park(session->view);
+    return COMMAND_IDLE;
+}
+
+enum command_outcome session_idle_end(struct session *session, struct slice line,
+                                      struct buf *out)
+{
+    bool done = slice_eq_nocase(line, SLICE("DONE"));
+    enum command_outcome outcome = session_idle_sync(session, out);
+    char *tag = TAKE(session->idle_tag);
+
+    if (outcome == COMMAND_IDLE) {
+        buf_str(out, tag);
+        buf_str(out, done ? " OK IDLE completed\r\n" : " BAD Expected DONE\r\n");
+        outcome = count_answer(session, !done, out);
+    }
+    free(tag);
+    return outcome;
+}

@@ -1,0 +1,79 @@
+/*
+ * fetch.h - the inside of a FETCH: its progress, shared by cmd_fetch.c (which messages),
+ * fetch_item.c (what of each) and fetch_section.c (their bytes).
+ *
+ * A FETCH answers message by message. It may pause between items and inside the bytes of a
+ * body, so that a client which does not read holds no thread and no more than the reply's pause
+ * of memory.
+ */
+#ifndef ROOST_COMMANDS_FETCH_H
+#define ROOST_COMMANDS_FETCH_H
+
+#include "commands/cmd.h"
+#include "commands/flags_text.h"
+#include "mailbox/message.h"
+
+#define FETCH_BATCH_MESSAGES 64u                  /* set \Seen in one transaction */
+#define FETCH_BATCH_BYTES    ((uint64_t) 1 << 20) /* or this many octets of them */
+#define FETCH_READ_BYTES     ((size_t) 64 << 10)  /* one read of a body */
+
+struct fetch_row {
+    uint32_t seq, uid, index;
+    bool seen_now; /* this FETCH has set \Seen */
+};
+
+/* The bytes of a section being sent: from the message, or from memory. */
+struct fetch_stream {
+    bool from_memory;
+    bool keeps_nul; /* literal8 */
+    uint64_t offset, left;
+    size_t
+        item_start; /* where the item began in the reply; used until the first byte is read */
+    bool was_first; /* it is the line's first item */
+    bool started;
+};
+
+struct fetch_run {
+    struct cmd *cmd;
+    const struct imap_fetch_args *args;
+    const struct mbox *mbox;
+    struct message_set set;
+    struct flags_text flags;
+    bool sets_seen, needs_message, fast;
+    bool some_gone;    /* named by number, but expunged: the tagged answer says so */
+    struct err failed; /* the first thing that could not be answered; rc RC_OK: none */
+    const char *failed_code;
+
+    size_t set_at; /* the run being walked */
+    bool walking, exhausted;
+    struct view_walk walk;
+
+    struct fetch_row rows[FETCH_BATCH_MESSAGES];
+    size_t n_rows, row_at;
+
+    /* Of the message being answered. */
+    bool line_open, line_empty;
+    size_t line_start, item_at;
+    struct message *message;
+    const struct digest *digest;
+    bool streaming;
+    struct fetch_stream stream;
+    struct buf bytes; /* header fields, or a decoded part */
+};
+
+/* The whole answer for the row at row_at, from where it stopped. RC_MORE: the reply is full. An
+ * error only when the connection must end (cmd->close_now). */
+MUST_CHECK enum rc fetch_message(struct fetch_run *run, struct err *err);
+
+/* One BODY[...], BINARY[...] or RFC822 item: opens the stream, or writes NIL. */
+void fetch_section_begin(struct fetch_run *run, const struct imap_fetch_item *item);
+void fetch_binary_begin(struct fetch_run *run, const struct imap_fetch_item *item);
+/* Sends what is left of the stream. */
+MUST_CHECK enum rc fetch_stream_go(struct fetch_run *run, struct err *err);
+
+/* The name of an item, with the space before it. */
+void fetch_item_name(struct fetch_run *run, const struct imap_fetch_item *item);
+/* Remember that something could not be answered. code may be NULL. */
+void fetch_failed(struct fetch_run *run, const struct err *err, const char *code);
+
+#endif

@@ -1,0 +1,223 @@
+/*
+ * fetch_item.c - one message's line of a FETCH answer.
+ *
+ * Spec: RFC 9051 7.5.2 and 6.4.5; RFC 3501 7.4.2 (RFC822 items). Items come in the order they
+ * were asked for. UID is added to a UID FETCH (6.4.9), FLAGS where this FETCH has set \Seen.
+ */
+#include "commands/fetch.h"
+
+static enum digest_form form_of(struct imap_mode mode)
+{
+    if (mode.utf8_accept)
+        return DIGEST_FORM_U;
+    return mode.rev2 ? DIGEST_FORM_D : DIGEST_FORM_P;
+}
+
+static const struct fetch_row *row_of(const struct fetch_run *run)
+{
+    return &run->rows[run->row_at];
+}
+
+static void separate(struct fetch_run *run)
+{
+    if (!run->line_empty)
+        buf_byte(run->cmd->reply->out, ' ');
+    run->line_empty = false;
+}
+
+void fetch_item_name(struct fetch_run *run, const struct imap_fetch_item *item)
+{
+    separate(run);
+    imap_print_fetch_name(run->cmd->reply->out, item, run->cmd->session->mode);
+    buf_byte(run->cmd->reply->out, ' ');
+}
+
+static void say_uid(struct fetch_run *run)
+{
+    separate(run);
+    buf_str(run->cmd->reply->out, "UID ");
+    buf_u64(run->cmd->reply->out, row_of(run)->uid);
+}
+
+static void say_flags(struct fetch_run *run)
+{
+    const struct fetch_row *row = row_of(run);
+    uint32_t bits = flags_text_bits(&run->flags, row->index, row->uid);
+
+    separate(run);
+    buf_str(run->cmd->reply->out, "FLAGS ");
+    flags_text_list(&run->flags, row->index, bits | (row->seen_now ? IMAP_SEEN : 0),
+                    run->cmd->reply->out);
+}
+
+static void say_date(struct fetch_run *run, const struct imap_fetch_item *item)
+{
+    const struct msg_cold *cold = mbox_cold(run->mbox, row_of(run)->index);
+
+    fetch_item_name(run, item);
+    imap_print_date_time(run->cmd->reply->out,
+                         (struct imap_date_time){cold->internaldate, cold->zone_min});
+}
+
+static void say_wire(struct fetch_run *run, const struct imap_fetch_item *item,
+                     enum digest_item what)
+{
+    fetch_item_name(run, item);
+    buf_append(run->cmd->reply->out,
+               digest_wire(run->digest, what, form_of(run->cmd->session->mode)));
+}
+
+static void say_binary_size(struct fetch_run *run, const struct imap_fetch_item *item)
+{
+    const struct imap_section *section = &item->section;
+    uint64_t size = run->digest->message_size;
+    struct err err;
+    uint32_t index;
+
+    if (section->n_parts > 0) {
+        struct digest_part part;
+
+        if (digest_find_part(run->digest, section->parts, section->n_parts, &index) != RC_OK) {
+            (void) err_set(&err, RC_NOT_FOUND, "No such part", "fetch: binary.size");
+            fetch_failed(run, &err, NULL);
+            return;
+        }
+        part = digest_part(run->digest, index);
+        if ((part.flags & DIGEST_PART_UNDECODABLE) != 0) {
+            (void) err_set(&err, RC_INVALID, "The part cannot be decoded", "fetch: cte");
+            fetch_failed(run, &err, "UNKNOWN-CTE");
+            return;
+        }
+        size = part.decoded_size;
+    }
+    fetch_item_name(run, item);
+    buf_u64(run->cmd->reply->out, size);
+}
+
+static void say_item(struct fetch_run *run, const struct imap_fetch_item *item)
+{
+    struct buf *out = run->cmd->reply->out;
+
+    switch (item->kind) {
+    case IMAP_FETCH_FLAGS:
+        say_flags(run);
+        return;
+    case IMAP_FETCH_UID:
+        say_uid(run);
+        return;
+    case IMAP_FETCH_INTERNALDATE:
+        say_date(run, item);
+        return;
+    case IMAP_FETCH_RFC822_SIZE:
+        fetch_item_name(run, item);
+        buf_u64(out, mbox_cold(run->mbox, row_of(run)->index)->size);
+        return;
+    case IMAP_FETCH_MODSEQ:
+        fetch_item_name(run, item);
+        buf_printf(out, "(%llu)",
+                   (unsigned long long) flags_text_modseq(&run->flags, row_of(run)->index));
+        return;
+    case IMAP_FETCH_ENVELOPE:
+        say_wire(run, item, DIGEST_ENVELOPE);
+        return;
+    case IMAP_FETCH_BODY:
+        say_wire(run, item, DIGEST_BODY);
+        return;
+    case IMAP_FETCH_BODYSTRUCTURE:
+        say_wire(run, item, DIGEST_BODYSTRUCTURE);
+        return;
+    case IMAP_FETCH_BINARY_SIZE:
+        say_binary_size(run, item);
+        return;
+    case IMAP_FETCH_BINARY:
+        fetch_binary_begin(run, item);
+        return;
+    case IMAP_FETCH_BODY_SECTION:
+    case IMAP_FETCH_RFC822:
+    case IMAP_FETCH_RFC822_HEADER:
+    case IMAP_FETCH_RFC822_TEXT:
+        fetch_section_begin(run, item);
+        return;
+    }
+}
+
+static bool needs_body(enum imap_fetch_kind kind)
+{
+    return kind != IMAP_FETCH_FLAGS && kind != IMAP_FETCH_UID &&
+           kind != IMAP_FETCH_INTERNALDATE && kind != IMAP_FETCH_RFC822_SIZE &&
+           kind != IMAP_FETCH_MODSEQ;
+}
+
+/* A body that cannot be had leaves its items out; the rest is answered. */
+static void open_message(struct fetch_run *run)
+{
+    const struct msg_cold *cold = mbox_cold(run->mbox, row_of(run)->index);
+    struct err err;
+    enum rc rc;
+
+    run->message = message_open(run->cmd->session->account, cold->body_id, cold->size);
+    rc = message_digest(run->message, &run->digest, &err);
+    if (rc == RC_OK)
+        return;
+    message_close(TAKE(run->message));
+    /* Expunged by another session and packed away since this version. */
+    fetch_failed(run, &err, rc == RC_NOT_FOUND ? "EXPUNGEISSUED" : NULL);
+}
+
+static bool asks_for(const struct fetch_run *run, enum imap_fetch_kind kind)
+{
+    return (run->args->kinds & (1u << kind)) != 0;
+}
+
+static void open_line(struct fetch_run *run)
+{
+    struct buf *out = run->cmd->reply->out;
+
+    run->line_open = run->line_empty = true;
+    run->line_start = out->len;
+    run->item_at = 0;
+    if (run->needs_message)
+        open_message(run);
+    buf_str(out, "* ");
+    buf_u64(out, row_of(run)->seq);
+    buf_str(out, " FETCH (");
+    if (run->cmd->uid && !asks_for(run, IMAP_FETCH_UID))
+        say_uid(run);
+    if (row_of(run)->seen_now && !asks_for(run, IMAP_FETCH_FLAGS))
+        say_flags(run);
+}
+
+/* An answer without a single item is no answer (RFC 9051 section 9, msg-att). Nothing was sent
+ * of it then, since only an item's bytes let it pause. */
+static void close_line(struct fetch_run *run)
+{
+    if (run->line_empty)
+        buf_truncate(run->cmd->reply->out, run->line_start);
+    else
+        buf_str(run->cmd->reply->out, ")\r\n");
+    message_close(TAKE(run->message));
+    run->digest = NULL;
+    run->line_open = false;
+}
+
+enum rc fetch_message(struct fetch_run *run, struct err *err)
+{
+    if (!run->line_open)
+        open_line(run);
+    while (run->item_at < run->args->n) {
+        const struct imap_fetch_item *item = &run->args->items[run->item_at];
+
+        if (!run->streaming && !(needs_body(item->kind) && run->message == NULL))
+            say_item(run, item);
+        if (run->streaming) {
+            enum rc rc = fetch_stream_go(run, err);
+
+            if (rc)
+                return rc;
+            run->streaming = false;
+        }
+        run->item_at++;
+    }
+    close_line(run);
+    return RC_OK;
+}

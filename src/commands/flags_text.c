@@ -1,0 +1,83 @@
+#include "commands/flags_text.h"
+
+/* The account's bits are the protocol's, so no message needs a translation. */
+_Static_assert((int) FLAG_SEEN == (int) IMAP_SEEN &&
+                   (int) FLAG_ANSWERED == (int) IMAP_ANSWERED &&
+                   (int) FLAG_FLAGGED == (int) IMAP_FLAGGED &&
+                   (int) FLAG_DELETED == (int) IMAP_DELETED &&
+                   (int) FLAG_DRAFT == (int) IMAP_DRAFT,
+               "flag bits");
+
+void flags_text_init(struct flags_text *text, const struct mbox_view *view,
+                     struct imap_mode mode)
+{
+    *text = (struct flags_text){
+        .view = view,
+        .mbox = view_mbox(view),
+        .info = mbox_info(view_mbox(view)),
+        .recent = !mode.rev2,
+    };
+    buf_init(&text->tail, FLAGS_TAIL_MAX_BYTES);
+}
+
+void flags_text_done(struct flags_text *text)
+{
+    buf_done(&text->tail);
+}
+
+static inline uint32_t in_chunk(struct flags_text *text, uint32_t index)
+{
+    if (index - text->chunk_start >= text->chunk.n) {
+        size_t at = mbox_chunk_of(text->mbox, index);
+
+        text->chunk = mbox_chunk(text->mbox, at);
+        text->chunk_start = mbox_chunk_start(text->mbox, at);
+    }
+    return index - text->chunk_start;
+}
+
+uint32_t flags_text_bits(struct flags_text *text, uint32_t index, uint32_t uid)
+{
+    uint32_t at = in_chunk(text, index);
+    uint32_t bits = text->chunk.flags[at];
+
+    if (text->recent && view_is_recent(text->view, uid))
+        bits |= IMAP_RECENT;
+    return bits;
+}
+
+struct slice flags_text_keywords(struct flags_text *text, uint32_t index)
+{
+    uint16_t keywords[KEYWORDS_MAX];
+    size_t n;
+
+    if (text->info->n_keywords == 0)
+        return (struct slice){NULL, 0};
+    n = mbox_keywords(text->mbox, index, keywords);
+    buf_reset(&text->tail);
+    for (size_t i = 0; i < n; i++) {
+        buf_byte(&text->tail, ' ');
+        buf_append(&text->tail, text->info->keywords[keywords[i]]);
+    }
+    return buf_slice(&text->tail);
+}
+
+uint64_t flags_text_modseq(struct flags_text *text, uint32_t index)
+{
+    uint32_t delta = text->chunk.modseq_delta[in_chunk(text, index)];
+
+    return delta == MODSEQ_ESCAPE ? mbox_modseq(text->mbox, index)
+                                  : text->chunk.modseq_base + delta;
+}
+
+void flags_text_list(struct flags_text *text, uint32_t index, uint32_t bits, struct buf *out)
+{
+    const struct imap_flags flags = {.bits = bits};
+    struct slice keywords = flags_text_keywords(text, index);
+
+    buf_byte(out, '(');
+    if (!imap_print_flags(out, &flags) && keywords.len > 0)
+        keywords = slice_from(keywords, 1);
+    buf_append(out, keywords);
+    buf_byte(out, ')');
+}

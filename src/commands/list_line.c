@@ -1,0 +1,57 @@
+#include "commands/list_line.h"
+
+_Static_assert((int) USE_ALL == (int) IMAP_USE_ALL &&
+                   (int) USE_ARCHIVE == (int) IMAP_USE_ARCHIVE &&
+                   (int) USE_DRAFTS == (int) IMAP_USE_DRAFTS &&
+                   (int) USE_FLAGGED == (int) IMAP_USE_FLAGGED &&
+                   (int) USE_JUNK == (int) IMAP_USE_JUNK &&
+                   (int) USE_SENT == (int) IMAP_USE_SENT &&
+                   (int) USE_TRASH == (int) IMAP_USE_TRASH &&
+                   (int) USE_IMPORTANT == (int) IMAP_USE_IMPORTANT,
+               "special use bits");
+
+bool list_has_children(const struct acct_state *state, struct slice name)
+{
+    char below[MAILBOX_NAME_BYTES_MAX + 1];
+    struct slice prefix = {below, name.len + 1};
+    size_t at;
+
+    if (name.len > MAILBOX_NAME_BYTES_MAX)
+        return false;
+    memcpy(below, name.ptr, name.len);
+    below[name.len] = MAILBOX_SEPARATOR;
+    at = acct_mailbox_lower_bound(state, prefix);
+    return at < acct_mailbox_count(state) &&
+           slice_starts(mbox_info(acct_mailbox_at(state, at))->name, prefix);
+}
+
+void list_line_fill(const struct acct_state *state, struct slice name,
+                    struct imap_list_line *line)
+{
+    const struct mbox *mbox = acct_mailbox_by_name(state, name);
+
+    *line = (struct imap_list_line){.verb = "LIST", .name = name};
+    if (mbox != NULL)
+        line->use = mbox_info(mbox)->special_use;
+    else
+        line->attrs |= IMAP_ATTR_NONEXISTENT;
+    if (list_has_children(state, name))
+        line->attrs |= IMAP_ATTR_HASCHILDREN;
+    else if (mbox != NULL)
+        line->attrs |= IMAP_ATTR_HASNOCHILDREN;
+}
+
+void list_line_say(const struct session *session, const struct acct_state *state,
+                   const struct imap_mailbox *asked, struct buf *out)
+{
+    AUTO(buf_done) struct buf decoded;
+    struct imap_list_line line;
+
+    buf_init(&decoded, (size_t) 4 * MAILBOX_NAME_BYTES_MAX);
+    list_line_fill(state, asked->name, &line);
+    if (asked->normalized && imap_mode_utf8(session->mode))
+        line.oldname = asked->wire;
+    else if (asked->normalized && imap_utf7_decode(asked->wire, &decoded) == RC_OK)
+        line.oldname = buf_slice(&decoded);
+    imap_print_list_line(out, &line, session->mode);
+}

@@ -1,0 +1,25 @@
+/*
+ * list_line.h - what a LIST answer says of one name.
+ *
+ * Spec: RFC 9051 7.3.1 and 6.3.9.5 (\HasChildren), RFC 6154 2 (special use).
+ */
+#ifndef ROOST_COMMANDS_LIST_LINE_H
+#define ROOST_COMMANDS_LIST_LINE_H
+
+#include "commands/session.h"
+#include "imap/mailbox_name.h"
+#include "imap/print.h"
+
+/* Is there a mailbox below this name? O(log n). */
+bool list_has_children(const struct acct_state *state, struct slice name);
+
+/* Attributes and special use of name, existing or not. */
+void list_line_fill(const struct acct_state *state, struct slice name,
+                    struct imap_list_line *line);
+
+/* The answer that SELECT, CREATE and RENAME give of one name; asked: with OLDNAME if its name
+ * was normalised (RFC 9051 6.3.9.7). */
+void list_line_say(const struct session *session, const struct acct_state *state,
+                   const struct imap_mailbox *asked, struct buf *out);
+
+#endif

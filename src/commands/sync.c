@@ -1,0 +1,58 @@
+#include "commands/sync.h"
+
+#include "commands/flags_text.h"
+#include "commands/reply.h"
+
+static void write_number_line(struct buf *out, uint32_t number, const char *word)
+{
+    buf_str(out, "* ");
+    buf_u64(out, number);
+    buf_byte(out, ' ');
+    buf_str(out, word);
+    buf_str(out, "\r\n");
+}
+
+static void write_flags(const struct session *session, struct flags_text *text, uint32_t uid,
+                        bool with_uid, struct buf *out)
+{
+    const struct mbox *mbox = view_mbox(session->view);
+    uint32_t index, seq = view_seq(session->view, uid);
+    struct imap_flags_line line;
+
+    if (seq == 0 || !mbox_find(mbox, uid, &index))
+        return;
+    line = (struct imap_flags_line){
+        .seq = seq,
+        .uid = with_uid ? uid : 0,
+        .bits = flags_text_bits(text, index, uid),
+        .keywords = flags_text_keywords(text, index),
+        .modseq = session_has_enabled(session, IMAP_CAP_CONDSTORE)
+                      ? flags_text_modseq(text, index)
+                      : 0,
+    };
+    imap_print_flags_line(out, &line);
+}
+
+bool sync_write(const struct session *session, const struct view_changes *changes, size_t *told,
+                bool with_uid, bool may_pause, struct buf *out)
+{
+    size_t end = changes->n_expunged + 1 + changes->n_changed;
+    struct flags_text text;
+
+    flags_text_init(&text, session->view, session->mode);
+    for (; *told < end && !(may_pause && out->len >= REPLY_PAUSE_BYTES); (*told)++) {
+        if (*told < changes->n_expunged) {
+            write_number_line(out, changes->expunged_seqs[*told], "EXPUNGE");
+        } else if (*told == changes->n_expunged) {
+            if (changes->exists_changed)
+                write_number_line(out, changes->exists, "EXISTS");
+            if (changes->exists_changed && !session->mode.rev2)
+                write_number_line(out, changes->recent, "RECENT");
+        } else {
+            write_flags(session, &text, changes->changed_uids[*told - changes->n_expunged - 1],
+                        with_uid, out);
+        }
+    }
+    flags_text_done(&text);
+    return *told == end;
+}

@@ -1,0 +1,52 @@
+/*
+ * table.c - every command after login. The rows are the specification; dispatch.c enforces
+ * them.
+ */
+#include "commands/cmd.h"
+
+// clang-format off
+static const struct command commands[] = {
+    /* name        states       needs                 parse                run              RFC 9051        flags */
+    {"CAPABILITY", ST_ANY,      IMAP_CAP_NONE,        imap_parse_none,     cmd_capability,  "6.1.1",        CMD_EXPUNGES},
+    {"NOOP",       ST_ANY,      IMAP_CAP_NONE,        imap_parse_none,     cmd_noop,        "6.1.2",        CMD_EXPUNGES},
+    {"LOGOUT",     ST_ANY,      IMAP_CAP_NONE,        imap_parse_none,     cmd_logout,      "6.1.3",        CMD_UNSELECTS},
+    {"ID",         ST_ANY,      IMAP_CAP_ID,          imap_parse_id,       cmd_id,          "RFC 2971 3.1", CMD_EXPUNGES},
+    {"ENABLE",     ST_ANY,      IMAP_CAP_ENABLE,      imap_parse_enable,   cmd_enable,      "6.3.1",        CMD_EXPUNGES},
+    {"SELECT",     ST_ANY,      IMAP_CAP_NONE,        imap_parse_select,   cmd_select,      "6.3.2",        CMD_UNSELECTS},
+    {"EXAMINE",    ST_ANY,      IMAP_CAP_NONE,        imap_parse_select,   cmd_examine,     "6.3.3",        CMD_UNSELECTS},
+    {"CREATE",     ST_ANY,      IMAP_CAP_NONE,        imap_parse_create,   cmd_create,      "6.3.4",        CMD_WRITES | CMD_EXPUNGES},
+    {"DELETE",     ST_ANY,      IMAP_CAP_NONE,        imap_parse_mailbox,  cmd_delete,      "6.3.5",        CMD_WRITES | CMD_EXPUNGES},
+    {"RENAME",     ST_ANY,      IMAP_CAP_NONE,        imap_parse_rename,   cmd_rename,      "6.3.6",        CMD_WRITES | CMD_EXPUNGES},
+    {"SUBSCRIBE",  ST_ANY,      IMAP_CAP_NONE,        imap_parse_mailbox,  cmd_subscribe,   "6.3.7",        CMD_WRITES | CMD_EXPUNGES},
+    {"UNSUBSCRIBE",ST_ANY,      IMAP_CAP_NONE,        imap_parse_mailbox,  cmd_unsubscribe, "6.3.8",        CMD_WRITES | CMD_EXPUNGES},
+    {"LIST",       ST_ANY,      IMAP_CAP_NONE,        imap_parse_list,     cmd_list,        "6.3.9",        CMD_EXPUNGES},
+    {"LSUB",       ST_ANY,      IMAP_CAP_IMAP4REV1,   imap_parse_lsub,     cmd_lsub,        "RFC 3501 6.3.9", CMD_EXPUNGES},
+    {"NAMESPACE",  ST_ANY,      IMAP_CAP_NAMESPACE,   imap_parse_none,     cmd_namespace,   "6.3.10",       CMD_EXPUNGES},
+    {"STATUS",     ST_ANY,      IMAP_CAP_NONE,        imap_parse_status,   cmd_status,      "6.3.11",       CMD_EXPUNGES},
+    {"APPEND",     ST_ANY,      IMAP_CAP_NONE,        imap_parse_append,   cmd_append,      "6.3.12",       CMD_WRITES | CMD_EXPUNGES},
+    {"IDLE",       ST_ANY,      IMAP_CAP_IDLE,        imap_parse_none,     cmd_idle,        "6.3.13",       CMD_EXPUNGES},
+    {"CHECK",      ST_SELECTED, IMAP_CAP_IMAP4REV1,   imap_parse_none,     cmd_noop,        "RFC 3501 6.4.1", CMD_EXPUNGES},
+    {"CLOSE",      ST_SELECTED, IMAP_CAP_NONE,        imap_parse_none,     cmd_close,       "6.4.1",        CMD_UNSELECTS},
+    {"UNSELECT",   ST_SELECTED, IMAP_CAP_UNSELECT,    imap_parse_none,     cmd_unselect,    "6.4.2",        CMD_UNSELECTS},
+    {"EXPUNGE",    ST_SELECTED, IMAP_CAP_NONE,        imap_parse_expunge,  cmd_expunge,     "6.4.3",        CMD_WRITES | CMD_CHANGES | CMD_EXPUNGES | CMD_UID},
+    {"SEARCH",     ST_SELECTED, IMAP_CAP_NONE,        imap_parse_search,   cmd_search,      "6.4.4",        CMD_SEQ | CMD_SEQ_KEYS | CMD_UID},
+    {"FETCH",      ST_SELECTED, IMAP_CAP_NONE,        imap_parse_fetch,    cmd_fetch,       "6.4.5",        CMD_SEQ | CMD_UID},
+    {"STORE",      ST_SELECTED, IMAP_CAP_NONE,        imap_parse_store,    cmd_store,       "6.4.6",        CMD_WRITES | CMD_CHANGES | CMD_SEQ | CMD_UID},
+    {"COPY",       ST_SELECTED, IMAP_CAP_NONE,        imap_parse_copy,     cmd_copy,        "6.4.7",        CMD_WRITES | CMD_SEQ | CMD_UID | CMD_EXPUNGES},
+    {"MOVE",       ST_SELECTED, IMAP_CAP_MOVE,        imap_parse_copy,     cmd_move,        "6.4.8",        CMD_WRITES | CMD_CHANGES | CMD_SEQ | CMD_UID | CMD_EXPUNGES},
+};
+// clang-format on
+
+const struct command *command_find(struct slice name)
+{
+    for (size_t i = 0; i < COUNT(commands); i++)
+        if (slice_eq_nocase(name, slice_from_str(commands[i].name)))
+            return &commands[i];
+    return NULL;
+}
+
+const struct command *command_table(size_t *out_n)
+{
+    *out_n = COUNT(commands);
+    return commands;
+}

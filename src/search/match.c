@@ -1,0 +1,273 @@
+#include "search/match.h"
+
+#include "imap/flags.h"
+
+#define MATCH_TEXT_MAX_BYTES ((size_t) NEEDLE_FACTOR * DIGEST_MESSAGE_MAX_BYTES)
+#define MATCH_DIGEST_WORK    1000u /* what opening a digest costs, in bytes looked at */
+#define DAY_SEC              86400
+
+void match_init(struct match *match, const struct search_scope *scope)
+{
+    *match = (struct match){
+        .account = scope->account, .view = scope->view, .mbox = view_mbox(scope->view)};
+    buf_init(&match->scratch, MATCH_TEXT_MAX_BYTES);
+}
+
+void match_done(struct match *match)
+{
+    message_close(TAKE(match->message));
+    buf_done(&match->scratch);
+}
+
+/* The digest, opened at the first key that needs it; false if it cannot be had. */
+static bool need_digest(struct match *match)
+{
+    const struct msg_cold *cold;
+
+    if (match->digest != NULL)
+        return true;
+    if (match->failed.rc != RC_OK)
+        return false;
+    cold = mbox_cold(match->mbox, match->index);
+    match->work += MATCH_DIGEST_WORK;
+    match->message = message_open(match->account, cold->body_id, cold->size);
+    return message_digest(match->message, &match->digest, &match->failed) == RC_OK;
+}
+
+static bool text_has(struct match *match, const struct plan_node *node, struct slice text)
+{
+    match->work += text.len;
+    return needle_is_in(&node->needle, text, &match->scratch);
+}
+
+/* ---- text ---- */
+
+static const char *field_of(enum imap_key kind)
+{
+    switch (kind) {
+    case IMAP_KEY_BCC:
+        return "Bcc";
+    case IMAP_KEY_CC:
+        return "Cc";
+    case IMAP_KEY_FROM:
+        return "From";
+    case IMAP_KEY_SUBJECT:
+        return "Subject";
+    case IMAP_KEY_TO:
+        return "To";
+    case IMAP_KEY_ALL:
+    case IMAP_KEY_AND:
+    case IMAP_KEY_OR:
+    case IMAP_KEY_NOT:
+    case IMAP_KEY_SEQ:
+    case IMAP_KEY_UID:
+    case IMAP_KEY_FLAG:
+    case IMAP_KEY_KEYWORD:
+    case IMAP_KEY_HEADER:
+    case IMAP_KEY_BODY:
+    case IMAP_KEY_TEXT:
+    case IMAP_KEY_BEFORE:
+    case IMAP_KEY_ON:
+    case IMAP_KEY_SINCE:
+    case IMAP_KEY_SENTBEFORE:
+    case IMAP_KEY_SENTON:
+    case IMAP_KEY_SENTSINCE:
+    case IMAP_KEY_LARGER:
+    case IMAP_KEY_SMALLER:
+    case IMAP_KEY_MODSEQ:
+        break;
+    }
+    return NULL;
+}
+
+/* A field of the message's own header; an empty text asks whether it is there (RFC 9051
+ * 6.4.4). */
+static bool header_has(struct match *match, const struct plan_node *node)
+{
+    const char *known = field_of(node->key->kind);
+    struct slice name = known != NULL ? slice_from_str(known) : node->key->field;
+
+    if (!need_digest(match))
+        return false;
+    for (uint32_t i = 0; i < match->digest->n_spans; i++) {
+        struct digest_span span = digest_span(match->digest, i);
+
+        if (span.kind == DIGEST_SPAN_HEADER && slice_eq_nocase(span.name, name) &&
+            text_has(match, node, span.value))
+            return true;
+    }
+    return false;
+}
+
+/* The digest holds no text, or not all: look at the bytes as they lie, which finds what is not
+ * encoded. */
+static bool raw_has(struct match *match, const struct plan_node *node)
+{
+    AUTO(buf_done) struct buf raw;
+    uint64_t from = node->key->kind == IMAP_KEY_BODY ? match->digest->header_end : 0;
+    uint64_t size = message_size(match->message);
+
+    buf_init(&raw, DIGEST_MESSAGE_MAX_BYTES);
+    if (from > size || message_read(match->message, from, (size_t) (size - from), &raw,
+                                    &match->failed) != RC_OK)
+        return false;
+    return text_has(match, node, buf_slice(&raw));
+}
+
+/* BODY: the text of the parts with their headers; TEXT: the message's own header as well. */
+static bool body_has(struct match *match, const struct plan_node *node)
+{
+    if (!need_digest(match))
+        return false;
+    for (uint32_t i = 0; i < match->digest->n_spans; i++) {
+        struct digest_span span = digest_span(match->digest, i);
+
+        if (span.kind == DIGEST_SPAN_HEADER && node->key->kind == IMAP_KEY_BODY)
+            continue;
+        if (text_has(match, node, span.text))
+            return true;
+    }
+    if (match->digest->has_text && (match->digest->flags & DIGEST_TEXT_CUT) == 0)
+        return false;
+    return raw_has(match, node);
+}
+
+/* ---- dates ---- */
+
+static int32_t day_of(int64_t sec)
+{
+    int64_t day = sec / DAY_SEC;
+
+    return (int32_t) (sec % DAY_SEC < 0 ? day - 1 : day);
+}
+
+/* The day as it was written, its zone disregarded (RFC 9051 6.4.4). */
+static int32_t internal_day(const struct match *match)
+{
+    const struct msg_cold *cold = mbox_cold(match->mbox, match->index);
+
+    return day_of(cold->internaldate + (int64_t) cold->zone_min * 60);
+}
+
+/* Messages without a readable Date: field were sent on no day. */
+static bool sent_day(struct match *match, int32_t *out)
+{
+    struct digest_keys keys;
+
+    if (!need_digest(match))
+        return false;
+    keys = digest_keys(match->digest);
+    *out = keys.sent_day;
+    return keys.has_sent;
+}
+
+/* ---- keys ---- */
+
+static bool has_flag(const struct match *match, const struct imap_search_key *key)
+{
+    bool set = key->flag == IMAP_RECENT
+                   ? view_is_recent(match->view, match->uid)
+                   : (mbox_flags(match->mbox, match->index) & key->flag) != 0;
+
+    return set != key->unset;
+}
+
+static bool has_keyword(const struct match *match, const struct plan_node *node)
+{
+    bool set = node->keyword >= 0 &&
+               mbox_has_keyword(match->mbox, match->index, (uint16_t) node->keyword);
+
+    return set != node->key->unset;
+}
+
+static uint32_t size_of(const struct match *match)
+{
+    return mbox_cold(match->mbox, match->index)->size;
+}
+
+static bool meets(struct match *match, const struct plan_node *node);
+
+static bool meets_all(struct match *match, const struct plan_node *node)
+{
+    for (size_t i = 0; i < node->n_children; i++)
+        if (!meets(match, node->children[i]))
+            return false;
+    return true;
+}
+
+static bool meets_one(struct match *match, const struct plan_node *node)
+{
+    for (size_t i = 0; i < node->n_children; i++)
+        if (meets(match, node->children[i]))
+            return true;
+    return false;
+}
+
+/* Recursion as deep as the keys nest: SEARCH_MAX_DEPTH. */
+static bool meets(struct match *match, const struct plan_node *node)
+{
+    const struct imap_search_key *key = node->key;
+    int32_t day;
+
+    switch (key->kind) {
+    case IMAP_KEY_ALL:
+        return true;
+    case IMAP_KEY_AND:
+        return meets_all(match, node);
+    case IMAP_KEY_OR:
+        return meets_one(match, node);
+    case IMAP_KEY_NOT:
+        return !meets(match, node->children[0]);
+    case IMAP_KEY_SEQ:
+    case IMAP_KEY_UID:
+        return uid_set_contains(&node->uids, match->uid);
+    case IMAP_KEY_FLAG:
+        return has_flag(match, key);
+    case IMAP_KEY_KEYWORD:
+        return has_keyword(match, node);
+    case IMAP_KEY_BCC:
+    case IMAP_KEY_CC:
+    case IMAP_KEY_FROM:
+    case IMAP_KEY_SUBJECT:
+    case IMAP_KEY_TO:
+    case IMAP_KEY_HEADER:
+        return header_has(match, node);
+    case IMAP_KEY_BODY:
+    case IMAP_KEY_TEXT:
+        return body_has(match, node);
+    case IMAP_KEY_BEFORE:
+        return internal_day(match) < key->day;
+    case IMAP_KEY_ON:
+        return internal_day(match) == key->day;
+    case IMAP_KEY_SINCE:
+        return internal_day(match) >= key->day;
+    case IMAP_KEY_SENTBEFORE:
+        return sent_day(match, &day) && day < key->day;
+    case IMAP_KEY_SENTON:
+        return sent_day(match, &day) && day == key->day;
+    case IMAP_KEY_SENTSINCE:
+        return sent_day(match, &day) && day >= key->day;
+    case IMAP_KEY_LARGER:
+        return size_of(match) > key->number;
+    case IMAP_KEY_SMALLER:
+        return size_of(match) < key->number;
+    case IMAP_KEY_MODSEQ:
+        return mbox_modseq(match->mbox, match->index) >= key->number;
+    }
+    return false;
+}
+
+bool match_message(struct match *match, const struct plan_node *plan, uint32_t uid,
+                   uint32_t index)
+{
+    bool hit;
+
+    match->uid = uid;
+    match->index = index;
+    match->failed.rc = RC_OK;
+    hit = meets(match, plan);
+    match->work++;
+    message_close(TAKE(match->message));
+    match->digest = NULL;
+    return hit;
+}

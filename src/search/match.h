@@ -1,0 +1,30 @@
+/*
+ * match.h - one message asked about a plan. What it takes to answer (the digest, the bytes) is
+ * fetched when first needed and kept until the next message.
+ */
+#ifndef ROOST_SEARCH_MATCH_H
+#define ROOST_SEARCH_MATCH_H
+
+#include "mailbox/message.h"
+#include "search/plan.h"
+
+struct match {
+    struct account *account;
+    const struct mbox_view *view;
+    const struct mbox *mbox;
+    struct buf scratch; /* casemapped text */
+    /* Of the message at hand. */
+    uint32_t uid, index;
+    struct message *message;
+    const struct digest *digest;
+    struct err failed; /* rc RC_OK: nothing failed */
+    uint64_t work;     /* bytes looked at, and something for each digest */
+};
+
+void match_init(struct match *match, const struct search_scope *scope);
+void match_done(struct match *match);
+/* failed says whether the answer can be believed. */
+bool match_message(struct match *match, const struct plan_node *plan, uint32_t uid,
+                   uint32_t index);
+
+#endif

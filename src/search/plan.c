@@ -1,0 +1,99 @@
+#include "search/plan.h"
+
+#include "search/resolve.h"
+
+static enum plan_cost cost_of(enum imap_key kind)
+{
+    switch (kind) {
+    case IMAP_KEY_ALL:
+    case IMAP_KEY_AND:
+    case IMAP_KEY_OR:
+    case IMAP_KEY_NOT:
+    case IMAP_KEY_SEQ:
+    case IMAP_KEY_UID:
+    case IMAP_KEY_FLAG:
+    case IMAP_KEY_KEYWORD:
+    case IMAP_KEY_MODSEQ:
+        return COST_COLUMN;
+    case IMAP_KEY_BEFORE:
+    case IMAP_KEY_ON:
+    case IMAP_KEY_SINCE:
+    case IMAP_KEY_LARGER:
+    case IMAP_KEY_SMALLER:
+        return COST_COLD;
+    case IMAP_KEY_SENTBEFORE:
+    case IMAP_KEY_SENTON:
+    case IMAP_KEY_SENTSINCE:
+        return COST_DIGEST;
+    case IMAP_KEY_BCC:
+    case IMAP_KEY_CC:
+    case IMAP_KEY_FROM:
+    case IMAP_KEY_SUBJECT:
+    case IMAP_KEY_TO:
+    case IMAP_KEY_HEADER:
+    case IMAP_KEY_BODY:
+    case IMAP_KEY_TEXT:
+        return COST_TEXT;
+    }
+    return COST_TEXT;
+}
+
+static enum rc fill_leaf(const struct search_scope *scope, struct plan_node *node,
+                         struct arena *arena, struct err *err)
+{
+    const struct imap_search_key *key = node->key;
+    uint64_t ignored;
+
+    if ((key->kind == IMAP_KEY_SEQ || key->kind == IMAP_KEY_UID) && key->set.saved)
+        node->uids = scope->saved;
+    else if (key->kind == IMAP_KEY_SEQ)
+        return resolve_seqs(scope->view, &key->set.set, arena, &node->uids, &ignored, err);
+    else if (key->kind == IMAP_KEY_UID)
+        node->uids = resolve_uids(scope->view, &key->set.set, arena);
+    else if (key->kind == IMAP_KEY_KEYWORD)
+        node->keyword = mbox_keyword_index(view_mbox(scope->view), key->text);
+    else if (node->cost == COST_TEXT)
+        needle_init(&node->needle, key->text, arena);
+    return RC_OK;
+}
+
+/* Children in the order of their cost, those of one cost as they were written. */
+static void sort_by_cost(struct plan_node *node, struct arena *arena)
+{
+    struct plan_node **sorted = ARENA_ARRAY(arena, struct plan_node *, node->n_children);
+    size_t n = 0;
+
+    for (enum plan_cost cost = COST_COLUMN; cost < PLAN_COST_COUNT; cost++)
+        for (size_t i = 0; i < node->n_children; i++)
+            if (node->children[i]->cost == cost)
+                sorted[n++] = node->children[i];
+    node->children = sorted;
+}
+
+/* The parser keeps nesting within SEARCH_MAX_DEPTH, so the recursion is counted. */
+enum rc plan_make(const struct search_scope *scope, const struct imap_search_key *key,
+                  struct arena *arena, struct plan_node **out, struct err *err)
+{
+    struct plan_node *node = ARENA_NEW(arena, struct plan_node);
+
+    node->key = key;
+    node->cost = cost_of(key->kind);
+    if (key->n_children == 0) {
+        enum rc rc = fill_leaf(scope, node, arena, err);
+
+        if (rc)
+            return rc;
+    }
+    node->n_children = key->n_children;
+    node->children = ARENA_ARRAY(arena, struct plan_node *, key->n_children);
+    for (size_t i = 0; i < key->n_children; i++) {
+        enum rc rc = plan_make(scope, key->children[i], arena, &node->children[i], err);
+
+        if (rc)
+            return rc;
+        node->cost = MAX(node->cost, node->children[i]->cost);
+    }
+    sort_by_cost(node, arena);
+    *out = node;
+    return RC_OK;
+}

@@ -1,0 +1,36 @@
+/*
+ * plan.h - a tree of keys made ready to be asked of many messages.
+ *
+ * Sets are resolved against the view once, keywords are numbers, needles are casemapped, and
+ * the children of AND and OR stand in the order of their cost, so that the dear ones are asked
+ * only where the cheap ones leave it open.
+ */
+#ifndef ROOST_SEARCH_PLAN_H
+#define ROOST_SEARCH_PLAN_H
+
+#include "search/needle.h"
+#include "search/search.h"
+
+enum plan_cost {
+    COST_COLUMN, /* uid, flags, modseq */
+    COST_COLD,   /* dates, size */
+    COST_DIGEST, /* the digest's keys */
+    COST_TEXT,   /* its search text */
+};
+#define PLAN_COST_COUNT (COST_TEXT + 1)
+
+struct plan_node {
+    const struct imap_search_key *key;
+    enum plan_cost cost;
+    struct uid_set uids; /* SEQ and UID */
+    int keyword;         /* KEYWORD: index, or -1 if the mailbox has none of that name */
+    struct needle needle;
+    struct plan_node **children;
+    size_t n_children;
+};
+
+MUST_CHECK enum rc plan_make(const struct search_scope *scope,
+                             const struct imap_search_key *key, struct arena *arena,
+                             struct plan_node **out, struct err *err);
+
+#endif

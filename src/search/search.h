@@ -1,0 +1,45 @@
+/*
+ * search.h - from a tree of keys to the messages that meet it.
+ *
+ * Spec: RFC 9051 6.4.4, RFC 3501 6.4.4 (NEW, OLD, RECENT), RFC 7162 3.1.5 (MODSEQ), RFC 5182
+ * ("$").
+ *
+ * search_start makes a plan, search_go works it off a slice at a time; between two slices
+ * nothing is held but the plan, and the view must keep its version. Expunged messages that the
+ * client still numbers are never hits.
+ *
+ * Memory: everything lives in the arena given; search_done frees what else there is.
+ */
+#ifndef ROOST_SEARCH_SEARCH_H
+#define ROOST_SEARCH_SEARCH_H
+
+#include "imap/search_key.h"
+#include "mailbox/view.h"
+
+struct search;
+
+struct search_scope {
+    struct account *account;
+    const struct mbox_view *view;
+    struct uid_set saved; /* "$" */
+};
+
+struct search_hits {
+    struct uid_set uids;
+    struct uid_set seqs; /* the same as sequence numbers */
+    uint32_t count;
+    uint64_t modseq;    /* the greatest of them; 0: no hits */
+    uint32_t n_damaged; /* could not be read, and count as no hits */
+};
+
+/* RC_SYNTAX: a sequence number that is not there. */
+MUST_CHECK enum rc search_start(const struct search_scope *scope,
+                                const struct imap_search_key *key, struct arena *arena,
+                                struct search **out, struct err *err);
+/* RC_MORE: a slice is done, call again. RC_IO: the store fails. */
+MUST_CHECK enum rc search_go(struct search *search, struct err *err);
+/* After search_go answered RC_OK. Lives in the arena. */
+struct search_hits search_hits(const struct search *search);
+void search_done(struct search *search);
+
+#endif
