@@ -63,6 +63,21 @@ uint64_t chunk_modseq(const struct chunk *chunk, uint32_t row)
     return delta != MODSEQ_ESCAPE ? chunk->modseq_base + delta : chunk->modseq_full[row];
 }
 
+uint64_t chunk_greatest_modseq(const struct chunk *chunk, uint32_t n)
+{
+    uint32_t delta = 0;
+    uint64_t greatest = 0;
+
+    if (chunk->modseq_full == NULL) {
+        for (uint32_t row = 0; row < n; row++)
+            delta = MAX(delta, chunk->modseq_delta[row]);
+        return chunk->modseq_base + delta;
+    }
+    for (uint32_t row = 0; row < n; row++)
+        greatest = MAX(greatest, chunk_modseq(chunk, row));
+    return greatest;
+}
+
 static uint32_t cold_index(const struct chunk *chunk, uint32_t row)
 {
     return chunk->cold_row != NULL ? chunk->cold_row[row] : row;
@@ -183,15 +198,24 @@ void chunk_set_keywords(struct chunk *chunk, uint32_t row, const uint64_t words[
                chunk->keyword_words * sizeof(*words));
 }
 
-/* Copy one row's hot columns. to has the columns that the row needs. */
-static void copy_row(struct chunk *to, uint32_t to_row, const struct chunk *from, uint32_t row)
+/* Copy the hot columns of n rows. to has room, and as many words of keywords as from. */
+static void copy_rows(struct chunk *to, uint32_t to_row, const struct chunk *from, uint32_t row,
+                      uint32_t n)
 {
-    to->uid[to_row] = from->uid[row];
-    to->flags[to_row] = from->flags[row];
-    chunk_set_modseq(to, to_row, to_row, chunk_modseq(from, row));
-    if (from->keyword_words > 0)
-        memcpy(to->keywords + (size_t) to_row * to->keyword_words,
-               from->keywords + (size_t) row * from->keyword_words,
+    memcpy(to->uid + to_row, from->uid + row, n * sizeof(*to->uid));
+    memcpy(to->flags + to_row, from->flags + row, n);
+    if (to->modseq_base == from->modseq_base && from->modseq_full == NULL) {
+        memcpy(to->modseq_delta + to_row, from->modseq_delta + row,
+               n * sizeof(*to->modseq_delta));
+        for (uint32_t i = 0; to->modseq_full != NULL && i < n; i++)
+            to->modseq_full[to_row + i] = chunk_modseq(from, row + i);
+    } else {
+        for (uint32_t i = 0; i < n; i++)
+            chunk_set_modseq(to, to_row + i, to_row + i, chunk_modseq(from, row + i));
+    }
+    for (uint32_t i = 0; from->keyword_words > 0 && i < n; i++)
+        memcpy(to->keywords + (size_t) (to_row + i) * to->keyword_words,
+               from->keywords + (size_t) (row + i) * from->keyword_words,
                from->keyword_words * sizeof(uint64_t));
 }
 
@@ -208,23 +232,11 @@ static uint64_t least_modseq(const struct chunk *chunk, uint32_t n)
 /* The hot columns of n rows in a chunk of this capacity, without cold rows. */
 static struct chunk *copy_hot(const struct chunk *from, uint32_t n, uint32_t cap)
 {
-    struct chunk *to;
+    uint64_t base = from->modseq_full != NULL ? least_modseq(from, n) : from->modseq_base;
+    struct chunk *to = chunk_new(cap, base);
 
-    if (from->modseq_full != NULL) {
-        to = chunk_new(cap, least_modseq(from, n));
-        widen_keywords(to, from->keyword_words);
-        for (uint32_t row = 0; row < n; row++)
-            copy_row(to, row, from, row);
-    } else {
-        to = chunk_new(cap, from->modseq_base);
-        widen_keywords(to, from->keyword_words);
-        memcpy(to->uid, from->uid, n * sizeof(*to->uid));
-        memcpy(to->modseq_delta, from->modseq_delta, n * sizeof(*to->modseq_delta));
-        memcpy(to->flags, from->flags, n);
-        if (from->keyword_words > 0)
-            memcpy(to->keywords, from->keywords,
-                   (size_t) n * from->keyword_words * sizeof(uint64_t));
-    }
+    widen_keywords(to, from->keyword_words);
+    copy_rows(to, 0, from, 0, n);
     atomic_init(&to->filled, n);
     return to;
 }
@@ -392,10 +404,14 @@ struct chunk *chunk_select(const struct chunk *chunk, const uint16_t *keep, uint
     to->cold = chunk->cold;
     counted_take(&to->cold->counted);
     to->cold_row = xcalloc(to->cap, sizeof(*to->cold_row));
-    for (uint32_t i = 0; i < n_keep; i++) {
-        copy_row(to, i, chunk, keep[i]);
-        to->cold_row[i] = (uint16_t) cold_index(chunk, keep[i]);
+    for (uint32_t i = 0, n; i < n_keep; i += n) {
+        n = 1;
+        while (i + n < n_keep && keep[i + n] == keep[i] + n)
+            n++;
+        copy_rows(to, i, chunk, keep[i], n);
     }
+    for (uint32_t i = 0; i < n_keep; i++)
+        to->cold_row[i] = (uint16_t) cold_index(chunk, keep[i]);
     atomic_init(&to->filled, n_keep);
     /* Dead rows may be as many as living ones, not more. */
     if (n_keep < atomic_load_explicit(&chunk->cold->filled, memory_order_relaxed) / 2)
@@ -411,14 +427,12 @@ struct chunk *chunk_join(const struct chunk *a, uint32_t n_a, const struct chunk
 
     widen_keywords(to, MAX(a->keyword_words, b->keyword_words));
     to->cold = cold_new(to->cap);
-    for (uint32_t row = 0; row < n_a; row++) {
-        copy_row(to, row, a, row);
+    copy_rows(to, 0, a, 0, n_a);
+    copy_rows(to, n_a, b, 0, n_b);
+    for (uint32_t row = 0; row < n_a; row++)
         to->cold->rows[row] = *chunk_cold(a, row);
-    }
-    for (uint32_t row = 0; row < n_b; row++) {
-        copy_row(to, n_a + row, b, row);
+    for (uint32_t row = 0; row < n_b; row++)
         to->cold->rows[n_a + row] = *chunk_cold(b, row);
-    }
     atomic_init(&to->filled, n_a + n_b);
     atomic_init(&to->cold->filled, n_a + n_b);
     return to;

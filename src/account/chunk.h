@@ -89,6 +89,8 @@ struct chunk *chunk_join(const struct chunk *a, uint32_t n_a, const struct chunk
                          uint32_t n_b);
 
 uint64_t chunk_modseq(const struct chunk *chunk, uint32_t row);
+/* Of n rows; n > 0. */
+uint64_t chunk_greatest_modseq(const struct chunk *chunk, uint32_t n);
 const struct msg_cold *chunk_cold(const struct chunk *chunk, uint32_t row);
 bool chunk_has_keyword(const struct chunk *chunk, uint32_t row, uint16_t keyword);
 void chunk_keywords(const struct chunk *chunk, uint32_t row, uint64_t out[KEYWORD_WORDS]);

@@ -152,8 +152,7 @@ void info_object_unref(struct info_object *object)
     free(object);
 }
 
-/* Let info show what the object holds. */
-static void show(struct info_object *object)
+void info_show(struct info_object *object)
 {
     object->info.name = object->name->text;
     object->info.keywords = object->keywords;
@@ -182,7 +181,7 @@ static void info_own(struct info_object **object)
         copy->keywords[i] = text_dup(old->keywords[i]);
     copy->acl = pairs_copy(old->acl, old->info.n_acl);
     copy->metadata = pairs_copy(old->metadata, old->info.n_metadata);
-    show(copy);
+    info_show(copy);
     info_object_unref(old);
     *object = copy;
 }
@@ -194,7 +193,7 @@ void info_set_name(struct info_object **object, struct slice name)
     info_own(object);
     name_item_unref((*object)->name);
     (*object)->name = item;
-    show(*object);
+    info_show(*object);
 }
 
 void info_set_special_use(struct info_object **object, uint32_t special_use)
@@ -211,7 +210,7 @@ void info_add_keyword(struct info_object **object, struct slice name)
     own = *object;
     own->keywords = xrealloc(own->keywords, (own->n_keywords + 1) * sizeof(*own->keywords));
     own->keywords[own->n_keywords++] = text_dup(name);
-    show(own);
+    info_show(own);
 }
 
 void info_set_acl(struct info_object **object, struct slice identifier, struct slice rights)
@@ -219,7 +218,7 @@ void info_set_acl(struct info_object **object, struct slice identifier, struct s
     info_own(object);
     (*object)->acl = pairs_set((*object)->acl, &(*object)->info.n_acl, identifier,
                                rights.len > 0 ? &rights : NULL);
-    show(*object);
+    info_show(*object);
 }
 
 void info_set_metadata(struct info_object **object, struct slice entry,
@@ -228,5 +227,5 @@ void info_set_metadata(struct info_object **object, struct slice entry,
     info_own(object);
     (*object)->metadata =
         pairs_set((*object)->metadata, &(*object)->info.n_metadata, entry, value);
-    show(*object);
+    info_show(*object);
 }

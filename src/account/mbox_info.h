@@ -42,6 +42,9 @@ struct info_object *info_object_new(uint32_t id, const struct object_id *mailbox
 void info_object_ref(struct info_object *object);
 void info_object_unref(struct info_object *object); /* NULL is allowed */
 
+/* Let info show what the object holds, after its lists were filled. The object is ours. */
+void info_show(struct info_object *object);
+
 /* Changes: *object is copied first if it is shared. */
 void info_set_name(struct info_object **object, struct slice name);
 void info_set_special_use(struct info_object **object, uint32_t special_use);

@@ -176,10 +176,9 @@ void mbox_add_slot(struct mbox *mbox, struct chunk *chunk, uint32_t n)
     struct chunk_slot *slot = new_slot(mbox, chunk);
 
     slot->n = n;
-    for (uint32_t row = 0; row < n; row++) {
+    slot->modseq = chunk_greatest_modseq(chunk, n);
+    for (uint32_t row = 0; row < n; row++)
         slot->unseen += (chunk->flags[row] & FLAG_SEEN) == 0;
-        slot->modseq = MAX(slot->modseq, chunk_modseq(chunk, row));
-    }
 }
 
 void mbox_add(struct mbox *mbox, const struct chunk_row *row, const struct msg_cold *cold)
@@ -329,9 +328,7 @@ static void shrink_slot(struct chunk_slot *slot, const uint16_t *keep, uint32_t 
     chunk_unref(slot->chunk);
     slot->chunk = chunk;
     slot->n = n_keep;
-    slot->modseq = 0;
-    for (uint32_t row = 0; row < n_keep; row++)
-        slot->modseq = MAX(slot->modseq, chunk_modseq(chunk, row));
+    slot->modseq = chunk != NULL ? chunk_greatest_modseq(chunk, n_keep) : 0;
 }
 
 /* Close the gaps of empty slots, join small neighbours, and number the rest again. */

@@ -176,10 +176,9 @@ struct mbox *state_own_mbox(struct acct_state *fork, uint32_t id)
     return copy;
 }
 
-void state_insert_mbox(struct acct_state *fork, struct mbox *mbox)
+void state_insert_name(struct acct_state *fork, const struct mbox *mbox)
 {
     const struct mbox_info *info = mbox_info(mbox);
-    size_t at = sorted_lower_bound(fork->by_id, compare_mbox_id, &info->id);
 
     counted_take(&mbox->info->name->counted);
     sorted_insert(&fork->by_name,
@@ -188,7 +187,15 @@ void state_insert_mbox(struct acct_state *fork, struct mbox *mbox)
     fork->usage.mailboxes++;
     fork->usage.messages += mbox->counts.messages;
     fork->usage.bytes += mbox->counts.bytes;
-    sorted_insert(&fork->by_id, at, &mbox->counted);
+}
+
+void state_insert_mbox(struct acct_state *fork, struct mbox *mbox)
+{
+    const uint32_t id = mbox_info(mbox)->id;
+
+    state_insert_name(fork, mbox);
+    sorted_insert(&fork->by_id, sorted_lower_bound(fork->by_id, compare_mbox_id, &id),
+                  &mbox->counted);
 }
 
 size_t acct_mailbox_count(const struct acct_state *state)

@@ -46,6 +46,8 @@ struct mbox *state_own_mbox(struct acct_state *fork, uint32_t id);
 bool state_find_mbox(const struct acct_state *state, uint32_t id, size_t *out_at);
 /* Put a mailbox into both indexes, with its messages into the usage. Takes it over. */
 void state_insert_mbox(struct acct_state *fork, struct mbox *mbox);
+/* The same without the index by id. */
+void state_insert_name(struct acct_state *fork, const struct mbox *mbox);
 
 /* item_compare_fn: a uint32_t id and a mailbox; a struct slice and a mailbox name or
  * subscription. */
