@@ -54,14 +54,18 @@ static enum rc take_fetch(struct imap_input *in, struct imap_response *out, stru
     return response_take_fetch(in, &out->fetch, err);
 }
 
-/* mailbox, as UTF-8 and as our own names are: resolving must not change it. */
+/* mailbox, in the session's spelling. The response is at fault if it is not, so that is syntax.
+ */
 static enum rc take_mailbox(struct imap_input *in, struct slice *out, struct err *err)
 {
+    struct scan before = in->sc;
     struct slice wire;
 
-    if (!lex_astring(in, &wire))
-        return lex_fail(in, err, "a mailbox name");
-    return imap_resolve_pattern(wire, in->mode, in->arena, out, err);
+    if (lex_astring(in, &wire) &&
+        imap_resolve_pattern(wire, in->mode, in->arena, out, NULL) == RC_OK)
+        return RC_OK;
+    in->sc = before;
+    return lex_fail(in, err, "a mailbox name in the session's spelling");
 }
 
 /* "(" ["\" atom *(SP "\" atom)] ")" */

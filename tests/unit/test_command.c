@@ -1,0 +1,550 @@
+/* test_command.c - each command's grammar: a row per form, and a row per near miss. */
+// links: imap
+#include "imap/command.h"
+#include "imap/print.h"
+#include "lib/test.h"
+
+static const struct imap_mode rev1 = {0};
+static const struct imap_mode rev2 = {.rev2 = true};
+static const struct imap_mode utf8 = {.utf8_accept = true};
+
+static enum rc parse(const char *text, struct imap_mode mode, imap_parse_fn *fn,
+                     struct arena *arena, struct imap_cmd *cmd, struct err *err)
+{
+    struct imap_text whole = {.text = slice_from_str(text)};
+    enum rc rc = imap_parse_head(&whole, mode, arena, cmd, err);
+
+    return rc ? rc : imap_parse_args(cmd, fn, err);
+}
+
+struct row {
+    imap_parse_fn *fn;
+    const char *text;
+    enum rc rc;
+};
+
+// clang-format off
+static const struct row rows[] = {
+    {imap_parse_none, "a NOOP", RC_OK},
+    {imap_parse_none, "a NOOP ", RC_SYNTAX},
+    {imap_parse_none, " NOOP", RC_SYNTAX},
+    {imap_parse_none, "+ NOOP", RC_SYNTAX},
+    {imap_parse_none, "a+b NOOP", RC_SYNTAX},
+    {imap_parse_none, "a]b NOOP", RC_OK},
+    {imap_parse_none, "a{ NOOP", RC_SYNTAX},
+    {imap_parse_none, "a", RC_SYNTAX},
+    {imap_parse_none, "", RC_SYNTAX},
+    {imap_parse_none, "a  NOOP", RC_SYNTAX},
+    {imap_parse_none, "a UID", RC_SYNTAX},
+    {imap_parse_none, "a UID NOOP", RC_OK}, /* whether it has such a form knows the dispatcher */
+
+    {imap_parse_login, "a LOGIN joe pw", RC_OK},
+    {imap_parse_login, "a LOGIN \"j\\\\\\\"e\" \"\"", RC_OK},
+    {imap_parse_login, "a LOGIN {3}\r\njoe {2}\r\npw", RC_OK},
+    {imap_parse_login, "a LOGIN joe]x p]w", RC_OK},
+    {imap_parse_login, "a LOGIN joe", RC_SYNTAX},
+    {imap_parse_login, "a LOGIN joe pw x", RC_SYNTAX},
+    {imap_parse_login, "a LOGIN joe  pw", RC_SYNTAX},
+    {imap_parse_login, "a LOGIN j(e pw", RC_SYNTAX},
+    {imap_parse_login, "a LOGIN \"j\\oe\" pw", RC_SYNTAX}, /* only \ and " are escaped */
+    {imap_parse_login, "a LOGIN \"joe pw", RC_SYNTAX},
+    {imap_parse_login, "a LOGIN j\xc3\xbc pw", RC_SYNTAX},
+    {imap_parse_login, "a LOGIN \"j\xc3\xbc\" pw", RC_SYNTAX}, /* 8-bit in a quoted string */
+    {imap_parse_login, "a LOGIN ~{3}\r\njoe pw", RC_SYNTAX}, /* literal8 */
+    {imap_parse_login, "a LOGIN {4}\r\njoe", RC_SYNTAX},
+
+    {imap_parse_authenticate, "a AUTHENTICATE PLAIN", RC_OK},
+    {imap_parse_authenticate, "a AUTHENTICATE PLAIN AGpvZQBwdw==", RC_OK},
+    {imap_parse_authenticate, "a AUTHENTICATE PLAIN =", RC_OK},
+    {imap_parse_authenticate, "a AUTHENTICATE PLAIN ", RC_SYNTAX},
+    {imap_parse_authenticate, "a AUTHENTICATE PLAIN AGpvZQBwdw", RC_SYNTAX},
+    {imap_parse_authenticate, "a AUTHENTICATE PLAIN \"AGpv\"", RC_SYNTAX},
+    {imap_parse_authenticate, "a AUTHENTICATE", RC_SYNTAX},
+
+    {imap_parse_enable, "a ENABLE UTF8=ACCEPT CONDSTORE", RC_OK},
+    {imap_parse_enable, "a ENABLE", RC_SYNTAX},
+    {imap_parse_enable, "a ENABLE X ", RC_SYNTAX},
+    {imap_parse_enable, "a ENABLE \"X\"", RC_SYNTAX},
+
+    {imap_parse_id, "a ID NIL", RC_OK},
+    {imap_parse_id, "a ID ()", RC_OK},
+    {imap_parse_id, "a ID (\"name\" \"x\" \"os\" NIL)", RC_OK},
+    {imap_parse_id, "a ID (\"name\")", RC_SYNTAX},
+    {imap_parse_id, "a ID (name \"x\")", RC_SYNTAX},
+    {imap_parse_id, "a ID (\"name\" x)", RC_SYNTAX},
+    {imap_parse_id, "a ID", RC_SYNTAX},
+    {imap_parse_id, "a ID (\"1234567890123456789012345678901\" NIL)", RC_SYNTAX}, /* 31 octets */
+
+    {imap_parse_select, "a SELECT INBOX", RC_OK},
+    {imap_parse_select, "a SELECT INBOX (CONDSTORE)", RC_OK},
+    {imap_parse_select, "a SELECT INBOX ()", RC_OK},
+    {imap_parse_select, "a SELECT INBOX (CONDSTORE FOO)", RC_SYNTAX},
+    {imap_parse_select, "a SELECT INBOX CONDSTORE", RC_SYNTAX},
+    {imap_parse_select, "a SELECT", RC_SYNTAX},
+    {imap_parse_select, "a SELECT \"\"", RC_INVALID},
+    {imap_parse_select, "a SELECT a//b", RC_INVALID},
+    {imap_parse_select, "a SELECT a/", RC_INVALID},
+    {imap_parse_select, "a SELECT a%", RC_SYNTAX},
+    {imap_parse_select, "a SELECT \"a%\"", RC_OK},
+
+    {imap_parse_create, "a CREATE a/b/", RC_OK},
+    {imap_parse_create, "a CREATE /", RC_INVALID},
+    {imap_parse_create, "a CREATE a//", RC_INVALID},
+    {imap_parse_create, "a CREATE a (USE (\\Drafts \\Sent))", RC_OK},
+    {imap_parse_create, "a CREATE a (USE ())", RC_OK},
+    {imap_parse_create, "a CREATE a (USE (Drafts))", RC_SYNTAX},
+    {imap_parse_create, "a CREATE a (USE \\Drafts)", RC_SYNTAX},
+    {imap_parse_create, "a CREATE a (USE (\\Drafts) USE (\\Sent))", RC_SYNTAX},
+    {imap_parse_create, "a CREATE a (FOO)", RC_SYNTAX},
+
+    {imap_parse_mailbox, "a DELETE ..", RC_OK}, /* names are no paths */
+    {imap_parse_mailbox, "a DELETE \"a b\"", RC_OK},
+    {imap_parse_mailbox, "a DELETE a b", RC_SYNTAX},
+    {imap_parse_rename, "a RENAME a b/", RC_OK},
+    {imap_parse_rename, "a RENAME a/ b", RC_INVALID},
+    {imap_parse_rename, "a RENAME a", RC_SYNTAX},
+
+    {imap_parse_list, "a LIST \"\" \"\"", RC_OK},
+    {imap_parse_list, "a LIST \"\" *", RC_OK},
+    {imap_parse_list, "a LIST a/ %/b*", RC_OK},
+    {imap_parse_list, "a LIST () \"\" *", RC_OK},
+    {imap_parse_list, "a LIST (SUBSCRIBED REMOTE RECURSIVEMATCH) \"\" (a b \"c d\")", RC_OK},
+    {imap_parse_list, "a LIST (RECURSIVEMATCH) \"\" *", RC_SYNTAX},
+    {imap_parse_list, "a LIST (REMOTE RECURSIVEMATCH) \"\" *", RC_SYNTAX},
+    {imap_parse_list, "a LIST (FOO) \"\" *", RC_SYNTAX},
+    {imap_parse_list, "a LIST \"\" * RETURN ()", RC_OK},
+    {imap_parse_list, "a LIST \"\" * RETURN (CHILDREN STATUS (MESSAGES SIZE) SPECIAL-USE)", RC_OK},
+    {imap_parse_list, "a LIST \"\" * RETURN (STATUS)", RC_SYNTAX},
+    {imap_parse_list, "a LIST \"\" * RETURN (STATUS ())", RC_SYNTAX},
+    {imap_parse_list, "a LIST \"\" * (CHILDREN)", RC_SYNTAX},
+    {imap_parse_list, "a LIST \"\" ()", RC_SYNTAX},
+    {imap_parse_list, "a LIST * \"\"", RC_SYNTAX}, /* a reference is a mailbox */
+    {imap_parse_list, "a LIST \"\"", RC_SYNTAX},
+    {imap_parse_list, "a LIST \"\" &AO*", RC_INVALID}, /* no modified UTF-7 */
+    {imap_parse_lsub, "a LSUB \"\" *", RC_OK},
+    {imap_parse_lsub, "a LSUB \"\" (a)", RC_SYNTAX},
+    {imap_parse_lsub, "a LSUB \"\" * RETURN ()", RC_SYNTAX},
+
+    {imap_parse_status, "a STATUS x (MESSAGES UIDNEXT UIDVALIDITY UNSEEN DELETED SIZE)", RC_OK},
+    {imap_parse_status, "a STATUS x (RECENT HIGHESTMODSEQ APPENDLIMIT)", RC_OK},
+    {imap_parse_status, "a STATUS x ()", RC_SYNTAX},
+    {imap_parse_status, "a STATUS x MESSAGES", RC_SYNTAX},
+    {imap_parse_status, "a STATUS x (MESSAGE)", RC_SYNTAX},
+    {imap_parse_status, "a STATUS x (MESSAGESX)", RC_SYNTAX},
+    {imap_parse_status, "a STATUS x (MESSAGES )", RC_SYNTAX},
+
+    {imap_parse_append, "a APPEND x {2}\r\nhi", RC_OK},
+    {imap_parse_append, "a APPEND x (\\Seen) \"17-Jul-1996 02:44:25 -0700\" {2}\r\nhi", RC_OK},
+    {imap_parse_append, "a APPEND x () {2}\r\nhi (\\Seen k) ~{2+}\r\nho", RC_OK},
+    {imap_parse_append, "a APPEND x UTF8 (~{2}\r\nhi)", RC_OK},
+    {imap_parse_append, "a APPEND x UTF8 ({2}\r\nhi)", RC_SYNTAX},
+    {imap_parse_append, "a APPEND x", RC_SYNTAX},
+    {imap_parse_append, "a APPEND x \"hi\"", RC_SYNTAX},
+    {imap_parse_append, "a APPEND x {2}\r\nhi ", RC_SYNTAX},
+    {imap_parse_append, "a APPEND x {2}\r\nhi{2}\r\nho", RC_SYNTAX},
+    {imap_parse_append, "a APPEND x \"17-Jul-1996 02:44:25 -0700\" (\\Seen) {2}\r\nhi", RC_SYNTAX},
+    {imap_parse_append, "a APPEND x \"1-Jul-1996 02:44:25 -0700\" {2}\r\nhi", RC_SYNTAX},
+    {imap_parse_append, "a APPEND x (\\Recent) {2}\r\nhi", RC_SYNTAX},
+
+    {imap_parse_fetch, "a FETCH 1 FLAGS", RC_OK},
+    {imap_parse_fetch, "a FETCH $ (UID FLAGS)", RC_OK},
+    {imap_parse_fetch, "a FETCH 1:* ALL", RC_OK},
+    {imap_parse_fetch, "a FETCH 1 (ALL)", RC_SYNTAX}, /* a macro stands alone */
+    {imap_parse_fetch, "a FETCH 1 ()", RC_SYNTAX},
+    {imap_parse_fetch, "a FETCH 1 FLAGS UID", RC_SYNTAX},
+    {imap_parse_fetch, "a FETCH 1 BODY[]", RC_OK},
+    {imap_parse_fetch, "a FETCH 1 BODY []", RC_SYNTAX},
+    {imap_parse_fetch, "a FETCH 1 BODY.PEEK", RC_SYNTAX},
+    {imap_parse_fetch, "a FETCH 1 BODY[HEADER.FIELDS (A \"b c\")]<0.10>", RC_OK},
+    {imap_parse_fetch, "a FETCH 1 BODY[HEADER.FIELDS ()]", RC_SYNTAX},
+    {imap_parse_fetch, "a FETCH 1 BODY[HEADER.FIELDS]", RC_SYNTAX},
+    {imap_parse_fetch, "a FETCH 1 BODY[HEADER.FIELDS.NOT (a)]", RC_OK},
+    {imap_parse_fetch, "a FETCH 1 BODY[1.2.MIME]", RC_OK},
+    {imap_parse_fetch, "a FETCH 1 BODY[MIME]", RC_SYNTAX}, /* MIME is of a part */
+    {imap_parse_fetch, "a FETCH 1 BODY[1.]", RC_SYNTAX},
+    {imap_parse_fetch, "a FETCH 1 BODY[0]", RC_SYNTAX},
+    {imap_parse_fetch, "a FETCH 1 BODY[1.0]", RC_SYNTAX},
+    {imap_parse_fetch, "a FETCH 1 BODY[01]", RC_SYNTAX},
+    {imap_parse_fetch, "a FETCH 1 BODY[1HEADER]", RC_SYNTAX},
+    {imap_parse_fetch, "a FETCH 1 BODY[]<0>", RC_SYNTAX},
+    {imap_parse_fetch, "a FETCH 1 BODY[]<0.0>", RC_SYNTAX}, /* nz-number */
+    {imap_parse_fetch, "a FETCH 1 BODYSTRUCTURE[]", RC_SYNTAX},
+    {imap_parse_fetch, "a FETCH 1 BINARY[1.2]<0.4>", RC_OK},
+    {imap_parse_fetch, "a FETCH 1 BINARY.PEEK[]", RC_OK},
+    {imap_parse_fetch, "a FETCH 1 BINARY[1.TEXT]", RC_SYNTAX},
+    {imap_parse_fetch, "a FETCH 1 BINARY", RC_SYNTAX},
+    {imap_parse_fetch, "a FETCH 1 BINARY.SIZE[1]", RC_OK},
+    {imap_parse_fetch, "a FETCH 1 BINARY.SIZE[1]<0.4>", RC_SYNTAX},
+    {imap_parse_fetch, "a FETCH 1 (RFC822 RFC822.HEADER RFC822.TEXT RFC822.SIZE)", RC_OK},
+    {imap_parse_fetch, "a FETCH 1 RFC822.PEEK", RC_SYNTAX},
+    {imap_parse_fetch, "a FETCH 1 FLAGS (CHANGEDSINCE 5)", RC_OK},
+    {imap_parse_fetch, "a FETCH 1 FLAGS (CHANGEDSINCE 0)", RC_SYNTAX},
+    {imap_parse_fetch, "a FETCH 1 FLAGS (CHANGEDSINCE 9223372036854775807)", RC_OK},
+    {imap_parse_fetch, "a FETCH 1 FLAGS (CHANGEDSINCE 9223372036854775808)", RC_SYNTAX},
+    {imap_parse_fetch, "a FETCH 1 FLAGS ()", RC_SYNTAX},
+    {imap_parse_fetch, "a FETCH 1, FLAGS", RC_SYNTAX},
+    {imap_parse_fetch, "a FETCH FLAGS", RC_SYNTAX},
+
+    {imap_parse_store, "a STORE 1 FLAGS \\Seen", RC_OK},
+    {imap_parse_store, "a STORE 1 +FLAGS.SILENT (\\Seen k)", RC_OK},
+    {imap_parse_store, "a STORE 1 -FLAGS \\Seen \\Deleted", RC_OK},
+    {imap_parse_store, "a STORE 1 FLAGS ()", RC_OK},
+    {imap_parse_store, "a STORE 1 FLAGS", RC_SYNTAX},
+    {imap_parse_store, "a STORE 1 FLAGS.QUIET ()", RC_SYNTAX},
+    {imap_parse_store, "a STORE 1 + FLAGS ()", RC_SYNTAX},
+    {imap_parse_store, "a STORE 1 FLAGS (\\Recent)", RC_SYNTAX},
+    {imap_parse_store, "a STORE 1 FLAGS (\\Foo)", RC_INVALID},
+    {imap_parse_store, "a STORE 1 FLAGS (\\*)", RC_SYNTAX},
+    {imap_parse_store, "a STORE 1 FLAGS (a b]", RC_SYNTAX},
+    {imap_parse_store, "a STORE 1 (UNCHANGEDSINCE 0) FLAGS ()", RC_OK},
+    {imap_parse_store, "a STORE 1 (UNCHANGEDSINCE 1 UNCHANGEDSINCE 2) FLAGS ()", RC_SYNTAX},
+    {imap_parse_store, "a STORE 1 () FLAGS ()", RC_SYNTAX},
+
+    {imap_parse_copy, "a COPY 1:3 x", RC_OK},
+    {imap_parse_copy, "a COPY 1:3", RC_SYNTAX},
+    {imap_parse_copy, "a COPY x 1:3", RC_SYNTAX},
+    {imap_parse_expunge, "a EXPUNGE", RC_OK},
+    {imap_parse_expunge, "a EXPUNGE 1", RC_SYNTAX},
+    {imap_parse_expunge, "a UID EXPUNGE 1:4,$", RC_SYNTAX},
+    {imap_parse_expunge, "a UID EXPUNGE $", RC_OK},
+    {imap_parse_expunge, "a UID EXPUNGE", RC_SYNTAX},
+
+    {imap_parse_search, "a SEARCH ALL", RC_OK},
+    {imap_parse_search, "a SEARCH", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH ()", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH (ALL", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH ALL)", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH FOO", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH ALLX", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH OR ALL", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH NOT", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH OR SEEN NOT 1:4", RC_OK},
+    {imap_parse_search, "a SEARCH SINCE 1-Feb-1994 BEFORE \"01-FEB-1995\"", RC_OK},
+    {imap_parse_search, "a SEARCH SINCE 30-Feb-1994", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH SINCE 1-Feb-94", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH SINCE \"1-Feb-1994", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH SUBJECT {2+}\r\n\xc3\xbc", RC_OK},
+    {imap_parse_search, "a SEARCH SUBJECT {1+}\r\n\xc3", RC_SYNTAX}, /* no UTF-8 */
+    {imap_parse_search, "a SEARCH CHARSET ISO-8859-1 SUBJECT {1+}\r\n\xfc", RC_OK},
+    {imap_parse_search, "a SEARCH CHARSET US-ASCII SUBJECT {1+}\r\n\xfc", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH CHARSET X-NONE SUBJECT {1+}\r\n\xfc", RC_OK}, /* NO [BADCHARSET] */
+    {imap_parse_search, "a SEARCH CHARSET UTF-8", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH RETURN () ALL", RC_OK},
+    {imap_parse_search, "a SEARCH RETURN (MIN MAX ALL COUNT SAVE) CHARSET UTF-8 ALL", RC_OK},
+    {imap_parse_search, "a SEARCH CHARSET UTF-8 RETURN () ALL", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH RETURN (FOO) ALL", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH RETURN ALL", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH LARGER 9223372036854775807", RC_OK},
+    {imap_parse_search, "a SEARCH LARGER 9223372036854775808", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH LARGER -1", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH HEADER Subject \"\"", RC_OK},
+    {imap_parse_search, "a SEARCH HEADER Subject", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH KEYWORD \\Seen", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH UID 1,3:$", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH UID $ $", RC_OK},
+    {imap_parse_search, "a SEARCH MODSEQ 0", RC_OK},
+    {imap_parse_search, "a SEARCH MODSEQ \"/flags/\\\\draft\" all 62", RC_OK},
+    {imap_parse_search, "a SEARCH MODSEQ \"/flags/\\\\recent\" all 62", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH MODSEQ \"/flags/$x\" 62", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH MODSEQ \"/other\" all 62", RC_SYNTAX},
+};
+// clang-format on
+
+static void takes_the_grammar_and_nothing_else(void **state)
+{
+    (void) state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        AUTO(arena_freep) struct arena *arena = arena_new(COMMAND_ARENA_BYTES);
+        struct imap_cmd cmd;
+        struct err err = {0};
+        enum rc rc = parse(rows[i].text, rev1, rows[i].fn, arena, &cmd, &err);
+
+        if (rc != rows[i].rc)
+            fail_msg("%s: got %s (%s)", rows[i].text, rc_name(rc), err.text);
+        assert_true((rc == RC_OK) == (err.text[0] == '\0'));
+    }
+}
+
+static void an_error_says_where_and_why(void **state)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(COMMAND_ARENA_BYTES);
+    struct imap_cmd cmd;
+    struct err err;
+
+    (void) state;
+    assert_int_equal(
+        parse("a1 FETCH 1 (FLAGS FLOGS)", rev1, imap_parse_fetch, arena, &cmd, &err),
+        RC_SYNTAX);
+    assert_string_equal(err.text, "Expected a FETCH item at byte 19");
+    assert_int_equal(parse("a1 NOOP x", rev1, imap_parse_none, arena, &cmd, &err), RC_SYNTAX);
+    assert_string_equal(err.text, "Expected the end of the command at byte 8");
+}
+
+static void a_tag_is_found_in_what_is_refused(void **state)
+{
+    (void) state;
+    assert_slice_equal(imap_command_tag(SLICE("a1 (((")), SLICE("a1"));
+    assert_int_equal(imap_command_tag(SLICE("a+ NOOP")).len, 0);
+    assert_int_equal(imap_command_tag(SLICE("a1")).len, 0);
+    assert_int_equal(imap_command_tag(SLICE("")).len, 0);
+}
+
+static void quoted_strings_are_utf8_once_enabled(void **state)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(COMMAND_ARENA_BYTES);
+    struct imap_cmd cmd;
+    struct err err;
+
+    (void) state;
+    assert_int_equal(
+        parse("a SEARCH SUBJECT \"\xc3\xbc\"", rev1, imap_parse_search, arena, &cmd, &err),
+        RC_SYNTAX);
+    assert_int_equal(
+        parse("a SEARCH SUBJECT \"\xc3\xbc\"", rev2, imap_parse_search, arena, &cmd, &err),
+        RC_OK);
+    assert_int_equal(
+        parse("a SEARCH SUBJECT \"\xc3\"", rev2, imap_parse_search, arena, &cmd, &err),
+        RC_SYNTAX);
+    /* RFC 9755: no CHARSET any more. */
+    assert_int_equal(
+        parse("a SEARCH CHARSET UTF-8 ALL", utf8, imap_parse_search, arena, &cmd, &err),
+        RC_SYNTAX);
+    assert_int_equal(
+        parse("a SEARCH CHARSET UTF-8 ALL", rev2, imap_parse_search, arena, &cmd, &err), RC_OK);
+}
+
+static void arguments_are_what_was_said(void **state)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(COMMAND_ARENA_BYTES);
+    struct imap_cmd cmd;
+    struct err err;
+
+    (void) state;
+    assert_int_equal(
+        parse("a1 uid store 2:* (UNCHANGEDSINCE 7) -flags.silent (\\SEEN $Junk $JUNK)", rev1,
+              imap_parse_store, arena, &cmd, &err),
+        RC_OK);
+    assert_true(cmd.uid && cmd.args.store.silent && cmd.args.store.has_unchangedsince);
+    assert_slice_equal(cmd.name, SLICE("store"));
+    assert_int_equal(cmd.args.store.unchangedsince, 7);
+    assert_int_equal(cmd.args.store.op, IMAP_STORE_REMOVE);
+    assert_int_equal(cmd.args.store.flags.bits, IMAP_SEEN);
+    assert_int_equal(cmd.args.store.flags.n_keywords, 1);
+    assert_int_equal(cmd.args.store.set.set.ranges[0].last, SEQ_STAR);
+
+    assert_int_equal(parse("a FETCH 1 (BODY.PEEK[3.1.HEADER.FIELDS (Date)]<5.9> UID)", rev1,
+                           imap_parse_fetch, arena, &cmd, &err),
+                     RC_OK);
+    assert_int_equal(cmd.args.fetch.n, 2);
+    assert_int_equal(cmd.args.fetch.items[0].section.n_parts, 2);
+    assert_int_equal(cmd.args.fetch.items[0].section.parts[0], 3);
+    assert_int_equal(cmd.args.fetch.items[0].offset, 5);
+    assert_int_equal(cmd.args.fetch.items[0].len, 9);
+    assert_true(cmd.args.fetch.items[0].peek && cmd.args.fetch.items[0].partial);
+    assert_slice_equal(cmd.args.fetch.items[0].section.fields[0], SLICE("Date"));
+    assert_int_equal(cmd.args.fetch.kinds,
+                     1u << IMAP_FETCH_BODY_SECTION | 1u << IMAP_FETCH_UID);
+
+    assert_int_equal(parse("a CREATE x/y/ (USE (\\Junk \\Other))", rev1, imap_parse_create,
+                           arena, &cmd, &err),
+                     RC_OK);
+    assert_slice_equal(cmd.args.create.mailbox.name, SLICE("x/y"));
+    assert_int_equal(cmd.args.create.use, IMAP_USE_JUNK);
+    assert_true(cmd.args.create.use_unsupported);
+
+    assert_int_equal(parse("a AUTHENTICATE plain AGEAYg==", rev1, imap_parse_authenticate,
+                           arena, &cmd, &err),
+                     RC_OK);
+    assert_int_equal(cmd.args.authenticate.initial.len, 4);
+    assert_memory_equal(cmd.args.authenticate.initial.ptr, "\0a\0b", 4);
+
+    assert_int_equal(parse("a SEARCH RETURN () X", rev1, imap_parse_search, arena, &cmd, &err),
+                     RC_SYNTAX);
+    assert_int_equal(
+        parse("a SEARCH RETURN () ALL", rev1, imap_parse_search, arena, &cmd, &err), RC_OK);
+    assert_int_equal(cmd.args.search.returns, IMAP_SEARCH_ALL);
+    assert_int_equal(
+        parse("a SEARCH CHARSET X-NONE ALL", rev1, imap_parse_search, arena, &cmd, &err),
+        RC_OK);
+    assert_true(cmd.args.search.bad_charset && cmd.args.search.key == NULL);
+
+    assert_int_equal(
+        parse("a LOGIN \"a\\\"b\\\\\" {0}\r\n", rev1, imap_parse_login, arena, &cmd, &err),
+        RC_OK);
+    assert_slice_equal(cmd.args.login.user, SLICE("a\"b\\"));
+    assert_int_equal(cmd.args.login.password.len, 0);
+}
+
+static void a_search_prints_as_it_is_understood(void **state)
+{
+    // clang-format off
+    static const struct {
+        const char *text, *printed;
+    } cases[] = {
+        {"a SEARCH ALL", "ALL"},
+        {"a SEARCH new", "(RECENT UNSEEN)"},
+        {"a SEARCH UNSEEN OLD UNKEYWORD x", "(UNSEEN OLD UNKEYWORD x)"},
+        {"a SEARCH (FROM x (OR 1:2 NOT UID $))", "(FROM \"x\" OR 1:2 NOT UID $)"},
+        {"a SEARCH CHARSET ISO-8859-1 BODY {1+}\r\n\xfc", "BODY \"\xc3\xbc\""},
+        {"a SEARCH CHARSET KOI8-R BODY {1+}\r\n\xc1", "BODY \"\xd0\xb0\""},
+        {"a SEARCH ON \"1-Jan-1970\" SENTSINCE 29-Feb-2000", "(ON 1-Jan-1970 SENTSINCE 29-Feb-2000)"},
+        {"a SEARCH HEADER Message-ID <x> MODSEQ \"/flags/k\" priv 4",
+         "(HEADER Message-ID \"<x>\" MODSEQ \"/flags/k\" priv 4)"},
+    };
+    // clang-format on
+
+    (void) state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        AUTO(arena_freep) struct arena *arena = arena_new(COMMAND_ARENA_BYTES);
+        AUTO(buf_done) struct buf out = {0};
+        struct imap_cmd cmd;
+        struct err err = {0};
+
+        buf_init(&out, 1 << 12);
+        if (parse(cases[i].text, rev1, imap_parse_search, arena, &cmd, &err))
+            fail_msg("%s: %s", cases[i].text, err.text);
+        imap_print_search_key(&out, cmd.args.search.key);
+        assert_slice_equal(buf_slice(&out), slice_from_str(cases[i].printed));
+    }
+}
+
+/* n opening parentheses, or n NOTs, around ALL. */
+static enum rc nested_search(const char *open, const char *close, size_t n)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(COMMAND_ARENA_BYTES);
+    AUTO(buf_done) struct buf text = {0};
+    struct imap_cmd cmd;
+    struct err err;
+
+    buf_init(&text, 1 << 20);
+    buf_str(&text, "a SEARCH ");
+    for (size_t i = 0; i < n; i++)
+        buf_str(&text, open);
+    buf_str(&text, "ALL");
+    for (size_t i = 0; i < n; i++)
+        buf_str(&text, close);
+    buf_byte(&text, '\0');
+    return parse(text.ptr, rev1, imap_parse_search, arena, &cmd, &err);
+}
+
+static void search_keys_nest_to_a_limit(void **state)
+{
+    (void) state;
+    assert_int_equal(nested_search("(", ")", SEARCH_MAX_DEPTH), RC_OK);
+    assert_int_equal(nested_search("(", ")", SEARCH_MAX_DEPTH + 1), RC_LIMIT);
+    assert_int_equal(nested_search("NOT ", "", SEARCH_MAX_DEPTH), RC_OK);
+    assert_int_equal(nested_search("NOT ", "", SEARCH_MAX_DEPTH + 1), RC_LIMIT);
+    assert_int_equal(nested_search("OR ALL ", "", 10000), RC_LIMIT);
+}
+
+/* A command of n words behind a beginning. */
+static enum rc repeated(imap_parse_fn *fn, const char *begin, const char *word, size_t n,
+                        const char *end)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(COMMAND_ARENA_BYTES);
+    AUTO(buf_done) struct buf text = {0};
+    struct imap_cmd cmd;
+    struct err err;
+
+    buf_init(&text, 1 << 20);
+    buf_str(&text, begin);
+    for (size_t i = 0; i < n; i++)
+        buf_str(&text, word);
+    buf_str(&text, end);
+    buf_byte(&text, '\0');
+    return parse(text.ptr, rev1, fn, arena, &cmd, &err);
+}
+
+static void counts_have_limits(void **state)
+{
+    (void) state;
+    assert_int_equal(
+        repeated(imap_parse_fetch, "a FETCH 1 (UID", " UID", FETCH_MAX_ITEMS - 1, ")"), RC_OK);
+    assert_int_equal(repeated(imap_parse_fetch, "a FETCH 1 (UID", " UID", FETCH_MAX_ITEMS, ")"),
+                     RC_LIMIT);
+    assert_int_equal(
+        repeated(imap_parse_fetch, "a FETCH 1 BODY[1", ".1", SECTION_MAX_PARTS - 1, "]"),
+        RC_OK);
+    assert_int_equal(
+        repeated(imap_parse_fetch, "a FETCH 1 BODY[1", ".1", SECTION_MAX_PARTS, "]"), RC_LIMIT);
+    assert_int_equal(repeated(imap_parse_fetch, "a FETCH 1 BODY[HEADER.FIELDS (x", " x",
+                              SECTION_MAX_FIELDS - 1, ")]"),
+                     RC_OK);
+    assert_int_equal(repeated(imap_parse_fetch, "a FETCH 1 BODY[HEADER.FIELDS (x", " x",
+                              SECTION_MAX_FIELDS, ")]"),
+                     RC_LIMIT);
+    assert_int_equal(
+        repeated(imap_parse_store, "a STORE 1 FLAGS (x", " x", IMAP_FLAGS_MAX - 1, ")"), RC_OK);
+    assert_int_equal(
+        repeated(imap_parse_store, "a STORE 1 FLAGS (x", " x", IMAP_FLAGS_MAX, ")"), RC_LIMIT);
+    assert_int_equal(
+        repeated(imap_parse_store, "a STORE 1 FLAGS ", "k", IMAP_KEYWORD_MAX_BYTES, ""), RC_OK);
+    assert_int_equal(
+        repeated(imap_parse_store, "a STORE 1 FLAGS ", "k", IMAP_KEYWORD_MAX_BYTES + 1, ""),
+        RC_LIMIT);
+    assert_int_equal(repeated(imap_parse_list, "a LIST \"\" (x", " x", 999, ")"), RC_OK);
+    assert_int_equal(repeated(imap_parse_list, "a LIST \"\" (x", " x", 1000, ")"), RC_LIMIT);
+    assert_int_equal(repeated(imap_parse_enable, "a ENABLE", " X", ENABLE_MAX_CAPABILITIES, ""),
+                     RC_OK);
+    assert_int_equal(
+        repeated(imap_parse_enable, "a ENABLE", " X", ENABLE_MAX_CAPABILITIES + 1, ""),
+        RC_LIMIT);
+    assert_int_equal(
+        repeated(imap_parse_id, "a ID (\"a\" NIL", " \"a\" NIL", ID_MAX_FIELDS - 1, ")"),
+        RC_OK);
+    assert_int_equal(
+        repeated(imap_parse_id, "a ID (\"a\" NIL", " \"a\" NIL", ID_MAX_FIELDS, ")"),
+        RC_SYNTAX);
+    assert_int_equal(
+        repeated(imap_parse_search, "a SEARCH ALL", " ALL", SEARCH_MAX_KEYS - 2, ""), RC_OK);
+    assert_int_equal(repeated(imap_parse_search, "a SEARCH ALL", " ALL", SEARCH_MAX_KEYS, ""),
+                     RC_LIMIT);
+}
+
+static void a_message_is_named_by_its_literal(void **state)
+{
+    static const char text[] =
+        "a APPEND {1+}\r\nx (\\Seen) {5}\r\n \" 1-Jan-2000 00:00:00 +0100\" ~{2+}\r\n";
+    static const struct imap_literal literals[] = {
+        {.at = 15,         .len = 1, .nonsync = true},
+        {         .at = 30,                .len = 5,         .spooled = true        },
+        { .at = 67, .len = 2,         .binary = true,     .nonsync = true, .spooled = true},
+    };
+    AUTO(arena_freep) struct arena *arena = arena_new(COMMAND_ARENA_BYTES);
+    struct imap_text whole = {slice_from_str(text), literals, COUNT(literals)};
+    struct imap_append_args *append;
+    struct imap_cmd cmd;
+    struct err err = {0};
+
+    (void) state;
+    assert_int_equal(imap_parse_head(&whole, rev1, arena, &cmd, &err), RC_OK);
+    if (imap_parse_args(&cmd, imap_parse_append, &err))
+        fail_msg("%s", err.text);
+    append = &cmd.args.append;
+    assert_int_equal(append->n, 2);
+    assert_int_equal(append->messages[0].literal, 1);
+    assert_int_equal(append->messages[0].len, 5);
+    assert_int_equal(append->messages[0].flags.bits, IMAP_SEEN);
+    assert_false(append->messages[0].has_date);
+    assert_int_equal(append->messages[1].literal, 2);
+    assert_true(append->messages[1].binary && append->messages[1].has_date);
+    assert_int_equal(append->messages[1].date.sec, 946684800 - 3600);
+    assert_int_equal(append->messages[1].date.zone_minutes, 60);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(takes_the_grammar_and_nothing_else),
+        cmocka_unit_test(an_error_says_where_and_why),
+        cmocka_unit_test(a_tag_is_found_in_what_is_refused),
+        cmocka_unit_test(quoted_strings_are_utf8_once_enabled),
+        cmocka_unit_test(arguments_are_what_was_said),
+        cmocka_unit_test(a_search_prints_as_it_is_understood),
+        cmocka_unit_test(search_keys_nest_to_a_limit),
+        cmocka_unit_test(counts_have_limits),
+        cmocka_unit_test(a_message_is_named_by_its_literal),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
