@@ -1,0 +1,94 @@
+/* test_addr.c - address lists, by the book and as mail has them. */
+// links: mime
+#include "lib/test.h"
+#include "mime/addr.h"
+#include "mime/wire.h"
+
+/* What ENVELOPE shows of each list. */
+static const struct {
+    const char *raw, *wire;
+} rows[] = {
+    {"",                         ""                                                                  },
+    {" ,, ,",                    ""                                                                  },
+    {"a@b",                      "(NIL NIL \"a\" \"b\")"                                             },
+    {"A <a@b>",                  "(\"A\" NIL \"a\" \"b\")"                                           },
+    {"A <a@b>, B <c@d>",         "(\"A\" NIL \"a\" \"b\")(\"B\" NIL \"c\" \"d\")"                    },
+    {"\"A, \\\"x\\\" B\" <a@b>", "(\"A, \\\"x\\\" B\" NIL \"a\" \"b\")"                              },
+    {"\"A\" \"B\"  C <a@b>",     "(\"A B C\" NIL \"a\" \"b\")"                                       },
+    {"A\r\n B <a@b>",            "(\"A B\" NIL \"a\" \"b\")"                                         },
+    {"J. R. Doe <a@b>",          "(\"J. R. Doe\" NIL \"a\" \"b\")"                                   },
+    {"=?utf-8?Q?=C3=A4?= <a@b>", "(\"=?utf-8?Q?=C3=A4?=\" NIL \"a\" \"b\")"                          },
+    {"a@b (A B)",                "(\"A B\" NIL \"a\" \"b\")"                                         },
+    {"a@b (A (in) B)",           "(\"A (in) B\" NIL \"a\" \"b\")"                                    },
+    {"a@b (A",                   "(NIL NIL \"a\" \"b\")"                                             },
+    {"<a@b> (A)",                "(\"A\" NIL \"a\" \"b\")"                                           },
+    {"N <a@b> (A)",              "(\"N\" NIL \"a\" \"b\")"                                           },
+    {"a at b (A)",               "(\"A\" NIL \"a\" \"b\")"                                           },
+    {"a @ b",                    "(NIL NIL \"a\" \"b\")"                                             },
+    {"<a @ b . c>",              "(NIL NIL \"a\" \"b.c\")"                                           },
+    {"\"a b\"@c",                "(NIL NIL \"a b\" \"c\")"                                           },
+    {"\"a@x\"@c",                "(NIL NIL \"a@x\" \"c\")"                                           },
+    {"a@[127.0.0.1]",            "(NIL NIL \"a\" \"[127.0.0.1]\")"                                   },
+    {"<@r,@s:a@b>",              "(NIL \"@r,@s\" \"a\" \"b\")"                                       },
+    {"<@r:a@b>",                 "(NIL \"@r\" \"a\" \"b\")"                                          },
+    {"<>",                       "(NIL NIL \"\" \"\")"                                               },
+    {"<a>",                      "(NIL NIL \"a\" \"\")"                                              },
+    {"root",                     "(NIL NIL \"root\" \"\")"                                           },
+    {"A a@b",                    "(\"A\" NIL \"a\" \"b\")"                                           },
+    {"\"A B\" a@b",              "(\"A B\" NIL \"a\" \"b\")"                                         },
+    {"A <a@b",                   "(\"A\" NIL \"a\" \"b\")"                                           },
+    {"A <a@b, c@d",              "(\"A\" NIL \"a\" \"b\")(NIL NIL \"c\" \"d\")"                      },
+    {"A <a@b> <c@d>",            "(\"A\" NIL \"a\" \"b\")(NIL NIL \"c\" \"d\")"                      },
+    {"A <a@b> junk, c@d",        "(\"A\" NIL \"a\" \"b\")(NIL NIL \"c\" \"d\")"                      },
+    {"\"A <a@b>",                "(\"\\\"A\" NIL \"a\" \"b\")"                                       },
+    {"a@b; c@d",                 "(NIL NIL \"a\" \"b\")(NIL NIL \"c\" \"d\")"                        },
+    {"a@b@c",                    "(NIL NIL \"a@b\" \"c\")"                                           },
+    {"g: a@b, C <c@d>;",         "(NIL NIL \"g\" NIL)(NIL NIL \"a\" \"b\")(\"C\" NIL \"c\" \"d\")"
+                         "(NIL NIL NIL NIL)"                                 },
+    {"undisclosed-recipients:;", "(NIL NIL \"undisclosed-recipients\" NIL)(NIL NIL NIL NIL)"         },
+    {"g: a@b",                   "(NIL NIL \"g\" NIL)(NIL NIL \"a\" \"b\")(NIL NIL NIL NIL)"         },
+    {"g: h: a@b;;",              "(NIL NIL \"g\" NIL)(NIL NIL NIL NIL)(NIL NIL \"h\" NIL)"
+                    "(NIL NIL \"a\" \"b\")(NIL NIL NIL NIL)"                      },
+    {"\xc3\xa4 <a@b>",           "(\"=?utf-8?B?w6Q=?=\" NIL \"a\" \"b\")"                            },
+    {"A <a@\xc3\xb6.example>",   "(\"=?utf-8?B?YUDDti5leGFtcGxl?=\" NIL \"invalid\" "
+                               "\"internationalized-address.invalid\")"},
+};
+
+static void every_form_has_its_structure(void **state)
+{
+    (void) state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
+        AUTO(buf_done) struct buf out = {0};
+        struct addr_list list = {0};
+
+        buf_init(&out, 4096);
+        addr_parse(slice_from_str(rows[i].raw), arena, &list);
+        for (size_t k = 0; k < list.n; k++)
+            wire_addr(&list.items[k], DIGEST_FORM_P, &out);
+        assert_slice_equal(buf_slice(&out), slice_from_str(rows[i].wire));
+    }
+}
+
+static void utf8_sessions_see_the_address_itself(void **state)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
+    AUTO(buf_done) struct buf out = {0};
+    struct addr_list list = {0};
+
+    (void) state;
+    buf_init(&out, 4096);
+    addr_parse(SLICE("\xc3\xa4 <a@\xc3\xb6.example>"), arena, &list);
+    wire_addr(&list.items[0], DIGEST_FORM_U, &out);
+    assert_slice_equal(buf_slice(&out), SLICE("(\"\xc3\xa4\" NIL \"a\" \"\xc3\xb6.example\")"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_form_has_its_structure),
+        cmocka_unit_test(utf8_sessions_see_the_address_itself),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
