@@ -291,14 +291,24 @@ bool channel_wants_write(struct channel *ch)
     return wants;
 }
 
-/* RC_MORE: timeout_ms went by. */
+/* For poll(). Without a deadline the clock is not asked: a digest child has none. */
+static int ms_until(int64_t deadline_us)
+{
+    int64_t left_ms;
+
+    if (deadline_us < 0)
+        return -1;
+    left_ms = (deadline_us - clock_mono_us() + 999) / 1000;
+    return (int) MAX(MIN(left_ms, (int64_t) INT32_MAX), 0);
+}
+
+/* RC_MORE: the deadline went by. */
 static enum rc wait_for(int fd, short events, int64_t deadline_us, struct err *err)
 {
     struct pollfd pfd = {.fd = fd, .events = events};
 
     for (;;) {
-        int64_t left_ms = (deadline_us - clock_mono_us() + 999) / 1000;
-        int n = poll(&pfd, 1, deadline_us < 0 ? -1 : (int) MAX(MIN(left_ms, INT32_MAX), 0));
+        int n = poll(&pfd, 1, ms_until(deadline_us));
 
         if (n > 0)
             return RC_OK;

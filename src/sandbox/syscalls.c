@@ -201,6 +201,7 @@ const struct syscall_row syscall_table[] = {
     CALL(seccomp,         "...D.."),
     CALL_EQ1(prctl,       "...D..", 0, PR_SET_PDEATHSIG),
     CALL(getppid,         "...D.."),
+    CALL(close_range,     "...D.."),
 
     /* calls that aarch64 never had */
 #ifdef SYS_epoll_wait
