@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "config/config.h"
+#include "mime/charset.h"
 #include "net/loop.h"
 #include "roles/digest_pool.h"
 #include "roles/role.h"
@@ -143,6 +144,7 @@ static enum rc open_all(struct digest_role *digest, struct err *err)
     struct digest_pool_options options = options_of(start->config);
     enum rc rc = loop_new(&digest->loop, err);
 
+    mime_warm_up();
     if (rc == RC_OK)
         rc = open_signals(digest, err);
     if (rc == RC_OK)
