@@ -100,6 +100,16 @@ int digest_client_fd(struct digest_client *client)
     return fd;
 }
 
+size_t digest_client_idle(struct digest_client *client)
+{
+    size_t n;
+
+    (void) pthread_mutex_lock(&client->lock);
+    n = client->n_idle;
+    (void) pthread_mutex_unlock(&client->lock);
+    return n;
+}
+
 /* A memfd of exactly the size that was said; sealed, so that it cannot shrink under us. */
 static char *map_shared(int fd, uint64_t bytes, int prot)
 {

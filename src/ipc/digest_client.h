@@ -35,6 +35,9 @@ int digest_client_fd(struct digest_client *client);
 /* Take in what the digest role sent. RC_UNAVAILABLE: it is gone; attach comes later. */
 MUST_CHECK enum rc digest_client_ready(struct digest_client *client, struct err *err);
 
+/* Workers that wait for work, for status and tests. */
+size_t digest_client_idle(struct digest_client *client);
+
 /*
  * The table of a message, in arena. Waits at most DIGEST_TIMEOUT_MS. RC_UNAVAILABLE: no worker
  * came free, or it did not end in time; RC_LIMIT: message or table too long for the shared
