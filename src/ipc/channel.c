@@ -253,7 +253,7 @@ static enum rc enqueue(struct channel *ch, struct slice bytes, const int *fds, s
 
 enum rc channel_post(struct channel *ch, const struct msg *msg, const int *fds, struct err *err)
 {
-    AUTO(buf_done) struct buf bytes;
+    AUTO(buf_done) struct buf bytes = {0};
     size_t n_fds = msg_n_fds(msg->type);
     enum rc rc;
 

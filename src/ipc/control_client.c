@@ -83,7 +83,7 @@ static enum rc send_patiently(struct control *control, struct slice bytes, struc
 enum rc control_request(struct control *control, const char *verb,
                         const struct control_field *fields, size_t n, struct err *err)
 {
-    AUTO(buf_done) struct buf bytes;
+    AUTO(buf_done) struct buf bytes = {0};
     struct slice name = slice_from_str(verb);
 
     buf_init(&bytes, CONTROL_PACKET_MAX);
@@ -97,7 +97,7 @@ enum rc control_request(struct control *control, const char *verb,
 
 enum rc control_send_data(struct control *control, struct slice bytes, struct err *err)
 {
-    AUTO(buf_done) struct buf packet;
+    AUTO(buf_done) struct buf packet = {0};
 
     if (bytes.len > CONTROL_DATA_MAX)
         return err_set(err, RC_LIMIT, "Too much data at once", "control: %zu bytes of data",

@@ -196,7 +196,7 @@ static void answer(struct control_conn *conn, const struct buf *packet)
 
 void control_row(struct control_conn *conn, const struct control_field *fields, size_t n)
 {
-    AUTO(buf_done) struct buf packet;
+    AUTO(buf_done) struct buf packet = {0};
 
     buf_init(&packet, CONTROL_PACKET_MAX);
     buf_byte(&packet, CONTROL_TAG_ROW);
@@ -207,7 +207,7 @@ void control_row(struct control_conn *conn, const struct control_field *fields, 
 
 void control_progress(struct control_conn *conn, uint64_t done, uint64_t total)
 {
-    AUTO(buf_done) struct buf packet;
+    AUTO(buf_done) struct buf packet = {0};
 
     buf_init(&packet, CONTROL_PACKET_MAX);
     buf_byte(&packet, CONTROL_TAG_PROGRESS);
@@ -218,7 +218,7 @@ void control_progress(struct control_conn *conn, uint64_t done, uint64_t total)
 
 void control_data(struct control_conn *conn, struct slice bytes)
 {
-    AUTO(buf_done) struct buf packet;
+    AUTO(buf_done) struct buf packet = {0};
 
     buf_init(&packet, CONTROL_PACKET_MAX);
     for (size_t at = 0; at < bytes.len && !conn->failed; at += CONTROL_DATA_MAX) {
@@ -231,7 +231,7 @@ void control_data(struct control_conn *conn, struct slice bytes)
 
 void control_end(struct control_conn *conn, enum rc rc, const char *text)
 {
-    AUTO(buf_done) struct buf packet;
+    AUTO(buf_done) struct buf packet = {0};
 
     buf_init(&packet, CONTROL_PACKET_MAX);
     buf_byte(&packet, CONTROL_TAG_END);

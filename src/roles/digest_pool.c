@@ -74,7 +74,7 @@ bool digest_pool_wants_write(const struct digest_pool *pool)
 static void answer(struct channel *mail, const struct digest_pool_options *options,
                    const struct msg_digest_request *request, const char *in, char *out)
 {
-    AUTO(buf_done) struct buf table;
+    AUTO(buf_done) struct buf table = {0};
     struct msg done = {
         .type = MSG_DIGEST_DONE, .digest_done = {.request = request->request, .rc = RC_LIMIT}
     };
@@ -97,7 +97,7 @@ static enum rc confine(const struct digest_pool_options *options)
 {
     static const struct sandbox_limits limits = {.memory_bytes = DIGEST_CHILD_MEMORY_BYTES,
                                                  .cpu_sec = DIGEST_CHILD_CPU_SEC};
-    AUTO(buf_done) struct buf state;
+    AUTO(buf_done) struct buf state = {0};
     enum rc rc = sandbox_limit(&limits, NULL);
 
     buf_init(&state, 256);

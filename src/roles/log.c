@@ -42,7 +42,7 @@ static void flush_lines(void *ctx)
 
 static void write_event(struct log_role *log, enum role role, const struct msg_log_event *event)
 {
-    AUTO(buf_done) struct buf line;
+    AUTO(buf_done) struct buf line = {0};
 
     buf_init(&line, LOG_LINE_MAX_BYTES);
     if (log->json)
@@ -57,7 +57,7 @@ static void write_event(struct log_role *log, enum role role, const struct msg_l
 
 static void own_event(struct log_role *log, const char *name, const struct err *err)
 {
-    AUTO(buf_done) struct buf packed;
+    AUTO(buf_done) struct buf packed = {0};
     const struct log_field fields[] = {LOG_ERR(err)};
     struct msg_log_event event = {.level = LEVEL_ERROR,
                                   .time_us = (uint64_t) clock_wall_us(),

@@ -23,7 +23,7 @@ static void append_time(struct buf *out, uint64_t time_us)
 /* In double quotes, as RFC 8259 section 7 has strings; U+2028 and its like stay as they are. */
 static void append_quoted(struct buf *out, struct slice text)
 {
-    AUTO(buf_done) struct buf valid;
+    AUTO(buf_done) struct buf valid = {0};
 
     buf_init(&valid, text.len * 3 + 1); /* a bad byte becomes three */
     utf8_append_repaired(&valid, text);

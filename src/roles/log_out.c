@@ -98,7 +98,7 @@ void log_out_freep(struct log_out **out)
 
 static void send_to_syslog(const struct log_out *out, enum log_level level, struct slice line)
 {
-    AUTO(buf_done) struct buf packet;
+    AUTO(buf_done) struct buf packet = {0};
     ssize_t sent;
 
     buf_init(&packet, LOG_LINE_MAX_BYTES + 32);

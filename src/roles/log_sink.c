@@ -16,7 +16,7 @@ struct log_sink {
 
 static void to_stderr(const struct log_sink *sink, const struct msg_log_event *event)
 {
-    AUTO(buf_done) struct buf line;
+    AUTO(buf_done) struct buf line = {0};
 
     buf_init(&line, LOG_LINE_MAX_BYTES);
     log_line_text(&line, role_name(sink->self), event);
@@ -42,7 +42,7 @@ static void send_event(void *ctx, enum log_level level, const char *event,
                        const struct log_field *fields, size_t n)
 {
     struct log_sink *sink = ctx;
-    AUTO(buf_done) struct buf packed;
+    AUTO(buf_done) struct buf packed = {0};
     struct msg msg = {.type = MSG_LOG_EVENT};
     struct msg_log_event *out = &msg.log_event;
 

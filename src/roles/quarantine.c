@@ -75,8 +75,8 @@ static enum rc load(struct quarantine *q, struct err *err)
  * holds all the same. */
 static void save(const struct quarantine *q)
 {
-    AUTO(buf_done) struct buf text;
-    AUTO(buf_done) struct buf path;
+    AUTO(buf_done) struct buf text = {0};
+    AUTO(buf_done) struct buf path = {0};
     AUTO(closep) int fd = -1;
 
     if (q->path == NULL)

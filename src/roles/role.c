@@ -262,7 +262,7 @@ static struct sandbox_rules rules_of(const struct role_start *start, struct role
 
 enum rc role_confine(struct role_start *start, struct err *err)
 {
-    AUTO(buf_done) struct buf state;
+    AUTO(buf_done) struct buf state = {0};
     AUTO(freep) struct role_paths *paths = xmalloc(sizeof(*paths));
     struct sandbox_rules rules = rules_of(start, paths);
     struct msg ready = {.type = MSG_READY};

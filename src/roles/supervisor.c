@@ -342,7 +342,7 @@ static enum rc open_signals(struct supervisor *sup, struct err *err)
 /* The configuration as every role gets it: one memfd that nobody can change any more. */
 static enum rc seal_config(struct supervisor *sup, struct err *err)
 {
-    AUTO(buf_done) struct buf blob;
+    AUTO(buf_done) struct buf blob = {0};
 
     buf_init(&blob, CONFIG_BLOB_BYTES);
     config_encode(sup->config, &blob);

@@ -82,7 +82,7 @@ static bool try_socket(void)
 
 _Noreturn static void probe_child(const struct sandbox_rules *rules, bool (*attempt)(void))
 {
-    AUTO(buf_done) struct buf state;
+    AUTO(buf_done) struct buf state = {0};
     struct err err;
 
     buf_init(&state, 1024);

@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void try_message(enum role from, enum role to, struct slice bytes)
 {
-    AUTO(buf_done) struct buf again;
+    AUTO(buf_done) struct buf again = {0};
     struct msg msg = {.type = MSG_NONE};
 
     for (size_t n_fds = 0; n_fds <= MSG_FDS_MAX; n_fds++) {
@@ -43,7 +43,7 @@ static void try_message(enum role from, enum role to, struct slice bytes)
 
 static void try_control(struct slice bytes)
 {
-    AUTO(buf_done) struct buf again;
+    AUTO(buf_done) struct buf again = {0};
     struct control_packet packet;
 
     if (control_decode(bytes, &packet) != RC_OK || packet.tag != CONTROL_TAG_ROW)

@@ -298,7 +298,7 @@ static void a_breach_ends_the_connection(void **state)
 static void more_fields_than_the_limit_are_refused(void **state)
 {
     struct control_field fields[CONTROL_FIELDS_MAX + 1];
-    AUTO(buf_done) struct buf bytes;
+    AUTO(buf_done) struct buf bytes = {0};
     struct control_packet packet;
 
     (void) state;

@@ -50,7 +50,7 @@ _Noreturn static void run_pool(int fd, digest_parse_fn *parse_fn)
                                           .parse = parse_fn};
     struct sandbox_rules rules = {.kind = SANDBOX_DIGEST};
     struct digest_pool *pool = digest_pool_new(&options);
-    AUTO(buf_done) struct buf state;
+    AUTO(buf_done) struct buf state = {0};
     struct err err;
 
     buf_init(&state, 256);

@@ -8,7 +8,7 @@ static void every_type_comes_back_as_it_went(void **state)
 {
     (void) state;
     for (size_t i = 0; i < message_sample_count(); i++) {
-        AUTO(buf_done) struct buf first, second;
+        AUTO(buf_done) struct buf first = {0}, second = {0};
         const struct message_sample *sample = message_sample_at(i);
         struct msg back = {.type = MSG_NONE};
 
@@ -38,7 +38,7 @@ static void short_and_long_ones_are_refused(void **state)
 {
     (void) state;
     for (size_t i = 0; i < message_sample_count(); i++) {
-        AUTO(buf_done) struct buf bytes;
+        AUTO(buf_done) struct buf bytes = {0};
         const struct message_sample *sample = message_sample_at(i);
         size_t n_fds = msg_n_fds(sample->msg.type);
 
@@ -55,7 +55,7 @@ static void each_pair_of_roles_may_say_only_what_the_table_says(void **state)
 {
     (void) state;
     for (size_t i = 0; i < message_sample_count(); i++) {
-        AUTO(buf_done) struct buf bytes;
+        AUTO(buf_done) struct buf bytes = {0};
         const struct message_sample *sample = message_sample_at(i);
 
         buf_init(&bytes, MSG_MAX_BYTES);
@@ -73,7 +73,7 @@ static void each_pair_of_roles_may_say_only_what_the_table_says(void **state)
 static void versions_and_numbers_nobody_knows_are_refused(void **state)
 {
     struct msg msg = {.type = MSG_AUTH_CANCEL, .auth_cancel = {.conn = 7}};
-    AUTO(buf_done) struct buf bytes;
+    AUTO(buf_done) struct buf bytes = {0};
 
     (void) state;
     buf_init(&bytes, MSG_MAX_BYTES);
@@ -94,7 +94,7 @@ static void versions_and_numbers_nobody_knows_are_refused(void **state)
 
 static void a_field_one_past_its_limit_is_refused_on_both_sides(void **state)
 {
-    AUTO(buf_done) struct buf bytes;
+    AUTO(buf_done) struct buf bytes = {0};
     AUTO(freep) char *long_user = xcalloc(1, MSG_USER_MAX + 1);
     struct msg msg = {.type = MSG_ACCOUNT_CREATED,
                       .account_created = {.user = {long_user, MSG_USER_MAX}}};
@@ -118,7 +118,7 @@ static void a_field_one_past_its_limit_is_refused_on_both_sides(void **state)
 static void an_address_of_no_family_is_refused(void **state)
 {
     struct msg msg = {.type = MSG_LAST_USED, .last_used = {.peer = {.family = 5}}};
-    AUTO(buf_done) struct buf bytes;
+    AUTO(buf_done) struct buf bytes = {0};
 
     (void) state;
     buf_init(&bytes, MSG_MAX_BYTES);
@@ -128,7 +128,7 @@ static void an_address_of_no_family_is_refused(void **state)
 
 static void a_list_ends_where_it_is_broken(void **state)
 {
-    AUTO(buf_done) struct buf list;
+    AUTO(buf_done) struct buf list = {0};
     struct slice item;
     struct scan sc;
 

@@ -48,7 +48,7 @@ static enum outcome outcome_of(const struct sandbox_rules *rules, bool (*attempt
     int status;
 
     if (pid == 0) {
-        AUTO(buf_done) struct buf state;
+        AUTO(buf_done) struct buf state = {0};
         struct err err = {0};
 
         buf_init(&state, 1024);
