@@ -68,7 +68,7 @@ static void stage_clean(struct delivery *delivery, const struct lmtp_options *op
 void delivery_write(struct delivery *delivery, const struct lmtp_options *options,
                     struct slice content)
 {
-    AUTO(buf_done) struct buf lines, clean;
+    AUTO(buf_done) struct buf lines = {0}, clean = {0};
 
     if (delivery->rc)
         return;

@@ -254,7 +254,7 @@ static struct trace make_trace(const struct lmtp_client *client, struct buf *add
 
 static void begin_data(struct lmtp_client *client)
 {
-    AUTO(buf_done) struct buf address;
+    AUTO(buf_done) struct buf address = {0};
     struct trace trace;
 
     if (client->n == 0) {
@@ -367,7 +367,7 @@ static enum step take_line(struct lmtp_client *client)
 static enum step take_content(struct lmtp_client *client)
 {
     struct slice input = stream_input(&client->stream), rest = input;
-    AUTO(buf_done) struct buf content;
+    AUTO(buf_done) struct buf content = {0};
     bool ended;
 
     if (input.len == 0)

@@ -94,7 +94,7 @@ static struct slice make_table(struct message *message, struct slice bytes)
 {
     struct digester *digester = store_digester(message->account->store);
     struct arena_mark mark = arena_mark(message->arena);
-    AUTO(buf_done) struct buf opaque;
+    AUTO(buf_done) struct buf opaque = {0};
     struct digest digest;
     struct slice table;
     struct err err;
