@@ -11,7 +11,7 @@
 #define DATE_MAX_SEC 253402300799
 #define DATE_MIN_SEC (-62167219200) /* 1 January of the year 0 */
 
-static const char month_names[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+static const char month_names[12][3] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
 struct civil {
@@ -68,7 +68,7 @@ static bool scan_digits(struct scan *sc, size_t least, size_t most, int32_t *out
 static bool scan_month(struct scan *sc, int32_t *out)
 {
     for (size_t i = 0; i < COUNT(month_names); i++) {
-        if (scan_literal_nocase(sc, slice_from_str(month_names[i]))) {
+        if (scan_literal_nocase(sc, slice_of(month_names[i], 3))) {
             *out = (int32_t) i + 1;
             return true;
         }
@@ -184,6 +184,7 @@ static char digit_of(int32_t value)
 
 void imap_print_date_time(struct buf *buf, struct imap_date_time date)
 {
+    const struct slice pattern = SLICE("\"00-XXX-0000 00:00:00 +0000\"");
     int64_t zone = MAX(MIN((int64_t) date.zone_minutes, 23 * 60 + 59), -(23 * 60 + 59));
     int64_t local =
         date.sec > DATE_MAX_SEC || date.sec < DATE_MIN_SEC ? 0 : date.sec + zone * 60;
@@ -198,10 +199,10 @@ void imap_print_date_time(struct buf *buf, struct imap_date_time date)
     days = (local - rest) / SEC_PER_DAY;
     c = civil_of((int32_t) days);
     sec = (int32_t) rest;
-    p = buf_reserve(buf, sizeof("\"17-Jul-1996 02:44:25 -0700\"") - 1);
+    p = buf_reserve(buf, pattern.len);
     if (p == NULL)
         return;
-    memcpy(p, "\"00-XXX-0000 00:00:00 +0000\"", 28);
+    memcpy(p, pattern.ptr, pattern.len);
     p[1] = c.day < 10 ? ' ' : digit_of(c.day / 10);
     p[2] = digit_of(c.day);
     memcpy(p + 4, month_names[c.month - 1], 3);
@@ -220,12 +221,12 @@ void imap_print_date_time(struct buf *buf, struct imap_date_time date)
     p[24] = digit_of(off / 60);
     p[25] = digit_of(off % 60 / 10);
     p[26] = digit_of(off % 60);
-    buf->len += 28;
+    buf->len += pattern.len;
 }
 
 void imap_print_date(struct buf *buf, int32_t day)
 {
     struct civil c = civil_of(day);
 
-    buf_printf(buf, "%d-%s-%04d", c.day, month_names[c.month - 1], c.year);
+    buf_printf(buf, "%d-%.3s-%04d", c.day, month_names[c.month - 1], c.year);
 }

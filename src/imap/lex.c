@@ -16,10 +16,22 @@ enum rc lex_fail(const struct imap_input *in, struct err *err, const char *what)
     return err_set(err, RC_SYNTAX, text, "command: %s", text);
 }
 
+/* atom-specials: "(" ")" "{" SP CTL list-wildcards quoted-specials resp-specials */
 bool lex_is_atom_char(char c)
 {
-    return (unsigned char) c > 0x20 && (unsigned char) c < 0x7f &&
-           strchr("(){%*\"\\]", c) == NULL;
+    switch (c) {
+    case '(':
+    case ')':
+    case '{':
+    case '%':
+    case '*':
+    case '"':
+    case '\\':
+    case ']':
+        return false;
+    default:
+        return (unsigned char) c > 0x20 && (unsigned char) c < 0x7f;
+    }
 }
 
 bool lex_is_astring_char(char c)

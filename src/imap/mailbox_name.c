@@ -8,7 +8,7 @@
 #include "imap/print.h"
 
 /* A spelling may be longer than the name: NFC joins letters and marks. */
-#define NAME_SPELLING_MAX_BYTES (4 * MAILBOX_NAME_MAX_BYTES)
+#define NAME_SPELLING_MAX_BYTES ((size_t) 4 * MAILBOX_NAME_MAX_BYTES)
 
 static enum rc too_long(size_t len, struct err *err)
 {
@@ -121,14 +121,15 @@ static bool has_empty_component(struct slice name)
 /* "inbox" and "inbox/x" get INBOX's one spelling. */
 static struct slice fold_inbox(struct slice name, struct arena *arena)
 {
+    const struct slice inbox = SLICE("INBOX");
     struct slice first = slice_sub(name, 0, slice_find(name, MAILBOX_SEPARATOR));
     char *folded;
 
-    if (!slice_eq_nocase(first, SLICE("INBOX")) || slice_eq(first, SLICE("INBOX")))
+    if (!slice_eq_nocase(first, inbox) || slice_eq(first, inbox))
         return name;
     folded = arena_alloc(arena, name.len);
     memcpy(folded, name.ptr, name.len);
-    memcpy(folded, "INBOX", 5);
+    memcpy(folded, inbox.ptr, inbox.len);
     return slice_of(folded, name.len);
 }
 

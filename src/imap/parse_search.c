@@ -266,7 +266,7 @@ static enum rc take_key_list(struct program *p, unsigned depth, struct imap_sear
             struct imap_search_key **more =
                 ARENA_ARRAY(p->in->arena, struct imap_search_key *, cap * 2);
 
-            memcpy(more, keys, n * sizeof(*keys));
+            memcpy(more, keys, n * sizeof(struct imap_search_key *));
             keys = more;
             cap *= 2;
         }

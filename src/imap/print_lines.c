@@ -169,7 +169,7 @@ void imap_print_code_badcharset(struct buf *buf)
  * numbers two digits at a time. Each copy writes a whole chunk; the room reserved has one chunk
  * to spare.
  */
-#define CHUNK 32u
+#define CHUNK ((size_t) 32)
 
 struct chunk {
     char text[CHUNK];
@@ -216,32 +216,34 @@ static char *put_chunk(char *p, const struct chunk *chunk)
     return p + chunk->len;
 }
 
-static size_t count_digits(uint64_t value)
+static char *put_number(char *p, uint32_t value)
 {
-    size_t n = 1;
-
-    while (value >= 100) {
-        value /= 100;
-        n += 2;
-    }
-    return n + (value >= 10);
-}
-
-static char *put_number(char *p, uint64_t value)
-{
-    size_t at = count_digits(value);
-    char *end = p + at;
+    char digits[10 + 16] = {
+        0}; /* ten digits, and room to copy sixteen bytes from any of them */
+    char *at = digits + 10;
 
     while (value >= 100) {
         at -= 2;
-        memcpy(p + at, two_digits + value % 100 * 2, 2);
+        memcpy(at, two_digits + (size_t) (value % 100) * 2, 2);
         value /= 100;
     }
-    if (value >= 10)
-        memcpy(p, two_digits + value * 2, 2);
-    else
-        *p = (char) ('0' + value);
-    return end;
+    at -= 2;
+    memcpy(at, two_digits + (size_t) value * 2, 2);
+    at += value < 10; /* no leading zero */
+    memcpy(p, at, 16);
+    return p + (digits + 10 - at);
+}
+
+static char *put_number64(char *p, uint64_t value)
+{
+    uint32_t low = (uint32_t) (value % 100000000);
+
+    if (value <= UINT32_MAX)
+        return put_number(p, (uint32_t) value);
+    p = put_number64(p, value / 100000000);
+    for (size_t i = 4; i > 0; i--, low /= 100)
+        memcpy(p + (i - 1) * 2, two_digits + (size_t) (low % 100) * 2, 2);
+    return p + 8;
 }
 
 static char *put_flags(char *p, uint32_t bits, struct slice keywords)
@@ -274,7 +276,7 @@ void imap_print_flags_line(struct buf *buf, const struct imap_flags_line *line)
         p = put_chunk(p, &fetch);
     p = put_flags(p, line->bits, line->keywords);
     if (line->modseq != 0)
-        p = put_number(put_chunk(p, &modseq), line->modseq);
+        p = put_number64(put_chunk(p, &modseq), line->modseq);
     p = put_chunk(p, &end);
     buf->len += (size_t) (p - start);
 }

@@ -219,27 +219,45 @@ static enum rc take_ext_tail(struct imap_input *in, struct imap_body *body, stru
 static enum rc take_body(struct imap_input *in, bool extended, unsigned depth,
                          const struct imap_body **out, struct err *err);
 
+/* The children of a body while they are read. */
+struct children {
+    const struct imap_body **bodies;
+    size_t n, cap;
+};
+
 static enum rc add_child(struct imap_input *in, bool extended, unsigned depth,
-                         struct imap_body *body, const struct imap_body ***children,
-                         size_t *cap, struct err *err)
+                         struct children *to, struct err *err)
 {
-    GROW(in->arena, *children, body->n_children, *cap);
-    body->n_children++;
-    return take_body(in, extended, depth + 1, &(*children)[body->n_children - 1], err);
+    const struct imap_body *child;
+    enum rc rc = take_body(in, extended, depth + 1, &child, err);
+
+    if (rc)
+        return rc;
+    if (to->n == to->cap) {
+        size_t cap = to->cap * 2 + FIRST_MEMBERS;
+        const struct imap_body **more = ARENA_ARRAY(in->arena, const struct imap_body *, cap);
+
+        for (size_t i = 0; i < to->n; i++)
+            more[i] = to->bodies[i];
+        to->bodies = more;
+        to->cap = cap;
+    }
+    to->bodies[to->n++] = child;
+    return RC_OK;
 }
 
 /* body-type-mpart: 1*body SP media-subtype [SP body-ext-mpart] */
 static enum rc take_multipart(struct imap_input *in, bool extended, unsigned depth,
                               struct imap_body *body, struct err *err)
 {
-    const struct imap_body **children = NULL;
-    size_t cap = 0;
+    struct children children = {0};
     enum rc rc = RC_OK;
 
     body->multipart = true;
     while (!rc && scan_peek(&in->sc) == '(')
-        rc = add_child(in, extended, depth, body, &children, &cap, err);
-    body->children = children;
+        rc = add_child(in, extended, depth, &children, err);
+    body->children = children.bodies;
+    body->n_children = children.n;
     rc = rc ? rc : take_sp(in, err);
     rc = rc ? rc : take_string(in, &body->subtype, err);
     if (rc || !extended || !lex_sp(in))
@@ -278,14 +296,14 @@ static enum rc take_lines(struct imap_input *in, struct imap_body *body, struct 
 static enum rc take_message(struct imap_input *in, bool extended, unsigned depth,
                             struct imap_body *body, struct err *err)
 {
-    const struct imap_body **children = NULL;
-    size_t cap = 0;
+    struct children children = {0};
     enum rc rc = take_sp(in, err);
 
     rc = rc ? rc : response_take_envelope(in, &body->envelope, err);
     rc = rc ? rc : take_sp(in, err);
-    rc = rc ? rc : add_child(in, extended, depth, body, &children, &cap, err);
-    body->children = children;
+    rc = rc ? rc : add_child(in, extended, depth, &children, err);
+    body->children = children.bodies;
+    body->n_children = children.n;
     return rc ? rc : take_lines(in, body, err);
 }
 

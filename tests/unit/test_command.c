@@ -313,17 +313,25 @@ static void quoted_strings_are_utf8_once_enabled(void **state)
         parse("a SEARCH CHARSET UTF-8 ALL", rev2, imap_parse_search, arena, &cmd, &err), RC_OK);
 }
 
-static void arguments_are_what_was_said(void **state)
+/* Parse what must be right. */
+static struct imap_cmd must_parse(const char *text, imap_parse_fn *fn, struct arena *arena)
+{
+    struct imap_cmd cmd = {0};
+    struct err err = {0};
+
+    if (parse(text, rev1, fn, arena, &cmd, &err))
+        fail_msg("%s: %s", text, err.text);
+    return cmd;
+}
+
+static void store_means_what_was_said(void **state)
 {
     AUTO(arena_freep) struct arena *arena = arena_new(COMMAND_ARENA_BYTES);
-    struct imap_cmd cmd;
-    struct err err;
+    struct imap_cmd cmd =
+        must_parse("a1 uid store 2:* (UNCHANGEDSINCE 7) -flags.silent (\\SEEN $Junk $JUNK)",
+                   imap_parse_store, arena);
 
     (void) state;
-    assert_int_equal(
-        parse("a1 uid store 2:* (UNCHANGEDSINCE 7) -flags.silent (\\SEEN $Junk $JUNK)", rev1,
-              imap_parse_store, arena, &cmd, &err),
-        RC_OK);
     assert_true(cmd.uid && cmd.args.store.silent && cmd.args.store.has_unchangedsince);
     assert_slice_equal(cmd.name, SLICE("store"));
     assert_int_equal(cmd.args.store.unchangedsince, 7);
@@ -331,48 +339,79 @@ static void arguments_are_what_was_said(void **state)
     assert_int_equal(cmd.args.store.flags.bits, IMAP_SEEN);
     assert_int_equal(cmd.args.store.flags.n_keywords, 1);
     assert_int_equal(cmd.args.store.set.set.ranges[0].last, SEQ_STAR);
+}
 
-    assert_int_equal(parse("a FETCH 1 (BODY.PEEK[3.1.HEADER.FIELDS (Date)]<5.9> UID)", rev1,
-                           imap_parse_fetch, arena, &cmd, &err),
-                     RC_OK);
+static void fetch_means_what_was_said(void **state)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(COMMAND_ARENA_BYTES);
+    struct imap_cmd cmd =
+        must_parse("a FETCH 1 (BODY.PEEK[3.1.HEADER.FIELDS (Date)]<5.9> UID) (CHANGEDSINCE 8)",
+                   imap_parse_fetch, arena);
+    const struct imap_fetch_item *item = &cmd.args.fetch.items[0];
+
+    (void) state;
     assert_int_equal(cmd.args.fetch.n, 2);
-    assert_int_equal(cmd.args.fetch.items[0].section.n_parts, 2);
-    assert_int_equal(cmd.args.fetch.items[0].section.parts[0], 3);
-    assert_int_equal(cmd.args.fetch.items[0].offset, 5);
-    assert_int_equal(cmd.args.fetch.items[0].len, 9);
-    assert_true(cmd.args.fetch.items[0].peek && cmd.args.fetch.items[0].partial);
-    assert_slice_equal(cmd.args.fetch.items[0].section.fields[0], SLICE("Date"));
+    assert_int_equal(item->section.n_parts, 2);
+    assert_int_equal(item->section.parts[0], 3);
+    assert_int_equal(item->offset, 5);
+    assert_int_equal(item->len, 9);
+    assert_true(item->peek && item->partial);
+    assert_slice_equal(item->section.fields[0], SLICE("Date"));
     assert_int_equal(cmd.args.fetch.kinds,
                      1u << IMAP_FETCH_BODY_SECTION | 1u << IMAP_FETCH_UID);
+    assert_int_equal(cmd.args.fetch.changedsince, 8);
+}
 
-    assert_int_equal(parse("a CREATE x/y/ (USE (\\Junk \\Other))", rev1, imap_parse_create,
-                           arena, &cmd, &err),
-                     RC_OK);
+static void names_and_secrets_mean_what_was_said(void **state)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(COMMAND_ARENA_BYTES);
+    struct imap_cmd cmd;
+
+    (void) state;
+    cmd = must_parse("a CREATE x/y/ (USE (\\Junk \\Other))", imap_parse_create, arena);
     assert_slice_equal(cmd.args.create.mailbox.name, SLICE("x/y"));
     assert_int_equal(cmd.args.create.use, IMAP_USE_JUNK);
     assert_true(cmd.args.create.use_unsupported);
 
-    assert_int_equal(parse("a AUTHENTICATE plain AGEAYg==", rev1, imap_parse_authenticate,
-                           arena, &cmd, &err),
-                     RC_OK);
+    cmd = must_parse("a AUTHENTICATE plain AGEAYg==", imap_parse_authenticate, arena);
     assert_int_equal(cmd.args.authenticate.initial.len, 4);
     assert_memory_equal(cmd.args.authenticate.initial.ptr, "\0a\0b", 4);
 
-    assert_int_equal(parse("a SEARCH RETURN () X", rev1, imap_parse_search, arena, &cmd, &err),
-                     RC_SYNTAX);
-    assert_int_equal(
-        parse("a SEARCH RETURN () ALL", rev1, imap_parse_search, arena, &cmd, &err), RC_OK);
-    assert_int_equal(cmd.args.search.returns, IMAP_SEARCH_ALL);
-    assert_int_equal(
-        parse("a SEARCH CHARSET X-NONE ALL", rev1, imap_parse_search, arena, &cmd, &err),
-        RC_OK);
-    assert_true(cmd.args.search.bad_charset && cmd.args.search.key == NULL);
-
-    assert_int_equal(
-        parse("a LOGIN \"a\\\"b\\\\\" {0}\r\n", rev1, imap_parse_login, arena, &cmd, &err),
-        RC_OK);
+    cmd = must_parse("a LOGIN \"a\\\"b\\\\\" {0}\r\n", imap_parse_login, arena);
     assert_slice_equal(cmd.args.login.user, SLICE("a\"b\\"));
     assert_int_equal(cmd.args.login.password.len, 0);
+}
+
+static void search_means_what_was_said(void **state)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(COMMAND_ARENA_BYTES);
+    struct imap_cmd cmd;
+
+    (void) state;
+    cmd = must_parse("a SEARCH RETURN () ALL", imap_parse_search, arena);
+    assert_int_equal(cmd.args.search.returns, IMAP_SEARCH_ALL);
+    cmd = must_parse("a SEARCH CHARSET X-NONE ALL", imap_parse_search, arena);
+    assert_true(cmd.args.search.bad_charset && cmd.args.search.key == NULL);
+}
+
+static void list_means_what_was_said(void **state)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(COMMAND_ARENA_BYTES);
+    struct imap_cmd cmd =
+        must_parse("a LIST (SUBSCRIBED) a/ (% &AOk-*) RETURN (STATUS (SIZE) CHILDREN)",
+                   imap_parse_list, arena);
+    const struct imap_list_args *list = &cmd.args.list;
+
+    (void) state;
+    assert_true(list->extended);
+    assert_int_equal(list->select, IMAP_LIST_SUBSCRIBED);
+    assert_int_equal(list->returns, IMAP_RETURN_STATUS | IMAP_RETURN_CHILDREN);
+    assert_int_equal(list->status_items, IMAP_STATUS_SIZE);
+    assert_int_equal(list->n_patterns, 2);
+    assert_slice_equal(list->reference, SLICE("a/"));
+    assert_slice_equal(list->patterns[1], SLICE("\xc3\xa9*"));
+    cmd = must_parse("a LIST \"\" *", imap_parse_list, arena);
+    assert_false(cmd.args.list.extended);
 }
 
 static void a_search_prints_as_it_is_understood(void **state)
@@ -508,7 +547,7 @@ static void a_message_is_named_by_its_literal(void **state)
     static const struct imap_literal literals[] = {
         {.at = 15,         .len = 1, .nonsync = true},
         {         .at = 30,                .len = 5,         .spooled = true        },
-        { .at = 67, .len = 2,         .binary = true,     .nonsync = true, .spooled = true},
+        { .at = 67, .len = 2,         .binary = true,                         .nonsync = true, .spooled = true},
     };
     AUTO(arena_freep) struct arena *arena = arena_new(COMMAND_ARENA_BYTES);
     struct imap_text whole = {slice_from_str(text), literals, COUNT(literals)};
@@ -539,7 +578,11 @@ int main(void)
         cmocka_unit_test(an_error_says_where_and_why),
         cmocka_unit_test(a_tag_is_found_in_what_is_refused),
         cmocka_unit_test(quoted_strings_are_utf8_once_enabled),
-        cmocka_unit_test(arguments_are_what_was_said),
+        cmocka_unit_test(store_means_what_was_said),
+        cmocka_unit_test(fetch_means_what_was_said),
+        cmocka_unit_test(names_and_secrets_mean_what_was_said),
+        cmocka_unit_test(search_means_what_was_said),
+        cmocka_unit_test(list_means_what_was_said),
         cmocka_unit_test(a_search_prints_as_it_is_understood),
         cmocka_unit_test(search_keys_nest_to_a_limit),
         cmocka_unit_test(counts_have_limits),
