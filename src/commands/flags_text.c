@@ -64,7 +64,7 @@ struct slice flags_text_keywords(struct flags_text *text, uint32_t index)
 
 uint64_t flags_text_modseq(struct flags_text *text, uint32_t index)
 {
-    uint32_t delta = text->chunk.modseq_delta[in_chunk(text, index)];
+    uint32_t at = in_chunk(text, index), delta = text->chunk.modseq_delta[at];
 
     return delta == MODSEQ_ESCAPE ? mbox_modseq(text->mbox, index)
                                   : text->chunk.modseq_base + delta;
