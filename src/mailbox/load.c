@@ -222,6 +222,7 @@ enum rc account_found(struct account *account, struct err *err)
     if (rc)
         return rc;
     txn_add(txn, &(struct record){.type = RECORD_ACCOUNT, .account = {.first_modseq = first}});
+    txn->modseq = (uint64_t) first + 1; /* above the account's first, which the record set */
     rc = make_default_mailboxes(txn, err);
     if (rc)
         return rc;
