@@ -1,0 +1,222 @@
+#include "lib/session_rig.h"
+
+#include "base/list.h"
+#include "mime/digest.h"
+
+#define RIG_OUT_MAX_BYTES ((size_t) 1 << 30)
+#define RIG_IDLE_BYTES    64u
+
+struct rig {
+    struct mail_store *store;
+    struct digester digester;
+    struct list sessions;
+};
+
+struct rig_session {
+    struct link link;
+    struct rig *rig;
+    struct session session;
+    struct append_sink sink;
+    struct imap_reader *reader;
+    struct cmd *running;
+    struct buf out;      /* the command's */
+    struct buf answered; /* durable, not yet taken */
+    bool closed;
+    unsigned pauses;
+};
+
+static enum rc make_digest(struct digester *digester, uint64_t account, struct slice message,
+                           struct arena *arena, struct slice *out, struct err *err)
+{
+    AUTO(buf_done) struct buf table;
+
+    (void) digester;
+    (void) account;
+    (void) err;
+    buf_init(&table, DIGEST_MAX_BYTES);
+    digest_build(message, &table);
+    *out = arena_dup(arena, buf_slice(&table));
+    return RC_OK;
+}
+
+struct rig *rig_new(struct engine *engine)
+{
+    struct rig *rig = xcalloc(1, sizeof(*rig));
+    struct mail_store_options options = {.engine = engine, .digester = &rig->digester};
+
+    rig->digester.make = make_digest;
+    list_init(&rig->sessions);
+    rig->store = mail_store_new(&options);
+    return rig;
+}
+
+void rig_free(struct rig *rig)
+{
+    LIST_FOREACH(it, &rig->sessions)
+    rig_logout(LINK_OWNER(it, struct rig_session, link));
+    mail_store_close(rig->store);
+    free(rig);
+}
+
+struct mail_store *rig_store(struct rig *rig)
+{
+    return rig->store;
+}
+
+struct rig_session *rig_login(struct rig *rig, enum session_rights rights)
+{
+    struct rig_session *rs = xcalloc(1, sizeof(*rs));
+    const struct reader_limits limits = {.line_bytes = READER_LINE_BYTES,
+                                         .literal_bytes = READER_LITERAL_BYTES,
+                                         .message_bytes = MESSAGE_MAX_BYTES};
+    struct session_grant grant = {
+        .actor = {.account = RIG_ACCOUNT, .device = 1},
+          .rights = rights
+    };
+    struct err err;
+
+    if (account_open(rig->store, RIG_ACCOUNT, true, &grant.account, &err) != RC_OK)
+        die("rig: %s: %s", err.text, err.detail);
+    rs->rig = rig;
+    session_init(&rs->session, &grant);
+    append_sink_init(&rs->sink, &rs->session);
+    rs->reader = imap_reader_new(&limits, &append_sink_ops, &rs->sink);
+    buf_init(&rs->out, RIG_OUT_MAX_BYTES);
+    buf_init(&rs->answered, RIG_OUT_MAX_BYTES);
+    list_push_back(&rig->sessions, &rs->link);
+    return rs;
+}
+
+void rig_logout(struct rig_session *rs)
+{
+    list_remove(&rs->link);
+    command_abort(&rs->running);
+    imap_reader_free(rs->reader);
+    append_sink_done(&rs->sink);
+    session_done(&rs->session);
+    buf_done(&rs->out);
+    buf_done(&rs->answered);
+    free(rs);
+}
+
+struct session *rig_session_of(struct rig_session *rs)
+{
+    return &rs->session;
+}
+
+/* As the server: nothing leaves before what it rests on is durable. */
+static void flush(struct rig_session *rs)
+{
+    account_wait_durable(rs->session.account, rs->session.own_position);
+    buf_append(&rs->answered, buf_slice(&rs->out));
+    buf_reset(&rs->out);
+}
+
+static bool seq_command_waits(struct slice rest)
+{
+    size_t end = slice_find(rest, '\n');
+
+    return end < rest.len && command_names_seqs(slice_sub(rest, 0, end + 1));
+}
+
+static void settle(struct rig_session *rs, enum command_outcome outcome, struct slice rest)
+{
+    while (outcome == COMMAND_MORE) {
+        rs->pauses += rs->out.len >= REPLY_PAUSE_BYTES;
+        flush(rs);
+        outcome = command_resume(&rs->running, &rs->out, seq_command_waits(rest));
+    }
+    flush(rs);
+    append_sink_reset(&rs->sink);
+    imap_reader_next(rs->reader);
+    if (outcome == COMMAND_IDLE)
+        imap_reader_expect_line(rs->reader, RIG_IDLE_BYTES);
+    rs->closed = outcome == COMMAND_CLOSE;
+}
+
+static void run_command(struct rig_session *rs, struct slice rest)
+{
+    const struct command_input input = {
+        .text = imap_reader_text(rs->reader),
+        .stages = rs->sink.stages,
+        .n_stages = rs->sink.n,
+        .seq_command_waits = seq_command_waits(rest),
+    };
+
+    settle(rs, command_start(&rs->session, &input, &rs->out, &rs->running), rest);
+}
+
+static void answer(struct rig_session *rs, enum imap_read read, const struct err *err,
+                   struct slice rest)
+{
+    switch (read) {
+    case READ_MORE:
+        return;
+    case READ_CONTINUE:
+        buf_str(&rs->answered, "+ OK\r\n");
+        return;
+    case READ_COMMAND:
+        run_command(rs, rest);
+        return;
+    case READ_LINE:
+        settle(rs, session_idle_end(&rs->session, imap_reader_text(rs->reader).text, &rs->out),
+               rest);
+        return;
+    case READ_REFUSED:
+        rs->closed =
+            command_refused(&rs->session, imap_reader_tag(rs->reader),
+                            imap_reader_too_big(rs->reader), err, &rs->out) == COMMAND_CLOSE;
+        flush(rs);
+        return;
+    case READ_CLOSE:
+        buf_printf(&rs->answered, "* BYE %s\r\n", err->text);
+        rs->closed = true;
+        return;
+    }
+}
+
+void rig_send(struct rig_session *rs, struct slice bytes)
+{
+    enum imap_read read = READ_CONTINUE;
+
+    while (!rs->closed && (bytes.len > 0 || read != READ_MORE)) {
+        struct err err = {.rc = RC_OK};
+
+        read = imap_reader_feed(rs->reader, &bytes, &err);
+        answer(rs, read, &err, bytes);
+        if (read == READ_MORE && bytes.len == 0)
+            return;
+    }
+}
+
+void rig_poll(struct rig_session *rs)
+{
+    if (rs->closed || !session_is_idling(&rs->session) || !session_has_news(&rs->session))
+        return;
+    rs->closed = session_idle_sync(&rs->session, &rs->out) == COMMAND_CLOSE;
+    flush(rs);
+}
+
+struct slice rig_output(const struct rig_session *rs)
+{
+    return buf_slice(&rs->answered);
+}
+
+void rig_take(struct rig_session *rs, size_t from, size_t len)
+{
+    struct buf *buf = &rs->answered;
+
+    if (len > 0)
+        memmove(buf->ptr + from, buf->ptr + from + len, buf->len - from - len);
+    buf_truncate(buf, buf->len - len);
+}
+
+bool rig_is_closed(const struct rig_session *rs)
+{
+    return rs->closed;
+}
+
+unsigned rig_pauses(const struct rig_session *rs)
+{
+    return rs->pauses;
+}
