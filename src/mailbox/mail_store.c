@@ -1,7 +1,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
-#include "mailbox/keeper.h"
+#include "mailbox/background.h"
 #include "mailbox/open_account.h"
 
 /* Accounts nobody uses that stay in memory for the next login or delivery. */
@@ -12,7 +12,7 @@ struct mail_store {
     struct digester *digester;
     void (*note)(void *ctx, uint64_t account, bool begins);
     void *note_ctx;
-    struct keeper *keeper;
+    struct background *background;
 
     pthread_mutex_t registry;
     struct map *accounts;   /* registry; id -> struct account */
@@ -55,7 +55,7 @@ void store_note(struct mail_store *store, uint64_t account, bool begins)
 void store_queue_digest(struct mail_store *store, uint64_t account, uint64_t body_id,
                         uint32_t size)
 {
-    keeper_queue_digest(store->keeper, account, body_id, size);
+    background_queue_digest(store->background, account, body_id, size);
 }
 
 /* ---- the registry ---- */
@@ -305,7 +305,7 @@ static void on_checkpoint_wanted(void *ctx, uint64_t id)
 {
     struct mail_store *store = ctx;
 
-    keeper_want_checkpoint(store->keeper, id);
+    background_want_checkpoint(store->background, id);
 }
 
 struct mail_store *mail_store_new(const struct mail_store_options *options)
@@ -324,9 +324,9 @@ struct mail_store *mail_store_new(const struct mail_store_options *options)
     store->accounts = map_new();
     store->quarantine = map_new();
     list_init(&store->idle);
-    store->keeper = keeper_new(store);
+    store->background = background_new(store);
     store->engine->ops->start(store->engine, &events);
-    keeper_start(store->keeper);
+    background_start(store->background);
     return store;
 }
 
@@ -334,10 +334,10 @@ void mail_store_close(struct mail_store *store)
 {
     if (store == NULL)
         return;
-    keeper_stop(store->keeper);
+    background_stop(store->background);
     evict(store, 0);
     store->engine->ops->close(store->engine);
-    keeper_free(store->keeper);
+    background_free(store->background);
     while (!list_is_empty(&store->idle))
         account_free(LINK_OWNER(list_pop_front(&store->idle), struct account, idle));
     map_free(store->accounts);

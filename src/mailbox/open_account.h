@@ -42,7 +42,7 @@ struct account {
     pthread_mutex_t lock;
     bool loaded; /* lock */
     struct acct_state
-        *stored; /* version of the last checkpoint, or NULL; the keeper thread's alone */
+        *stored; /* version of the last checkpoint, or NULL; the checkpoint thread's alone */
 
     pthread_mutex_t watch;
     pthread_cond_t advanced;    /* with watch: durable_position grew */

@@ -321,8 +321,12 @@ static void take_orders(struct client *client)
     };
     unsigned orders = atomic_exchange(&client->orders, 0);
 
-    if (orders == 0 || client->state == CLIENT_ENDING)
+    if (orders == 0)
         return;
+    if (client->state == CLIENT_ENDING) { /* it was told, and does not read */
+        client->broken = (orders & (ORDER_TIMEOUT | ORDER_SHUTDOWN | ORDER_REVOKED)) != 0;
+        return;
+    }
     for (size_t i = 0; i < COUNT(ends); i++) {
         if ((orders & ends[i].order) != 0) {
             if (client->state != CLIENT_BUSY) /* inside an answer there is no room for a line */

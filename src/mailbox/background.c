@@ -1,0 +1,274 @@
+#include "mailbox/background.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "mailbox/message.h"
+#include "mailbox/open_account.h"
+
+#define DIGEST_QUEUE_MAX        8192u
+#define CHECKPOINT_AFTER_US     ((int64_t) 30 * 1000000) /* dirty for so long */
+#define BACKGROUND_TICK_SEC     1
+#define BACKGROUND_ACCOUNTS_MAX 65536u /* looked at in one turn */
+#define CHECKPOINT_ARENA_BYTES  ((size_t) 4 << 30)
+
+struct digest_job {
+    uint64_t account, body_id;
+    uint32_t size;
+};
+
+struct background {
+    struct mail_store *store;
+    pthread_t digests, checkpoints;
+
+    pthread_mutex_t lock;
+    pthread_cond_t digest_work; /* with lock */
+    pthread_cond_t tick;        /* with lock */
+    struct digest_job *queue;   /* lock; a ring of DIGEST_QUEUE_MAX */
+    size_t head, n;             /* lock */
+    struct map *wanted;         /* lock; ids of accounts to checkpoint */
+    bool stop;                  /* lock */
+};
+
+struct background *background_new(struct mail_store *store)
+{
+    struct background *background = xcalloc(1, sizeof(*background));
+    pthread_condattr_t attr;
+
+    background->store = store;
+    background->wanted = map_new();
+    background->queue = xcalloc(DIGEST_QUEUE_MAX, sizeof(*background->queue));
+    (void) pthread_mutex_init(&background->lock, NULL);
+    (void) pthread_condattr_init(&attr);
+    (void) pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void) pthread_cond_init(&background->digest_work, NULL);
+    (void) pthread_cond_init(&background->tick, &attr);
+    (void) pthread_condattr_destroy(&attr);
+    return background;
+}
+
+void background_free(struct background *background)
+{
+    (void) pthread_mutex_destroy(&background->lock);
+    (void) pthread_cond_destroy(&background->digest_work);
+    (void) pthread_cond_destroy(&background->tick);
+    map_free(background->wanted);
+    free(background->queue);
+    free(background);
+}
+
+void background_queue_digest(struct background *background, uint64_t account, uint64_t body_id,
+                             uint32_t size)
+{
+    (void) pthread_mutex_lock(&background->lock);
+    if (background->n < DIGEST_QUEUE_MAX) {
+        background->queue[(background->head + background->n++) % DIGEST_QUEUE_MAX] =
+            (struct digest_job){account, body_id, size};
+        (void) pthread_cond_signal(&background->digest_work);
+    }
+    (void) pthread_mutex_unlock(&background->lock);
+}
+
+/* ---- digests ---- */
+
+static void make_digest(struct background *background, const struct digest_job *job)
+{
+    AUTO(account_closep)
+    struct account *account = store_take_open(background->store, job->account);
+    AUTO(message_closep) struct message *message = NULL;
+    const struct digest *digest;
+    struct err err;
+    enum rc rc;
+
+    if (account == NULL)
+        return;
+    store_note(background->store, job->account, true);
+    message = message_open(account, job->body_id, job->size);
+    rc = message_digest(message, &digest, &err);
+    store_note(background->store, job->account, false);
+    if (rc != RC_OK && rc != RC_NOT_FOUND)
+        log_event(LEVEL_WARNING, "digest.failed", LOG_NUM("account", job->account),
+                  LOG_NUM("body", job->body_id), LOG_ERR(&err));
+}
+
+static bool next_job(struct background *background, struct digest_job *out)
+{
+    bool got;
+
+    (void) pthread_mutex_lock(&background->lock);
+    while (background->n == 0 && !background->stop)
+        (void) pthread_cond_wait(&background->digest_work, &background->lock);
+    got = !background->stop;
+    if (got) {
+        *out = background->queue[background->head];
+        background->head = (background->head + 1) % DIGEST_QUEUE_MAX;
+        background->n--;
+    }
+    (void) pthread_mutex_unlock(&background->lock);
+    return got;
+}
+
+static void *run_digests(void *ctx)
+{
+    struct background *background = ctx;
+    struct digest_job job;
+
+    while (next_job(background, &job))
+        make_digest(background, &job);
+    return NULL;
+}
+
+/* ---- checkpoints ---- */
+
+/* Write the durable version's pages. Only this thread touches account->stored. */
+static void checkpoint(struct account *account)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(CHECKPOINT_ARENA_BYTES);
+    struct engine *engine = account_engine(account);
+    struct acct_state *state;
+    struct page_batch batch;
+    struct err err;
+    enum rc rc;
+
+    (void) pthread_mutex_lock(&account->watch);
+    account->dirty_since_us = list_is_empty(&account->pending) ? 0 : clock_mono_us();
+    state = acct_ref(account->durable);
+    (void) pthread_mutex_unlock(&account->watch);
+
+    acct_pages_make(state, account->stored, arena, &batch);
+    rc = engine->ops->write_pages(engine, account->id, acct_position(state), &batch, &err);
+    if (rc) {
+        log_event(LEVEL_ERROR, "checkpoint.failed", LOG_NUM("account", account->id),
+                  LOG_ERR(&err));
+        (void) pthread_mutex_lock(&account->watch);
+        account->dirty_since_us = clock_mono_us();
+        (void) pthread_mutex_unlock(&account->watch);
+        acct_unref(state);
+        return;
+    }
+    acct_pages_stored(state, &batch);
+    acct_unref(account->stored);
+    account->stored = state;
+}
+
+static bool is_due(struct account *account, bool all)
+{
+    bool due;
+
+    (void) pthread_mutex_lock(&account->watch);
+    due = account->dirty_since_us != 0 && acct_position(account->durable) > 0 &&
+          (all || clock_mono_us() - account->dirty_since_us > CHECKPOINT_AFTER_US);
+    (void) pthread_mutex_unlock(&account->watch);
+    return due;
+}
+
+static void checkpoint_all(struct background *background, uint64_t *ids, bool all)
+{
+    size_t n = store_open_accounts(background->store, ids, BACKGROUND_ACCOUNTS_MAX);
+
+    for (size_t i = 0; i < n; i++) {
+        AUTO(account_closep)
+        struct account *account = store_take_open(background->store, ids[i]);
+
+        if (account != NULL && is_due(account, all))
+            checkpoint(account);
+    }
+}
+
+/* An engine's thread asks: only note it. */
+void background_want_checkpoint(struct background *background, uint64_t id)
+{
+    (void) pthread_mutex_lock(&background->lock);
+    (void) map_put(background->wanted, MAP_KEY(id), background);
+    (void) pthread_cond_signal(&background->tick);
+    (void) pthread_mutex_unlock(&background->lock);
+}
+
+/* One of the accounts asked for, taken off the list. */
+static bool next_wanted(struct background *background, uint64_t *out)
+{
+    struct slice key;
+    size_t at = 0;
+    void *value;
+    bool got;
+
+    (void) pthread_mutex_lock(&background->lock);
+    got = map_next(background->wanted, &at, &key, &value);
+    if (got) {
+        memcpy(out, key.ptr, sizeof(*out));
+        (void) map_remove(background->wanted, MAP_KEY(*out));
+    }
+    (void) pthread_mutex_unlock(&background->lock);
+    return got;
+}
+
+/* Accounts whose journal the engine wants to let go; a closed one is opened for it. */
+static void checkpoint_wanted(struct background *background)
+{
+    uint64_t id;
+
+    while (next_wanted(background, &id)) {
+        AUTO(account_closep) struct account *account = NULL;
+        struct err err;
+
+        if (account_open(background->store, id, false, &account, &err))
+            log_event(LEVEL_WARNING, "checkpoint.skipped", LOG_NUM("account", id),
+                      LOG_ERR(&err));
+        else if (is_due(account, true))
+            checkpoint(account);
+    }
+}
+
+/* Sleep until the next turn, or less if somebody asks; false when it is time to end. */
+static bool wait_turn(struct background *background)
+{
+    struct timespec until;
+    bool on;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += BACKGROUND_TICK_SEC;
+    (void) pthread_mutex_lock(&background->lock);
+    if (!background->stop)
+        (void) pthread_cond_timedwait(&background->tick, &background->lock, &until);
+    on = !background->stop;
+    (void) pthread_mutex_unlock(&background->lock);
+    return on;
+}
+
+static void *run_checkpoints(void *ctx)
+{
+    AUTO(freep) uint64_t *ids = xcalloc(BACKGROUND_ACCOUNTS_MAX, sizeof(*ids));
+    struct background *background = ctx;
+
+    while (wait_turn(background)) {
+        checkpoint_wanted(background);
+        checkpoint_all(background, ids, false);
+    }
+    checkpoint_all(background, ids, true);
+    return NULL;
+}
+
+static void start_thread(pthread_t *thread, void *(*run)(void *), struct background *background)
+{
+    int error = pthread_create(thread, NULL, run, background);
+
+    if (error != 0)
+        die("pthread_create: %s", strerror(error));
+}
+
+void background_start(struct background *background)
+{
+    start_thread(&background->digests, run_digests, background);
+    start_thread(&background->checkpoints, run_checkpoints, background);
+}
+
+void background_stop(struct background *background)
+{
+    (void) pthread_mutex_lock(&background->lock);
+    background->stop = true;
+    (void) pthread_cond_broadcast(&background->digest_work);
+    (void) pthread_cond_broadcast(&background->tick);
+    (void) pthread_mutex_unlock(&background->lock);
+    (void) pthread_join(background->digests, NULL);
+    (void) pthread_join(background->checkpoints, NULL);
+}

@@ -1,0 +1,31 @@
+/*
+ * background.h - the threads behind the acknowledgement: digests of new mail, checkpoints of
+ * changed accounts.
+ *
+ * Nothing here is in the path of an answer, and all of it may be lost in a crash: a digest is
+ * made again when somebody asks, a checkpoint only shortens the next recovery.
+ */
+#ifndef ROOST_MAILBOX_BACKGROUND_H
+#define ROOST_MAILBOX_BACKGROUND_H
+
+#include "mailbox/mail_store.h"
+
+struct background;
+
+struct background *background_new(struct mail_store *store);
+void background_start(struct background *background);
+/* Ends the threads; then checkpoints every account that is dirty. */
+void background_stop(struct background *background);
+void background_free(struct background *background);
+
+/* Any thread, no waiting. A full queue drops the digest: it is made when somebody asks. */
+void background_queue_digest(struct background *background, uint64_t account, uint64_t body_id,
+                             uint32_t size);
+void background_want_checkpoint(struct background *background, uint64_t account);
+
+/* mail_store.c, for the background: the account if it is open, with one more user; ids of open
+ * accounts. */
+struct account *store_take_open(struct mail_store *store, uint64_t id);
+size_t store_open_accounts(struct mail_store *store, uint64_t *ids, size_t max);
+
+#endif

@@ -1,0 +1,228 @@
+/*
+ * mail.c - the process that holds the mail: sessions after login, deliveries, the store.
+ *
+ * It opens the store, drops what it does not need, takes connections from the gates with grants
+ * from auth, and ends in reverse: clients hear BYE, the store writes its checkpoints and seals
+ * the journal.
+ */
+#include <stdatomic.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "roles/mail_role.h"
+#include "store/local/local.h"
+
+#define PATH_MAX_BYTES   4096u
+#define MAIL_THREADS_MIN 4u
+#define MAIL_THREADS_MAX 256u
+
+/* Each thread that works on accounts has a slot of the crash page. */
+static void note_account(void *ctx, uint64_t account, bool begins)
+{
+    static _Atomic size_t next_slot;
+    static _Thread_local size_t slot = SIZE_MAX;
+    struct mail_role *mail = ctx;
+
+    if (slot == SIZE_MAX)
+        slot = MIN(atomic_fetch_add(&next_slot, 1), (size_t) CRASH_PAGE_SLOTS - 1);
+    crash_page_note(mail->start->crash_page, slot, begins ? account : 0);
+}
+
+static enum rc make_digest(struct digester *digester, uint64_t account, struct slice message,
+                           struct arena *arena, struct slice *out, struct err *err)
+{
+    struct mail_role *mail = LINK_OWNER(digester, struct mail_role, digester);
+
+    return digest_client_make(mail->digests, account, message, arena, out, err);
+}
+
+/* ---- start ---- */
+
+static enum rc open_store(struct mail_role *mail, struct err *err)
+{
+    char path[PATH_MAX_BYTES];
+    struct local_options local = {.path = path};
+    struct mail_store_options store = {
+        .digester = &mail->digester, .note = note_account, .note_ctx = mail};
+    enum rc rc;
+
+    if (snprintf(path, sizeof(path), "%s/mail", mail->start->config->data_dir) >=
+        (int) sizeof(path))
+        return err_set(err, RC_LIMIT, "Path is too long", "data: path too long");
+    rc = local_engine_open(&local, &store.engine, err);
+    if (rc)
+        return rc;
+    mail->digester.make = make_digest;
+    mail->store = mail_store_new(&store);
+    return RC_OK;
+}
+
+static unsigned count_threads(const struct config *config)
+{
+    long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned n = config->threads > 0 ? config->threads : 2 * (unsigned) MAX(n_cpus, 1L);
+
+    return MIN(MAX(n, MAIL_THREADS_MIN), MAIL_THREADS_MAX);
+}
+
+static enum rc open_doors(struct mail_role *mail, struct err *err)
+{
+    const struct config *config = mail->start->config;
+    struct clients_options clients = {.store = mail->store,
+                                      .per_user = config->connections_per_user,
+                                      .note = note_account,
+                                      .note_ctx = mail};
+    struct lmtp_options lmtp = {.store = mail->store,
+                                .hostname = config->hostname,
+                                .message_max_bytes = config->message_max_bytes,
+                                .detail_as_folder = config->detail_as_folder,
+                                .disabled_is_permanent = config->disabled_is_permanent,
+                                .resolve = mail_ask_recipient,
+                                .note = note_account,
+                                .ctx = mail};
+    enum rc rc = pool_new(count_threads(config), NULL, &mail->pool, err);
+
+    if (rc)
+        return rc;
+    clients.pool = lmtp.pool = mail->pool;
+    mail->clients = clients_new(&clients);
+    mail->lmtp = lmtp_server_new(&lmtp);
+    return RC_OK;
+}
+
+static void on_sweep(void *ctx)
+{
+    struct mail_role *mail = ctx;
+
+    clients_sweep(mail->clients);
+    lmtp_sweep(mail->lmtp);
+    mail_pairs_expire(mail, false);
+    mail_remove_deleted(mail);
+    timer_start(mail->loop, &mail->sweep, MAIL_SWEEP_US, on_sweep, mail);
+}
+
+/* ---- the supervisor ---- */
+
+static void on_stop(void *ctx)
+{
+    struct mail_role *mail = ctx;
+
+    if ((clients_count(mail->clients) == 0 && lmtp_count(mail->lmtp) == 0) ||
+        clock_mono_us() >= mail->stop_at_us)
+        loop_stop(mail->loop);
+    else
+        timer_start(mail->loop, &mail->stop, MAIL_STOP_TICK_US, on_stop, mail);
+}
+
+static void on_shutdown(void *ctx, bool fast)
+{
+    struct mail_role *mail = ctx;
+
+    mail_pairs_expire(mail, true);
+    (void) clients_end(mail->clients, 0, 0, 0, ORDER_SHUTDOWN);
+    lmtp_shutdown(mail->lmtp);
+    mail->stop_at_us = clock_mono_us() + (fast ? 0 : MAIL_STOP_US);
+    on_stop(mail);
+}
+
+static void on_quarantine(void *ctx, uint64_t account, bool on)
+{
+    struct mail_role *mail = ctx;
+
+    mail_store_quarantine(mail->store, account, on);
+    log_event(LEVEL_WARNING, on ? "account.quarantined" : "account.released",
+              LOG_NUM("account", account));
+}
+
+static const struct role_events events = {
+    .peer = mail_on_peer,
+    .quarantine = on_quarantine,
+    .shutdown = on_shutdown,
+};
+
+static void on_supervisor_ready(void *ctx, unsigned ready)
+{
+    struct mail_role *mail = ctx;
+
+    (void) ready;
+    role_supervisor_ready(mail->start, &events, mail);
+    loop_want(mail->loop, &mail->supervisor_watch,
+              LOOP_IN | (channel_wants_write(mail->start->supervisor) ? LOOP_OUT : 0u));
+}
+
+static enum rc connect_all(struct mail_role *mail, struct err *err)
+{
+    for (size_t i = 0; i < mail->start->n_peers; i++) {
+        struct role_peer *peer = &mail->start->peers[i];
+
+        if (peer->fd >= 0 && peer->role != ROLE_LOG)
+            mail_on_peer(mail, peer), peer->fd = -1;
+    }
+    timer_start(mail->loop, &mail->sweep, MAIL_SWEEP_US, on_sweep, mail);
+    return loop_add(mail->loop, &mail->supervisor_watch, channel_fd(mail->start->supervisor),
+                    LOOP_IN, on_supervisor_ready, mail, err);
+}
+
+/* ---- life ---- */
+
+static enum rc start_all(struct mail_role *mail, struct err *err)
+{
+    enum rc rc = loop_new(&mail->loop, err);
+
+    if (rc == RC_OK)
+        rc = open_store(mail, err);
+    if (rc == RC_OK)
+        rc = role_confine(mail->start, err);
+    if (rc == RC_OK)
+        rc = open_doors(mail, err);
+    if (rc == RC_OK)
+        rc = connect_all(mail, err);
+    return rc;
+}
+
+/* In reverse; what was never made is passed over. */
+static void close_all(struct mail_role *mail)
+{
+    if (mail->loop != NULL) {
+        timer_stop(mail->loop, &mail->sweep);
+        timer_stop(mail->loop, &mail->stop);
+        loop_remove(mail->loop, &mail->supervisor_watch);
+        mail_peers_done(mail);
+    }
+    pool_free(mail->pool);
+    clients_free(mail->clients);
+    lmtp_server_free(mail->lmtp);
+    mail_store_close(mail->store);
+    digest_client_free(mail->digests);
+    map_free(mail->pairs);
+    loop_free(mail->loop);
+    free(mail);
+}
+
+int role_mail(struct role_start *start)
+{
+    struct mail_role *mail = xcalloc(1, sizeof(*mail));
+    struct err err;
+    enum rc rc;
+
+    mail->start = start;
+    mail->auth.mail = mail;
+    mail->pairs = map_new();
+    mail->digests = digest_client_new();
+    list_init(&mail->pairs_by_age);
+    list_init(&mail->questions);
+    list_init(&mail->deleted);
+    (void) pthread_mutex_init(&mail->question_lock, NULL);
+    rc = start_all(mail, &err);
+    if (rc) {
+        role_failed(start, &err);
+    } else {
+        rc = loop_run(mail->loop, &err);
+        if (rc)
+            log_event(LEVEL_ERROR, "mail.failed", LOG_ERR(&err));
+    }
+    close_all(mail);
+    return rc == RC_OK ? 0 : 1;
+}

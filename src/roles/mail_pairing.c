@@ -1,0 +1,203 @@
+/*
+ * mail_pairing.c - a grant and a handover become a session (docs/formats/ipc.md, "Gate and
+ * mail").
+ *
+ * The grant comes from auth and says who; the handover comes from a gate and says where. They
+ * belong together if the gate's instance (as this process knows it by its socket), the
+ * connection and the nonce agree; each pairs once, within ten seconds, whichever comes first.
+ * So a gate can neither name a user nor use a grant twice.
+ */
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "roles/mail_role.h"
+
+#define PAIR_ARENA_BYTES ((size_t) 256 << 10)
+#define PAIR_KEY_BYTES   (4 + 8 + MSG_NONCE_BYTES)
+
+struct pair {
+    struct link link; /* in pairs_by_age */
+    char key[PAIR_KEY_BYTES];
+    int64_t came_us;
+    struct arena *arena; /* texts of whichever half is here */
+    bool has_grant;
+    struct msg_grant grant;
+    struct msg_handover handover; /* !has_grant */
+    int fd;                       /* !has_grant */
+};
+
+static void make_key(uint32_t gate, uint64_t conn, const uint8_t nonce[MSG_NONCE_BYTES],
+                     char out[PAIR_KEY_BYTES])
+{
+    memcpy(out, &gate, 4);
+    memcpy(out + 4, &conn, 8);
+    memcpy(out + 12, nonce, MSG_NONCE_BYTES);
+}
+
+static void pair_free(struct mail_role *mail, struct pair *pair)
+{
+    (void) map_remove(mail->pairs, slice_of(pair->key, PAIR_KEY_BYTES));
+    list_remove(&pair->link);
+    closep(&pair->fd);
+    arena_free(pair->arena);
+    free(pair);
+}
+
+static struct pair *pair_new(struct mail_role *mail, const char key[PAIR_KEY_BYTES])
+{
+    struct pair *pair;
+
+    if (map_count(mail->pairs) >= PAIRS_MAX)
+        return NULL;
+    pair = xcalloc(1, sizeof(*pair));
+    memcpy(pair->key, key, PAIR_KEY_BYTES);
+    pair->came_us = clock_mono_us();
+    pair->arena = arena_new(PAIR_ARENA_BYTES);
+    pair->fd = -1;
+    list_push_back(&mail->pairs_by_age, &pair->link);
+    (void) map_put(mail->pairs, slice_of(pair->key, PAIR_KEY_BYTES), pair);
+    return pair;
+}
+
+/* The client gets an answer to its LOGIN, whatever went wrong. */
+static void refuse(int fd, struct slice tag, const char *code, const char *text)
+{
+    AUTO(buf_done) struct buf line;
+
+    buf_init(&line, MSG_TAG_MAX + 1024);
+    buf_printf(&line, "%.*s NO [%s] %s\r\n* BYE %s\r\n", SLICE_ARG(tag), code, text, text);
+    (void) !send(fd, line.ptr, line.len, MSG_NOSIGNAL | MSG_DONTWAIT); /* it may be gone */
+    (void) close(fd);
+}
+
+static void start_session(struct mail_role *mail, const struct msg_grant *grant,
+                          const struct msg_handover *handover, int fd)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(PAIR_ARENA_BYTES);
+    struct client_handover client = {
+        .fd = dup(fd),
+        .tag = handover->tag,
+        .unread = handover->unread,
+        .who = {.account = grant->account,
+                .device = grant->device,
+                .read_only = (grant->rights & GRANT_WRITE) == 0,
+                .policy_epoch = grant->policy_epoch,
+                .expires_sec = (int64_t) MIN(grant->expires, (uint64_t) INT64_MAX),
+                .peer = handover->peer,
+                .tls_version = handover->tls_version,
+                .user = arena_cstr(arena, grant->user),
+                .device_name = arena_cstr(arena, grant->device_name),
+                .mechanism = arena_cstr(arena, grant->mechanism),
+                .client_id = arena_cstr(arena, handover->client_id)}
+    };
+    struct err err;
+    enum rc rc = client_start(mail->clients, &client, &err);
+
+    if (rc) {
+        log_event(LEVEL_WARNING, "session.refused", LOG_TEXT("user", grant->user),
+                  LOG_ERR(&err));
+        refuse(fd, handover->tag, rc == RC_LIMIT ? "LIMIT" : "UNAVAILABLE", err.text);
+    } else {
+        (void) close(fd);
+    }
+}
+
+void mail_take_grant(struct mail_role *mail, const struct msg_grant *grant)
+{
+    char key[PAIR_KEY_BYTES];
+    struct pair *pair;
+
+    make_key(grant->gate, grant->conn, grant->nonce, key);
+    pair = map_get(mail->pairs, slice_of(key, PAIR_KEY_BYTES));
+    if (pair != NULL && !pair->has_grant) {
+        start_session(mail, grant, &pair->handover, pair->fd);
+        pair->fd = -1;
+        pair_free(mail, pair);
+        return;
+    }
+    pair = pair != NULL ? NULL : pair_new(mail, key);
+    if (pair == NULL) {
+        log_event(LEVEL_ERROR, "grant.dropped", LOG_TEXT("user", grant->user));
+        return;
+    }
+    pair->has_grant = true;
+    pair->grant = *grant;
+    pair->grant.user = arena_dup(pair->arena, grant->user);
+    pair->grant.device_name = arena_dup(pair->arena, grant->device_name);
+    pair->grant.mechanism = arena_dup(pair->arena, grant->mechanism);
+    pair->grant.folders = arena_dup(pair->arena, grant->folders);
+}
+
+/* An LMTP connection needs no grant: the listener is its right. */
+static void start_lmtp(struct mail_role *mail, const struct msg_handover *handover, int fd)
+{
+    struct err err;
+
+    if (lmtp_start(mail->lmtp, fd, &handover->peer, &err))
+        log_event(LEVEL_WARNING, "lmtp.refused", LOG_ERR(&err));
+}
+
+static void keep_handover(struct mail_role *mail, const char key[PAIR_KEY_BYTES],
+                          const struct msg_handover *handover, int fd)
+{
+    struct pair *pair = pair_new(mail, key);
+
+    if (pair == NULL) {
+        refuse(fd, handover->tag, "UNAVAILABLE", "Too many logins at once; try again");
+        return;
+    }
+    pair->fd = fd;
+    pair->handover = *handover;
+    pair->handover.tls_cipher = arena_dup(pair->arena, handover->tls_cipher);
+    pair->handover.sni = arena_dup(pair->arena, handover->sni);
+    pair->handover.tag = arena_dup(pair->arena, handover->tag);
+    pair->handover.command = arena_dup(pair->arena, handover->command);
+    pair->handover.client_id = arena_dup(pair->arena, handover->client_id);
+    pair->handover.language = arena_dup(pair->arena, handover->language);
+    pair->handover.unread = arena_dup(pair->arena, handover->unread);
+}
+
+void mail_take_handover(struct mail_role *mail, uint32_t gate,
+                        const struct msg_handover *handover, int fd)
+{
+    char key[PAIR_KEY_BYTES];
+    struct pair *pair;
+
+    if (handover->service == SERVICE_LMTP) {
+        start_lmtp(mail, handover, fd);
+        return;
+    }
+    make_key(gate, handover->conn, handover->nonce, key);
+    pair = map_get(mail->pairs, slice_of(key, PAIR_KEY_BYTES));
+    if (pair == NULL) {
+        keep_handover(mail, key, handover, fd);
+    } else if (pair->has_grant) {
+        start_session(mail, &pair->grant, handover, fd);
+        pair_free(mail, pair);
+    } else {
+        log_event(LEVEL_ERROR, "handover.twice", LOG_NUM("gate", gate));
+        (void) close(fd);
+    }
+}
+
+void mail_pairs_expire(struct mail_role *mail, bool all)
+{
+    int64_t before = clock_mono_us() - PAIR_WAIT_US;
+
+    LIST_FOREACH(it, &mail->pairs_by_age)
+    {
+        struct pair *pair = LINK_OWNER(it, struct pair, link);
+
+        if (!all && pair->came_us > before)
+            return;
+        if (!pair->has_grant) {
+            log_event(LEVEL_WARNING, "handover.unpaired", LOG_NUM("conn", pair->handover.conn));
+            refuse(pair->fd, pair->handover.tag, "UNAVAILABLE",
+                   "The login could not be completed");
+            pair->fd = -1;
+        }
+        pair_free(mail, pair);
+    }
+}

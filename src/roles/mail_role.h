@@ -1,0 +1,90 @@
+/*
+ * mail_role.h - inside the mail role: what its files share. Only roles/mail*.c include this.
+ *
+ * The main thread runs the loop: peers, pairing, time, control. Commands and deliveries run in
+ * the pool's threads (net/pool.h), storage behind the acknowledgement in the store's.
+ *
+ * mail.c          start, supervisor, end
+ * mail_peers.c    gates, auth and digest: what comes from them
+ * mail_pairing.c  a grant and a handover become a session
+ */
+#ifndef ROOST_ROLES_MAIL_ROLE_H
+#define ROOST_ROLES_MAIL_ROLE_H
+
+#include <pthread.h>
+
+#include "config/config.h"
+#include "ipc/digest_client.h"
+#include "lmtp/lmtp.h"
+#include "mailbox/mail_store.h"
+#include "net/loop.h"
+#include "roles/role.h"
+#include "server/clients.h"
+
+#define PAIR_WAIT_US       ((int64_t) 10 * 1000000) /* a grant or handover without its other half */
+#define PAIRS_MAX          65536u
+#define MAIL_SWEEP_US      ((int64_t) 5 * 1000000)
+#define MAIL_STOP_US       ((int64_t) 10 * 1000000) /* for clients to take their last bytes */
+#define MAIL_STOP_TICK_US  ((int64_t) 20 * 1000)
+#define MAIL_QUESTIONS_MAX 65536u /* recipients waiting to be asked for */
+
+struct mail_role;
+
+/* The other end of a channel: a gate, or auth. */
+struct mail_peer {
+    struct mail_role *mail;
+    struct channel *channel; /* NULL: gone, the supervisor sends a new one */
+    struct loop_fd watch;
+    uint32_t instance;
+};
+
+struct mail_role {
+    struct role_start *start;
+    struct loop *loop;
+    struct mail_store *store;
+    struct pool *pool;
+    struct clients *clients;
+    struct lmtp_server *lmtp;
+    struct digester digester;
+    struct digest_client *digests;
+
+    struct loop_fd supervisor_watch, digest_watch;
+    struct mail_peer auth;
+    struct mail_peer gates[ROLE_GATES_MAX];
+    struct timer sweep, stop;
+    int64_t stop_at_us; /* 0: not stopping */
+
+    struct map *pairs; /* struct pair by gate instance, connection and nonce */
+    struct list pairs_by_age;
+
+    pthread_mutex_t question_lock;
+    struct list questions; /* question_lock; recipients to ask auth about */
+    size_t n_questions;    /* question_lock */
+    struct loop_call ask;
+
+    struct list deleted; /* accounts to remove when their sessions have ended */
+};
+
+/* ---- mail_peers.c ---- */
+
+/* A struct role_events function; also for those that were there at the start. */
+void mail_on_peer(void *ctx, const struct role_peer *given);
+void mail_peers_done(struct mail_role *mail);
+/* Post, and see that the rest is sent later. RC_UNAVAILABLE: that peer is not there. Loop
+ * thread only. */
+MUST_CHECK enum rc mail_post(struct mail_peer *peer, const struct msg *msg, struct err *err);
+/* lmtp_options.resolve: any thread. */
+enum rc mail_ask_recipient(void *ctx, uint64_t request, struct slice address, struct err *err);
+/* Accounts that were deleted and have no session any more. */
+void mail_remove_deleted(struct mail_role *mail);
+
+/* ---- mail_pairing.c ---- */
+
+void mail_take_grant(struct mail_role *mail, const struct msg_grant *grant);
+/* Takes fd. */
+void mail_take_handover(struct mail_role *mail, uint32_t gate,
+                        const struct msg_handover *handover, int fd);
+/* Give up what has waited for too long; all: everything. */
+void mail_pairs_expire(struct mail_role *mail, bool all);
+
+#endif
