@@ -1,7 +1,7 @@
 /*
  * mail.c - the process that holds the mail: sessions after login, deliveries, the store.
  *
- * It opens the store, drops what it does not need, takes connections from the gates with grants
+ * It drops what it does not need, opens the store, takes connections from the gates with grants
  * from auth, and ends in reverse: clients hear BYE, the store writes its checkpoints and seals
  * the journal.
  */
@@ -40,6 +40,8 @@ static enum rc make_digest(struct digester *digester, uint64_t account, struct s
 
 /* ---- start ---- */
 
+/* Recovery happens here, confined as all that follows: what it accepts is durable before
+ * anybody is served. */
 static enum rc open_store(struct mail_role *mail, struct err *err)
 {
     char path[PATH_MAX_BYTES];
@@ -172,9 +174,9 @@ static enum rc start_all(struct mail_role *mail, struct err *err)
     enum rc rc = loop_new(&mail->loop, err);
 
     if (rc == RC_OK)
-        rc = open_store(mail, err);
-    if (rc == RC_OK)
         rc = role_confine(mail->start, err);
+    if (rc == RC_OK)
+        rc = open_store(mail, err);
     if (rc == RC_OK)
         rc = open_doors(mail, err);
     if (rc == RC_OK)

@@ -186,6 +186,7 @@ const struct syscall_row syscall_table[] = {
     CALL(fchmod,          ".AM..L"),
     CALL(umask,           ".AM..L"),
     CALL(getcwd,          ".AM..."),
+    CALL(uname,           "..M..."), /* LMDB looks at the kernel release before it trusts a file system */
     CALL(geteuid,         "GAMDCL"),
     CALL(getuid,          "GAMDCL"),
     CALL(getegid,         "GAMDCL"),
