@@ -1,5 +1,6 @@
 /* test_pool.c - one thread at a time runs a member, and no wake is lost. */
 // links: net
+// labels: concurrency
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
