@@ -77,11 +77,19 @@ static void close_sink(struct imap_reader *reader)
     reader->sink_open = false;
 }
 
+/* A command may be a LOGIN, a line a SASL response: no password stays in freed memory. */
+static void wipe(struct imap_reader *reader)
+{
+    if (reader->text.len > 0)
+        explicit_bzero(reader->text.ptr, reader->text.len);
+}
+
 void imap_reader_free(struct imap_reader *reader)
 {
     if (reader == NULL)
         return;
     close_sink(reader);
+    wipe(reader);
     buf_done(&reader->text);
     free(reader->literals);
     free(reader);
@@ -104,6 +112,7 @@ void imap_reader_set_limits(struct imap_reader *reader, const struct reader_limi
 /* Start on the next command. The sink's literals, if any, are the caller's now. */
 static void clear(struct imap_reader *reader)
 {
+    wipe(reader);
     buf_reset(&reader->text);
     buf_shrink(&reader->text, KEEP_BYTES);
     if (reader->cap_literals > FIRST_LITERALS) {
