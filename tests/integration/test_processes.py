@@ -1,0 +1,271 @@
+"""The processes of a server: confined, started again when they die, stopped in order."""
+
+import json
+import os
+import pwd
+import signal
+import subprocess
+import unittest
+
+import harness
+from harness import Server, is_alive, proc_status, wait_for
+
+NOBODY = 65534
+
+
+class Running(unittest.TestCase):
+    """One server for many tests; each leaves it running."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server()
+        cls.server.make_data()
+        cls.server.start()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.server.close()
+
+    def roles(self):
+        return sorted({row["role"] for row in self.server.children()})
+
+    def test_every_role_is_confined(self):
+        for row in self.server.children():
+            with self.subTest(role=row["role"]):
+                status = proc_status(row["pid"])
+                self.assertEqual(status["Seccomp"], "2")
+                self.assertEqual(status["NoNewPrivs"], "1")
+                for caps in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+                    if caps != "CapBnd" or os.geteuid() == 0:
+                        self.assertEqual(int(status[caps], 16), 0, caps)
+                self.assertIn("landlock", row["sandbox"])
+                self.assertIn("seccomp", row["sandbox"])
+
+    def test_no_role_has_more_descriptors_than_it_was_given(self):
+        for row in self.server.children():
+            with self.subTest(role=row["role"]):
+                folder = "/proc/%s/fd" % row["pid"]
+                for fd in os.listdir(folder):
+                    target = os.readlink(os.path.join(folder, fd))
+                    self.assertNotIn("key.pem", target)
+                    self.assertFalse(target.endswith("/lock") and "/run/" in target, target)
+
+    def kill_one(self, role):
+        before = [row for row in self.server.children() if row["role"] == role][0]
+        os.kill(int(before["pid"]), signal.SIGKILL)
+
+        def is_back():
+            now = [row for row in self.server.children()
+                   if row["role"] == role and row["index"] == before["index"]][0]
+            return now["state"] == "running" and now["pid"] != before["pid"] and now
+
+        now = wait_for(is_back, role + " comes back")
+        self.assertEqual(int(now["restarts"]), int(before["restarts"]) + 1)
+
+    def test_each_role_comes_back_after_kill_9(self):
+        for role in self.roles():
+            with self.subTest(role=role):
+                others = {row["pid"] for row in self.server.children() if row["role"] != role}
+                self.kill_one(role)
+                still = {row["pid"] for row in self.server.children() if row["role"] != role}
+                self.assertEqual(others, still)
+                self.server.connect().close()
+
+    def test_a_connection_outlives_the_others_deaths(self):
+        tls = self.server.connect()
+        for role in self.roles():
+            if role != "gate":
+                self.kill_one(role)
+        tls.sendall(b"a NOOP\r\n")
+        self.assertIn(b"a OK", tls.recv(4096))
+        tls.close()
+
+    def test_a_new_certificate_is_used_after_sighup_and_nobody_is_dropped(self):
+        def served_name():
+            tls = self.server.connect()
+            der = tls.getpeercert(binary_form=True)
+            tls.close()
+            text = subprocess.run(["openssl", "x509", "-inform", "DER", "-noout", "-subject"],
+                                  input=der, capture_output=True, check=True).stdout
+            return text.decode().split("=")[-1].strip()
+
+        old = self.server.connect()
+        self.server.make_certificate("renewed")
+        self.server.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: served_name() == "renewed", "the new certificate")
+        old.sendall(b"a NOOP\r\n")
+        self.assertIn(b"a OK", old.recv(4096))
+        old.close()
+
+    def test_a_bad_certificate_is_not_taken(self):
+        path = self.server.settings["certificate"]
+        with open(path, "rb") as cert:
+            good = cert.read()
+        with open(path, "wb") as cert:
+            cert.write(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+        self.server.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: "tls.refused" in self.server.stderr(), "the refusal in the log")
+        self.server.connect().close()
+        with open(path, "wb") as cert:
+            cert.write(good)
+        self.server.process.send_signal(signal.SIGHUP)
+
+    def test_a_second_server_is_kept_out(self):
+        done = subprocess.run([harness.ROOST, "serve", "-c", self.server.config],
+                              capture_output=True, text=True, timeout=harness.DEADLINE_SEC)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("another server", done.stderr)
+        self.server.connect().close()
+
+    def test_an_unknown_verb_is_answered(self):
+        rc, text, rows = self.server.ask("dance")
+        self.assertNotEqual(rc, 0)
+        self.assertTrue(text)
+        self.assertEqual(rows, [])
+
+    def test_quarantine_can_be_asked_for(self):
+        self.assertEqual(self.server.ask("quarantine_list"), (0, "", []))
+        self.assertNotEqual(self.server.ask("quarantine_release", account=7)[0], 0)
+
+
+class Ending(unittest.TestCase):
+    def setUp(self):
+        self.server = Server()
+        self.server.make_data()
+        self.addCleanup(self.server.close)
+
+    def test_sigterm_ends_everything_in_order(self):
+        self.server.start()
+        pids = [row["pid"] for row in self.server.children()]
+        self.assertEqual(self.server.stop(), 0)
+        self.assertEqual([pid for pid in pids if is_alive(pid)], [])
+        self.assertEqual(sorted(os.listdir(os.path.join(self.server.data, "run"))), ["lock"])
+        self.assertFalse(os.path.exists(os.path.join(self.server.folder, "lmtp.sock")))
+        self.assertNotIn("role.ended", self.server.stderr())
+
+    def test_nothing_outlives_the_supervisor(self):
+        self.server.start()
+        pids = [row["pid"] for row in self.server.children()]
+        self.server.process.kill()
+        self.server.process.wait()
+        wait_for(lambda: not any(is_alive(pid) for pid in pids), "the roles end")
+        self.server.start()  # stale sockets are in nobody's way
+        self.server.connect().close()
+
+    def test_the_stop_verb_ends_it_too(self):
+        self.server.start()
+        self.assertEqual(self.server.ask("stop")[0], 0)
+        self.assertEqual(self.server.process.wait(harness.DEADLINE_SEC), 0)
+
+
+class Setting(unittest.TestCase):
+    def refused(self, server):
+        server.spawn()
+        server.process.wait(harness.DEADLINE_SEC)
+        self.addCleanup(server.close)
+        self.assertEqual(server.process.returncode, 1)
+        return server.stderr()
+
+    def test_without_init_it_says_what_to_do(self):
+        self.assertIn("roost init", self.refused(Server()))
+
+    def test_without_certificate_it_does_not_start(self):
+        server = Server()
+        os.unlink(server.settings["certificate"])
+        self.assertIn("cert.pem", self.refused(server))
+
+    def test_a_port_in_use_is_named(self):
+        server = Server()
+        blocker = harness.socket.create_server(("127.0.0.1", server.port))
+        self.addCleanup(blocker.close)
+        self.assertIn("127.0.0.1:%d" % server.port, self.refused(server))
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root")
+    def test_somebody_elses_data_is_left_alone(self):
+        server = Server()
+        os.chown(server.data, NOBODY, NOBODY)
+        text = self.refused(server)
+        self.assertEqual(len([line for line in text.splitlines() if line]), 1)
+        self.assertIn("belongs to uid %d" % NOBODY, text)
+        self.assertEqual(os.listdir(server.data), [])
+        self.assertEqual(os.stat(server.data).st_uid, NOBODY)
+
+    def test_the_log_file_is_json_and_opened_again(self):
+        server = Server(log_format="json")
+        self.addCleanup(server.close)
+        server.settings["log"] = "file:" + os.path.join(server.folder, "log")
+        server.write_config()
+        server.make_data()
+        server.start()
+        moved = os.path.join(server.folder, "log.1")
+        os.rename(os.path.join(server.folder, "log"), moved)
+        server.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: os.path.exists(os.path.join(server.folder, "log")), "a new log file")
+        self.assertEqual(server.stop(), 0)
+        for name in ("log.1", "log"):
+            with open(os.path.join(server.folder, name), encoding="utf-8") as lines:
+                events = [json.loads(line) for line in lines]
+            self.assertTrue(events)
+            for event in events:
+                self.assertTrue(event["@timestamp"].endswith("Z"))
+                self.assertIn(event["role"], ("supervisor", "gate", "auth", "mail", "digest",
+                                              "log"))
+        self.assertIn("server.stop", [event["event"] for event in events])
+
+
+@unittest.skipUnless(os.geteuid() == 0, "needs root")
+class Users(unittest.TestCase):
+    def test_an_ordinary_user_can_run_it(self):
+        server = Server(uid=NOBODY)
+        self.addCleanup(server.close)
+        server.make_data()
+        server.start()
+        for row in server.children():
+            status = proc_status(row["pid"])
+            self.assertEqual(status["Uid"].split()[0], str(NOBODY))
+            self.assertEqual(status["Seccomp"], "2")
+        server.connect().close()
+        self.assertEqual(server.stop(), 0)
+
+    def test_missing_system_users_are_named(self):
+        server = Server(user_prefix="roost-nobody-has-this")
+        self.addCleanup(server.close)
+        server.spawn()
+        self.assertEqual(server.process.wait(harness.DEADLINE_SEC), 1)
+        self.assertIn("roost-nobody-has-this-auth", server.stderr())
+
+    def test_root_gives_each_role_its_own_uid(self):
+        # Users of this test alone: a passwd file of our own over the system's, in a mount
+        # namespace that nobody else sees.
+        server = Server(user_prefix="roosttest")
+        self.addCleanup(server.close)
+        passwd = os.path.join(server.folder, "passwd")
+        roles = ("gate", "auth", "mail", "digest", "log")
+        with open(passwd, "w", encoding="utf-8") as out:
+            for entry in pwd.getpwall():
+                out.write("%s:x:%d:%d::/:/bin/false\n" % (entry.pw_name, entry.pw_uid,
+                                                          entry.pw_gid))
+            for i, role in enumerate(roles):
+                out.write("roosttest-%s:x:%d:%d::/:/bin/false\n" % (role, 64100 + i, 64100 + i))
+        prefix = ["unshare", "--mount", "--", "sh", "-c",
+                  'mount --bind "$0" /etc/passwd && exec "$@"', passwd]
+        if subprocess.run(prefix + ["true"], capture_output=True).returncode != 0:
+            self.skipTest("no mount namespaces here")
+        os.chmod(server.folder, 0o711)
+        subprocess.run(prefix + [harness.MAKE_DATA, server.config, "anna"], check=True,
+                       capture_output=True)
+        server.start(prefix)
+        for row in server.children():
+            with self.subTest(role=row["role"]):
+                want = str(64100 + roles.index(row["role"]))
+                status = proc_status(row["pid"])
+                self.assertEqual(status["Uid"].split(), [want] * 4)
+                self.assertEqual(status["Gid"].split(), [want] * 4)
+                self.assertEqual(status["Groups"], "")
+        self.assertEqual(os.stat(os.path.join(server.data, "auth")).st_uid, 64101)
+        server.connect().close()
+        self.assertEqual(server.stop(), 0)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
