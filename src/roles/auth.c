@@ -188,6 +188,7 @@ static void on_supervisor_ready(void *ctx, unsigned ready)
 /* Everything that opens files. */
 static enum rc open_all(struct auth_role *auth, struct err *err)
 {
+    long n_cpus = sysconf(_SC_NPROCESSORS_ONLN); /* reads a file */
     char folder[PATH_MAX_BYTES];
     enum rc rc = auth_init(err);
 
@@ -196,6 +197,7 @@ static enum rc open_all(struct auth_role *auth, struct err *err)
     if (snprintf(folder, sizeof(folder), "%s/auth", auth->start->config->data_dir) >=
         (int) sizeof(folder))
         return err_set(err, RC_LIMIT, "Path is too long", "data: path too long");
+    auth->n_cpus = n_cpus > 0 ? (unsigned) n_cpus : 1;
     rc = auth_db_open(folder, false, &auth->db, err);
     if (rc == RC_NOT_FOUND)
         return err_set(err, rc, "No account database: run `roost init` first",
@@ -208,9 +210,7 @@ static enum rc open_all(struct auth_role *auth, struct err *err)
 /* Everything that needs the loop or threads. */
 static enum rc connect_all(struct auth_role *auth, struct err *err)
 {
-    long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    enum rc rc =
-        hash_pool_new(auth->loop, n_cpus > 0 ? (unsigned) n_cpus : 1, &auth->pool, err);
+    enum rc rc = hash_pool_new(auth->loop, auth->n_cpus, &auth->pool, err);
 
     if (rc)
         return rc;

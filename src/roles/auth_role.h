@@ -45,6 +45,7 @@ struct auth_role {
     struct realm *realm;
     struct throttle *throttle;
     struct hash_pool *pool;
+    unsigned n_cpus;
     struct loop_fd supervisor_watch;
     struct auth_peer mail;
     struct auth_peer gates[ROLE_GATES_MAX];
