@@ -21,6 +21,10 @@ struct cli_command {
 /* Find the subcommand and run it. */
 int cli_main(int argc, char *const *argv);
 
+int cmd_alias(int argc, char *const *argv);
+int cmd_device(int argc, char *const *argv);
+int cmd_domain(int argc, char *const *argv);
 int cmd_serve(int argc, char *const *argv);
+int cmd_user(int argc, char *const *argv);
 
 #endif

@@ -2,6 +2,10 @@
 #include "cli/cli.h"
 
 static const struct cli_command commands[] = {
+    {"user", "accounts and their passwords", cmd_user},
+    {"device", "app passwords, one for each device", cmd_device},
+    {"alias", "addresses whose mail a user gets", cmd_alias},
+    {"domain", "mail domains and catch-alls", cmd_domain},
     {"serve", "run the server in the foreground", cmd_serve},
 };
 

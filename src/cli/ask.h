@@ -1,0 +1,54 @@
+/*
+ * ask.h - requests to a running role, and their rows as a table or as JSON.
+ *
+ * Rows are kept as a JSON array of objects until they are printed. Failures are said on
+ * standard error in one line; functions answer an exit code of cli.h. What is printed on a
+ * terminal has its control characters taken out: names of devices and clients come from
+ * strangers.
+ */
+#ifndef ROOST_CLI_ASK_H
+#define ROOST_CLI_ASK_H
+
+#include <jansson.h>
+
+#include "cli/options.h"
+#include "ipc/control.h"
+
+struct cli_ask {
+    struct control *control;
+    json_t *rows; /* an array */
+};
+
+/* Connect to DATA/run/ROLE.sock of the server that args->config configures. */
+int cli_ask_open(const struct cli_args *args, const char *role, struct cli_ask *out);
+void cli_ask_close(struct cli_ask *ask); /* also the AUTO cleanup */
+
+/* One request without data; its rows are added to ask->rows. */
+int cli_ask(struct cli_ask *ask, const char *verb, const struct control_field *fields,
+            size_t n);
+/* Page after page of a list, until one is empty: "after" is the last row's "key". */
+int cli_ask_all(struct cli_ask *ask, const char *verb);
+/* A request with data: begin, any number of parts, then the end with its answer. */
+int cli_ask_begin(struct cli_ask *ask, const char *verb);
+int cli_ask_data(struct cli_ask *ask, struct slice bytes);
+int cli_ask_end(struct cli_ask *ask);
+
+enum cli_kind { CLI_TEXT, CLI_NUMBER, CLI_TIME /* seconds; 0 is shown as "never" */ };
+
+struct cli_column {
+    const char *key, *title;
+    enum cli_kind kind;
+};
+
+/* With json: an array of objects with just these columns; else a table with a header. */
+void cli_print_rows(const struct cli_ask *ask, const struct cli_column *columns, size_t n,
+                    bool json);
+/* The field of the last row, or "". */
+const char *cli_last(const struct cli_ask *ask, const char *key);
+/* Text for a terminal: control characters become "?". */
+void cli_put_text(FILE *to, const char *text);
+
+/* A secret from standard input (its first line) or, on a terminal, typed twice unseen. */
+int cli_read_secret(const char *prompt, bool from_stdin, char *room, size_t size);
+
+#endif
