@@ -224,6 +224,9 @@ static void show_value(const json_t *row, const struct cli_column *column,
     int64_t number;
 
     (void) snprintf(room, VALUE_BYTES, "%s", text != NULL ? text : "");
+    for (char *c = room; *c != '\0'; c++)
+        if (*c == '\n') /* a list, one a line */
+            *c = ',';
     if (column->kind != CLI_TIME || !number_of(room, &number))
         return;
     time_text(number, time);

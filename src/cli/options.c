@@ -122,8 +122,11 @@ int cli_run_action(int argc, char *const *argv, const char *intro,
         print_help(stdout, intro, actions, n);
         return CLI_OK;
     }
-    if (argc >= 2)
-        (void) fprintf(stderr, "roost: \"%s %s\" is no command\n\n", argv[0], argv[1]);
+    if (argc >= 2) {
+        (void) fprintf(stderr, "roost: \"%s %s\" is no command; try roost %s --help\n", argv[0],
+                       argv[1], argv[0]);
+        return CLI_USAGE;
+    }
     print_help(stderr, intro, actions, n);
     return CLI_USAGE;
 }
