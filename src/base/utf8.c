@@ -1,5 +1,7 @@
 #include "base/utf8.h"
 
+#include <string.h>
+
 #include "base/ascii.h"
 
 /* Length of the character that starts with this byte, 0 if none does. */
@@ -45,20 +47,45 @@ bool utf8_scan(struct scan *sc, uint32_t *out_char)
     return true;
 }
 
-static bool is_ascii(char c)
+/* Bytes at the start of s that are ASCII, eight at a time. */
+static size_t ascii_run(struct slice s)
 {
-    return !ascii_is_8bit(c);
+    size_t n = 0;
+
+    for (; s.len - n >= sizeof(uint64_t); n += sizeof(uint64_t)) {
+        uint64_t word;
+
+        memcpy(&word, s.ptr + n, sizeof(word));
+        if ((word & 0x8080808080808080u) != 0)
+            break;
+    }
+    while (n < s.len && !ascii_is_8bit(s.ptr[n]))
+        n++;
+    return n;
 }
 
-bool utf8_is_valid(struct slice s)
+struct slice utf8_take_ascii(struct scan *sc)
+{
+    struct slice run = {0};
+
+    (void) scan_take(sc, ascii_run(scan_rest(sc)), &run);
+    return run;
+}
+
+size_t utf8_valid_len(struct slice s)
 {
     struct scan sc = scan_of(s);
     uint32_t ch;
 
     do
-        (void) scan_while(&sc, is_ascii);
+        (void) utf8_take_ascii(&sc);
     while (utf8_scan(&sc, &ch));
-    return scan_done(&sc);
+    return scan_offset(&sc);
+}
+
+bool utf8_is_valid(struct slice s)
+{
+    return utf8_valid_len(s) == s.len;
 }
 
 void utf8_append(struct buf *buf, uint32_t ch)
@@ -91,7 +118,7 @@ void utf8_append_repaired(struct buf *buf, struct slice s)
     uint32_t ch;
 
     while (!scan_done(&sc)) {
-        buf_append(buf, scan_while(&sc, is_ascii));
+        buf_append(buf, utf8_take_ascii(&sc));
         if (utf8_scan(&sc, &ch))
             utf8_append(buf, ch);
         else if (scan_take(&sc, 1, &bad))

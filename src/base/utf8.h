@@ -8,6 +8,10 @@
 #include "base/scan.h"
 
 bool utf8_is_valid(struct slice s);
+/* Length of the longest prefix of s that is valid. */
+size_t utf8_valid_len(struct slice s);
+/* Take the run of ASCII bytes that stands next; may be empty. */
+struct slice utf8_take_ascii(struct scan *sc);
 /* Take one character; false at the end and on a byte that starts none. */
 bool utf8_scan(struct scan *sc, uint32_t *out_char);
 /* Append one character. ch is a Unicode scalar value. */

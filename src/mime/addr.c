@@ -312,7 +312,7 @@ void addr_parse(struct slice raw, struct arena *arena, struct addr_list *list)
     r.store_cap = raw.len + 1;
     r.store = arena_alloc(arena, r.store_cap);
     buf_init(&r.pool, 2 * raw.len + 64);
-    while (!scan_done(&r.sc))
+    while (!scan_done(&r.sc) && list->n < ADDR_LIST_MAX)
         read_one(&r);
     end_group(&r);
     buf_done(&r.pool);

@@ -7,14 +7,16 @@
  *
  * Invariants: every group start has its end; a mailbox has a mailbox part, perhaps an empty
  * host. Strings are unquoted and unfolded, comments removed; encoded-words stand as they are.
- * Memory: the list and its strings live in the arena, which needs up to 120 bytes a byte of
- * text ("," alone makes no address, so a hostile list costs two bytes an entry).
+ * Memory: the list and its strings live in the arena: 16 MiB for a full list, and the bytes of
+ * the text besides.
  */
 #ifndef ROOST_MIME_ADDR_H
 #define ROOST_MIME_ADDR_H
 
 #include "base/arena.h"
 #include "base/buf.h"
+
+#define ADDR_LIST_MAX 100000u /* entries; the text behind them is left unread */
 
 enum addr_kind { ADDR_MAILBOX, ADDR_GROUP_START, ADDR_GROUP_END };
 
@@ -29,7 +31,8 @@ struct addr_list {
     size_t n, cap;
 };
 
-/* Append the addresses of a field's raw text to list (zeroed at first). Linear. */
+/* Append the addresses of a field's raw text to list (zeroed at first). Linear. A list that is
+ * full takes no more; a group open then gets its end. */
 void addr_parse(struct slice raw, struct arena *arena, struct addr_list *list);
 
 #endif

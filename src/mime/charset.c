@@ -241,11 +241,14 @@ void charset_feed(struct charset_reader *reader, struct slice bytes, bool last, 
 
 void charset_to_utf8(struct slice label, struct slice bytes, struct buf *out)
 {
+    bool valid = utf8_is_valid(bytes);
     struct charset_reader reader;
 
-    charset_open(&reader, label,
-                 utf8_is_valid(bytes) ? CHARSET_GUESS_UTF8 : CHARSET_GUESS_LEGACY);
-    charset_feed(&reader, bytes, true, out);
+    charset_open(&reader, label, valid ? CHARSET_GUESS_UTF8 : CHARSET_GUESS_LEGACY);
+    if (valid && reader.converter == NULL)
+        buf_append(out, bytes);
+    else
+        charset_feed(&reader, bytes, true, out);
     charset_close(&reader);
 }
 

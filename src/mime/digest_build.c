@@ -188,7 +188,8 @@ static void write_wire(struct digest_writer *w, const struct envelope *envelope,
     bodystructure_print(w->tree, form, true, wire_section(w, DIGEST_BODYSTRUCTURE, form));
 }
 
-static void write_wires(struct digest_writer *w)
+/* The wire forms and the keys: what is made of the message's own envelope. */
+static void write_envelope(struct digest_writer *w)
 {
     AUTO(arena_freep) struct arena *arena = arena_new(ENVELOPE_ARENA_BYTES);
     bool global = (w->flags & DIGEST_HAS_GLOBAL) != 0;
@@ -202,6 +203,7 @@ static void write_wires(struct digest_writer *w)
         write_wire(w, &envelope, DIGEST_FORM_U);
     else
         w->flags |= DIGEST_P_ENOUGH;
+    digest_write_keys(w, &envelope);
 }
 
 static void writer_init(struct digest_writer *w, const struct mime_tree *tree)
@@ -274,8 +276,7 @@ static bool build(struct mime_tree *tree, struct buf *out)
     write_parts(&w);
     write_fields(&w);
     write_known(&w);
-    write_wires(&w);
-    digest_write_keys(&w);
+    write_envelope(&w);
     digest_write_text(&w);
     built = put_table(&w, out);
     writer_done(&w);

@@ -9,8 +9,7 @@
 #include "mime/subject.h"
 #include "mime/words.h"
 
-#define KEY_MAX_BYTES    2048u /* of a subject or name: what sorts equal so far is equal */
-#define KEYS_ARENA_BYTES ((size_t) 1 << 30)
+#define KEY_MAX_BYTES 2048u /* of a subject or name: what sorts equal so far is equal */
 
 enum { KEY_HAS_SENT = 1, KEY_IS_REPLY = 2 };
 
@@ -103,28 +102,24 @@ static void put_references(struct digest_writer *w, struct slice raw)
             put_id(w, id);
 }
 
-void digest_write_keys(struct digest_writer *w)
+void digest_write_keys(struct digest_writer *w, const struct envelope *envelope)
 {
-    AUTO(arena_freep) struct arena *arena = arena_new(KEYS_ARENA_BYTES);
     struct buf *keys = &w->section[SECTION_KEYS];
     struct mime_date date = {0};
-    struct envelope envelope;
-    bool has_sent, is_reply;
+    bool has_sent = date_parse(envelope->text[ENV_DATE], &date), is_reply;
 
-    envelope_read(w->tree, 0, arena, &envelope);
-    has_sent = date_parse(envelope.text[ENV_DATE], &date);
     buf_le32(keys, has_sent ? KEY_HAS_SENT : 0);
     buf_le32(keys, (uint32_t) date.day);
     buf_le64(keys, (uint64_t) date.utc_sec);
-    put_subject(w, &envelope, &is_reply);
+    put_subject(w, envelope, &is_reply);
     if (is_reply)
         buf_patch_le32(keys, 0, (has_sent ? KEY_HAS_SENT : 0) | KEY_IS_REPLY);
-    put_mailbox(w, &envelope.list[ENV_FROM]);
-    put_mailbox(w, &envelope.list[ENV_TO]);
-    put_mailbox(w, &envelope.list[ENV_CC]);
-    put_display(w, &envelope.list[ENV_FROM]);
-    put_display(w, &envelope.list[ENV_TO]);
-    put_first_id(w, envelope.text[ENV_MESSAGE_ID], true);
-    put_first_id(w, envelope.text[ENV_IN_REPLY_TO], false);
-    put_references(w, envelope.text[ENV_REFERENCES]);
+    put_mailbox(w, &envelope->list[ENV_FROM]);
+    put_mailbox(w, &envelope->list[ENV_TO]);
+    put_mailbox(w, &envelope->list[ENV_CC]);
+    put_display(w, &envelope->list[ENV_FROM]);
+    put_display(w, &envelope->list[ENV_TO]);
+    put_first_id(w, envelope->text[ENV_MESSAGE_ID], true);
+    put_first_id(w, envelope->text[ENV_IN_REPLY_TO], false);
+    put_references(w, envelope->text[ENV_REFERENCES]);
 }

@@ -5,6 +5,7 @@
 #define ROOST_MIME_DIGEST_TABLE_H
 
 #include "mime/digest.h"
+#include "mime/envelope.h"
 #include "mime/part.h"
 
 #define DIGEST_MAGIC        SLICE("RoDg")
@@ -47,7 +48,7 @@ struct digest_writer {
 /* A string reference: bytes added to the pool, offset and length to the section. */
 void digest_put_string(struct digest_writer *w, struct buf *section, struct slice s);
 
-void digest_write_keys(struct digest_writer *w);
+void digest_write_keys(struct digest_writer *w, const struct envelope *envelope);
 void digest_write_text(struct digest_writer *w);
 
 #endif

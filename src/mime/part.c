@@ -416,14 +416,22 @@ static void walk_lines(struct walk *w)
 /* CR and LF that are not together, and NUL. */
 static uint32_t byte_flags(struct slice msg)
 {
-    size_t n_cr = slice_count(msg, '\r'), n_lf = slice_count(msg, '\n'), n_crlf = 0;
+    size_t n_cr = 0, n_lf = 0, n_crlf = 0, n_nul = 0;
     uint32_t flags = 0;
+    char before = '\0';
 
-    for (size_t i = 1; i < msg.len; i++)
-        n_crlf += msg.ptr[i] == '\n' && msg.ptr[i - 1] == '\r';
+    for (size_t i = 0; i < msg.len; i++) {
+        char c = msg.ptr[i];
+
+        n_cr += c == '\r';
+        n_lf += c == '\n';
+        n_crlf += c == '\n' && before == '\r';
+        n_nul += c == '\0';
+        before = c;
+    }
     if (n_cr != n_crlf || n_lf != n_crlf)
         flags |= DIGEST_BARE_EOL;
-    if (msg.len > 0 && memchr(msg.ptr, '\0', msg.len) != NULL)
+    if (n_nul > 0)
         flags |= DIGEST_HAS_NUL;
     return flags;
 }

@@ -30,14 +30,8 @@ static bool decodes_to_utf8(const struct mime_text_source *source, struct slice 
     buf_init(&step, STEP_MAX_BYTES);
     cte_open(&reader, source->encoding, body);
     while (valid && cte_next(&reader, &step)) {
-        struct scan sc = scan_of(buf_slice(&step));
-        uint32_t ch;
-
-        while (utf8_scan(&sc, &ch))
-            ;
-        /* what is left may be a character that the next step ends: 3 bytes at most */
-        valid = scan_left(&sc) < 4;
-        buf_consume(&step, scan_offset(&sc));
+        buf_consume(&step, utf8_valid_len(buf_slice(&step)));
+        valid = step.len < 4; /* what is left may be a character that the next step ends */
     }
     return valid && step.len == 0;
 }
@@ -111,11 +105,6 @@ static void casemap_char(const UNormalizer2 *nfkd, uint32_t ch, struct buf *out)
     charset_append_utf16(units, (size_t) n, out);
 }
 
-static bool is_ascii(char c)
-{
-    return !ascii_is_8bit(c);
-}
-
 static void casemap_ascii(struct slice run, struct buf *out)
 {
     char *room = run.len > 0 ? buf_reserve(out, run.len) : NULL;
@@ -138,7 +127,7 @@ void mime_casemap(struct slice utf8, struct buf *out)
     if (U_FAILURE(status))
         die("casemap: ICU has no NFKD data: %s", u_errorName(status));
     while (!scan_done(&sc)) {
-        casemap_ascii(scan_while(&sc, is_ascii), out);
+        casemap_ascii(utf8_take_ascii(&sc), out);
         if (utf8_scan(&sc, &ch))
             casemap_char(nfkd, ch, out);
         else if (scan_take(&sc, 1, &byte))

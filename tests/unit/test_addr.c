@@ -83,11 +83,28 @@ static void utf8_sessions_see_the_address_itself(void **state)
     assert_slice_equal(buf_slice(&out), SLICE("(\"\xc3\xa4\" NIL \"a\" \"\xc3\xb6.example\")"));
 }
 
+static void a_full_list_takes_no_more(void **state)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
+    AUTO(buf_done) struct buf raw = {0};
+    struct addr_list list = {0};
+
+    (void) state;
+    buf_init(&raw, (size_t) 1 << 20);
+    buf_str(&raw, "g:");
+    for (unsigned i = 0; i < ADDR_LIST_MAX + 10; i++)
+        buf_str(&raw, "a,");
+    addr_parse(buf_slice(&raw), arena, &list);
+    assert_int_equal(list.n, ADDR_LIST_MAX + 1);
+    assert_int_equal(list.items[list.n - 1].kind, ADDR_GROUP_END);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_form_has_its_structure),
         cmocka_unit_test(utf8_sessions_see_the_address_itself),
+        cmocka_unit_test(a_full_list_takes_no_more),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
