@@ -24,6 +24,7 @@ int cli_main(int argc, char *const *argv);
 int cmd_alias(int argc, char *const *argv);
 int cmd_device(int argc, char *const *argv);
 int cmd_domain(int argc, char *const *argv);
+int cmd_init(int argc, char *const *argv);
 int cmd_serve(int argc, char *const *argv);
 int cmd_user(int argc, char *const *argv);
 

@@ -2,11 +2,12 @@
 #include "cli/cli.h"
 
 static const struct cli_command commands[] = {
-    {"user", "accounts and their passwords", cmd_user},
-    {"device", "app passwords, one for each device", cmd_device},
-    {"alias", "addresses whose mail a user gets", cmd_alias},
-    {"domain", "mail domains and catch-alls", cmd_domain},
-    {"serve", "run the server in the foreground", cmd_serve},
+    {"user",   "accounts and their passwords",               cmd_user  },
+    {"device", "app passwords, one for each device",         cmd_device},
+    {"alias",  "addresses whose mail a user gets",           cmd_alias },
+    {"domain", "mail domains and catch-alls",                cmd_domain},
+    {"init",   "make a data directory with a first account", cmd_init  },
+    {"serve",  "run the server in the foreground",           cmd_serve },
 };
 
 static void print_help(FILE *to)
