@@ -87,23 +87,36 @@ static enum rc take_parts(struct imap_input *in, struct imap_section *section, b
     return RC_OK;
 }
 
+static enum rc take_field(struct imap_input *in, struct slice **fields, size_t n, size_t *cap,
+                          struct err *err)
+{
+    if (n == SECTION_MAX_FIELDS)
+        return err_set(err, RC_LIMIT, "Too many header fields in section",
+                       "section: more than %u fields", SECTION_MAX_FIELDS);
+    if (n == *cap) {
+        struct slice *more = ARENA_ARRAY(in->arena, struct slice, *cap * 2 + 4);
+
+        if (n > 0)
+            memcpy(more, *fields, n * sizeof(*more));
+        *fields = more;
+        *cap = *cap * 2 + 4;
+    }
+    return lex_astring(in, &(*fields)[n]) ? RC_OK : lex_fail(in, err, "a header field name");
+}
+
 /* header-list: "(" header-fld-name *(SP header-fld-name) ")" */
 static enum rc take_fields(struct imap_input *in, struct imap_section *section, struct err *err)
 {
-    struct slice rest = scan_rest(&in->sc);
-    size_t max = slice_count(slice_sub(rest, 0, slice_find(rest, ']')), ' ') + 1;
-    struct slice *fields;
+    struct slice *fields = NULL;
+    size_t cap = 0;
+    enum rc rc;
 
     if (!lex_sp(in) || !lex_byte(in, '('))
         return lex_fail(in, err, "\"(\" and header field names");
-    max = MIN(max, SECTION_MAX_FIELDS);
-    fields = ARENA_ARRAY(in->arena, struct slice, max);
     do {
-        if (section->n_fields == max)
-            return err_set(err, RC_LIMIT, "Too many header fields in section",
-                           "section: more than %zu fields", max);
-        if (!lex_astring(in, &fields[section->n_fields]))
-            return lex_fail(in, err, "a header field name");
+        rc = take_field(in, &fields, section->n_fields, &cap, err);
+        if (rc)
+            return rc;
         section->n_fields++;
     } while (lex_sp(in));
     section->fields = fields;

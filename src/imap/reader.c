@@ -256,6 +256,7 @@ static const struct {
 } spooling[] = {
     {"APPEND", 1},
 };
+#define SPOOLING_MAX_ARGS 1u /* the most in the rows above */
 
 static bool is_not_space(char c)
 {
@@ -288,7 +289,9 @@ static bool is_message(struct imap_reader *reader, size_t at)
                                reader->n_literals};
     struct imap_cmd cmd;
 
-    if (reader->sink == NULL || reader->messages_follow)
+    /* An argument has one literal at most: later ones need no look, which keeps this linear. */
+    if (reader->sink == NULL || reader->messages_follow ||
+        reader->n_literals > SPOOLING_MAX_ARGS)
         return reader->messages_follow;
     if (imap_parse_head(&so_far, (struct imap_mode){0}, NULL, &cmd, NULL))
         return false;
