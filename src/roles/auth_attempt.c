@@ -115,29 +115,32 @@ static const char *service_name(enum service service)
     return "?";
 }
 
-/* docs/operating.md, "Log events: auth": the keys and their order are stable. */
+static const char *tls_name(uint16_t version)
+{
+    if (version == 0x0304)
+        return "1.3";
+    return version == 0x0303 ? "1.2" : "none";
+}
+
+/* docs/operating.md, "Log events: auth": the keys and their order are stable, and nothing that
+ * a stranger chooses comes before address and reason. */
 static void log_attempt(const struct attempt *attempt)
 {
     const struct login_outcome *outcome = &attempt->outcome;
     bool ok = outcome->verdict == LOGIN_GRANTED;
-    char address_text[IPADDR_TEXT_BYTES];
-    struct buf address;
+    AUTO(buf_done) struct buf address = {.max = IPADDR_TEXT_BYTES};
+    const char *method = attempt->sasl.mechanism != NULL ? sasl_name(&attempt->sasl) : "?";
 
-    buf_init(&address, sizeof(address_text));
     ipaddr_print(&address, &attempt->peer);
-    log_event(
-        ok ? LEVEL_INFO : LEVEL_WARNING, ok ? "login.ok" : "login.refused",
-        LOG_TEXT("user", sasl_claim_user(&attempt->sasl.claim)),
-        LOG_TEXT("address", buf_slice(&address)),
-        LOG_STR("reason", ok ? "none" : login_reason_name(outcome->reason)),
-        LOG_STR("service", service_name(attempt->service)),
-        LOG_STR("method", attempt->sasl.mechanism != NULL ? sasl_name(&attempt->sasl) : "?"),
-        LOG_STR("credential", login_by_name(outcome->by)),
-        LOG_NUM("device", outcome->device.id), LOG_TEXT("device_name", outcome->device.name),
-        LOG_STR("tls", attempt->tls_version == 0x0304   ? "1.3"
-                       : attempt->tls_version == 0x0303 ? "1.2"
-                                                        : "none"));
-    buf_done(&address);
+    log_event(ok ? LEVEL_INFO : LEVEL_WARNING, ok ? "login.ok" : "login.refused",
+              LOG_TEXT("address", buf_slice(&address)),
+              LOG_STR("reason", login_reason_name(outcome->reason)),
+              LOG_STR("service", service_name(attempt->service)),
+              LOG_TEXT("user", sasl_claim_user(&attempt->sasl.claim)),
+              LOG_STR("method", method), LOG_STR("credential", login_by_name(outcome->by)),
+              LOG_NUM("device", outcome->device.id),
+              LOG_TEXT("device_name", outcome->device.name),
+              LOG_STR("tls", tls_name(attempt->tls_version)));
 }
 
 static void on_delayed(void *ctx)

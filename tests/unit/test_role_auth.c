@@ -70,7 +70,8 @@ struct stage {
     int listen_fd;
 };
 
-static _Atomic int n_ok, n_refused, n_secrets; /* log events, and secrets seen in them */
+/* Log events, secrets seen in them, and login lines whose keys fail2ban would not find. */
+static _Atomic int n_ok, n_refused, n_secrets, n_out_of_order;
 static const char *const secrets[] = {"file-secret", "wrong-secret", "legacy secret"};
 
 static void watch_log(void *ctx, enum log_level level, const char *event,
@@ -82,6 +83,10 @@ static void watch_log(void *ctx, enum log_level level, const char *event,
         n_ok++;
     if (strcmp(event, "login.refused") == 0)
         n_refused++;
+    if (strncmp(event, "login.", 6) == 0 &&
+        (strcmp(fields[0].key, "address") != 0 || strcmp(fields[1].key, "reason") != 0 ||
+         strcmp(fields[2].key, "service") != 0 || strcmp(fields[3].key, "user") != 0))
+        n_out_of_order++;
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < COUNT(secrets); k++)
             if (fields[i].text.ptr != NULL &&
@@ -192,6 +197,7 @@ static int tear_down(void **state)
     log_set_sink(NULL, NULL);
     clock_set_for_test(0);
     assert_int_equal(n_secrets, 0);
+    assert_int_equal(n_out_of_order, 0);
     control_free(stage->control);
     channel_free(stage->supervisor);
     channel_free(stage->start.supervisor);
