@@ -1,16 +1,20 @@
 /*
  * run_transcripts.c - plays one transcript against sessions in this process.
  *
- *     run_transcripts memory|conflicts FILE.imap
+ *     run_transcripts memory|conflicts|local FILE.imap
  *
  * The language is described in README.md beside it. Exit 0: everything was as expected; else
  * the line, what was expected and what was there.
  */
+#include <ftw.h>
 #include <stdarg.h>
+#include <unistd.h>
 
 #include "base/ascii.h"
+#include "imap/response.h"
 #include "lib/answer.h"
 #include "lib/session_rig.h"
+#include "store/local/local.h"
 #include "store/memory/memory_engine.h"
 
 #define SESSIONS_MAX     26u
@@ -36,6 +40,7 @@ struct play {
     size_t n_data;
     struct slice it; /* the mailbox a setup clause named last */
     unsigned n_setup;
+    char *folder; /* of the local engine; NULL: none */
 };
 
 _Noreturn PRINTF_LIKE(2, 3) static void fail(const struct play *play, const char *fmt, ...)
@@ -63,6 +68,26 @@ static struct rig_session *session_of(struct play *play, char letter)
         buf_init(&play->waiting[at], FILE_MAX_BYTES);
     }
     return play->sessions[at];
+}
+
+/* Whatever is said must be in the grammar, expected or not. */
+static void check_grammar(struct play *play, size_t at)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(PLAY_ARENA_BYTES);
+    struct rig_session *rs = play->sessions[at];
+    struct slice output = rig_output(rs);
+    size_t len;
+
+    for (; (len = answer_length(output)) > 0; output = slice_from(output, len)) {
+        struct slice answer = slice_sub(output, 0, len);
+        struct imap_response response;
+        struct err err;
+
+        if (imap_parse_response(answer, rig_session_of(rs)->mode, arena, &response, &err) !=
+            RC_OK)
+            fail(play, "%c was told what is not in the grammar (%s): %.*s", (char) ('A' + at),
+                 err.text, SLICE_ARG(answer));
+    }
 }
 
 /* Nothing may be left that was not expected. */
@@ -272,6 +297,7 @@ static void send_line(struct play *play, size_t at, struct slice text, bool hold
         return;
     rig_send(rs, buf_slice(waiting));
     buf_reset(waiting);
+    check_grammar(play, at);
 }
 
 static void expect(struct play *play, size_t at, char kind, struct slice text)
@@ -281,6 +307,7 @@ static void expect(struct play *play, size_t at, char kind, struct slice text)
     size_t from = 0, len;
 
     rig_poll(rs);
+    check_grammar(play, at);
     if (slice_eq(text, SLICE("..."))) {
         play->allows_more[at] = true;
         return;
@@ -396,10 +423,42 @@ static struct slice read_file(const char *path, struct arena *arena)
     return slice_of(text, len);
 }
 
-static struct engine *engine_named(const char *name)
+/* ---- engines ---- */
+
+static int remove_entry(const char *path, const struct stat *info, int type, struct FTW *ftw)
+{
+    (void) info;
+    (void) type;
+    (void) ftw;
+    return remove(path);
+}
+
+static struct engine *open_local(struct play *play)
+{
+    const char *tmp = getenv("TMPDIR");
+    struct local_options options = {.segment_bytes = (uint64_t) 1 << 20,
+                                    .first_segment_bytes = (uint64_t) 1 << 20,
+                                    .map_bytes = (uint64_t) 64 << 20};
+    struct engine *engine;
+    struct err err;
+
+    play->folder =
+        arena_printf(play->arena, "%s/transcript.XXXXXX", tmp != NULL ? tmp : "/tmp");
+    if (mkdtemp(play->folder) == NULL)
+        die("%s: cannot be made", play->folder);
+    options.path = arena_printf(play->arena, "%s/store", play->folder);
+    if (local_store_create(options.path, &err) != RC_OK ||
+        local_engine_open(&options, &engine, &err) != RC_OK)
+        die("local engine: %s: %s", err.text, err.detail);
+    return engine;
+}
+
+static struct engine *open_engine(struct play *play, const char *name)
 {
     struct memory_engine_options options = {0};
 
+    if (slice_eq(slice_from_str(name), SLICE("local")))
+        return open_local(play);
     if (slice_eq(slice_from_str(name), SLICE("conflicts")))
         options.conflict_every = CONFLICT_EVERY;
     else
@@ -413,12 +472,14 @@ int main(int argc, char **argv)
     struct play play = {.arena = arena, .names.arena = arena};
 
     if (argc != 3)
-        die("usage: run_transcripts memory|conflicts FILE.imap");
+        die("usage: run_transcripts memory|conflicts|local FILE.imap");
     play.path = argv[2];
-    play.rig = rig_new(engine_named(argv[1]));
+    play.rig = rig_new(open_engine(&play, argv[1]));
     play_all(&play, read_file(argv[2], arena));
     for (size_t i = 0; i < SESSIONS_MAX; i++)
         buf_done(&play.waiting[i]);
     rig_free(play.rig);
+    if (play.folder != NULL && nftw(play.folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS) != 0)
+        die("%s: cannot be removed", play.folder);
     return 0;
 }
