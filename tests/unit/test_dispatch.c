@@ -1,0 +1,296 @@
+/*
+ * test_dispatch.c - the table, the dispatcher, and answers that pause: real sessions on the
+ * memory engine.
+ */
+// links: commands store_memory
+// lib: session_rig
+#include "lib/session_rig.h"
+#include "lib/test.h"
+#include "store/memory/memory_engine.h"
+
+#define MANY_MESSAGES  20000u
+#define BIG_BODY_BYTES ((size_t) 3 << 20)
+#define COMMAND_BYTES  ((size_t) 64 << 20)
+#define IDLE_STRUCT_MAX                                                                        \
+    512u /* of the 4 KiB that an idle session may cost with its server part */
+
+static struct rig *new_rig(uint32_t conflict_every)
+{
+    const struct memory_engine_options options = {.conflict_every = conflict_every,
+                                                  .no_conflict = conflict_every == 0};
+
+    return rig_new(memory_engine_new(&options));
+}
+
+static void send_text(struct rig_session *rs, const char *text)
+{
+    rig_send(rs, slice_from_str(text));
+}
+
+static bool was_told(struct rig_session *rs, const char *text)
+{
+    struct slice output = rig_output(rs);
+
+    return slice_search(output, slice_from_str(text)) < output.len;
+}
+
+static void forget(struct rig_session *rs)
+{
+    rig_take(rs, 0, rig_output(rs).len);
+}
+
+static void every_row_of_the_table_is_whole(void **state)
+{
+    size_t n;
+    const struct command *rows = command_table(&n);
+
+    (void) state;
+    for (size_t i = 0; i < n; i++) {
+        const struct command *row = &rows[i];
+
+        assert_ptr_equal(command_find(slice_from_str(row->name)), row); /* no name twice */
+        assert_non_null(row->parse);
+        assert_non_null(row->run);
+        assert_true(row->states != 0 && (row->states & ~(unsigned) ST_ANY) == 0);
+        assert_true(row->spec[0] != '\0');
+        /* What changes the selected mailbox is a write, and needs one selected. */
+        if ((row->flags & CMD_CHANGES) != 0) {
+            assert_true((row->flags & CMD_WRITES) != 0);
+            assert_int_equal(row->states, ST_SELECTED);
+        }
+        /* FETCH, STORE and SEARCH never tell EXPUNGE (RFC 9051 7.5.1). */
+        if (slice_eq(slice_from_str(row->name), SLICE("FETCH")) ||
+            slice_eq(slice_from_str(row->name), SLICE("STORE")) ||
+            slice_eq(slice_from_str(row->name), SLICE("SEARCH")))
+            assert_true((row->flags & CMD_EXPUNGES) == 0);
+    }
+    assert_null(command_find(SLICE("FETCHES")));
+    assert_ptr_equal(command_find(SLICE("fetch")), command_find(SLICE("FETCH")));
+}
+
+static void commands_with_sequence_numbers_are_recognised(void **state)
+{
+    static const struct {
+        const char *text;
+        bool seqs;
+    } rows[] = {
+        {"a FETCH 1 FLAGS\r\n",           true },
+        {"a uid FETCH 1 FLAGS\r\n",       false},
+        {"a STORE 1 +FLAGS (\\Seen)\r\n", true },
+        {"a SEARCH 1:4\r\n",              true },
+        {"a UID SEARCH 1:4\r\n",          true }, /* keys may be sequence numbers */
+        {"a UID MOVE 1 x\r\n",            false},
+        {"a NOOP\r\n",                    false},
+        {"a BOGUS 1\r\n",                 false},
+        {"\r\n",                          false},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (command_names_seqs(slice_from_str(rows[i].text)) != rows[i].seqs)
+            fail_msg("row %zu: %s", i, rows[i].text);
+}
+
+static void ten_bad_commands_in_a_row_end_the_session(void **state)
+{
+    struct rig *rig = new_rig(0);
+    struct rig_session *rs = rig_login(rig, SESSION_FULL);
+
+    (void) state;
+    for (unsigned i = 1; i < BAD_COMMANDS_MAX; i++)
+        send_text(rs, "a BOGUS\r\n");
+    send_text(rs, "a NOOP\r\n");
+    for (unsigned i = 1; i < BAD_COMMANDS_MAX; i++)
+        send_text(rs, "a BOGUS\r\n");
+    assert_false(rig_is_closed(rs));
+    send_text(rs, "a FETCH 1 FLAGS\r\n");
+    assert_true(rig_is_closed(rs));
+    assert_true(was_told(rs, "* BYE "));
+    rig_free(rig);
+}
+
+static void a_read_only_login_changes_nothing(void **state)
+{
+    static const char *const refused[] = {
+        "a CREATE x\r\n",      "a DELETE Drafts\r\n",           "a RENAME Drafts x\r\n",
+        "a SUBSCRIBE x\r\n",   "a UNSUBSCRIBE INBOX\r\n",       "a EXPUNGE\r\n",
+        "a COPY 1 Drafts\r\n", "a STORE 1 +FLAGS (\\Seen)\r\n", "a MOVE 1 Drafts\r\n",
+        "a UID EXPUNGE 1\r\n", "a APPEND INBOX {2+}\r\nhi\r\n",
+    };
+    struct rig *rig = new_rig(0);
+    struct rig_session *owner = rig_login(rig, SESSION_FULL);
+    struct rig_session *rs = rig_login(rig, SESSION_READ_ONLY);
+
+    (void) state;
+    send_text(owner, "o APPEND INBOX {2+}\r\nhi\r\n");
+    send_text(rs, "a SELECT INBOX\r\n");
+    assert_true(was_told(rs, "a OK [READ-ONLY]"));
+    for (size_t i = 0; i < COUNT(refused); i++) {
+        forget(rs);
+        send_text(rs, refused[i]);
+        if (!was_told(rs, "a NO [NOPERM]"))
+            fail_msg("%s", refused[i]);
+    }
+    forget(rs);
+    send_text(rs, "a FETCH 1 (BODY[] FLAGS)\r\nb FETCH 1 FLAGS\r\n");
+    assert_false(was_told(rs, "\\Seen"));
+    rig_free(rig);
+}
+
+static void append_many(struct rig_session *rs, unsigned n)
+{
+    AUTO(buf_done) struct buf command;
+
+    buf_init(&command, COMMAND_BYTES);
+    for (unsigned i = 0; i < n; i++)
+        buf_str(&command, "p APPEND INBOX {5+}\r\nA: b\r\n\r\n");
+    rig_send(rs, buf_slice(&command));
+    forget(rs);
+}
+
+static size_t count_of(struct slice text, const char *word)
+{
+    struct slice needle = slice_from_str(word);
+    size_t n = 0, at;
+
+    while ((at = slice_search(text, needle)) < text.len) {
+        n++;
+        text = slice_from(text, at + needle.len);
+    }
+    return n;
+}
+
+static void long_answers_pause_and_lose_nothing(void **state)
+{
+    struct rig *rig = new_rig(0);
+    struct rig_session *rs = rig_login(rig, SESSION_FULL);
+
+    (void) state;
+    append_many(rs, MANY_MESSAGES);
+    send_text(rs, "a SELECT INBOX\r\n");
+    forget(rs);
+    send_text(rs, "b FETCH 1:* FLAGS\r\n");
+    assert_true(rig_pauses(rs) > 0);
+    assert_int_equal(count_of(rig_output(rs), " FETCH (FLAGS "), MANY_MESSAGES);
+    assert_true(was_told(rs, "* 20000 FETCH "));
+    assert_true(slice_ends(rig_output(rs), SLICE("b OK FETCH completed\r\n")));
+    forget(rs);
+    send_text(rs, "c FETCH 1:* (UID INTERNALDATE)\r\n");
+    assert_int_equal(count_of(rig_output(rs), "INTERNALDATE"), MANY_MESSAGES);
+    forget(rs);
+    send_text(rs, "d STORE 1:* +FLAGS (\\Seen)\r\n"); /* told by the sync */
+    assert_int_equal(count_of(rig_output(rs), " FETCH (FLAGS "), MANY_MESSAGES);
+    forget(rs);
+    send_text(rs, "e SEARCH SEEN BODY nothing\r\n");
+    assert_true(was_told(rs, "* SEARCH\r\ne OK"));
+    rig_free(rig);
+}
+
+/* \Seen is set for each message of a set larger than a batch, told with its body and not again,
+ * whatever conflicts the commits meet. */
+static void reading_sets_seen_in_batches(void **state)
+{
+    struct rig *rig = new_rig(2);
+    struct rig_session *rs = rig_login(rig, SESSION_FULL);
+
+    (void) state;
+    append_many(rs, 200);
+    send_text(rs, "a SELECT INBOX\r\n");
+    forget(rs);
+    send_text(rs, "b FETCH 1:* BODY[]\r\n");
+    assert_int_equal(count_of(rig_output(rs), "BODY[] {5}\r\n"), 200);
+    assert_int_equal(count_of(rig_output(rs), "FLAGS (\\Seen"), 200);
+    assert_int_equal(count_of(rig_output(rs), " FETCH ("), 200);
+    forget(rs);
+    send_text(rs, "c SEARCH UNSEEN\r\n");
+    assert_true(was_told(rs, "* SEARCH\r\n"));
+    rig_free(rig);
+}
+
+static void a_big_body_comes_whole_in_pieces(void **state)
+{
+    struct rig *rig = new_rig(0);
+    struct rig_session *rs = rig_login(rig, SESSION_FULL);
+    AUTO(buf_done) struct buf message, command;
+    struct slice output;
+
+    (void) state;
+    buf_init(&message, COMMAND_BYTES);
+    buf_init(&command, COMMAND_BYTES);
+    buf_str(&message, "Subject: big\r\n\r\n");
+    for (unsigned i = 0; message.len < BIG_BODY_BYTES; i++)
+        buf_printf(&message, "line %u\r\n", i);
+    buf_printf(&command, "a APPEND INBOX {%zu+}\r\n", message.len);
+    buf_append(&command, buf_slice(&message));
+    buf_str(&command, "\r\nb SELECT INBOX\r\n");
+    rig_send(rs, buf_slice(&command));
+    forget(rs);
+    send_text(rs, "c FETCH 1 (BODY.PEEK[] UID BODY.PEEK[TEXT]<1000000.500000>)\r\n");
+    assert_true(rig_pauses(rs) > 0);
+    output = rig_output(rs);
+    assert_int_equal(slice_search(output, buf_slice(&message)) < output.len, true);
+    assert_true(was_told(rs, " UID 1 BODY[TEXT]<1000000> {500000}\r\n"));
+    assert_true(slice_ends(output, SLICE("c OK FETCH completed\r\n")));
+    rig_free(rig);
+}
+
+static void a_nul_is_hidden_in_body_and_kept_in_binary(void **state)
+{
+    struct rig *rig = new_rig(0);
+    struct rig_session *rs = rig_login(rig, SESSION_FULL);
+
+    (void) state;
+    rig_send(rs, SLICE("a APPEND INBOX ~{11+}\r\nA: b\r\n\r\nx\0y\r\nb SELECT INBOX\r\n"));
+    forget(rs);
+    send_text(rs, "c FETCH 1 BODY.PEEK[TEXT]\r\n");
+    assert_true(slice_search(rig_output(rs), SLICE("BODY[TEXT] {3}\r\nx\x80y)")) <
+                rig_output(rs).len);
+    forget(rs);
+    send_text(rs, "d FETCH 1 BINARY.PEEK[1]\r\n");
+    assert_true(slice_search(rig_output(rs), SLICE("BINARY[1] ~{3}\r\nx\0y)")) <
+                rig_output(rs).len);
+    rig_free(rig);
+}
+
+static void an_aborted_answer_leaves_nothing_behind(void **state)
+{
+    struct rig *rig = new_rig(0);
+    struct rig_session *rs = rig_login(rig, SESSION_FULL);
+    const struct command_input input = {.text = {.text = SLICE("b FETCH 1:* FLAGS")}};
+    struct cmd *running = NULL;
+    AUTO(buf_done) struct buf out;
+
+    (void) state;
+    buf_init(&out, COMMAND_BYTES);
+    append_many(rs, MANY_MESSAGES);
+    send_text(rs, "a SELECT INBOX\r\n");
+    assert_int_equal(command_start(rig_session_of(rs), &input, &out, &running), COMMAND_MORE);
+    assert_non_null(running);
+    command_abort(&running);
+    assert_null(running);
+    rig_free(rig); /* the leak checker sees the rest */
+}
+
+static void a_session_is_small(void **state)
+{
+    (void) state;
+    assert_true(sizeof(struct session) <= IDLE_STRUCT_MAX);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_row_of_the_table_is_whole),
+        cmocka_unit_test(commands_with_sequence_numbers_are_recognised),
+        cmocka_unit_test(ten_bad_commands_in_a_row_end_the_session),
+        cmocka_unit_test(a_read_only_login_changes_nothing),
+        cmocka_unit_test(long_answers_pause_and_lose_nothing),
+        cmocka_unit_test(reading_sets_seen_in_batches),
+        cmocka_unit_test(a_big_body_comes_whole_in_pieces),
+        cmocka_unit_test(a_nul_is_hidden_in_body_and_kept_in_binary),
+        cmocka_unit_test(an_aborted_answer_leaves_nothing_behind),
+        cmocka_unit_test(a_session_is_small),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
