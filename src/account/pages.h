@@ -44,7 +44,8 @@ typedef enum rc page_read_fn(void *ctx, uint64_t number, struct arena *arena, st
 MUST_CHECK enum rc acct_pages_open(uint64_t account_id, struct slice root, uint64_t position,
                                    page_read_fn *read, void *ctx, struct acct_state **out,
                                    struct err *err);
-/* Load a mailbox's messages into a fork. RC_CORRUPT says which mailbox; nothing changes then.
+/* Load a mailbox's messages into a fork (never into the version that is `stored`). RC_CORRUPT
+ * says which mailbox; nothing changes then.
  */
 MUST_CHECK enum rc acct_mbox_load(struct acct_state *fork, uint32_t mbox_id, page_read_fn *read,
                                   void *ctx, struct err *err);

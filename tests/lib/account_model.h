@@ -1,0 +1,74 @@
+/*
+ * account_model.h - an account as slow, obvious arrays: the oracle for src/account.
+ *
+ * model_apply() does what docs/formats/records.md says a record does, by walking everything.
+ * model_compare() asks a version everything state.h lets one ask, and fails the test where the
+ * answers differ. A model can be copied whole, to be compared with its version again later.
+ */
+#ifndef ROOST_TESTS_ACCOUNT_MODEL_H
+#define ROOST_TESTS_ACCOUNT_MODEL_H
+
+#include "account/state.h"
+#include "lib/test.h"
+
+struct model_message {
+    uint32_t uid;
+    uint8_t flags;
+    uint64_t keywords[KEYWORD_WORDS];
+    uint64_t modseq;
+    struct msg_cold cold;
+};
+
+struct model_expunge {
+    uint32_t uid;
+    uint64_t modseq;
+};
+
+struct model_private {
+    uint64_t reader;
+    struct overlay_row row;
+};
+
+struct model_mbox {
+    uint32_t id;
+    char name[32];
+    struct object_id mailboxid;
+    uint32_t uidvalidity, uidnext, special_use, first_recent;
+    uint64_t highestmodseq, expunged_below;
+    char keywords[KEYWORDS_MAX][8];
+    size_t n_keywords;
+    char acl[8][8], metadata[8][8]; /* by number of the entry; empty: none */
+    struct model_message *messages; /* by uid */
+    size_t n_messages, cap;
+    struct model_expunge *expunges; /* in the order they came */
+    size_t n_expunges;
+    struct model_private *privates; /* in no order */
+    size_t n_privates;
+};
+
+#define MODEL_MAILBOXES 200
+#define MODEL_NAMES_MAX 16
+
+struct model {
+    uint64_t modseq, next_body_id;
+    uint32_t next_mailbox_id;
+    struct model_mbox *mboxes; /* by id */
+    size_t n_mboxes;
+    bool subscribed[MODEL_NAMES_MAX]; /* "s0", "s1" ... */
+    uint64_t quota[MODEL_NAMES_MAX];  /* "q0" ...; 0: unlimited */
+    char metadata[8][8];
+    size_t n_xfers;
+};
+
+struct model *model_new(void);
+struct model *model_copy(const struct model *model);
+void model_free(struct model *model);
+struct model_mbox *model_mbox(struct model *model, uint32_t id);
+void model_apply(struct model *model, const struct record *record);
+
+/* Fails the test where they differ. Mailboxes that are not loaded are compared without their
+ * messages, unless all must be loaded. seed moves the questions about. */
+void model_compare(struct model *model, const struct acct_state *state, bool all_loaded,
+                   uint64_t seed);
+
+#endif

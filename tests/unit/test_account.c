@@ -1,0 +1,575 @@
+/* test_account.c - random records against a slow, obvious model: versions, records, pages. */
+// links: account
+// lib: account_model
+#include "account/pages.h"
+#include "base/map.h"
+#include "lib/account_model.h"
+
+#define SEEDS         20
+#define STEPS         600
+#define VERSIONS_KEPT 40
+#define ACCOUNT       0xacc0u
+
+/* ---- pages on a disk of the test ---- */
+
+struct page_store {
+    struct map *pages; /* number -> struct slice */
+    struct slice root;
+    size_t n_read;
+};
+
+static enum rc store_read(void *ctx, uint64_t number, struct arena *arena, struct slice *out,
+                          struct err *err)
+{
+    struct page_store *store = ctx;
+    const struct slice *page = map_get(store->pages, MAP_KEY(number));
+
+    if (page == NULL)
+        return err_set(err, RC_NOT_FOUND, "no page", "page %d", (int) number);
+    store->n_read++;
+    *out = arena_dup(arena, *page);
+    return RC_OK;
+}
+
+static struct slice *heap_page(struct slice bytes)
+{
+    struct slice *page = xmalloc(sizeof(*page) + bytes.len);
+
+    memcpy(page + 1, bytes.ptr, bytes.len);
+    *page = slice_of(page + 1, bytes.len);
+    return page;
+}
+
+static void store_write(struct page_store *store, const struct page_batch *batch)
+{
+    for (size_t i = 0; i < batch->n_puts; i++) {
+        void *old = map_put(store->pages, MAP_KEY(batch->puts[i].number),
+                            heap_page(batch->puts[i].bytes));
+
+        assert_null(old);
+    }
+    for (size_t i = 0; i < batch->n_drops; i++) {
+        void *page = map_remove(store->pages, MAP_KEY(batch->drops[i]));
+
+        assert_non_null(page);
+        free(page);
+    }
+    free((void *) (uintptr_t) (store->root.len > 0 ? store->root.ptr - sizeof(struct slice)
+                                                   : NULL));
+    store->root = *heap_page(batch->root);
+}
+
+static void store_done(struct page_store *store)
+{
+    struct slice key;
+    void *value;
+
+    for (size_t at = 0; map_next(store->pages, &at, &key, &value);)
+        free(value);
+    map_free(store->pages);
+    if (store->root.len > 0)
+        free((void *) (uintptr_t) (store->root.ptr - sizeof(struct slice)));
+}
+
+/* ---- the walk ---- */
+
+struct kept {
+    struct acct_state *state;
+    struct model *model;
+};
+
+struct walk {
+    uint64_t seed, random;
+    struct arena *arena;
+    struct acct_state *tip, *stored;
+    struct model *model;
+    struct page_store store;
+    struct kept kept[VERSIONS_KEPT];
+    size_t n_kept;
+    uint64_t modseq_step; /* how far modseq jumps, so that deltas overflow in some walks */
+};
+
+/* xorshift64*: the same walk for the same seed everywhere. */
+static uint64_t next(struct walk *walk)
+{
+    walk->random ^= walk->random >> 12;
+    walk->random ^= walk->random << 25;
+    walk->random ^= walk->random >> 27;
+    return walk->random * 0x2545f4914f6cdd1dULL;
+}
+
+static uint32_t pick(struct walk *walk, size_t n)
+{
+    return (uint32_t) (next(walk) % n);
+}
+
+static struct object_id some_id(struct walk *walk)
+{
+    struct object_id id;
+
+    for (size_t i = 0; i < sizeof(id.bytes); i++)
+        id.bytes[i] = (uint8_t) next(walk);
+    id.bytes[0] |= 1;
+    return id;
+}
+
+static enum rc load_needed(struct walk *walk, struct acct_state *fork,
+                           const struct record *record)
+{
+    uint32_t ids[2];
+    size_t n = acct_record_mailboxes(record, ids);
+    struct err err;
+
+    for (size_t i = 0; i < n; i++) {
+        if (acct_mbox_load(fork, ids[i], store_read, &walk->store, &err) != RC_OK)
+            fail_msg("load %u: %s", ids[i], err.detail);
+    }
+    return RC_OK;
+}
+
+/* Through the journal's form and back, checked, and applied to both. */
+static void put(struct walk *walk, struct acct_state *fork, const struct record *record)
+{
+    struct record_group group = {.time_us = 1};
+    struct record back;
+    struct buf buf, again;
+    struct scan sc;
+    struct err err;
+
+    buf_init(&buf, GROUP_RECORDS_MAX_BYTES);
+    buf_init(&again, GROUP_RECORDS_MAX_BYTES);
+    record_encode(&buf, record);
+    sc = scan_of(buf_slice(&buf));
+    if (record_decode(&sc, walk->arena, &back, &err) != RC_OK)
+        fail_msg("seed %d: decode: %s", (int) walk->seed, err.detail);
+    record_encode(&again, &back);
+    assert_true(slice_eq(buf_slice(&buf), buf_slice(&again)));
+    (void) load_needed(walk, fork, &back);
+    if (acct_check(fork, &back, &err) != RC_OK)
+        fail_msg("seed %d: type %d: %s", (int) walk->seed, (int) back.type, err.detail);
+    acct_apply(fork, &group, &back);
+    model_apply(walk->model, record);
+    buf_done(&buf);
+    buf_done(&again);
+}
+
+static uint64_t new_modseq(struct walk *walk)
+{
+    return walk->model->modseq + 1 + next(walk) % walk->modseq_step;
+}
+
+static struct model_mbox *some_mbox(struct walk *walk)
+{
+    return &walk->model->mboxes[pick(walk, walk->model->n_mboxes)];
+}
+
+/* Some of the mailbox's uids; each run of neighbours is cut here and there. */
+static struct uid_set some_uids(struct walk *walk, const struct model_mbox *mbox)
+{
+    struct uid_set_builder builder;
+    uint32_t one_in = 1 + pick(walk, 8);
+    size_t from = pick(walk, mbox->n_messages), to = from + 1 + pick(walk, mbox->n_messages);
+
+    if (pick(walk, 3) == 0)
+        to = from + 1;
+    uid_set_start(&builder, walk->arena);
+    uid_set_add(&builder, mbox->messages[from].uid);
+    for (size_t i = from + 1; i < MIN(to, mbox->n_messages); i++) {
+        if (pick(walk, one_in) == 0)
+            uid_set_add(&builder, mbox->messages[i].uid);
+    }
+    return uid_set_finish(&builder);
+}
+
+static size_t some_keywords(struct walk *walk, const struct model_mbox *mbox, uint16_t *out)
+{
+    size_t n = 0;
+
+    for (uint16_t i = 0; i < mbox->n_keywords && pick(walk, 2) == 0; i++) {
+        if (pick(walk, 3) == 0)
+            out[n++] = i;
+    }
+    return n;
+}
+
+static void walk_append(struct walk *walk, struct acct_state *fork)
+{
+    struct model_mbox *mbox = some_mbox(walk);
+    uint16_t keywords[KEYWORDS_MAX];
+    uint32_t n = 1 + pick(walk, 8) * pick(walk, 8);
+
+    if (pick(walk, 40) == 0)
+        n = 5000;
+    for (; n > 0; n--) {
+        struct record record = {.type = RECORD_APPEND};
+
+        mbox = model_mbox(walk->model, mbox->id);
+        record.append = (struct record_append){
+            .mbox = mbox->id,
+            .uid = mbox->uidnext + (pick(walk, 20) == 0 ? pick(walk, 100) : 0),
+            .flags = (uint8_t) (next(walk) & FLAGS_ALL),
+            .keywords = keywords,
+            .n_keywords = some_keywords(walk, mbox, keywords),
+            .size = pick(walk, 1 << 20),
+            .internaldate = {(int64_t) next(walk) >> 20, (int16_t) (pick(walk, 1440) - 720)},
+            .savedate = (int64_t) pick(walk, 1u << 31),
+            .emailid = some_id(walk),
+            .body_id = walk->model->next_body_id + pick(walk, 3),
+            .modseq = walk->model->modseq + 1,
+        };
+        if (pick(walk, 2) == 0)
+            record.append.threadid = some_id(walk);
+        put(walk, fork, &record);
+    }
+}
+
+static void walk_flags(struct walk *walk, struct acct_state *fork)
+{
+    struct model_mbox *mbox = some_mbox(walk);
+    uint16_t keywords[KEYWORDS_MAX];
+    struct record record = {.type = RECORD_FLAGS};
+
+    if (mbox->n_messages == 0)
+        return;
+    record.flags = (struct record_flags){
+        .mbox = mbox->id,
+        .reader = pick(walk, 4) == 0 ? 1 + pick(walk, 3) : 0,
+        .op = (enum flag_op) pick(walk, 3),
+        .flags = (uint8_t) (next(walk) & FLAGS_ALL),
+        .keywords = keywords,
+        .n_keywords = some_keywords(walk, mbox, keywords),
+        .uids = some_uids(walk, mbox),
+        .modseq = new_modseq(walk),
+    };
+    put(walk, fork, &record);
+}
+
+static void walk_expunge(struct walk *walk, struct acct_state *fork)
+{
+    const struct model_mbox *mbox = some_mbox(walk);
+    struct record record = {.type = RECORD_EXPUNGE};
+
+    if (mbox->n_messages == 0)
+        return;
+    record.expunge = (struct record_expunge){mbox->id, some_uids(walk, mbox), new_modseq(walk)};
+    put(walk, fork, &record);
+}
+
+static void add_keyword(struct walk *walk, struct acct_state *fork, uint32_t id,
+                        struct slice name)
+{
+    const struct model_mbox *mbox = model_mbox(walk->model, id);
+    struct record record = {
+        .type = RECORD_KEYWORD,
+        .keyword = {mbox->id, (uint16_t) mbox->n_keywords, name},
+    };
+
+    for (size_t i = 0; i < mbox->n_keywords; i++) {
+        if (slice_eq(slice_from_str(mbox->keywords[i]), name))
+            return;
+    }
+    if (mbox->n_keywords < KEYWORDS_MAX)
+        put(walk, fork, &record);
+}
+
+static void walk_copy(struct walk *walk, struct acct_state *fork)
+{
+    const struct model_mbox *src = some_mbox(walk), *dst = some_mbox(walk);
+    uint32_t src_id = src->id, dst_id = dst->id;
+    struct record record = {.type = pick(walk, 2) == 0 ? RECORD_COPY : RECORD_MOVE};
+
+    if (src->n_messages == 0 || dst->n_keywords + src->n_keywords > KEYWORDS_MAX)
+        return;
+    for (size_t i = 0; src_id != dst_id && i < src->n_keywords; i++)
+        add_keyword(walk, fork, dst_id, slice_from_str(src->keywords[i]));
+    src = model_mbox(walk->model, src_id);
+    dst = model_mbox(walk->model, dst_id);
+    record.copy = (struct record_copy){
+        .src = src_id,
+        .dst = dst_id,
+        .uids = some_uids(walk, src),
+        .dst_first_uid = dst->uidnext + pick(walk, 2),
+        .savedate = (int64_t) pick(walk, 1u << 31),
+        .modseq = new_modseq(walk),
+    };
+    put(walk, fork, &record);
+}
+
+static void walk_mailbox(struct walk *walk, struct acct_state *fork)
+{
+    const struct model_mbox *mbox = some_mbox(walk);
+    struct record record = {.type = RECORD_MAILBOX};
+    struct slice name = slice_from_str(arena_printf(
+        walk->arena, "%c/%x", 'a' + (int) pick(walk, 4), (unsigned) pick(walk, 1u << 30)));
+
+    record.mailbox = (struct record_mailbox){
+        .op = (enum mailbox_op)(1 + pick(walk, 6)),
+        .mbox = mbox->id,
+        .name = name,
+        .special_use = pick(walk, 256),
+        .first_recent = mbox->uidnext,
+        .uidnext = mbox->uidnext + pick(walk, 10),
+        .modseq = new_modseq(walk),
+    };
+    if (record.mailbox.op == MAILBOX_CREATE || walk->model->n_mboxes < 3) {
+        if (walk->model->n_mboxes >= MODEL_MAILBOXES)
+            return;
+        record.mailbox.op = MAILBOX_CREATE;
+        record.mailbox.mbox = walk->model->next_mailbox_id + pick(walk, 2);
+        record.mailbox.mailboxid = some_id(walk);
+        record.mailbox.uidvalidity = 1 + pick(walk, 1u << 30);
+        record.mailbox.uidnext = 1 + pick(walk, 3);
+    }
+    put(walk, fork, &record);
+}
+
+static void walk_small(struct walk *walk, struct acct_state *fork)
+{
+    const struct model_mbox *mbox = some_mbox(walk);
+    char name[3] = {'?', (char) ('0' + pick(walk, 8)), '\0'};
+    struct slice value = slice_from_str(arena_printf(walk->arena, "v%u", pick(walk, 1000)));
+    struct record record = {.type = RECORD_SUBSCRIBE};
+
+    switch (pick(walk, 7)) {
+    case 0:
+        name[0] = 's';
+        record.subscribe = (struct record_subscribe){slice_from_str(name), pick(walk, 2) == 0};
+        break;
+    case 1:
+        name[0] = 'a';
+        record.type = RECORD_ACL;
+        record.acl =
+            (struct record_acl){mbox->id, slice_from_str(name),
+                                pick(walk, 3) == 0 ? SLICE("") : value, new_modseq(walk)};
+        break;
+    case 2:
+        name[0] = 'm';
+        record.type = RECORD_METADATA;
+        record.metadata = (struct record_metadata){.mbox = pick(walk, 2) == 0 ? mbox->id : 0,
+                                                   .entry = slice_from_str(name),
+                                                   .is_nil = pick(walk, 3) == 0,
+                                                   .modseq = new_modseq(walk)};
+        if (!record.metadata.is_nil)
+            record.metadata.value = value;
+        break;
+    case 3:
+        add_keyword(walk, fork, mbox->id, value);
+        return;
+    case 4:
+        name[0] = 'q';
+        record.type = RECORD_QUOTA;
+        record.quota = (struct record_quota){.resource = slice_from_str(name),
+                                             .unlimited = pick(walk, 3) == 0};
+        if (!record.quota.unlimited)
+            record.quota.limit = 1 + next(walk) / 2;
+        break;
+    case 5:
+        record.type = RECORD_PURGE;
+        record.purge = (struct record_purge){mbox->id, next(walk) % (walk->model->modseq + 1)};
+        break;
+    default:
+        record.type = pick(walk, 2) == 0 ? RECORD_XFER_IN : RECORD_XFER_OUT;
+        record.xfer = (struct record_xfer){1 + pick(walk, 9), 1 + next(walk) / 2, value};
+        break;
+    }
+    put(walk, fork, &record);
+}
+
+static void walk_threadid(struct walk *walk, struct acct_state *fork)
+{
+    const struct model_mbox *mbox = some_mbox(walk);
+    struct record record = {.type = RECORD_THREADID};
+
+    for (size_t i = 0; i < mbox->n_messages; i++) {
+        if (!object_id_is_zero(&mbox->messages[i].cold.threadid) || pick(walk, 4) == 0)
+            continue;
+        record.threadid =
+            (struct record_threadid){mbox->id, mbox->messages[i].uid, some_id(walk)};
+        put(walk, fork, &record);
+        if (pick(walk, 8) == 0)
+            return;
+    }
+}
+
+static void walk_record(struct walk *walk, struct acct_state *fork)
+{
+    static void (*const steps[])(struct walk *, struct acct_state *) = {
+        walk_append,  walk_append, walk_append,  walk_flags, walk_flags, walk_expunge,
+        walk_expunge, walk_copy,   walk_mailbox, walk_small, walk_small, walk_threadid,
+    };
+
+    steps[pick(walk, COUNT(steps))](walk, fork);
+}
+
+/* ---- what is checked along the way ---- */
+
+static void keep_version(struct walk *walk)
+{
+    struct kept *kept = &walk->kept[pick(walk, VERSIONS_KEPT)];
+
+    if (walk->n_kept < VERSIONS_KEPT)
+        kept = &walk->kept[walk->n_kept++];
+    if (kept->state != NULL) {
+        model_compare(kept->model, kept->state, false, next(walk));
+        acct_unref(kept->state);
+        model_free(kept->model);
+    }
+    *kept = (struct kept){acct_ref(walk->tip), model_copy(walk->model)};
+}
+
+/* A fork that is given up: whatever it did to shared memory, no version may notice. */
+static void abort_one(struct walk *walk)
+{
+    struct acct_state *fork = acct_fork(walk->tip);
+    struct model *before = model_copy(walk->model);
+
+    walk_record(walk, fork);
+    acct_unref(fork);
+    model_free(walk->model);
+    walk->model = before;
+}
+
+static void checkpoint(struct walk *walk)
+{
+    struct arena *arena = arena_new(ARENA_TEST_BYTES);
+    struct page_batch batch;
+
+    acct_pages_make(walk->tip, walk->stored, arena, &batch);
+    if (pick(walk, 4) == 0) { /* the write failed */
+        arena_free(arena);
+        return;
+    }
+    store_write(&walk->store, &batch);
+    acct_pages_stored(walk->tip, &batch);
+    acct_unref(walk->stored);
+    walk->stored = acct_ref(walk->tip);
+    arena_free(arena);
+}
+
+/* What was stored opens as the same account, and no page lies there that the root does not
+ * need. */
+static void reopen(struct walk *walk)
+{
+    struct acct_state *opened = NULL, *fork;
+    struct err err;
+
+    if (walk->stored != walk->tip)
+        return;
+    walk->store.n_read = 0;
+    if (acct_pages_open(ACCOUNT, walk->store.root, acct_position(walk->tip), store_read,
+                        &walk->store, &opened, &err) != RC_OK)
+        fail_msg("seed %d: open: %s", (int) walk->seed, err.detail);
+    model_compare(walk->model, opened, false, next(walk));
+    fork = acct_fork(opened);
+    for (size_t i = 0; i < acct_mailbox_count(opened); i++) {
+        uint32_t id = mbox_info(acct_mailbox_at(opened, i))->id;
+
+        if (acct_mbox_load(fork, id, store_read, &walk->store, &err) != RC_OK)
+            fail_msg("seed %d: load %u: %s", (int) walk->seed, id, err.detail);
+    }
+    model_compare(walk->model, fork, true, next(walk));
+    assert_int_equal(walk->store.n_read, map_count(walk->store.pages));
+    if (pick(walk, 2) == 0) { /* go on from what was opened, as after a restart */
+        acct_unref(walk->stored);
+        acct_unref(walk->tip);
+        walk->tip = fork;
+        walk->stored = opened;
+        return;
+    }
+    acct_unref(opened);
+    acct_unref(fork);
+}
+
+static void unload_some(struct walk *walk)
+{
+    struct acct_state *fork = acct_fork(walk->tip);
+
+    if (acct_mbox_unload(fork, some_mbox(walk)->id)) {
+        acct_unref(walk->tip);
+        walk->tip = fork;
+        return;
+    }
+    acct_unref(fork);
+}
+
+static void begin(struct walk *walk, uint64_t seed)
+{
+    struct record first = {.type = RECORD_ACCOUNT, .account = {1 + seed}};
+    struct record inbox = {
+        .type = RECORD_MAILBOX,
+        .mailbox = {.op = MAILBOX_CREATE, .mbox = 1, .name = SLICE("INBOX"), .uidvalidity = 9},
+    };
+
+    *walk = (struct walk){.seed = seed, .random = seed * 0x9e3779b97f4a7c15ULL};
+    walk->modseq_step = seed % 3 == 0 ? (uint64_t) 1 << 33 : 3;
+    walk->arena = arena_new(ARENA_TEST_BYTES);
+    walk->tip = acct_state_new(ACCOUNT);
+    walk->model = model_new();
+    walk->store.pages = map_new();
+    put(walk, walk->tip, &first);
+    inbox.mailbox.mailboxid = some_id(walk);
+    inbox.mailbox.uidnext = 1;
+    inbox.mailbox.modseq = walk->model->modseq + 1;
+    put(walk, walk->tip, &inbox);
+}
+
+static void end(struct walk *walk)
+{
+    for (size_t i = 0; i < walk->n_kept; i++) {
+        model_compare(walk->kept[i].model, walk->kept[i].state, false, next(walk));
+        acct_unref(walk->kept[i].state);
+        model_free(walk->kept[i].model);
+    }
+    acct_unref(walk->stored);
+    acct_unref(walk->tip);
+    model_free(walk->model);
+    store_done(&walk->store);
+    arena_free(walk->arena);
+}
+
+static void one_walk(uint64_t seed)
+{
+    struct walk walk;
+
+    begin(&walk, seed);
+    for (uint64_t step = 1; step <= STEPS; step++) {
+        struct acct_state *fork;
+
+        if (pick(&walk, 10) == 0)
+            abort_one(&walk);
+        fork = acct_fork(walk.tip);
+        for (uint32_t n = 1 + pick(&walk, 3); n > 0; n--)
+            walk_record(&walk, fork);
+        acct_set_position(fork, step);
+        acct_unref(walk.tip);
+        walk.tip = fork;
+        if (pick(&walk, 8) == 0)
+            keep_version(&walk);
+        if (pick(&walk, 8) == 0)
+            checkpoint(&walk);
+        if (pick(&walk, 8) == 0)
+            reopen(&walk);
+        if (pick(&walk, 4) == 0)
+            unload_some(&walk);
+        if (pick(&walk, 16) == 0)
+            model_compare(walk.model, walk.tip, false, next(&walk));
+        arena_reset(walk.arena);
+    }
+    end(&walk);
+}
+
+static void versions_agree_with_the_model_and_never_change(void **state)
+{
+    (void) state;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++)
+        one_walk(seed);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(versions_agree_with_the_model_and_never_change),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
