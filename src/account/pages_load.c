@@ -460,7 +460,8 @@ static bool get_counts(struct scan *sc, struct mbox_counts *counts)
            scan_varint(sc, MODSEQ_MAX, &counts->expunged_below);
 }
 
-static struct mbox_places *get_places(struct scan *sc)
+/* Numbers are those of pages that have been: below next_number. */
+static struct mbox_places *get_places(struct scan *sc, uint64_t next_number)
 {
     struct mbox_places *places;
     size_t n_chunks, n_expunged, n_overlays;
@@ -470,7 +471,7 @@ static struct mbox_places *get_places(struct scan *sc)
         return NULL;
     places = mbox_places_new(n_chunks, n_expunged, n_overlays);
     for (size_t i = 0; i < mbox_places_count(places); i++) {
-        if (!scan_varint(sc, UINT64_MAX - 1, &places->at[i].number) ||
+        if (!scan_varint(sc, next_number - 1, &places->at[i].number) ||
             places->at[i].number == 0 || !scan_varint32(sc, UINT32_MAX, &places->at[i].rows)) {
             free(places);
             return NULL;
@@ -499,10 +500,10 @@ static struct mbox *get_mbox(struct scan *sc, const struct acct_state *state,
         !get_id(sc, &mailboxid) || !scan_varint_bytes(sc, MAILBOX_NAME_BYTES_MAX, &name) ||
         !name_is_valid(name) || !scan_varint32(sc, UINT32_MAX, &uidvalidity) ||
         uidvalidity == 0 || !scan_varint32(sc, UINT32_MAX, &special_use) ||
-        !scan_varint(sc, UINT64_MAX - 1, out_info_page) || !get_counts(sc, &counts) ||
-        counts.highestmodseq > state->modseq)
+        !scan_varint(sc, state->ledger->next_number - 1, out_info_page) ||
+        !get_counts(sc, &counts) || counts.highestmodseq > state->modseq)
         return NULL;
-    places = get_places(sc);
+    places = get_places(sc, state->ledger->next_number);
     if (places == NULL)
         return NULL;
     mbox = mbox_new(info_object_new(id, &mailboxid, name, uidvalidity, special_use));
@@ -759,7 +760,7 @@ static bool get_root(struct scan *sc, struct acct_state *state)
            scan_varint(sc, UINT64_MAX, &state->next_body_id) && state->next_body_id != 0 &&
            scan_varint32(sc, UINT32_MAX, &state->next_mailbox_id) &&
            state->next_mailbox_id != 0 &&
-           scan_varint(sc, UINT64_MAX - 1, &state->ledger->next_number) &&
+           scan_varint(sc, INT64_MAX, &state->ledger->next_number) &&
            state->ledger->next_number != 0;
 }
 
