@@ -36,7 +36,7 @@ static void push(struct reader *r, struct addr addr)
         size_t cap = MAX(list->cap * 2, (size_t) 8);
         struct addr *items = ARENA_ARRAY(r->arena, struct addr, cap);
 
-        if (list->n > 0)
+        if (list->items != NULL)
             memcpy(items, list->items, list->n * sizeof(*items));
         list->items = items;
         list->cap = cap;
@@ -49,7 +49,7 @@ static struct slice keep(struct reader *r, struct slice s)
 {
     char *copy = r->store + r->store_len;
 
-    assert(s.len <= r->store_cap - r->store_len);
+    assert(r->store != NULL && s.len <= r->store_cap - r->store_len);
     if (s.len > 0)
         memcpy(copy, s.ptr, s.len);
     r->store_len += s.len;

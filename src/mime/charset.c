@@ -9,7 +9,7 @@
 #include "base/ascii.h"
 #include "base/utf8.h"
 
-#define PIVOT_UNITS 4096 /* UTF-16 units between ICU and us */
+#define PIVOT_UNITS 1024 /* UTF-16 units between ICU and us */
 
 /* Labels that mean something else in mail; names on the right are ICU's. */
 // clang-format off
@@ -153,7 +153,7 @@ void charset_append_utf16(const uint16_t *units, size_t n, struct buf *out)
 static void feed_converter(struct charset_reader *reader, struct slice bytes, bool last,
                            struct buf *out)
 {
-    UChar pivot[PIVOT_UNITS];
+    UChar pivot[PIVOT_UNITS] = {0};
     const char *source = bytes.ptr, *end = bytes.ptr + bytes.len;
     size_t n_held = reader->n_held; /* 1 if a lead surrogate waits */
     UErrorCode status;

@@ -62,7 +62,7 @@ static int32_t month_of(struct slice word)
         head[i] = ascii_lower(word.ptr[i]);
     head[3] = '\0';
     for (int32_t month = 0; month < 12; month++)
-        if (memcmp(head, month_names + 3 * month, 3) == 0)
+        if (memcmp(head, month_names + 3 * (size_t) month, 3) == 0)
             return month + 1;
     return -1;
 }
