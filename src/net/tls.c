@@ -26,7 +26,6 @@ struct tls {
 void tls_library_init(void)
 {
     static const char *const digests[] = {"SHA256", "SHA384", "SHA512"};
-    AUTO(tls_server_freep) struct tls_server *server = tls_server_new();
     SSL_CTX *context;
 
     if (OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_LOAD_SSL_STRINGS |

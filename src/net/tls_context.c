@@ -150,6 +150,8 @@ static enum rc use_key(SSL_CTX *context, struct slice pem, struct err *err)
 /* What does not depend on the certificate. */
 static bool set_policy(SSL_CTX *context, struct tls_set *set)
 {
+    char groups[] = TLS_GROUPS; /* OpenSSL's macro takes no const */
+
     (void) SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
                                             SSL_OP_CIPHER_SERVER_PREFERENCE |
                                             SSL_OP_PRIORITIZE_CHACHA |
@@ -165,7 +167,7 @@ static bool set_policy(SSL_CTX *context, struct tls_set *set)
     (void) SSL_CTX_set_tlsext_servername_arg(context, set);
     return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
            SSL_CTX_set_cipher_list(context, TLS12_CIPHERS) == 1 &&
-           SSL_CTX_set1_groups_list(context, TLS_GROUPS) == 1 &&
+           SSL_CTX_set1_groups_list(context, groups) == 1 &&
            SSL_CTX_set_num_tickets(context, TLS13_TICKETS) == 1 &&
            SSL_CTX_set_session_id_context(context, (const unsigned char *) TLS_SESSION_NAME,
                                           sizeof(TLS_SESSION_NAME) - 1) == 1 &&

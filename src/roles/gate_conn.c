@@ -156,7 +156,7 @@ static void log_end(const struct gate_conn *c)
     }
     log_event(LEVEL_INFO, "gate.end", LOG_TEXT("peer", buf_slice(&peer)),
               LOG_NUM("port", c->peer.port), LOG_NUM("conn", c->id),
-              LOG_STR("state", state_names[c->state]),
+              LOG_STR("state", state_names[c->state == GATE_CLOSING ? c->closed_in : c->state]),
               LOG_STR("reason", reason_names[c->reason]), LOG_STR("tls", facts.version),
               LOG_NUM("in", in), LOG_NUM("out", out),
               LOG_NUM("ms", (loop_now_us(c->gate->loop) - c->opened_us) / 1000));
@@ -223,6 +223,7 @@ void gate_conn_close(struct gate_conn *c, enum close_reason reason, const char *
     gate_login_forget(c);
     if (bye[0] != '\0')
         gate_answer(c, SLICE("*"), "BYE", bye);
+    c->closed_in = c->state;
     gate_conn_enter(c, GATE_CLOSING);
     timer_start(c->gate->loop, &c->timer, (int64_t) GATE_LINGER_SEC * US_PER_SEC,
                 linger_deadline, c);

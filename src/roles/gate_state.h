@@ -85,7 +85,8 @@ struct gate_conn {
     const struct gate_listener *listener;
     uint64_t id; /* as auth and mail know it */
     enum gate_state state;
-    enum close_reason reason; /* of the end, for the log */
+    enum gate_state closed_in; /* CLOSING: the state before, for the log */
+    enum close_reason reason;  /* of the end, for the log */
     struct conn conn;
     struct loop_fd watch;   /* of conn.fd; the pump has its own */
     struct loop_call again; /* more can be done at once, after others */
