@@ -390,17 +390,15 @@ static void start_reader(struct gate_conn *c)
         c->reader = imap_reader_new(&limits, NULL, NULL);
 }
 
-static enum rc step_read(struct gate_conn *c)
+/* bytes is what was kept from before; empty: read. */
+static enum rc read_and_feed(struct gate_conn *c, struct slice bytes)
 {
     struct err err = {0};
     size_t n = 0;
-    struct slice bytes = buf_slice(&c->unread);
-    AUTO(buf_done) struct buf kept = c->unread; /* what bytes points into */
-    enum rc rc;
 
-    buf_init(&c->unread, MSG_UNREAD_MAX);
     if (bytes.len == 0) {
-        rc = conn_read(&c->conn, c->gate->scratch, GATE_READ_BYTES, &n, &err);
+        enum rc rc = conn_read(&c->conn, c->gate->scratch, GATE_READ_BYTES, &n, &err);
+
         if (rc == RC_MORE)
             return RC_MORE;
         if (rc)
@@ -422,6 +420,17 @@ static enum rc step_read(struct gate_conn *c)
     if (c->state != GATE_CLOSING && c->state != GATE_DEAD)
         buf_append(&c->unread, bytes);
     return RC_OK;
+}
+
+static enum rc step_read(struct gate_conn *c)
+{
+    struct buf kept = c->unread;
+    enum rc rc;
+
+    buf_init(&c->unread, MSG_UNREAD_MAX);
+    rc = read_and_feed(c, buf_slice(&kept));
+    buf_done(&kept);
+    return rc;
 }
 
 /* Read and throw away until the peer's end: closing over unread bytes would be a reset, and the
