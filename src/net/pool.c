@@ -219,6 +219,7 @@ enum rc pool_add(struct pool *pool, int fd, pool_run_fn *run, void *ctx,
     if (rc)
         return rc;
     slot = slot_at(pool, index);
+    assert(slot != NULL); /* its block was made before its index was given */
     (void) pthread_mutex_lock(&slot->lock);
     slot->generation++;
     slot->fd = fd;
@@ -259,6 +260,7 @@ void pool_each(struct pool *pool, pool_run_fn *kind, bool (*fn)(void *member, vo
     for (uint32_t i = 0; i < n; i++) {
         struct slot *slot = slot_at(pool, i);
 
+        assert(slot != NULL);
         (void) pthread_mutex_lock(&slot->lock);
         if (slot->generation % 2 == 1 && slot->run == kind && fn(slot->ctx, ctx) &&
             !slot->woken) {
