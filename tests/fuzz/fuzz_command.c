@@ -204,7 +204,7 @@ static void check_append(const struct imap_append_args *append, struct imap_mode
                          struct arena *arena)
 {
     AUTO(buf_done) struct buf date = {0};
-    struct imap_fetch_data item = {0};
+    struct imap_fetch_data item;
     struct imap_response response;
 
     buf_init(&date, 256);
