@@ -70,9 +70,11 @@ static enum rc sink_begin(void *ctx, const struct imap_text *text, struct err *e
     if (sink->n == APPEND_MESSAGES_MAX)
         return err_set(err, RC_LIMIT, "Too many messages in one APPEND", "append: %u messages",
                        APPEND_MESSAGES_MAX);
-    rc = check_command(sink->session, text, err);
-    if (rc)
-        return rc;
+    if (sink->n == 0) { /* once: the later messages go to the same mailbox */
+        rc = check_command(sink->session, text, err);
+        if (rc)
+            return rc;
+    }
     rc = ops_of(sink)->stage(mail_store_engine(account_store(account)), account_id(account),
                              len, &stage, err);
     if (rc)

@@ -295,7 +295,13 @@ bool view_walk_next(struct view_walk *walk)
     if (walk->next_index >= mbox_counts(view->mbox)->messages)
         return false;
     walk->index = walk->next_index;
-    walk->uid = mbox_uid(view->mbox, walk->index);
+    if (walk->index - walk->chunk_start >= walk->chunk.n) {
+        size_t chunk = mbox_chunk_of(view->mbox, walk->index);
+
+        walk->chunk = mbox_chunk(view->mbox, chunk);
+        walk->chunk_start = mbox_chunk_start(view->mbox, chunk);
+    }
+    walk->uid = walk->chunk.uid[walk->index - walk->chunk_start];
     if (walk->uid > view->told_uid)
         return false;
     while (walk->hidden_at < view->n_hidden && view->hidden[walk->hidden_at].last < walk->uid) {

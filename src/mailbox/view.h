@@ -63,7 +63,9 @@ struct view_walk {
     uint32_t seq, uid, index; /* of the current message */
     uint32_t next_index;
     size_t hidden_at;
-    uint32_t hidden_seen; /* withheld messages before the current one */
+    uint32_t hidden_seen;    /* withheld messages before the current one */
+    struct chunk_view chunk; /* the columns the current message lies in; n == 0: none yet */
+    uint32_t chunk_start;
 };
 /* From the first message with uid >= from_uid. */
 void view_walk_start(struct view_walk *walk, const struct mbox_view *view, uint32_t from_uid);
