@@ -74,6 +74,16 @@ struct log_sink *log_sink_new(enum role self)
     return sink;
 }
 
+void log_sink_free(struct log_sink *sink)
+{
+    if (sink == NULL)
+        return;
+    log_set_sink(NULL, NULL);
+    channel_free(sink->log);
+    (void) pthread_mutex_destroy(&sink->lock);
+    free(sink);
+}
+
 void log_sink_attach(struct log_sink *sink, int fd)
 {
     struct channel *log = fd >= 0 ? channel_new(fd, sink->self, ROLE_LOG) : NULL;

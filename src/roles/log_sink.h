@@ -12,8 +12,10 @@
 
 struct log_sink;
 
-/* Becomes the process's sink (log_set_sink). self: our role. Lives as long as the process. */
+/* Becomes the process's sink (log_set_sink). self: our role. */
 struct log_sink *log_sink_new(enum role self);
+/* No other thread runs any more. What is logged afterwards goes to standard error. */
+void log_sink_free(struct log_sink *sink);
 /* A channel to a (new) log role; takes fd. -1: there is none now. */
 void log_sink_attach(struct log_sink *sink, int fd);
 /* Wait up to timeout_ms until what is queued has gone out. */

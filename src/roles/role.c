@@ -323,6 +323,22 @@ static enum rc prepare(struct role_start *start, struct err *err)
     return sandbox_harden(err);
 }
 
+/* What the role took (descriptors of peers and listeners) it has closed. */
+static void forget_start(struct role_start *start)
+{
+    for (size_t i = 0; i < start->n_listeners; i++)
+        free((char *) (uintptr_t) start->listeners[i].name.ptr);
+    role_forget_certs(start);
+    for (size_t i = 0; i < ROLE_CERTS_MAX; i++)
+        forget_cert(&start->new_certs[i]);
+    free(start->new_certs);
+    crash_page_free(start->crash_page);
+    config_free(start->config);
+    channel_free(start->supervisor);
+    log_sink_free(start->sink);
+    free(start);
+}
+
 int role_main(enum role role, uint16_t index)
 {
     struct role_start *start = xcalloc(1, sizeof(*start));
@@ -347,6 +363,7 @@ int role_main(enum role role, uint16_t index)
         status = fn(start);
     if (start->sink != NULL)
         log_sink_drain(start->sink, LOG_DRAIN_MS);
+    forget_start(start);
     return status;
 }
 

@@ -61,8 +61,8 @@ struct role_peer {
 struct role_start {
     enum role role;
     uint16_t index;
-    uint32_t instance; /* what peers hear about us in their PEER message */
-    const struct config *config;
+    uint32_t instance;     /* what peers hear about us in their PEER message */
+    struct config *config; /* nobody writes to it */
     struct channel *supervisor;
     struct role_listener listeners[ROLE_LISTENERS_MAX];
     size_t n_listeners;

@@ -468,6 +468,7 @@ static void close_all(struct supervisor *sup)
     closep(&sup->crash_page_fd);
     closep(&sup->config_fd);
     closep(&sup->signal_fd);
+    log_sink_free(sup->sink);
     closep(&sup->lock_fd); /* last: then another server may start */
 }
 

@@ -50,8 +50,13 @@ class Running(unittest.TestCase):
                     self.assertNotIn("key.pem", target)
                     self.assertFalse(target.endswith("/lock") and "/run/" in target, target)
 
+    def setUp(self):
+        wait_for(self.server.all_running, "everybody runs")
+
     def kill_one(self, role):
+        wait_for(self.server.all_running, "everybody runs")
         before = [row for row in self.server.children() if row["role"] == role][0]
+        self.assertGreater(int(before["pid"]), 1)
         os.kill(int(before["pid"]), signal.SIGKILL)
 
         def is_back():
