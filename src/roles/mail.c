@@ -75,7 +75,8 @@ static enum rc open_doors(struct mail_role *mail, struct err *err)
     struct clients_options clients = {.store = mail->store,
                                       .per_user = config->connections_per_user,
                                       .note = note_account,
-                                      .note_ctx = mail};
+                                      .ends = mail_client_ends,
+                                      .ctx = mail};
     struct lmtp_options lmtp = {.store = mail->store,
                                 .hostname = config->hostname,
                                 .message_max_bytes = config->message_max_bytes,
@@ -214,9 +215,9 @@ int role_mail(struct role_start *start)
     mail->pairs = map_new();
     mail->digests = digest_client_new();
     list_init(&mail->pairs_by_age);
-    list_init(&mail->questions);
+    list_init(&mail->outgoing);
     list_init(&mail->deleted);
-    (void) pthread_mutex_init(&mail->question_lock, NULL);
+    (void) pthread_mutex_init(&mail->outgoing_lock, NULL);
     rc = start_all(mail, &err);
     if (rc) {
         role_failed(start, &err);

@@ -6,11 +6,12 @@
 #include "base/log.h"
 #include "roles/mail_role.h"
 
-struct question {
+/* A message that a pool thread has for a peer; the loop sends it. */
+struct outgoing {
     struct link link;
-    uint64_t request;
-    size_t len;
-    char address[];
+    uint32_t gate; /* whom it is for: a gate's instance, or 0 for auth */
+    struct msg msg;
+    char text[]; /* what its slice points to */
 };
 
 struct deleted_account {
@@ -44,63 +45,99 @@ enum rc mail_post(struct mail_peer *peer, const struct msg *msg, struct err *err
     return rc;
 }
 
-/* ---- recipients ---- */
+/* ---- what pool threads have to say ---- */
 
-static struct question *next_question(struct mail_role *mail)
+static struct mail_peer *gate_by_instance(struct mail_role *mail, uint32_t instance)
+{
+    for (size_t i = 0; i < ROLE_GATES_MAX; i++) {
+        if (mail->gates[i].channel != NULL && mail->gates[i].instance == instance)
+            return &mail->gates[i];
+    }
+    return NULL;
+}
+
+static struct outgoing *next_outgoing(struct mail_role *mail)
 {
     struct link *link;
 
-    (void) pthread_mutex_lock(&mail->question_lock);
-    link = list_pop_front(&mail->questions);
+    (void) pthread_mutex_lock(&mail->outgoing_lock);
+    link = list_pop_front(&mail->outgoing);
     if (link != NULL)
-        mail->n_questions--;
-    (void) pthread_mutex_unlock(&mail->question_lock);
-    return link != NULL ? LINK_OWNER(link, struct question, link) : NULL;
+        mail->n_outgoing--;
+    (void) pthread_mutex_unlock(&mail->outgoing_lock);
+    return link != NULL ? LINK_OWNER(link, struct outgoing, link) : NULL;
 }
 
-static void ask_auth(void *ctx)
+static void send_one(struct mail_role *mail, const struct outgoing *outgoing)
 {
-    struct mail_role *mail = ctx;
-    struct question *question;
+    struct mail_peer *peer =
+        outgoing->gate != 0 ? gate_by_instance(mail, outgoing->gate) : &mail->auth;
     struct err err;
 
-    while ((question = next_question(mail)) != NULL) {
-        struct msg msg = {
-            .type = MSG_RESOLVE,
-            .resolve = {.request = question->request,
-                        .address = slice_of(question->address, question->len)}
-        };
+    if (peer != NULL && mail_post(peer, &outgoing->msg, &err) == RC_OK)
+        return;
+    if (outgoing->msg.type == MSG_RESOLVE)
+        lmtp_resolved(mail->lmtp,
+                      &(struct msg_resolved){.request = outgoing->msg.resolve.request,
+                                             .code = RESOLVE_TEMPORARY});
+}
 
-        if (mail_post(&mail->auth, &msg, &err))
-            lmtp_resolved(mail->lmtp, &(struct msg_resolved){.request = question->request,
-                                                             .code = RESOLVE_TEMPORARY});
-        free(question);
+static void send_outgoing(void *ctx)
+{
+    struct mail_role *mail = ctx;
+    struct outgoing *outgoing;
+
+    while ((outgoing = next_outgoing(mail)) != NULL) {
+        send_one(mail, outgoing);
+        free(outgoing);
     }
+}
+
+static enum rc enqueue(struct mail_role *mail, struct outgoing *outgoing, struct err *err)
+{
+    bool full;
+
+    (void) pthread_mutex_lock(&mail->outgoing_lock);
+    full = mail->n_outgoing >= MAIL_OUTGOING_MAX;
+    if (!full) {
+        list_push_back(&mail->outgoing, &outgoing->link);
+        mail->n_outgoing++;
+    }
+    (void) pthread_mutex_unlock(&mail->outgoing_lock);
+    if (full) {
+        free(outgoing);
+        return err_set(err, RC_UNAVAILABLE, "Too busy", "outgoing: %u wait", MAIL_OUTGOING_MAX);
+    }
+    loop_post(mail->loop, &mail->send, send_outgoing, mail);
+    return RC_OK;
 }
 
 enum rc mail_ask_recipient(void *ctx, uint64_t request, struct slice address, struct err *err)
 {
-    struct mail_role *mail = ctx;
-    struct question *question;
+    struct outgoing *outgoing;
 
     if (address.len > MSG_ADDRESS_MAX)
         return err_set(err, RC_LIMIT, "The address is too long", "recipient: %zu bytes",
                        address.len);
-    question = xmalloc(sizeof(*question) + address.len);
-    *question = (struct question){.request = request, .len = address.len};
-    memcpy(question->address, address.ptr, address.len);
-    (void) pthread_mutex_lock(&mail->question_lock);
-    if (mail->n_questions >= MAIL_QUESTIONS_MAX) {
-        (void) pthread_mutex_unlock(&mail->question_lock);
-        free(question);
-        return err_set(err, RC_UNAVAILABLE, "Too busy", "recipients: %u wait",
-                       MAIL_QUESTIONS_MAX);
-    }
-    list_push_back(&mail->questions, &question->link);
-    mail->n_questions++;
-    (void) pthread_mutex_unlock(&mail->question_lock);
-    loop_post(mail->loop, &mail->ask, ask_auth, mail);
-    return RC_OK;
+    outgoing = xmalloc(sizeof(*outgoing) + address.len);
+    *outgoing = (struct outgoing){.msg = {.type = MSG_RESOLVE}};
+    memcpy(outgoing->text, address.ptr, address.len);
+    outgoing->msg.resolve = (struct msg_resolve){
+        .request = request, .address = slice_of(outgoing->text, address.len)};
+    return enqueue(ctx, outgoing, err);
+}
+
+void mail_client_ends(void *ctx, uint32_t gate, uint64_t conn)
+{
+    struct outgoing *outgoing = xmalloc(sizeof(*outgoing));
+    struct err err;
+
+    *outgoing = (struct outgoing){
+        .gate = gate,
+        .msg = {.type = MSG_CONN_CLOSE, .conn_close = {.conn = conn, .reason = CLOSE_LOGOUT}}
+    };
+    if (enqueue(ctx, outgoing, &err))
+        log_event(LEVEL_WARNING, "mail.close_unsaid", LOG_NUM("conn", conn), LOG_ERR(&err));
 }
 
 /* ---- accounts that go ---- */
@@ -242,16 +279,16 @@ void mail_on_peer(void *ctx, const struct role_peer *given)
 
 void mail_peers_done(struct mail_role *mail)
 {
-    struct question *question;
+    struct outgoing *outgoing;
     struct link *link;
 
     peer_drop(&mail->auth);
     for (size_t i = 0; i < ROLE_GATES_MAX; i++)
         peer_drop(&mail->gates[i]);
     loop_remove(mail->loop, &mail->digest_watch);
-    loop_cancel(mail->loop, &mail->ask);
-    while ((question = next_question(mail)) != NULL)
-        free(question);
+    loop_cancel(mail->loop, &mail->send);
+    while ((outgoing = next_outgoing(mail)) != NULL)
+        free(outgoing);
     while ((link = list_pop_front(&mail->deleted)) != NULL)
         free(LINK_OWNER(link, struct deleted_account, link));
 }

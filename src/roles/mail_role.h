@@ -21,12 +21,12 @@
 #include "roles/role.h"
 #include "server/clients.h"
 
-#define PAIR_WAIT_US       ((int64_t) 10 * 1000000) /* a grant or handover without its other half */
-#define PAIRS_MAX          65536u
-#define MAIL_SWEEP_US      ((int64_t) 5 * 1000000)
-#define MAIL_STOP_US       ((int64_t) 10 * 1000000) /* for clients to take their last bytes */
-#define MAIL_STOP_TICK_US  ((int64_t) 20 * 1000)
-#define MAIL_QUESTIONS_MAX 65536u /* recipients waiting to be asked for */
+#define PAIR_WAIT_US      ((int64_t) 10 * 1000000) /* a grant or handover without its other half */
+#define PAIRS_MAX         65536u
+#define MAIL_SWEEP_US     ((int64_t) 5 * 1000000)
+#define MAIL_STOP_US      ((int64_t) 10 * 1000000) /* for clients to take their last bytes */
+#define MAIL_STOP_TICK_US ((int64_t) 20 * 1000)
+#define MAIL_OUTGOING_MAX 65536u /* messages of pool threads that the loop has not sent yet */
 
 struct mail_role;
 
@@ -57,10 +57,10 @@ struct mail_role {
     struct map *pairs; /* struct pair by gate instance, connection and nonce */
     struct list pairs_by_age;
 
-    pthread_mutex_t question_lock;
-    struct list questions; /* question_lock; recipients to ask auth about */
-    size_t n_questions;    /* question_lock */
-    struct loop_call ask;
+    pthread_mutex_t outgoing_lock;
+    struct list outgoing; /* outgoing_lock; what pool threads have to say to peers */
+    size_t n_outgoing;    /* outgoing_lock */
+    struct loop_call send;
 
     struct list deleted; /* accounts to remove when their sessions have ended */
 };
@@ -75,6 +75,8 @@ void mail_peers_done(struct mail_role *mail);
 MUST_CHECK enum rc mail_post(struct mail_peer *peer, const struct msg *msg, struct err *err);
 /* lmtp_options.resolve: any thread. */
 enum rc mail_ask_recipient(void *ctx, uint64_t request, struct slice address, struct err *err);
+/* clients_options.ends: any thread. */
+void mail_client_ends(void *ctx, uint32_t gate, uint64_t conn);
 /* Accounts that were deleted and have no session any more. */
 void mail_remove_deleted(struct mail_role *mail);
 

@@ -22,7 +22,7 @@ static void note(struct client *client, bool begins)
     const struct clients_options *options = clients_options(client->clients);
 
     if (options->note != NULL)
-        options->note(options->note_ctx, client->who.account, begins);
+        options->note(options->ctx, client->who.account, begins);
 }
 
 static void set_state(struct client *client, enum client_state state)
@@ -380,9 +380,12 @@ static void client_free(struct client *client)
 static unsigned finish(struct client *client)
 {
     struct clients *clients = client->clients;
+    const struct clients_options *options = clients_options(clients);
 
     log_end(client);
-    pool_forget(clients_options(clients)->pool, client->handle);
+    if (client->who.proxied && options->ends != NULL)
+        options->ends(options->ctx, client->who.gate, client->who.conn);
+    pool_forget(options->pool, client->handle);
     clients_leave(clients, client->who.account);
     client_free(client);
     return POOL_GONE;

@@ -58,6 +58,9 @@ struct client_identity {
     int64_t expires_sec; /* 0: never */
     struct ipaddr peer;
     uint16_t tls_version; /* 0: none */
+    bool proxied;         /* a gate carries the bytes: it must hear why the connection ends */
+    uint32_t gate;        /* its instance */
+    uint64_t conn;        /* its name for the connection */
     const char *user, *device_name, *mechanism, *client_id;
 };
 

@@ -22,7 +22,9 @@ struct clients_options {
     struct mail_store *store;
     uint32_t per_user;                                      /* connections of one account */
     void (*note)(void *ctx, uint64_t account, bool begins); /* may be NULL; from pool threads */
-    void *note_ctx;
+    /* A proxied connection is about to be closed; from pool threads. May be NULL. */
+    void (*ends)(void *ctx, uint32_t gate, uint64_t conn);
+    void *ctx; /* of both */
 };
 
 struct clients *clients_new(const struct clients_options *options);
