@@ -18,7 +18,7 @@
 #include "base/buf.h"
 
 /* One response, decoded; bearer tokens are long. */
-#define SASL_MESSAGE_MAX_BYTES (64u * 1024u)
+#define SASL_MESSAGE_MAX_BYTES ((size_t) 64 << 10)
 
 /* The name under which the gate sends IMAP's LOGIN; its message is that of PLAIN. */
 #define SASL_LOGIN_COMMAND "LOGIN-COMMAND"

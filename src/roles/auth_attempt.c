@@ -416,7 +416,7 @@ static struct attempt *attempt_new(struct auth_peer *gate, const struct msg_auth
 
 void auth_attempt_start(struct auth_peer *gate, const struct msg_auth_start *msg)
 {
-    AUTO(buf_done) struct buf challenge = {.max = MSG_SASL_MAX};
+    AUTO(buf_done) struct buf challenge = {.max = SASL_MESSAGE_MAX_BYTES};
     struct attempt *attempt;
     enum rc rc;
 
@@ -443,7 +443,7 @@ void auth_attempt_start(struct auth_peer *gate, const struct msg_auth_start *msg
 void auth_attempt_data(struct auth_peer *gate, const struct msg_auth_data *msg)
 {
     struct attempt *attempt = find_attempt(gate, msg->conn);
-    AUTO(buf_done) struct buf challenge = {.max = MSG_SASL_MAX};
+    AUTO(buf_done) struct buf challenge = {.max = SASL_MESSAGE_MAX_BYTES};
     enum rc rc;
 
     if (attempt == NULL || attempt->state != TALKING)

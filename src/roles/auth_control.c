@@ -93,8 +93,6 @@ void auth_control_done(struct auth_role *auth)
     struct link *first;
 
     loop_remove(auth->loop, &auth->control_watch);
-    while (!list_is_empty(&auth->control_conns)) {
-        first = auth->control_conns.head.next;
+    while ((first = list_pop_front(&auth->control_conns)) != NULL)
         client_free(LINK_OWNER(first, struct control_client, link));
-    }
 }

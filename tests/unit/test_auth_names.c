@@ -56,9 +56,8 @@ static void refuses_what_is_no_name(void **state)
         "a@b..c",
         "a@-\xff",
         "a@b c",
-        "\xe2\x80\x8b", /* zero width space */
-        "a\xe2\x80\xae"
-        "b", /* right-to-left override */
+        "\xe2\x80\x8b",   /* zero width space */
+        "a\xe2\x80\xae.", /* right-to-left override */
         "a@.",
         "a@[",
         "a@[]",
