@@ -141,7 +141,7 @@ static bool is_host_name(struct slice s)
             return false;
         before = c;
     }
-    return s.len > 0;
+    return before != '.';
 }
 
 static enum rc append_idn_key(struct slice domain, struct auth_key *key, struct err *err)

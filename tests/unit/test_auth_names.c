@@ -59,6 +59,7 @@ static void refuses_what_is_no_name(void **state)
         "\xe2\x80\x8b",   /* zero width space */
         "a\xe2\x80\xae.", /* right-to-left override */
         "a@.",
+        "a@b..",
         "a@[",
         "a@[]",
     };
