@@ -10,7 +10,6 @@
 #include "mime/param.h"
 #include "mime/words.h"
 
-#define POOL_MAX_BYTES       ((size_t) 64 << 20)
 #define NAME_MAX_BYTES       1024u /* of a file name or content id in the table */
 #define ENVELOPE_ARENA_BYTES ((size_t) 1 << 30)
 
@@ -210,8 +209,7 @@ static void writer_init(struct digest_writer *w, const struct mime_tree *tree)
 {
     *w = (struct digest_writer){.tree = tree, .flags = tree->flags};
     for (size_t i = 0; i < SECTION_COUNT; i++)
-        buf_init(&w->section[i], i >= SECTION_WIRE && i < SECTION_KEYS ? DIGEST_WIRE_MAX_BYTES
-                                                                       : POOL_MAX_BYTES);
+        buf_init(&w->section[i], DIGEST_SECTION_MAX_BYTES);
     buf_init(&w->text, DIGEST_TEXT_MAX_BYTES);
 }
 

@@ -10,15 +10,14 @@
 
 #define DIGEST_MAGIC        SLICE("RoDg")
 #define DIGEST_HEAD_BYTES   176u
-#define DIGEST_DIR_AT       40u
 #define DIGEST_PART_BYTES   96u
 #define DIGEST_FIELD_BYTES  16u
 #define DIGEST_KNOWN_BYTES  12u
 #define DIGEST_SPAN_BYTES   24u
 #define DIGEST_STRING_BYTES 8u
 #define DIGEST_KEYS_BYTES   84u /* without the references */
-#define DIGEST_WIRE_MAX_BYTES                                                                  \
-    ((size_t) 64 << 20) /* of one wire form; past it the message is opaque */
+/* Of one section; past it the message is one opaque leaf. */
+#define DIGEST_SECTION_MAX_BYTES ((size_t) 64 << 20)
 
 enum digest_table_section {
     SECTION_PARTS,

@@ -116,7 +116,8 @@ static void add_field_line(struct walk *w, uint32_t start, uint32_t end)
     struct mime_tree *tree = w->tree;
     struct mime_part *part = current(w);
     struct slice line = slice_sub(tree->msg, start, end - start);
-    struct digest_field *last = part->n_fields > 0 ? &tree->fields[tree->n_fields - 1] : NULL;
+    struct digest_field *last =
+        part->n_fields > 0 && tree->fields != NULL ? &tree->fields[tree->n_fields - 1] : NULL;
     bool cut = end - part->mime > MIME_HEADER_MAX_BYTES || tree->n_fields >= MIME_FIELDS_MAX;
     size_t value = 0, name_len;
 
@@ -135,6 +136,7 @@ static void add_field_line(struct walk *w, uint32_t start, uint32_t end)
         tree->fields = xrealloc(tree->fields, tree->fields_cap * sizeof(*tree->fields));
     }
     name_len = cut ? 0 : header_name_len(line, &value);
+    assert(tree->fields != NULL);
     tree->fields[tree->n_fields++] = (struct digest_field){
         .start = start,
         .value = start + (uint32_t) value,
@@ -436,22 +438,29 @@ static uint32_t byte_flags(struct slice msg)
     return flags;
 }
 
+static void tree_start(struct mime_tree *tree, struct slice msg)
+{
+    assert(msg.len <= DIGEST_MESSAGE_MAX_BYTES);
+    *tree = (struct mime_tree){.msg = msg, .arena = arena_new(ARENA_BYTES)};
+    if (msg.len == 0)
+        tree->msg = slice_of("", 0); /* never NULL: offsets are added to it */
+}
+
 void mime_tree_init(struct mime_tree *tree, struct slice msg)
 {
-    struct walk w = {.tree = tree};
+    struct mime_tree parts, leaf;
+    struct walk w = {.tree = &parts};
 
-    assert(msg.len <= DIGEST_MESSAGE_MAX_BYTES);
-    if (msg.len == 0)
-        msg = slice_of("", 0); /* never NULL: offsets are added to it */
-    *tree = (struct mime_tree){.msg = msg, .arena = arena_new(ARENA_BYTES)};
+    tree_start(&parts, msg);
     walk_lines(&w);
     if (w.too_many) {
-        mime_tree_done(tree);
-        *tree = (struct mime_tree){.msg = msg, .arena = arena_new(ARENA_BYTES)};
-        w = (struct walk){.tree = tree, .one_leaf = true};
+        mime_tree_done(&parts);
+        tree_start(&leaf, msg);
+        w = (struct walk){.tree = &leaf, .one_leaf = true};
         walk_lines(&w);
     }
-    tree->flags |= byte_flags(msg);
+    *tree = *w.tree;
+    tree->flags |= byte_flags(tree->msg);
 }
 
 void mime_tree_init_opaque(struct mime_tree *tree, struct slice msg)
@@ -459,10 +468,7 @@ void mime_tree_init_opaque(struct mime_tree *tree, struct slice msg)
     struct mime_part *root;
     uint32_t at = 0;
 
-    assert(msg.len <= DIGEST_MESSAGE_MAX_BYTES);
-    if (msg.len == 0)
-        msg = slice_of("", 0); /* never NULL: offsets are added to it */
-    *tree = (struct mime_tree){.msg = msg, .arena = arena_new(ARENA_BYTES)};
+    tree_start(tree, msg);
     (void) add_part(tree, DIGEST_NONE, 0);
     root = &tree->parts[0];
     root->kind = DIGEST_LEAF;

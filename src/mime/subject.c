@@ -38,11 +38,9 @@ static bool skip_mark(struct slice *s)
 {
     struct slice rest;
 
-    if (slice_starts_nocase(*s, SLICE("re")))
-        rest = slice_from(*s, 2);
-    else if (slice_starts_nocase(*s, SLICE("fwd")))
+    if (slice_starts_nocase(*s, SLICE("fwd")))
         rest = slice_from(*s, 3);
-    else if (slice_starts_nocase(*s, SLICE("fw")))
+    else if (slice_starts_nocase(*s, SLICE("fw")) || slice_starts_nocase(*s, SLICE("re")))
         rest = slice_from(*s, 2);
     else
         return false;

@@ -115,6 +115,7 @@ static void paths_name_what_the_rfc_says(void **state)
 }
 
 /* BODYSTRUCTURE in form P. */
+// clang-format off
 static const struct {
     const char *msg, *structure;
 } structures[] = {
@@ -160,6 +161,7 @@ static const struct {
      "(\"text\" \"plain\" (\"name*\" \"utf-8''%C3%A4\" \"x\" \"y\") NIL NIL \"7BIT\" 0 0 NIL "
      "NIL NIL NIL)"},
 };
+// clang-format on
 
 static void structures_are_as_they_should_be(void **state)
 {
