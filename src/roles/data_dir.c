@@ -2,12 +2,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <pwd.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "roles/role.h"
+#include "store/local/local.h"
 
 #define PATH_BYTES     4096u
 #define USER_BYTES     256u
@@ -100,6 +103,43 @@ enum rc data_dir_prepare(const struct config *config, struct err *err)
     for (size_t i = 0; i < COUNT(folders) && rc == RC_OK; i++)
         rc = prepare_folder(config, i, err);
     return rc;
+}
+
+/* In a process of its own, since there is no way back from another user. */
+_Noreturn static void create_store_as(const char *path, const struct stat *st)
+{
+    struct err err;
+    enum rc rc = RC_OK;
+
+    if (st->st_uid != geteuid() &&
+        (setgroups(0, NULL) != 0 || setresgid(st->st_gid, st->st_gid, st->st_gid) != 0 ||
+         setresuid(st->st_uid, st->st_uid, st->st_uid) != 0))
+        rc = err_set(&err, RC_IO, "No store", "%s: %s", path, strerror(errno));
+    if (rc == RC_OK)
+        rc = local_store_create(path, &err);
+    if (rc != RC_OK && rc != RC_EXISTS)
+        (void) fprintf(stderr, "roost: %s\n", err.detail);
+    _exit(rc == RC_OK || rc == RC_EXISTS ? 0 : 1);
+}
+
+enum rc data_dir_create_store(const struct config *config, struct err *err)
+{
+    char path[PATH_BYTES];
+    struct stat st;
+    int status;
+    pid_t pid;
+
+    (void) snprintf(path, sizeof(path), "%s/" ROLE_MAIL_DIR, config->data_dir);
+    if (stat(path, &st) != 0)
+        return err_set(err, RC_IO, "No store", "%s: %s", path, strerror(errno));
+    pid = fork();
+    if (pid == 0)
+        create_store_as(path, &st);
+    if (pid < 0 || waitpid(pid, &status, 0) != pid)
+        return err_set(err, RC_IO, "No store", "%s: %s", path, strerror(errno));
+    if (status != 0)
+        return err_set(err, RC_IO, "No store", "%s: the store cannot be made", path);
+    return RC_OK;
 }
 
 enum rc data_dir_lock(const struct config *config, int *out_fd, struct err *err)

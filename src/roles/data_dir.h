@@ -22,6 +22,12 @@
  */
 MUST_CHECK enum rc data_dir_prepare(const struct config *config, struct err *err);
 
+/*
+ * For `roost init`: make the empty store in DATA/mail, as the user whose folder that is. A
+ * store that is there already stays as it is.
+ */
+MUST_CHECK enum rc data_dir_create_store(const struct config *config, struct err *err);
+
 /* The lock, held until *out_fd is closed. RC_EXISTS: another server runs here. */
 MUST_CHECK enum rc data_dir_lock(const struct config *config, int *out_fd, struct err *err);
 

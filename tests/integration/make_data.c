@@ -17,6 +17,8 @@ static enum rc make(const struct config *config, const char *user, struct admin_
 
     (void) snprintf(folder, sizeof(folder), "%s/" ROLE_AUTH_DIR, config->data_dir);
     if (rc == RC_OK)
+        rc = data_dir_create_store(config, err);
+    if (rc == RC_OK)
         rc = auth_init(err);
     if (rc == RC_OK)
         rc = auth_admin_create(folder, err);
