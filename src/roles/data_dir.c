@@ -15,7 +15,7 @@
 #define PATH_BYTES     4096u
 #define USER_BYTES     256u
 #define MODE_OWN       0700
-#define MODE_TRAVERSED 0711 /* other uids pass through to their own folder */
+#define MODE_TRAVERSED 0755 /* other uids pass through to their own folder, and sync it */
 
 static const struct {
     const char *name;

@@ -2,7 +2,7 @@
  * data_dir.h - the data directory: whose it is, its folders, and the lock that keeps a second
  * server out.
  *
- *     DATA/            owned by whoever starts the server; mode 0700, or 0711 as root
+ *     DATA/            owned by whoever starts the server; mode 0700, or 0755 as root
  *     DATA/auth/       the auth role's: credentials
  *     DATA/mail/       the mail role's: all mail
  *     DATA/run/        the supervisor's: control sockets, lock, quarantine
