@@ -23,7 +23,7 @@
 #include "account/state.h"
 
 #define CHUNK_FIRST_ROWS 16u
-#define COLD_ROWS_MAX    (4 * CHUNK_MESSAGES) /* below 2^16: the map has 16 bits */
+#define COLD_ROWS_MAX    16384u /* four times a chunk; below 2^16: the map has 16 bits */
 
 struct cold_store {
     struct counted counted;

@@ -119,7 +119,7 @@ struct mbox *mbox_copy(const struct mbox *mbox)
         chunk_ref(copy->slots[i].chunk);
     }
     if (copy->n_overlays > 0)
-        copy->overlays = xmalloc(copy->n_overlays * sizeof(*copy->overlays));
+        copy->overlays = xmalloc(copy->n_overlays * sizeof(struct overlay *));
     for (size_t i = 0; i < copy->n_overlays; i++) {
         copy->overlays[i] = mbox->overlays[i];
         overlay_ref(copy->overlays[i]);
@@ -389,9 +389,9 @@ void mbox_change_overlay(struct mbox *mbox, const struct record_flags *record)
 
     if (!found) {
         mbox->overlays =
-            xrealloc(mbox->overlays, (mbox->n_overlays + 1) * sizeof(*mbox->overlays));
+            xrealloc(mbox->overlays, (mbox->n_overlays + 1) * sizeof(struct overlay *));
         memmove(mbox->overlays + at + 1, mbox->overlays + at,
-                (mbox->n_overlays - at) * sizeof(*mbox->overlays));
+                (mbox->n_overlays - at) * sizeof(struct overlay *));
         mbox->overlays[at] = overlay_new(record->reader);
         mbox->n_overlays++;
     }

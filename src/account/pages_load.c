@@ -14,7 +14,7 @@
 #include "base/utf8.h"
 
 #define PAGE_ARENA_BYTES ((size_t) 1 << 30) /* above any page written */
-#define ZONE_MAX_MIN     (24 * 60)
+#define ZONE_MAX_MIN     ((int64_t) 24 * 60)
 
 struct loader {
     uint64_t account;
@@ -57,13 +57,13 @@ static bool get_count(struct scan *sc, uint64_t max, size_t *out)
 }
 
 /* Pairs in order of keys into an empty list. */
-static bool get_pairs(struct scan *sc, size_t key_max, size_t value_max,
+static bool get_pairs(struct scan *sc, size_t n_max, size_t key_max, size_t value_max,
                       struct text_pair **pairs, size_t *out_n)
 {
     struct slice key, value;
     size_t n;
 
-    if (!get_count(sc, MAX(METADATA_ENTRIES_MAX, ACL_ENTRIES_MAX), &n))
+    if (!get_count(sc, n_max, &n))
         return false;
     for (size_t i = 0; i < n; i++) {
         if (!scan_varint_bytes(sc, key_max, &key) ||
@@ -200,7 +200,7 @@ static struct cold_store *get_cold(struct scan *sc, uint32_t rows)
     struct cold_store *cold;
     size_t n;
 
-    if (!get_count(sc, COLD_ROWS_MAX, &n) || n == 0 || n != rows)
+    if (!get_count(sc, (uint64_t) COLD_ROWS_MAX, &n) || n == 0 || n != rows)
         return NULL;
     cold = cold_new(chunk_fit(rows));
     atomic_init(&cold->filled, rows);
@@ -235,7 +235,7 @@ static enum rc load_chunk(struct loader *loader, const struct page_place at[2],
         if (chunk->cold == NULL || chunk_cold_needed(chunk, at[0].rows) > at[1].rows)
             rc = page_corrupt(err, &id, "cold rows");
     }
-    if (rc) {
+    if (rc || chunk->cold == NULL) {
         chunk_unref(chunk);
         return rc;
     }
@@ -376,7 +376,7 @@ static enum rc load_overlays(struct loader *loader, const struct mbox *from, str
     uint64_t reader = 0;
 
     fresh->overlays = from->places->n_overlays > 0
-                          ? xcalloc(from->places->n_overlays, sizeof(*fresh->overlays))
+                          ? xcalloc(from->places->n_overlays, sizeof(struct overlay *))
                           : NULL;
     for (size_t i = 0; i < from->places->n_overlays; i++) {
         struct overlay *overlay;
@@ -541,9 +541,10 @@ static enum rc load_info(struct loader *loader, struct mbox *mbox, uint64_t numb
     if (rc)
         return rc;
     if (!get_keyword_table(&sc, &mbox->info) ||
-        !get_pairs(&sc, ACL_IDENTIFIER_MAX, ACL_RIGHTS_MAX, &info->acl, &info->info.n_acl) ||
-        !get_pairs(&sc, METADATA_NAME_MAX, METADATA_VALUE_MAX, &info->metadata,
-                   &info->info.n_metadata) ||
+        !get_pairs(&sc, ACL_ENTRIES_MAX, ACL_IDENTIFIER_MAX, ACL_RIGHTS_MAX, &info->acl,
+                   &info->info.n_acl) ||
+        !get_pairs(&sc, METADATA_ENTRIES_MAX, METADATA_NAME_MAX, METADATA_VALUE_MAX,
+                   &info->metadata, &info->info.n_metadata) ||
         !scan_done(&sc))
         return page_corrupt(err, &id, "keywords, ACL, metadata");
     info_show(info);
@@ -722,8 +723,8 @@ static enum rc load_rest(struct loader *loader, struct acct_state *state, uint64
     rc = read_page(loader, PAGE_REST, number, &id, &sc, err);
     if (rc)
         return rc;
-    if (!get_pairs(&sc, METADATA_NAME_MAX, METADATA_VALUE_MAX, &rest->metadata,
-                   &rest->n_metadata) ||
+    if (!get_pairs(&sc, METADATA_ENTRIES_MAX, METADATA_NAME_MAX, METADATA_VALUE_MAX,
+                   &rest->metadata, &rest->n_metadata) ||
         !get_quotas(&sc, rest) || !get_xfers(&sc, rest) || !scan_done(&sc))
         return page_corrupt(err, &id, "account metadata, quota, transfers");
     rest->page.number = number;

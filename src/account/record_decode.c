@@ -10,7 +10,7 @@
 
 #define RECORD_VERSION 1u
 #define GROUP_VERSION  1u
-#define ZONE_MAX_MIN   (24 * 60)
+#define ZONE_MAX_MIN   ((int64_t) 24 * 60)
 
 static bool get_id(struct scan *sc, struct object_id *out)
 {
