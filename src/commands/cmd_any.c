@@ -33,11 +33,37 @@ enum rc cmd_logout(struct cmd *cmd, struct err *err)
     return RC_OK;
 }
 
-/* What the client says of itself goes to the log by the server, and changes nothing (RFC 2971
- * section 1). We say our name and no version, which would help nobody but an attacker. */
+/* "name=Thunderbird version=128.1", cut to CLIENT_ID_BYTES. */
+static char *client_id_text(const struct imap_id_args *args)
+{
+    AUTO(buf_done) struct buf text;
+    char *kept;
+
+    buf_init(&text, CLIENT_ID_BYTES);
+    for (size_t i = 0; i < args->n; i++) {
+        const struct imap_id_field *field = &args->fields[i];
+
+        if (field->nil || text.len + field->key.len + field->value.len + 2 > CLIENT_ID_BYTES)
+            continue;
+        buf_str(&text, text.len > 0 ? " " : "");
+        buf_append(&text, field->key);
+        buf_byte(&text, '=');
+        buf_append(&text, field->value);
+    }
+    kept = xmalloc(text.len + 1);
+    if (text.len > 0)
+        memcpy(kept, text.ptr, text.len);
+    kept[text.len] = '\0';
+    return kept;
+}
+
+/* What the client says of itself is for the log, and changes nothing (RFC 2971 section 1). We
+ * say our name and no version, which would help nobody but an attacker. */
 enum rc cmd_id(struct cmd *cmd, struct err *err)
 {
     (void) err;
+    free(cmd->session->client_id);
+    cmd->session->client_id = client_id_text(&cmd->args.id);
     buf_str(cmd->reply->out, "* ID (\"name\" \"Roost\")\r\n");
     reply_ok(cmd->reply, "ID completed");
     return RC_OK;

@@ -14,8 +14,7 @@
 #include "commands/list_match.h"
 #include "commands/status_values.h"
 
-#define LIST_PATTERNS_MAX 256u            /* in one LIST: each keeps a table of its bytes */
-#define LIST_SLICE_WORK   ((size_t) 4096) /* matches before others get their turn */
+#define LIST_SLICE_WORK ((size_t) 4096) /* matches before others get their turn */
 
 struct list_walk {
     struct acct_state *state; /* one reference */
@@ -232,15 +231,11 @@ static enum rc consider_superiors(const struct cmd *cmd, const struct list_walk 
     return RC_OK;
 }
 
-static enum rc start_walk(struct cmd *cmd, bool lsub, struct err *err)
+static void start_walk(struct cmd *cmd, bool lsub)
 {
     const struct imap_list_args *args = &cmd->args.list;
-    struct list_walk *walk;
+    struct list_walk *walk = ARENA_NEW(cmd->arena, struct list_walk);
 
-    if (args->n_patterns > LIST_PATTERNS_MAX)
-        return err_set(err, RC_LIMIT, "Too many patterns", "list: %zu patterns",
-                       args->n_patterns);
-    walk = ARENA_NEW(cmd->arena, struct list_walk);
     *walk = (struct list_walk){
         .state = session_read(cmd->session),
         .args = args,
@@ -257,7 +252,6 @@ static enum rc start_walk(struct cmd *cmd, bool lsub, struct err *err)
     }
     cmd->cursor = walk;
     cmd->cursor_done = walk_done;
-    return RC_OK;
 }
 
 static enum rc go_on(struct cmd *cmd, const char *completed, struct err *err)
@@ -297,36 +291,26 @@ static void say_separator(struct cmd *cmd, const char *verb)
     imap_print_list_line(cmd->reply->out, &line, cmd->session->mode);
 }
 
+static enum rc list(struct cmd *cmd, bool lsub, const char *completed, struct err *err)
+{
+    if (cmd->cursor == NULL && asks_for_separator(&cmd->args.list)) {
+        say_separator(cmd, lsub ? "LSUB" : "LIST");
+        reply_ok(cmd->reply, completed);
+        return RC_OK;
+    }
+    if (cmd->cursor == NULL)
+        start_walk(cmd, lsub);
+    return go_on(cmd, completed, err);
+}
+
 enum rc cmd_list(struct cmd *cmd, struct err *err)
 {
-    if (cmd->cursor == NULL) {
-        enum rc rc = start_walk(cmd, false, err);
-
-        if (rc)
-            return rc;
-        if (asks_for_separator(&cmd->args.list)) {
-            say_separator(cmd, "LIST");
-            reply_ok(cmd->reply, "LIST completed");
-            return RC_OK;
-        }
-    }
-    return go_on(cmd, "LIST completed", err);
+    return list(cmd, false, "LIST completed", err);
 }
 
 enum rc cmd_lsub(struct cmd *cmd, struct err *err)
 {
-    if (cmd->cursor == NULL) {
-        enum rc rc = start_walk(cmd, true, err);
-
-        if (rc)
-            return rc;
-        if (asks_for_separator(&cmd->args.list)) {
-            say_separator(cmd, "LSUB");
-            reply_ok(cmd->reply, "LSUB completed");
-            return RC_OK;
-        }
-    }
-    return go_on(cmd, "LSUB completed", err);
+    return list(cmd, true, "LSUB completed", err);
 }
 
 enum rc cmd_namespace(struct cmd *cmd, struct err *err)

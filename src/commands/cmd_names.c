@@ -40,6 +40,8 @@ enum rc cmd_create(struct cmd *cmd, struct err *err)
     if (rc)
         return rc;
     rc = txn_create_mailbox(txn, args->mailbox.name, args->use, NULL, err);
+    if (rc == RC_INVALID && args->use != 0) /* the name has passed the parser */
+        reply_code(cmd->reply, "USEATTR");
     if (rc)
         return rc;
     rc = txn_commit(&txn, &cmd->session->own_position, err);

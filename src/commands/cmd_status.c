@@ -11,10 +11,10 @@ static enum rc count_recent(const struct session *session, const struct mbox *mb
                             uint64_t *out, struct err *err)
 {
     AUTO(acct_unrefp) struct acct_state *state = NULL;
-    const struct mbox_counts *counts = mbox_counts(mbox);
+    uint32_t first = account_recent(session->account, mbox, false);
     enum rc rc;
 
-    if (counts->first_recent >= counts->uidnext) {
+    if (first >= mbox_counts(mbox)->uidnext) {
         *out = 0;
         return RC_OK;
     }
@@ -23,8 +23,7 @@ static enum rc count_recent(const struct session *session, const struct mbox *mb
     if (rc)
         return rc;
     mbox = acct_mailbox_by_id(state, mbox_info(mbox)->id);
-    counts = mbox_counts(mbox);
-    *out = counts->messages - mbox_lower_bound(mbox, counts->first_recent);
+    *out = mbox_counts(mbox)->messages - mbox_lower_bound(mbox, first);
     return RC_OK;
 }
 

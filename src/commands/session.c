@@ -28,6 +28,8 @@ void session_done(struct session *session)
     session_forget_saved(session);
     free(session->idle_tag);
     session->idle_tag = NULL;
+    free(session->client_id);
+    session->client_id = NULL;
     account_close(session->account);
     session->account = NULL;
     session->state = SESSION_CLOSED;

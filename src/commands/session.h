@@ -25,10 +25,10 @@
 #include "imap/seqset.h"
 #include "mailbox/view.h"
 
-#define MESSAGE_MAX_BYTES  (64ull << 20) /* APPENDLIMIT, and the reader's limit */
-#define SAVED_RUNS_MAX     65536u        /* runs in a saved search result: 512 KiB a session */
-#define BAD_COMMANDS_MAX   10u           /* in a row; then the client is no client */
-#define SESSION_NAME_BYTES 256u          /* of a user name kept for the log */
+#define MESSAGE_MAX_BYTES (64ull << 20) /* APPENDLIMIT, and the reader's limit */
+#define SAVED_RUNS_MAX    65536u        /* runs in a saved search result: 512 KiB a session */
+#define BAD_COMMANDS_MAX  10u           /* in a row; then the client is no client */
+#define CLIENT_ID_BYTES   256u          /* of what ID said that is kept for the log */
 
 enum session_state { SESSION_AUTH, SESSION_SELECTED, SESSION_CLOSED };
 
@@ -53,7 +53,8 @@ struct session {
     struct mbox_view *view; /* SELECTED only */
     struct uid_run *saved;  /* "$"; NULL when empty */
     size_t n_saved;
-    char *idle_tag; /* of the IDLE that runs; NULL: none */
+    char *idle_tag;  /* of the IDLE that runs; NULL: none */
+    char *client_id; /* what the client said by ID, for the log; NULL: nothing */
     uint32_t bad_in_row;
     struct session_counts counts;
 };

@@ -69,6 +69,10 @@ MUST_CHECK enum rc account_read_mailbox(struct account *account, uint64_t own_po
                                         uint32_t mbox_id, struct acct_state **out,
                                         struct err *err);
 
+/* Uids from here on no session was told of as \Recent (RFC 3501 2.3.2); claim: they are being
+ * told now. */
+uint32_t account_recent(struct account *account, const struct mbox *mbox, bool claim);
+
 /* ---- waiting and watching ---- */
 
 /* One shot: wake is called once, when position is durable; at once, from this call, if it is

@@ -72,9 +72,6 @@ void chain_durable(struct account *account, uint64_t position);
  * durable, where that is the same). lock is held; takes the reference. */
 void chain_replace_tip(struct account *account, struct acct_state *state);
 
-/* First uid that nobody was told as \Recent; sets it to next_uid if claim. */
-uint32_t account_recent(struct account *account, const struct mbox *mbox, bool claim);
-
 /* mail_store.c, for its neighbours */
 struct engine *account_engine(const struct account *account);
 void store_queue_digest(struct mail_store *store, uint64_t account, uint64_t body_id,

@@ -252,6 +252,50 @@ static void a_nul_is_hidden_in_body_and_kept_in_binary(void **state)
     rig_free(rig);
 }
 
+static void a_multiappend_has_a_limit(void **state)
+{
+    struct rig *rig = new_rig(0);
+    struct rig_session *rs = rig_login(rig, SESSION_FULL);
+    AUTO(buf_done) struct buf command;
+
+    (void) state;
+    buf_init(&command, COMMAND_BYTES);
+    for (unsigned n = APPEND_MESSAGES_MAX; n <= APPEND_MESSAGES_MAX + 1; n++) {
+        buf_reset(&command);
+        buf_str(&command, "a APPEND INBOX");
+        for (unsigned i = 0; i < n; i++)
+            buf_str(&command, " {2+}\r\nhi");
+        buf_str(&command, "\r\n");
+        forget(rs);
+        rig_send(rs, buf_slice(&command));
+        assert_true(was_told(rs, n <= APPEND_MESSAGES_MAX ? "a OK [APPENDUID" : "a BAD "));
+    }
+    send_text(rs, "b STATUS INBOX (MESSAGES)\r\n");
+    assert_true(was_told(rs, "(MESSAGES 1024)"));
+    rig_free(rig);
+}
+
+static void a_list_of_many_mailboxes_pauses(void **state)
+{
+    struct rig *rig = new_rig(0);
+    struct rig_session *rs = rig_login(rig, SESSION_FULL);
+    AUTO(buf_done) struct buf command;
+
+    (void) state;
+    buf_init(&command, COMMAND_BYTES);
+    for (unsigned i = 0; i < 5000; i++)
+        buf_printf(&command, "a SUBSCRIBE s/%04u\r\n", i);
+    rig_send(rs, buf_slice(&command));
+    forget(rs);
+    send_text(rs, "b LIST (SUBSCRIBED) \"\" *\r\n");
+    assert_true(rig_pauses(rs) > 0);
+    assert_int_equal(count_of(rig_output(rs), "* LIST (\\NonExistent \\Subscribed)"), 5000);
+    forget(rs);
+    send_text(rs, "c LSUB \"\" %\r\n");
+    assert_int_equal(count_of(rig_output(rs), "* LSUB (\\Noselect) \"/\" s\r\n"), 1);
+    rig_free(rig);
+}
+
 static void an_aborted_answer_leaves_nothing_behind(void **state)
 {
     struct rig *rig = new_rig(0);
@@ -288,6 +332,8 @@ int main(void)
         cmocka_unit_test(reading_sets_seen_in_batches),
         cmocka_unit_test(a_big_body_comes_whole_in_pieces),
         cmocka_unit_test(a_nul_is_hidden_in_body_and_kept_in_binary),
+        cmocka_unit_test(a_multiappend_has_a_limit),
+        cmocka_unit_test(a_list_of_many_mailboxes_pauses),
         cmocka_unit_test(an_aborted_answer_leaves_nothing_behind),
         cmocka_unit_test(a_session_is_small),
     };
