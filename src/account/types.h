@@ -15,7 +15,7 @@
 
 /* Limits of one account; docs/limits.md has the reasons. */
 #define KEYWORDS_MAX           256u       /* different keywords in one mailbox */
-#define KEYWORD_BYTES_MAX      250u       /* one keyword */
+#define KEYWORD_BYTES_MAX      255u       /* one keyword */
 #define MAILBOX_NAME_BYTES_MAX 1000u      /* a whole name, UTF-8 */
 #define MAILBOXES_MAX          50000u     /* in one account */
 #define MAILBOX_DEPTH_MAX      64u        /* components of a name */

@@ -296,6 +296,18 @@ enum rc txn_change_flags(struct mail_txn *txn, uint32_t mbox_id, const struct ui
 
 /* ---- expunge ---- */
 
+/* Sessions and QRESYNC ask which uids went when; what is older than a bound allows is given up.
+ */
+static void purge_if_due(struct mail_txn *txn, uint32_t mbox_id)
+{
+    uint64_t below = mbox_purge_due(acct_mailbox_by_id(txn->fork, mbox_id));
+
+    if (below != 0)
+        txn_add(txn, &(struct record){
+                         .type = RECORD_PURGE, .purge = {mbox_id, below}
+        });
+}
+
 enum rc txn_expunge(struct mail_txn *txn, uint32_t mbox_id, const struct uid_set *uids,
                     bool only_deleted, struct arena *arena, struct uid_set *out,
                     struct err *err)
@@ -315,13 +327,15 @@ enum rc txn_expunge(struct mail_txn *txn, uint32_t mbox_id, const struct uid_set
         if (!only_deleted || (mbox_flags(mbox, index) & FLAG_DELETED) != 0)
             uid_set_add(&gone, mbox_uid(mbox, index));
     }
-    rc = txn_has_room(txn, RECORD_HEAD_BYTES + gone.n * RUN_BYTES, err);
+    rc = txn_has_room(txn, 2 * RECORD_HEAD_BYTES + gone.n * RUN_BYTES, err);
     if (rc)
         return rc;
     record.expunge = (struct record_expunge){mbox_id, uid_set_finish(&gone), txn->modseq};
     *out = record.expunge.uids;
-    if (gone.n > 0)
+    if (gone.n > 0) {
         txn_add(txn, &record);
+        purge_if_due(txn, mbox_id);
+    }
     return RC_OK;
 }
 
@@ -373,7 +387,7 @@ static enum rc copy_record(struct mail_txn *txn, uint32_t src_mbox, uint32_t dst
                                 .dst_first_uid = mbox_counts(dst)->uidnext,
                                 .savedate = txn->group.time_us / 1000000,
                                 .modseq = txn->modseq};
-    return txn_has_room(txn, 2 * RECORD_HEAD_BYTES + uids->n * RUN_BYTES, err);
+    return txn_has_room(txn, 3 * RECORD_HEAD_BYTES + uids->n * RUN_BYTES, err);
 }
 
 enum rc txn_copy(struct mail_txn *txn, uint32_t src_mbox, const struct uid_set *uids,
@@ -412,5 +426,7 @@ enum rc txn_copy(struct mail_txn *txn, uint32_t src_mbox, const struct uid_set *
                     record.copy.dst_first_uid + (uint32_t) uid_set_span(&out->src) - 1);
     out->dst = uid_set_finish(&given);
     txn_add(txn, &record);
+    if (move)
+        purge_if_due(txn, src_mbox);
     return RC_OK;
 }

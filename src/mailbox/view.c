@@ -111,6 +111,11 @@ enum rc view_refresh(struct mbox_view *view, uint64_t own_position, struct err *
     modseq = mbox_counts(view->mbox)->highestmodseq;
     if (modseq == view->seen_modseq)
         return RC_OK;
+    if (view->seen_modseq < mbox_counts(view->mbox)->expunged_below)
+        return err_set(err, RC_NOT_FOUND,
+                       "Too much was expunged meanwhile; select the mailbox again",
+                       "view: expunges below %llu are forgotten",
+                       (unsigned long long) mbox_counts(view->mbox)->expunged_below);
     scratch = arena_new(VIEW_ARENA_BYTES);
     gone = mbox_expunged_since(view->mbox, view->seen_modseq, view->told_uid, scratch);
     if (gone.n > 0) {

@@ -26,7 +26,8 @@ MUST_CHECK enum rc view_open(struct account *account, uint64_t own_position, uin
                              bool read_only, struct mbox_view **out, struct err *err);
 void view_close(struct mbox_view *view); /* NULL is allowed */
 
-/* Take the version to work on. RC_NOT_FOUND: the mailbox was deleted. */
+/* Take the version to work on. RC_NOT_FOUND: the mailbox was deleted, or so much of it was
+ * expunged since that the numbering is lost: the session must end. */
 MUST_CHECK enum rc view_refresh(struct mbox_view *view, uint64_t own_position, struct err *err);
 /* Let go of the version. view_has_news still works. */
 void view_park(struct mbox_view *view);
