@@ -1,6 +1,5 @@
 #include "roles/role.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -255,7 +254,7 @@ static struct sandbox_rules rules_of(const struct role_start *start, struct role
                           SANDBOX_WRITE);
         break;
     case ROLE_SUPERVISOR:
-        assert(!"the supervisor is not confined");
+        die("the supervisor is not confined");
     }
     return rules;
 }
