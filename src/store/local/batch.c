@@ -14,7 +14,8 @@
 #define GROUP_MAGIC   0x52475352u /* "RSGR" */
 #define BATCH_VERSION 1u
 
-#define BATCH_HASHED_BYTES 96u /* what `self` covers */
+#define BATCH_HASHED_BYTES 96u  /* what `self` covers */
+#define BATCH_COVERED_FROM 112u /* behind `self`: what the payload's hash covers */
 #define GROUP_HASHED_BYTES 48u
 
 struct hash128 journal_hash(const struct journal_key *key, struct slice bytes)
@@ -25,11 +26,13 @@ struct hash128 journal_hash(const struct journal_key *key, struct slice bytes)
     return (struct hash128){hash.low64, hash.high64};
 }
 
+/* The header's own hash proves who wrote it; the payload's lies in front of it and is covered
+ * by it, so that one keyed hash in the next batch stands for both. */
 void batch_seal(char *batch, struct batch_header *header, const struct journal_key *key)
 {
-    header->payload =
-        journal_hash(key, slice_of(batch + BATCH_HEADER_BYTES, header->payload_len));
     memset(batch, 0, BATCH_HEADER_BYTES);
+    header->payload = journal_hash(
+        key, slice_of(batch + BATCH_COVERED_FROM, header->total_len - BATCH_COVERED_FROM));
     put_le32(batch, BATCH_MAGIC);
     put_le16(batch + 4, BATCH_VERSION);
     put_le16(batch + 6, BATCH_HEADER_BYTES);
@@ -88,11 +91,12 @@ bool batch_header_read(struct slice block, const struct journal_key *key,
     return true;
 }
 
-bool batch_payload_is_whole(const struct batch_header *header, struct slice payload,
-                            const struct journal_key *key)
+bool batch_is_whole(const struct batch_header *header, struct slice batch,
+                    const struct journal_key *key)
 {
-    return payload.len == header->payload_len &&
-           hash128_eq(journal_hash(key, payload), header->payload);
+    return batch.len == header->total_len &&
+           hash128_eq(journal_hash(key, slice_from(batch, BATCH_COVERED_FROM)),
+                      header->payload);
 }
 
 uint64_t body_block_hash(struct slice block)

@@ -36,19 +36,19 @@ struct batch_header {
     uint32_t offset;
     int64_t clock_us;
     struct hash128 prev;    /* `self` of the batch before */
-    struct hash128 payload; /* keyed, of the groups */
     struct hash128 self;    /* keyed, of the header before it */
+    struct hash128 payload; /* keyed, of everything behind `self`, padding included */
 };
 
 /* Fill in the hashes and write the header into the first BATCH_HEADER_BYTES of batch, whose
- * payload stands behind it. */
+ * groups and padding stand behind it. */
 void batch_seal(char *batch, struct batch_header *header, const struct journal_key *key);
 /* Is this a header made with the key? Only then is *out set. */
 bool batch_header_read(struct slice block, const struct journal_key *key,
                        struct batch_header *out);
-/* payload: header->payload_len bytes. */
-bool batch_payload_is_whole(const struct batch_header *header, struct slice payload,
-                            const struct journal_key *key);
+/* batch: header->total_len bytes. */
+bool batch_is_whole(const struct batch_header *header, struct slice batch,
+                    const struct journal_key *key);
 
 struct hash128 journal_hash(const struct journal_key *key, struct slice bytes);
 

@@ -15,6 +15,8 @@ struct window {
     size_t cap;
     uint64_t at;
     size_t len;
+    bool has_failed; /* a read failed: nothing may be concluded from what is missing */
+    struct err err;
 };
 
 static void window_done(struct window *window)
@@ -22,7 +24,8 @@ static void window_done(struct window *window)
     free(window->buf);
 }
 
-/* len bytes at offset, or an empty slice when the file is shorter or cannot be read. */
+/* len bytes at offset, or an empty slice when the file is shorter or cannot be read. A disk that
+ * cannot be read is not a torn tail: has_failed ends the walk. */
 static struct slice window_get(struct window *window, const struct segment *segment,
                                uint64_t offset, size_t len)
 {
@@ -41,8 +44,10 @@ static struct slice window_get(struct window *window, const struct segment *segm
     window->segment = segment;
     window->at = offset;
     window->len = 0;
-    if (file_read_all(segment->read_fd, window->buf, want, offset, NULL) != RC_OK)
+    if (file_read_all(segment->read_fd, window->buf, want, offset, &window->err) != RC_OK) {
+        window->has_failed = true;
         return (struct slice){0};
+    }
     window->len = want;
     return slice_of(window->buf, len);
 }
@@ -73,12 +78,9 @@ static bool read_batch(struct walk *walk, const struct segment *segment, uint64_
         !header_belongs(header, segment, offset) || header->first_lsn != walk->point.lsn ||
         !hash128_eq(header->prev, walk->point.prev))
         return false;
-    whole = window_get(&walk->window, segment, offset,
-                       BATCH_HEADER_BYTES + (size_t) header->payload_len);
-    if (whole.len == 0)
-        return false;
-    *payload = slice_from(whole, BATCH_HEADER_BYTES);
-    return batch_payload_is_whole(header, *payload, &walk->epoch->key);
+    whole = window_get(&walk->window, segment, offset, header->total_len);
+    *payload = slice_sub(whole, BATCH_HEADER_BYTES, header->payload_len);
+    return batch_is_whole(header, whole, &walk->epoch->key);
 }
 
 /* The hash says that we wrote it, so a group that does not parse is a bug or a collision. */
@@ -213,6 +215,8 @@ enum rc journal_scan_epoch(const struct journal_source *source, const struct epo
 
     if (!rc)
         rc = judge_end(&walk, err);
+    if (walk.window.has_failed)
+        rc = err_set(err, RC_IO, "Storage failure", "journal: %s", walk.window.err.detail);
     window_done(&walk.window);
     if (!rc)
         *point = walk.point;

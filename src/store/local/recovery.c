@@ -227,6 +227,19 @@ static enum rc walk_epochs(struct recovery *rec, struct journal_point *out, stru
     return RC_OK;
 }
 
+/* The header is not needed to read the segment, so damage to it is reported, no more. */
+static void check_header(const struct recovery *rec, const struct segment *segment)
+{
+    const struct super *super = rec->local->super;
+
+    for (uint32_t i = 0; i < super->n_epochs; i++) {
+        if (segment_is_of(segment, &super->epochs[i].key, super->uuid))
+            return;
+    }
+    log_event(LEVEL_ERROR, "store.damage", LOG_STR("file", "header of a journal segment"),
+              LOG_NUM("segment", segment->number));
+}
+
 /* Segments that hold batches become live, in order. An epoch without a batch leaves no trace.
  */
 static enum rc settle_segments(struct recovery *rec, struct journal_point *end, struct err *err)
@@ -242,6 +255,7 @@ static enum rc settle_segments(struct recovery *rec, struct journal_point *end, 
         if (!last->is_closed && segment->number >= last->first.segment &&
             fdatasync(segment->read_fd) != 0)
             return file_error(err, "sync of recovered segments");
+        check_header(rec, segment);
         (void) map_remove(rec->segments, MAP_KEY(n));
         index_add_segment(&rec->local->index, segment);
     }
