@@ -1,8 +1,8 @@
 /*
  * test_local_crash.c - what recovery makes of a journal that was cut, torn, damaged or forged.
  *
- * The crash is a copy of the store's files taken while it is open: whatever was reported durable
- * is in them, and the copy is then spoiled as a power cut or a bad disk would.
+ * The crash is a copy of the store's files taken while it is open: whatever was reported
+ * durable is in them, and the copy is then spoiled as a power cut or a bad disk would.
  */
 // links: store_local
 // lib: local_store
@@ -23,10 +23,11 @@
 #define BODY_LENGTH 6000u
 
 struct scene {
-    struct local_store store;  /* the original, running */
-    char copy[64];             /* a copy to spoil */
-    uint64_t ends[GROUPS + 1]; /* offset behind the batch of each group; [0]: before the first */
-    char *journal;             /* the segment up to the last end */
+    struct local_store store; /* the original, running */
+    char copy[64];            /* a copy to spoil */
+    uint64_t
+        ends[GROUPS + 1]; /* offset behind the batch of each group; [0]: before the first */
+    char *journal;        /* the segment up to the last end */
 };
 
 static void scene_done(struct scene *scene)
@@ -62,8 +63,8 @@ static void read_log(const struct scene *scene, char *out)
     (void) close(fd);
 }
 
-/* One group a batch, every third with a body; account 6 takes turns so that prefixes are seen to
- * be of the journal, not only of one account. */
+/* One group a batch, every third with a body; account 6 takes turns so that prefixes are seen
+ * to be of the journal, not only of one account. */
 static void scene_make(struct scene *scene)
 {
     AUTO(freep) char *bytes = local_store_body(9, BODY_LENGTH);
@@ -124,7 +125,8 @@ static enum rc open_copy(const struct scene *scene, struct engine **out, struct 
     return local_engine_open(&options, out, err);
 }
 
-/* Opens the copy: exactly the first n groups are there, bodies included; and again after that. */
+/* Opens the copy: exactly the first n groups are there, bodies included; and again after that.
+ */
 static void check_prefix(struct scene *scene, unsigned n)
 {
     for (int life = 0; life < 2; life++) {

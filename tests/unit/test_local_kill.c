@@ -66,8 +66,8 @@ _Noreturn static void child_main(struct local_store *store, const uint64_t *coun
 
     local_store_open(store);
     for (unsigned i = 0; i < WRITERS; i++) {
-        writers[i] = (struct writer){
-            .store = store, .account = i + 1, .count = counts[i], .pipe = out};
+        writers[i] =
+            (struct writer){.store = store, .account = i + 1, .count = counts[i], .pipe = out};
         if (pthread_create(&writers[i].thread, NULL, writer_main, &writers[i]) != 0)
             _exit(3);
     }
@@ -119,8 +119,8 @@ static void check_bodies(struct local_store *store, uint64_t account, uint64_t c
     struct body *body;
 
     for (uint64_t id = 4; id <= count; id += 4) {
-        assert_int_equal(
-            store->engine->ops->body_open(store->engine, account, id, &body, NULL), RC_OK);
+        assert_int_equal(store->engine->ops->body_open(store->engine, account, id, &body, NULL),
+                         RC_OK);
         assert_int_equal(store->engine->ops->body_read(body, 0, got, BODY_LENGTH, NULL), RC_OK);
         assert_memory_equal(got, want, BODY_LENGTH);
         store->engine->ops->body_close(body);

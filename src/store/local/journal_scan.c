@@ -24,8 +24,8 @@ static void window_done(struct window *window)
     free(window->buf);
 }
 
-/* len bytes at offset, or an empty slice when the file is shorter or cannot be read. A disk that
- * cannot be read is not a torn tail: has_failed ends the walk. */
+/* len bytes at offset, or an empty slice when the file is shorter or cannot be read. A disk
+ * that cannot be read is not a torn tail: has_failed ends the walk. */
 static struct slice window_get(struct window *window, const struct segment *segment,
                                uint64_t offset, size_t len)
 {

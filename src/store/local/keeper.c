@@ -45,6 +45,7 @@ struct keeper {
     bool is_poked;                          /* lock: look for segments to recycle */
     bool is_poked_wanted;                   /* lock: look for accounts to ask */
     bool is_full;                           /* lock */
+    bool is_on_reserve;                     /* lock: the reserve is the current segment */
     bool is_stopping;                       /* lock */
 };
 
@@ -53,6 +54,7 @@ static void set_full(struct keeper *keeper, bool is_full)
     if (keeper->is_full == is_full)
         return;
     keeper->is_full = is_full;
+    keeper->is_on_reserve = false;
     log_event(is_full ? LEVEL_ERROR : LEVEL_INFO, is_full ? "store.full" : "store.room",
               LOG_NUM("segment_bytes", keeper->next_bytes));
 }
@@ -119,6 +121,7 @@ static bool find_spare(struct keeper *keeper, uint64_t need, struct keeper_spare
         return false;
     *out = keeper->reserve;
     keeper->reserve.bytes = 0;
+    keeper->is_on_reserve = true;
     return true;
 }
 
@@ -229,6 +232,8 @@ bool keeper_admits(struct keeper *keeper, uint64_t len, uint64_t left, bool has_
     room = MAX(left, room > SEGMENT_HEADER_BYTES ? room - SEGMENT_HEADER_BYTES : 0);
     if (!keeper->is_full)
         room = UINT64_MAX;
+    else if (has_bodies && keeper->is_on_reserve)
+        room = 0;
     (void) pthread_mutex_unlock(&keeper->lock);
     return total <= room;
 }
@@ -436,10 +441,18 @@ static bool needs_reserve(const struct keeper *keeper)
     return keeper->wants_reserve && keeper->reserve.bytes == 0;
 }
 
+/* A recycled segment serves as well as a new one, and is there when the disk is full. */
+static bool make_reserve(struct keeper *keeper)
+{
+    uint64_t bytes = keeper->local->options.segment_bytes;
+
+    return take_spare(keeper, bytes - SEGMENT_HEADER_BYTES, &keeper->reserve) ||
+           make_spare(keeper, bytes, &keeper->reserve) == RC_OK;
+}
+
 static void *keeper_main(void *arg)
 {
     struct keeper *keeper = arg;
-    uint64_t reserve_bytes = keeper->local->options.segment_bytes;
 
     (void) pthread_mutex_lock(&keeper->lock);
     while (!keeper->is_stopping) {
@@ -452,7 +465,7 @@ static void *keeper_main(void *arg)
         if (keeper->wants_next)
             is_short = !make_next(keeper);
         if (!is_short && needs_reserve(keeper) && !keeper->wants_next)
-            is_short = make_spare(keeper, reserve_bytes, &keeper->reserve) != RC_OK;
+            is_short = !make_reserve(keeper);
         if (is_short)
             set_full(keeper, true);
         else if (!keeper->wants_next && !needs_reserve(keeper))

@@ -14,8 +14,9 @@
 #define FULL_RETRY_MS        500
 #define SPARES_MAX           2u /* free segments kept beside the reserve */
 #define LIVE_SEGMENTS_WANTED 8u /* beyond this, accounts are asked for checkpoints */
-#define TAIL_WANTED_BYTES    ((uint64_t) 1 << 20) /* records of one account; keeps load() quick \
-                                                   */
+#define TAIL_WANTED_BYTES                                                                      \
+    ((uint64_t) 1 << 20) /* records of one account; keeps load() quick                         \
+                          */
 
 struct keeper_spare {
     uint64_t number; /* of the name */

@@ -10,9 +10,10 @@
 
 #include "store/engine.h"
 
-#define LOCAL_SEGMENT_BYTES       ((uint64_t) 64 << 20)
-#define LOCAL_FIRST_SEGMENT_BYTES ((uint64_t) 4 << 20) /* a new store is made in milliseconds  \
-                                                        */
+#define LOCAL_SEGMENT_BYTES ((uint64_t) 64 << 20)
+#define LOCAL_FIRST_SEGMENT_BYTES                                                              \
+    ((uint64_t) 4 << 20) /* a new store is made in milliseconds                                \
+                          */
 #define LOCAL_SEGMENT_MIN_BYTES    ((uint64_t) 64 << 10)
 #define LOCAL_UNCHECKPOINTED_BYTES ((uint64_t) 1 << 30) /* replay of it takes < 5 s */
 #define LOCAL_UNPACKED_BYTES       ((uint64_t) 4 << 30)
