@@ -137,7 +137,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 3:
         super = xcalloc(1, sizeof(*super));
-        (void) super_decode(input, super, &err);
+        if (super_decode(input, super, &err) == RC_OK && super->n_epochs > SUPER_EPOCHS_MAX)
+            die("more epochs than there is room for");
         break;
     }
     return 0;

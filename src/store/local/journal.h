@@ -27,6 +27,8 @@ uint64_t journal_assigned(struct journal *journal);
 void journal_wait_durable(struct journal *journal, uint64_t lsn);
 /* What is behind the two bounds has changed: let commits go on, or hold them. */
 void journal_note_pressure(struct journal *journal);
+/* The keeper has a segment, or knows that the disk is full. */
+void journal_note_room(struct journal *journal);
 uint64_t journal_batches(struct journal *journal);
 
 /* Write what is open, end the thread. */

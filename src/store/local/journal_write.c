@@ -58,6 +58,7 @@ struct journal {
     struct batch *open;   /* lock */
     uint64_t next_lsn;    /* lock */
     uint64_t durable_lsn; /* lock */
+    bool is_moving;       /* lock: the batch in flight goes to the next segment */
     uint64_t left;        /* lock: bytes left in the current segment */
     uint64_t n_batches;   /* lock */
     unsigned waiters;     /* lock: in journal_wait_durable */
@@ -324,15 +325,21 @@ static enum rc wait_for_room(struct journal *journal, const struct commit_plan *
 
     if (rc)
         return rc;
-    while (journal->open->len + plan->total > journal->cap) {
+    for (;;) {
+        enum admission admission = ADMIT_WAIT;
+
+        if (journal->open->len + plan->total <= journal->cap)
+            admission = keeper_admits(journal->local->keeper, journal->open->len + plan->total,
+                                      journal->left, journal->is_moving, plan->n_places > 0);
+        if (admission == ADMIT)
+            return RC_OK;
+        if (admission == ADMIT_NOT)
+            return err_set(err, RC_FULL, "The disk is full", "commit: no journal segment");
+        keeper_prepare(journal->local->keeper);
         journal->roomless++;
         (void) pthread_cond_wait(&journal->room, &journal->lock);
         journal->roomless--;
     }
-    if (!keeper_admits(journal->local->keeper, journal->open->len + plan->total, journal->left,
-                       plan->n_places > 0))
-        return err_set(err, RC_FULL, "The disk is full", "commit: no journal segment");
-    return RC_OK;
 }
 
 static void copy_plan(char *at, const struct commit_plan *plan, uint64_t lsn)
@@ -439,9 +446,14 @@ static void choose_segment(struct journal *journal, size_t total, uint64_t first
     journal->at = SEGMENT_HEADER_BYTES;
 }
 
+static size_t padded(size_t len)
+{
+    return (len + JOURNAL_BLOCK_BYTES - 1) & ~(size_t) (JOURNAL_BLOCK_BYTES - 1);
+}
+
 static void write_batch(struct journal *journal, struct batch *batch)
 {
-    size_t total = (batch->len + JOURNAL_BLOCK_BYTES - 1) & ~(size_t) (JOURNAL_BLOCK_BYTES - 1);
+    size_t total = padded(batch->len);
     struct batch_header header = {.total_len = (uint32_t) total,
                                   .payload_len = (uint32_t) (batch->len - BATCH_HEADER_BYTES),
                                   .n_groups = (uint32_t) batch->n_groups,
@@ -485,7 +497,7 @@ static void index_batch(struct journal *journal, const struct batch *batch)
             index_settle_place(place, journal->segment, journal->at + place->offset);
         }
     }
-    journal->at += (batch->len + JOURNAL_BLOCK_BYTES - 1) & ~(size_t) (JOURNAL_BLOCK_BYTES - 1);
+    journal->at += padded(batch->len);
     journal->segment->used = journal->at;
     (void) pthread_mutex_unlock(&local->index.lock);
     if (wants)
@@ -514,6 +526,13 @@ void journal_note_pressure(struct journal *journal)
     (void) pthread_mutex_unlock(&journal->lock);
 }
 
+void journal_note_room(struct journal *journal)
+{
+    (void) pthread_mutex_lock(&journal->lock);
+    (void) pthread_cond_broadcast(&journal->room);
+    (void) pthread_mutex_unlock(&journal->lock);
+}
+
 static void report_batch(struct journal *journal, const struct batch *batch)
 {
     const struct engine_events *events = &journal->local->events;
@@ -521,6 +540,9 @@ static void report_batch(struct journal *journal, const struct batch *batch)
     (void) pthread_mutex_lock(&journal->lock);
     journal->durable_lsn = batch->groups[batch->n_groups - 1].lsn;
     journal->left = journal->segment->bytes - journal->at;
+    journal->is_moving = false;
+    if (journal->roomless > 0)
+        (void) pthread_cond_broadcast(&journal->room);
     journal->n_batches++;
     update_pressure(journal);
     if (journal->waiters > 0)
@@ -547,6 +569,7 @@ static void empty_batch(struct batch *batch)
 static struct batch *take_batch(struct journal *journal)
 {
     struct batch *batch;
+    bool is_moving;
 
     (void) pthread_mutex_lock(&journal->lock);
     while (journal->open->n_groups == 0 && !journal->is_stopping) {
@@ -560,7 +583,9 @@ static struct batch *take_batch(struct journal *journal)
         return NULL;
     }
     journal->open = batch == &journal->batches[0] ? &journal->batches[1] : &journal->batches[0];
-    journal->left = 0; /* not known until the batch has its place */
+    is_moving = padded(batch->len) > journal->left;
+    journal->is_moving = is_moving;
+    journal->left = is_moving ? 0 : journal->left - padded(batch->len);
     if (journal->roomless > 0)
         (void) pthread_cond_broadcast(&journal->room);
     while (batch->writers > 0)

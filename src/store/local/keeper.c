@@ -220,22 +220,27 @@ void keeper_poke_wanted(struct keeper *keeper)
     (void) pthread_mutex_unlock(&keeper->lock);
 }
 
-bool keeper_admits(struct keeper *keeper, uint64_t len, uint64_t left, bool has_bodies)
+enum admission keeper_admits(struct keeper *keeper, uint64_t len, uint64_t left, bool is_moving,
+                             bool has_bodies)
 {
     uint64_t total = len + JOURNAL_BLOCK_BYTES; /* padding at most */
-    uint64_t room;
+    uint64_t room = 0;
+    bool is_full, has_next;
 
     (void) pthread_mutex_lock(&keeper->lock);
-    room = keeper->next != NULL ? keeper->next->bytes : 0;
+    is_full = keeper->is_full;
+    has_next = keeper->next != NULL && !is_moving;
+    if (has_next)
+        room = keeper->next->bytes;
     if (!has_bodies)
         room = MAX(room, keeper->reserve.bytes);
     room = MAX(left, room > SEGMENT_HEADER_BYTES ? room - SEGMENT_HEADER_BYTES : 0);
-    if (!keeper->is_full)
-        room = UINT64_MAX;
-    else if (has_bodies && keeper->is_on_reserve)
+    if (has_bodies && keeper->is_on_reserve)
         room = 0;
     (void) pthread_mutex_unlock(&keeper->lock);
-    return total <= room;
+    if (total <= room || (!is_full && (has_next || !has_bodies)))
+        return ADMIT;
+    return is_full ? ADMIT_NOT : ADMIT_WAIT;
 }
 
 bool keeper_is_full(struct keeper *keeper)
@@ -441,6 +446,18 @@ static bool needs_reserve(const struct keeper *keeper)
     return keeper->wants_reserve && keeper->reserve.bytes == 0;
 }
 
+/* Commits may wait to hear which it is: a segment, or a full disk. */
+static bool try_next(struct keeper *keeper)
+{
+    bool is_made = make_next(keeper);
+
+    set_full(keeper, !is_made || keeper->is_on_reserve);
+    (void) pthread_mutex_unlock(&keeper->lock);
+    journal_note_room(keeper->local->journal);
+    (void) pthread_mutex_lock(&keeper->lock);
+    return is_made;
+}
+
 /* A recycled segment serves as well as a new one, and is there when the disk is full. */
 static bool make_reserve(struct keeper *keeper)
 {
@@ -463,7 +480,7 @@ static void *keeper_main(void *arg)
         if (keeper->is_poked || keeper->is_poked_wanted)
             run_pokes(keeper);
         if (keeper->wants_next)
-            is_short = !make_next(keeper);
+            is_short = !try_next(keeper);
         if (!is_short && needs_reserve(keeper) && !keeper->wants_next)
             is_short = !make_reserve(keeper);
         if (is_short)

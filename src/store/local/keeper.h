@@ -42,9 +42,20 @@ void keeper_poke(struct keeper *keeper);
 /* The journal has moved on: look who should write a checkpoint. */
 void keeper_poke_wanted(struct keeper *keeper);
 
-/* May a commit go in that brings the open batch to `len` bytes, `left` bytes being left in the
- * current segment? True whenever the disk is not full. */
-bool keeper_admits(struct keeper *keeper, uint64_t len, uint64_t left, bool has_bodies);
+enum admission {
+    ADMIT,      /* there is a place for it */
+    ADMIT_WAIT, /* not yet known: the keeper is making a segment; journal_note_room() follows */
+    ADMIT_NOT,  /* the disk is full */
+};
+
+/*
+ * May a commit go in that brings the open batch to `len` bytes? left: bytes left in the current
+ * segment behind the batch in flight; is_moving: that batch goes to the next segment. Mail is
+ * admitted only where there is a place for it already, so that what is accepted before the disk
+ * is known to be full does not eat the reserve.
+ */
+enum admission keeper_admits(struct keeper *keeper, uint64_t len, uint64_t left, bool is_moving,
+                             bool has_bodies);
 bool keeper_is_full(struct keeper *keeper);
 
 void keeper_stop(struct keeper *keeper);
