@@ -205,6 +205,82 @@ static void a_second_open_is_refused(void **state)
     local_store_remove(&store);
 }
 
+static enum rc commit_records(struct local_store *store, size_t len, size_t n_groups)
+{
+    AUTO(freep) char *bytes = xcalloc(1, len + 1);
+    AUTO(freep) struct commit_group *groups = xcalloc(n_groups, sizeof(*groups));
+    AUTO(freep) uint64_t *positions = xcalloc(n_groups, sizeof(*positions));
+    struct err err;
+
+    for (size_t i = 0; i < n_groups; i++)
+        groups[i] = (struct commit_group){.account = 1, .records = slice_of(bytes, len)};
+    return store->engine->ops->commit(store->engine, groups, n_groups, positions, &err);
+}
+
+static void what_is_too_much_is_refused_before_any_effect(void **state)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new((size_t) 256 << 20);
+    struct local_store store;
+    struct account_image image;
+    struct err err;
+
+    (void) state;
+    local_store_make(&store);
+    local_store_open(&store);
+    assert_int_equal(commit_records(&store, TEST_SEGMENT_BYTES, 1), RC_LIMIT);
+    assert_int_equal(commit_records(&store, 10, COMMIT_GROUPS_MAX + 1), RC_LIMIT);
+    assert_int_equal(commit_records(&store, 10, 0), RC_LIMIT);
+    assert_int_equal(store.engine->ops->load(store.engine, 1, arena, &image, &err),
+                     RC_NOT_FOUND);
+    assert_int_equal(commit_records(&store, 10, COMMIT_GROUPS_MAX), RC_OK);
+    local_store_close(&store);
+    store.options.segment_bytes = 0; /* the default's batches take all of a group */
+    local_store_open(&store);
+    assert_int_equal(commit_records(&store, GROUP_RECORDS_MAX_BYTES + 1, 1), RC_LIMIT);
+    assert_int_equal(commit_records(&store, GROUP_RECORDS_MAX_BYTES, 1), RC_OK);
+    assert_int_equal(store.engine->ops->load(store.engine, 1, arena, &image, &err), RC_OK);
+    assert_int_equal(image.n_tail, COMMIT_GROUPS_MAX + 1);
+    assert_int_equal(image.tail[COMMIT_GROUPS_MAX].records.len, GROUP_RECORDS_MAX_BYTES);
+    local_store_remove(&store);
+}
+
+struct checkpointer {
+    struct local_store *store;
+    uint64_t position;
+};
+
+static void *checkpoint_later(void *arg)
+{
+    struct checkpointer *checkpointer = arg;
+
+    local_store_wait(checkpointer->store, checkpointer->position);
+    write_root(checkpointer->store, 1, checkpointer->position);
+    return NULL;
+}
+
+/* Beyond the bound a commit answers only once somebody has written a checkpoint. */
+static void commits_wait_for_checkpoints(void **state)
+{
+    struct local_store store;
+    struct checkpointer checkpointer = {.store = &store};
+    struct engine_status status;
+    pthread_t thread;
+
+    (void) state;
+    local_store_make(&store);
+    store.options.uncheckpointed_max_bytes = 64 << 10;
+    local_store_open(&store);
+    do {
+        checkpointer.position = local_store_put(&store, 1, SLICE("r"));
+        local_store_wait(&store, checkpointer.position);
+        store.engine->ops->status(store.engine, &status);
+    } while (status.journal_bytes <= store.options.uncheckpointed_max_bytes);
+    assert_int_equal(pthread_create(&thread, NULL, checkpoint_later, &checkpointer), 0);
+    (void) local_store_put(&store, 1, SLICE("r"));
+    (void) pthread_join(thread, NULL);
+    local_store_remove(&store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -214,6 +290,8 @@ int main(void)
         cmocka_unit_test(a_removed_account_stays_away),
         cmocka_unit_test(uidvalidity_never_repeats),
         cmocka_unit_test(a_second_open_is_refused),
+        cmocka_unit_test(what_is_too_much_is_refused_before_any_effect),
+        cmocka_unit_test(commits_wait_for_checkpoints),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
