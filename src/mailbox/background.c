@@ -202,7 +202,35 @@ static bool next_wanted(struct background *background, uint64_t *out)
     return got;
 }
 
-/* Accounts whose journal the engine wants to let go; a closed one is opened for it. */
+static bool is_loaded(struct account *account)
+{
+    bool loaded;
+
+    (void) pthread_mutex_lock(&account->watch);
+    loaded = acct_position(account->durable) > 0;
+    (void) pthread_mutex_unlock(&account->watch);
+    return loaded;
+}
+
+/*
+ * The account with one more user; a closed one is opened for it. One that is open is taken
+ * without its writer's lock: the writer may hold it inside a commit that waits for just this
+ * checkpoint.
+ */
+static enum rc take_account(struct mail_store *store, uint64_t id, struct account **out,
+                            struct err *err)
+{
+    struct account *account = store_take_open(store, id);
+
+    if (account == NULL || !is_loaded(account)) {
+        account_close(account);
+        return account_open(store, id, false, out, err);
+    }
+    *out = account;
+    return RC_OK;
+}
+
+/* Accounts whose journal the engine wants to let go. */
 static void checkpoint_wanted(struct background *background)
 {
     uint64_t id;
@@ -211,7 +239,7 @@ static void checkpoint_wanted(struct background *background)
         AUTO(account_closep) struct account *account = NULL;
         struct err err;
 
-        if (account_open(background->store, id, false, &account, &err))
+        if (take_account(background->store, id, &account, &err))
             log_event(LEVEL_WARNING, "checkpoint.skipped", LOG_NUM("account", id),
                       LOG_ERR(&err));
         else if (is_due(account, true))
@@ -228,7 +256,7 @@ static bool wait_turn(struct background *background)
     (void) clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += BACKGROUND_TICK_SEC;
     (void) pthread_mutex_lock(&background->lock);
-    if (!background->stop)
+    if (!background->stop && map_count(background->wanted) == 0)
         (void) pthread_cond_timedwait(&background->tick, &background->lock, &until);
     on = !background->stop;
     (void) pthread_mutex_unlock(&background->lock);

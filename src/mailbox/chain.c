@@ -123,9 +123,13 @@ void chain_replace_tip(struct account *account, struct acct_state *state)
     acct_unref(old_durable);
 }
 
-/* The version of a write of one's own, while it is pending. watch is held. */
+/* The version of a write of one's own while that is pending, else the durable one. watch is
+ * held.
+ */
 static struct acct_state *version_at(struct account *account, uint64_t position)
 {
+    if (position <= acct_position(account->durable))
+        return account->durable;
     LIST_FOREACH(it, &account->pending)
     {
         struct pending_version *version = LINK_OWNER(it, struct pending_version, link);

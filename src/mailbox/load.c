@@ -163,6 +163,7 @@ enum rc account_read_mailbox(struct account *account, uint64_t own_position, uin
     for (;;) {
         AUTO(acct_unrefp) struct acct_state *state = account_read(account, own_position);
         const struct mbox *mbox = acct_mailbox_by_id(state, mbox_id);
+        uint64_t tip;
         enum rc rc;
 
         if (mbox == NULL)
@@ -174,12 +175,13 @@ enum rc account_read_mailbox(struct account *account, uint64_t own_position, uin
         }
         (void) pthread_mutex_lock(&account->lock);
         rc = load_into_tip(account, mbox_id, err);
-        /* A pending version before the tip stays unloaded: read the tip instead, and wait for
-         * it. */
-        own_position = acct_position(account->tip);
+        tip = acct_position(account->tip);
         (void) pthread_mutex_unlock(&account->lock);
         if (rc)
             return rc;
+        /* Versions before the tip stay unloaded, and the tip may hold what a crash takes back:
+         * look again when it is durable. */
+        account_wait_durable(account, tip);
     }
 }
 

@@ -84,6 +84,12 @@ static void account_free(struct account *account)
 
     while ((link = list_pop_front(&account->recents)) != NULL)
         free(LINK_OWNER(link, struct recent_claim, link));
+    while ((link = list_pop_front(&account->pending)) != NULL) {
+        struct pending_version *version = LINK_OWNER(link, struct pending_version, link);
+
+        acct_unref(version->state);
+        free(version);
+    }
     acct_unref(account->tip);
     acct_unref(account->durable);
     acct_unref(account->stored);
@@ -215,9 +221,11 @@ enum rc account_open(struct mail_store *store, uint64_t id, bool create, struct 
     (void) pthread_mutex_lock(&account->lock);
     if (!account->loaded) {
         store_note(store, id, true);
-        rc = account_load(account, err);
-        if (rc == RC_NOT_FOUND && create)
-            rc = account_found(account, err);
+        do {
+            rc = account_load(account, err);
+            if (rc == RC_NOT_FOUND && create)
+                rc = account_found(account, err);
+        } while (rc == RC_CONFLICT); /* somebody else founded it first: load that */
         store_note(store, id, false);
         account->loaded = rc == RC_OK;
     }

@@ -1,0 +1,483 @@
+/*
+ * test_mail_store.c - open accounts: the chain of versions and who may see what of it, waiters
+ * and watchers, loading, checkpoints, quarantine, and many threads at once.
+ */
+// links: mailbox store_memory store_local
+// lib: mail_world
+// labels: concurrency
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "lib/mail_world.h"
+#include "lib/test.h"
+
+#define ACCOUNT 7u
+
+static const struct memory_engine_options later = {.no_conflict = true, .later = true};
+static const struct memory_engine_options plain = {.no_conflict = true};
+
+static uint32_t messages_seen(struct account *account, uint64_t own_position, const char *name)
+{
+    AUTO(acct_unrefp) struct acct_state *state = account_read(account, own_position);
+
+    return mbox_counts(acct_mailbox_by_name(state, slice_from_str(name)))->messages;
+}
+
+/* ---- who sees what ---- */
+
+static void only_the_writer_sees_what_is_not_durable(void **state)
+{
+    struct mail_world world = {0};
+    struct account *account;
+    uint64_t position;
+
+    (void) state;
+    world_open_memory(&world, &later);
+    account = world_account(&world, ACCOUNT);
+    memory_engine_hold(world.engine, true);
+    (void) world_append(account, "INBOX", "one", &position);
+    assert_false(account_is_durable(account, position));
+    assert_int_equal(messages_seen(account, 0, "INBOX"), 0); /* somebody who never wrote */
+    assert_int_equal(messages_seen(account, position - 1, "INBOX"), 0); /* or long ago */
+    assert_int_equal(messages_seen(account, position, "INBOX"), 1);
+    memory_engine_hold(world.engine, false);
+    account_wait_durable(account, position);
+    assert_int_equal(messages_seen(account, 0, "INBOX"), 1);
+    account_close(account);
+    world_done(&world);
+}
+
+struct opener {
+    pthread_t thread;
+    struct account *account;
+    uint32_t mbox_id;
+    _Atomic bool done;
+    uint32_t seen;
+};
+
+static void *open_view(void *ctx)
+{
+    struct opener *opener = ctx;
+    struct acct_state *state;
+    struct err err;
+
+    assert_int_equal(account_read_mailbox(opener->account, 0, opener->mbox_id, &state, &err),
+                     RC_OK);
+    opener->seen = mbox_counts(acct_mailbox_by_id(state, opener->mbox_id))->messages;
+    assert_true(account_is_durable(opener->account, acct_position(state)));
+    acct_unref(state);
+    atomic_store(&opener->done, true);
+    return NULL;
+}
+
+/* A mailbox that must first be read from pages is no way around the rule above. */
+static void loading_a_mailbox_shows_nothing_that_is_not_durable(void **state)
+{
+    struct mail_world world = {0};
+    struct opener opener = {0};
+    uint64_t position;
+
+    (void) state;
+    world_open_memory(&world, &later);
+    opener.account = world_account(&world, ACCOUNT);
+    (void) world_append(opener.account, "INBOX", "one", &position);
+    account_wait_durable(opener.account, position);
+    account_close(opener.account);
+    world_close(&world); /* checkpointed */
+
+    world_open_memory(&world, &later);
+    opener.account = world_account(&world, ACCOUNT);
+    opener.mbox_id = world_mailbox_id(opener.account, "INBOX", 0);
+    memory_engine_hold(world.engine, true);
+    {
+        struct mail_txn *txn = world_begin(opener.account);
+        struct err err;
+
+        assert_int_equal(txn_create_mailbox(txn, SLICE("new"), 0, NULL, &err), RC_OK);
+        position = world_commit(&txn);
+    }
+    assert_int_equal(pthread_create(&opener.thread, NULL, open_view, &opener), 0);
+    memory_engine_hold(world.engine, false);
+    assert_int_equal(pthread_join(opener.thread, NULL), 0);
+    assert_int_equal(opener.seen, 1);
+    account_close(opener.account);
+    world_done(&world);
+}
+
+/* ---- waiting and watching ---- */
+
+struct counted {
+    struct account_waiter waiter;
+    struct mbox_watcher watcher;
+    _Atomic unsigned n;
+};
+
+static void count_wait(struct account_waiter *waiter)
+{
+    atomic_fetch_add(&LINK_OWNER(waiter, struct counted, waiter)->n, 1);
+}
+
+static void count_change(struct mbox_watcher *watcher)
+{
+    atomic_fetch_add(&LINK_OWNER(watcher, struct counted, watcher)->n, 1);
+}
+
+static void a_waiter_is_woken_once(void **state)
+{
+    struct mail_world world = {0};
+    struct counted first = {.waiter.wake = count_wait}, second = first, given_up = first;
+    struct account *account;
+
+    (void) state;
+    world_open_memory(&world, &later);
+    account = world_account(&world, ACCOUNT);
+    memory_engine_hold(world.engine, true);
+    (void) world_append(account, "INBOX", "one", &first.waiter.position);
+    (void) world_append(account, "INBOX", "two", &second.waiter.position);
+    given_up.waiter.position = second.waiter.position;
+    account_wait(account, &second.waiter);
+    account_wait(account, &first.waiter);
+    account_wait(account, &given_up.waiter);
+    account_unwait(account, &given_up.waiter);
+    assert_int_equal(atomic_load(&first.n) + atomic_load(&second.n), 0);
+    memory_engine_hold(world.engine, false);
+    account_wait_durable(account, second.waiter.position);
+    account_unwait(account, &first.waiter); /* a barrier: what was to be called has been */
+    account_unwait(account, &second.waiter);
+    assert_int_equal(atomic_load(&first.n), 1);
+    assert_int_equal(atomic_load(&second.n), 1);
+    assert_int_equal(atomic_load(&given_up.n), 0);
+    account_wait(account, &first.waiter); /* durable already: from this call */
+    assert_int_equal(atomic_load(&first.n), 2);
+    account_close(account);
+    world_done(&world);
+}
+
+static void a_watcher_hears_of_its_mailbox_when_it_is_durable(void **state)
+{
+    struct mail_world world = {0};
+    struct counted inbox = {.watcher.wake = count_change}, drafts = inbox, any = inbox;
+    struct account *account;
+    uint64_t position;
+
+    (void) state;
+    world_open_memory(&world, &later);
+    account = world_account(&world, ACCOUNT);
+    inbox.watcher.mbox_id = world_mailbox_id(account, "INBOX", 0);
+    drafts.watcher.mbox_id = world_mailbox_id(account, "Drafts", 0);
+    account_watch(account, &inbox.watcher);
+    account_watch(account, &drafts.watcher);
+    account_watch(account, &any.watcher);
+    memory_engine_hold(world.engine, true);
+    (void) world_append(account, "INBOX", "one", &position);
+    assert_int_equal(atomic_load(&inbox.n), 0);
+    memory_engine_hold(world.engine, false);
+    account_wait_durable(account, position);
+    account_unwatch(account, &inbox.watcher);
+    assert_int_equal(atomic_load(&inbox.n), 1);
+    assert_int_equal(atomic_load(&drafts.n), 0);
+    assert_int_equal(atomic_load(&any.n), 1);
+    (void) world_append(account, "INBOX", "two", &position);
+    account_wait_durable(account, position);
+    assert_int_equal(atomic_load(&inbox.n), 1);
+    {
+        struct mail_txn *txn = world_begin(account);
+        struct err err;
+
+        assert_int_equal(txn_delete_mailbox(txn, SLICE("Drafts"), &err), RC_OK);
+        position = world_commit(&txn);
+    }
+    account_wait_durable(account, position);
+    account_unwatch(account, &drafts.watcher);
+    account_unwatch(account, &any.watcher);
+    assert_int_equal(atomic_load(&drafts.n), 1); /* its end is a change too */
+    assert_int_equal(atomic_load(&any.n), 3);
+    account_close(account);
+    world_done(&world);
+}
+
+/* ---- loading ---- */
+
+static void an_account_is_founded_with_its_mailboxes(void **state)
+{
+    static const char *const names[] = {"INBOX", "Archive", "Drafts", "Junk", "Sent", "Trash"};
+    static const struct memory_engine_options conflicts = {.conflict_every = 2};
+    struct mail_world world = {0};
+    struct account *account;
+    struct err err;
+
+    (void) state;
+    world_open_memory(&world, &conflicts); /* the second account's founding meets a conflict */
+    assert_int_equal(account_open(world.store, ACCOUNT, false, &account, &err), RC_NOT_FOUND);
+    for (uint64_t id = 1; id <= 4; id++) {
+        AUTO(acct_unrefp) struct acct_state *read = NULL;
+
+        account = world_account(&world, id);
+        read = account_read(account, 0);
+        assert_int_equal(acct_mailbox_count(read), COUNT(names));
+        for (size_t i = 0; i < COUNT(names); i++) {
+            assert_slice_equal(mbox_info(acct_mailbox_at(read, i))->name,
+                               slice_from_str(names[i]));
+            assert_true(acct_is_subscribed(read, slice_from_str(names[i])));
+            assert_true(mbox_counts(acct_mailbox_at(read, i))->highestmodseq > 0);
+        }
+        account_close(account);
+    }
+    world_done(&world);
+}
+
+static void fill(struct account *account, uint32_t n)
+{
+    uint32_t inbox = world_mailbox_id(account, "INBOX", 0);
+    uint64_t position = 0;
+
+    for (uint32_t i = 1; i <= n; i++)
+        (void) world_append(account, i % 3 == 0 ? "Sent" : "INBOX", "text", &position);
+    (void) world_flag(account, inbox, 1, FLAG_OP_ADD, FLAG_SEEN | FLAG_FLAGGED);
+    position = world_expunge(account, inbox, 2, 3);
+    account_wait_durable(account, position);
+}
+
+static void check_filled(struct account *account, uint32_t n)
+{
+    uint32_t inbox = world_mailbox_id(account, "INBOX", 0);
+    AUTO(acct_unrefp) struct acct_state *read = NULL;
+    const struct mbox *mbox;
+    struct err err;
+
+    assert_int_equal(account_read_mailbox(account, 0, inbox, &read, &err), RC_OK);
+    mbox = acct_mailbox_by_id(read, inbox);
+    assert_int_equal(mbox_counts(mbox)->messages, n - n / 3 - 2);
+    assert_int_equal(mbox_uid(mbox, 0), 1);
+    assert_int_equal(mbox_flags(mbox, 0), FLAG_SEEN | FLAG_FLAGGED);
+    assert_int_equal(mbox_uid(mbox, 1), 4);
+    assert_int_equal(mbox_counts(acct_mailbox_by_name(read, SLICE("Sent")))->messages, n / 3);
+}
+
+/* What was acknowledged is there again, from pages (a clean close) and from pages and tail. */
+static void an_account_comes_back(void **state)
+{
+    static const struct local_options local = {0};
+    enum { N = 60 };
+
+    (void) state;
+    for (unsigned on_disk = 0; on_disk < 2; on_disk++) {
+        struct mail_world world = {0};
+        struct account *account;
+
+        for (unsigned round = 0; round < 3; round++) {
+            uint64_t position;
+
+            if (on_disk != 0)
+                world_open_local(&world, &local);
+            else
+                world_open_memory(&world, &later);
+            account = world_account(&world, ACCOUNT);
+            if (round == 0)
+                fill(account, N);
+            check_filled(account, N);
+            (void) world_append(account, "Junk", "more", &position);
+            account_wait_durable(account, position);
+            assert_int_equal(messages_seen(account, 0, "Junk"), round + 1);
+            account_close(account);
+            world_close(&world);
+        }
+        world_done(&world);
+    }
+}
+
+static void an_account_in_quarantine_is_not_opened(void **state)
+{
+    struct mail_world world = {0};
+    struct account *account, *other;
+    struct err err;
+
+    (void) state;
+    world_open_memory(&world, &plain);
+    account = world_account(&world, ACCOUNT);
+    mail_store_quarantine(world.store, ACCOUNT, true);
+    assert_int_equal(account_open(world.store, ACCOUNT, true, &other, &err), RC_UNAVAILABLE);
+    other = world_account(&world, ACCOUNT + 1);
+    account_close(other);
+    (void) world_append(account, "INBOX", "who is in stays in", NULL);
+    mail_store_quarantine(world.store, ACCOUNT, false);
+    other = world_account(&world, ACCOUNT);
+    assert_ptr_equal(other, account);
+    account_close(other);
+    account_close(account);
+    world_done(&world);
+}
+
+static void a_removed_account_is_gone(void **state)
+{
+    struct mail_world world = {0};
+    struct account *account;
+    struct err err;
+
+    (void) state;
+    world_open_memory(&world, &plain);
+    account = world_account(&world, ACCOUNT);
+    assert_int_equal(mail_store_remove(world.store, ACCOUNT, &err), RC_UNAVAILABLE);
+    account_close(account);
+    while (mail_store_remove(world.store, ACCOUNT, &err) == RC_UNAVAILABLE)
+        continue; /* a checkpoint may have it open */
+    assert_int_equal(account_open(world.store, ACCOUNT, false, &account, &err), RC_NOT_FOUND);
+    world_done(&world);
+}
+
+/* ---- pressure ---- */
+
+/* A writer that waits inside commit() until the journal is checkpointed holds its lock; the
+ * checkpoint of the same account must go around it. */
+static void back_pressure_ends(void **state)
+{
+    static const struct local_options tight = {.uncheckpointed_max_bytes = 512 << 10,
+                                               .segment_bytes = 64 << 10,
+                                               .first_segment_bytes = 64 << 10};
+    struct mail_world world = {0};
+    struct account *account;
+    uint32_t inbox;
+    uint64_t position = 0;
+
+    (void) state;
+    world_open_local(&world, &tight);
+    account = world_account(&world, ACCOUNT);
+    inbox = world_mailbox_id(account, "INBOX", 0);
+    (void) world_append(account, "INBOX", "text", NULL);
+    for (unsigned i = 0; i < 200; i++) {
+        position =
+            world_flag(account, inbox, 1, i % 2 == 0 ? FLAG_OP_ADD : FLAG_OP_REMOVE, FLAG_SEEN);
+        account_wait_durable(account, position); /* one block of the journal each */
+    }
+    account_close(account);
+    world_done(&world);
+}
+
+/* ---- many threads ---- */
+
+#define THREADS  8u
+#define OPS      60u
+#define ACCOUNTS 3u
+
+struct worker {
+    pthread_t thread;
+    struct mail_world *world;
+    unsigned number;
+    uint32_t appended[ACCOUNTS], expunged[ACCOUNTS];
+};
+
+/* Sees only grow: a view's mailbox never loses a uid that was not expunged, modseqs never fall.
+ */
+static void look(struct account *account, struct mbox_view **view, uint64_t *modseq)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
+    struct view_changes changes;
+    struct err err;
+
+    if (*view == NULL)
+        assert_int_equal(
+            view_open(account, 0, world_mailbox_id(account, "INBOX", 0), false, view, &err),
+            RC_OK);
+    else
+        assert_int_equal(view_refresh(*view, 0, &err), RC_OK);
+    view_sync(*view, true, arena, &changes);
+    assert_true(view_told_modseq(*view) >= *modseq);
+    *modseq = view_told_modseq(*view);
+    assert_int_equal(view_count(*view), mbox_counts(view_mbox(*view))->messages);
+    view_park(*view);
+}
+
+static void work_on(struct worker *worker, unsigned op, uint64_t id)
+{
+    struct account *account = world_account(worker->world, id + 1);
+    uint32_t inbox = world_mailbox_id(account, "INBOX", 0);
+    uint64_t position;
+    uint32_t uid = world_append(account, "INBOX", "text", &position);
+
+    worker->appended[id]++;
+    if (op % 3 == 0)
+        position = world_flag(account, inbox, uid, FLAG_OP_ADD, FLAG_DELETED);
+    if (op % 5 == 0) {
+        position = world_expunge(account, inbox, uid, uid);
+        worker->expunged[id]++;
+    }
+    if (op % 4 == 0)
+        account_wait_durable(account, position);
+    account_close(account);
+}
+
+static void *work(void *ctx)
+{
+    struct worker *worker = ctx;
+    uint64_t watched = worker->number % ACCOUNTS + 1, modseq = 0;
+    struct account *account = world_account(worker->world, watched);
+    struct counted counted = {.watcher.wake = count_change};
+    struct mbox_view *view = NULL;
+
+    counted.watcher.mbox_id = world_mailbox_id(account, "INBOX", 0);
+    account_watch(account, &counted.watcher);
+    for (unsigned op = 0; op < OPS; op++) {
+        work_on(worker, op, (worker->number + op) % ACCOUNTS);
+        look(account, &view, &modseq);
+    }
+    account_unwatch(account, &counted.watcher);
+    view_close(view);
+    account_close(account);
+    return NULL;
+}
+
+static void run_threads(struct mail_world *world)
+{
+    struct worker workers[THREADS] = {0};
+
+    for (unsigned i = 0; i < THREADS; i++) {
+        workers[i].world = world;
+        workers[i].number = i;
+        assert_int_equal(pthread_create(&workers[i].thread, NULL, work, &workers[i]), 0);
+    }
+    for (unsigned i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_join(workers[i].thread, NULL), 0);
+    for (uint64_t id = 0; id < ACCOUNTS; id++) {
+        struct account *account = world_account(world, id + 1);
+        struct mail_txn *txn = world_begin(account);
+        uint32_t want = 0;
+
+        for (unsigned i = 0; i < THREADS; i++)
+            want += workers[i].appended[id] - workers[i].expunged[id];
+        account_wait_durable(account, world_commit(&txn));
+        assert_int_equal(messages_seen(account, 0, "INBOX"), want);
+        account_close(account);
+    }
+}
+
+static void many_threads_on_one_and_several_accounts(void **state)
+{
+    static const struct local_options local = {0};
+    struct mail_world world = {0};
+
+    (void) state;
+    world_open_memory(&world, &later);
+    run_threads(&world);
+    world_done(&world);
+    world_open_local(&world, &local);
+    run_threads(&world);
+    world_done(&world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(only_the_writer_sees_what_is_not_durable),
+        cmocka_unit_test(loading_a_mailbox_shows_nothing_that_is_not_durable),
+        cmocka_unit_test(a_waiter_is_woken_once),
+        cmocka_unit_test(a_watcher_hears_of_its_mailbox_when_it_is_durable),
+        cmocka_unit_test(an_account_is_founded_with_its_mailboxes),
+        cmocka_unit_test(an_account_comes_back),
+        cmocka_unit_test(an_account_in_quarantine_is_not_opened),
+        cmocka_unit_test(a_removed_account_is_gone),
+        cmocka_unit_test(back_pressure_ends),
+        cmocka_unit_test(many_threads_on_one_and_several_accounts),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
