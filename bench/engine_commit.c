@@ -31,10 +31,12 @@ struct client {
     uint64_t account;
     const atomic_bool *stop;
     bool has_body;
-    uint64_t n_commits, next_body;
+    uint64_t n_commits, next_body, last;
     pthread_t thread;
     /* Pairs with the durable callback: the low half of the greatest durable position. */
     _Atomic uint32_t durable;
+    /* Pairs with checkpoint_wanted: the client writes one after its next commit. */
+    atomic_bool wanted;
 };
 
 struct bench {
@@ -57,6 +59,13 @@ static void on_changed(void *ctx, uint64_t account)
     (void) account;
 }
 
+static void on_wanted(void *ctx, uint64_t account)
+{
+    struct bench *bench = ctx;
+
+    atomic_store(&bench->clients[account % CLIENTS_MAX].wanted, true);
+}
+
 static void must(enum rc rc, const struct err *err)
 {
     if (rc != RC_OK)
@@ -69,6 +78,17 @@ static void wait_durable(struct client *client, uint32_t position)
 
     while ((now = atomic_load(&client->durable)) != position)
         (void) syscall(SYS_futex, &client->durable, FUTEX_WAIT_PRIVATE, now, NULL, NULL, 0);
+}
+
+static void checkpoint(struct client *client)
+{
+    struct page_batch batch = {.root = SLICE("root")};
+    struct err err;
+
+    if (client->last > 0)
+        must(client->engine->ops->write_pages(client->engine, client->account, client->last,
+                                              &batch, &err),
+             &err);
 }
 
 static void *client_main(void *arg)
@@ -96,6 +116,9 @@ static void *client_main(void *arg)
         must(ops->commit(client->engine, &group, 1, &position, &err), &err);
         wait_durable(client, (uint32_t) position);
         client->n_commits++;
+        client->last = position;
+        if (atomic_exchange(&client->wanted, false))
+            checkpoint(client);
     }
     return NULL;
 }
@@ -135,6 +158,7 @@ static void run(struct bench *bench, struct engine *engine, unsigned n_clients, 
     atomic_store(&stop, true);
     for (unsigned i = 0; i < n_clients; i++) {
         (void) pthread_join(bench->clients[i].thread, NULL);
+        checkpoint(&bench->clients[i]); /* nobody else will */
         n_commits += bench->clients[i].n_commits;
     }
     wall = (double) (clock_mono_us() - start) / 1e6;
@@ -195,7 +219,7 @@ int main(int argc, char **argv)
     probe_disk(options.path);
     must(local_engine_open(&options, &engine, &err), &err);
     engine->ops->start(engine,
-                       &(struct engine_events){on_durable, on_changed, on_changed, &bench});
+                       &(struct engine_events){on_durable, on_changed, on_wanted, &bench});
     for (size_t body = 0; body < 2; body++) {
         for (size_t i = 0; i < COUNT(counts); i++)
             run(&bench, engine, counts[i], body != 0, (unsigned) MIN(seconds, 60u));

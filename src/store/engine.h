@@ -81,7 +81,9 @@ struct engine_events {
     void (*durable)(void *ctx, uint64_t account, uint64_t position);
     /* The account was changed by somebody else: load again. Only without ENGINE_NO_CONFLICT. */
     void (*changed)(void *ctx, uint64_t account);
-    /* The engine wants a checkpoint of this account soon (its journal is held by it). */
+    /* The engine wants a checkpoint of this account soon (its journal is held by it). Asked
+     * again as long as it matters. Not answered from within the callback; and write_pages()
+     * must not need a lock that is held across commit(), which may be waiting for it. */
     void (*checkpoint_wanted)(void *ctx, uint64_t account);
     void *ctx;
 };
