@@ -1,6 +1,7 @@
 /* test_account_parts.c - what the model walk does not reach: what acct_check refuses, sets of
  * uids, the two-level order, memory per message, and readers beside a writer. */
 // links: account
+// labels: concurrency
 #include <pthread.h>
 
 #include "account/chunk.h"

@@ -1,5 +1,6 @@
 /* test_auth_rules.c - the database, recipients, login rules, throttle and hash pool. */
 // links: auth
+// labels: concurrency
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>

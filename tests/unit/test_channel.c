@@ -1,5 +1,6 @@
 /* test_channel.c - packets with descriptors between two ends: order, bounds, and no leaks. */
 // links: ipc
+// labels: concurrency
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>

@@ -1,6 +1,7 @@
 /* test_digest_pool.c - children that parse apart: they answer, they may die, nothing else does.
  */
 // links: roles
+// labels: concurrency
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>

@@ -1,6 +1,7 @@
 /* test_engine_memory.c - the memory engine passes the engine suite in each of its manners, and
  * does what its options say. */
 // links: store_memory
+// labels: concurrency
 // lib: engine_checks
 #include "lib/engine_checks.h"
 #include "store/memory/memory_engine.h"

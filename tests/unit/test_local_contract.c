@@ -1,5 +1,6 @@
 /* test_local_contract.c - the local engine passes the engine suite. */
 // links: store_local
+// labels: concurrency
 // lib: engine_checks local_store
 #include <sys/stat.h>
 

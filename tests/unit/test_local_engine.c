@@ -1,5 +1,6 @@
 /* test_local_engine.c - the local engine's contract: what is committed comes back. */
 // links: store_local
+// labels: concurrency
 // lib: local_store
 #include <sys/stat.h>
 #include <unistd.h>

@@ -3,6 +3,7 @@
  * beneath them: every group and every byte is there, before and after a restart.
  */
 // links: store_local
+// labels: concurrency
 // lib: local_store
 #include <dirent.h>
 #include <stdatomic.h>

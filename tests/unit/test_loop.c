@@ -1,5 +1,6 @@
 /* test_loop.c - descriptors, timers, deferred calls and calls from other threads. */
 // links: net
+// labels: concurrency
 #include <pthread.h>
 #include <sys/socket.h>
 #include <unistd.h>

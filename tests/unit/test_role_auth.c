@@ -3,6 +3,7 @@
  * gets a grant, who is refused, what a revocation says, and what administrators do.
  */
 // links: roles
+// labels: concurrency
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
