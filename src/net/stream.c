@@ -40,7 +40,6 @@ enum stream_read stream_read(struct stream *stream)
     buf_consume(&stream->in, stream->in_at);
     stream->in_at = 0;
     if (stream->drained) {
-        stream->drained = false;
         buf_shrink(&stream->in, 0);
         return STREAM_NONE;
     }
@@ -58,7 +57,10 @@ enum stream_read stream_read(struct stream *stream)
     buf_shrink(&stream->in, 0);
     if (n == 0)
         return STREAM_ENDED;
-    return errno == EAGAIN || errno == EWOULDBLOCK ? STREAM_NONE : STREAM_BROKEN;
+    if (errno != EAGAIN && errno != EWOULDBLOCK)
+        return STREAM_BROKEN;
+    stream->drained = true;
+    return STREAM_NONE;
 }
 
 size_t stream_unsent(const struct stream *stream)

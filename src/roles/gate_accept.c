@@ -46,14 +46,13 @@ static void take_in(struct gate *gate, const struct gate_listener *listener, int
 {
     int on = 1;
 
-    if (listener->kind == LISTENER_LMTP) {
-        pass_lmtp(gate, fd);
-        return;
-    }
     /* A unix socket has neither; then they fail, and nothing is lost. */
     (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     (void) setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-    gate_conn_new(gate, listener, fd);
+    if (listener->kind == LISTENER_LMTP)
+        pass_lmtp(gate, fd);
+    else
+        gate_conn_new(gate, listener, fd);
 }
 
 static bool out_of_descriptors(int errno_then)
