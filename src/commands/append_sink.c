@@ -52,7 +52,7 @@ static void push_stage(struct append_sink *sink, struct body_stage *stage)
 {
     if (sink->n == sink->cap) {
         sink->cap = MAX(sink->cap * 2, (size_t) 4);
-        sink->stages = xrealloc(sink->stages, sink->cap * sizeof(*sink->stages));
+        sink->stages = xrealloc(sink->stages, sink->cap * sizeof(struct body_stage *));
     }
     sink->stages[sink->n++] = stage;
 }
