@@ -145,7 +145,6 @@ static enum rc change_seen(struct fetch_run *run, const struct uid_set *uids,
     struct session *session = run->cmd->session;
     AUTO(txn_abortp) struct mail_txn *txn = NULL;
     struct uid_set refused;
-    uint64_t modseq;
     enum rc rc = txn_begin(session->account, &session->actor, &txn, err);
 
     if (rc)
@@ -154,10 +153,10 @@ static enum rc change_seen(struct fetch_run *run, const struct uid_set *uids,
                           run->cmd->arena, out_changed, &refused, err);
     if (rc)
         return rc;
-    modseq = txn_modseq(txn);
+    run->seen_modseq = txn_modseq(txn);
     rc = txn_commit(&txn, &session->own_position, err);
     if (rc == RC_OK)
-        view_mark_known(session->view, out_changed, modseq);
+        view_mark_known(session->view, out_changed, run->seen_modseq);
     return rc;
 }
 

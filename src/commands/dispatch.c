@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "base/log.h"
 #include "commands/sync.h"
 #include "imap/print.h"
 
@@ -146,6 +147,15 @@ static enum command_outcome go_on_with_sync(struct cmd *cmd, struct cmd **runnin
     return end_command(cmd, false);
 }
 
+/* What the client cannot help and the administrator may. */
+static void log_failure(const struct cmd *cmd, const struct err *err)
+{
+    if (err->rc == RC_CORRUPT || err->rc == RC_IO || err->rc == RC_UNAVAILABLE ||
+        err->rc == RC_FULL || err->rc == RC_CONFLICT)
+        log_event(LEVEL_WARNING, "command.failed", LOG_STR("command", cmd->row->name),
+                  LOG_NUM("account", account_id(cmd->session->account)), LOG_ERR(err));
+}
+
 static enum command_outcome after_run(struct cmd *cmd, enum rc rc, const struct err *err,
                                       struct cmd **running)
 {
@@ -153,6 +163,8 @@ static enum command_outcome after_run(struct cmd *cmd, enum rc rc, const struct 
         *running = cmd;
         return COMMAND_MORE;
     }
+    if (rc != RC_OK)
+        log_failure(cmd, err);
     if (cmd->close_now) { /* an answer broke off inside a literal: nothing can follow it */
         session_close(cmd->session);
         cmd_free(cmd);

@@ -50,6 +50,7 @@ struct fetch_run {
 
     struct fetch_row rows[FETCH_BATCH_MESSAGES];
     size_t n_rows, row_at;
+    uint64_t seen_modseq; /* of the batch's messages whose \Seen was set */
 
     /* Of the message being answered. */
     bool line_open, line_empty;

@@ -50,6 +50,17 @@ static void say_flags(struct fetch_run *run)
                     run->cmd->reply->out);
 }
 
+/* Of a message whose \Seen this FETCH has set: that change's. */
+static void say_modseq(struct fetch_run *run)
+{
+    const struct fetch_row *row = row_of(run);
+    uint64_t modseq =
+        row->seen_now ? run->seen_modseq : flags_text_modseq(&run->flags, row->index);
+
+    separate(run);
+    buf_printf(run->cmd->reply->out, "MODSEQ (%llu)", (unsigned long long) modseq);
+}
+
 static void say_date(struct fetch_run *run, const struct imap_fetch_item *item)
 {
     const struct msg_cold *cold = mbox_cold(run->mbox, row_of(run)->index);
@@ -113,9 +124,7 @@ static void say_item(struct fetch_run *run, const struct imap_fetch_item *item)
         buf_u64(out, mbox_cold(run->mbox, row_of(run)->index)->size);
         return;
     case IMAP_FETCH_MODSEQ:
-        fetch_item_name(run, item);
-        buf_printf(out, "(%llu)",
-                   (unsigned long long) flags_text_modseq(&run->flags, row_of(run)->index));
+        say_modseq(run);
         return;
     case IMAP_FETCH_ENVELOPE:
         say_wire(run, item, DIGEST_ENVELOPE);
@@ -185,6 +194,9 @@ static void open_line(struct fetch_run *run)
         say_uid(run);
     if (row_of(run)->seen_now && !asks_for(run, IMAP_FETCH_FLAGS))
         say_flags(run);
+    if (row_of(run)->seen_now && !asks_for(run, IMAP_FETCH_MODSEQ) &&
+        session_has_enabled(run->cmd->session, IMAP_CAP_CONDSTORE))
+        say_modseq(run); /* RFC 7162 3.1: a change of flags is told with its MODSEQ */
 }
 
 /* An answer without a single item is no answer (RFC 9051 section 9, msg-att). Nothing was sent
