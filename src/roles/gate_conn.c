@@ -202,6 +202,11 @@ void gate_reap(void *ctx)
         loop_stop(gate->loop);
 }
 
+int64_t gate_linger_us(const struct gate *gate)
+{
+    return (int64_t) (gate->stopping ? GATE_STOP_LINGER_SEC : GATE_LINGER_SEC) * US_PER_SEC;
+}
+
 static void linger_deadline(void *ctx)
 {
     gate_conn_drop(ctx, CLOSE_TIMEOUT);
@@ -225,8 +230,7 @@ void gate_conn_close(struct gate_conn *c, enum close_reason reason, const char *
         gate_answer(c, SLICE("*"), "BYE", bye);
     c->closed_in = c->state;
     gate_conn_enter(c, GATE_CLOSING);
-    timer_start(c->gate->loop, &c->timer, (int64_t) GATE_LINGER_SEC * US_PER_SEC,
-                linger_deadline, c);
+    timer_start(c->gate->loop, &c->timer, gate_linger_us(c->gate), linger_deadline, c);
     gate_conn_run(c);
 }
 

@@ -109,15 +109,14 @@ static void linger_deadline(void *ctx)
 
 static void end_down(struct gate_conn *c)
 {
-    bool says_bye = c->mail_died && c->pump->down_at_line_start;
+    bool says_bye = c->mail_died && !c->close_told && c->pump->down_at_line_start;
 
     if (c->reason == 0)
         c->reason = c->mail_died                     ? CLOSE_INTERNAL
                     : c->pump->up.state == PUMP_OPEN ? CLOSE_LOGOUT
                                                      : CLOSE_PEER_CLOSED;
     pump_end_down(c->pump, says_bye ? SLICE(MAIL_DIED_BYE) : SLICE(""));
-    timer_start(c->gate->loop, &c->timer, (int64_t) GATE_LINGER_SEC * US_PER_SEC,
-                linger_deadline, c);
+    timer_start(c->gate->loop, &c->timer, gate_linger_us(c->gate), linger_deadline, c);
 }
 
 static void grace_over(void *ctx)

@@ -31,13 +31,14 @@
 #include "net/pump.h"
 #include "roles/role.h"
 
-#define GATE_LOGIN_SEC      60 /* from accept to a login; STARTTLS does not start it again */
-#define GATE_LINGER_SEC     5  /* for the peer's end, after ours */
-#define GATE_ANSWER_SEC     30 /* mail's first byte after a handover; it pairs within 10 s */
-#define GATE_GRACE_US       50000 /* between the end of mail's socket and the news that mail died */
-#define GATE_BAD_MAX        10u   /* refused commands in a row, failed logins among them */
-#define GATE_HANDSHAKES_MAX 512u  /* at once; more: the oldest goes */
-#define GATE_STRANGERS_MAX  4096u /* not logged in, handshakes done; more: the oldest goes */
+#define GATE_LOGIN_SEC       60 /* from accept to a login; STARTTLS does not start it again */
+#define GATE_LINGER_SEC      5  /* for the peer's end, after ours */
+#define GATE_STOP_LINGER_SEC 1  /* the same while this process ends */
+#define GATE_ANSWER_SEC      30 /* mail's first byte after a handover; it pairs within 10 s */
+#define GATE_GRACE_US        50000 /* between the end of mail's socket and the news that mail died */
+#define GATE_BAD_MAX         10u   /* refused commands in a row, failed logins among them */
+#define GATE_HANDSHAKES_MAX  512u  /* at once; more: the oldest goes */
+#define GATE_STRANGERS_MAX   4096u /* not logged in, handshakes done; more: the oldest goes */
 #define GATE_READ_BYTES                                                                        \
     4096u /* taken from a stranger at once, and kept while auth is asked                       \
            */
@@ -180,6 +181,8 @@ void gate_handover_message(struct gate *gate, struct packet *packet);
 void gate_handover_lost_mail(struct gate *gate);
 /* Stop carrying; mail hears why. */
 void gate_carry_stop(struct gate_conn *c, enum close_reason reason);
+/* How long to wait for the peer's end. */
+int64_t gate_linger_us(const struct gate *gate);
 
 /* gate_accept.c: listeners. */
 MUST_CHECK enum rc gate_listen(struct gate *gate, struct err *err);

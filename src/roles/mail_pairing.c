@@ -168,8 +168,15 @@ void mail_take_handover(struct mail_role *mail, uint32_t gate,
     char key[PAIR_KEY_BYTES];
     struct pair *pair;
 
-    if (handover->service == SERVICE_LMTP) {
+    if (handover->service == SERVICE_LMTP && mail->stop_at_us == 0) {
         start_lmtp(mail, handover, fd);
+        return;
+    }
+    if (mail->stop_at_us != 0) { /* it overlapped with the end */
+        if (handover->service == SERVICE_IMAP)
+            refuse(fd, handover->tag, "UNAVAILABLE", "Server is shutting down");
+        else
+            (void) close(fd);
         return;
     }
     make_key(gate, handover->conn, handover->nonce, key);

@@ -28,8 +28,16 @@
 #define CONFIG_BLOB_BYTES (4 * CONFIG_FILE_MAX_BYTES)
 #define PATH_BYTES        4096u
 
-/* Clients first, so that mail has nobody left to answer; the log last, so that it hears all. */
-static const enum role stop_order[] = {ROLE_GATE, ROLE_MAIL, ROLE_AUTH, ROLE_DIGEST, ROLE_LOG};
+/*
+ * What ends together, in order. Gate and mail: a gate carries what mail says last (BYE) to its
+ * clients, and ends when their sessions have. The log last, so that it hears all.
+ */
+static const unsigned stop_order[] = {
+    1u << ROLE_GATE | 1u << ROLE_MAIL,
+    1u << ROLE_AUTH,
+    1u << ROLE_DIGEST,
+    1u << ROLE_LOG,
+};
 /* The log first, for the same reason. */
 static const enum role start_order[] = {ROLE_LOG, ROLE_DIGEST, ROLE_AUTH, ROLE_MAIL, ROLE_GATE};
 
@@ -104,12 +112,15 @@ void supervisor_reload(struct supervisor *sup)
 
 /* ---- stopping ---- */
 
-static void stop_stage(struct supervisor *sup);
+static bool lives_in(const struct child *child, unsigned roles)
+{
+    return child->pid != 0 && (1u << child->role & roles) != 0;
+}
 
-static bool any_alive(const struct supervisor *sup, enum role role)
+static bool any_alive(const struct supervisor *sup, unsigned roles)
 {
     for (size_t i = 0; i < sup->n_children; i++) {
-        if (sup->children[i].role == role && sup->children[i].pid != 0)
+        if (lives_in(&sup->children[i], roles))
             return true;
     }
     return false;
@@ -118,20 +129,36 @@ static bool any_alive(const struct supervisor *sup, enum role role)
 static void stop_late(void *ctx)
 {
     struct supervisor *sup = ctx;
-    enum role role = stop_order[sup->stop_stage];
 
-    log_event(LEVEL_WARNING, "role.stop_late", LOG_STR("role", role_name(role)));
     for (size_t i = 0; i < sup->n_children; i++) {
-        if (sup->children[i].role == role && sup->children[i].pid != 0)
-            (void) kill(sup->children[i].pid, SIGKILL); /* not reaped: the pid is its own */
+        const struct child *child = &sup->children[i];
+
+        if (!lives_in(child, stop_order[sup->stop_stage]))
+            continue;
+        log_event(LEVEL_WARNING, "role.stop_late", LOG_STR("role", role_name(child->role)),
+                  LOG_NUM("pid", child->pid));
+        (void) kill(child->pid, SIGKILL); /* not reaped: the pid is its own */
     }
 }
 
-/* Ask the next role that still lives to end; when none is left, so do we. */
-static void stop_stage(struct supervisor *sup)
+/* Ask the roles of the running stage to end; gates first, they take no more connections. */
+static void stop_ask(struct supervisor *sup)
 {
     struct msg msg = {.type = MSG_SHUTDOWN, .shutdown = {.fast = sup->stop_fast}};
 
+    for (enum role role = 0; role < ROLE_COUNT; role++) {
+        if ((1u << role & stop_order[sup->stop_stage]) != 0)
+            children_post(sup, role, &msg);
+    }
+    timer_start(sup->loop, &sup->stop_timer, sup->stop_fast ? STOP_FAST_US : STOP_STAGE_US,
+                stop_late, sup);
+}
+
+/* Go on to the next stage in which a role still lives; when none is left, we end. */
+static void stop_next(struct supervisor *sup)
+{
+    if (sup->stop_stage < COUNT(stop_order) && any_alive(sup, stop_order[sup->stop_stage]))
+        return;
     timer_stop(sup->loop, &sup->stop_timer);
     while (sup->stop_stage < COUNT(stop_order) && !any_alive(sup, stop_order[sup->stop_stage]))
         sup->stop_stage++;
@@ -139,11 +166,9 @@ static void stop_stage(struct supervisor *sup)
         loop_stop(sup->loop);
         return;
     }
-    if (stop_order[sup->stop_stage] == ROLE_LOG)
+    if (stop_order[sup->stop_stage] == 1u << ROLE_LOG)
         log_event(LEVEL_INFO, "server.stop", LOG_NUM("pid", getpid()));
-    children_post(sup, stop_order[sup->stop_stage], &msg);
-    timer_start(sup->loop, &sup->stop_timer, sup->stop_fast ? STOP_FAST_US : STOP_STAGE_US,
-                stop_late, sup);
+    stop_ask(sup);
 }
 
 void supervisor_stop(struct supervisor *sup)
@@ -153,7 +178,9 @@ void supervisor_stop(struct supervisor *sup)
     sup->stopping = true;
     for (size_t i = 0; i < sup->n_children; i++)
         timer_stop(sup->loop, &sup->children[i].retry);
-    stop_stage(sup);
+    if (sup->stop_stage < COUNT(stop_order))
+        stop_ask(sup);
+    stop_next(sup);
 }
 
 /* ---- processes that come and go ---- */
@@ -287,7 +314,7 @@ static void on_child_end(struct supervisor *sup, pid_t pid, int status)
         if (child->role == ROLE_MAIL && status != 0)
             look_at_crash_page(sup);
         if (sup->stopping)
-            stop_stage(sup);
+            stop_next(sup);
         else
             restart_later(child);
         return;
