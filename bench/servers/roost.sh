@@ -1,79 +1,118 @@
 #!/usr/bin/env bash
 # The fixed door for measuring: a Roost of the release build with its own data under DIR, on 127.0.0.1.
 #
-#   roost.sh start DIR   returns 0 when it answers (recovers after a kill)
+#   roost.sh start DIR   returns 0 when it answers; recovers what a kill -9 left
 #   roost.sh stop DIR    ends it cleanly
 #   roost.sh pid DIR     the supervisor's pid
 #   roost.sh info        host, ports, user and password, one line
 #
-# Ports: BASE (25100) + 43 IMAP without TLS, + 93 IMAP over TLS, + 24 LMTP. Users u1..u50, password "pass".
-# Everything that is not said here is at its default: durable, sandboxed.
+# Ports: BASE (25100) + 43 IMAP without TLS, + 93 IMAP over TLS, + 24 LMTP. Users u1..u50, password "pass"; u1 and
+# u1@anything reach u1. DIR/cert.pem is the certificate, for localhost and 127.0.0.1. What is not said here is at its
+# default: durable, sandboxed. ROOST names another executable.
 set -eu
 
 here=$(cd "$(dirname "$0")/../.." && pwd)
 roost=${ROOST:-$here/build/release/src/roost}
 base=${BASE:-25100}
 imap=$((base + 43)) imaps=$((base + 93)) lmtp=$((base + 24))
-wait_tenths=200
+wait_tenths=300
 
 usage() {
     echo "usage: $0 start DIR | stop DIR | pid DIR | info" >&2
     exit 2
 }
 
+fail() {
+    echo "$0: $*" >&2
+    exit 1
+}
+
+need_executable() {
+    [ ! -x "$roost" ] || return 0
+    [ -z "${ROOST:-}" ] || fail "no $ROOST"
+    (
+        cd "$here"
+        dev/install-deps build
+        cmake --preset release -DROOST_TESTS=OFF
+        cmake --build --preset release --target roost
+    ) >&2
+}
+
+# Started as root, the processes have users of their own, who must be able to walk to the data.
+may_be_reached() {
+    local at=$1
+    while [ "$at" != / ]; do
+        [ $((0$(stat -c %a "$at") & 1)) -eq 1 ] || return 1
+        at=$(dirname "$at")
+    done
+}
+
 make_store() {
     local dir=$1 i
     "$here/dev/users"
-    "$roost" init "$dir" --user admin --hostname localhost --imaps "127.0.0.1:$imaps" \
-        --imap "127.0.0.1:$imap" --lmtp "127.0.0.1:$lmtp" >"$dir.init"
-    rm -f "$dir.init" # the first account's password is not needed here
-    mkdir -p "$dir/users"
+    "$roost" init "$dir" --user admin --hostname localhost --imaps "127.0.0.1:$imaps" --imap "127.0.0.1:$imap" \
+        --lmtp "127.0.0.1:$lmtp" --sandbox auto >/dev/null
+    mkdir -p "$dir/users" "$dir/log"
     chmod 0755 "$dir/users"
     for i in $(seq 50); do
         echo "u$i:{PLAIN}pass::::::"
     done >"$dir/users/passwd"
-    sed -i 's/^domains = .*/domains = {"*"}/' "$dir/roost.conf"
+    sed -i 's/^domains = .*/domains = {"*"}/; /^log = /d' "$dir/roost.conf"
     {
         echo "plaintext_loopback = yes"
         echo "passwd_file = \"users/passwd\""
         echo "log = \"file:$dir/log/roost.log\""
     } >>"$dir/roost.conf"
-    mkdir -p "$dir/log"
-    [ "$(id -u)" -ne 0 ] || chown roost-log "$dir/log"
+    if [ "$(id -u)" -eq 0 ]; then
+        if may_be_reached "$(dirname "$dir")"; then
+            chown roost-log "$dir/log"
+        else
+            echo "$0: $dir lies below a folder that other users may not pass: one user for all processes" >&2
+            own_everything "$dir"
+        fi
+    fi
+}
+
+own_everything() {
+    echo 'user_prefix = ""' >>"$1/roost.conf"
+    chown -R "$(id -u):$(id -g)" "$1"
 }
 
 running() { # the pid, if the process is there and is ours
     local pid
     pid=$(cat "$1/pid" 2>/dev/null) && kill -0 "$pid" 2>/dev/null &&
-        tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q " serve " && echo "$pid"
+        tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q " serve -c $1/roost.conf" && echo "$pid"
 }
 
 answers() {
-    local greeting
+    local greeting rc
     exec 3<>"/dev/tcp/127.0.0.1/$imap" || return 1
     read -r -t 2 greeting <&3 && [ "${greeting#\* OK}" != "$greeting" ]
-    local rc=$?
+    rc=$?
     exec 3>&-
     return $rc
 } 2>/dev/null
 
+# After a kill -9 the roles of before may hold the ports for a moment, so a server that ends at once is tried again.
 start() {
     local dir=$1 i
-    dir=$(mkdir -p "$(dirname "$dir")" && cd "$(dirname "$dir")" && pwd)/$(basename "$dir")
-    if running "$dir" >/dev/null; then
-        echo "$0: already running in $dir" >&2
-        return 1
-    fi
+    ! running "$dir" >/dev/null || fail "already running in $dir"
+    need_executable
     [ -e "$dir/roost.conf" ] || make_store "$dir"
-    setsid "$roost" serve -c "$dir/roost.conf" </dev/null >>"$dir/console.log" 2>&1 &
-    echo $! >"$dir/pid"
     for i in $(seq $wait_tenths); do
-        answers && return 0
-        running "$dir" >/dev/null || break
+        if ! running "$dir" >/dev/null; then
+            setsid "$roost" serve -c "$dir/roost.conf" </dev/null >>"$dir/console.log" 2>&1 &
+            echo $! >"$dir/pid"
+            sleep 0.1
+        fi
+        if answers && running "$dir" >/dev/null; then
+            return 0
+        fi
         sleep 0.1
     done
-    echo "$0: no answer on port $imap; see $dir/console.log" >&2
-    return 1
+    ! running "$dir" >/dev/null || kill "$(cat "$dir/pid")"
+    tail -n 5 "$dir/console.log" >&2
+    fail "no answer on port $imap; see $dir/console.log and $dir/log/roost.log"
 }
 
 stop() {
@@ -81,17 +120,23 @@ stop() {
     pid=$(running "$dir") || return 0
     kill "$pid"
     for i in $(seq $wait_tenths); do
-        kill -0 "$pid" 2>/dev/null || { rm -f "$dir/pid"; return 0; }
+        if ! kill -0 "$pid" 2>/dev/null; then
+            rm -f "$dir/pid"
+            return 0
+        fi
         sleep 0.1
     done
-    echo "$0: process $pid does not end" >&2
-    return 1
+    fail "process $pid does not end"
 }
 
-case "${1:-}" in
-start) [ $# -eq 2 ] || usage; start "$2" ;;
-stop) [ $# -eq 2 ] || usage; stop "$2" ;;
-pid) [ $# -eq 2 ] || usage; running "$2" ;;
-info) echo "host=127.0.0.1 imap=$imap imaps=$imaps lmtp=$lmtp user=u1 password=pass" ;;
+if [ $# -eq 2 ]; then
+    mkdir -p "$(dirname "$2")"
+    dir=$(cd "$(dirname "$2")" && pwd)/$(basename "$2")
+fi
+case "$#${1:-}" in
+2start) start "$dir" ;;
+2stop) stop "$dir" ;;
+2pid) running "$dir" ;;
+1info) echo "host=127.0.0.1 imap=$imap imaps=$imaps lmtp=$lmtp user=u1 password=pass" ;;
 *) usage ;;
 esac

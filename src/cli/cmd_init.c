@@ -18,13 +18,15 @@
 #include "config/config.h"
 #include "roles/data_dir.h"
 #include "roles/role.h"
+#include "sandbox/landlock.h"
+#include "sandbox/seccomp.h"
 #include "store/local/local.h"
 
 #define FIRST_DEVICE "first device"
 
 static const char usage[] =
     "usage: roost init DIR [--user NAME] [--hostname NAME] [--imaps ADDRESS] [--imap ADDRESS]\n"
-    "                  [--lmtp ADDRESS] [--sandbox enforce|best-effort] [--json]\n\n"
+    "                  [--lmtp ADDRESS] [--sandbox enforce|best-effort|auto] [--json]\n\n"
     "Makes the data directory DIR with a configuration DIR/roost.conf, a self-signed\n"
     "certificate, an empty store, and a first account whose app password is printed\n"
     "once. Nothing that is there is overwritten.\n\n"
@@ -33,7 +35,8 @@ static const char usage[] =
     "  --imaps ADDRESS     where to serve IMAP over TLS (:993)\n"
     "  --imap ADDRESS      where to serve IMAP that starts without TLS (nowhere)\n"
     "  --lmtp ADDRESS      where to take mail by LMTP (127.0.0.1:24), or unix:/path\n"
-    "  --sandbox MODE      best-effort starts where the kernel cannot confine processes\n\n"
+    "  --sandbox MODE      best-effort starts where the kernel cannot confine processes; auto\n"
+    "                      writes it down only if this kernel is such a one\n\n"
     "example: roost init /var/lib/roost --user anna --hostname mail.example.org\n"
     "         roost serve -c /var/lib/roost/roost.conf\n";
 
@@ -89,6 +92,14 @@ static bool read_options(int argc, char *const *argv, struct init *init)
         return false;
     init->dir = argv[optind];
     return true;
+}
+
+/* What `--sandbox auto` stands for here. */
+static const char *sandbox_mode(const char *asked)
+{
+    if (strcmp(asked, "auto") != 0)
+        return asked;
+    return landlock_abi() > 0 && seccomp_available() ? "enforce" : "best-effort";
 }
 
 static enum rc io_error(const char *path, struct err *err)
@@ -265,6 +276,7 @@ int cmd_init(int argc, char *const *argv)
         (void) fputs(usage, stderr);
         return CLI_USAGE;
     }
+    init.sandbox = sandbox_mode(init.sandbox);
     rc = make_all(&init, &err);
     if (rc == RC_OK)
         report(&init);
