@@ -315,6 +315,26 @@ static void an_aborted_answer_leaves_nothing_behind(void **state)
     rig_free(rig); /* the leak checker sees the rest */
 }
 
+static void a_saved_result_has_a_limit(void **state)
+{
+    struct rig *rig = new_rig(0);
+    struct session *session = rig_session_of(rig_login(rig, SESSION_FULL));
+    size_t n = (size_t) SAVED_RUNS_MAX + 1;
+    struct uid_run *runs = xcalloc(n, sizeof(*runs));
+    struct uid_set uids = {runs, SAVED_RUNS_MAX};
+
+    (void) state;
+    for (size_t i = 0; i < n; i++)
+        runs[i].first = runs[i].last = (uint32_t) (2 * i + 1);
+    assert_true(session_save(session, &uids));
+    assert_int_equal(session_saved(session).n, SAVED_RUNS_MAX);
+    uids.n = n;
+    assert_false(session_save(session, &uids));
+    assert_int_equal(session_saved(session).n, 0); /* a refused result empties it */
+    free(runs);
+    rig_free(rig);
+}
+
 static void a_session_is_small(void **state)
 {
     (void) state;
@@ -335,6 +355,7 @@ int main(void)
         cmocka_unit_test(a_multiappend_has_a_limit),
         cmocka_unit_test(a_list_of_many_mailboxes_pauses),
         cmocka_unit_test(an_aborted_answer_leaves_nothing_behind),
+        cmocka_unit_test(a_saved_result_has_a_limit),
         cmocka_unit_test(a_session_is_small),
     };
 
