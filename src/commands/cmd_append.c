@@ -9,6 +9,7 @@
  */
 #include "base/clock.h"
 #include "commands/cmd.h"
+#include "commands/list_line.h"
 #include "imap/print.h"
 #include "mailbox/txn.h"
 
@@ -92,6 +93,7 @@ enum rc cmd_append(struct cmd *cmd, struct err *err)
         return rc;
     memset(cmd->stages, 0, cmd->n_stages * sizeof(struct body_stage *));
     cmd->session->counts.appended += args->n;
+    list_line_say_normalized(cmd->session, &args->mailbox, cmd->reply->out);
     say_appenduid(cmd, uidvalidity, &uids);
     reply_ok(cmd->reply, "APPEND completed");
     return RC_OK;

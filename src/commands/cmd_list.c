@@ -139,8 +139,10 @@ static void speak_rev1(const struct cmd *cmd, const struct list_walk *walk,
         line->attrs = (line->attrs & ~(uint32_t) IMAP_ATTR_NONEXISTENT) | IMAP_ATTR_NOSELECT;
 }
 
+/* selected: the name itself meets the options, not only one below it; RFC 9051 6.3.9.8 example
+ * 11 has no STATUS otherwise. */
 static enum rc say_name(const struct cmd *cmd, const struct list_walk *walk, struct slice name,
-                        bool childinfo, struct err *err)
+                        bool selected, bool childinfo, struct err *err)
 {
     struct imap_list_line line;
 
@@ -150,7 +152,7 @@ static enum rc say_name(const struct cmd *cmd, const struct list_walk *walk, str
         line.attrs |= IMAP_ATTR_SUBSCRIBED;
     line.childinfo = childinfo;
     imap_print_list_line(cmd->reply->out, &line, cmd->session->mode);
-    return say_status(cmd, walk, name, err);
+    return selected ? say_status(cmd, walk, name, err) : RC_OK;
 }
 
 static void say_lsub(const struct cmd *cmd, struct slice name, bool noselect)
@@ -176,7 +178,7 @@ static enum rc consider(const struct cmd *cmd, const struct list_walk *walk, str
     }
     selected = is_selected(walk, name);
     childinfo = recursive && selects_below(walk, name, !selected);
-    return selected || childinfo ? say_name(cmd, walk, name, childinfo, err) : RC_OK;
+    return selected || childinfo ? say_name(cmd, walk, name, selected, childinfo, err) : RC_OK;
 }
 
 /* A superior that is not in the list. Of mailboxes: a level that does not exist, told where no
@@ -201,9 +203,9 @@ static enum rc consider_superior(const struct cmd *cmd, const struct list_walk *
     if (!matches(walk, name))
         return RC_OK;
     if ((walk->args->select & restricts) == 0)
-        return say_name(cmd, walk, name, false, err);
+        return say_name(cmd, walk, name, true, false, err);
     if (recursive && selects_below(walk, name, true))
-        return say_name(cmd, walk, name, true, err);
+        return say_name(cmd, walk, name, false, true, err);
     return RC_OK;
 }
 

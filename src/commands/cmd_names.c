@@ -14,16 +14,13 @@ static enum rc begin(const struct cmd *cmd, struct mail_txn **out, struct err *e
     return txn_begin(cmd->session->account, &cmd->session->actor, out, err);
 }
 
-/* The client wrote the name in another form than it is stored in: say which (RFC 9051 6.3.4).
+/* RFC 6154 3: USEATTR if it is the use that stands in the way. The name has passed the parser,
+ * so it is invalid for its use; and what exists is either the name or another mailbox with it.
  */
-static void say_normalized(struct cmd *cmd, const struct imap_mailbox *mailbox)
+static bool is_use_refused(const struct mail_txn *txn, struct slice name, enum rc rc)
 {
-    AUTO(acct_unrefp) struct acct_state *state = NULL;
-
-    if (!mailbox->normalized)
-        return;
-    state = session_read(cmd->session);
-    list_line_say(cmd->session, state, mailbox, cmd->reply->out);
+    return rc == RC_INVALID ||
+           (rc == RC_EXISTS && acct_mailbox_by_name(txn_state(txn), name) == NULL);
 }
 
 enum rc cmd_create(struct cmd *cmd, struct err *err)
@@ -40,14 +37,14 @@ enum rc cmd_create(struct cmd *cmd, struct err *err)
     if (rc)
         return rc;
     rc = txn_create_mailbox(txn, args->mailbox.name, args->use, NULL, err);
-    if (rc == RC_INVALID && args->use != 0) /* the name has passed the parser */
+    if (rc && args->use != 0 && is_use_refused(txn, args->mailbox.name, rc))
         reply_code(cmd->reply, "USEATTR");
     if (rc)
         return rc;
     rc = txn_commit(&txn, &cmd->session->own_position, err);
     if (rc)
         return rc;
-    say_normalized(cmd, &args->mailbox);
+    list_line_say_normalized(cmd->session, &args->mailbox, cmd->reply->out);
     reply_ok(cmd->reply, "CREATE completed");
     return RC_OK;
 }
@@ -83,8 +80,26 @@ enum rc cmd_delete(struct cmd *cmd, struct err *err)
     if (rc)
         return rc;
     leave_if_selected(cmd, mbox_id);
+    list_line_say_normalized(cmd->session, &cmd->args.mailbox.mailbox, cmd->reply->out);
     reply_ok(cmd->reply, "DELETE completed");
     return RC_OK;
+}
+
+/* A client that wrote one of the names in another form hears what became of the old one (RFC
+ * 9051 6.3.6). INBOX stays after its renaming, and only the new name is told. */
+static void say_renamed(struct cmd *cmd)
+{
+    const struct imap_rename_args *args = &cmd->args.rename;
+    AUTO(acct_unrefp) struct acct_state *state = NULL;
+
+    if (args->from.inbox) {
+        list_line_say_normalized(cmd->session, &args->to, cmd->reply->out);
+        return;
+    }
+    if (!cmd->session->mode.rev2 || !(args->from.normalized || args->to.normalized))
+        return;
+    state = session_read(cmd->session);
+    list_line_say(cmd->session, state, args->to.name, args->from.given, cmd->reply->out);
 }
 
 enum rc cmd_rename(struct cmd *cmd, struct err *err)
@@ -102,7 +117,7 @@ enum rc cmd_rename(struct cmd *cmd, struct err *err)
     rc = txn_commit(&txn, &cmd->session->own_position, err);
     if (rc)
         return rc;
-    say_normalized(cmd, &args->to);
+    say_renamed(cmd);
     reply_ok(cmd->reply, "RENAME completed");
     return RC_OK;
 }

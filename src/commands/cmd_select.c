@@ -69,8 +69,9 @@ static void say_mailbox(struct cmd *cmd, const struct mbox_view *view)
     say_number(out, "UIDVALIDITY", info->uidvalidity, " UIDs valid\r\n");
     say_number(out, "UIDNEXT", counts->uidnext, " Next UID\r\n");
     say_number(out, "HIGHESTMODSEQ", view_told_modseq(view), " Highest\r\n");
-    if (rev2 || asked->normalized)
-        list_line_say(cmd->session, view_state(view), asked, out);
+    if (rev2)
+        list_line_say(cmd->session, view_state(view), asked->name,
+                      asked->normalized ? asked->given : SLICE(""), out);
 }
 
 /* RFC 9051 7.1: the boundary between the answers of the two mailboxes. */

@@ -179,9 +179,20 @@ static enum command_outcome after_run(struct cmd *cmd, enum rc rc, const struct 
 
 /* ---- the beginning ---- */
 
+/* Commands of the time before login have no row here; they deserve a better word than unknown.
+ */
+static bool is_for_login(struct slice name)
+{
+    return slice_eq_nocase(name, SLICE("LOGIN")) ||
+           slice_eq_nocase(name, SLICE("AUTHENTICATE")) ||
+           slice_eq_nocase(name, SLICE("STARTTLS"));
+}
+
 static enum rc check_row(const struct session *session, const struct imap_cmd *in,
                          const struct command *row, struct err *err)
 {
+    if (row == NULL && is_for_login(in->name))
+        return err_set(err, RC_SYNTAX, "Already logged in", "command: of before login");
     if (row == NULL)
         return err_set(err, RC_SYNTAX, "Unknown command", "command: unknown");
     if (in->uid && (row->flags & CMD_UID) == 0)

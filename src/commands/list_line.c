@@ -42,16 +42,22 @@ void list_line_fill(const struct acct_state *state, struct slice name,
 }
 
 void list_line_say(const struct session *session, const struct acct_state *state,
-                   const struct imap_mailbox *asked, struct buf *out)
+                   struct slice name, struct slice oldname, struct buf *out)
 {
-    AUTO(buf_done) struct buf decoded;
     struct imap_list_line line;
 
-    buf_init(&decoded, (size_t) 4 * MAILBOX_NAME_BYTES_MAX);
-    list_line_fill(state, asked->name, &line);
-    if (asked->normalized && imap_mode_utf8(session->mode))
-        line.oldname = asked->wire;
-    else if (asked->normalized && imap_utf7_decode(asked->wire, &decoded) == RC_OK)
-        line.oldname = buf_slice(&decoded);
+    list_line_fill(state, name, &line);
+    line.oldname = oldname;
     imap_print_list_line(out, &line, session->mode);
+}
+
+void list_line_say_normalized(const struct session *session, const struct imap_mailbox *asked,
+                              struct buf *out)
+{
+    AUTO(acct_unrefp) struct acct_state *state = NULL;
+
+    if (!session->mode.rev2 || !asked->normalized)
+        return;
+    state = session_read(session);
+    list_line_say(session, state, asked->name, asked->given, out);
 }

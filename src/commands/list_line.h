@@ -17,9 +17,13 @@ bool list_has_children(const struct acct_state *state, struct slice name);
 void list_line_fill(const struct acct_state *state, struct slice name,
                     struct imap_list_line *line);
 
-/* The answer that SELECT, CREATE and RENAME give of one name; asked: with OLDNAME if its name
- * was normalised (RFC 9051 6.3.9.7). */
+/* The answer that SELECT gives of a name in IMAP4rev2; oldname is empty or what the client
+ * called it (RFC 9051 6.3.2, 6.3.9.7). */
 void list_line_say(const struct session *session, const struct acct_state *state,
-                   const struct imap_mailbox *asked, struct buf *out);
+                   struct slice name, struct slice oldname, struct buf *out);
+/* The same where there is one only if the name was normalised: CREATE, RENAME, DELETE, APPEND.
+ * IMAP4rev1 has neither the item nor an answer that was not asked for. */
+void list_line_say_normalized(const struct session *session, const struct imap_mailbox *asked,
+                              struct buf *out);
 
 #endif

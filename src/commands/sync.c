@@ -23,7 +23,8 @@ static void write_flags(const struct session *session, struct flags_text *text, 
         return;
     line = (struct imap_flags_line){
         .seq = seq,
-        .uid = with_uid ? uid : 0,
+        /* RFC 9051 7.5.2: what nobody asked for has the UID */
+        .uid = with_uid || session->mode.rev2 ? uid : 0,
         .bits = flags_text_bits(text, index, uid),
         .keywords = flags_text_keywords(text, index),
         .modseq = session_has_enabled(session, IMAP_CAP_CONDSTORE)
