@@ -136,7 +136,8 @@ static enum step take_outcome(struct client *client, enum command_outcome outcom
         set_state(client, CLIENT_BUSY);
         return STEP_ON;
     }
-    imap_reader_next(client->reader);
+    if (!imap_reader_is_idle(client->reader)) /* what was refused left nothing behind */
+        imap_reader_next(client->reader);
     append_sink_reset(&client->sink);
     switch (outcome) {
     case COMMAND_DONE:
@@ -182,14 +183,19 @@ static enum step resume_command(struct client *client)
     return take_outcome(client, outcome);
 }
 
-static enum step end_idle(struct client *client)
+static enum step end_idle(struct client *client, struct slice line)
 {
-    enum command_outcome outcome;
-
     unwatch(client);
-    outcome = session_idle_end(&client->session, imap_reader_text(client->reader).text,
-                               &client->stream.out);
-    return take_outcome(client, outcome);
+    return take_outcome(client, session_idle_end(&client->session, line, &client->stream.out));
+}
+
+static enum step answer_refused(struct client *client, const struct err *err)
+{
+    if (client->state == CLIENT_IDLING) /* a line too long to be DONE */
+        return end_idle(client, SLICE(""));
+    return take_outcome(
+        client, command_refused(&client->session, imap_reader_tag(client->reader),
+                                imap_reader_too_big(client->reader), err, &client->stream.out));
 }
 
 /* What has been read goes to the reader, until it has something to say. */
@@ -209,12 +215,9 @@ static enum step feed(struct client *client)
     case READ_COMMAND:
         return run_command(client);
     case READ_LINE:
-        return end_idle(client);
+        return end_idle(client, imap_reader_text(client->reader).text);
     case READ_REFUSED:
-        return take_outcome(client,
-                            command_refused(&client->session, imap_reader_tag(client->reader),
-                                            imap_reader_too_big(client->reader), &err,
-                                            &client->stream.out));
+        return answer_refused(client, &err);
     case READ_CLOSE:
         buf_printf(&client->stream.out, "* BYE %s\r\n", err.text);
         end(client, "protocol");
