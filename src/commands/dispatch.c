@@ -340,20 +340,33 @@ void command_abort(struct cmd **running)
 }
 
 /* Only the head is read: names, not arguments. */
-bool command_names_seqs(struct slice text)
+static bool names_seqs(struct slice line)
 {
-    AUTO(arena_freep) struct arena *arena = arena_new(CMD_ARENA_BYTES);
-    const struct imap_text command = {.text = text};
+    const struct imap_text command = {.text = line};
     const struct command *row;
     struct imap_cmd in;
-    struct err err;
 
-    if (imap_parse_head(&command, (struct imap_mode){0}, arena, &in, &err) != RC_OK)
+    if (imap_parse_head(&command, (struct imap_mode){0}, NULL, &in, NULL) != RC_OK)
         return false;
     row = command_find(in.name);
     if (row == NULL)
         return false;
     return (row->flags & (in.uid ? CMD_SEQ_KEYS : CMD_SEQ)) != 0;
+}
+
+/* A line of a message among them may look like a command: then an EXPUNGE is told later. */
+bool command_seqs_wait(struct slice input)
+{
+    for (unsigned i = 0; i < COMMAND_LOOKAHEAD_LINES; i++) {
+        size_t end = slice_find(input, '\n');
+
+        if (end == input.len)
+            return false;
+        if (names_seqs(slice_sub(input, 0, end + 1)))
+            return true;
+        input = slice_from(input, end + 1);
+    }
+    return false;
 }
 
 /* ---- IDLE ---- */

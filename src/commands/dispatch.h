@@ -31,8 +31,8 @@ struct command_input {
      * is NULL afterwards; the others remain the caller's. */
     struct body_stage **stages;
     size_t n_stages;
-    /* The next complete command in the input buffer names sequence numbers
-     * (command_names_seqs): EXPUNGE is held back (RFC 9051 7.5.1). */
+    /* A complete command that waits in the input buffer names sequence numbers
+     * (command_seqs_wait): EXPUNGE is held back (RFC 9051 7.5.1). */
     bool seq_command_waits;
 };
 
@@ -47,8 +47,11 @@ enum command_outcome command_resume(struct cmd **running, struct buf *out,
 /* The connection is gone. NULL is allowed. */
 void command_abort(struct cmd **running);
 
-/* Would this complete command be hurt by an EXPUNGE told before it? */
-bool command_names_seqs(struct slice text);
+#define COMMAND_LOOKAHEAD_LINES 16u /* of the input, for each command: work stays linear */
+
+/* Is there, among the first complete lines that follow, a command that an EXPUNGE told before
+ * it would hurt? */
+bool command_seqs_wait(struct slice input);
 
 /* A command that the reader refused: BAD or NO, tagged if it had a tag (reader.h,
  * READ_REFUSED). */

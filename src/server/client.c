@@ -124,10 +124,7 @@ static enum flushed flush(struct client *client)
 /* Would an EXPUNGE told now hurt the command that has come behind this one? RFC 9051 7.5.1 */
 static bool seq_command_waits(const struct client *client)
 {
-    struct slice rest = stream_input(&client->stream);
-    size_t end_of_line = slice_find(rest, '\n');
-
-    return end_of_line < rest.len && command_names_seqs(slice_sub(rest, 0, end_of_line + 1));
+    return command_seqs_wait(stream_input(&client->stream));
 }
 
 static enum step take_outcome(struct client *client, enum command_outcome outcome)

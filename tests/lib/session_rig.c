@@ -112,19 +112,12 @@ static void flush(struct rig_session *rs)
     buf_reset(&rs->out);
 }
 
-static bool seq_command_waits(struct slice rest)
-{
-    size_t end = slice_find(rest, '\n');
-
-    return end < rest.len && command_names_seqs(slice_sub(rest, 0, end + 1));
-}
-
 static void settle(struct rig_session *rs, enum command_outcome outcome, struct slice rest)
 {
     while (outcome == COMMAND_MORE) {
         rs->pauses += rs->out.len >= REPLY_PAUSE_BYTES;
         flush(rs);
-        outcome = command_resume(&rs->running, &rs->out, seq_command_waits(rest));
+        outcome = command_resume(&rs->running, &rs->out, command_seqs_wait(rest));
     }
     flush(rs);
     append_sink_reset(&rs->sink);
@@ -140,7 +133,7 @@ static void run_command(struct rig_session *rs, struct slice rest)
         .text = imap_reader_text(rs->reader),
         .stages = rs->sink.stages,
         .n_stages = rs->sink.n,
-        .seq_command_waits = seq_command_waits(rest),
+        .seq_command_waits = command_seqs_wait(rest),
     };
 
     settle(rs, command_start(&rs->session, &input, &rs->out, &rs->running), rest);
