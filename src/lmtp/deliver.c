@@ -1,10 +1,11 @@
 #include "lmtp/deliver.h"
 
+#include <assert.h>
+
 #include "base/clock.h"
 #include "mailbox/txn.h"
 
-#define TRACE_BYTES ((size_t) 8 << 10) /* of the added fields */
-#define COPY_BYTES  ((size_t) 64 << 10)
+#define COPY_BYTES ((size_t) 64 << 10)
 
 static void fail(struct delivery *delivery, enum rc rc)
 {
@@ -29,8 +30,9 @@ static enum rc stage_prefix(const struct lmtp_options *options,
     struct body_stage *stage;
     enum rc rc;
 
-    buf_init(&prefix, TRACE_BYTES);
+    buf_init(&prefix, LMTP_TRACE_BYTES);
     trace_print(trace, &prefix);
+    assert(!prefix.overflow); /* lines of commands are shorter */
     rc = ops->stage(mail_store_engine(options->store), recipient->account, size_hint, &stage,
                     err);
     if (rc)
@@ -57,10 +59,10 @@ static void stage_clean(struct delivery *delivery, const struct lmtp_options *op
                         struct slice bytes)
 {
     delivery->content_bytes += bytes.len;
-    if (delivery->rc == RC_OK && delivery->content_bytes > options->message_max_bytes)
+    if (delivery->rc == RC_OK && delivery->content_bytes > lmtp_content_max(options))
         delivery->rc =
             err_set(&delivery->err, RC_LIMIT, "Message too large", "lmtp: over %llu bytes",
-                    (unsigned long long) options->message_max_bytes);
+                    (unsigned long long) lmtp_content_max(options));
     if (delivery->rc == RC_OK && bytes.len > 0)
         fail(delivery, ops_of(options)->stage_write(delivery->stage, bytes, &delivery->err));
 }

@@ -28,11 +28,15 @@ struct lmtp_client {
     struct ipaddr peer;
     struct buf helo;
     bool greeted;
+    bool stuck;  /* at the start of this run: it has not read all it was told */
+    bool broken; /* to be ended without another word */
+    bool paused; /* replies wait for the client to read them */
     unsigned bad_in_row;
 
     /* one mail transaction */
     struct arena *arena;
-    bool has_sender;
+    struct arena_mark before_asked; /* RESOLVING: a refused recipient leaves nothing in it */
+    bool has_sender, smtputf8;
     struct slice sender;
     struct recipient *recipients; /* LMTP_RECIPIENTS_MAX, made at the first RCPT */
     size_t n;
@@ -83,12 +87,13 @@ static void forget_transaction(struct lmtp_client *client)
         account_close(client->recipients[i].open);
     }
     delivery_free(&client->delivery, &client->server->options);
+    client->delivery = (struct delivery){0};
     free(client->recipients);
     arena_free(client->arena);
     client->recipients = NULL;
     client->arena = NULL;
     client->n = 0;
-    client->has_sender = false;
+    client->has_sender = client->smtputf8 = client->committed = false;
     client->sender = (struct slice){0};
 }
 
@@ -101,6 +106,12 @@ static struct arena *transaction_arena(struct lmtp_client *client)
 
 /* ---- commands ---- */
 
+/* A stored message is its content and the trace fields, together at most message_max_bytes. */
+uint64_t lmtp_content_max(const struct lmtp_options *options)
+{
+    return options->message_max_bytes - LMTP_TRACE_BYTES;
+}
+
 static void greet(struct lmtp_client *client, struct slice name)
 {
     const struct lmtp_options *options = &client->server->options;
@@ -112,7 +123,7 @@ static void greet(struct lmtp_client *client, struct slice name)
     buf_printf(&client->stream.out,
                "250-%s\r\n250-PIPELINING\r\n250-ENHANCEDSTATUSCODES\r\n250-8BITMIME\r\n"
                "250-SMTPUTF8\r\n250 SIZE %llu\r\n",
-               options->hostname, (unsigned long long) options->message_max_bytes);
+               options->hostname, (unsigned long long) lmtp_content_max(options));
 }
 
 static void take_sender(struct lmtp_client *client, const struct lmtp_command *command)
@@ -121,11 +132,12 @@ static void take_sender(struct lmtp_client *client, const struct lmtp_command *c
         reply(client, "503 5.5.1 Say LHLO first");
     } else if (client->has_sender) {
         reply(client, "503 5.5.1 One MAIL at a time; RSET starts over");
-    } else if (command->size > client->server->options.message_max_bytes) {
+    } else if (command->size > lmtp_content_max(&client->server->options)) {
         reply(client, "552 5.3.4 Message too large");
     } else {
         client->sender = arena_dup(transaction_arena(client), command->argument);
         client->has_sender = true;
+        client->smtputf8 = command->smtputf8;
         reply(client, "250 2.1.0 OK");
     }
 }
@@ -137,7 +149,8 @@ static enum step ask(struct lmtp_client *client, struct slice address)
     struct err err;
     uint64_t request;
 
-    client->asked = arena_dup(transaction_arena(client), address);
+    client->before_asked = arena_mark(transaction_arena(client));
+    client->asked = arena_dup(client->arena, address);
     client->state = LMTP_RESOLVING;
     (void) pthread_mutex_lock(&server->lock);
     request = ++server->next_request;
@@ -150,6 +163,7 @@ static enum step ask(struct lmtp_client *client, struct slice address)
     (void) map_remove(server->asking, MAP_KEY(request));
     (void) pthread_mutex_unlock(&server->lock);
     client->state = LMTP_READY;
+    arena_rewind(client->arena, client->before_asked);
     reply(client, "451 4.3.0 Recipients cannot be looked up now; try again later");
     return STEP_ON;
 }
@@ -167,14 +181,18 @@ static enum step take_recipient(struct lmtp_client *client, const struct lmtp_co
     return STEP_ON;
 }
 
+#define LMTP_SESSION_BYTES 17 /* in hexadecimal, as in the Received field */
+
 static void log_recipient(const struct lmtp_client *client, const struct recipient *recipient,
                           const char *code)
 {
     AUTO(buf_done) struct buf address;
+    char session[LMTP_SESSION_BYTES];
 
     buf_init(&address, IPADDR_TEXT_BYTES);
     ipaddr_print(&address, &client->peer);
-    log_event(LEVEL_INFO, "lmtp.recipient", LOG_NUM("session", client->session & INT64_MAX),
+    (void) snprintf(session, sizeof(session), "%016llx", (unsigned long long) client->session);
+    log_event(LEVEL_INFO, "lmtp.recipient", LOG_STR("session", session),
               LOG_TEXT("address", buf_slice(&address)), LOG_TEXT("sender", client->sender),
               LOG_TEXT("recipient", recipient->address), LOG_TEXT("user", recipient->user),
               LOG_TEXT("message_id", trace_message_id(&client->delivery.filter)),
@@ -230,6 +248,7 @@ static enum step take_answer(struct lmtp_client *client)
 
         log_recipient(client, &recipient, line);
         reply(client, line);
+        arena_rewind(client->arena, client->before_asked);
         return STEP_ON;
     }
     if (client->recipients == NULL)
@@ -247,6 +266,7 @@ static struct trace make_trace(const struct lmtp_client *client, struct buf *add
                           .helo = buf_slice(&client->helo),
                           .peer = client->peer.family != IPADDR_NONE ? buf_slice(address)
                                                                      : (struct slice){0},
+                          .smtputf8 = client->smtputf8,
                           .hostname = client->server->options.hostname,
                           .session = client->session,
                           .wall_sec = clock_wall_sec()};
@@ -349,7 +369,8 @@ static enum step take_line(struct lmtp_client *client)
     size_t at = slice_find(input, '\n');
     struct slice line = slice_sub(input, 0, at);
 
-    if (stream_unsent(&client->stream) > LMTP_OUT_HIGH)
+    client->paused = stream_unsent(&client->stream) > LMTP_OUT_HIGH;
+    if (client->paused)
         return STEP_INPUT;
     if (at == input.len)
         return input.len > LMTP_LINE_BYTES ? end(client, "500 5.5.2 Line too long")
@@ -424,13 +445,14 @@ static bool all_durable(const struct lmtp_client *client)
 }
 
 /* RFC 2033 4.2: one reply for each recipient. */
-static const char *delivery_reply(enum rc rc)
+static const char *delivery_reply(const struct delivery *delivery, enum rc rc)
 {
+    if (delivery->rc == RC_LIMIT)
+        return "552 5.3.4 Message too large";
     switch (rc) {
     case RC_OK:
         return "250 2.0.0 Delivered";
-    case RC_LIMIT:
-        return "552 5.3.4 Message too large";
+    case RC_LIMIT: /* a limit of the mailbox: no UID left, too many messages */
     case RC_FULL:
         return "452 4.2.2 The mailbox is full";
     case RC_MORE:
@@ -455,13 +477,12 @@ static enum step deliver(struct lmtp_client *client)
     if (!all_durable(client))
         return STEP_WAIT;
     for (size_t i = 0; i < client->n; i++) {
-        const char *line = delivery_reply(client->recipients[i].rc);
+        const char *line = delivery_reply(&client->delivery, client->recipients[i].rc);
 
         log_recipient(client, &client->recipients[i], line);
         reply(client, line);
     }
     forget_transaction(client);
-    client->committed = false;
     client->state = LMTP_READY;
     return STEP_ON;
 }
@@ -489,14 +510,20 @@ static void take_orders(struct lmtp_client *client)
 {
     unsigned orders = atomic_exchange(&client->orders, 0);
 
-    if (orders == 0 || client->state == LMTP_ENDING)
+    if (orders == 0)
         return;
     if (client->state == LMTP_DELIVERING || client->state == LMTP_RESOLVING) {
         (void) atomic_fetch_or(&client->orders, orders); /* its reply first */
         return;
     }
-    (void) end(client, (orders & LMTP_ORDER_SHUTDOWN) != 0 ? "421 4.3.2 Server is shutting down"
-                                                           : "421 4.4.2 Idle for too long");
+    if (client->stuck && (orders & LMTP_ORDER_TIMEOUT) != 0) {
+        client->broken = true;
+        return;
+    }
+    if (client->state != LMTP_ENDING)
+        (void) end(client, (orders & LMTP_ORDER_SHUTDOWN) != 0
+                               ? "421 4.3.2 Server is shutting down"
+                               : "421 4.4.2 Idle for too long");
 }
 
 static void client_free(struct lmtp_client *client)
@@ -546,8 +573,11 @@ static unsigned run(void *ctx, unsigned ready)
 
     if ((ready & LOOP_IN) != 0)
         client->stream.drained = false;
+    client->stuck = stream_unsent(&client->stream) > 0;
     for (unsigned i = 0; i < LMTP_STEPS_MAX && last == STEP_ON; i++) {
         take_orders(client);
+        if (client->broken)
+            return finish(client);
         last = step(client);
     }
     sent = stream_send(&client->stream);
@@ -555,12 +585,11 @@ static unsigned run(void *ctx, unsigned ready)
         return finish(client);
     if (sent == STREAM_FULL)
         return LOOP_OUT;
-    if (last == STEP_ON)
+    if (last == STEP_ON || client->paused) /* paused: all is sent now, and lines wait */
         return POOL_AGAIN;
     return last == STEP_INPUT ? LOOP_IN : 0;
 }
 
-#define LMTP_HELO_BYTES   256u
 #define LMTP_ANSWER_BYTES ((size_t) 16 << 10)
 
 enum rc lmtp_start(struct lmtp_server *server, int fd, const struct ipaddr *peer,
@@ -573,7 +602,7 @@ enum rc lmtp_start(struct lmtp_server *server, int fd, const struct ipaddr *peer
     client->session = random_id();
     client->peer = *peer;
     stream_init(&client->stream, fd, (struct slice){0}, LMTP_OUT_BYTES);
-    buf_init(&client->helo, LMTP_HELO_BYTES);
+    buf_init(&client->helo, LMTP_HOST_BYTES);
     buf_init(&client->answer, LMTP_ANSWER_BYTES);
     buf_printf(&client->stream.out, "220 %s LMTP Roost\r\n", server->options.hostname);
     atomic_store(&client->last_active_us, clock_mono_us());
@@ -642,6 +671,25 @@ void lmtp_resolved(struct lmtp_server *server, const struct msg_resolved *resolv
     (void) pthread_mutex_unlock(&server->lock);
     if (client != NULL)
         pool_wake(server->options.pool, handle);
+}
+
+void lmtp_auth_lost(struct lmtp_server *server)
+{
+    static const struct msg_resolved later = {.code = RESOLVE_TEMPORARY};
+    struct lmtp_client *client;
+    struct slice key;
+    size_t at = 0;
+    void *value;
+
+    (void) pthread_mutex_lock(&server->lock);
+    while (map_next(server->asking, &at, &key, &value)) {
+        client = value;
+        keep_answer(client, &later);
+        pool_wake(server->options.pool, client->handle);
+    }
+    map_free(server->asking);
+    server->asking = map_new();
+    (void) pthread_mutex_unlock(&server->lock);
 }
 
 static bool time_out(void *member, void *ctx)

@@ -24,6 +24,8 @@
 #define LMTP_RECIPIENTS_MAX 1000u                        /* RFC 5321 4.5.3.1.8 asks for 100 */
 #define LMTP_BAD_MAX        10u                          /* unknown commands in a row */
 #define LMTP_TIMEOUT_US     ((int64_t) 5 * 60 * 1000000) /* RFC 5321 4.5.3.2.7 */
+#define LMTP_TRACE_BYTES    ((size_t) 8 << 10) /* of the added fields; part of a message's size \
+                                                */
 #define LMTP_OUT_BYTES                                                                         \
     ((size_t) 1 << 20) /* replies: 1,000 recipients and what is pipelined                      \
                         */
@@ -34,7 +36,7 @@ struct lmtp_options {
     struct pool *pool;
     struct mail_store *store;
     const char *hostname;
-    uint64_t message_max_bytes;
+    uint64_t message_max_bytes; /* as stored, the trace fields included */
     bool detail_as_folder;
     bool disabled_is_permanent;
     /* Ask auth; any thread. The answer comes by lmtp_resolved() with the same request.
@@ -53,10 +55,14 @@ void lmtp_server_free(struct lmtp_server *server);
 MUST_CHECK enum rc lmtp_start(struct lmtp_server *server, int fd, const struct ipaddr *peer,
                               struct err *err);
 void lmtp_resolved(struct lmtp_server *server, const struct msg_resolved *resolved);
+/* Auth is gone, and with it the answers it owed: those recipients are told to come again. */
+void lmtp_auth_lost(struct lmtp_server *server);
 /* Every few seconds: end what has been quiet for too long. */
 void lmtp_sweep(struct lmtp_server *server);
 /* End all: at once when idle, else after the message that is being delivered. */
 void lmtp_shutdown(struct lmtp_server *server);
 size_t lmtp_count(struct lmtp_server *server);
+/* The largest message a client may send; what SIZE says. */
+uint64_t lmtp_content_max(const struct lmtp_options *options);
 
 #endif

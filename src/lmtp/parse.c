@@ -30,7 +30,7 @@ static enum lmtp_verb scan_verb(struct scan *sc)
     return LMTP_UNKNOWN;
 }
 
-/* A quoted local part may hold "<", ">" and "@": skip it whole. */
+/* A quoted local part may hold "<", ">" and "@", but no control byte: skip it whole. */
 static bool skip_quoted(struct scan *sc)
 {
     struct slice taken;
@@ -41,7 +41,7 @@ static bool skip_quoted(struct scan *sc)
         if (scan_byte(sc, '"'))
             return true;
         (void) scan_byte(sc, '\\');
-        if (!scan_take(sc, 1, &taken))
+        if (!scan_take(sc, 1, &taken) || ascii_is_ctl(taken.ptr[0]))
             return false;
     }
     return false;
@@ -135,6 +135,28 @@ static enum rc parse_path_argument(struct scan *sc, struct slice word, struct lm
                          : err_set(err, RC_SYNTAX, "Bytes behind the command", "lmtp: rest");
 }
 
+/* Domain or address literal: what can stand in a Received field without quoting. */
+static bool is_host_byte(char c)
+{
+    return ascii_is_alpha(c) || ascii_is_digit(c) || (unsigned char) c >= 0x80 ||
+           slice_find(SLICE(".-_:[]"), c) < SLICE(".-_:[]").len;
+}
+
+static enum rc parse_greeting(struct scan *sc, struct lmtp_command *out, struct err *err)
+{
+    struct slice name;
+
+    while (scan_byte(sc, ' '))
+        ;
+    name = scan_while(sc, is_host_byte);
+    while (scan_byte(sc, ' '))
+        ;
+    if (name.len == 0 || name.len > LMTP_HOST_BYTES || !utf8_is_valid(name) || !scan_done(sc))
+        return err_set(err, RC_SYNTAX, "Syntax: LHLO hostname", "lmtp: LHLO without a name");
+    out->argument = name;
+    return RC_OK;
+}
+
 enum rc lmtp_parse_command(struct slice line, struct lmtp_command *out, struct err *err)
 {
     struct scan sc = scan_of(line);
@@ -148,10 +170,7 @@ enum rc lmtp_parse_command(struct slice line, struct lmtp_command *out, struct e
     case LMTP_RCPT:
         return parse_path_argument(&sc, SLICE("TO:"), out, err);
     case LMTP_LHLO:
-        out->argument = slice_trim(scan_rest(&sc));
-        return out->argument.len > 0 ? RC_OK
-                                     : err_set(err, RC_SYNTAX, "Syntax: LHLO hostname",
-                                               "lmtp: LHLO without name");
+        return parse_greeting(&sc, out, err);
     case LMTP_DATA:
     case LMTP_RSET:
     case LMTP_QUIT:

@@ -16,6 +16,7 @@
 
 #define LMTP_LINE_BYTES                                                                        \
     2048u /* RFC 5321 4.5.3.1.4 asks for 512; SMTPUTF8 and parameters need more */
+#define LMTP_HOST_BYTES 255u  /* RFC 5321 4.5.3.1.2 */
 #define LMTP_PATH_BYTES 1024u /* an address with its source route */
 
 enum lmtp_verb {

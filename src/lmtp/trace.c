@@ -2,9 +2,20 @@
 
 #include "base/ascii.h"
 
-static bool is_name(const struct trace_filter *filter, const char *name)
+static struct slice name_of(const struct trace_filter *filter)
 {
-    return slice_starts_nocase(slice_of(filter->name, filter->n_name), slice_from_str(name));
+    return slice_of(filter->name, filter->n_name);
+}
+
+/* name, blanks and a colon. */
+static bool is_field(const struct trace_filter *filter, struct slice name)
+{
+    struct slice line = name_of(filter);
+
+    if (!slice_starts_nocase(line, name) || !slice_ends(line, SLICE(":")))
+        return false;
+    line = slice_sub(line, name.len, line.len - name.len - 1);
+    return slice_trim(line).len == 0;
 }
 
 /* Enough of the line is here to say what it is. */
@@ -19,10 +30,10 @@ static bool is_decided(const struct trace_filter *filter)
 static enum trace_state decide(const struct trace_filter *filter)
 {
     if (filter->name[0] == ' ' || filter->name[0] == '\t') /* RFC 5322 2.2.3: a folded line */
-        return filter->last == TRACE_DROP ? TRACE_DROP : TRACE_COPY;
-    if (is_name(filter, "Return-Path:"))
+        return filter->last != TRACE_LINE_START ? filter->last : TRACE_COPY;
+    if (is_field(filter, SLICE("Return-Path")))
         return TRACE_DROP;
-    if (is_name(filter, "Message-ID:") && filter->n_message_id == 0)
+    if (is_field(filter, SLICE("Message-ID")) && filter->n_message_id == 0)
         return TRACE_ID;
     return TRACE_COPY;
 }
@@ -30,7 +41,7 @@ static enum trace_state decide(const struct trace_filter *filter)
 /* The name of a line has come: let it through, or not. */
 static void begin_line(struct trace_filter *filter, struct buf *out)
 {
-    struct slice name = slice_of(filter->name, filter->n_name);
+    struct slice name = name_of(filter);
     bool blank = slice_eq(name, SLICE("\r\n")) || slice_eq(name, SLICE("\n"));
 
     filter->state = blank ? TRACE_BODY : decide(filter);
@@ -44,10 +55,10 @@ static void begin_line(struct trace_filter *filter, struct buf *out)
 
 static void keep_id(struct trace_filter *filter, struct slice text)
 {
-    text = slice_sub(text, 0, TRACE_MESSAGE_ID_BYTES - filter->n_message_id);
-    if (text.len > 0)
-        memcpy(filter->message_id + filter->n_message_id, text.ptr, text.len);
-    filter->n_message_id += text.len;
+    for (size_t i = 0; i < text.len && filter->n_message_id < TRACE_MESSAGE_ID_BYTES; i++) {
+        if (!ascii_is_ctl(text.ptr[i]) && text.ptr[i] != ' ')
+            filter->message_id[filter->n_message_id++] = text.ptr[i];
+    }
 }
 
 /* The rest of a header line. */
@@ -90,13 +101,13 @@ void trace_filter_feed(struct trace_filter *filter, struct slice bytes, struct b
 void trace_filter_end(struct trace_filter *filter, struct buf *out)
 {
     if (filter->state == TRACE_LINE_START)
-        buf_append(out, slice_of(filter->name, filter->n_name));
+        buf_append(out, name_of(filter));
     filter->n_name = 0;
 }
 
 struct slice trace_message_id(const struct trace_filter *filter)
 {
-    return slice_trim(slice_of(filter->message_id, filter->n_message_id));
+    return slice_of(filter->message_id, filter->n_message_id);
 }
 
 static void print_date(int64_t wall_sec, struct buf *out)
@@ -129,8 +140,8 @@ void trace_print(const struct trace *trace, struct buf *out)
     print_clean(trace->helo.len > 0 ? trace->helo : SLICE("unknown"), out);
     if (trace->peer.len > 0)
         buf_printf(out, " ([%.*s])", SLICE_ARG(trace->peer));
-    buf_printf(out, "\r\n\tby %s with LMTP id %016llx\r\n\tfor <", trace->hostname,
-               (unsigned long long) trace->session);
+    buf_printf(out, "\r\n\tby %s with %s id %016llx\r\n\tfor <", trace->hostname,
+               trace->smtputf8 ? "UTF8LMTP" : "LMTP", (unsigned long long) trace->session);
     print_clean(trace->recipient, out);
     buf_str(out, ">; ");
     print_date(trace->wall_sec, out);

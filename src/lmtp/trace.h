@@ -3,21 +3,22 @@
  *
  * Spec: RFC 5321 4.4 (Return-Path and Received at final delivery), RFC 2033; Delivered-To as
  * other servers write it. The filter works on bytes as they arrive, keeps at most
- * TRACE_LINE_BYTES of a line, and changes nothing but Return-Path fields of the header.
+ * TRACE_NAME_BYTES of a line, and changes nothing but Return-Path fields of the header; those
+ * with blanks before the colon (RFC 5322 4.5.7) are meant as well.
  */
 #ifndef ROOST_LMTP_TRACE_H
 #define ROOST_LMTP_TRACE_H
 
 #include "base/buf.h"
 
-#define TRACE_NAME_BYTES       12u  /* "Return-Path:", "Message-ID:" */
+#define TRACE_NAME_BYTES       64u  /* "Return-Path:", with blanks before its colon */
 #define TRACE_MESSAGE_ID_BYTES 250u /* kept for the log */
 
 enum trace_state {
     TRACE_LINE_START, /* of a header line; collecting its name */
     TRACE_COPY,       /* the rest of a header line goes through */
     TRACE_DROP,       /* of a Return-Path field */
-    TRACE_ID,         /* goes through, and is kept for the log */
+    TRACE_ID,         /* the first Message-ID: goes through, and is kept for the log */
     TRACE_BODY,
 };
 
@@ -44,6 +45,7 @@ struct trace {
     struct slice peer;      /* address, or empty for a unix socket */
     const char *hostname;
     uint64_t session;
+    bool smtputf8;
     int64_t wall_sec;
 };
 /* Return-Path, Delivered-To and Received, with CRLF. */

@@ -25,6 +25,8 @@ static void peer_drop(struct mail_peer *peer)
         return;
     loop_remove(peer->mail->loop, &peer->watch);
     channel_free(TAKE(peer->channel));
+    if (peer == &peer->mail->auth)
+        lmtp_auth_lost(peer->mail->lmtp);
 }
 
 static void peer_want(struct mail_peer *peer)
