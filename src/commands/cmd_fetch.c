@@ -138,15 +138,42 @@ static enum rc fetch_flags(struct fetch_run *run)
 
 /* ---- \Seen ---- */
 
+/* Rows whose FLAGS, told as this run's version has them with \Seen added, will be the truth.
+ * The others were changed by somebody since, and are told once more. */
+static enum rc rows_unchanged(struct fetch_run *run, struct mail_txn *txn, struct uid_set *out,
+                              struct err *err)
+{
+    struct uid_set_builder same;
+    const struct mbox *mbox;
+    enum rc rc = txn_mailbox(txn, view_mbox_id(run->cmd->session->view), &mbox, err);
+
+    if (rc)
+        return rc;
+    uid_set_start(&same, run->cmd->arena);
+    for (size_t i = 0; i < run->n_rows; i++) {
+        const struct fetch_row *row = &run->rows[i];
+        uint32_t index;
+
+        if (mbox_find(mbox, row->uid, &index) &&
+            mbox_modseq(mbox, index) == mbox_modseq(run->mbox, row->index))
+            uid_set_add(&same, row->uid);
+    }
+    *out = uid_set_finish(&same);
+    return RC_OK;
+}
+
 static enum rc change_seen(struct fetch_run *run, const struct uid_set *uids,
                            struct uid_set *out_changed, struct err *err)
 {
     const struct flag_change change = {.op = FLAG_OP_ADD, .flags = FLAG_SEEN};
     struct session *session = run->cmd->session;
     AUTO(txn_abortp) struct mail_txn *txn = NULL;
-    struct uid_set refused;
+    struct uid_set refused, known;
     enum rc rc = txn_begin(session->account, &session->actor, &txn, err);
 
+    if (rc)
+        return rc;
+    rc = rows_unchanged(run, txn, &known, err);
     if (rc)
         return rc;
     rc = txn_change_flags(txn, view_mbox_id(session->view), uids, &change, UNCHANGEDSINCE_NONE,
@@ -156,7 +183,7 @@ static enum rc change_seen(struct fetch_run *run, const struct uid_set *uids,
     run->seen_modseq = txn_modseq(txn);
     rc = txn_commit(&txn, &session->own_position, err);
     if (rc == RC_OK)
-        view_mark_known(session->view, out_changed, run->seen_modseq);
+        view_mark_known(session->view, &known, run->seen_modseq);
     return rc;
 }
 

@@ -66,17 +66,26 @@ static void say_modseqs(struct cmd *cmd, const struct uid_set *changed, uint64_t
     }
 }
 
-static enum rc check_there(struct cmd *cmd, struct mail_txn *txn, const struct message_set *set,
-                           struct err *err)
+/* Are all of them there? *out_known: those whose flags the client will know without being told.
+ * FLAGS.SILENT says them all; +FLAGS and -FLAGS do if the client knew what was there before
+ * (RFC 9051 6.4.6: a change from outside is told with .SILENT too). */
+static enum rc look_at(struct cmd *cmd, struct mail_txn *txn, const struct message_set *set,
+                       struct uid_set *out_known, struct err *err)
 {
+    const struct mbox_view *view = cmd->session->view;
+    const struct imap_store_args *args = &cmd->args.store;
     const struct mbox *mbox;
-    enum rc rc = txn_mailbox(txn, view_mbox_id(cmd->session->view), &mbox, err);
+    enum rc rc = txn_mailbox(txn, view_mbox_id(view), &mbox, err);
 
     if (rc)
         return rc;
     rc = message_set_check(set, mbox, err);
     if (rc)
         reply_code(cmd->reply, "EXPUNGEISSUED");
+    else if (args->silent && args->op != IMAP_STORE_SET)
+        *out_known = view_flags_told(view, mbox, &set->uids, cmd->arena);
+    else
+        *out_known = set->uids;
     return rc;
 }
 
@@ -87,7 +96,7 @@ enum rc cmd_store(struct cmd *cmd, struct err *err)
     uint64_t since = args->has_unchangedsince ? args->unchangedsince : UNCHANGEDSINCE_NONE;
     struct session *session = cmd->session;
     AUTO(txn_abortp) struct mail_txn *txn = NULL;
-    struct uid_set changed, refused;
+    struct uid_set changed, refused, known;
     struct message_set set;
     uint64_t modseq;
     enum rc rc;
@@ -98,7 +107,7 @@ enum rc cmd_store(struct cmd *cmd, struct err *err)
     rc = txn_begin(session->account, &session->actor, &txn, err);
     if (rc)
         return rc;
-    rc = check_there(cmd, txn, &set, err);
+    rc = look_at(cmd, txn, &set, &known, err);
     if (rc)
         return rc;
     rc = txn_change_flags(txn, view_mbox_id(session->view), &set.uids, &change, since,
@@ -113,7 +122,7 @@ enum rc cmd_store(struct cmd *cmd, struct err *err)
     if (args->has_unchangedsince)
         session->enabled |= IMAP_CAP_BIT(IMAP_CAP_CONDSTORE);
     if (args->silent) {
-        view_mark_known(session->view, &changed, modseq);
+        view_mark_known(session->view, &known, modseq);
         if (session_has_enabled(session, IMAP_CAP_CONDSTORE))
             say_modseqs(cmd, &changed, modseq);
     } else {

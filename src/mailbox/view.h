@@ -77,8 +77,12 @@ uint32_t view_recent_count(const struct mbox_view *view);
 
 /* ---- telling ---- */
 
+/* Those of uids whose flags in mbox, a newer version, are those the client was told. */
+struct uid_set view_flags_told(const struct mbox_view *view, const struct mbox *mbox,
+                               const struct uid_set *uids, struct arena *arena);
 /* Own changes that the client knows without being told (.SILENT): sync leaves them out unless
- * somebody changed the message again since. */
+ * somebody changed the message again since. Not for messages that somebody changed before, and
+ * the client has not heard of it: sync would leave out that too. */
 void view_mark_known(struct mbox_view *view, const struct uid_set *uids, uint64_t modseq);
 /* Have sync tell the flags of these messages, changed or not (STORE without .SILENT). */
 void view_report(struct mbox_view *view, const struct uid_set *uids);

@@ -55,6 +55,28 @@ static bool is_known(const struct mbox_view *view, uint32_t uid, uint64_t modseq
     return false;
 }
 
+struct uid_set view_flags_told(const struct mbox_view *view, const struct mbox *mbox,
+                               const struct uid_set *uids, struct arena *arena)
+{
+    struct uid_set_builder told;
+
+    uid_set_start(&told, arena);
+    for (size_t i = 0; i < uids->n; i++) {
+        uint32_t at = mbox_lower_bound(mbox, uids->runs[i].first);
+
+        for (; at < mbox_counts(mbox)->messages; at++) {
+            uint64_t modseq = mbox_modseq(mbox, at);
+            uint32_t uid = mbox_uid(mbox, at);
+
+            if (uid > uids->runs[i].last)
+                break;
+            if (modseq <= view->told_modseq || is_known(view, uid, modseq))
+                uid_set_add(&told, uid);
+        }
+    }
+    return uid_set_finish(&told);
+}
+
 /* ---- what changed ---- */
 
 struct flag_collector {
