@@ -51,7 +51,7 @@ def wait_for(condition, what, deadline_sec=DEADLINE_SEC):
             return got
         if time.monotonic() > end:
             raise AssertionError("never: " + (what() if callable(what) else what))
-        time.sleep(0.01)
+        time.sleep(0.02)
 
 
 class Port:
