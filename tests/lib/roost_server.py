@@ -28,6 +28,7 @@ ROOST = os.environ.get("ROOST") or os.path.join(SOURCE, "build/release/src/roost
 PASSWORD = "pass"
 DEADLINE_SEC = 120  # sanitized builds on a busy machine
 PORTS = range(10000, 20000)  # below the ephemeral range; bench/ and integration/harness.py lie above
+PORT_LOCKS = "/tmp/roost-test-ports"
 SKIPPED = 77  # ctest's SKIP_RETURN_CODE
 
 imaplib._MAXLINE = 1 << 26  # a FETCH of many messages has long lines
@@ -69,7 +70,10 @@ class Port:
 
     def take(self):
         try:
-            self.lock = open("/tmp/roost-test-port-%d.lock" % self.number, "w", encoding="ascii")
+            if not os.path.isdir(PORT_LOCKS):
+                os.makedirs(PORT_LOCKS, exist_ok=True)
+                os.chmod(PORT_LOCKS, 0o1777)
+            self.lock = open("%s/%d" % (PORT_LOCKS, self.number), "w", encoding="ascii")
         except OSError:
             return False  # somebody else's
         try:
