@@ -26,7 +26,8 @@
 
 static const char usage[] =
     "usage: roost init DIR [--user NAME] [--hostname NAME] [--imaps ADDRESS] [--imap ADDRESS]\n"
-    "                  [--lmtp ADDRESS] [--sandbox enforce|best-effort|auto] [--json]\n\n"
+    "                  [--lmtp ADDRESS] [--sandbox enforce|best-effort|auto]\n"
+    "                  [--config FILE] [--json]\n\n"
     "Makes the data directory DIR with a configuration DIR/roost.conf, a self-signed\n"
     "certificate, an empty store, and a first account whose app password is printed\n"
     "once. Nothing that is there is overwritten.\n\n"
@@ -36,13 +37,17 @@ static const char usage[] =
     "  --imap ADDRESS      where to serve IMAP that starts without TLS (nowhere)\n"
     "  --lmtp ADDRESS      where to take mail by LMTP (127.0.0.1:24), or unix:/path\n"
     "  --sandbox MODE      best-effort starts where the kernel cannot confine processes; auto\n"
-    "                      writes it down only if this kernel is such a one\n\n"
+    "                      writes it down only if this kernel is such a one\n"
+    "  --config FILE       the configuration goes there instead, such as\n"
+    "                      /etc/roost/roost.conf\n\n"
     "example: roost init /var/lib/roost --user anna --hostname mail.example.org\n"
     "         roost serve -c /var/lib/roost/roost.conf\n";
 
 struct init {
     const char *dir, *user, *hostname, *imaps, *imap, *lmtp, *sandbox;
+    const char *config; /* NULL: in dir */
     bool json;
+    char config_path[PATH_MAX];
     struct admin_device device;
 };
 
@@ -55,6 +60,7 @@ static bool read_options(int argc, char *const *argv, struct init *init)
         {"imap",     required_argument, NULL, 'i'},
         {"lmtp",     required_argument, NULL, 'l'},
         {"sandbox",  required_argument, NULL, 'b'},
+        {"config",   required_argument, NULL, 'c'},
         {"json",     no_argument,       NULL, 'j'},
         {NULL,       0,                 NULL, 0  },
     };
@@ -80,6 +86,9 @@ static bool read_options(int argc, char *const *argv, struct init *init)
             break;
         case 'b':
             init->sandbox = optarg;
+            break;
+        case 'c':
+            init->config = optarg;
             break;
         case 'j':
             init->json = true;
@@ -108,8 +117,23 @@ static enum rc io_error(const char *path, struct err *err)
                    strerror(errno));
 }
 
-static enum rc write_config(const struct init *init, const char *path, struct err *err)
+/* Paths in the file count from its own folder; one that lies elsewhere names the data directory
+ * whole. */
+static enum rc name_paths(struct init *init, char data[PATH_MAX], struct err *err)
 {
+    (void) snprintf(data, PATH_MAX, ".");
+    if (init->config != NULL && realpath(init->dir, data) == NULL)
+        return io_error(init->dir, err);
+    if (init->config != NULL)
+        (void) snprintf(init->config_path, PATH_MAX, "%s", init->config);
+    else
+        (void) snprintf(init->config_path, PATH_MAX, "%s/roost.conf", init->dir);
+    return RC_OK;
+}
+
+static enum rc write_config(const struct init *init, const char *data, struct err *err)
+{
+    const char *path = init->config_path;
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
     FILE *file = fd >= 0 ? fdopen(fd, "w") : NULL;
 
@@ -118,18 +142,18 @@ static enum rc write_config(const struct init *init, const char *path, struct er
     (void) fprintf(
         file,
         "# Roost. All settings: `roost check-config --defaults`; reasons: docs/operating.md\n"
-        "data = \".\"\n"
+        "data = \"%s\"\n"
         "hostname = \"%s\"\n"
         "imaps = {\"%s\"}\n"
         "imap = {%s%s%s}\n"
         "lmtp = {\"%s\"}\n"
-        "certificate = \"cert.pem\"\n"
-        "certificate_key = \"key.pem\"\n"
+        "certificate = \"%s/cert.pem\"\n"
+        "certificate_key = \"%s/key.pem\"\n"
         "domains = {\"%s\"}\n"
         "sandbox = %s\n"
         "log = stderr\n",
-        init->hostname, init->imaps, *init->imap ? "\"" : "", init->imap,
-        *init->imap ? "\"" : "", init->lmtp, init->hostname, init->sandbox);
+        data, init->hostname, init->imaps, *init->imap ? "\"" : "", init->imap,
+        *init->imap ? "\"" : "", init->lmtp, data, data, init->hostname, init->sandbox);
     return fclose(file) == 0 ? RC_OK : io_error(path, err);
 }
 
@@ -216,22 +240,22 @@ static enum rc prepare_folders(const struct init *init, struct err *err)
 
 static enum rc make_all(struct init *init, struct err *err)
 {
-    char path[PATH_MAX];
+    char data[PATH_MAX];
     enum rc rc;
 
     if (strlen(init->dir) > PATH_MAX / 2)
         return err_set(err, RC_LIMIT, "The path is too long", "init: path too long");
-    (void) snprintf(path, sizeof(path), "%s/roost.conf", init->dir);
     if (mkdir(init->dir, 0700) != 0 && errno != EEXIST)
         return io_error(init->dir, err);
-    rc = prepare_folders(
-        init, err); /* first: a missing system user is found before anything is written */
+    rc = name_paths(init, data, err);
+    if (rc == RC_OK) /* before anything is written: a missing system user is found here */
+        rc = prepare_folders(init, err);
     if (rc == RC_OK)
-        rc = write_config(init, path, err);
+        rc = write_config(init, data, err);
     if (rc == RC_OK)
         rc = make_certificate(init, err);
     if (rc == RC_OK)
-        rc = read_back(path, err);
+        rc = read_back(init->config_path, err);
     if (rc == RC_OK)
         rc = make_store(init, err);
     if (rc == RC_OK)
@@ -242,18 +266,18 @@ static enum rc make_all(struct init *init, struct err *err)
 static void report(const struct init *init)
 {
     if (init->json) {
-        (void) printf("{\"config\":\"%s/"
-                      "roost.conf\",\"user\":\"%s\",\"password\":\"%s\",\"imaps\":\"%s\","
+        (void) printf("{\"config\":\"%s\",\"user\":\"%s\",\"password\":\"%s\",\"imaps\":\"%s\","
                       "\"lmtp\":\"%s\"}\n",
-                      init->dir, init->user, init->device.password, init->imaps, init->lmtp);
+                      init->config_path, init->user, init->device.password, init->imaps,
+                      init->lmtp);
         return;
     }
-    (void) printf("configuration  %s/roost.conf\n"
+    (void) printf("configuration  %s\n"
                   "user           %s\n"
                   "app password   %s   (shown once; `roost device add %s` makes another)\n"
                   "IMAP, TLS      %s\n"
                   "LMTP           %s\n",
-                  init->dir, init->user, init->device.password, init->user, init->imaps,
+                  init->config_path, init->user, init->device.password, init->user, init->imaps,
                   init->lmtp);
 }
 
