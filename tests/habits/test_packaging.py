@@ -1,0 +1,87 @@
+"""Scripts, man pages and what `cmake --install` puts where."""
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+SOURCE = os.environ["ROOST_SOURCE"]
+BUILD = os.environ["ROOST_BUILD"]
+
+
+def run(*words, **options):
+    return subprocess.run(words, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, **options)
+
+
+class Checkers(unittest.TestCase):
+    def need(self, program):
+        if shutil.which(program) is None:
+            self.skipTest(program + " is not installed")
+
+    def test_scripts_pass_shellcheck(self):
+        self.need("shellcheck")
+        scripts = []
+        for folder in ("dev", ".ci", "bench/servers"):
+            for name in sorted(os.listdir(os.path.join(SOURCE, folder))):
+                path = os.path.join(SOURCE, folder, name)
+                if not os.path.isfile(path):
+                    continue
+                with open(path, "rb") as script:
+                    if re.match(rb"#!.*\bbash\b|# shellcheck shell=bash", script.readline()):
+                        scripts.append(path)
+        self.assertGreater(len(scripts), 5)
+        done = run("shellcheck", "-x", *scripts, cwd=SOURCE)
+        self.assertEqual(done.returncode, 0, done.stdout)
+
+    def test_man_pages_pass_mandoc(self):
+        self.need("mandoc")
+        pages = [os.path.join(SOURCE, "docs/man", name) for name in os.listdir(os.path.join(SOURCE, "docs/man"))]
+        done = run("mandoc", "-Tlint", "-Wwarning", *pages)
+        self.assertEqual(done.stdout, "")
+        self.assertEqual(done.returncode, 0)
+
+    def test_every_role_that_has_a_user_is_in_sysusers(self):
+        with open(os.path.join(SOURCE, "packaging/roost.sysusers"), encoding="ascii") as text:
+            users = re.findall(r"^u (\S+)", text.read(), re.MULTILINE)
+        with open(os.path.join(SOURCE, "dev/users"), encoding="ascii") as text:
+            roles = re.search(r"for role in (.*); do", text.read())[1].split()
+        self.assertEqual(users, ["roost-" + role for role in roles])
+
+
+class Install(unittest.TestCase):
+    def setUp(self):
+        self.root = tempfile.mkdtemp(prefix="roost-install-")
+        done = run("cmake", "--install", BUILD, env=dict(os.environ, DESTDIR=self.root))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.files = sorted(os.path.relpath(os.path.join(at, name), self.root)
+                            for at, _, names in os.walk(self.root) for name in names)
+
+    def tearDown(self):
+        shutil.rmtree(self.root)
+
+    def file(self, ending):
+        found = [name for name in self.files if name.endswith(ending)]
+        self.assertEqual(len(found), 1, "%s among %s" % (ending, self.files))
+        return os.path.join(self.root, found[0])
+
+    def test_everything_is_there_and_nothing_else(self):
+        for ending in ("bin/roost", "system/roost.service", "sysusers.d/roost.conf", "tmpfiles.d/roost.conf",
+                       "man8/roost.8", "man5/roost.conf.5", "roost.conf.example", "README.md", "LICENSE",
+                       "operating.md"):
+            self.file(ending)
+        self.assertEqual(len(self.files), 10, self.files)
+        self.assertEqual(run(self.file("bin/roost"), "--help").returncode, 0)
+
+    def test_the_unit_starts_what_was_installed(self):
+        with open(self.file("system/roost.service"), encoding="ascii") as text:
+            unit = text.read()
+        program = re.search(r"^ExecStart=(\S+) serve -c (\S+)$", unit, re.MULTILINE)
+        self.assertEqual(self.root + program[1], self.file("bin/roost"))
+        self.assertIn("KillMode=mixed", unit)
+        self.assertNotIn("@", re.sub(r"#.*", "", unit))
+
+
+if __name__ == "__main__":
+    unittest.main()
