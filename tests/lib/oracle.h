@@ -1,0 +1,108 @@
+/*
+ * oracle.h - an account as slow, obvious arrays, and what each session of it must know.
+ *
+ * The truth is changed by the test after each command that was answered OK. A view is what one
+ * session was told so far: messages in the order of their numbers, those that are gone but not
+ * yet told among them. Messages and mailboxes are never freed before the oracle, so pointers to
+ * them stay good.
+ */
+#ifndef ROOST_TESTS_ORACLE_H
+#define ROOST_TESTS_ORACLE_H
+
+#include "base/slice.h"
+
+#define ORACLE_NAME_BYTES 48u
+#define ORACLE_KEYWORDS   4u
+#define ORACLE_SYSTEM     0x1fu /* flags: five system flags as in imap/flags.h ... */
+#define ORACLE_KEYWORD(k) (1u << (8 + (k))) /* ... and keywords "k0" to "k3" */
+
+struct oracle_message {
+    uint32_t uid, flags;
+    uint64_t marker;        /* says which message its text is; copies share it */
+    bool gone;              /* expunged */
+    unsigned version;       /* grows with each change of flags */
+    uint64_t told_modseq;   /* the last that anybody was told; 0: none */
+    unsigned told_version;  /* of that time */
+    unsigned recent_owner;  /* the selection that was told it first; 0: none yet */
+    bool recent_is_unknown; /* the server was started again since it came */
+};
+
+struct oracle_mailbox {
+    char name[ORACLE_NAME_BYTES];
+    bool deleted;
+    uint32_t uidvalidity; /* 0: not told yet */
+    uint32_t uidnext;
+    struct oracle_message **messages; /* those that are there, by uid */
+    size_t n, cap;
+    unsigned version;     /* grows with each change */
+    uint64_t told_modseq; /* greatest HIGHESTMODSEQ anybody was told */
+    unsigned told_version;
+};
+
+/* The greatest UIDVALIDITY ever told for a name: a new mailbox of that name must have a greater
+ * one (RFC 9051 2.3.1.1). */
+struct oracle_name {
+    char name[ORACLE_NAME_BYTES];
+    uint32_t uidvalidity;
+    bool subscribed;
+};
+
+struct oracle {
+    struct oracle_mailbox **mailboxes; /* deleted ones too */
+    size_t n, cap;
+    struct oracle_name *names;
+    size_t n_names, cap_names;
+    struct oracle_message **all; /* to free them */
+    size_t n_all, cap_all;
+};
+
+struct oracle *oracle_new(void);
+void oracle_free(struct oracle *oracle);
+
+/* ---- mailboxes ---- */
+
+struct oracle_mailbox *oracle_find(const struct oracle *oracle, const char *name);
+bool oracle_has_below(const struct oracle *oracle, const char *name);
+struct oracle_name *oracle_name(struct oracle *oracle, const char *name);
+/* Each answers whether the server must do it; if so it is done here. */
+bool oracle_create(struct oracle *oracle, const char *name);
+bool oracle_delete(struct oracle *oracle, const char *name);
+bool oracle_rename(struct oracle *oracle, const char *from, const char *to);
+
+/* ---- messages ---- */
+
+struct oracle_message *oracle_append(struct oracle *oracle, struct oracle_mailbox *mailbox,
+                                     uint32_t flags, uint64_t marker);
+void oracle_expunge(struct oracle_mailbox *mailbox, struct oracle_message *message);
+void oracle_set_flags(struct oracle_mailbox *mailbox, struct oracle_message *message,
+                      uint32_t flags);
+size_t oracle_count(const struct oracle_mailbox *mailbox, uint32_t with, uint32_t without);
+/* The server is started again: it may tell \Recent anew. */
+void oracle_restarted(struct oracle *oracle);
+
+/* ---- views ---- */
+
+struct oracle_view {
+    struct oracle_mailbox *mailbox; /* NULL: none selected */
+    bool read_only;
+    unsigned selection; /* number of this SELECT, for \Recent */
+    uint32_t told_uid;
+    struct oracle_message **numbered;
+    size_t n, cap;
+};
+
+void oracle_view_open(struct oracle_view *view, struct oracle_mailbox *mailbox, bool read_only,
+                      unsigned selection);
+void oracle_view_close(struct oracle_view *view);
+/* What a sync makes of it: new messages are told; those gone are taken out if EXPUNGE may be
+ * told. */
+void oracle_view_sync(struct oracle_view *view, bool expunges);
+bool oracle_view_has_withheld(const struct oracle_view *view);
+/* How many messages the session must be told to be \Recent; -1: it cannot be known. */
+int64_t oracle_view_recent(const struct oracle_view *view);
+/* 0: none of this view. */
+uint32_t oracle_view_seq(const struct oracle_view *view, uint32_t uid);
+/* Greatest uid of a message that is there and that the session knows of; 0: none. */
+uint32_t oracle_view_last_uid(const struct oracle_view *view);
+
+#endif

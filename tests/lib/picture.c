@@ -1,0 +1,117 @@
+/* picture.c - see picture.h. */
+#include "lib/picture.h"
+
+#include "lib/oracle.h"
+
+#define PICTURE_MAX 100000u
+
+void picture_clear(struct picture *picture)
+{
+    free(picture->messages);
+    *picture = (struct picture){.recent = -1, .now = picture->now};
+}
+
+uint32_t picture_flags(const struct imap_flags *flags)
+{
+    uint32_t bits = flags->bits & ORACLE_SYSTEM;
+
+    for (size_t i = 0; i < flags->n_keywords; i++)
+        for (uint32_t k = 0; k < ORACLE_KEYWORDS; k++)
+            if (flags->keywords[i].len == 2 && flags->keywords[i].ptr[0] == 'k' &&
+                flags->keywords[i].ptr[1] == (char) ('0' + k))
+                bits |= ORACLE_KEYWORD(k);
+    return bits;
+}
+
+static const char *draw_exists(struct picture *picture, uint32_t n)
+{
+    if (n < picture->n)
+        return "EXISTS shrinks";
+    if (n > PICTURE_MAX)
+        return "EXISTS is huge";
+    if (n > picture->cap) {
+        picture->cap = MAX(picture->cap * 2, (size_t) n);
+        picture->messages =
+            xrealloc(picture->messages, picture->cap * sizeof(*picture->messages));
+    }
+    if (n > picture->n)
+        memset(&picture->messages[picture->n], 0,
+               (n - picture->n) * sizeof(*picture->messages));
+    picture->n = n;
+    return NULL;
+}
+
+static const char *draw_expunge(struct picture *picture, uint32_t seq)
+{
+    if (seq == 0 || seq > picture->n)
+        return "EXPUNGE of a number that is not there";
+    memmove(&picture->messages[seq - 1], &picture->messages[seq],
+            (picture->n - seq) * sizeof(*picture->messages));
+    picture->n--;
+    return NULL;
+}
+
+static const char *draw_item(struct picture_message *message,
+                             const struct imap_fetch_data *item, unsigned now)
+{
+    if (item->kind == IMAP_FETCH_UID) {
+        if (message->uid != 0 && message->uid != item->number)
+            return "a message's UID changed";
+        message->uid = (uint32_t) item->number;
+    } else if (item->kind == IMAP_FETCH_FLAGS) {
+        message->has_flags = true;
+        message->flags = picture_flags(&item->flags);
+        message->is_recent = (item->flags.bits & IMAP_RECENT) != 0;
+    } else if (item->kind == IMAP_FETCH_MODSEQ) {
+        if (item->number < message->modseq)
+            return "a message's MODSEQ fell";
+        message->modseq = item->number;
+        message->heard_modseq = now;
+    }
+    return NULL;
+}
+
+static const char *draw_fetch(struct picture *picture, const struct imap_response *response)
+{
+    struct picture_message *message;
+    const char *wrong = NULL;
+
+    if (response->number == 0 || response->number > picture->n)
+        return "FETCH of a number that is not there";
+    message = &picture->messages[response->number - 1];
+    message->heard = picture->now;
+    for (size_t i = 0; i < response->fetch.n && wrong == NULL; i++)
+        wrong = draw_item(message, &response->fetch.items[i], picture->now);
+    return wrong;
+}
+
+const char *picture_draw(struct picture *picture, const struct imap_response *response)
+{
+    switch (response->data) {
+    case IMAP_DATA_EXISTS:
+        return draw_exists(picture, response->number);
+    case IMAP_DATA_RECENT:
+        picture->recent = response->number;
+        return NULL;
+    case IMAP_DATA_EXPUNGE:
+        return draw_expunge(picture, response->number);
+    case IMAP_DATA_FETCH:
+        return draw_fetch(picture, response);
+    case IMAP_DATA_VANISHED:
+        return "VANISHED without QRESYNC";
+    case IMAP_DATA_CONTINUE:
+    case IMAP_DATA_STATUS:
+    case IMAP_DATA_CAPABILITY:
+    case IMAP_DATA_ENABLED:
+    case IMAP_DATA_FLAGS:
+    case IMAP_DATA_LIST:
+    case IMAP_DATA_LSUB:
+    case IMAP_DATA_MBOX_STATUS:
+    case IMAP_DATA_SEARCH:
+    case IMAP_DATA_ESEARCH:
+    case IMAP_DATA_NAMESPACE:
+    case IMAP_DATA_ID:
+        return NULL;
+    }
+    return NULL;
+}

@@ -1,0 +1,35 @@
+/*
+ * picture.h - a selected mailbox as a client draws it, from nothing but what it was told.
+ *
+ * It knows how many messages there are, and of each what some answer said: uid, flags, whether
+ * it is \Recent. What breaks the rules of the protocol while drawing (a number that is not
+ * there, a count that shrinks without EXPUNGE, a uid that changes) is refused with a text.
+ */
+#ifndef ROOST_TESTS_PICTURE_H
+#define ROOST_TESTS_PICTURE_H
+
+#include "imap/response.h"
+
+struct picture_message {
+    uint32_t uid; /* 0: not told */
+    bool has_flags, is_recent;
+    uint32_t flags;        /* as oracle.h has them */
+    uint64_t modseq;       /* 0: not told */
+    unsigned heard;        /* the command during which it was last told of ... */
+    unsigned heard_modseq; /* ... and its MODSEQ */
+};
+
+struct picture {
+    struct picture_message *messages;
+    size_t n, cap;
+    int64_t recent; /* -1: not told */
+    unsigned now;   /* number of the running command */
+};
+
+void picture_clear(struct picture *picture);
+/* EXISTS, RECENT, EXPUNGE, FETCH; others change nothing. NULL, or what is wrong. */
+const char *picture_draw(struct picture *picture, const struct imap_response *response);
+/* The flags of an answer as oracle.h has them, \Recent left out. */
+uint32_t picture_flags(const struct imap_flags *flags);
+
+#endif

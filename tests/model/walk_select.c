@@ -1,0 +1,138 @@
+/*
+ * walk_select.c - steps about what is selected: SELECT, EXAMINE, CLOSE, UNSELECT, NOOP, IDLE.
+ */
+#include "walk_steps.h"
+
+static void check_first_unseen(struct walk *walk, struct player *player)
+{
+    struct slice told = walk_code(walk, "UNSEEN");
+    uint32_t number = 0, first = 0;
+
+    for (uint32_t seq = (uint32_t) player->view.n; seq > 0; seq--)
+        if ((player->view.numbered[seq - 1]->flags & IMAP_SEEN) == 0)
+            first = seq;
+    if (told.len > 0 && !slice_to_u32(told, &number))
+        walk_fail(walk, player, "[UNSEEN] without a number");
+    if (!player->rev2 && number != first)
+        walk_fail(walk, player, "the first unseen is %u, told %u", first, number);
+}
+
+static uint64_t number_of(struct walk *walk, struct player *player, const char *code)
+{
+    uint64_t number;
+
+    if (!slice_to_u64(walk_code(walk, code), &number))
+        walk_fail(walk, player, "no [%s]", code);
+    return number;
+}
+
+void walk_select_name(struct walk *walk, struct player *player, const char *name, bool examine)
+{
+    struct oracle_mailbox *mailbox = oracle_find(walk->oracle, name);
+    bool done;
+
+    steps_say(walk, player, "%s %s", examine ? "EXAMINE" : "SELECT", name);
+    if (walk_was_ended(walk, player))
+        return;
+    done = walk_outcome(walk, player, mailbox != NULL);
+    picture_clear(&player->picture);
+    oracle_view_close(&player->view);
+    if (done)
+        oracle_view_open(&player->view, mailbox, examine, ++walk->selections);
+    walk_judge(walk, player, false);
+    if (!done)
+        return;
+    check_first_unseen(walk, player);
+    walk_note_uidvalidity(walk, player, mailbox, number_of(walk, player, "UIDVALIDITY"));
+    walk_note_highest(walk, player, mailbox, number_of(walk, player, "HIGHESTMODSEQ"));
+    if (number_of(walk, player, "UIDNEXT") != mailbox->uidnext)
+        walk_fail(walk, player, "UIDNEXT is not %u", mailbox->uidnext);
+}
+
+void walk_select(struct walk *walk, struct player *player)
+{
+    walk_select_name(walk, player, steps_name(walk), walk_random(walk, 4) == 0);
+    if (player->view.mailbox != NULL && walk_random(walk, 2) == 0)
+        walk_fetch_all(walk, player);
+}
+
+void walk_unselect(struct walk *walk, struct player *player)
+{
+    bool close = walk_random(walk, 2) == 0, done;
+
+    if (player->view.mailbox == NULL)
+        return;
+    steps_say(walk, player, close ? "CLOSE" : "UNSELECT");
+    if (walk_was_ended(walk, player))
+        return;
+    done = walk_outcome(walk, player, true);
+    if (!done)
+        return; /* still selected, and nothing told */
+    for (size_t i = player->view.mailbox->n; close && !player->view.read_only && i > 0; i--)
+        if ((player->view.mailbox->messages[i - 1]->flags & IMAP_DELETED) != 0)
+            oracle_expunge(player->view.mailbox, player->view.mailbox->messages[i - 1]);
+    oracle_view_close(&player->view);
+    picture_clear(&player->picture);
+    walk_judge(walk, player, false);
+}
+
+void walk_noop(struct walk *walk, struct player *player)
+{
+    steps_say(walk, player, "%s",
+              player->view.mailbox != NULL && walk_random(walk, 4) == 0 ? "CHECK" : "NOOP");
+    if (walk_was_ended(walk, player))
+        return;
+    (void) walk_outcome(walk, player, true);
+    walk_judge(walk, player, true);
+}
+
+void walk_idle(struct walk *walk, struct player *player)
+{
+    steps_say(walk, player, "IDLE");
+    if (walk_was_ended(walk, player))
+        return;
+    if (walk->n_answers == 0 || walk->tagged != NULL ||
+        walk->answers[walk->n_answers - 1].data != IMAP_DATA_CONTINUE)
+        walk_fail(walk, player, "IDLE does not go on");
+    (void) snprintf(player->idle_tag, sizeof(player->idle_tag), "s%u", player->picture.now);
+    player->idles = true;
+    walk_judge(walk, player, true);
+}
+
+void walk_done(struct walk *walk, struct player *player)
+{
+    char tag[16];
+
+    memcpy(tag, player->idle_tag, sizeof(tag));
+    arena_reset(walk->arena);
+    walk_say(walk, player, tag, SLICE("DONE\r\n"));
+    if (walk_was_ended(walk, player))
+        return;
+    player->idles = false;
+    (void) walk_outcome(walk, player, true);
+    walk_judge(walk, player, true);
+}
+
+/* A NOOP with a FETCH by number behind it in the buffer: no EXPUNGE may come between (RFC 9051
+ * 7.5.1). */
+void walk_pipeline(struct walk *walk, struct player *player)
+{
+    const struct oracle_message *named;
+    uint32_t seq;
+
+    if (player->view.n == 0)
+        return;
+    seq = 1 + walk_random(walk, (uint32_t) player->view.n);
+    named = player->view.numbered[seq - 1];
+    arena_reset(walk->arena);
+    walk_say(walk, player, "s2",
+             slice_from_str(
+                 arena_printf(walk->arena, "s1 NOOP\r\ns2 FETCH %u (UID FLAGS)\r\n", seq)));
+    if (walk_was_ended(walk, player))
+        return;
+    (void) walk_outcome(walk, player, !named->gone);
+    walk_judge(walk, player, false);
+    if (!named->gone && (player->picture.messages[seq - 1].heard != player->picture.now ||
+                         player->picture.messages[seq - 1].uid != named->uid))
+        walk_fail(walk, player, "FETCH did not tell of message %u", seq);
+}

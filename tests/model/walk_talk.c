@@ -1,0 +1,304 @@
+/*
+ * walk_talk.c - sending, reading and judging for the walk.
+ */
+#include <assert.h>
+#include <stdarg.h>
+
+#include "walk.h"
+
+#define SCRIPT_MAX_BYTES  ((size_t) 64 << 20)
+#define SCRIPT_KEEP_BYTES ((size_t) 16 << 10)
+
+void walk_fail(struct walk *walk, const struct player *player, const char *fmt, ...)
+{
+    va_list ap;
+
+    fprintf(stderr,
+            "%.*s\nseed %llu, step %u, session %c: ", SLICE_ARG(buf_slice(&walk->script)),
+            (unsigned long long) walk->seed, walk->step, player->letter);
+    va_start(ap, fmt);
+    vfprintf(stderr, fmt, ap);
+    va_end(ap);
+    fputc('\n', stderr);
+    exit(1);
+}
+
+/* xorshift64* */
+uint32_t walk_random(struct walk *walk, uint32_t n)
+{
+    walk->random ^= walk->random >> 12;
+    walk->random ^= walk->random << 25;
+    walk->random ^= walk->random >> 27;
+    return (uint32_t) (walk->random * 0x2545f4914f6cdd1du >> 33) % n;
+}
+
+static void write_down(struct walk *walk, const struct player *player, char arrow,
+                       struct slice text)
+{
+    if (walk->script.len > 2 * SCRIPT_KEEP_BYTES)
+        buf_consume(&walk->script, walk->script.len - SCRIPT_KEEP_BYTES);
+    buf_printf(&walk->script, "%c%c ", player->letter, arrow);
+    buf_append(&walk->script, slice_sub(text, 0, 400));
+    if (walk->traces)
+        fprintf(stderr, "%u %c%c %.*s", walk->step, player->letter, arrow, SLICE_ARG(text));
+}
+
+/* ---- answers ---- */
+
+static void read_answers(struct walk *walk, struct player *player, const char *tag)
+{
+    struct slice output = arena_dup(walk->arena, rig_output(player->session));
+    struct imap_framer framer = {0};
+    size_t len;
+
+    walk->n_answers = 0;
+    walk->tagged = NULL;
+    walk->answers = ARENA_ARRAY(walk->arena, struct imap_response, WALK_ANSWERS_MAX);
+    while (imap_frame_response(&framer, output, &len) == RC_OK) {
+        struct imap_response *answer = &walk->answers[walk->n_answers++];
+        struct err err;
+
+        write_down(walk, player, '<', slice_sub(output, 0, len));
+        if (walk->n_answers == WALK_ANSWERS_MAX)
+            walk_fail(walk, player, "too many answers");
+        if (imap_parse_response(slice_sub(output, 0, len),
+                                rig_session_of(player->session)->mode, walk->arena, answer,
+                                &err) != RC_OK)
+            walk_fail(walk, player, "not in the grammar: %s", err.text);
+        if (tag != NULL && slice_eq(answer->tag, slice_from_str(tag)))
+            walk->tagged = answer;
+        output = slice_from(output, len);
+        framer = (struct imap_framer){0};
+    }
+    if (output.len > 0)
+        walk_fail(walk, player, "an answer without an end: %.*s", SLICE_ARG(output));
+    rig_take(player->session, 0, rig_output(player->session).len);
+}
+
+void walk_say(struct walk *walk, struct player *player, const char *tag, struct slice bytes)
+{
+    struct slice text = arena_dup(walk->arena, bytes);
+
+    write_down(walk, player, ':', text);
+    rig_send(player->session, text);
+    player->picture.now++;
+    read_answers(walk, player, tag);
+}
+
+void walk_listen(struct walk *walk, struct player *player)
+{
+    rig_poll(player->session);
+    player->picture.now++;
+    read_answers(walk, player, NULL);
+}
+
+bool walk_outcome(struct walk *walk, struct player *player, bool should_succeed)
+{
+    if (walk->tagged == NULL)
+        walk_fail(walk, player, "no tagged answer");
+    if (walk->tagged->cond == IMAP_BAD)
+        walk_fail(walk, player, "BAD to a command in the grammar");
+    if (walk->tagged->cond == IMAP_NO && should_succeed && walk->may_fail)
+        return false;
+    if ((walk->tagged->cond == IMAP_OK) != should_succeed)
+        walk_fail(walk, player, "should have %s", should_succeed ? "succeeded" : "failed");
+    return should_succeed;
+}
+
+struct slice walk_code(const struct walk *walk, const char *code)
+{
+    for (size_t i = 0; i < walk->n_answers; i++)
+        if (slice_eq(walk->answers[i].code, slice_from_str(code)))
+            return slice_trim(walk->answers[i].code_args);
+    return (struct slice){0};
+}
+
+size_t walk_expand(struct walk *walk, struct slice text, uint32_t **out)
+{
+    struct seqset set;
+    struct err err;
+    size_t n = 0;
+
+    if (imap_parse_seqset(text, walk->arena, &set, &err) != RC_OK)
+        return 0;
+    for (size_t i = 0; i < set.n; i++)
+        n += set.ranges[i].last - set.ranges[i].first + 1;
+    *out = ARENA_ARRAY(walk->arena, uint32_t, n);
+    n = 0;
+    for (size_t i = 0; i < set.n; i++)
+        for (uint32_t number = set.ranges[i].first; number <= set.ranges[i].last; number++)
+            (*out)[n++] = number;
+    return n;
+}
+
+/* ---- sessions ---- */
+
+void walk_login(struct walk *walk, struct player *player)
+{
+    player->session = rig_login(walk->rig, SESSION_FULL);
+    player->rev2 = walk_random(walk, 2) == 0;
+    player->condstore = walk_random(walk, 2) == 0;
+    arena_reset(walk->arena);
+    if (player->rev2)
+        walk_say(walk, player, "e1", SLICE("e1 ENABLE IMAP4rev2\r\n"));
+    if (player->condstore)
+        walk_say(walk, player, "e2", SLICE("e2 ENABLE CONDSTORE\r\n"));
+}
+
+void walk_logout(struct player *player)
+{
+    rig_logout(player->session);
+    player->session = NULL;
+    player->idles = false;
+    oracle_view_close(&player->view);
+    picture_clear(&player->picture);
+}
+
+/* Refused for want of a right, before anything was looked at. */
+static bool was_forbidden(const struct walk *walk)
+{
+    return walk->tagged != NULL && slice_eq(walk->tagged->code, SLICE("NOPERM"));
+}
+
+bool walk_was_ended(struct walk *walk, struct player *player)
+{
+    bool should_end =
+        player->view.mailbox != NULL && player->view.mailbox->deleted && !was_forbidden(walk);
+
+    if (rig_is_closed(player->session) != should_end)
+        walk_fail(walk, player,
+                  should_end ? "its mailbox is gone and it is still there" : "it was ended");
+    if (!should_end)
+        return false;
+    if (walk->n_answers == 0 || walk->answers[walk->n_answers - 1].cond != IMAP_BYE)
+        walk_fail(walk, player, "ended without BYE");
+    walk_logout(player);
+    walk_login(walk, player);
+    return true;
+}
+
+/* ---- numbers that may only grow ---- */
+
+void walk_note_uidvalidity(struct walk *walk, struct player *player,
+                           struct oracle_mailbox *mailbox, uint64_t uidvalidity)
+{
+    struct oracle_name *name = oracle_name(walk->oracle, mailbox->name);
+
+    if (mailbox->uidvalidity == 0 && uidvalidity <= name->uidvalidity)
+        walk_fail(walk, player, "a new %s has UIDVALIDITY %llu, an old one had %u", name->name,
+                  (unsigned long long) uidvalidity, name->uidvalidity);
+    if (mailbox->uidvalidity != 0 && uidvalidity != mailbox->uidvalidity)
+        walk_fail(walk, player, "UIDVALIDITY of %s is %llu, was %u", mailbox->name,
+                  (unsigned long long) uidvalidity, mailbox->uidvalidity);
+    mailbox->uidvalidity = (uint32_t) uidvalidity;
+    name->uidvalidity = MAX(name->uidvalidity, mailbox->uidvalidity);
+}
+
+void walk_note_highest(struct walk *walk, struct player *player, struct oracle_mailbox *mailbox,
+                       uint64_t modseq)
+{
+    if (modseq < mailbox->told_modseq ||
+        (modseq == mailbox->told_modseq && mailbox->version != mailbox->told_version))
+        walk_fail(walk, player, "HIGHESTMODSEQ of %s is %llu, was %llu%s", mailbox->name,
+                  (unsigned long long) modseq, (unsigned long long) mailbox->told_modseq,
+                  mailbox->version != mailbox->told_version ? " before a change" : "");
+    for (size_t i = 0; i < mailbox->n; i++)
+        if (mailbox->messages[i]->told_modseq > modseq)
+            walk_fail(walk, player, "HIGHESTMODSEQ %llu is below that of uid %u",
+                      (unsigned long long) modseq, mailbox->messages[i]->uid);
+    mailbox->told_modseq = modseq;
+    mailbox->told_version = mailbox->version;
+}
+
+/* A MODSEQ grows with each change of flags, and only then. */
+static void note_modseq(struct walk *walk, struct player *player,
+                        struct oracle_message *message, uint64_t modseq)
+{
+    bool changed = message->version != message->told_version;
+
+    if (message->told_modseq != 0 &&
+        (changed ? modseq <= message->told_modseq : modseq != message->told_modseq))
+        walk_fail(walk, player, "MODSEQ of uid %u is %llu, was %llu, flags %s", message->uid,
+                  (unsigned long long) modseq, (unsigned long long) message->told_modseq,
+                  changed ? "changed" : "did not change");
+    message->told_modseq = modseq;
+    message->told_version = message->version;
+}
+
+/* ---- judging ---- */
+
+static void check_recent(struct walk *walk, struct player *player,
+                         const struct oracle_message *message,
+                         const struct picture_message *drawn)
+{
+    if (player->rev2 && drawn->is_recent)
+        walk_fail(walk, player, "\\Recent in IMAP4rev2");
+    if (!player->rev2 && !player->view.read_only && !message->recent_is_unknown &&
+        drawn->is_recent != (message->recent_owner == player->view.selection))
+        walk_fail(walk, player, "uid %u is %s \\Recent here", message->uid,
+                  drawn->is_recent ? "not" : "");
+}
+
+static void check_message(struct walk *walk, struct player *player, uint32_t seq)
+{
+    struct oracle_message *message = player->view.numbered[seq - 1];
+    const struct picture_message *drawn = &player->picture.messages[seq - 1];
+
+    if (drawn->uid != 0 && drawn->uid != message->uid)
+        walk_fail(walk, player, "message %u is uid %u, told as %u", seq, message->uid,
+                  drawn->uid);
+    if (message->gone)
+        return;
+    if (drawn->has_flags && drawn->flags != message->flags)
+        walk_fail(walk, player, "flags of uid %u are %x, told as %x", message->uid,
+                  message->flags, drawn->flags);
+    if (drawn->has_flags)
+        check_recent(walk, player, message, drawn);
+    if (drawn->heard_modseq == player->picture.now)
+        note_modseq(walk, player, message, drawn->modseq);
+}
+
+static void draw(struct walk *walk, struct player *player, bool expunges)
+{
+    for (size_t i = 0; i < walk->n_answers; i++) {
+        const struct imap_response *answer = &walk->answers[i];
+        const char *wrong;
+
+        if (answer->data == IMAP_DATA_EXPUNGE && !expunges)
+            walk_fail(walk, player, "EXPUNGE told where it is forbidden");
+        if (answer->data == IMAP_DATA_STATUS && slice_eq(answer->code, SLICE("CLOSED")))
+            picture_clear(&player->picture);
+        wrong = picture_draw(&player->picture, answer);
+        if (wrong != NULL)
+            walk_fail(walk, player, "%s", wrong);
+    }
+}
+
+void walk_judge(struct walk *walk, struct player *player, bool expunges)
+{
+    int64_t recent;
+
+    if (was_forbidden(walk)) {
+        if (walk->n_answers != 1)
+            walk_fail(walk, player, "told more than the refusal");
+        return;
+    }
+    draw(walk, player, expunges);
+    if (player->view.mailbox == NULL) {
+        if (player->picture.n != 0)
+            walk_fail(walk, player, "told of messages with no mailbox selected");
+        return;
+    }
+    oracle_view_sync(&player->view, expunges);
+    if (player->picture.n != player->view.n)
+        walk_fail(walk, player, "told of %zu messages, there are %zu", player->picture.n,
+                  player->view.n);
+    for (uint32_t seq = 1; seq <= player->view.n; seq++)
+        check_message(walk, player, seq);
+    recent = oracle_view_recent(&player->view);
+    for (size_t i = 0; i < walk->n_answers; i++)
+        if (walk->answers[i].data == IMAP_DATA_RECENT && recent >= 0 &&
+            player->picture.recent != recent)
+            walk_fail(walk, player, "RECENT is %lld, told %lld", (long long) recent,
+                      (long long) player->picture.recent);
+}
