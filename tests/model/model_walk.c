@@ -4,8 +4,9 @@
  *     model_walk [--engine memory|conflicts2|conflicts3|conflicts7|full|local]
  *                [--seed N] [--seeds COUNT] [--steps N] [--trace]
  *
- * Walks COUNT seeds from N on, on one engine. Exit 0: the oracle agreed all the way; else the
- * seed, the step and the last dialogues are on standard error.
+ * Walks COUNT seeds from N on (20 from 1; --seed alone: just that one), on one engine. Exit 0:
+ * the oracle agreed all the way; else the seed, the step and the last dialogues are on standard
+ * error.
  */
 #include <ftw.h>
 #include <getopt.h>
@@ -17,7 +18,9 @@
 #include "store/memory/memory_engine.h"
 #include "walk.h"
 
-#define DEFAULT_STEPS 2000u
+#define STEPS       2000u
+#define STEPS_LARGE 10000u /* with ROOST_LARGE in the environment */
+#define SEEDS       20u
 
 struct ground {
     const char *engine;
@@ -135,7 +138,7 @@ int main(int argc, char **argv)
         {NULL,     0,                 NULL, 0  },
     };
     const char *engine = "memory";
-    uint64_t first = 1, seeds = 1, steps = DEFAULT_STEPS;
+    uint64_t first = 1, seeds = 0, steps = getenv("ROOST_LARGE") != NULL ? STEPS_LARGE : STEPS;
     bool traces = false;
     int option;
 
@@ -143,7 +146,7 @@ int main(int argc, char **argv)
         if (option == 'e')
             engine = optarg;
         else if (option == 's')
-            first = number_of(optarg);
+            first = number_of(optarg), seeds = MAX(seeds, (uint64_t) 1);
         else if (option == 'n')
             seeds = number_of(optarg);
         else if (option == 't')
@@ -153,6 +156,8 @@ int main(int argc, char **argv)
         else
             die("usage: model_walk [--engine E] [--seed N] [--seeds N] [--steps N] [--trace]");
     }
+    if (seeds == 0)
+        seeds = SEEDS;
     log_set_level(LEVEL_ERROR);
     for (uint64_t seed = first; seed < first + seeds; seed++)
         walk_seed(engine, seed, (unsigned) steps, traces);
