@@ -181,6 +181,7 @@ bool oracle_rename(struct oracle *oracle, const char *from, const char *to)
         new_name(name, oracle->mailboxes[i]->name, from, to);
         memcpy(oracle->mailboxes[i]->name, name, sizeof(name));
         oracle->mailboxes[i]->version++;
+        oracle->mailboxes[i]->renamed = true;
     }
     create_superiors(oracle, to);
     return true;

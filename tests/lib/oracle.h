@@ -29,7 +29,7 @@ struct oracle_message {
 
 struct oracle_mailbox {
     char name[ORACLE_NAME_BYTES];
-    bool deleted;
+    bool deleted, renamed;
     uint32_t uidvalidity; /* 0: not told yet */
     uint32_t uidnext;
     struct oracle_message **messages; /* those that are there, by uid */
@@ -39,8 +39,8 @@ struct oracle_mailbox {
     unsigned told_version;
 };
 
-/* The greatest UIDVALIDITY ever told for a name: a new mailbox of that name must have a greater
- * one (RFC 9051 2.3.1.1). */
+/* The greatest UIDVALIDITY ever told for a name: a mailbox that is created with that name must
+ * have a greater one (RFC 9051 2.3.1.1). */
 struct oracle_name {
     char name[ORACLE_NAME_BYTES];
     uint32_t uidvalidity;

@@ -184,7 +184,11 @@ void walk_note_uidvalidity(struct walk *walk, struct player *player,
 {
     struct oracle_name *name = oracle_name(walk->oracle, mailbox->name);
 
-    if (mailbox->uidvalidity == 0 && uidvalidity <= name->uidvalidity)
+    for (size_t i = 0; i < walk->oracle->n; i++)
+        if (walk->oracle->mailboxes[i] != mailbox &&
+            walk->oracle->mailboxes[i]->uidvalidity == uidvalidity)
+            walk_fail(walk, player, "%s has the UIDVALIDITY of another mailbox", name->name);
+    if (mailbox->uidvalidity == 0 && !mailbox->renamed && uidvalidity <= name->uidvalidity)
         walk_fail(walk, player, "a new %s has UIDVALIDITY %llu, an old one had %u", name->name,
                   (unsigned long long) uidvalidity, name->uidvalidity);
     if (mailbox->uidvalidity != 0 && uidvalidity != mailbox->uidvalidity)
