@@ -40,11 +40,12 @@ int cli_ask_open(const struct cli_args *args, const char *role, struct cli_ask *
     struct cli_ask ask = {0};
     char path[PATH_BYTES];
     struct err err;
-    int code = read_config(args->config, &config);
+    int code = args->data != NULL ? CLI_OK : read_config(args->config, &config);
 
     if (code != CLI_OK)
         return code;
-    (void) snprintf(path, sizeof(path), "%s/run/%s.sock", config->data_dir, role);
+    (void) snprintf(path, sizeof(path), "%s/run/%s.sock",
+                    args->data != NULL ? args->data : config->data_dir, role);
     if (control_connect(path, &ask.control, &err) != RC_OK)
         return failed(&err);
     ask.rows = json_array();
@@ -74,8 +75,9 @@ static void keep_row(struct cli_ask *ask, const struct control_fields *fields)
     (void) json_array_append_new(ask->rows, row);
 }
 
-/* One reply. *ended when it was the last one; the exit code is then that of the request. */
-static int take_reply(struct cli_ask *ask, bool *ended)
+/* One reply. *ended when it was the last one; the exit code is then that of the request.
+ * taker NULL: data and progress are passed over. */
+static int take_reply(struct cli_ask *ask, const struct cli_taker *taker, bool *ended)
 {
     struct control_reply reply;
     struct err err;
@@ -96,6 +98,11 @@ static int take_reply(struct cli_ask *ask, bool *ended)
     }
     if (reply.kind == CONTROL_ROW)
         keep_row(ask, &reply.fields);
+    if (reply.kind == CONTROL_PROGRESS && taker != NULL)
+        taker->progress(taker->ctx, reply.done, reply.total);
+    if (reply.kind == CONTROL_DATA && taker != NULL &&
+        taker->data(taker->ctx, reply.bytes, &err) != RC_OK)
+        return failed(&err);
     *ended = false;
     return CLI_OK;
 }
@@ -106,7 +113,7 @@ static int take_answer(struct cli_ask *ask)
     int code = CLI_OK;
 
     while (!ended)
-        code = take_reply(ask, &ended);
+        code = take_reply(ask, NULL, &ended);
     return code;
 }
 
@@ -134,11 +141,33 @@ int cli_ask_all(struct cli_ask *ask, const char *verb)
     return code;
 }
 
-int cli_ask_begin(struct cli_ask *ask, const char *verb)
+int cli_ask_begin(struct cli_ask *ask, const char *verb, const struct control_field *fields,
+                  size_t n)
 {
     struct err err;
 
-    return control_request(ask->control, verb, NULL, 0, &err) ? failed(&err) : CLI_OK;
+    return control_request(ask->control, verb, fields, n, &err) ? failed(&err) : CLI_OK;
+}
+
+int cli_ask_take(struct cli_ask *ask, const struct cli_taker *taker)
+{
+    bool ended = false;
+    int code = CLI_OK;
+
+    while (!ended)
+        code = take_reply(ask, taker, &ended);
+    return code;
+}
+
+int cli_ask_row(struct cli_ask *ask)
+{
+    size_t before = json_array_size(ask->rows);
+    bool ended = false;
+    int code = CLI_OK;
+
+    while (!ended && json_array_size(ask->rows) == before)
+        code = take_reply(ask, NULL, &ended);
+    return ended ? CLI_FAILED : code;
 }
 
 int cli_ask_data(struct cli_ask *ask, struct slice bytes)
@@ -154,7 +183,7 @@ int cli_ask_data(struct cli_ask *ask, struct slice bytes)
         if (rc == RC_OK)
             at += part.len;
         else if (rc == RC_MORE)
-            code = take_reply(ask, &ended);
+            code = take_reply(ask, NULL, &ended);
         else
             code = failed(&err);
         if (code != CLI_OK || ended)
@@ -170,7 +199,7 @@ int cli_ask_end(struct cli_ask *ask)
 
     while ((rc = control_send_end(ask->control, &err)) == RC_MORE) {
         bool ended = false;
-        int code = take_reply(ask, &ended);
+        int code = take_reply(ask, NULL, &ended);
 
         if (ended)
             return code;

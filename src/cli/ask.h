@@ -29,9 +29,20 @@ int cli_ask(struct cli_ask *ask, const char *verb, const struct control_field *f
 /* Page after page of a list, until one is empty: "after" is the last row's "key". */
 int cli_ask_all(struct cli_ask *ask, const char *verb);
 /* A request with data: begin, any number of parts, then the end with its answer. */
-int cli_ask_begin(struct cli_ask *ask, const char *verb);
+int cli_ask_begin(struct cli_ask *ask, const char *verb, const struct control_field *fields,
+                  size_t n);
 int cli_ask_data(struct cli_ask *ask, struct slice bytes);
 int cli_ask_end(struct cli_ask *ask);
+/* Who gets the data of an answer, and how far it has come. */
+struct cli_taker {
+    enum rc (*data)(void *ctx, struct slice bytes, struct err *err);
+    void (*progress)(void *ctx, uint64_t done, uint64_t total);
+    void *ctx;
+};
+/* The answer of a request without data of its own, its data handed on; rows are kept. */
+int cli_ask_take(struct cli_ask *ask, const struct cli_taker *taker);
+/* Read replies until a row has come; CLI_FAILED if the request ended instead. */
+int cli_ask_row(struct cli_ask *ask);
 
 enum cli_kind { CLI_TEXT, CLI_NUMBER, CLI_TIME /* seconds; 0 is shown as "never" */ };
 

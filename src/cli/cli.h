@@ -10,6 +10,7 @@ enum cli_exit {
     CLI_OK = 0,
     CLI_FAILED = 1, /* it was tried and did not work */
     CLI_USAGE = 2,  /* the command line is wrong */
+    CLI_PARTLY = 3, /* done, but for what was named */
 };
 
 struct cli_command {
@@ -22,10 +23,16 @@ struct cli_command {
 int cli_main(int argc, char *const *argv);
 
 int cmd_alias(int argc, char *const *argv);
+int cmd_check_config(int argc, char *const *argv);
 int cmd_device(int argc, char *const *argv);
 int cmd_domain(int argc, char *const *argv);
+int cmd_export(int argc, char *const *argv);
+int cmd_import(int argc, char *const *argv);
 int cmd_init(int argc, char *const *argv);
+int cmd_mailbox(int argc, char *const *argv);
 int cmd_serve(int argc, char *const *argv);
+int cmd_session(int argc, char *const *argv);
+int cmd_server_status(int argc, char *const *argv);
 int cmd_user(int argc, char *const *argv);
 
 #endif

@@ -95,7 +95,7 @@ static int add_many(const struct cli_args *args, const char *path)
     }
     code = cli_ask_open(args, "auth", &ask);
     if (code == CLI_OK)
-        code = cli_ask_begin(&ask, "user.add-many");
+        code = cli_ask_begin(&ask, "user.add-many", NULL, 0);
     while (code == CLI_OK && (n = fread(part, 1, sizeof(part), file)) > 0)
         code = cli_ask_data(&ask, slice_of(part, n));
     if (code == CLI_OK)
@@ -378,7 +378,7 @@ static int import_from(const struct cli_args *args, FILE *file)
     int code = cli_ask_open(args, "auth", &ask);
 
     if (code == CLI_OK)
-        code = cli_ask_begin(&ask, "user.import");
+        code = cli_ask_begin(&ask, "user.import", NULL, 0);
     if (code == CLI_OK)
         code = send_lines(&ask, file);
     if (code == CLI_OK)

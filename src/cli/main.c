@@ -1,13 +1,21 @@
 /* main.c - the table of subcommands. */
 #include "cli/cli.h"
 
+#define VERSION "0.1"
+
 static const struct cli_command commands[] = {
-    {"user",   "accounts and their passwords",               cmd_user  },
-    {"device", "app passwords, one for each device",         cmd_device},
-    {"alias",  "addresses whose mail a user gets",           cmd_alias },
-    {"domain", "mail domains and catch-alls",                cmd_domain},
-    {"init",   "make a data directory with a first account", cmd_init  },
-    {"serve",  "run the server in the foreground",           cmd_serve },
+    {"init",         "make a data directory with a first account",  cmd_init         },
+    {"serve",        "run the server in the foreground",            cmd_serve        },
+    {"check-config", "is a configuration right; all settings",      cmd_check_config },
+    {"status",       "processes, sessions and store of the server", cmd_server_status},
+    {"user",         "accounts and their passwords",                cmd_user         },
+    {"device",       "app passwords, one for each device",          cmd_device       },
+    {"alias",        "addresses whose mail a user gets",            cmd_alias        },
+    {"domain",       "mail domains and catch-alls",                 cmd_domain       },
+    {"session",      "who is logged in; end sessions",              cmd_session      },
+    {"mailbox",      "mailboxes of a user",                         cmd_mailbox      },
+    {"import",       "mail from mbox, Maildir, .eml and tar files", cmd_import       },
+    {"export",       "a user's mail as a Maildir or as mbox files", cmd_export       },
 };
 
 static void print_help(FILE *to)
@@ -15,21 +23,50 @@ static void print_help(FILE *to)
     (void) fprintf(to, "usage: roost SUBCOMMAND [OPTIONS]\n\n");
     for (size_t i = 0; i < COUNT(commands); i++)
         (void) fprintf(to, "  %-14s %s\n", commands[i].name, commands[i].summary);
-    (void) fprintf(to, "\n\"roost SUBCOMMAND --help\" explains each.\n");
+    (void) fprintf(
+        to, "\n\"roost SUBCOMMAND --help\" or \"roost help SUBCOMMAND\" explains each; "
+            "\"roost --version\" tells the version.\n"
+            "All but init and serve take --json, and -c FILE or --data DIR to find the "
+            "server.\n"
+            "Exit codes: 0 done, 1 it did not work, 2 wrong command line, 3 done but for "
+            "what was named.\n");
+}
+
+static const struct cli_command *find(const char *name)
+{
+    for (size_t i = 0; i < COUNT(commands); i++)
+        if (strcmp(name, commands[i].name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+static int help(const char *name)
+{
+    static char option[] = "--help";
+    const struct cli_command *command = name != NULL ? find(name) : NULL;
+    char *argv[] = {(char *) (uintptr_t) name, option, NULL};
+
+    if (command != NULL)
+        return command->run(2, argv);
+    print_help(name != NULL ? stderr : stdout);
+    return name != NULL ? CLI_USAGE : CLI_OK;
 }
 
 int cli_main(int argc, char *const *argv)
 {
-    if (argc >= 2 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)) {
-        print_help(stdout);
+    const char *word = argc >= 2 ? argv[1] : "";
+    const struct cli_command *command = find(word);
+
+    if (command != NULL)
+        return command->run(argc - 1, argv + 1);
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0)
+        return help(argc >= 3 ? argv[2] : NULL);
+    if (strcmp(word, "--version") == 0) {
+        (void) printf("roost " VERSION "\n");
         return CLI_OK;
     }
-    for (size_t i = 0; argc >= 2 && i < COUNT(commands); i++) {
-        if (strcmp(argv[1], commands[i].name) == 0)
-            return commands[i].run(argc - 1, argv + 1);
-    }
     if (argc >= 2)
-        (void) fprintf(stderr, "roost: \"%s\" is no subcommand\n\n", argv[1]);
+        (void) fprintf(stderr, "roost: \"%s\" is no subcommand\n\n", word);
     print_help(stderr);
     return CLI_USAGE;
 }

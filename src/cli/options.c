@@ -55,6 +55,7 @@ bool cli_parse(int argc, char *const *argv, const struct cli_option *options, si
     const struct cli_option common[] = {
         {"--config", &args.config, NULL      },
         {"-c",       &args.config, NULL      },
+        {"--data",   &args.data,   NULL      },
         {"--json",   NULL,         &args.json},
         {"--help",   NULL,         &args.help},
         {"-h",       NULL,         &args.help},
@@ -103,6 +104,7 @@ static void print_help(FILE *to, const char *intro, const struct cli_action *act
                    "Everywhere:\n"
                    "  -c, --config FILE  the server's configuration (default $ROOST_CONFIG,\n"
                    "                     or " CLI_DEFAULT_CONFIG ")\n"
+                   "      --data DIR     its data directory, instead of the configuration\n"
                    "      --json         answer in JSON\n\n"
                    "Exit codes: 0 done, 1 it did not work, 2 wrong command line.\n");
 }

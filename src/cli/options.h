@@ -25,6 +25,7 @@ struct cli_option {
 
 struct cli_args {
     const char *config;
+    const char *data; /* the data directory, if it was given; config is not read then */
     bool json, help;
     const char *words[CLI_WORDS_MAX]; /* what is no option */
     size_t n_words;

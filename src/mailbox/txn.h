@@ -47,8 +47,9 @@ struct new_message {
     const struct slice *keywords; /* names; new ones enter the mailbox's table */
     size_t n_keywords;
     struct mail_date internaldate;
-    int64_t savedate; /* 0: now */
-    uint32_t uid;     /* 0: the next; else >= uidnext (import) */
+    int64_t savedate;                /* 0: now */
+    uint32_t uid;                    /* 0: the next; else >= uidnext (import) */
+    const struct object_id *emailid; /* NULL: a new one; else nobody else's (import) */
 };
 MUST_CHECK enum rc txn_append(struct mail_txn *txn, uint32_t mbox_id,
                               const struct new_message *message, uint32_t *out_uid,
@@ -96,6 +97,13 @@ MUST_CHECK enum rc txn_create_mailbox(struct mail_txn *txn, struct slice name,
 MUST_CHECK enum rc txn_create_mailbox_as(struct mail_txn *txn, struct slice name,
                                          uint32_t uidvalidity, uint32_t uidnext,
                                          uint32_t *out_id, struct err *err);
+/*
+ * A mailbox that never held a message takes this UIDVALIDITY, as if it had been made with it:
+ * its name, special use and subscription stay, sessions in it end. For INBOX and the others a
+ * new account comes with. RC_EXISTS: it held messages, or its UIDs are in use already.
+ */
+MUST_CHECK enum rc txn_adopt_mailbox(struct mail_txn *txn, struct slice name,
+                                     uint32_t uidvalidity, uint32_t *out_id, struct err *err);
 /* INBOX: RC_INVALID. Children stay. */
 MUST_CHECK enum rc txn_delete_mailbox(struct mail_txn *txn, struct slice name, struct err *err);
 /* With everything below it. INBOX: its messages move into a new mailbox of that name (RFC

@@ -157,6 +157,36 @@ enum rc txn_delete_mailbox(struct mail_txn *txn, struct slice name, struct err *
     return rc;
 }
 
+/* ---- a mailbox that was elsewhere ---- */
+
+enum rc txn_adopt_mailbox(struct mail_txn *txn, struct slice name, uint32_t uidvalidity,
+                          uint32_t *out_id, struct err *err)
+{
+    const struct mbox *mbox;
+    uint32_t special_use;
+    enum rc rc;
+
+    name = mailbox_name_canonical(name, txn->arena);
+    rc = find(txn, name, &mbox, err);
+    if (rc)
+        return rc;
+    if (mbox_counts(mbox)->uidnext != 1 || mbox_counts(mbox)->messages > 0)
+        return err_set(err, RC_EXISTS, "The mailbox is in use", "adopt: uidnext %u",
+                       mbox_counts(mbox)->uidnext);
+    if (uidvalidity == 0)
+        return err_set(err, RC_INVALID, "UIDVALIDITY cannot be zero", "adopt: 0");
+    rc = txn_has_room(txn, 2 * RECORD_HEAD_BYTES + name.len, err);
+    if (rc)
+        return rc;
+    special_use = mbox_info(mbox)->special_use;
+    add_mailbox_record(
+        txn, (struct record_mailbox){.op = MAILBOX_DELETE, .mbox = mbox_info(mbox)->id});
+    rc = create_one(txn, name, special_use, uidvalidity, 1, err);
+    if (rc == RC_OK)
+        *out_id = mbox_info(acct_mailbox_by_name(txn->fork, name))->id;
+    return rc;
+}
+
 /* ---- rename ---- */
 
 struct rename {

@@ -138,7 +138,7 @@ enum rc txn_append(struct mail_txn *txn, uint32_t mbox_id, const struct new_mess
     append->internaldate = message->internaldate;
     append->savedate =
         message->savedate != 0 ? message->savedate : txn->group.time_us / 1000000;
-    append->emailid = object_id_new();
+    append->emailid = message->emailid != NULL ? *message->emailid : object_id_new();
     append->body_id = acct_next_body_id(txn->fork);
     append->modseq = txn->modseq;
     txn_add(txn, &record);

@@ -124,6 +124,7 @@ static void on_shutdown(void *ctx, bool fast)
     struct mail_role *mail = ctx;
 
     mail_pairs_expire(mail, true);
+    mail_lookups_end(mail);
     (void) clients_end(mail->clients, 0, 0, 0, ORDER_SHUTDOWN);
     lmtp_shutdown(mail->lmtp);
     mail->stop_at_us = clock_mono_us() + (fast ? 0 : MAIL_STOP_US);
@@ -182,12 +183,15 @@ static enum rc start_all(struct mail_role *mail, struct err *err)
         rc = open_doors(mail, err);
     if (rc == RC_OK)
         rc = connect_all(mail, err);
+    if (rc == RC_OK)
+        rc = mail_control_start(mail, err);
     return rc;
 }
 
 /* In reverse; what was never made is passed over. */
 static void close_all(struct mail_role *mail)
 {
+    mail_control_stop(mail);
     if (mail->loop != NULL) {
         timer_stop(mail->loop, &mail->sweep);
         timer_stop(mail->loop, &mail->stop);
@@ -217,6 +221,8 @@ int role_mail(struct role_start *start)
     list_init(&mail->pairs_by_age);
     list_init(&mail->outgoing);
     list_init(&mail->deleted);
+    list_init(&mail->lookups);
+    (void) pthread_mutex_init(&mail->lookup_lock, NULL);
     (void) pthread_mutex_init(&mail->outgoing_lock, NULL);
     rc = start_all(mail, &err);
     if (rc) {

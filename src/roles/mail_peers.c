@@ -189,6 +189,8 @@ static void from_auth(struct mail_role *mail, const struct msg *msg)
         take_revoke(mail, &msg->revoke);
     else if (msg->type == MSG_RESOLVED)
         lmtp_resolved(mail->lmtp, &msg->resolved);
+    else if (msg->type == MSG_USER_FOUND)
+        mail_user_found(mail, &msg->user_found);
     else if (msg->type == MSG_ACCOUNT_DELETED)
         account_deleted(mail, msg->account_deleted.account);
 }
@@ -288,6 +290,7 @@ void mail_peers_done(struct mail_role *mail)
     for (size_t i = 0; i < ROLE_GATES_MAX; i++)
         peer_drop(&mail->gates[i]);
     loop_remove(mail->loop, &mail->digest_watch);
+    loop_cancel(mail->loop, &mail->look_up);
     loop_cancel(mail->loop, &mail->send);
     while ((outgoing = next_outgoing(mail)) != NULL)
         free(outgoing);

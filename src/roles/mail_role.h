@@ -7,6 +7,10 @@
  * mail.c          start, supervisor, end
  * mail_peers.c    gates, auth and digest: what comes from them
  * mail_pairing.c  a grant and a handover become a session
+ * mail_lookup.c   auth is asked for the account of a name
+ * mail_control.c  the command line: connections, each with a thread while it is served;
+ *                 mail_control_verbs.c (sessions, mailboxes, figures), mail_control_import.c,
+ *                 mail_control_export.c
  */
 #ifndef ROOST_ROLES_MAIL_ROLE_H
 #define ROOST_ROLES_MAIL_ROLE_H
@@ -14,6 +18,7 @@
 #include <pthread.h>
 
 #include "config/config.h"
+#include "ipc/control.h"
 #include "ipc/digest_client.h"
 #include "lmtp/lmtp.h"
 #include "mailbox/mail_store.h"
@@ -27,6 +32,8 @@
 #define MAIL_STOP_US      ((int64_t) 10 * 1000000) /* for clients to take their last bytes */
 #define MAIL_STOP_TICK_US ((int64_t) 20 * 1000)
 #define MAIL_OUTGOING_MAX 65536u /* messages of pool threads that the loop has not sent yet */
+#define MAIL_CONTROL_MAX  8u     /* command lines served at once, a thread each */
+#define MAIL_LOOKUP_US    ((int64_t) 10 * 1000000) /* auth's time to say who somebody is */
 
 struct mail_role;
 
@@ -63,6 +70,14 @@ struct mail_role {
     struct loop_call send;
 
     struct list deleted; /* accounts to remove when their sessions have ended */
+
+    pthread_mutex_t lookup_lock;
+    struct list lookups;      /* lookup_lock; struct lookup, on the stacks of those who wait */
+    uint64_t last_lookup;     /* lookup_lock */
+    bool lookups_ended;       /* lookup_lock */
+    struct loop_call look_up; /* sends what is new */
+
+    struct mail_control *control; /* NULL: the supervisor gave no socket */
 };
 
 /* ---- mail_peers.c ---- */
@@ -88,5 +103,40 @@ void mail_take_handover(struct mail_role *mail, uint32_t gate,
                         const struct msg_handover *handover, int fd);
 /* Give up what has waited for too long; all: everything. */
 void mail_pairs_expire(struct mail_role *mail, bool all);
+
+/* ---- mail_lookup.c ---- */
+
+/*
+ * The account of a user, by name as for a login; disabled ones too. Any thread but the loop's;
+ * waits. RC_NOT_FOUND, RC_UNAVAILABLE.
+ */
+MUST_CHECK enum rc mail_lookup_user(struct mail_role *mail, struct slice user,
+                                    uint64_t *out_account, struct err *err);
+/* Loop thread: auth has answered. */
+void mail_user_found(struct mail_role *mail, const struct msg_user_found *found);
+/* Nobody waits any longer, now or later. */
+void mail_lookups_end(struct mail_role *mail);
+
+/* ---- mail_control.c ---- */
+
+/* Starts the threads; after role_confine(). */
+MUST_CHECK enum rc mail_control_start(struct mail_role *mail, struct err *err);
+/* Breaks the connections off and waits for the threads; before the loop and the store end. */
+void mail_control_stop(struct mail_role *mail);
+
+extern const struct control_verb mail_verbs[];
+extern const size_t mail_verbs_count;
+
+/* ---- mail_control_verbs.c, for its neighbours ---- */
+
+/* The account that the field "user" names, opened. The caller closes it. */
+MUST_CHECK enum rc mail_open_user(struct mail_role *mail, const struct control_fields *fields,
+                                  struct account **out, struct err *err);
+
+/* ---- mail_control_import.c, mail_control_export.c ---- */
+
+void mail_import(struct control_conn *conn, const struct control_fields *fields, void *ctx);
+void mail_import_data(struct control_conn *conn, struct slice bytes, bool end, void *ctx);
+void mail_export(struct control_conn *conn, const struct control_fields *fields, void *ctx);
 
 #endif

@@ -1,0 +1,71 @@
+/* cmd_server_status.c - `roost status`: the server's processes, sessions and store. */
+#include "cli/ask.h"
+
+static const char usage[] =
+    "usage: roost status [--json]\n\n"
+    "Each process of the running server with its pid, seconds since its start, restarts, and\n"
+    "what confines it; then sessions and what the store holds. The exit code is 1 if the\n"
+    "server does not answer, so scripts can ask with it.\n";
+
+static const struct cli_column role_columns[] = {
+    {"role",       "ROLE",     CLI_TEXT  },
+    {"index",      "NR",       CLI_NUMBER},
+    {"pid",        "PID",      CLI_NUMBER},
+    {"state",      "STATE",    CLI_TEXT  },
+    {"uptime_sec", "SECONDS",  CLI_NUMBER},
+    {"restarts",   "RESTARTS", CLI_NUMBER},
+    {"sandbox",    "CONFINED", CLI_TEXT  },
+};
+
+static const struct cli_column store_columns[] = {
+    {"sessions",         "SESSIONS",    CLI_NUMBER},
+    {"state",            "STORE",       CLI_TEXT  },
+    {"journal_bytes",    "JOURNAL",     CLI_NUMBER},
+    {"unpacked_bytes",   "UNPACKED",    CLI_NUMBER},
+    {"pack_bytes",       "PACKS",       CLI_NUMBER},
+    {"checkpoint_bytes", "CHECKPOINTS", CLI_NUMBER},
+    {"bodies",           "MESSAGES",    CLI_NUMBER},
+    {"commits",          "COMMITS",     CLI_NUMBER},
+    {"batches",          "SYNCS",       CLI_NUMBER},
+};
+
+static int fetch(const struct cli_args *args, const char *role, struct cli_ask *out)
+{
+    int code = cli_ask_open(args, role, out);
+
+    return code == CLI_OK ? cli_ask(out, "status", NULL, 0) : code;
+}
+
+int cmd_server_status(int argc, char *const *argv)
+{
+    AUTO(cli_ask_close) struct cli_ask roles = {0};
+    AUTO(cli_ask_close) struct cli_ask store = {0};
+    struct cli_args args;
+    int code;
+
+    if (!cli_parse(argc, argv, NULL, 0, &args))
+        return CLI_USAGE;
+    if (args.help) {
+        (void) fputs(usage, stdout);
+        return CLI_OK;
+    }
+    if (args.n_words != 0)
+        return cli_usage_error("status", "no arguments");
+    code = fetch(&args, "supervisor", &roles);
+    if (code == CLI_OK)
+        code = fetch(&args, "mail", &store);
+    if (code != CLI_OK)
+        return code;
+    if (args.json) {
+        (void) printf("{\"processes\": ");
+        cli_print_rows(&roles, role_columns, COUNT(role_columns), true);
+        (void) printf(", \"store\": ");
+        cli_print_rows(&store, store_columns, COUNT(store_columns), true);
+        (void) printf("}\n");
+        return CLI_OK;
+    }
+    cli_print_rows(&roles, role_columns, COUNT(role_columns), false);
+    (void) fputc('\n', stdout);
+    cli_print_rows(&store, store_columns, COUNT(store_columns), false);
+    return CLI_OK;
+}

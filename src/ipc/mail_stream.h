@@ -1,0 +1,62 @@
+/*
+ * mail_stream.h - mailboxes and messages as a stream of frames, inside the data of the control
+ * verbs "import" and "export". [contract: docs/formats/mail-stream.md]
+ *
+ * A frame has a head; the head of a message is followed by its bytes. Both sides use the same
+ * encoder and the same reader, which takes the stream in pieces of any cut and hands out whole
+ * heads and parts of bodies.
+ *
+ * Memory: what a head points to lives until the next head.
+ */
+#ifndef ROOST_IPC_MAIL_STREAM_H
+#define ROOST_IPC_MAIL_STREAM_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+
+#define MAIL_HEAD_MAX_BYTES ((size_t) 128 << 10)
+#define MAIL_KEYWORDS_MAX   256u
+#define MAIL_KEY_BYTES      16u
+
+enum mail_frame_kind {
+    MAIL_MAILBOX = 'M',   /* the mailbox that follows; messages name it by its number */
+    MAIL_MESSAGE = 'A',   /* one message; its bytes follow */
+    MAIL_SUBSCRIBED = 'S' /* a subscribed name */
+};
+
+struct mail_frame {
+    enum mail_frame_kind kind;
+    struct slice name;             /* MAILBOX, SUBSCRIBED: UTF-8 */
+    uint32_t uidvalidity, uidnext; /* MAILBOX; 0: not known */
+    uint32_t mailbox;              /* MESSAGE: the how-manyth MAILBOX frame, from 0 */
+    uint32_t uid;                  /* 0: any */
+    uint8_t flags;                 /* enum msg_flag of account/types.h */
+    int64_t date;                  /* INTERNALDATE, unix seconds */
+    int16_t zone_min;
+    uint8_t key[MAIL_KEY_BYTES]; /* the message's EMAILID; zeros: none */
+    struct slice keywords[MAIL_KEYWORDS_MAX];
+    size_t n_keywords;
+    uint32_t size; /* bytes that follow the head */
+};
+
+/* The head, with what says that it is one. The body's bytes are the caller's to send. */
+void mail_frame_encode(struct buf *out, const struct mail_frame *frame);
+
+struct mail_stream;
+
+struct mail_stream_events {
+    /* Anything but RC_OK ends mail_stream_feed(). */
+    enum rc (*frame)(void *ctx, const struct mail_frame *frame, struct err *err);
+    /* Bytes of the last message. end: they are complete; comes once for each message. */
+    enum rc (*body)(void *ctx, struct slice bytes, bool end, struct err *err);
+};
+
+struct mail_stream *mail_stream_new(const struct mail_stream_events *events, void *ctx);
+void mail_stream_free(struct mail_stream *stream);
+/* RC_SYNTAX: no such stream; others: from an event. Use it no more then. */
+MUST_CHECK enum rc mail_stream_feed(struct mail_stream *stream, struct slice bytes,
+                                    struct err *err);
+/* Between two frames: a good place to end. */
+bool mail_stream_at_end(const struct mail_stream *stream);
+
+#endif
