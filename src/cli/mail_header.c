@@ -4,6 +4,8 @@
 #include "mime/date.h"
 
 #define FIELDS_LOOKED_AT 1000u
+#define DATE_LIMIT_SEC   ((int64_t) UINT32_MAX) /* the year 2106; mail of later came by mistake \
+                                                 */
 
 bool mail_next_field(struct slice text, struct mail_field *out)
 {
@@ -31,6 +33,11 @@ bool mail_looks_like(struct slice text)
     return n > 0 && n < text.len && text.ptr[n] == ':';
 }
 
+static bool plausible_date(struct slice text, struct mime_date *out)
+{
+    return date_parse(text, out) && out->utc_sec > 0 && out->utc_sec < DATE_LIMIT_SEC;
+}
+
 int64_t mail_header_date(struct slice message)
 {
     struct mime_date date, received;
@@ -42,10 +49,10 @@ int64_t mail_header_date(struct slice message)
             size_t semicolon = slice_rfind(field.value, ';');
 
             if (semicolon < field.value.len &&
-                date_parse(slice_from(field.value, semicolon + 1), &received))
+                plausible_date(slice_from(field.value, semicolon + 1), &received))
                 return received.utc_sec;
         } else if (!has_date && slice_eq_nocase(field.name, SLICE("Date"))) {
-            has_date = date_parse(field.value, &date);
+            has_date = plausible_date(field.value, &date);
         }
         message = slice_from(message, field.all.len);
     }
