@@ -242,6 +242,11 @@ static enum rc fetch_batches(struct fetch_run *run, struct err *err)
     return RC_OK;
 }
 
+const char *fetch_code_of(enum rc rc)
+{
+    return rc == RC_NOT_FOUND ? "EXPUNGEISSUED" : NULL;
+}
+
 void fetch_failed(struct fetch_run *run, const struct err *err, const char *code)
 {
     if (run->failed.rc != RC_OK)

@@ -76,5 +76,8 @@ MUST_CHECK enum rc fetch_stream_go(struct fetch_run *run, struct err *err);
 void fetch_item_name(struct fetch_run *run, const struct imap_fetch_item *item);
 /* Remember that something could not be answered. code may be NULL. */
 void fetch_failed(struct fetch_run *run, const struct err *err, const char *code);
+/* The code for a body that could not be read: expunged by another session and packed away since
+ * this version, or NULL. */
+const char *fetch_code_of(enum rc rc);
 
 #endif

@@ -157,20 +157,32 @@ static bool needs_body(enum imap_fetch_kind kind)
            kind != IMAP_FETCH_MODSEQ;
 }
 
-/* A body that cannot be had leaves its items out; the rest is answered. */
-static void open_message(struct fetch_run *run)
+/* All of a message is its bytes as they lie; every other part of it is found by the digest. */
+static bool needs_digest(const struct imap_fetch_item *item)
 {
-    const struct msg_cold *cold = mbox_cold(run->mbox, row_of(run)->index);
+    if (item->kind == IMAP_FETCH_BODY_SECTION)
+        return item->section.text != IMAP_SECTION_ALL || item->section.n_parts > 0;
+    return needs_body(item->kind) && item->kind != IMAP_FETCH_RFC822;
+}
+
+/* A message whose digest cannot be had leaves its items out; the rest is answered. */
+static bool has_what_it_needs(struct fetch_run *run, const struct imap_fetch_item *item)
+{
     struct err err;
     enum rc rc;
 
-    run->message = message_open(run->cmd->session->account, cold->body_id, cold->size);
+    if (!needs_body(item->kind))
+        return true;
+    if (run->message == NULL)
+        return false;
+    if (run->digest != NULL || !needs_digest(item))
+        return true;
     rc = message_digest(run->message, &run->digest, &err);
     if (rc == RC_OK)
-        return;
+        return true;
     message_close(TAKE(run->message));
-    /* Expunged by another session and packed away since this version. */
-    fetch_failed(run, &err, rc == RC_NOT_FOUND ? "EXPUNGEISSUED" : NULL);
+    fetch_failed(run, &err, fetch_code_of(rc));
+    return false;
 }
 
 static bool asks_for(const struct fetch_run *run, enum imap_fetch_kind kind)
@@ -185,8 +197,11 @@ static void open_line(struct fetch_run *run)
     run->line_open = run->line_empty = true;
     run->line_start = out->len;
     run->item_at = 0;
-    if (run->needs_message)
-        open_message(run);
+    if (run->needs_message) {
+        const struct msg_cold *cold = mbox_cold(run->mbox, row_of(run)->index);
+
+        run->message = message_open(run->cmd->session->account, cold->body_id, cold->size);
+    }
     buf_str(out, "* ");
     buf_u64(out, row_of(run)->seq);
     buf_str(out, " FETCH (");
@@ -212,6 +227,13 @@ static void close_line(struct fetch_run *run)
     run->line_open = false;
 }
 
+/* The client may never read on: a session that waits for it keeps no digest. */
+static void wait_small(struct fetch_run *run)
+{
+    message_drop_digest(run->message);
+    run->digest = NULL;
+}
+
 enum rc fetch_message(struct fetch_run *run, struct err *err)
 {
     if (!run->line_open)
@@ -219,11 +241,13 @@ enum rc fetch_message(struct fetch_run *run, struct err *err)
     while (run->item_at < run->args->n) {
         const struct imap_fetch_item *item = &run->args->items[run->item_at];
 
-        if (!run->streaming && !(needs_body(item->kind) && run->message == NULL))
+        if (!run->streaming && has_what_it_needs(run, item))
             say_item(run, item);
         if (run->streaming) {
             enum rc rc = fetch_stream_go(run, err);
 
+            if (rc == RC_MORE)
+                wait_small(run);
             if (rc)
                 return rc;
             run->streaming = false;

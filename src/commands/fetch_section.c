@@ -17,7 +17,7 @@ static void drop_item(struct fetch_run *run, const struct err *err)
     buf_truncate(run->cmd->reply->out, run->stream.item_start);
     run->line_empty = run->stream.was_first;
     run->streaming = false;
-    fetch_failed(run, err, NULL);
+    fetch_failed(run, err, fetch_code_of(err->rc));
 }
 
 static void begin_stream(struct fetch_run *run, const struct imap_fetch_item *item,

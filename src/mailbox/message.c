@@ -154,3 +154,10 @@ enum rc message_digest(struct message *message, const struct digest **out, struc
         *out = &message->digest;
     return rc;
 }
+
+void message_drop_digest(struct message *message)
+{
+    arena_free(message->arena);
+    message->arena = arena_new(DIGEST_ARENA_BYTES);
+    message->has_digest = false;
+}

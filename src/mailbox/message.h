@@ -22,8 +22,11 @@ uint64_t message_size(const struct message *message);
  * out). */
 MUST_CHECK enum rc message_read(struct message *message, uint64_t offset, size_t len,
                                 struct buf *out, struct err *err);
-/* The digest; valid until message_close. */
+/* The digest; valid until it is dropped or message_close. */
 MUST_CHECK enum rc message_digest(struct message *message, const struct digest **out,
                                   struct err *err);
+/* Give its memory back, which may be as much as the message's text; the next message_digest
+ * reads it again. */
+void message_drop_digest(struct message *message);
 
 #endif
