@@ -11,7 +11,7 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
-from roost_server import DEADLINE_SEC, Server, pss_kib, sample, wait_for
+from roost_server import DEADLINE_SEC, Server, pss_kib, sample
 
 TICKS_FLOOR = 20  # of processor time; below, the two sizes are not compared
 GROWTH_MAX = 9  # of the work when the input grows fourfold: linear with room, not quadratic
@@ -27,6 +27,12 @@ def cpu_ticks(server):
                 fields = text.read().rsplit(")", 1)[1].split()
             total += int(fields[11]) + int(fields[12])
     return total
+
+
+def keeps_freed_memory(pid):
+    """The address sanitizer does, so that sizes mean nothing under it."""
+    with open("/proc/%d/maps" % pid, encoding="ascii", errors="replace") as text:
+        return "asan" in text.read()
 
 
 class BadInput(unittest.TestCase):
@@ -279,25 +285,19 @@ class BadInput(unittest.TestCase):
     # ---- connections
 
     def test_a_half_closed_connection_gets_its_answers(self):
-        for tls in (False,):
-            wire = self.server.wire("u1", tls=tls)
-            self.addCleanup(wire.close)
-            wire.raw(b"h1 NOOP\r\nh2 SELECT INBOX\r\nh3 FETCH 1:* FLAG")  # the last is not whole
-            wire.sock.shutdown(socket.SHUT_WR)
-            self.assertTrue(wire.until(b"h1")[1].startswith(b"OK"))
-            self.assertTrue(wire.until(b"h2")[1].startswith(b"OK"))
-            with self.assertRaises(CLOSED):
-                while True:
-                    self.assertFalse(wire.line().startswith(b"h3"))
+        wire = self.wire("u1")
+        wire.raw(b"h1 NOOP\r\nh2 SELECT INBOX\r\nh3 FETCH 1:* FLAG")  # the last is not whole
+        wire.sock.shutdown(socket.SHUT_WR)
+        self.assertTrue(wire.until(b"h1")[1].startswith(b"OK"))
+        self.assertTrue(wire.until(b"h2")[1].startswith(b"OK"))
+        self.assertEqual(wire.file.read(), b"")
 
     def test_a_half_closed_idle_ends(self):
         wire = self.wire("u1")
         wire.ok("SELECT INBOX")
         wire.idle()
         wire.sock.shutdown(socket.SHUT_WR)
-        with self.assertRaises(CLOSED):
-            while True:
-                wire.line()
+        self.assertEqual(wire.file.read(), b"")
 
     def test_clients_that_never_read(self):
         mail = self.server.roles()["mail"][0]
@@ -316,7 +316,8 @@ class BadInput(unittest.TestCase):
             client.ok("SELECT INBOX")
             for _ in range(20):
                 client.ok("FETCH * BODY[]")
-        self.assertLess(pss_kib(mail) - before, 30 * 1024)  # far less than 30 * 50 * 4 MiB
+        if not keeps_freed_memory(mail):
+            self.assertLess(pss_kib(mail) - before, 30 * 1024)  # one message each would be 120 MiB
         # One that reads late gets all of it.
         late = stuck[0]
         for i in range(50):
@@ -332,11 +333,9 @@ class BadInput(unittest.TestCase):
         message = sample(3)
         cut.raw(b"c1 APPEND cut {%d+}\r\n%s {1000+}\r\nSubject" % (len(message), message))
         cut.close()
-        sessions = lambda: b"MESSAGES 0" in wire.ok("STATUS cut (MESSAGES)")[0]
-        wait_for(sessions, "an empty mailbox")
+        wire.append("cut", sample(4))
         wire.ok("SELECT cut")
-        wire.ok("NOOP")
-        self.assertEqual(wire.ok("SEARCH ALL"), [b"* SEARCH"])
+        self.assertEqual(wire.ok("UID SEARCH ALL"), [b"* SEARCH 1"])
 
 
 if __name__ == "__main__":
