@@ -274,6 +274,10 @@ static enum rc run(struct cmd *cmd, bool *gone, struct err *err)
             rc = cmd->row->run(cmd, err);
         assert(rc != RC_CONFLICT || cmd->cursor == NULL);
     }
+    /* "It exists already" may rest on what another session wrote and a crash would take back: a
+     * refusal waits for what it saw, as a success does. */
+    if (rc != RC_OK && (cmd->row->flags & CMD_WRITES) != 0)
+        session->own_position = account_newest_position(session->account);
     return rc;
 }
 

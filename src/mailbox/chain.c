@@ -150,6 +150,16 @@ struct acct_state *account_read(struct account *account, uint64_t own_position)
     return state;
 }
 
+uint64_t account_newest_position(struct account *account)
+{
+    uint64_t position;
+
+    (void) pthread_mutex_lock(&account->watch);
+    position = acct_position(account->tip);
+    (void) pthread_mutex_unlock(&account->watch);
+    return position;
+}
+
 bool account_is_durable(const struct account *account, uint64_t position)
 {
     struct account *writable = (struct account *) (uintptr_t) account; /* its lock only */

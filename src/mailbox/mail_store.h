@@ -73,6 +73,10 @@ MUST_CHECK enum rc account_read_mailbox(struct account *account, uint64_t own_po
  * told now. */
 uint32_t account_recent(struct account *account, const struct mbox *mbox, bool claim);
 
+/* The position of the newest version, durable or not: what a transaction that failed has looked
+ * at. An answer that rests on it waits for this position. */
+uint64_t account_newest_position(struct account *account);
+
 /* ---- waiting and watching ---- */
 
 /* One shot: wake is called once, when position is durable; at once, from this call, if it is
