@@ -261,6 +261,24 @@ class BadInput(unittest.TestCase):
         wire.ok("SELECT INBOX")
         wire.ok("FETCH 1:* (ENVELOPE BODYSTRUCTURE)")
 
+    def test_a_message_with_nul(self):
+        wire = self.wire("u7")
+        wire.ok("CREATE nul")
+        body = b"a\0b\0\0c\r\n"
+        message = b"Subject: x\r\nContent-Transfer-Encoding: binary\r\n\r\n" + body
+        self.is_bad(wire, b"APPEND nul {%d+}\r\n%s" % (len(message), message))  # no CHAR8
+        wire.ok(b"APPEND nul ~{%d+}\r\n%s" % (len(message), message))
+        wire.ok("SELECT nul")
+        # RFC 9051 4.3.1: no literal holds a NUL, a literal8 may.
+        line = wire.ok("FETCH 1 BODY.PEEK[]")[0]
+        self.assertNotIn(b"\0", line)
+        self.assertIn(b"{%d}" % len(message), line)
+        for item, want in ((b"BINARY.PEEK[]", message), (b"BINARY.PEEK[1]", body)):
+            line = wire.ok(b"FETCH 1 " + item)[0]
+            self.assertIn(b" ~{%d}\r\n%s)" % (len(want), want), line)
+        self.assertIn(b"<1> ~{2}\r\n\0b)", wire.ok("FETCH 1 BINARY.PEEK[1]<1.2>")[0])
+        self.assertIn(b"BINARY.SIZE[1] %d" % len(body), wire.ok("FETCH 1 BINARY.SIZE[1]")[0])
+
     # ---- LMTP: where a message ends
 
     def test_only_crlf_dot_crlf_ends_a_message(self):
