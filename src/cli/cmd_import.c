@@ -118,15 +118,17 @@ static enum rc flush(struct importer *importer, struct err *err)
 }
 
 /* Its number in the stream; announced there when it is new. */
-static uint32_t folder_number(struct importer *importer, const char *folder,
-                              uint32_t uidvalidity, uint32_t uidnext)
+static uint32_t folder_number(struct importer *importer, const struct source_folder *folder)
 {
-    struct slice name = slice_from_str(folder);
+    struct slice name = slice_from_str(folder->name);
     uintptr_t number = (uintptr_t) map_get(importer->folders, name);
 
     if (number == 0) {
-        const struct mail_frame frame = {
-            .kind = MAIL_MAILBOX, .name = name, .uidvalidity = uidvalidity, .uidnext = uidnext};
+        const struct mail_frame frame = {.kind = MAIL_MAILBOX,
+                                         .name = name,
+                                         .uidvalidity = folder->uidvalidity,
+                                         .uidnext = folder->uidnext,
+                                         .subscribe = folder->subscribe};
 
         mail_frame_encode(&importer->out, &frame);
         number = map_count(importer->folders) + 1;
@@ -193,7 +195,8 @@ static enum rc send_message(void *ctx, const struct source_message *message, str
         rc = flush(importer, err);
     if (rc)
         return rc;
-    frame.mailbox = folder_number(importer, message->folder, 0, 0);
+    frame.mailbox = folder_number(
+        importer, &(struct source_folder){.name = message->folder, .subscribe = true});
     frame.size = (uint32_t) importer->body.len;
     if (frame.date == 0)
         frame.date = time(NULL);
@@ -213,13 +216,12 @@ static enum rc send_message(void *ctx, const struct source_message *message, str
     return rc;
 }
 
-static enum rc send_folder(void *ctx, const char *folder, uint32_t uidvalidity,
-                           uint32_t uidnext, struct err *err)
+static enum rc send_folder(void *ctx, const struct source_folder *folder, struct err *err)
 {
     struct importer *importer = ctx;
     enum rc rc = flush(importer, err);
 
-    (void) folder_number(importer, folder, uidvalidity, uidnext);
+    (void) folder_number(importer, folder);
     return rc;
 }
 

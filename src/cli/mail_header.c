@@ -4,8 +4,9 @@
 #include "mime/date.h"
 
 #define FIELDS_LOOKED_AT 1000u
-#define DATE_LIMIT_SEC   ((int64_t) UINT32_MAX) /* the year 2106; mail of later came by mistake \
-                                                 */
+#define DATE_LIMIT_SEC                                                                         \
+    ((int64_t) UINT32_MAX) /* the year 2106; mail of later came by mistake                     \
+                            */
 
 bool mail_next_field(struct slice text, struct mail_field *out)
 {

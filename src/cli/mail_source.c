@@ -32,6 +32,7 @@ struct walk {
     const char *root;             /* as given */
     char root_name[FOLDER_BYTES]; /* its last component, for messages that lie right in it */
     struct visit *first, *last;
+    bool knows_subscriptions; /* a file says which folders are subscribed */
 };
 
 /* What stands around the bytes of one file or member. */
@@ -486,7 +487,12 @@ static enum rc one_maildir(struct walk *walk, const char *path, const char *fold
 
     maildir_notes_read(path, &notes);
     place_folder(walk, folder, placed);
-    rc = walk->events->folder(walk->ctx, placed, notes.uidvalidity, notes.uidnext, err);
+    rc = walk->events->folder(walk->ctx,
+                              &(struct source_folder){.name = placed,
+                                                      .uidvalidity = notes.uidvalidity,
+                                                      .uidnext = notes.uidnext,
+                                                      .subscribe = !walk->knows_subscriptions},
+                              err);
     if (path_join(sub, path, "cur"))
         (void) list_directory(walk, sub, &cur);
     if (path_join(sub, path, "new") && is_directory(sub))
@@ -558,8 +564,12 @@ static enum rc plus_folder(struct walk *walk, const char *path, const char *fold
 static enum rc visit_maildir(struct walk *walk, const struct visit *visit, struct err *err)
 {
     AUTO(listing_done) struct listing listing = {0};
-    enum rc rc = one_maildir(walk, visit->path, visit->folder, err);
+    char subscriptions[PATH_BYTES];
+    enum rc rc;
 
+    if (path_join(subscriptions, visit->path, "subscriptions") && is_file(subscriptions))
+        walk->knows_subscriptions = true;
+    rc = one_maildir(walk, visit->path, visit->folder, err);
     if (rc || !list_directory(walk, visit->path, &listing))
         return rc;
     for (int i = 0; rc == RC_OK && i < listing.n; i++) {

@@ -34,11 +34,16 @@ struct source_message {
     int64_t date; /* 0: nothing says */
 };
 
+struct source_folder {
+    const char *name;              /* UTF-8, "/" between components */
+    uint32_t uidvalidity, uidnext; /* there; 0: not known */
+    bool subscribe;                /* false: `subscribed` says which are */
+};
+
 struct source_events {
     enum rc (*message)(void *ctx, const struct source_message *message, struct err *err);
     /* A Maildir's folder, before its messages; it may have none. */
-    enum rc (*folder)(void *ctx, const char *folder, uint32_t uidvalidity, uint32_t uidnext,
-                      struct err *err);
+    enum rc (*folder)(void *ctx, const struct source_folder *folder, struct err *err);
     enum rc (*subscribed)(void *ctx, const char *folder, struct err *err);
     /* Something was passed over. */
     void (*left_out)(void *ctx, const char *place, const char *why);

@@ -24,6 +24,7 @@ void mail_frame_encode(struct buf *out, const struct mail_frame *frame)
         buf_le_bytes(out, frame->name);
         buf_le32(out, frame->uidvalidity);
         buf_le32(out, frame->uidnext);
+        buf_le8(out, frame->subscribe);
         break;
     case MAIL_MESSAGE:
         buf_le32(out, frame->mailbox);
@@ -69,16 +70,19 @@ static bool decode_message(struct scan *sc, struct mail_frame *out)
 static bool decode_head(uint8_t kind, struct slice head, struct mail_frame *out)
 {
     struct scan sc = scan_of(head);
+    uint8_t subscribe = 0;
     bool ok;
 
     *out = (struct mail_frame){.kind = (enum mail_frame_kind) kind};
     if (kind == MAIL_MAILBOX)
         ok = scan_le_bytes(&sc, MAIL_HEAD_MAX_BYTES, &out->name) &&
-             scan_le32(&sc, &out->uidvalidity) && scan_le32(&sc, &out->uidnext);
+             scan_le32(&sc, &out->uidvalidity) && scan_le32(&sc, &out->uidnext) &&
+             scan_le8(&sc, &subscribe) && subscribe <= 1;
     else if (kind == MAIL_SUBSCRIBED)
         ok = scan_le_bytes(&sc, MAIL_HEAD_MAX_BYTES, &out->name);
     else
         ok = kind == MAIL_MESSAGE && decode_message(&sc, out);
+    out->subscribe = subscribe == 1;
     return ok && scan_done(&sc);
 }
 

@@ -28,6 +28,7 @@ struct mail_frame {
     enum mail_frame_kind kind;
     struct slice name;             /* MAILBOX, SUBSCRIBED: UTF-8 */
     uint32_t uidvalidity, uidnext; /* MAILBOX; 0: not known */
+    bool subscribe;                /* MAILBOX: if it is made */
     uint32_t mailbox;              /* MESSAGE: the how-manyth MAILBOX frame, from 0 */
     uint32_t uid;                  /* 0: any */
     uint8_t flags;                 /* enum msg_flag of account/types.h */

@@ -291,7 +291,7 @@ static enum rc change_once(struct import *import, const struct mail_frame *frame
     exists = acct_mailbox_by_name(txn_state(txn), frame->name) != NULL;
     if (frame->kind == MAIL_MAILBOX)
         rc = open_target(txn, frame, target, err);
-    if (rc == RC_OK && (frame->kind == MAIL_SUBSCRIBED || !exists))
+    if (rc == RC_OK && (frame->kind == MAIL_SUBSCRIBED || (frame->subscribe && !exists)))
         rc = txn_subscribe(txn, frame->name, true, err);
     return rc ? rc : txn_commit(&txn, &import->position, err);
 }

@@ -18,7 +18,7 @@ static enum rc hear_frame(void *ctx, const struct mail_frame *frame, struct err 
                frame->uid, frame->flags, (long long) frame->date, frame->zone_min, frame->size);
     for (size_t i = 0; i < frame->n_keywords; i++)
         buf_printf(&heard->log, " %.*s", SLICE_ARG(frame->keywords[i]));
-    buf_byte(&heard->log, ']');
+    buf_str(&heard->log, frame->subscribe ? " subscribe]" : "]");
     return RC_OK;
 }
 
@@ -36,8 +36,11 @@ static const struct mail_stream_events events = {.frame = hear_frame, .body = he
 
 static void put_sample(struct buf *out)
 {
-    const struct mail_frame mailbox = {
-        .kind = MAIL_MAILBOX, .name = SLICE("Work"), .uidvalidity = 7, .uidnext = 9};
+    const struct mail_frame mailbox = {.kind = MAIL_MAILBOX,
+                                       .name = SLICE("Work"),
+                                       .uidvalidity = 7,
+                                       .uidnext = 9,
+                                       .subscribe = true};
     const struct mail_frame message = {
         .kind = MAIL_MESSAGE,
         .uid = 3,
@@ -58,8 +61,9 @@ static void put_sample(struct buf *out)
     mail_frame_encode(out, &name);
 }
 
-static const char sample[] = "M[Work 7 9 0 0 0 0 0 0]A[ 0 0 0 3 5 -1 -90 5 a $b]hello."
-                             "A[ 0 0 1 0 0 0 0 0].S[x 0 0 0 0 0 0 0 0]";
+static const char sample[] =
+    "M[Work 7 9 0 0 0 0 0 0 subscribe]A[ 0 0 0 3 5 -1 -90 5 a $b]hello."
+    "A[ 0 0 1 0 0 0 0 0].S[x 0 0 0 0 0 0 0 0]";
 
 static void survives_any_cut(void **state)
 {
