@@ -103,6 +103,9 @@ MUST_CHECK enum rc auth_db_find_account(struct auth_db *db, struct slice key,
                                         struct err *err);
 MUST_CHECK enum rc auth_db_get_account(struct auth_db *db, uint64_t id, struct arena *arena,
                                        struct auth_account *out, struct err *err);
+/* RC_OK: there was such an account, and it was deleted. RC_NOT_FOUND: it lives, or this
+ * database has never heard of it. */
+MUST_CHECK enum rc auth_db_find_deleted(struct auth_db *db, uint64_t id, struct err *err);
 /* RC_EXISTS: a live account or an alias has that name. */
 MUST_CHECK enum rc auth_db_add_account(struct auth_db *db, struct slice name,
                                        enum account_source source, uint64_t *out_id,

@@ -46,6 +46,14 @@ enum rc auth_db_get_account(struct auth_db *db, uint64_t id, struct arena *arena
     return RC_OK;
 }
 
+enum rc auth_db_find_deleted(struct auth_db *db, uint64_t id, struct err *err)
+{
+    AUTO(stmt_donep) struct stmt stmt = stmt_use(db, STMT_ACCOUNT_DELETED);
+
+    stmt_bind_id(&stmt, id);
+    return stmt_row(&stmt, "No such deleted user", err);
+}
+
 /* An id nobody has had; the rows of deleted accounts keep theirs. */
 static enum rc insert_account(struct auth_db *db, struct slice name, struct slice key,
                               enum account_source source, uint64_t id, struct err *err)

@@ -31,6 +31,7 @@
     X(ACCOUNT_BY_KEY,                                                                          \
       "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE name_key = ?1 AND state <> 3")           \
     X(ACCOUNT_BY_ID, "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE id = ?1 AND state <> 3")  \
+    X(ACCOUNT_DELETED, "SELECT id FROM accounts WHERE id = ?1 AND state = 3")                  \
     X(ACCOUNT_ADD, "INSERT INTO accounts (id, state, source, name, name_key, created) "        \
                    "VALUES (?1, 1, ?2, ?3, ?4, ?5)")                                           \
     X(ACCOUNT_STATE, "UPDATE accounts SET state = ?2 WHERE id = ?1 AND state <> 3")            \

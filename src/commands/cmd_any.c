@@ -10,7 +10,7 @@ enum rc cmd_capability(struct cmd *cmd, struct err *err)
 {
     (void) err;
     buf_str(cmd->reply->out, "* ");
-    session_print_capabilities(cmd->reply->out);
+    session_print_capabilities(cmd->session, cmd->reply->out);
     buf_str(cmd->reply->out, "\r\n");
     reply_ok(cmd->reply, "CAPABILITY completed");
     return RC_OK;

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "commands/cmd.h"
 #include "commands/list_line.h"
+#include "commands/mail_events.h"
 #include "imap/print.h"
 #include "mailbox/txn.h"
 
@@ -70,7 +71,7 @@ enum rc cmd_append(struct cmd *cmd, struct err *err)
     AUTO(txn_abortp) struct mail_txn *txn = NULL;
     const struct mbox *mbox;
     struct uid_set uids;
-    uint32_t uidvalidity;
+    uint32_t uidvalidity, mbox_id;
     enum rc rc;
 
     if (args->n != cmd->n_stages)
@@ -85,7 +86,8 @@ enum rc cmd_append(struct cmd *cmd, struct err *err)
         return err_set(err, RC_NOT_FOUND, "No such mailbox", "append: unknown name");
     }
     uidvalidity = mbox_info(mbox)->uidvalidity;
-    rc = append_all(cmd, txn, mbox_info(mbox)->id, &uids, err);
+    mbox_id = mbox_info(mbox)->id;
+    rc = append_all(cmd, txn, mbox_id, &uids, err);
     if (rc)
         return rc;
     rc = txn_commit(&txn, &cmd->session->own_position, err);
@@ -93,6 +95,7 @@ enum rc cmd_append(struct cmd *cmd, struct err *err)
         return rc;
     memset(cmd->stages, 0, cmd->n_stages * sizeof(struct body_stage *));
     cmd->session->counts.appended += args->n;
+    mail_events_append(cmd, mbox_id, &uids);
     list_line_say_normalized(cmd->session, &args->mailbox, cmd->reply->out);
     say_appenduid(cmd, uidvalidity, &uids);
     reply_ok(cmd->reply, "APPEND completed");

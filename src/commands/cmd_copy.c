@@ -6,7 +6,7 @@
  *
  * All messages are copied or none; a MOVE is one transaction.
  */
-#include "commands/cmd.h"
+#include "commands/mail_events.h"
 #include "imap/print.h"
 #include "mailbox/txn.h"
 
@@ -42,7 +42,7 @@ static void say_copyuid(struct cmd *cmd, const struct copied *copied, bool move)
 }
 
 static enum rc copy_in(struct cmd *cmd, struct mail_txn *txn, const struct message_set *set,
-                       bool move, struct copied *out, struct err *err)
+                       bool move, uint32_t *out_dst_id, struct copied *out, struct err *err)
 {
     uint32_t src_id = view_mbox_id(cmd->session->view);
     const struct mbox *src, *dst;
@@ -61,6 +61,7 @@ static enum rc copy_in(struct cmd *cmd, struct mail_txn *txn, const struct messa
         reply_code(cmd->reply, "TRYCREATE");
         return err_set(err, RC_NOT_FOUND, "No such mailbox", "copy: unknown name");
     }
+    *out_dst_id = mbox_info(dst)->id;
     return txn_copy(txn, src_id, &set->uids, mbox_info(dst)->id, move, cmd->arena, out, err);
 }
 
@@ -70,6 +71,7 @@ static enum rc copy(struct cmd *cmd, bool move, struct err *err)
     AUTO(txn_abortp) struct mail_txn *txn = NULL;
     struct message_set set;
     struct copied copied;
+    uint32_t dst_id;
     enum rc rc;
 
     rc = session_resolve(session, &cmd->args.copy.set, cmd->uid, cmd->arena, &set, err);
@@ -78,7 +80,7 @@ static enum rc copy(struct cmd *cmd, bool move, struct err *err)
     rc = txn_begin(session->account, &session->actor, &txn, err);
     if (rc)
         return rc;
-    rc = copy_in(cmd, txn, &set, move, &copied, err);
+    rc = copy_in(cmd, txn, &set, move, &dst_id, &copied, err);
     if (rc)
         return rc;
     rc = txn_commit(&txn, &session->own_position, err);
@@ -88,6 +90,7 @@ static enum rc copy(struct cmd *cmd, bool move, struct err *err)
         session->counts.moved += uid_set_span(&copied.src);
     else
         session->counts.copied += uid_set_span(&copied.src);
+    mail_events_copy(cmd, view_mbox_id(session->view), dst_id, &copied, move);
     say_copyuid(cmd, &copied, move);
     reply_ok(cmd->reply, move ? "MOVE completed" : "COPY completed");
     return RC_OK;

@@ -3,13 +3,14 @@
  *
  * Spec: RFC 9051 6.4.3 and 6.4.9; RFC 4315 2.1. The EXPUNGE answers are the sync's.
  */
-#include "commands/cmd.h"
-#include "mailbox/txn.h"
+#include "commands/mail_events.h"
 
 enum rc cmd_expunge(struct cmd *cmd, struct err *err)
 {
     static const struct uid_run everything = {1, UINT32_MAX};
     struct session *session = cmd->session;
+    uint32_t mbox_id = view_mbox_id(session->view);
+    AUTO(acct_unrefp) struct acct_state *before = NULL;
     AUTO(txn_abortp) struct mail_txn *txn = NULL;
     struct message_set set = {
         .uids = {&everything, 1}
@@ -22,16 +23,18 @@ enum rc cmd_expunge(struct cmd *cmd, struct err *err)
         if (rc)
             return rc;
     }
+    before = mail_events_before(session, mbox_id);
     rc = txn_begin(session->account, &session->actor, &txn, err);
     if (rc)
         return rc;
-    rc = txn_expunge(txn, view_mbox_id(session->view), &set.uids, true, cmd->arena, &gone, err);
+    rc = txn_expunge(txn, mbox_id, &set.uids, true, cmd->arena, &gone, err);
     if (rc)
         return rc;
     rc = txn_commit(&txn, &session->own_position, err);
     if (rc)
         return rc;
     session->counts.expunged += uid_set_span(&gone);
+    mail_events_expunge(session, before, mbox_id, &gone);
     reply_ok(cmd->reply, "EXPUNGE completed");
     return RC_OK;
 }

@@ -7,7 +7,7 @@
  */
 #include "commands/cmd.h"
 #include "commands/list_line.h"
-#include "mailbox/txn.h"
+#include "commands/mail_events.h"
 
 static enum rc begin(const struct cmd *cmd, struct mail_txn **out, struct err *err)
 {
@@ -44,6 +44,7 @@ enum rc cmd_create(struct cmd *cmd, struct err *err)
     rc = txn_commit(&txn, &cmd->session->own_position, err);
     if (rc)
         return rc;
+    mail_events_mailbox(cmd, "mailbox.create", args->mailbox.name, SLICE(""));
     list_line_say_normalized(cmd->session, &args->mailbox, cmd->reply->out);
     reply_ok(cmd->reply, "CREATE completed");
     return RC_OK;
@@ -79,6 +80,7 @@ enum rc cmd_delete(struct cmd *cmd, struct err *err)
     rc = txn_commit(&txn, &cmd->session->own_position, err);
     if (rc)
         return rc;
+    mail_events_mailbox(cmd, "mailbox.delete", name, SLICE(""));
     leave_if_selected(cmd, mbox_id);
     list_line_say_normalized(cmd->session, &cmd->args.mailbox.mailbox, cmd->reply->out);
     reply_ok(cmd->reply, "DELETE completed");
@@ -117,6 +119,7 @@ enum rc cmd_rename(struct cmd *cmd, struct err *err)
     rc = txn_commit(&txn, &cmd->session->own_position, err);
     if (rc)
         return rc;
+    mail_events_mailbox(cmd, "mailbox.rename", args->from.name, args->to.name);
     say_renamed(cmd);
     reply_ok(cmd->reply, "RENAME completed");
     return RC_OK;

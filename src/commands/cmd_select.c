@@ -7,10 +7,9 @@
  * The mailbox that was selected is left before the new one is looked for, so that a failed
  * SELECT leaves none selected.
  */
-#include "commands/cmd.h"
 #include "commands/list_line.h"
+#include "commands/mail_events.h"
 #include "imap/print.h"
-#include "mailbox/txn.h"
 
 /* Every flag the mailbox has: FLAGS and PERMANENTFLAGS. */
 static struct imap_flags flags_of(const struct mbox *mbox)
@@ -134,6 +133,8 @@ static enum rc expunge_deleted(struct session *session, struct arena *arena, str
 {
     static const struct uid_run all = {1, UINT32_MAX};
     const struct uid_set uids = {&all, 1};
+    uint32_t mbox_id = view_mbox_id(session->view);
+    AUTO(acct_unrefp) struct acct_state *before = mail_events_before(session, mbox_id);
     AUTO(txn_abortp) struct mail_txn *txn = NULL;
     struct uid_set gone;
     enum rc rc;
@@ -141,11 +142,15 @@ static enum rc expunge_deleted(struct session *session, struct arena *arena, str
     rc = txn_begin(session->account, &session->actor, &txn, err);
     if (rc)
         return rc;
-    rc = txn_expunge(txn, view_mbox_id(session->view), &uids, true, arena, &gone, err);
+    rc = txn_expunge(txn, mbox_id, &uids, true, arena, &gone, err);
+    if (rc)
+        return rc;
+    rc = txn_commit(&txn, &session->own_position, err);
     if (rc)
         return rc;
     session->counts.expunged += uid_set_span(&gone);
-    return txn_commit(&txn, &session->own_position, err);
+    mail_events_expunge(session, before, mbox_id, &gone);
+    return RC_OK;
 }
 
 enum rc cmd_close(struct cmd *cmd, struct err *err)

@@ -39,7 +39,7 @@ enum rc status_values(const struct session *session, const struct mbox *mbox, ui
         .deleted = counts->deleted,
         .size = counts->bytes,
         .highestmodseq = counts->highestmodseq,
-        .appendlimit = MESSAGE_MAX_BYTES,
+        .appendlimit = session->message_max_bytes,
     };
 
     if ((items & IMAP_STATUS_RECENT) != 0) {

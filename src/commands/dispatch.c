@@ -13,7 +13,7 @@ void session_greet(const struct session *session, struct slice tag, struct buf *
     assert(session->state == SESSION_AUTH);
     buf_append(out, tag);
     buf_str(out, " OK [");
-    session_print_capabilities(out);
+    session_print_capabilities(session, out);
     buf_str(out, "] Logged in\r\n");
 }
 

@@ -11,6 +11,8 @@ void session_init(struct session *session, const struct session_grant *grant)
         .rights = grant->rights,
         .account = grant->account,
         .actor = grant->actor,
+        .message_max_bytes = grant->message_max_bytes,
+        .log_user = grant->log_user,
     };
 }
 
@@ -141,9 +143,10 @@ enum rc message_set_check(const struct message_set *set, const struct mbox *mbox
     return RC_OK;
 }
 
-void session_print_capabilities(struct buf *buf)
+void session_print_capabilities(const struct session *session, struct buf *buf)
 {
-    struct imap_cap_view view = {.after_login = true, .append_limit = MESSAGE_MAX_BYTES};
+    struct imap_cap_view view = {.after_login = true,
+                                 .append_limit = session->message_max_bytes};
 
     imap_print_capabilities(buf, &view);
 }

@@ -25,10 +25,9 @@
 #include "imap/seqset.h"
 #include "mailbox/view.h"
 
-#define MESSAGE_MAX_BYTES (64ull << 20) /* APPENDLIMIT, and the reader's limit */
-#define SAVED_RUNS_MAX    65536u        /* runs in a saved search result: 512 KiB a session */
-#define BAD_COMMANDS_MAX  10u           /* in a row; then the client is no client */
-#define CLIENT_ID_BYTES   256u          /* of what ID said that is kept for the log */
+#define SAVED_RUNS_MAX   65536u /* runs in a saved search result: 512 KiB a session */
+#define BAD_COMMANDS_MAX 10u    /* in a row; then the client is no client */
+#define CLIENT_ID_BYTES  256u   /* of what ID said that is kept for the log */
 
 enum session_state { SESSION_AUTH, SESSION_SELECTED, SESSION_CLOSED };
 
@@ -47,6 +46,8 @@ struct session {
     enum session_rights rights;
     struct account *account; /* one reference */
     struct actor actor;
+    uint64_t message_max_bytes; /* APPENDLIMIT; the reader refuses what is longer */
+    const char *log_user;       /* whose mail events are logged, outlives it; NULL: none are */
     struct imap_mode mode;
     uint64_t enabled;       /* IMAP_CAP_BIT of what ENABLE, or an enabling command, turned on */
     uint64_t own_position;  /* of the last own write: replies wait until it is durable */
@@ -63,6 +64,8 @@ struct session_grant {
     struct account *account; /* taken over */
     struct actor actor;
     enum session_rights rights;
+    uint64_t message_max_bytes;
+    const char *log_user; /* NULL: mail events are not logged */
 };
 
 void session_init(struct session *session, const struct session_grant *grant);
@@ -125,7 +128,7 @@ static inline bool session_has_enabled(const struct session *session, enum imap_
 }
 
 /* "CAPABILITY ..." as a client is told it after login. */
-void session_print_capabilities(struct buf *buf);
+void session_print_capabilities(const struct session *session, struct buf *buf);
 
 /* The newest version this session may see, one reference. */
 struct acct_state *session_read(const struct session *session);

@@ -65,6 +65,7 @@ enum resolve_code {
     RESOLVE_FULL,      /* 452 4.2.2 */
     RESOLVE_TEMPORARY, /* 451 4.3.0: auth cannot say */
     RESOLVE_SYNTAX,    /* 553 5.1.3: not an address */
+    RESOLVE_DELETED,   /* LOOKUP_USER by id: the account was there, and is deleted for good */
     RESOLVE_COUNT
 };
 

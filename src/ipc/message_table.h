@@ -155,7 +155,7 @@
     BYTES(user, MSG_USER_MAX)
 #define MSG_USER_FOUND_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
     U64(request) \
-    U8(code)           /* enum resolve_code: OK, UNKNOWN, DISABLED, TEMPORARY */ \
+    U8(code)           /* enum resolve_code: OK, UNKNOWN, DELETED, DISABLED, TEMPORARY */ \
     U64(account) \
     BYTES(user, MSG_USER_MAX)
 #define MSG_LAST_USED_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \

@@ -215,6 +215,7 @@ static const char *refusal(const struct lmtp_options *options, uint8_t code)
     case RESOLVE_SYNTAX:
         return "553 5.1.3 Not an address";
     case RESOLVE_OK:
+    case RESOLVE_DELETED:
     case RESOLVE_TEMPORARY:
     case RESOLVE_COUNT:
         break;

@@ -49,6 +49,20 @@ static enum rc look_up(struct auth_role *auth, const struct msg_lookup_user *msg
     return RC_OK;
 }
 
+/* Nobody lives under that id or name. */
+static enum resolve_code how_unknown(struct auth_role *auth, uint64_t account)
+{
+    struct err err;
+    enum rc rc = account != 0 ? auth_db_find_deleted(auth->db, account, &err) : RC_NOT_FOUND;
+
+    if (rc == RC_OK)
+        return RESOLVE_DELETED;
+    if (rc == RC_NOT_FOUND)
+        return RESOLVE_UNKNOWN;
+    log_event(LEVEL_ERROR, "auth.lookup_failed", LOG_ERR(&err));
+    return RESOLVE_TEMPORARY;
+}
+
 void auth_mail_lookup(struct auth_role *auth, const struct msg_lookup_user *msg)
 {
     AUTO(arena_freep) struct arena *arena = arena_new(RESOLVE_ARENA_BYTES);
@@ -60,7 +74,7 @@ void auth_mail_lookup(struct auth_role *auth, const struct msg_lookup_user *msg)
     realm_refresh(auth->realm);
     rc = look_up(auth, msg, arena, &account, &err);
     if (rc == RC_NOT_FOUND) {
-        found.code = RESOLVE_UNKNOWN;
+        found.code = (uint8_t) how_unknown(auth, msg->account);
     } else if (rc) {
         log_event(LEVEL_ERROR, "auth.lookup_failed", LOG_ERR(&err));
     } else {

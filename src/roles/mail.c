@@ -18,16 +18,19 @@
 #define MAIL_THREADS_MIN 4u
 #define MAIL_THREADS_MAX 256u
 
-/* Each thread that works on accounts has a slot of the crash page. */
+/* Each thread that works on accounts has a slot of the crash page. Work on an account may tell
+ * of itself inside other work on it: the outermost counts. */
 static void note_account(void *ctx, uint64_t account, bool begins)
 {
     static _Atomic size_t next_slot;
     static _Thread_local size_t slot = SIZE_MAX;
+    static _Thread_local unsigned depth;
     struct mail_role *mail = ctx;
 
     if (slot == SIZE_MAX)
         slot = MIN(atomic_fetch_add(&next_slot, 1), (size_t) CRASH_PAGE_SLOTS - 1);
-    crash_page_note(mail->start->crash_page, slot, begins ? account : 0);
+    if (begins ? depth++ == 0 : --depth == 0)
+        crash_page_note(mail->start->crash_page, slot, begins ? account : 0);
 }
 
 static enum rc make_digest(struct digester *digester, uint64_t account, struct slice message,
@@ -74,6 +77,8 @@ static enum rc open_doors(struct mail_role *mail, struct err *err)
     const struct config *config = mail->start->config;
     struct clients_options clients = {.store = mail->store,
                                       .per_user = config->connections_per_user,
+                                      .message_max_bytes = config->message_max_bytes,
+                                      .log_mail_events = config->log_mail_events,
                                       .note = note_account,
                                       .ends = mail_client_ends,
                                       .ctx = mail};
@@ -197,6 +202,7 @@ static void close_all(struct mail_role *mail)
         timer_stop(mail->loop, &mail->stop);
         loop_remove(mail->loop, &mail->supervisor_watch);
         mail_peers_done(mail);
+        mail_accounts_done(mail);
     }
     pool_free(mail->pool);
     clients_free(mail->clients);

@@ -192,6 +192,20 @@ void mail_take_handover(struct mail_role *mail, uint32_t gate,
     }
 }
 
+/* Auth sends grants and revocations in order over one channel: a grant that came before is here
+ * or has become a session. */
+void mail_pairs_revoke(struct mail_role *mail, uint64_t account, uint64_t device)
+{
+    LIST_FOREACH(it, &mail->pairs_by_age)
+    {
+        struct pair *pair = LINK_OWNER(it, struct pair, link);
+
+        if (pair->has_grant && (account == 0 || pair->grant.account == account) &&
+            (device == 0 || pair->grant.device == device))
+            pair_free(mail, pair);
+    }
+}
+
 void mail_pairs_expire(struct mail_role *mail, bool all)
 {
     int64_t before = clock_mono_us() - PAIR_WAIT_US;

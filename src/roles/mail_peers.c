@@ -14,11 +14,6 @@ struct outgoing {
     char text[]; /* what its slice points to */
 };
 
-struct deleted_account {
-    struct link link;
-    uint64_t id;
-};
-
 static void peer_drop(struct mail_peer *peer)
 {
     if (peer->channel == NULL)
@@ -142,43 +137,16 @@ void mail_client_ends(void *ctx, uint32_t gate, uint64_t conn)
         log_event(LEVEL_WARNING, "mail.close_unsaid", LOG_NUM("conn", conn), LOG_ERR(&err));
 }
 
-/* ---- accounts that go ---- */
-
-static void account_deleted(struct mail_role *mail, uint64_t id)
-{
-    struct deleted_account *deleted = xcalloc(1, sizeof(*deleted));
-
-    deleted->id = id;
-    list_push_back(&mail->deleted, &deleted->link);
-    (void) clients_end(mail->clients, id, 0, 0, ORDER_REVOKED);
-}
-
-void mail_remove_deleted(struct mail_role *mail)
-{
-    struct err err;
-
-    LIST_FOREACH(it, &mail->deleted)
-    {
-        struct deleted_account *deleted = LINK_OWNER(it, struct deleted_account, link);
-        enum rc rc = mail_store_remove(mail->store, deleted->id, &err);
-
-        if (rc == RC_UNAVAILABLE)
-            continue; /* somebody is still in it */
-        log_event(rc ? LEVEL_ERROR : LEVEL_INFO, "account.removed",
-                  LOG_NUM("account", deleted->id), LOG_STR("result", rc_name(rc)));
-        list_remove(&deleted->link);
-        free(deleted);
-    }
-}
-
 /* ---- messages ---- */
 
 static void take_revoke(struct mail_role *mail, const struct msg_revoke *revoke)
 {
     uint64_t account = revoke->what == REVOKE_ALL ? 0 : revoke->account;
     uint64_t device = revoke->what == REVOKE_DEVICE ? revoke->device : 0;
+    uint64_t before_epoch = revoke->what == REVOKE_ALL ? revoke->policy_epoch : 0;
 
-    (void) clients_end(mail->clients, account, device, 0, ORDER_REVOKED);
+    mail_pairs_revoke(mail, account, device);
+    (void) clients_end(mail->clients, account, device, before_epoch, ORDER_REVOKED);
 }
 
 static void from_auth(struct mail_role *mail, const struct msg *msg)
@@ -189,10 +157,11 @@ static void from_auth(struct mail_role *mail, const struct msg *msg)
         take_revoke(mail, &msg->revoke);
     else if (msg->type == MSG_RESOLVED)
         lmtp_resolved(mail->lmtp, &msg->resolved);
-    else if (msg->type == MSG_USER_FOUND)
-        mail_user_found(mail, &msg->user_found);
     else if (msg->type == MSG_ACCOUNT_DELETED)
-        account_deleted(mail, msg->account_deleted.account);
+        mail_account_deleted(mail, msg->account_deleted.account);
+    else if (msg->type == MSG_USER_FOUND)
+        (mail_accounts_asked(&msg->user_found) ? mail_accounts_answer
+                                               : mail_user_found)(mail, &msg->user_found);
 }
 
 static void from_gate(struct mail_peer *gate, struct packet *packet)
@@ -279,12 +248,13 @@ void mail_on_peer(void *ctx, const struct role_peer *given)
     if (loop_add(mail->loop, &peer->watch, channel_fd(peer->channel), LOOP_IN, on_peer_ready,
                  peer, &err))
         peer_drop(peer);
+    else if (peer == &mail->auth)
+        mail_accounts_check(mail);
 }
 
 void mail_peers_done(struct mail_role *mail)
 {
     struct outgoing *outgoing;
-    struct link *link;
 
     peer_drop(&mail->auth);
     for (size_t i = 0; i < ROLE_GATES_MAX; i++)
@@ -294,6 +264,4 @@ void mail_peers_done(struct mail_role *mail)
     loop_cancel(mail->loop, &mail->send);
     while ((outgoing = next_outgoing(mail)) != NULL)
         free(outgoing);
-    while ((link = list_pop_front(&mail->deleted)) != NULL)
-        free(LINK_OWNER(link, struct deleted_account, link));
 }

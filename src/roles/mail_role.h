@@ -11,6 +11,7 @@
  * mail_control.c  the command line: connections, each with a thread while it is served;
  *                 mail_control_verbs.c (sessions, mailboxes, figures), mail_control_import.c,
  *                 mail_control_export.c
+ * mail_accounts.c accounts that were deleted, now or while nobody listened
  */
 #ifndef ROOST_ROLES_MAIL_ROLE_H
 #define ROOST_ROLES_MAIL_ROLE_H
@@ -69,7 +70,8 @@ struct mail_role {
     size_t n_outgoing;    /* outgoing_lock */
     struct loop_call send;
 
-    struct list deleted; /* accounts to remove when their sessions have ended */
+    struct list deleted;         /* accounts to remove when their sessions have ended */
+    struct account_check *check; /* of what is stored against auth; NULL: none runs */
 
     pthread_mutex_t lookup_lock;
     struct list lookups;      /* lookup_lock; struct lookup, on the stacks of those who wait */
@@ -92,8 +94,19 @@ MUST_CHECK enum rc mail_post(struct mail_peer *peer, const struct msg *msg, stru
 enum rc mail_ask_recipient(void *ctx, uint64_t request, struct slice address, struct err *err);
 /* clients_options.ends: any thread. */
 void mail_client_ends(void *ctx, uint32_t gate, uint64_t conn);
+
+/* ---- mail_accounts.c ---- */
+
+/* End its sessions; it goes when the last has ended. */
+void mail_account_deleted(struct mail_role *mail, uint64_t id);
 /* Accounts that were deleted and have no session any more. */
 void mail_remove_deleted(struct mail_role *mail);
+/* Auth has come: ask it about every account that is stored. */
+void mail_accounts_check(struct mail_role *mail);
+/* Is it an answer to that, or to mail_lookup_user()? */
+bool mail_accounts_asked(const struct msg_user_found *found);
+void mail_accounts_answer(struct mail_role *mail, const struct msg_user_found *found);
+void mail_accounts_done(struct mail_role *mail);
 
 /* ---- mail_pairing.c ---- */
 
@@ -101,6 +114,8 @@ void mail_take_grant(struct mail_role *mail, const struct msg_grant *grant);
 /* Takes fd. */
 void mail_take_handover(struct mail_role *mail, uint32_t gate,
                         const struct msg_handover *handover, int fd);
+/* Grants of this account (0: any) and device (0: any) that wait for their handover are void. */
+void mail_pairs_revoke(struct mail_role *mail, uint64_t account, uint64_t device);
 /* Give up what has waited for too long; all: everything. */
 void mail_pairs_expire(struct mail_role *mail, bool all);
 

@@ -162,9 +162,7 @@ static enum step run_command(struct client *client)
                                   .seq_command_waits = seq_command_waits(client)};
     enum command_outcome outcome;
 
-    note(client, true);
     outcome = command_start(&client->session, &input, &client->stream.out, &client->running);
-    note(client, false);
     return take_outcome(client, outcome);
 }
 
@@ -174,9 +172,7 @@ static enum step resume_command(struct client *client)
 
     if (stream_unsent(&client->stream) >= CLIENT_HELD_BYTES)
         return STEP_SPACE;
-    note(client, true);
     outcome = command_resume(&client->running, &client->stream.out, seq_command_waits(client));
-    note(client, false);
     return take_outcome(client, outcome);
 }
 
@@ -253,11 +249,13 @@ static enum step take_input(struct client *client)
 static enum step open_account(struct client *client)
 {
     const struct clients_options *options = clients_options(client->clients);
-    static const struct reader_limits limits = {READER_LINE_BYTES, READER_LITERAL_BYTES,
-                                                READER_MESSAGE_BYTES};
+    const struct reader_limits limits = {READER_LINE_BYTES, READER_LITERAL_BYTES,
+                                         options->message_max_bytes};
     struct session_grant grant = {
         .actor = {client->who.account, client->who.device},
-        .rights = client->who.read_only ? SESSION_READ_ONLY : SESSION_FULL
+        .rights = client->who.read_only ? SESSION_READ_ONLY : SESSION_FULL,
+        .message_max_bytes = options->message_max_bytes,
+        .log_user = options->log_mail_events ? client->who.user : NULL
     };
     struct err err;
     enum rc rc = account_open(options->store, client->who.account, true, &grant.account, &err);
@@ -417,6 +415,7 @@ unsigned client_run(void *ctx, unsigned ready)
 
     if ((ready & LOOP_IN) != 0)
         client->stream.drained = false;
+    note(client, true); /* a crash from here on has this account's name */
     take_orders(client);
     for (unsigned i = 0; i < CLIENT_STEPS_MAX && last == STEP_ON; i++) {
         last = step(client);
@@ -424,6 +423,7 @@ unsigned client_run(void *ctx, unsigned ready)
             flushed = flush(client);
     }
     flushed = flush(client);
+    note(client, false);
     return await(client, last, flushed);
 }
 

@@ -20,7 +20,9 @@
 struct clients_options {
     struct pool *pool;
     struct mail_store *store;
-    uint32_t per_user;                                      /* connections of one account */
+    uint32_t per_user;          /* connections of one account */
+    uint64_t message_max_bytes; /* of one message by APPEND */
+    bool log_mail_events;
     void (*note)(void *ctx, uint64_t account, bool begins); /* may be NULL; from pool threads */
     /* A proxied connection is about to be closed; from pool threads. May be NULL. */
     void (*ends)(void *ctx, uint32_t gate, uint64_t conn);

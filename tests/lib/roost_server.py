@@ -128,7 +128,7 @@ class Server:
         with open(os.path.join(folder, "passwd"), "w", encoding="ascii") as out:
             for i in range(1, users + 1):
                 out.write("u%d:{PLAIN}%s::::::\n" % (i, PASSWORD))
-        self.set(domains=["*"], plaintext_loopback="yes", passwd_file="users/passwd", **settings)
+        self.set(**{"domains": ["*"], "plaintext_loopback": "yes", "passwd_file": "users/passwd", **settings})
 
     def set(self, **settings):
         """Change the configuration; a running server does not hear of it."""

@@ -68,10 +68,11 @@ struct rig_session *rig_login(struct rig *rig, enum session_rights rights)
     struct rig_session *rs = xcalloc(1, sizeof(*rs));
     const struct reader_limits limits = {.line_bytes = READER_LINE_BYTES,
                                          .literal_bytes = READER_LITERAL_BYTES,
-                                         .message_bytes = MESSAGE_MAX_BYTES};
+                                         .message_bytes = READER_MESSAGE_BYTES};
     struct session_grant grant = {
         .actor = {.account = RIG_ACCOUNT, .device = 1},
-          .rights = rights
+        .rights = rights,
+        .message_max_bytes = READER_MESSAGE_BYTES
     };
     struct err err;
 

@@ -1,0 +1,155 @@
+"""Settings that reach further than the process that reads them."""
+
+import os
+import re
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from roost_server import Server, sample, wait_for
+
+MESSAGE_MAX = 100 << 10
+
+
+class Settings(unittest.TestCase):
+    def server(self, **settings):
+        server = Server(users=2, **settings)
+        self.addCleanup(server.close)
+        return server.start()
+
+    def session(self, server, *args, **options):
+        wire = server.wire(*args, **options)
+        self.addCleanup(wire.close)
+        return wire
+
+    def events(self, server, event):
+        """Fields of each line of an event, as dicts."""
+        out = []
+        for line in server.log().splitlines():
+            if " mail %s " % event in line:
+                out.append(dict(re.findall(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)', line)))
+        return out
+
+    def test_message_max_reaches_every_door(self):
+        server = self.server(message_max="100K")
+        wire = self.session(server, "u1")
+        self.assertIn(b" APPENDLIMIT=%d " % MESSAGE_MAX, wire.ok("CAPABILITY")[0] + b" ")
+        self.assertEqual(wire.ok("STATUS INBOX (APPENDLIMIT)"),
+                         [b"* STATUS INBOX (APPENDLIMIT %d)" % MESSAGE_MAX])
+        _, tagged = wire.command("APPEND INBOX {%d}" % (MESSAGE_MAX + 1))
+        self.assertTrue(tagged.startswith(b"NO [TOOBIG]"), tagged)
+        message = sample(1, MESSAGE_MAX)
+        message += b"x" * (MESSAGE_MAX - len(message))
+        wire.append("INBOX", message)
+        wire.ok("SELECT INBOX")
+        self.assertIn(b'"message 1"', wire.ok("FETCH 1 ENVELOPE")[0])
+        with server.lmtp() as lmtp:
+            self.assertIn("SIZE %d" % (MESSAGE_MAX - 8192), lmtp.extensions)
+
+    def test_mail_events_are_logged_where_switched_on(self):
+        server = self.server(log_mail_events="yes")
+        wire = self.session(server, "u1")
+        wire.ok("CREATE one")
+        wire.ok("RENAME one two")
+        for number in range(1, 4):
+            wire.append("INBOX", sample(number))
+        wire.ok("SELECT INBOX")
+        wire.ok("COPY 1 two")
+        wire.ok("MOVE 2 two")
+        wire.ok(r"STORE 1:* +FLAGS.SILENT (\Deleted)")
+        wire.ok("UID EXPUNGE 1")
+        wire.ok("CLOSE")
+        wire.ok("DELETE two")
+        wire.ok("LOGOUT")
+        wait_for(lambda: self.events(server, "session.end"), "the end in the log")
+
+        def told(event, *keys):
+            return [tuple(fields[key] for key in keys) for fields in self.events(server, event)]
+
+        names = ["%d@roost.example.org" % n for n in range(4)]
+        self.assertEqual(told("mail.append", "user", "mailbox", "uid", "message_id"),
+                         [("u1", "INBOX", str(n), names[n]) for n in (1, 2, 3)])
+        self.assertEqual(told("mail.copy", "mailbox", "uid", "from", "from_uid", "message_id"),
+                         [("two", "1", "INBOX", "1", names[1])])
+        self.assertEqual(told("mail.move", "mailbox", "uid", "from", "from_uid", "message_id"),
+                         [("two", "2", "INBOX", "2", names[2])])
+        self.assertEqual(told("mail.expunge", "mailbox", "uid", "message_id", "size"),
+                         [("INBOX", str(n), names[n], str(len(sample(n)))) for n in (1, 3)])
+        self.assertEqual(told("mailbox.create", "mailbox"), [("one",)])
+        self.assertEqual(told("mailbox.rename", "mailbox", "to"), [("one", "two")])
+        self.assertEqual(told("mailbox.delete", "mailbox"), [("two",)])
+
+    def test_mail_events_of_a_command_have_a_limit(self):
+        server = self.server(log_mail_events="yes")
+        wire = self.session(server, "u1")
+        message = b"Message-ID: <m@x>\r\n\r\nx\r\n"
+        wire.ok(b"APPEND INBOX" + b" {%d+}\r\n%s" % (len(message), message) * 501)
+        wire.ok(b"APPEND INBOX" + b" {%d+}\r\n%s" % (len(message), message) * 500)
+        wire.ok("SELECT INBOX")
+        wire.ok("COPY 1:* Archive")
+        wait_for(lambda: self.events(server, "mail.more"), "the rest is counted")
+        self.assertEqual(len(self.events(server, "mail.copy")), 1000)
+        self.assertEqual(self.events(server, "mail.more")[0]["messages"], "1")
+
+    def test_mail_events_are_off_by_default(self):
+        server = self.server()
+        with server.wire("u1") as wire:
+            wire.append("INBOX", sample(1))
+            wire.ok("CREATE one")
+            wire.ok("LOGOUT")
+        wait_for(lambda: self.events(server, "session.end"), "the end in the log")
+        self.assertNotIn("mail.append", server.log())
+        self.assertNotIn("mailbox.create", server.log())
+
+    def test_connections_per_user(self):
+        server = self.server(connections_per_user="2")
+        first, second = self.session(server, "u1"), self.session(server, "u1", tls=False)
+        third = self.session(server)
+        _, tagged = third.command("LOGIN u1 pass")
+        self.assertTrue(tagged.startswith(b"NO [LIMIT]"), tagged)
+        self.session(server, "u2")
+        first.ok("NOOP")
+        second.ok("LOGOUT")
+        wait_for(lambda: self.events(server, "session.end"), "the second has gone")
+        self.session(server, "u1").ok("NOOP")
+
+    def test_plaintext_and_starttls(self):
+        server = self.server(plaintext_loopback="no")
+        wire = self.session(server, tls=False)
+        self.assertIn(b" LOGINDISABLED", wire.ok("CAPABILITY")[0])
+        _, tagged = wire.command("LOGIN u1 pass")
+        self.assertTrue(tagged.startswith(b"NO [PRIVACYREQUIRED]"), tagged)
+        self.session(server, "u1").ok("NOOP")
+
+        server = self.server(plaintext_loopback="no", starttls="yes")
+        wire = self.session(server, tls=False)
+        self.assertIn(b" STARTTLS", wire.ok("CAPABILITY")[0])
+        wire.ok("STARTTLS")
+        wire.sock = server.tls_context().wrap_socket(wire.sock, server_hostname="localhost")
+        wire.file = wire.sock.makefile("rb")
+        self.assertNotIn(b" STARTTLS", wire.ok("CAPABILITY")[0])
+        wire.ok("LOGIN u1 pass")
+
+    def test_log_level(self):
+        server = self.server(log_level="warning")
+        with server.wire("u1") as wire:
+            wire.ok("LOGOUT")
+        with server.wire() as wire:
+            wire.command("LOGIN u1 wrong")
+        wait_for(lambda: "login.refused" in server.log(), "the refusal in the log")
+        self.assertNotIn("login.ok", server.log())
+        self.assertNotIn("session.end", server.log())
+
+    def test_threads(self):
+        def count(server):
+            (pid,) = server.roles()["mail"]
+            return len(os.listdir("/proc/%d/task" % pid))
+
+        servers = [self.server(threads=n) for n in ("4", "20")]
+        for server in servers:
+            self.session(server, "u1")  # mail has started by then
+        self.assertEqual(count(servers[1]) - count(servers[0]), 16)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
