@@ -149,6 +149,14 @@ static void take_revoke(struct mail_role *mail, const struct msg_revoke *revoke)
     (void) clients_end(mail->clients, account, device, before_epoch, ORDER_REVOKED);
 }
 
+static void take_user_found(struct mail_role *mail, const struct msg_user_found *found)
+{
+    if (mail_accounts_asked(found))
+        mail_accounts_answer(mail, found);
+    else
+        mail_user_found(mail, found);
+}
+
 static void from_auth(struct mail_role *mail, const struct msg *msg)
 {
     if (msg->type == MSG_GRANT)
@@ -160,8 +168,7 @@ static void from_auth(struct mail_role *mail, const struct msg *msg)
     else if (msg->type == MSG_ACCOUNT_DELETED)
         mail_account_deleted(mail, msg->account_deleted.account);
     else if (msg->type == MSG_USER_FOUND)
-        (mail_accounts_asked(&msg->user_found) ? mail_accounts_answer
-                                               : mail_user_found)(mail, &msg->user_found);
+        take_user_found(mail, &msg->user_found);
 }
 
 static void from_gate(struct mail_peer *gate, struct packet *packet)
