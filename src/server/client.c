@@ -371,7 +371,7 @@ static void client_free(struct client *client)
         session_done(&client->session);
     }
     stream_done(&client->stream);
-    arena_free(client->arena);
+    free(client->texts);
     free(client);
 }
 
@@ -429,17 +429,33 @@ unsigned client_run(void *ctx, unsigned ready)
 
 /* ---- the start ---- */
 
-static void copy_identity(struct client *client, const struct client_identity *who)
+/* At *at, which moves on behind it. */
+static const char *copy_text(char **at, const char *text)
 {
-    client->who = *who;
-    client->who.user = arena_cstr(client->arena, slice_from_str(who->user));
-    client->who.device_name = arena_cstr(client->arena, slice_from_str(who->device_name));
-    client->who.mechanism = arena_cstr(client->arena, slice_from_str(who->mechanism));
-    client->who.client_id = arena_cstr(client->arena, slice_from_str(who->client_id));
+    size_t bytes = strlen(text) + 1;
+    char *copy = memcpy(*at, text, bytes);
+
+    *at += bytes;
+    return copy;
 }
 
-#define CLIENT_ARENA_BYTES                                                                     \
-    ((size_t) 256 << 10) /* of a handover's texts, which have limits of their own */
+/* All texts of an idle client lie in one block of their size. */
+static void copy_texts(struct client *client, const struct client_identity *who,
+                       struct slice tag)
+{
+    char *at = client->texts =
+        xmalloc(strlen(who->user) + strlen(who->device_name) + strlen(who->mechanism) +
+                strlen(who->client_id) + 4 + tag.len);
+
+    client->who = *who;
+    client->who.user = copy_text(&at, who->user);
+    client->who.device_name = copy_text(&at, who->device_name);
+    client->who.mechanism = copy_text(&at, who->mechanism);
+    client->who.client_id = copy_text(&at, who->client_id);
+    if (tag.len > 0)
+        memcpy(at, tag.ptr, tag.len);
+    client->tag = slice_of(at, tag.len);
+}
 
 enum rc client_start(struct clients *clients, const struct client_handover *handover,
                      struct err *err)
@@ -453,9 +469,7 @@ enum rc client_start(struct clients *clients, const struct client_handover *hand
     }
     client = xcalloc(1, sizeof(*client));
     client->clients = clients;
-    client->arena = arena_new(CLIENT_ARENA_BYTES);
-    copy_identity(client, &handover->who);
-    client->tag = arena_dup(client->arena, handover->tag);
+    copy_texts(client, &handover->who, handover->tag);
     stream_init(&client->stream, handover->fd, handover->unread, REPLY_MAX_BYTES);
     client->started_us = clock_mono_us();
     atomic_store(&client->last_active_us, client->started_us);

@@ -68,7 +68,7 @@ struct client {
     struct clients *clients;
     pool_handle handle;
     enum client_state state;
-    struct arena *arena; /* identity's texts, tag, first bytes */
+    char *texts; /* who's and the tag */
     struct client_identity who;
     struct slice tag; /* of the LOGIN to be answered */
 
