@@ -68,6 +68,16 @@ size_t stream_unsent(const struct stream *stream)
     return stream->out.len - stream->out_at;
 }
 
+/* Moves what is not sent to the front once that is no more than what was: a reader that always
+ * lags behind makes the buffer no longer than twice that, at one move a byte. */
+static void drop_sent(struct stream *stream)
+{
+    if (stream->out_at < stream_unsent(stream))
+        return;
+    buf_consume(&stream->out, stream->out_at);
+    stream->out_at = 0;
+}
+
 enum stream_sent stream_send(struct stream *stream)
 {
     while (stream_unsent(stream) > 0) {
@@ -76,8 +86,12 @@ enum stream_sent stream_send(struct stream *stream)
 
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0)
-            return errno == EAGAIN || errno == EWOULDBLOCK ? STREAM_FULL : STREAM_SEND_BROKEN;
+        if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+            return STREAM_SEND_BROKEN;
+        if (n < 0) {
+            drop_sent(stream);
+            return STREAM_FULL;
+        }
         stream->out_at += (size_t) n;
         stream->bytes_out += (uint64_t) n;
     }
