@@ -24,8 +24,9 @@
 #define LMTP_RECIPIENTS_MAX 1000u                        /* RFC 5321 4.5.3.1.8 asks for 100 */
 #define LMTP_BAD_MAX        10u                          /* unknown commands in a row */
 #define LMTP_TIMEOUT_US     ((int64_t) 5 * 60 * 1000000) /* RFC 5321 4.5.3.2.7 */
-#define LMTP_TRACE_BYTES    ((size_t) 8 << 10) /* of the added fields; part of a message's size \
-                                                */
+#define LMTP_TRACE_BYTES                                                                       \
+    ((size_t) 8 << 10) /* of the added fields; part of a message's size                        \
+                        */
 #define LMTP_OUT_BYTES                                                                         \
     ((size_t) 1 << 20) /* replies: 1,000 recipients and what is pipelined                      \
                         */

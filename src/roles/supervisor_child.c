@@ -190,7 +190,8 @@ _Noreturn static void run_role(int fd, char *const argv[])
 
     (void) sigemptyset(&none);
     (void) sigprocmask(SIG_SETMASK, &none, NULL);
-    (void) setsid(); /* a terminal's Ctrl-C is the supervisor's, which ends the roles in order */
+    (void)
+        setsid(); /* a terminal's Ctrl-C is the supervisor's, which ends the roles in order */
     if (fd == ROLE_SUPERVISOR_FD ? fcntl(fd, F_SETFD, 0) != 0
                                  : dup2(fd, ROLE_SUPERVISOR_FD) != ROLE_SUPERVISOR_FD)
         _exit(127);

@@ -1,6 +1,6 @@
 /*
- * print_settings.c - the table of settings as lines "name TAB kind TAB default"; with a file, whether it is a
- * valid configuration.
+ * print_settings.c - the table of settings as lines "name TAB kind TAB default"; with a file,
+ * whether it is a valid configuration.
  */
 #include <stdio.h>
 

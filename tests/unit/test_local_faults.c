@@ -18,8 +18,9 @@
 #include "lib/local_store.h"
 #include "lib/test.h"
 
-#define LONG_WRITE ((size_t) 64 << 10) /* zeros of a new segment are written in longer pieces  \
-                                        */
+#define LONG_WRITE                                                                             \
+    ((size_t) 64 << 10) /* zeros of a new segment are written in longer pieces                 \
+                         */
 
 static atomic_bool disk_is_full;
 static atomic_int writes_until_error = -1; /* -1: never */

@@ -24,7 +24,7 @@ static const struct {
     {"header-in-part-cut", 4, "\"message\" \"rfc822\"",                                          ""                         },
     {"message-base64",     1, "(\"application\" \"octet-stream\"",                               ""                         },
     {"message-empty",      3, "(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)",                       ""                         },
-    {"subject-quotes",     1, "\"say \\\\\\\"no\\\\\\\"  to \\\"quotes\\\" \\\\\"",             "x"                        },
+    {"subject-quotes",     1, "\"say \\\\\\\"no\\\\\\\"  to \\\"quotes\\\" \\\\\"",              "x"                        },
     {"nul-in-header",      1, "\"a?b\"",                                                         "xy"                       },
     {"8bit-params",        1, "(\"filename*\" \"utf-8''%C3%A4%C3%B6.txt\")",                     ""                         },
     {"param-continued",    1, "\"name*9\" \"lost\"",                                             ""                         },
