@@ -1,0 +1,235 @@
+"""A folder of real mail, imported whole: every BODY[] is what went in, every answer is in the grammar.
+
+ROOST_CORPUS names the folder, or it lies as shared/corpus beside the checkout; without it the test is
+skipped. In it: NAME.mbox.zst, NAME.tar.zst of single messages, mime/*.eml. The messages are taken out here
+once more by a reader of this test's own, which shares nothing with the server's but the formats.
+"""
+
+import collections
+import hashlib
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from roost_server import ROOST, SKIPPED, SOURCE, Server
+
+JUDGE = os.environ["JUDGE"]
+PARTLY = 3
+KNOWN_MESSAGES = 8437  # what its README counts: an mbox is split at each dated From_ line behind an empty one
+
+MONTHS = b"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+FROM = re.compile(rb"From (?:.* )?" + MONTHS + rb" .*\b\d{1,2}:\d\d.*\r?\n?\Z", re.I)
+DROPPED = re.compile(rb"(?:Status|X-Status|X-Keywords|X-UID|X-IMAP|X-IMAPbase):", re.I)
+
+
+def corpus():
+    for folder in (os.environ.get("ROOST_CORPUS"), os.path.join(SOURCE, "../shared/corpus"),
+                   os.path.join(SOURCE, "../../shared/corpus")):
+        if folder and os.path.isdir(folder):
+            return os.path.abspath(folder)
+    print("skipped: no corpus (ROOST_CORPUS)")
+    sys.exit(SKIPPED)
+
+
+def unpack(path):
+    return subprocess.run(["zstd", "-dcq", path], check=True, capture_output=True).stdout
+
+
+def as_stored(data):
+    """Line ends as mail has them: a LF alone becomes CRLF, a CR alone stays."""
+    return re.sub(rb"(?<!\r)\n", b"\r\n", data)
+
+
+def without_from(data):
+    line = re.match(rb"[^\r\n]*(?:\r\n|\r|\n)?", data).group()
+    return data[len(line):] if FROM.match(line.replace(b"\r", b"").replace(b"\n", b"") + b"\n") else data
+
+
+def clean(lines, unquote):
+    """A message of an mbox without what the format put there."""
+    out, header, drop = [], True, False
+    for line in lines:
+        if header and line in (b"\n", b"\r\n"):
+            header = False
+        elif header:
+            drop = drop if line[:1] in b" \t" and out else bool(DROPPED.match(line))
+            if drop:
+                continue
+        elif unquote and re.match(rb">+From ", line):
+            line = line[1:]
+        out.append(line)
+    return b"".join(out)
+
+
+def content_length(lines):
+    found = 0
+    for line in lines:
+        if line in (b"\n", b"\r\n"):
+            return found
+        match = re.match(rb"Content-Length:\s*(\d+)\s*\Z", line, re.I)
+        found = int(match.group(1)) if match else found
+    return 0
+
+
+def split_mbox(data):
+    """(messages, how many of them only a Content-Length tells apart)"""
+    lines = data.splitlines(keepends=True) if b"\r" not in data else re.findall(rb"[^\n]*\n|[^\n]+\Z", data)
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line))
+    out, by_length, at = [], 0, 0
+    while at < len(lines):
+        begin, end, exact = at + 1, None, False
+        blank = begin
+        while blank < len(lines) and lines[blank] not in (b"\n", b"\r\n"):
+            blank += 1
+        length = content_length(lines[begin:blank + 1])
+        if length and blank < len(lines):
+            stop = starts[blank + 1] + length
+            rest = re.match(rb"(?:\r?\n)*", data[stop:]).end() + stop if stop <= len(data) else None
+            if rest is not None and (rest == len(data) or FROM.match(data[rest:data.find(b"\n", rest) + 1])):
+                raw, exact = data[starts[begin]:stop], True
+                end = next(i for i in range(begin, len(starts)) if starts[i] >= rest)
+        if not exact:
+            end = blank + 1
+            while end < len(lines) and not (lines[end].startswith(b"From ") and FROM.match(lines[end])
+                                            and lines[end - 1] in (b"\n", b"\r\n")):
+                end += 1
+            last = end - 1 if end - 1 > blank and lines[end - 1] in (b"\n", b"\r\n") else end
+            raw = b"".join(lines[begin:last])
+        elif rest < len(data) and lines[end - 1] not in (b"\n", b"\r\n"):
+            by_length += 1
+        bare = exact and re.search(rb"^From ", raw[starts[blank + 1] - starts[begin]:], re.M)
+        out.append(clean(re.findall(rb"[^\n]*\n|[^\n]+\Z", raw), not bare))
+        at = end
+    return out, by_length
+
+
+def read_corpus(folder):
+    """{mailbox: [bytes as they must be stored]}, and how many messages the README does not count."""
+    out, extra = collections.defaultdict(list), 0
+    for name in sorted(os.listdir(folder)):
+        path = os.path.join(folder, name)
+        if name.endswith(".mbox.zst"):
+            messages, by_length = split_mbox(unpack(path))
+            out[name[:-9]] += [as_stored(message) for message in messages]
+            extra += by_length
+        elif name.endswith(".tar.zst"):
+            with tarfile.open(fileobj=io.BytesIO(unpack(path))) as tar:
+                for member in tar:
+                    if member.isfile():
+                        data, folder_name = tar.extractfile(member).read(), os.path.dirname(member.name)
+                        if os.path.basename(folder_name) in ("cur", "new"):
+                            folder_name = os.path.dirname(folder_name)  # a Maildir: kept as it is
+                        else:
+                            data = without_from(data)
+                        out[folder_name].append(as_stored(data))
+    mime = os.path.join(folder, "mime")
+    for name in sorted(os.listdir(mime)):
+        with open(os.path.join(mime, name), "rb") as data:
+            out["mime"].append(as_stored(without_from(data.read())))
+    return out, extra
+
+
+def digests(messages):
+    return collections.Counter(hashlib.sha256(message).hexdigest() for message in messages)
+
+
+class Corpus(unittest.TestCase):
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = corpus()
+        cls.wanted, cls.extra = read_corpus(cls.folder)
+        cls.server = Server().start()
+        cls.addClassCleanup(cls.server.close)
+        done = subprocess.run([ROOST, "import", "u1", cls.folder, "--json", "-c", cls.server.config],
+                              capture_output=True, text=True)
+        if done.returncode != PARTLY:
+            raise AssertionError(done.stdout + done.stderr)
+        cls.done = json.loads(done.stdout)
+        print("imported %d messages, %.0f a second" %
+              (cls.done["imported"], cls.done["messages_per_second"]), flush=True)
+
+    def wire(self, mailbox):
+        wire = self.server.wire("u1", tls=False)
+        self.addCleanup(wire.close)
+        wire.ok('EXAMINE "%s"' % mailbox)
+        return wire
+
+    def judge(self, lines, what):
+        done = subprocess.run([JUDGE], input=b"".join(line + b"\r\n" for line in lines), capture_output=True)
+        self.assertEqual(done.returncode, 0, what + ": " + done.stdout.decode(errors="replace"))
+        return int(done.stdout)
+
+    def test_nothing_is_missing(self):
+        self.assertEqual({os.path.basename(p["place"]) for p in self.done["problems"]},
+                         {"README.md", "SOURCES.tsv"})
+        self.assertEqual(self.done["imported"], KNOWN_MESSAGES + self.extra)
+        self.assertEqual(self.done["imported"], sum(len(m) for m in self.wanted.values()))
+
+    def test_every_body_is_what_went_in(self):
+        for mailbox, wanted in self.wanted.items():
+            # A literal holds no NUL (RFC 9051 4.3); the test of the export sees those bytes.
+            wanted = [message.replace(b"\0", b"\x80") for message in wanted]
+            found = []
+            for line in self.wire(mailbox).ok("FETCH 1:* BODY.PEEK[]"):
+                head = re.match(rb"\* \d+ FETCH \(BODY\[\] \{(\d+)\}\r\n", line)
+                if head is not None:
+                    self.assertEqual(line[-1:], b")")
+                    self.assertEqual(len(line) - head.end() - 1, int(head.group(1)))
+                    found.append(line[head.end():-1])
+                elif b"FETCH (BODY[]" in line:
+                    quoted = line[line.index(b'"') + 1:-2]  # a short one
+                    found.append(re.sub(rb'\\(["\\])', rb"\1", quoted))
+            self.assertEqual(len(found), len(wanted), mailbox)
+            for lost in set(wanted) - set(found):
+                self.fail("%s: not there: %r" % (mailbox, lost[:500]))
+            self.assertEqual(digests(found), digests(wanted), mailbox)
+
+    def test_the_export_is_what_went_in(self):
+        with tempfile.TemporaryDirectory(prefix="roost-corpus-", dir="/tmp") as folder:
+            subprocess.run([ROOST, "export", "u1", folder, "-c", self.server.config], check=True,
+                           capture_output=True)
+            found = []
+            for root, _, names in os.walk(folder):
+                for name in names if os.path.basename(root) == "cur" else []:
+                    with open(os.path.join(root, name), "rb") as data:
+                        found.append(data.read())
+        self.assertEqual(digests(found), digests(sum(self.wanted.values(), [])))
+
+    def test_every_structure_is_in_the_grammar(self):
+        total = 0
+        for mailbox, wanted in self.wanted.items():
+            wire = self.wire(mailbox)
+            for items in ("(ENVELOPE BODYSTRUCTURE)", "(BODY RFC822.SIZE INTERNALDATE FLAGS)",
+                          "BODY.PEEK[HEADER]"):
+                lines = wire.ok("FETCH 1:* " + items)
+                self.assertEqual(self.judge(lines, mailbox), len(lines))
+                self.assertGreaterEqual(len(lines), len(wanted))
+            total += len(wanted)
+        self.assertEqual(total, self.done["imported"])
+
+    def test_the_slowest_message_is_told(self):
+        slowest = (0.0, "", 0)
+        for mailbox, wanted in self.wanted.items():
+            wire = self.wire(mailbox)
+            for n in range(1, len(wanted) + 1):
+                start = time.monotonic()
+                lines = wire.ok("FETCH %d (ENVELOPE BODYSTRUCTURE BODY.PEEK[])" % n)
+                slowest = max(slowest, (time.monotonic() - start, mailbox, n))
+                self.assertEqual(len(lines), 1)
+        print("slowest: %.1f ms, message %d of %s" % (slowest[0] * 1000, slowest[2], slowest[1]), flush=True)
+
+
+if __name__ == "__main__":
+    unittest.main()
