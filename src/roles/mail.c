@@ -5,6 +5,7 @@
  * from auth, and ends in reverse: clients hear BYE, the store writes its checkpoints and seals
  * the journal.
  */
+#include <malloc.h>
 #include <stdatomic.h>
 #include <unistd.h>
 
@@ -17,6 +18,11 @@
 #define PATH_MAX_BYTES   4096u
 #define MAIL_THREADS_MIN 4u
 #define MAIL_THREADS_MAX 256u
+
+/* Blocks above it go back to the kernel when they are freed. Left to itself malloc raises its
+ * bound to the largest mail it has seen; each thread's heap then keeps mails' worth of holes.
+ */
+#define MAIL_MMAP_BYTES (256 << 10)
 
 /* Each thread that works on accounts has a slot of the crash page. Work on an account may tell
  * of itself inside other work on it: the outermost counts. */
@@ -220,6 +226,7 @@ int role_mail(struct role_start *start)
     struct err err;
     enum rc rc;
 
+    (void) mallopt(M_MMAP_THRESHOLD, MAIL_MMAP_BYTES); /* refused: only memory is at stake */
     mail->start = start;
     mail->auth.mail = mail;
     mail->pairs = map_new();
