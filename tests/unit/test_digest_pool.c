@@ -275,7 +275,8 @@ static const char *const messages[] = {
     "Content-Type: text/plain; charset=utf-7\r\n\r\n+AOQ-\r\n",
     "Content-Type: text/plain; charset=x-nobody-knows\r\n\r\n\xe4\r\n",
     "Content-Type: text/html; charset=shift_jis\r\n\r\n<p>\x82\xa0&auml;</p>\r\n",
-    ("Date: Fri, 21 Nov 1997 09:55:06 -0600\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+    ("Date: Fri, 21 Nov 1997 09:55:06 -0600\r\nContent-Type: multipart/mixed; "
+     "boundary=b\r\n\r\n"
      "--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\nx\r\n--b--\r\n"),
 };
 
