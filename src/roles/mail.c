@@ -123,8 +123,11 @@ static void on_stop(void *ctx)
 {
     struct mail_role *mail = ctx;
 
-    if ((clients_count(mail->clients) == 0 && lmtp_count(mail->lmtp) == 0) ||
-        clock_mono_us() >= mail->stop_at_us)
+    int64_t left_us = mail->stop_at_us - clock_mono_us();
+
+    if (left_us < MAIL_STOP_US / 2) /* who does not read is cut, before the pool ends */
+        clients_sweep(mail->clients);
+    if ((clients_count(mail->clients) == 0 && lmtp_count(mail->lmtp) == 0) || left_us <= 0)
         loop_stop(mail->loop);
     else
         timer_start(mail->loop, &mail->stop, MAIL_STOP_TICK_US, on_stop, mail);

@@ -317,7 +317,7 @@ static void take_orders(struct client *client)
          "made room"                                                                                       },
         {ORDER_TIMEOUT,   "* BYE Autologout; idle for too long\r\n",                           "autologout"},
     };
-    unsigned orders = atomic_exchange(&client->orders, 0);
+    unsigned orders = atomic_exchange(&client->orders, 0) & ~(unsigned) ORDER_LATE;
 
     if (orders == 0)
         return;

@@ -48,7 +48,10 @@ enum client_order {
     ORDER_KICKED = 1u << 3,    /* an administrator ends it */
     ORDER_MAKE_ROOM = 1u << 4, /* a newer session of the same user takes its place */
     ORDER_SHUTDOWN = 1u << 5,
+    ORDER_LATE = 1u << 6, /* a sweep has found an order that was not taken */
 };
+#define ORDERS_TO_END                                                                          \
+    (ORDER_TIMEOUT | ORDER_REVOKED | ORDER_KICKED | ORDER_MAKE_ROOM | ORDER_SHUTDOWN)
 
 /* Who it is; written before the client is added to the pool, read by anybody. */
 struct client_identity {

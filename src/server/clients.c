@@ -1,6 +1,7 @@
 #include "server/clients.h"
 
 #include <pthread.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/map.h"
@@ -129,6 +130,23 @@ struct sweep {
     int64_t now_us, wall_sec;
 };
 
+/*
+ * A client whose peer does not read is not run before it reads again, so it takes no order: a
+ * wake is an event "may write", which does not come. Where an order to end was not taken from
+ * one sweep to the next, the connection is cut; that is an event in any case.
+ */
+static void cut_if_deaf(struct client *client)
+{
+    unsigned orders = atomic_load(&client->orders);
+
+    if ((orders & ORDERS_TO_END) == 0)
+        return;
+    if ((orders & ORDER_LATE) != 0)
+        (void) shutdown(client->stream.fd, SHUT_RDWR); /* it may be cut already */
+    else
+        (void) atomic_fetch_or(&client->orders, ORDER_LATE);
+}
+
 static bool sweep_one(void *member, void *ctx)
 {
     struct client *client = member;
@@ -142,6 +160,7 @@ static bool sweep_one(void *member, void *ctx)
         order = quiet_us > STILL_HERE_US ? ORDER_ALIVE : 0;
     else if (quiet_us > AUTOLOGOUT_US)
         order = ORDER_TIMEOUT;
+    cut_if_deaf(client);
     if (order != 0)
         (void) atomic_fetch_or(&client->orders, order);
     return order != 0;

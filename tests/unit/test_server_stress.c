@@ -285,10 +285,62 @@ static void clients_meet(void **state)
     free(stage);
 }
 
+/* A client that never reads takes up no thread, and is gone soon after its access is. */
+static void who_does_not_read_can_be_ended(void **state)
+{
+    static const struct memory_engine_options plain = {.no_conflict = true};
+    struct stage *stage = xcalloc(1, sizeof(*stage));
+    struct client_handover handover = {
+        .who = {.account = 1,
+                .user = "u",
+                .device_name = "d",
+                .mechanism = "PLAIN",
+                .client_id = ""},
+        .tag = SLICE("p0"),
+    };
+    struct clients_options options;
+    struct err err;
+    size_t sent = 0;
+    int fds[2];
+
+    (void) state;
+    world_open_memory(&stage->world, &plain);
+    assert_int_equal(pool_new(1, NULL, &stage->pool, &err), RC_OK);
+    options = (struct clients_options){
+        .pool = stage->pool, .store = stage->world.store, .per_user = PER_USER};
+    stage->clients = clients_new(&options);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds),
+                     0);
+    handover.fd = fds[0];
+    assert_int_equal(client_start(stage->clients, &handover, &err), RC_OK);
+    /* Until neither side takes a byte more: the server's answers fill its side. */
+    for (unsigned quiet = 0; quiet < 50;) {
+        ssize_t n = write(fds[1], "a CAPABILITY\r\n", 14);
+
+        sent += n > 0 ? (size_t) n : 0;
+        quiet = n > 0 ? 0 : quiet + 1;
+        if (n <= 0)
+            (void) usleep(2000); /* lets the server take what it will take */
+    }
+    assert_true(sent > 0);
+    assert_int_equal(clients_count(stage->clients), 1);
+    assert_int_equal(clients_end(stage->clients, 1, 0, 0, ORDER_REVOKED), 1);
+    while (clients_count(stage->clients) > 0) {
+        clients_sweep(stage->clients);
+        (void) usleep(1000); /* a sweep's pace, much quickened */
+    }
+    (void) close(fds[1]);
+    pool_free(stage->pool);
+    clients_free(stage->clients);
+    world_done(&stage->world);
+    free(stage);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(clients_meet),
+        cmocka_unit_test(who_does_not_read_can_be_ended),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
