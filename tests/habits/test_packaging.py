@@ -42,6 +42,23 @@ class Checkers(unittest.TestCase):
         self.assertEqual(done.stdout, "")
         self.assertEqual(done.returncode, 0)
 
+    def test_sysusers_reads_its_file(self):
+        self.need("systemd-sysusers")
+        done = run("systemd-sysusers", "--dry-run", os.path.join(SOURCE, "packaging/roost.sysusers"))
+        self.assertEqual([line for line in done.stderr.splitlines() if "roost.sysusers:" in line], [])
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_systemd_reads_the_unit(self):
+        self.need("systemd-analyze")
+        with open(os.path.join(SOURCE, "packaging/roost.service.in"), encoding="ascii") as text:
+            unit = re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", text.read(), flags=re.MULTILINE)
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "roost.service")
+            with open(path, "w", encoding="ascii") as out:
+                out.write(re.sub(r"^Documentation=.*\n", "", unit, flags=re.MULTILINE))
+            done = run("systemd-analyze", "verify", path)
+        self.assertEqual([line for line in done.stderr.splitlines() if "roost.service" in line], [])
+
     def test_every_role_that_has_a_user_is_in_sysusers(self):
         with open(os.path.join(SOURCE, "packaging/roost.sysusers"), encoding="ascii") as text:
             users = re.findall(r"^u (\S+)", text.read(), re.MULTILINE)
