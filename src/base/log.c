@@ -23,6 +23,17 @@ struct slice log_text(struct slice s)
     return slice_of(s.len > 0 ? s.ptr : "", MIN(s.len, (size_t) LOG_FIELD_TEXT_BYTES));
 }
 
+struct slice log_id(char text[LOG_ID_BYTES], uint64_t id)
+{
+    size_t at = LOG_ID_BYTES;
+
+    do {
+        text[--at] = (char) ('0' + id % 10);
+        id /= 10;
+    } while (id > 0);
+    return slice_of(text + at, LOG_ID_BYTES - at);
+}
+
 void log_set_sink(log_sink_fn *sink, void *ctx)
 {
     the_sink = sink;

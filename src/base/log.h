@@ -28,10 +28,18 @@ struct log_field {
 
 #define LOG_TEXT(key_, slice_) ((struct log_field){.key = (key_), .text = log_text(slice_)})
 #define LOG_STR(key_, str_)    ((struct log_field){.key = (key_), .text = slice_from_str(str_)})
-#define LOG_NUM(key_, num_)    ((struct log_field){.key = (key_), .number = (int64_t) (num_)})
+/* A random 64-bit id, in decimal digits as text: as a number half of them would be negative,
+ * and readers of JSON round what is beyond 2^53. */
+#define LOG_ID_BYTES 21u
+#define LOG_ID(key_, id_)                                                                      \
+    ((struct log_field){.key = (key_), .text = log_id((char[LOG_ID_BYTES]){0}, (id_))})
+#define LOG_NUM(key_, num_) ((struct log_field){.key = (key_), .number = (int64_t) (num_)})
 
 /* The slice cut to LOG_FIELD_TEXT_BYTES, with a pointer that is never NULL. */
 struct slice log_text(struct slice s);
+
+/* The digits of id, written to text. */
+struct slice log_id(char text[LOG_ID_BYTES], uint64_t id);
 
 typedef void log_sink_fn(void *ctx, enum log_level level, const char *event,
                          const struct log_field *fields, size_t n);

@@ -153,7 +153,7 @@ static void log_failure(const struct cmd *cmd, const struct err *err)
     if (err->rc == RC_CORRUPT || err->rc == RC_IO || err->rc == RC_UNAVAILABLE ||
         err->rc == RC_FULL || err->rc == RC_CONFLICT)
         log_event(LEVEL_WARNING, "command.failed", LOG_STR("command", cmd->row->name),
-                  LOG_NUM("account", account_id(cmd->session->account)), LOG_ERR(err));
+                  LOG_ID("account", account_id(cmd->session->account)), LOG_ERR(err));
 }
 
 static enum command_outcome after_run(struct cmd *cmd, enum rc rc, const struct err *err,

@@ -87,7 +87,7 @@ static void make_digest(struct background *background, const struct digest_job *
     rc = message_digest(message, &digest, &err);
     store_note(background->store, job->account, false);
     if (rc != RC_OK && rc != RC_NOT_FOUND)
-        log_event(LEVEL_WARNING, "digest.failed", LOG_NUM("account", job->account),
+        log_event(LEVEL_WARNING, "digest.failed", LOG_ID("account", job->account),
                   LOG_NUM("body", job->body_id), LOG_ERR(&err));
 }
 
@@ -138,7 +138,7 @@ static void checkpoint(struct account *account)
     acct_pages_make(state, account->stored, arena, &batch);
     rc = engine->ops->write_pages(engine, account->id, acct_position(state), &batch, &err);
     if (rc) {
-        log_event(LEVEL_ERROR, "checkpoint.failed", LOG_NUM("account", account->id),
+        log_event(LEVEL_ERROR, "checkpoint.failed", LOG_ID("account", account->id),
                   LOG_ERR(&err));
         (void) pthread_mutex_lock(&account->watch);
         account->dirty_since_us = clock_mono_us();
@@ -240,7 +240,7 @@ static void checkpoint_wanted(struct background *background)
         struct err err;
 
         if (take_account(background->store, id, &account, &err))
-            log_event(LEVEL_WARNING, "checkpoint.skipped", LOG_NUM("account", id),
+            log_event(LEVEL_WARNING, "checkpoint.skipped", LOG_ID("account", id),
                       LOG_ERR(&err));
         else if (is_due(account, true))
             checkpoint(account);

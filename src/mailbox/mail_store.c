@@ -304,7 +304,7 @@ static void on_changed(void *ctx, uint64_t id)
         return;
     (void) pthread_mutex_lock(&account->lock);
     if (account->loaded && account_catch_up(account, &err))
-        log_event(LEVEL_ERROR, "account.stale", LOG_NUM("account", id), LOG_ERR(&err));
+        log_event(LEVEL_ERROR, "account.stale", LOG_ID("account", id), LOG_ERR(&err));
     (void) pthread_mutex_unlock(&account->lock);
     account_close(account);
 }

@@ -107,7 +107,7 @@ static struct slice make_table(struct message *message, struct slice bytes)
         rc = digest_verify(&digest, bytes, &err);
     if (rc == RC_OK)
         return table;
-    log_event(LEVEL_WARNING, "digest.opaque", LOG_NUM("account", message->account->id),
+    log_event(LEVEL_WARNING, "digest.opaque", LOG_ID("account", message->account->id),
               LOG_NUM("body", message->body_id), LOG_ERR(&err));
     arena_rewind(message->arena, mark);
     buf_init(&opaque, DIGEST_MAX_BYTES);

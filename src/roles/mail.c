@@ -67,6 +67,8 @@ static enum rc open_store(struct mail_role *mail, struct err *err)
         return rc;
     mail->digester.make = make_digest;
     mail->store = mail_store_new(&store);
+    for (size_t i = 0; i < mail->start->n_quarantined; i++)
+        mail_store_quarantine(mail->store, mail->start->quarantined[i], true);
     return RC_OK;
 }
 
@@ -145,13 +147,12 @@ static void on_shutdown(void *ctx, bool fast)
     on_stop(mail);
 }
 
+/* Released, usually: what kills mail is not open when the next one starts. */
 static void on_quarantine(void *ctx, uint64_t account, bool on)
 {
     struct mail_role *mail = ctx;
 
     mail_store_quarantine(mail->store, account, on);
-    log_event(LEVEL_WARNING, on ? "account.quarantined" : "account.released",
-              LOG_NUM("account", account));
 }
 
 static const struct role_events events = {

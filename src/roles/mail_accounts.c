@@ -67,7 +67,7 @@ void mail_remove_deleted(struct mail_role *mail)
         if (rc == RC_UNAVAILABLE)
             continue; /* somebody is still in it */
         log_event(rc ? LEVEL_ERROR : LEVEL_INFO, "account.removed",
-                  LOG_NUM("account", deleted->id), LOG_STR("result", rc_name(rc)));
+                  LOG_ID("account", deleted->id), LOG_STR("result", rc_name(rc)));
         list_remove(&deleted->link);
         free(deleted);
     }

@@ -166,7 +166,7 @@ void mail_export(struct control_conn *conn, const struct control_fields *fields,
         export.account = account;
         rc = send_all(&export, &err);
         buf_done(&export.out);
-        log_event(LEVEL_INFO, "account.exported", LOG_NUM("account", account_id(account)),
+        log_event(LEVEL_INFO, "account.exported", LOG_ID("account", account_id(account)),
                   LOG_NUM("messages", export.done), LOG_STR("result", rc_name(rc)),
                   LOG_NUM("by_uid", control_conn_uid(conn)));
     }

@@ -513,7 +513,7 @@ void mail_import_data(struct control_conn *conn, struct slice bytes, bool end, v
     if (rc == RC_OK && !end)
         return;
     put_figures(import);
-    log_event(LEVEL_INFO, "account.imported", LOG_NUM("account", account_id(import->account)),
+    log_event(LEVEL_INFO, "account.imported", LOG_ID("account", account_id(import->account)),
               LOG_NUM("messages", import->imported), LOG_NUM("known", import->n_known),
               LOG_NUM("refused", import->refused), LOG_STR("result", rc_name(rc)),
               LOG_NUM("by_uid", control_conn_uid(conn)));

@@ -292,7 +292,7 @@ static void change_mailbox(struct control_conn *conn, const struct control_field
         } while (rc == RC_CONFLICT && ++tries < COMMIT_TRIES);
     if (rc == RC_OK) {
         account_wait_durable(account, position);
-        log_event(LEVEL_INFO, names[change], LOG_NUM("account", account_id(account)),
+        log_event(LEVEL_INFO, names[change], LOG_ID("account", account_id(account)),
                   LOG_TEXT("mailbox", name), LOG_NUM("by_uid", control_conn_uid(conn)));
     }
     end(conn, rc, &err);

@@ -273,7 +273,7 @@ static void look_at_crash_page(struct supervisor *sup)
     crash_page_clear(sup->crash_page);
     n_fresh = quarantine_crash(sup->quarantine, named, n, clock_mono_us(), fresh);
     for (size_t i = 0; i < n_fresh; i++)
-        log_event(LEVEL_ERROR, "account.quarantine", LOG_NUM("account", fresh[i]),
+        log_event(LEVEL_ERROR, "account.quarantine", LOG_ID("account", fresh[i]),
                   LOG_NUM("crashes", QUARANTINE_CRASHES));
 }
 

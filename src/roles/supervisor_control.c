@@ -115,7 +115,7 @@ static void verb_quarantine_release(struct control_conn *conn, const struct cont
         return;
     }
     children_post(sup, ROLE_MAIL, &msg);
-    log_event(LEVEL_INFO, "account.release", LOG_NUM("account", msg.quarantine.account));
+    log_event(LEVEL_INFO, "account.release", LOG_ID("account", msg.quarantine.account));
     control_end(conn, RC_OK, "");
 }
 

@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "base/base64.h"
 #include "base/buf.h"
+#include "base/log.h"
 #include "base/map.h"
 #include "base/scan.h"
 #include "base/utf8.h"
@@ -171,6 +172,15 @@ static void utf8_refuses_what_rfc_3629_refuses(void **state)
         assert_int_equal(utf8_is_valid(slice_from_str(rows[i].text)), rows[i].valid);
 }
 
+static void an_id_in_the_log_has_all_its_digits(void **state)
+{
+    char text[LOG_ID_BYTES];
+
+    (void) state;
+    assert_slice_equal(log_id(text, 0), SLICE("0"));
+    assert_slice_equal(log_id(text, UINT64_MAX), SLICE("18446744073709551615"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +192,7 @@ int main(void)
         cmocka_unit_test(the_map_finds_what_was_put_and_not_what_was_removed),
         cmocka_unit_test(base64_is_strict),
         cmocka_unit_test(utf8_refuses_what_rfc_3629_refuses),
+        cmocka_unit_test(an_id_in_the_log_has_all_its_digits),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

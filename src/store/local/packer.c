@@ -178,7 +178,7 @@ static void read_piece(const struct move *move, uint64_t at, char *out, size_t l
 
     if (rc == RC_OK)
         return;
-    log_event(LEVEL_ERROR, "store.damage", LOG_NUM("account", move->entry.account),
+    log_event(LEVEL_ERROR, "store.damage", LOG_ID("account", move->entry.account),
               LOG_NUM("body", move->entry.body_id), LOG_ERR(&err));
     memset(out, 0, len);
     if (file_read_all(move->fd, out, len, move->base + at, NULL) != RC_OK)
