@@ -124,7 +124,6 @@ static void on_sweep(void *ctx)
 static void on_stop(void *ctx)
 {
     struct mail_role *mail = ctx;
-
     int64_t left_us = mail->stop_at_us - clock_mono_us();
 
     if (left_us < MAIL_STOP_US / 2) /* who does not read is cut, before the pool ends */
