@@ -18,7 +18,7 @@
 #include "store/memory/memory_engine.h"
 #include "walk.h"
 
-#define STEPS       2000u
+#define STEPS       500u
 #define STEPS_LARGE 10000u /* with ROOST_LARGE in the environment */
 #define SEEDS       20u
 

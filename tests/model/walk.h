@@ -13,7 +13,7 @@
 #include "lib/session_rig.h"
 
 #define WALK_PLAYERS     4u
-#define WALK_ANSWERS_MAX 4096u
+#define WALK_ANSWERS_MAX 1024u
 #define WALK_ARENA_BYTES ((size_t) 1 << 30)
 
 struct player {
