@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <getopt.h>
+#include <jansson.h>
 #include <limits.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -266,10 +267,13 @@ static enum rc make_all(struct init *init, struct err *err)
 static void report(const struct init *init)
 {
     if (init->json) {
-        (void) printf("{\"config\":\"%s\",\"user\":\"%s\",\"password\":\"%s\",\"imaps\":\"%s\","
-                      "\"lmtp\":\"%s\"}\n",
-                      init->config_path, init->user, init->device.password, init->imaps,
-                      init->lmtp);
+        json_t *out = json_pack("{ss ss ss ss ss}", "config", init->config_path, "user",
+                                init->user, "password", init->device.password, "imaps",
+                                init->imaps, "lmtp", init->lmtp);
+
+        (void) json_dumpf(out, stdout, JSON_COMPACT | JSON_PRESERVE_ORDER);
+        (void) fputc('\n', stdout);
+        json_decref(out);
         return;
     }
     (void) printf("configuration  %s\n"

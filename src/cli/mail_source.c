@@ -32,6 +32,7 @@ struct walk {
     const char *root;             /* as given */
     char root_name[FOLDER_BYTES]; /* its last component, for messages that lie right in it */
     struct visit *first, *last;
+    struct map *visited; /* directories, by device and inode: links can make a ring of them */
     bool knows_subscriptions; /* a file says which folders are subscribed */
 };
 
@@ -428,7 +429,17 @@ static bool list_directory(const struct walk *walk, const char *path, struct lis
 static void queue_visit(struct walk *walk, const char *path, const char *folder, unsigned depth)
 {
     struct visit *visit;
+    struct stat st;
+    uint64_t id[2];
 
+    if (stat(path, &st) != 0)
+        return;
+    id[0] = st.st_dev;
+    id[1] = st.st_ino;
+    if (map_put(walk->visited, slice_of(id, sizeof(id)), walk) != NULL) {
+        leave_out(walk, below_root(walk, path), "it came already, by another name");
+        return;
+    }
     if (depth > SOURCE_DEPTH_MAX) {
         leave_out(walk, below_root(walk, path), "it lies too deep");
         return;
@@ -638,6 +649,7 @@ enum rc mail_source_walk(const char *path, const struct source_options *options,
     struct walk walk = {.options = options, .events = events, .ctx = ctx};
     char root[PATH_BYTES];
     struct slice trimmed = slice_from_str(path);
+    enum rc rc;
 
     while (trimmed.len > 1 && trimmed.ptr[trimmed.len - 1] == '/')
         trimmed.len--;
@@ -650,8 +662,11 @@ enum rc mail_source_walk(const char *path, const struct source_options *options,
 
         if (!slice_eq(name, SLICE(".")) && !slice_eq(name, SLICE("..")))
             (void) snprintf(walk.root_name, sizeof(walk.root_name), "%.*s", SLICE_ARG(name));
+        walk.visited = map_new();
         queue_visit(&walk, root, "", 0);
-        return walk_queue(&walk, err);
+        rc = walk_queue(&walk, err);
+        map_free(walk.visited);
+        return rc;
     }
     if (!is_file(root))
         return err_set(err, RC_NOT_FOUND, "There is no such file or directory", "%s", root);

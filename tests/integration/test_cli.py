@@ -252,6 +252,19 @@ class Cli(unittest.TestCase):
         done = self.bring(path, self.write("ok.eml", message(2)), code=PARTLY)
         self.assertEqual((done["imported"], done["left_out"]), (1, 2))
 
+    def test_a_ring_of_links_ends(self):
+        self.write("ring/1.eml", message(1))
+        os.symlink(self.path("ring"), self.path("ring/again"))
+        done = self.bring(self.path("ring"), code=PARTLY)
+        self.assertEqual((done["imported"], done["left_out"]), (1, 1))
+
+    def test_directories_have_a_depth(self):
+        self.write("/".join(["deep"] + ["d"] * 64 + ["1.eml"]), message(1))
+        self.write("/".join(["deeper"] + ["d"] * 65 + ["1.eml"]), message(1))
+        self.assertEqual(self.bring(self.path("deep"))["imported"], 1)
+        done = self.bring(self.path("deeper"), code=PARTLY)
+        self.assertEqual([p["why"] for p in done["problems"]], ["it lies too deep"])
+
     # ---- export
 
     def digest(self, folder):

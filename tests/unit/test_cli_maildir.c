@@ -124,18 +124,19 @@ static void folder_names_in_utf8_are_taken(void **state)
     assert_int_equal(none.len, 0);
 }
 
+#define RECEIVED "Received: from a by b;\n Thu, 1 Jan 1970 00:01:40 +0000\n"
+#define DATE     "Date: Fri, 2 Jan 1970 00:00:00 +0000\n"
+
 static const struct {
     const char *message;
     int64_t date;
 } dates[] = {
-    {"Received: from a by b; Thu, 1 Jan 1970 00:01:40 +0000\nDate: Fri, 2 Jan 1970 00:00:00 "
-     "+0000\n\n", 100},
-    {      "Date: Fri, 2 Jan 1970 00:00:00 +0000\nReceived: from a by b;\n Thu, 1 Jan 1970 00:01:40 "
-     "+0000\r\n\r\n",          100},
-    { "Received: nonsense\nDate: Fri, 2 Jan 1970 00:00:00 +0000\n\n",86400},
-    {     "Subject: x\n\nDate: Fri, 2 Jan 1970 00:00:00 +0000\n",        0}, /* in the body */
-    {     "Date: Fri, 2 Jan 8859 00:00:00 +0000\n\n", 0}, /* a mistake */
-    {     "",        0},
+    {RECEIVED DATE "\n",                         100  },
+    {DATE RECEIVED "\r\n",                       100  },
+    {"Received: nonsense\n" DATE "\n",           86400},
+    {"Subject: x\n\n" DATE,                      0    }, /* in the body */
+    {"Date: Fri, 2 Jan 8859 00:00:00 +0000\n\n", 0    }, /* a mistake */
+    {"",                                         0    },
 };
 
 static void dates_come_from_the_header(void **state)
