@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -28,8 +29,6 @@ struct lmtp_client {
     struct ipaddr peer;
     struct buf helo;
     bool greeted;
-    bool stuck;  /* at the start of this run: it has not read all it was told */
-    bool broken; /* to be ended without another word */
     bool paused; /* replies wait for the client to read them */
     unsigned bad_in_row;
 
@@ -50,6 +49,7 @@ struct lmtp_client {
     struct buf answer;        /* server's lock */
 
     _Atomic unsigned orders;
+    _Atomic bool deaf; /* it has not read all it was told; the sweep asks */
     _Atomic int64_t last_active_us;
 };
 
@@ -517,10 +517,6 @@ static void take_orders(struct lmtp_client *client)
         (void) atomic_fetch_or(&client->orders, orders); /* its reply first */
         return;
     }
-    if (client->stuck && (orders & LMTP_ORDER_TIMEOUT) != 0) {
-        client->broken = true;
-        return;
-    }
     if (client->state != LMTP_ENDING)
         (void) end(client, (orders & LMTP_ORDER_SHUTDOWN) != 0
                                ? "421 4.3.2 Server is shutting down"
@@ -574,14 +570,12 @@ static unsigned run(void *ctx, unsigned ready)
 
     if ((ready & LOOP_IN) != 0)
         client->stream.drained = false;
-    client->stuck = stream_unsent(&client->stream) > 0;
     for (unsigned i = 0; i < LMTP_STEPS_MAX && last == STEP_ON; i++) {
         take_orders(client);
-        if (client->broken)
-            return finish(client);
         last = step(client);
     }
     sent = stream_send(&client->stream);
+    atomic_store(&client->deaf, sent == STREAM_FULL);
     if (sent == STREAM_SEND_BROKEN || (last == STEP_END && sent == STREAM_SENT))
         return finish(client);
     if (sent == STREAM_FULL)
@@ -693,6 +687,17 @@ void lmtp_auth_lost(struct lmtp_server *server)
     (void) pthread_mutex_unlock(&server->lock);
 }
 
+/*
+ * A client that does not read is not run before it reads again, so it takes no order: a wake is
+ * an event "may write", which does not come. Cutting the connection is an event in any case.
+ */
+static void order(struct lmtp_client *client, unsigned orders)
+{
+    (void) atomic_fetch_or(&client->orders, orders);
+    if (atomic_load(&client->deaf))
+        (void) shutdown(client->stream.fd, SHUT_RDWR); /* it may be cut already */
+}
+
 static bool time_out(void *member, void *ctx)
 {
     struct lmtp_client *client = member;
@@ -700,7 +705,7 @@ static bool time_out(void *member, void *ctx)
 
     if (atomic_load(&client->last_active_us) > *before_us)
         return false;
-    (void) atomic_fetch_or(&client->orders, LMTP_ORDER_TIMEOUT);
+    order(client, LMTP_ORDER_TIMEOUT);
     return true;
 }
 
@@ -716,7 +721,7 @@ static bool shut_down(void *member, void *ctx)
     struct lmtp_client *client = member;
 
     (void) ctx;
-    (void) atomic_fetch_or(&client->orders, LMTP_ORDER_SHUTDOWN);
+    order(client, LMTP_ORDER_SHUTDOWN);
     return true;
 }
 

@@ -36,6 +36,7 @@ static void end(struct client *client, const char *reason)
     if (client->end_reason == NULL)
         client->end_reason = reason;
     set_state(client, CLIENT_ENDING);
+    atomic_store(&client->ending_us, clock_mono_us());
 }
 
 /* ---- others ---- */
@@ -322,7 +323,8 @@ static void take_orders(struct client *client)
     if (orders == 0)
         return;
     if (client->state == CLIENT_ENDING) { /* it was told, and does not read */
-        client->broken = (orders & (ORDER_TIMEOUT | ORDER_SHUTDOWN | ORDER_REVOKED)) != 0;
+        if ((orders & (ORDER_TIMEOUT | ORDER_SHUTDOWN | ORDER_REVOKED)) != 0)
+            client->broken = true;
         return;
     }
     for (size_t i = 0; i < COUNT(ends); i++) {

@@ -94,7 +94,9 @@ struct client {
 
     _Atomic unsigned orders;        /* enum client_order; set by anybody, taken by the runner */
     _Atomic int64_t last_active_us; /* of the last command; read by the sweep */
-    _Atomic bool idles;             /* state == CLIENT_IDLING; read by the sweep */
+    _Atomic int64_t ending_us; /* since when it only sends the rest, 0: it does not; read by the
+                                  sweep */
+    _Atomic bool idles;        /* state == CLIENT_IDLING; read by the sweep */
 };
 
 struct client_handover {

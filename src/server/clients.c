@@ -152,9 +152,12 @@ static bool sweep_one(void *member, void *ctx)
     struct client *client = member;
     const struct sweep *sweep = ctx;
     int64_t quiet_us = sweep->now_us - atomic_load(&client->last_active_us);
+    int64_t ending_us = atomic_load(&client->ending_us);
     unsigned order = 0;
 
-    if (client->who.expires_sec != 0 && sweep->wall_sec >= client->who.expires_sec)
+    if (ending_us != 0)
+        order = sweep->now_us - ending_us > ENDING_US ? ORDER_TIMEOUT : 0;
+    else if (client->who.expires_sec != 0 && sweep->wall_sec >= client->who.expires_sec)
         order = ORDER_REVOKED;
     else if (atomic_load(&client->idles))
         order = quiet_us > STILL_HERE_US ? ORDER_ALIVE : 0;

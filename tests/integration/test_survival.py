@@ -92,6 +92,27 @@ class Survival(unittest.TestCase):
         self.assertEqual(self.session(server, "u1").ok("STATUS INBOX (MESSAGES)"),
                          [b"* STATUS INBOX (MESSAGES 1)"])
 
+    def test_a_session_that_never_reads_in_idle_is_not_written_to_without_end(self):
+        server = self.server()
+        busy, idle = self.session(server, "u1", tls=False), self.session(server, "u1", tls=False)
+        n, rounds = 2000, 200
+        for _ in range(n // 500):
+            busy.ok(b"APPEND INBOX" + b" {%d+}\r\n%s" % (len(sample(1)), sample(1)) * 500)
+        busy.ok("SELECT INBOX")
+        idle.ok("SELECT INBOX")
+        tag = idle.idle()
+        for number in range(rounds):
+            busy.ok("STORE 1:* %sFLAGS.SILENT (a-keyword-of-forty-bytes-that-fills-lines %s)" %
+                    ("-" if number % 2 else "+", r"\Flagged"))
+        busy.ok(r"STORE 1:* FLAGS.SILENT (\Answered)")
+        told = idle.done(tag)[0]
+        self.assertLess(len(told), n * rounds // 2)
+        last = {line.split()[1]: line for line in told if b" FETCH " in line}
+        self.assertEqual(len(last), n)
+        for line in last.values():
+            self.assertIn(rb"FLAGS (\Answered", line)
+            self.assertNotIn(rb"\Flagged", line)
+
     # ---- quarantine
 
     def crash_page(self, server):
