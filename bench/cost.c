@@ -13,7 +13,7 @@
 #define PROC_TEXT_BYTES 4096
 #define N_COUNTERS      3
 
-/* The order of struct cost_row. Only instructions may be missing. */
+/* The order of struct cost_row. Without the first nothing is counted. */
 static const struct {
     uint32_t type;
     uint64_t config;
@@ -107,13 +107,14 @@ static enum rc count_thread(struct cost *cost, const char *role, pid_t tid, stru
     }
     thread = &cost->threads[cost->n];
     (void) snprintf(thread->role, sizeof(thread->role), "%s", role);
-    for (size_t i = 0; i < N_COUNTERS; i++)
-        thread->fds[i] = open_counter(i, tid);
+    thread->fds[0] = open_counter(0, tid);
     if (thread->fds[0] < 0 && errno == ESRCH)
         return RC_OK; /* it has ended */
-    if (thread->fds[0] < 0 || thread->fds[1] < 0)
+    if (thread->fds[0] < 0)
         return err_set(err, RC_DENIED, "Cannot count", "perf_event_open %d: %s", tid,
                        strerror(errno));
+    for (size_t i = 1; i < N_COUNTERS; i++)
+        thread->fds[i] = open_counter(i, tid);
     if (thread->fds[2] < 0)
         cost->has_instructions = false;
     cost->n++;
