@@ -425,6 +425,9 @@ static void commit(struct lmtp_client *client)
 
         if (recipient->rc)
             continue;
+        account_push(recipient->open);
+        if (account_is_durable(recipient->open, recipient->position))
+            continue;
         recipient->client = client;
         recipient->waits = true;
         recipient->waiter =

@@ -171,8 +171,17 @@ bool account_is_durable(const struct account *account, uint64_t position)
     return durable;
 }
 
+void account_push(struct account *account)
+{
+    struct engine *engine = account_engine(account);
+
+    if (engine->ops->push != NULL)
+        engine->ops->push(engine);
+}
+
 void account_wait(struct account *account, struct account_waiter *waiter)
 {
+    account_push(account);
     (void) pthread_mutex_lock(&account->watch);
     if (waiter->position <= account->durable_position)
         waiter->wake(waiter);
@@ -190,6 +199,7 @@ void account_unwait(struct account *account, struct account_waiter *waiter)
 
 void account_wait_durable(struct account *account, uint64_t position)
 {
+    account_push(account);
     (void) pthread_mutex_lock(&account->watch);
     while (position > account->durable_position)
         (void) pthread_cond_wait(&account->advanced, &account->watch);

@@ -79,6 +79,13 @@ uint64_t account_newest_position(struct account *account);
 
 /* ---- waiting and watching ---- */
 
+/*
+ * What txn_commit() took is written from here on, if nobody writes at the moment by this very
+ * thread. Whoever commits calls this before it lets go of the account, with no lock held; the
+ * two account_wait functions do it themselves.
+ */
+void account_push(struct account *account);
+
 /* One shot: wake is called once, when position is durable; at once, from this call, if it is
  * already. */
 struct account_waiter {

@@ -74,7 +74,8 @@ enum rc txn_commit(struct mail_txn **txn_ptr, uint64_t *out_position, struct err
                                  .base = acct_position(txn->account->tip),
                                  .records = buf_slice(&txn->records),
                                  .bodies = txn->bodies,
-                                 .n_bodies = txn->n_bodies};
+                                 .n_bodies = txn->n_bodies,
+                                 .is_deferred = true};
     uint64_t position;
     struct err ignored;
     enum rc rc;

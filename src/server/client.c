@@ -87,6 +87,16 @@ static void watch(struct client *client)
 
 /* ---- output ---- */
 
+/* What the commands since the last time wrote goes to the disk, whether or not a reply is left.
+ */
+static void push_writes(struct client *client)
+{
+    if (!client->has_session || client->session.own_position == client->pushed)
+        return;
+    client->pushed = client->session.own_position;
+    account_push(client->session.account);
+}
+
 /* Be woken when what the replies rest on is durable. False: it is. */
 static bool must_hold(struct client *client)
 {
@@ -107,6 +117,7 @@ static bool must_hold(struct client *client)
 
 static enum flushed flush(struct client *client)
 {
+    push_writes(client);
     if (stream_unsent(&client->stream) > 0 && must_hold(client))
         return FLUSHED_HELD;
     switch (stream_send(&client->stream)) {

@@ -86,7 +86,8 @@ struct client {
     const char *end_reason; /* for the log; static */
 
     struct account_waiter waiter;
-    bool waits; /* waiter is registered */
+    bool waits;      /* waiter is registered */
+    uint64_t pushed; /* the own_position whose write was begun last */
     struct mbox_watcher watcher;
     bool watches;
 

@@ -17,8 +17,8 @@
  * closed, whatever is packed or removed meanwhile.
  *
  * Threads. All calls may come from any thread. Calls for one account's commit() come in the
- * order of its lock. Callbacks come from the engine's threads, with no engine lock held, in
- * order for each account.
+ * order of its lock. Callbacks come from the engine's threads or from push(), with no engine
+ * lock held, in order for each account.
  *
  * Failure. RC_IO from a write or sync is final: the engine ends the process after that rather
  * than acknowledge anything (recovery makes the truth). RC_FULL: no space; nothing was done.
@@ -61,6 +61,7 @@ struct commit_group {
         records; /* a whole encoded group, <= GROUP_RECORDS_MAX_BYTES; the engine copies it */
     const struct staged_body *bodies;
     size_t n_bodies;
+    bool is_deferred; /* the caller promises a push(), and nobody is woken for it before */
 };
 
 struct tail_group {
@@ -120,6 +121,12 @@ struct engine_ops {
      */
     enum rc (*commit)(struct engine *engine, const struct commit_group *groups, size_t n,
                       uint64_t *out_positions, struct err *err);
+    /*
+     * Begin to write what was committed as deferred. An engine that is not writing yet may do
+     * it in the calling thread and call back from it, so the caller holds no lock that its
+     * callbacks take, and waits for one write at most. NULL: the engine defers nothing.
+     */
+    void (*push)(struct engine *engine);
 
     /* size_hint: expected bytes, 0 if not known. Large bodies go to a spool as they come. */
     enum rc (*stage)(struct engine *engine, uint64_t account, uint64_t size_hint,

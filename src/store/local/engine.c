@@ -249,6 +249,11 @@ static enum rc local_commit(struct engine *engine, const struct commit_group *gr
     return journal_commit(local_of(engine)->journal, groups, n, out_positions, err);
 }
 
+static void local_push(struct engine *engine)
+{
+    journal_push(local_of(engine)->journal);
+}
+
 static enum rc local_stage(struct engine *engine, uint64_t account, uint64_t size_hint,
                            struct body_stage **out, struct err *err)
 {
@@ -405,6 +410,7 @@ static const struct engine_ops local_ops = {
     .load = local_load,
     .page_reader = local_page_reader,
     .commit = local_commit,
+    .push = local_push,
     .stage = local_stage,
     .stage_write = stage_write,
     .stage_length = stage_length,

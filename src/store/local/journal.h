@@ -1,9 +1,11 @@
 /*
  * journal.h - commit(): groups into batches, batches onto the disk, in order.
  *
- * One committer thread, one batch in flight, no timer: the next batch is what arrived while the
- * one before was being written. A group's LSN is given when its place in the open batch is, so
- * LSN order, file order and the order of callbacks are one order.
+ * One batch in flight, no timer: the next batch is what arrived while the one before was being
+ * written. A batch is written by the thread that pushes it while nobody writes, which then need
+ * not be woken for its own answer; what arrives meanwhile, by the committer thread. A group's
+ * LSN is given when its place in the open batch is, so LSN order, file order and the order of
+ * callbacks are one order.
  */
 #ifndef ROOST_STORE_LOCAL_JOURNAL_H
 #define ROOST_STORE_LOCAL_JOURNAL_H
@@ -20,6 +22,8 @@ MUST_CHECK enum rc journal_new(struct local *local, const struct journal_key *ke
                                struct err *err);
 MUST_CHECK enum rc journal_commit(struct journal *journal, const struct commit_group *groups,
                                   size_t n, uint64_t *out_positions, struct err *err);
+/* Writes what is open in this thread, or leaves it to the thread that is writing. */
+void journal_push(struct journal *journal);
 
 /* The last LSN given. */
 uint64_t journal_assigned(struct journal *journal);

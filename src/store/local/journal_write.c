@@ -11,6 +11,13 @@
  * on its own block, so no later write touches a block that holds it. If a write fails, nothing
  * is acknowledged any more: local_fatal() ends the process, and recovery decides by what the
  * disk really holds.
+ *
+ * Who writes: whoever sets is_writing, under the lock; until it clears it, the writer's fields
+ * and the batch in flight are its own, and the callbacks come from it, in order. Nothing that
+ * was pushed is left lying: a push finds nobody writing and writes, or a writer, which looks at
+ * the open batch once more when it is done and urges the committer if there is something.
+ * A deferred group that is not pushed yet needs no wake-up: its owner has promised the push.
+ * Whoever waits inside the engine urges the committer first.
  */
 #include <errno.h>
 #include <sys/mman.h>
@@ -50,7 +57,7 @@ struct journal {
     bool has_committer;
 
     pthread_mutex_t lock;
-    pthread_cond_t work;    /* the open batch is not empty, or stop */
+    pthread_cond_t work;    /* is_urged, or stop */
     pthread_cond_t copied;  /* writers reached 0 */
     pthread_cond_t room;    /* the open batch was taken, or the pressure changed */
     pthread_cond_t durable; /* durable_lsn moved */
@@ -63,11 +70,12 @@ struct journal {
     uint64_t n_batches;   /* lock */
     unsigned waiters;     /* lock: in journal_wait_durable */
     unsigned roomless;    /* lock: commits that wait for `room` */
-    bool is_idle;         /* lock: the committer waits for work */
+    bool is_writing;      /* lock: some thread has the writer's part */
+    bool is_urged;        /* lock: the committer is to write what is open */
     bool is_blocked;      /* lock: a bound is reached */
     bool is_stopping;     /* lock */
 
-    /* The committer's own. */
+    /* The writer's own. */
     struct segment *segment;
     uint64_t at; /* where the next batch goes */
     struct hash128 prev;
@@ -317,6 +325,15 @@ static enum rc wait_for_pressure(struct journal *journal, struct err *err)
     return RC_OK;
 }
 
+/* With the lock held. True: the committer must be signalled, best without the lock. */
+static bool urge(struct journal *journal)
+{
+    bool was_urged = journal->is_urged;
+
+    journal->is_urged = true;
+    return !was_urged && !journal->is_writing;
+}
+
 /* With the lock held: the open batch has room for the plan. */
 static enum rc wait_for_room(struct journal *journal, const struct commit_plan *plan,
                              struct err *err)
@@ -336,6 +353,8 @@ static enum rc wait_for_room(struct journal *journal, const struct commit_plan *
         if (admission == ADMIT_NOT)
             return err_set(err, RC_FULL, "The disk is full", "commit: no journal segment");
         keeper_prepare(journal->local->keeper);
+        if (urge(journal)) /* what fills the batch may be waiting for its push */
+            (void) pthread_cond_signal(&journal->work);
         journal->roomless++;
         (void) pthread_cond_wait(&journal->room, &journal->lock);
         journal->roomless--;
@@ -350,6 +369,15 @@ static void copy_plan(char *at, const struct commit_plan *plan, uint64_t lsn)
     }
 }
 
+static bool is_deferred(const struct commit_plan *plan)
+{
+    for (size_t i = 0; i < plan->n; i++) {
+        if (!plan->groups[i].group->is_deferred)
+            return false;
+    }
+    return true;
+}
+
 /* Everything that may refuse has answered; from here the groups are in. */
 static enum rc enter_batch(struct journal *journal, struct commit_plan *plan,
                            uint64_t *out_positions, struct err *err)
@@ -358,6 +386,7 @@ static enum rc enter_batch(struct journal *journal, struct commit_plan *plan,
     uint64_t lsn;
     size_t at;
     bool copies_later = plan->n_places > 0 || plan->total > COPY_LOCKED_BYTES;
+    bool signals;
     enum rc rc;
 
     (void) pthread_mutex_lock(&journal->lock);
@@ -386,11 +415,10 @@ static enum rc enter_batch(struct journal *journal, struct commit_plan *plan,
     } else {
         copy_plan(batch->ptr + at, plan, lsn);
     }
-    if (journal->is_idle) {
-        journal->is_idle = false;
-        (void) pthread_cond_signal(&journal->work);
-    }
+    signals = !is_deferred(plan) && urge(journal);
     (void) pthread_mutex_unlock(&journal->lock);
+    if (signals)
+        (void) pthread_cond_signal(&journal->work);
     return RC_OK;
 }
 
@@ -565,23 +593,13 @@ static void empty_batch(struct batch *batch)
     batch->n_groups = batch->n_places = 0;
 }
 
-/* The open batch once it holds something and is copied wholly; NULL to stop. */
+/* With the lock held and is_writing set: the open batch, once it is copied wholly; the next one
+ * opens. */
 static struct batch *take_batch(struct journal *journal)
 {
-    struct batch *batch;
+    struct batch *batch = journal->open;
     bool is_moving;
 
-    (void) pthread_mutex_lock(&journal->lock);
-    while (journal->open->n_groups == 0 && !journal->is_stopping) {
-        journal->is_idle = true;
-        (void) pthread_cond_wait(&journal->work, &journal->lock);
-    }
-    journal->is_idle = false;
-    batch = journal->open;
-    if (batch->n_groups == 0) {
-        (void) pthread_mutex_unlock(&journal->lock);
-        return NULL;
-    }
     journal->open = batch == &journal->batches[0] ? &journal->batches[1] : &journal->batches[0];
     is_moving = padded(batch->len) > journal->left;
     journal->is_moving = is_moving;
@@ -590,22 +608,58 @@ static struct batch *take_batch(struct journal *journal)
         (void) pthread_cond_broadcast(&journal->room);
     while (batch->writers > 0)
         (void) pthread_cond_wait(&journal->copied, &journal->lock);
-    (void) pthread_mutex_unlock(&journal->lock);
     return batch;
+}
+
+/* With the lock held and is_writing set; gives the lock up meanwhile. */
+static void write_open(struct journal *journal)
+{
+    struct batch *batch = take_batch(journal);
+
+    (void) pthread_mutex_unlock(&journal->lock);
+    write_batch(journal, batch);
+    index_batch(journal, batch);
+    report_batch(journal, batch);
+    empty_batch(batch);
+    (void) pthread_mutex_lock(&journal->lock);
 }
 
 static void *committer_main(void *arg)
 {
     struct journal *journal = arg;
-    struct batch *batch;
 
-    while ((batch = take_batch(journal)) != NULL) {
-        write_batch(journal, batch);
-        index_batch(journal, batch);
-        report_batch(journal, batch);
-        empty_batch(batch);
+    (void) pthread_mutex_lock(&journal->lock);
+    for (;;) {
+        while (journal->is_writing || (!journal->is_urged && !journal->is_stopping))
+            (void) pthread_cond_wait(&journal->work, &journal->lock);
+        journal->is_writing = true;
+        while (journal->open->n_groups > 0)
+            write_open(journal);
+        journal->is_writing = journal->is_urged = false;
+        if (journal->is_stopping)
+            break;
     }
+    (void) pthread_mutex_unlock(&journal->lock);
     return NULL;
+}
+
+/* One batch only: the caller has an answer to give. */
+void journal_push(struct journal *journal)
+{
+    bool signals = false;
+
+    (void) pthread_mutex_lock(&journal->lock);
+    if (journal->open->n_groups > 0 && !journal->is_writing && !journal->is_urged) {
+        journal->is_writing = true;
+        write_open(journal);
+        journal->is_writing = false;
+        if (journal->open->n_groups > 0)
+            journal->is_urged = true;
+        signals = journal->is_urged || journal->is_stopping;
+    }
+    (void) pthread_mutex_unlock(&journal->lock);
+    if (signals)
+        (void) pthread_cond_signal(&journal->work);
 }
 
 uint64_t journal_assigned(struct journal *journal)
@@ -618,9 +672,12 @@ uint64_t journal_assigned(struct journal *journal)
     return lsn;
 }
 
+/* Not written by this thread: it may hold locks that the callbacks take. */
 void journal_wait_durable(struct journal *journal, uint64_t lsn)
 {
     (void) pthread_mutex_lock(&journal->lock);
+    if (journal->durable_lsn < lsn && urge(journal))
+        (void) pthread_cond_signal(&journal->work);
     journal->waiters++;
     while (journal->durable_lsn < lsn)
         (void) pthread_cond_wait(&journal->durable, &journal->lock);
