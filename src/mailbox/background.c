@@ -7,6 +7,10 @@
 #include "mailbox/open_account.h"
 
 #define DIGEST_QUEUE_MAX        8192u
+#define DIGEST_URGENT           (DIGEST_QUEUE_MAX / 2) /* waiting; from here on without a rest */
+#define DIGEST_BURST            1024u                  /* made in a row */
+#define DIGEST_REST_US          ((int64_t) 100 * 1000) /* at least, while jobs gather */
+#define DIGEST_REST_PARTS       3 /* rest this many times as long as a burst took */
 #define CHECKPOINT_AFTER_US     ((int64_t) 30 * 1000000) /* dirty for so long */
 #define BACKGROUND_TICK_SEC     1
 #define BACKGROUND_ACCOUNTS_MAX 65536u /* looked at in one turn */
@@ -41,7 +45,7 @@ struct background *background_new(struct mail_store *store)
     (void) pthread_mutex_init(&background->lock, NULL);
     (void) pthread_condattr_init(&attr);
     (void) pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void) pthread_cond_init(&background->digest_work, NULL);
+    (void) pthread_cond_init(&background->digest_work, &attr);
     (void) pthread_cond_init(&background->tick, &attr);
     (void) pthread_condattr_destroy(&attr);
     return background;
@@ -60,13 +64,17 @@ void background_free(struct background *background)
 void background_queue_digest(struct background *background, uint64_t account, uint64_t body_id,
                              uint32_t size)
 {
+    bool wakes = false;
+
     (void) pthread_mutex_lock(&background->lock);
     if (background->n < DIGEST_QUEUE_MAX) {
         background->queue[(background->head + background->n++) % DIGEST_QUEUE_MAX] =
             (struct digest_job){account, body_id, size};
-        (void) pthread_cond_signal(&background->digest_work);
+        wakes = background->n == 1 || background->n == DIGEST_URGENT;
     }
     (void) pthread_mutex_unlock(&background->lock);
+    if (wakes)
+        (void) pthread_cond_signal(&background->digest_work);
 }
 
 /* ---- digests ---- */
@@ -91,30 +99,91 @@ static void make_digest(struct background *background, const struct digest_job *
                   LOG_NUM("body", job->body_id), LOG_ERR(&err));
 }
 
-static bool next_job(struct background *background, struct digest_job *out)
+static int by_account(const void *a, const void *b)
 {
-    bool got;
+    const struct digest_job *x = a, *y = b;
+
+    if (x->account != y->account)
+        return x->account < y->account ? -1 : 1;
+    return (x->body_id > y->body_id) - (x->body_id < y->body_id);
+}
+
+/*
+ * The oldest jobs, those of one account together: a digest process serves one account, and
+ * going over to another costs more than a digest.
+ */
+static size_t take_jobs(struct background *background, struct digest_job out[DIGEST_BURST])
+{
+    size_t n;
+
+    (void) pthread_mutex_lock(&background->lock);
+    n = MIN(background->n, (size_t) DIGEST_BURST);
+    for (size_t i = 0; i < n; i++)
+        out[i] = background->queue[(background->head + i) % DIGEST_QUEUE_MAX];
+    background->head = (background->head + n) % DIGEST_QUEUE_MAX;
+    background->n -= n;
+    (void) pthread_mutex_unlock(&background->lock);
+    qsort(out, n, sizeof(*out), by_account);
+    return n;
+}
+
+static bool is_stopping(struct background *background)
+{
+    bool stops;
+
+    (void) pthread_mutex_lock(&background->lock);
+    stops = background->stop;
+    (void) pthread_mutex_unlock(&background->lock);
+    return stops;
+}
+
+static struct timespec time_after(int64_t us)
+{
+    struct timespec now;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &now); /* the condition's clock, in tests too */
+    us += now.tv_nsec / 1000;
+    now.tv_sec += us / 1000000;
+    now.tv_nsec = us % 1000000 * 1000;
+    return now;
+}
+
+/*
+ * Until there are jobs and the rest is over. Digests are worth making ahead, but commands go
+ * first: jobs gather, and the thread works a bounded part of the time unless it falls behind.
+ * False: it is time to end.
+ */
+static bool rest(struct background *background, int64_t rest_us)
+{
+    struct timespec until;
+    bool on;
 
     (void) pthread_mutex_lock(&background->lock);
     while (background->n == 0 && !background->stop)
         (void) pthread_cond_wait(&background->digest_work, &background->lock);
-    got = !background->stop;
-    if (got) {
-        *out = background->queue[background->head];
-        background->head = (background->head + 1) % DIGEST_QUEUE_MAX;
-        background->n--;
-    }
+    until = time_after(rest_us);
+    while (background->n < DIGEST_URGENT && !background->stop &&
+           pthread_cond_timedwait(&background->digest_work, &background->lock, &until) == 0)
+        ;
+    on = !background->stop;
     (void) pthread_mutex_unlock(&background->lock);
-    return got;
+    return on;
 }
 
 static void *run_digests(void *ctx)
 {
     struct background *background = ctx;
-    struct digest_job job;
+    struct digest_job jobs[DIGEST_BURST];
+    int64_t rest_us = DIGEST_REST_US;
 
-    while (next_job(background, &job))
-        make_digest(background, &job);
+    while (rest(background, rest_us)) {
+        int64_t began_us = clock_mono_us();
+        size_t n = take_jobs(background, jobs);
+
+        for (size_t i = 0; i < n && !is_stopping(background); i++)
+            make_digest(background, &jobs[i]);
+        rest_us = MAX((clock_mono_us() - began_us) * DIGEST_REST_PARTS, DIGEST_REST_US);
+    }
     return NULL;
 }
 
