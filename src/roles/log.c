@@ -3,8 +3,12 @@
  * on.
  *
  * Each other role has a channel to it; a channel that breaks is dropped until the supervisor
- * brings a new one. Lines of one turn of the loop are written together.
+ * brings a new one. Lines of one turn of the loop are written together, and between two turns
+ * with lines the role sleeps for a moment: events gather in the sockets, whose senders then
+ * wake nobody. What is in a socket outlives its sender.
  */
+#include <time.h>
+
 #include "base/list.h"
 #include "config/config.h"
 #include "ipc/log_pack.h"
@@ -14,6 +18,8 @@
 #include "roles/role.h"
 
 #define SENDER_BURST 256u /* events taken from one sender before the next has its turn */
+#define GATHER_NS                                                                              \
+    (5L * 1000 * 1000) /* a socket takes some hundred events; more wait in the sender */
 
 struct sender {
     struct link link;
@@ -35,9 +41,11 @@ struct log_role {
 
 static void flush_lines(void *ctx)
 {
+    struct timespec gather = {.tv_nsec = GATHER_NS};
     struct log_role *log = ctx;
 
     log_out_flush(log->out);
+    (void) nanosleep(&gather, NULL); /* a signal may shorten it */
 }
 
 static void write_event(struct log_role *log, enum role role, const struct msg_log_event *event)
