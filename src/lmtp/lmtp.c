@@ -13,6 +13,7 @@
 #include "net/stream.h"
 
 #define LMTP_STEPS_MAX   256u
+#define RECIPIENTS_FIRST ((size_t) 4)
 #define LMTP_ARENA_BYTES ((size_t) 16 << 20)  /* addresses of one transaction */
 #define LMTP_OUT_HIGH    ((size_t) 256 << 10) /* unsent replies; above it nothing more is read */
 
@@ -37,7 +38,8 @@ struct lmtp_client {
     struct arena_mark before_asked; /* RESOLVING: a refused recipient leaves nothing in it */
     bool has_sender, smtputf8;
     struct slice sender;
-    struct recipient *recipients; /* LMTP_RECIPIENTS_MAX, made at the first RCPT */
+    struct recipient *recipients; /* grows between MAIL and DATA; others point into it later */
+    size_t cap;                   /* of recipients */
     size_t n;
     struct slice asked; /* address that auth is asked about */
     struct delivery delivery;
@@ -91,6 +93,7 @@ static void forget_transaction(struct lmtp_client *client)
     free(client->recipients);
     arena_free(client->arena);
     client->recipients = NULL;
+    client->cap = 0;
     client->arena = NULL;
     client->n = 0;
     client->has_sender = client->smtputf8 = client->committed = false;
@@ -252,8 +255,11 @@ static enum step take_answer(struct lmtp_client *client)
         arena_rewind(client->arena, client->before_asked);
         return STEP_ON;
     }
-    if (client->recipients == NULL)
-        client->recipients = xcalloc(LMTP_RECIPIENTS_MAX, sizeof(*client->recipients));
+    if (client->n == client->cap) {
+        client->cap = MAX(client->cap * 2, RECIPIENTS_FIRST);
+        client->recipients =
+            xrealloc(client->recipients, client->cap * sizeof(*client->recipients));
+    }
     client->recipients[client->n++] = recipient;
     reply(client, "250 2.1.5 OK");
     return STEP_ON;
