@@ -9,12 +9,15 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LISTEN_BACKLOG   1024 /* cut by net.core.somaxconn */
 #define CONTROL_BACKLOG  16
 #define CONTROL_MODE     0600
 #define UNIX_NOBODY_MASK 0777
+#define DOOR_WAIT_MS     5000 /* for the processes of a supervisor that was killed */
+#define DOOR_POLL_MS     20
 
 enum rc door_parse(struct slice text, struct ipaddr *out, bool *out_any, struct err *err)
 {
@@ -72,7 +75,8 @@ static enum rc listen_tcp(const struct ipaddr *addr, bool dual, int *out, struct
          setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof(v6_only)) != 0))
         return err_set(err, RC_IO, "No socket", "setsockopt: %s", strerror(errno));
     if (bind(fd, (const struct sockaddr *) &sa, len) != 0 || listen(fd, LISTEN_BACKLOG) != 0)
-        return err_set(err, RC_IO, "No socket", "%s", strerror(errno));
+        return err_set(err, errno == EADDRINUSE ? RC_EXISTS : RC_IO, "No socket", "%s",
+                       strerror(errno));
     *out = fd;
     fd = -1;
     return RC_OK;
@@ -85,7 +89,7 @@ static enum rc listen_any(struct ipaddr *addr, int *out, struct err *err)
 
     addr->family = IPADDR_V6;
     rc = listen_tcp(addr, true, out, err);
-    if (rc == RC_OK)
+    if (rc == RC_OK || rc == RC_EXISTS)
         return rc;
     addr->family = IPADDR_V4;
     return listen_tcp(addr, false, out, err);
@@ -100,7 +104,8 @@ static enum rc remove_stale(const struct sockaddr_un *sa, int type, struct err *
     if (lstat(sa->sun_path, &st) != 0)
         return RC_OK;
     if (!S_ISSOCK(st.st_mode))
-        return err_set(err, RC_EXISTS, "No socket", "%s exists and is no socket", sa->sun_path);
+        return err_set(err, RC_INVALID, "No socket", "%s exists and is no socket",
+                       sa->sun_path);
     if (fd >= 0 && connect(fd, (const struct sockaddr *) sa, sizeof(*sa)) == 0)
         return err_set(err, RC_EXISTS, "No socket", "%s: somebody listens there already",
                        sa->sun_path);
@@ -210,6 +215,24 @@ static enum rc open_door(const struct config *config, struct slice where, struct
     return RC_OK;
 }
 
+/*
+ * A supervisor that was killed takes its processes with it, but not in the same moment: until
+ * they are gone they hold its doors. The lock on the data directory is ours already, so no
+ * other server of it runs, and the wait is short.
+ */
+static enum rc open_door_in_time(const struct config *config, struct slice where,
+                                 struct door *door, struct err *err)
+{
+    static const struct timespec poll = {.tv_nsec = DOOR_POLL_MS * 1000000L};
+    enum rc rc = open_door(config, where, door, err);
+
+    for (int waited = 0; rc == RC_EXISTS && waited < DOOR_WAIT_MS; waited += DOOR_POLL_MS) {
+        (void) nanosleep(&poll, NULL); /* cut short by a signal: only tried earlier */
+        rc = open_door(config, where, door, err);
+    }
+    return rc;
+}
+
 static enum rc add_door(const struct config *config, struct doors *doors, struct slice where,
                         enum listener_kind kind, enum role role, uint32_t flags,
                         struct err *err)
@@ -220,7 +243,7 @@ static enum rc add_door(const struct config *config, struct doors *doors, struct
     if (doors->n == ROLE_LISTENERS_MAX)
         return err_set(err, RC_LIMIT, "Too many listeners", "more than %u listeners",
                        ROLE_LISTENERS_MAX);
-    rc = open_door(config, where, &door, err);
+    rc = open_door_in_time(config, where, &door, err);
     if (rc == RC_OK)
         doors->list[doors->n++] = door;
     return rc;
