@@ -6,9 +6,10 @@
 #include "mailbox/message.h"
 #include "mailbox/open_account.h"
 
-#define DIGEST_QUEUE_MAX        8192u
-#define DIGEST_URGENT           (DIGEST_QUEUE_MAX / 2) /* waiting; from here on without a rest */
-#define DIGEST_BURST            1024u                  /* made in a row */
+#define DIGEST_QUEUE_MAX                                                                       \
+    262144u /* 24 bytes each, used as they come: a large import waits for its digests */
+#define DIGEST_URGENT           4096u /* waiting; from here on without a rest */
+#define DIGEST_BURST            1024u /* made in a row */
 #define DIGEST_REST_US          ((int64_t) 100 * 1000) /* at least, while jobs gather */
 #define DIGEST_REST_PARTS       3 /* rest this many times as long as a burst took */
 #define CHECKPOINT_AFTER_US     ((int64_t) 30 * 1000000) /* dirty for so long */

@@ -282,6 +282,47 @@ static void commits_wait_for_checkpoints(void **state)
     local_store_remove(&store);
 }
 
+/* 64 digests of 1 KiB where memory holds 8: each is there, in memory or moved, also after a
+ * stop but for what was in memory then; and none after its account is gone. */
+static void digests_beyond_memory_are_kept(void **state)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
+    struct local_store store;
+    const struct engine_ops *ops;
+    struct slice got;
+    struct err err;
+    size_t kept = 0;
+
+    (void) state;
+    local_store_make(&store);
+    store.options.digest_memory_bytes = 8 * 1024;
+    local_store_open(&store);
+    ops = store.engine->ops;
+    local_store_wait(&store, local_store_put(&store, 7, SLICE("first")));
+    for (uint64_t id = 1; id <= 64; id++) {
+        AUTO(freep) char *digest = local_store_body(id, 1024);
+
+        ops->digest_put(store.engine, 7, id, 1, slice_of(digest, 1024));
+    }
+    for (uint64_t id = 1; id <= 64; id++) {
+        AUTO(freep) char *want = local_store_body(id, 1024);
+
+        assert_int_equal(ops->digest_get(store.engine, 7, id, 1, arena, &got), RC_OK);
+        assert_slice_equal(got, slice_of(want, 1024));
+        assert_int_equal(ops->digest_get(store.engine, 7, id, 2, arena, &got), RC_NOT_FOUND);
+    }
+    local_store_close(&store);
+    local_store_open(&store);
+    for (uint64_t id = 1; id <= 64; id++)
+        kept += store.engine->ops->digest_get(store.engine, 7, id, 1, arena, &got) == RC_OK;
+    assert_true(kept >= 64 - 2 * 8);
+    assert_int_equal(store.engine->ops->remove(store.engine, 7, &err), RC_OK);
+    assert_int_equal(store.engine->ops->digest_get(store.engine, 7, 1, 1, arena, &got),
+                     RC_NOT_FOUND);
+    local_store_close(&store);
+    local_store_remove(&store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -293,6 +334,7 @@ int main(void)
         cmocka_unit_test(a_second_open_is_refused),
         cmocka_unit_test(what_is_too_much_is_refused_before_any_effect),
         cmocka_unit_test(commits_wait_for_checkpoints),
+        cmocka_unit_test(digests_beyond_memory_are_kept),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

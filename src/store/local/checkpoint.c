@@ -12,11 +12,12 @@
 #include "base/clock.h"
 #include "store/local/bytes.h"
 
-#define ROOT_HEAD_BYTES  16u
-#define PAGE_HEAD_BYTES  8u
-#define PLACE_BYTES      40u
-#define PACK_VALUE_BYTES 16u
-#define UIDVALIDITY_KEY  SLICE("uidvalidity")
+#define ROOT_HEAD_BYTES   16u
+#define PAGE_HEAD_BYTES   8u
+#define DIGEST_HEAD_BYTES 16u
+#define PLACE_BYTES       40u
+#define PACK_VALUE_BYTES  16u
+#define UIDVALIDITY_KEY   SLICE("uidvalidity")
 
 struct account_key {
     char bytes[16]; /* account, then page or body id; big-endian */
@@ -301,13 +302,75 @@ enum rc checkpoint_each_removed(struct state *state,
     return state_each(state, TABLE_REMOVED, each_pair, &walk, err);
 }
 
+struct digests_job {
+    const struct loose_digest *digests;
+    size_t n;
+};
+
+static enum rc put_digest(struct state_txn *txn, const struct loose_digest *digest,
+                          struct err *err)
+{
+    struct account_key key = key_of(digest->account, digest->body_id);
+    char head[DIGEST_HEAD_BYTES];
+    struct slice mark;
+    enum rc rc = state_txn_get(txn, TABLE_REMOVED, account_part(&key), &mark, err);
+
+    if (rc != RC_NOT_FOUND)
+        return rc; /* removed: its digests went with it */
+    put_le64(head, digest->version);
+    put_le64(head + 8, row_hash(digest->account, digest->body_id, digest->bytes));
+    return put_checked(txn, TABLE_DIGESTS, whole_key(&key), head, DIGEST_HEAD_BYTES,
+                       digest->bytes, err);
+}
+
+static enum rc run_put_digests(struct state_txn *txn, void *ctx, struct err *err)
+{
+    const struct digests_job *job = ctx;
+    enum rc rc = RC_OK;
+
+    for (size_t i = 0; i < job->n && !rc; i++)
+        rc = put_digest(txn, &job->digests[i], err);
+    return rc;
+}
+
+enum rc checkpoint_put_digests(struct state *state, const struct loose_digest *digests,
+                               size_t n, struct err *err)
+{
+    struct digests_job job = {digests, n};
+
+    return state_write(state, run_put_digests, &job, err);
+}
+
+enum rc checkpoint_digest(struct state *state, uint64_t account, uint64_t body_id,
+                          uint32_t version, struct arena *arena, struct slice *out,
+                          struct err *err)
+{
+    struct account_key key = key_of(account, body_id);
+    uint64_t stored_version = 0, hash = 0;
+    struct slice value;
+    struct scan sc;
+    enum rc rc = state_get(state, TABLE_DIGESTS, whole_key(&key), arena, &value, err);
+
+    if (rc)
+        return rc;
+    sc = scan_of(value);
+    if (!scan_le64(&sc, &stored_version) || !scan_le64(&sc, &hash) ||
+        row_hash(account, body_id, scan_rest(&sc)) != hash)
+        return damaged(err, "digest", account);
+    if (stored_version != version)
+        return err_set(err, RC_NOT_FOUND, "No digest", "digest of another version");
+    *out = scan_rest(&sc);
+    return RC_OK;
+}
+
 struct remove_job {
     uint64_t account, lsn;
 };
 
 static enum rc run_remove(struct state_txn *txn, void *ctx, struct err *err)
 {
-    static const enum state_table tables[] = {TABLE_ROOTS, TABLE_PAGES, TABLE_PLACES};
+    static const enum state_table tables[] = {TABLE_ROOTS, TABLE_PAGES, TABLE_PLACES,
+                                              TABLE_DIGESTS};
     const struct remove_job *job = ctx;
     struct account_key key = key_of(job->account, 0);
     char value[8];

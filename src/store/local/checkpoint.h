@@ -47,6 +47,20 @@ MUST_CHECK enum rc checkpoint_each_pack(struct state *state,
                                         bool (*fn)(void *ctx, uint64_t pack, uint64_t bytes),
                                         void *ctx, struct err *err);
 
+/* Digests that no pack took with its bodies. Derived data: a removed account's are left out. */
+struct loose_digest {
+    uint64_t account, body_id;
+    uint32_t version;
+    struct slice bytes;
+};
+MUST_CHECK enum rc checkpoint_put_digests(struct state *state,
+                                          const struct loose_digest *digests, size_t n,
+                                          struct err *err);
+/* RC_NOT_FOUND: there is none of that version. */
+MUST_CHECK enum rc checkpoint_digest(struct state *state, uint64_t account, uint64_t body_id,
+                                     uint32_t version, struct arena *arena, struct slice *out,
+                                     struct err *err);
+
 /* The account's rows go; recovery skips its groups up to lsn. */
 MUST_CHECK enum rc checkpoint_remove(struct state *state, uint64_t account, uint64_t lsn,
                                      struct err *err);

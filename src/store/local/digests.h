@@ -1,7 +1,8 @@
 /*
- * digests.h - digests that wait for the packer, in memory and bounded; and those in packs.
+ * digests.h - digests that wait for the packer, in memory and bounded; those in packs; and
+ * those that came too late for their pack or were too many for memory, which lie in the state.
  *
- * Derived data: what does not fit is forgotten, oldest first, and made again when asked for.
+ * Derived data: what is lost is made again when asked for.
  */
 #ifndef ROOST_STORE_LOCAL_DIGESTS_H
 #define ROOST_STORE_LOCAL_DIGESTS_H

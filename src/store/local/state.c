@@ -25,8 +25,9 @@
 #define SERIAL_KEY        SLICE("serial")
 
 static const char *const table_names[STATE_TABLES] = {
-    [TABLE_META] = "meta",     [TABLE_ROOTS] = "roots", [TABLE_PAGES] = "pages",
-    [TABLE_PLACES] = "places", [TABLE_PACKS] = "packs", [TABLE_REMOVED] = "removed",
+    [TABLE_META] = "meta",       [TABLE_ROOTS] = "roots", [TABLE_PAGES] = "pages",
+    [TABLE_PLACES] = "places",   [TABLE_PACKS] = "packs", [TABLE_REMOVED] = "removed",
+    [TABLE_DIGESTS] = "digests",
 };
 
 struct state_job {

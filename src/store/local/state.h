@@ -22,8 +22,9 @@ enum state_table {
     TABLE_PLACES,  /* account, body id -> pack, offset, row, length */
     TABLE_PACKS,   /* pack -> bytes, bodies */
     TABLE_REMOVED, /* account -> lsn at which it was removed */
+    TABLE_DIGESTS, /* account, body id -> version, checksum, digest: those in no pack */
 };
-#define STATE_TABLES (TABLE_REMOVED + 1)
+#define STATE_TABLES (TABLE_DIGESTS + 1)
 
 struct state;
 struct state_txn;
