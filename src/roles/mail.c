@@ -240,6 +240,8 @@ int role_mail(struct role_start *start)
     list_init(&mail->lookups);
     (void) pthread_mutex_init(&mail->lookup_lock, NULL);
     (void) pthread_mutex_init(&mail->outgoing_lock, NULL);
+    (void) pthread_mutex_init(&mail->import_lock, NULL);
+    (void) pthread_cond_init(&mail->import_ended, NULL);
     rc = start_all(mail, &err);
     if (rc) {
         role_failed(start, &err);

@@ -47,6 +47,7 @@ struct import {
     struct mail_role *mail;
     struct control_conn *conn;
     struct account *account;
+    bool entered; /* it is this account's one import */
     struct mail_stream *stream;
     struct map *known; /* EMAILIDs the account has */
     struct target *targets;
@@ -68,9 +69,51 @@ static const struct engine_ops *ops_of(const struct import *import)
     return mail_store_engine(import->mail->store)->ops;
 }
 
+/*
+ * One import of an account at a time. What is there is learned at the start; a second import
+ * that learned while the first still commits (its command line was stopped, and the rest of its
+ * mail is on the way) would not know what that brings, and bring it again.
+ */
+static bool replace(struct mail_role *mail, uint64_t from, uint64_t to)
+{
+    for (size_t i = 0; i < MAIL_CONTROL_MAX; i++) {
+        if (mail->importing[i] == from) {
+            mail->importing[i] = to;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void enter_account(struct import *import)
+{
+    struct mail_role *mail = import->mail;
+    uint64_t id = account_id(import->account);
+
+    (void) pthread_mutex_lock(&mail->import_lock);
+    while (replace(mail, id, id) || !replace(mail, 0, id)) /* taken, or no place */
+        (void) pthread_cond_wait(&mail->import_ended, &mail->import_lock);
+    (void) pthread_mutex_unlock(&mail->import_lock);
+    import->entered = true;
+}
+
+static void leave_account(struct import *import)
+{
+    struct mail_role *mail = import->mail;
+
+    if (!import->entered)
+        return;
+    (void) pthread_mutex_lock(&mail->import_lock);
+    (void) replace(mail, account_id(import->account), 0);
+    (void) pthread_cond_broadcast(&mail->import_ended);
+    (void) pthread_mutex_unlock(&mail->import_lock);
+}
+
 static void import_free(void *state)
 {
     struct import *import = state;
+
+    leave_account(import);
 
     if (import->stream != NULL) {
         ops_of(import)->stage_free(import->staging);
@@ -464,6 +507,8 @@ static enum rc open_import(struct import *import, const struct control_fields *f
 
     if (rc)
         return rc;
+    enter_account(import);
+    account_wait_durable(import->account, account_newest_position(import->account));
     import->known = map_new();
     import->arena = arena_new(IMPORT_ARENA_BYTES);
     import->stream = mail_stream_new(&events, import);

@@ -80,6 +80,10 @@ struct mail_role {
     struct loop_call look_up; /* sends what is new */
 
     struct mail_control *control; /* NULL: the supervisor gave no socket */
+
+    pthread_mutex_t import_lock;
+    pthread_cond_t import_ended;          /* with import_lock */
+    uint64_t importing[MAIL_CONTROL_MAX]; /* import_lock; accounts, 0: none */
 };
 
 /* ---- mail_peers.c ---- */
