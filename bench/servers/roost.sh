@@ -93,9 +93,14 @@ answers() {
     return $rc
 } 2>/dev/null
 
-# After a kill -9 the roles of before may hold the ports for a moment, so a server that ends at once is tried again.
+# After a kill -9 the supervisor itself may still be ending, and the roles of before may hold the ports for a moment: a
+# server that is there gets a second to go, and one that ends at once is tried again.
 start() {
     local dir=$1 i
+    for i in $(seq 10); do
+        running "$dir" >/dev/null || break
+        sleep 0.1
+    done
     ! running "$dir" >/dev/null || fail "already running in $dir"
     need_executable
     [ -e "$dir/roost.conf" ] || make_store "$dir"
