@@ -63,6 +63,9 @@ static enum rc open_store(struct mail_role *mail, struct err *err)
         (int) sizeof(path))
         return err_set(err, RC_LIMIT, "Path is too long", "data: path too long");
     rc = local_engine_open(&local, &store.engine, err);
+    if (rc == RC_NOT_FOUND)
+        return err_set(err, rc, "No store: run `roost init` first",
+                       "%.100s holds no store: run `roost init` first", path);
     if (rc)
         return rc;
     mail->digester.make = make_digest;
