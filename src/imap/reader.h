@@ -35,8 +35,8 @@
 #define READER_LINE_BYTES          65536u        /* after login; without its literals */
 #define READER_LITERAL_BYTES       131072u       /* all literals of a command but messages */
 #define READER_MESSAGE_BYTES       (64ull << 20) /* one message, where nothing else is configured */
-#define READER_SWALLOW_BYTES       (1ull << 20)  /* over a limit, before we hang up */
-#define READER_MAX_LITERALS        4096u         /* in one command */
+#define READER_SWALLOW_BYTES       (1ull << 20) /* over a limit, before we hang up */
+#define READER_MAX_LITERALS        4096u        /* in one command */
 
 struct reader_limits {
     size_t line_bytes;
