@@ -77,7 +77,9 @@ enum rc cmd_append(struct cmd *cmd, struct err *err)
     if (args->n != cmd->n_stages)
         return err_set(err, RC_SYNTAX, "Message literal expected", "append: %zu of %zu staged",
                        cmd->n_stages, args->n);
-    rc = txn_begin(cmd->session->account, &cmd->session->actor, &txn, err);
+    rc = account_finish_stages(cmd->session->account, cmd->stages, cmd->n_stages, err);
+    if (rc == RC_OK)
+        rc = txn_begin(cmd->session->account, &cmd->session->actor, &txn, err);
     if (rc)
         return rc;
     mbox = acct_mailbox_by_name(txn_state(txn), args->mailbox.name);

@@ -153,6 +153,8 @@ static enum rc deliver_one(const struct lmtp_options *options, struct recipient 
     unsigned tries = 0;
     enum rc rc = account_open(options->store, recipient->account, true, &recipient->open, err);
 
+    if (rc == RC_OK)
+        rc = account_finish_stages(recipient->open, stage, 1, err);
     if (rc)
         return rc;
     do {

@@ -55,6 +55,15 @@ MUST_CHECK enum rc txn_append(struct mail_txn *txn, uint32_t mbox_id,
                               const struct new_message *message, uint32_t *out_uid,
                               struct err *err);
 
+/*
+ * The stages that one transaction is to append are complete: what of them is long becomes
+ * durable here. Called before txn_begin(), so that no writer of the account waits for that
+ * sync.
+ */
+MUST_CHECK enum rc account_finish_stages(struct account *account,
+                                         struct body_stage *const *stages, size_t n,
+                                         struct err *err);
+
 struct flag_change {
     enum flag_op op;
     uint8_t flags;

@@ -152,6 +152,14 @@ enum rc txn_append(struct mail_txn *txn, uint32_t mbox_id, const struct new_mess
     return RC_OK;
 }
 
+enum rc account_finish_stages(struct account *account, struct body_stage *const *stages,
+                              size_t n, struct err *err)
+{
+    struct engine *engine = account_engine(account);
+
+    return engine->ops->stage_finish(engine, stages, n, err);
+}
+
 /* ---- walking the messages a set names ---- */
 
 struct set_walk {

@@ -252,13 +252,24 @@ static void leave_out(struct import *import, size_t at, const struct err *err)
     memmove(pending, pending + 1, (import->n_batch - at) * sizeof(*pending));
 }
 
+static enum rc finish_stages(struct import *import, struct err *err)
+{
+    AUTO(freep) struct body_stage **stages = xcalloc(import->n_batch, sizeof(*stages));
+
+    for (size_t i = 0; i < import->n_batch; i++)
+        stages[i] = import->batch[i].stage;
+    return account_finish_stages(import->account, stages, import->n_batch, err);
+}
+
 static enum rc try_commit(struct import *import, size_t *out_at, struct err *err)
 {
     AUTO(txn_abortp) struct mail_txn *txn = NULL;
     struct actor nobody = {0};
-    enum rc rc = txn_begin(import->account, &nobody, &txn, err);
+    enum rc rc = finish_stages(import, err);
 
     *out_at = import->n_batch;
+    if (rc == RC_OK)
+        rc = txn_begin(import->account, &nobody, &txn, err);
     if (rc == RC_OK)
         rc = append_batch(import, txn, out_at, err);
     return rc ? rc : txn_commit(&txn, &import->position, err);

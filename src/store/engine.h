@@ -136,6 +136,14 @@ struct engine_ops {
     /* Bytes staged so far, for a digest before the commit. At most len; RC_IO. */
     enum rc (*stage_read)(const struct body_stage *stage, uint64_t offset, char *out,
                           size_t len, struct err *err);
+    /*
+     * No more bytes: n stages that will go into one commit(). What is too long for the journal
+     * becomes durable here, so that commit() need not wait for a disk with the account's lock
+     * held; commit() does what was not done here. May be called again. RC_FULL, RC_IO: nothing
+     * refers to the stages yet, they can only be freed.
+     */
+    enum rc (*stage_finish)(struct engine *engine, struct body_stage *const *stages, size_t n,
+                            struct err *err);
     void (*stage_free)(struct body_stage *stage); /* NULL is allowed */
 
     /* A body of a group that commit() has taken, durable or not. RC_NOT_FOUND, RC_CORRUPT,

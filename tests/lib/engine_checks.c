@@ -348,6 +348,36 @@ void check_a_stage_can_be_given_up(void **state)
     bench_close(&bench);
 }
 
+/* Together above what goes into the journal; finished twice, freed or committed. */
+void check_finished_stages_are_committed(void **state)
+{
+    uint64_t account = random_id(), position;
+    struct staged_body bodies[3] = {{.body_id = 1}, {.body_id = 2}, {.body_id = 3}};
+    struct commit_group group = {.account = account, .bodies = bodies, .n_bodies = 3};
+    struct body_stage *stages[3];
+    struct bench bench;
+    struct err err;
+
+    bench_open(&bench, *state);
+    for (size_t i = 0; i < 3; i++)
+        stages[i] = bodies[i].stage = stage_body(&bench, account, pattern(&bench, 2 << 20, i));
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(bench.engine->ops->stage_finish(bench.engine, stages, 3, &err), RC_OK);
+    group.records = SLICE("append");
+    assert_int_equal(bench.engine->ops->commit(bench.engine, &group, 1, &position, &err),
+                     RC_OK);
+    for (int round = 0; round < 2; round++) {
+        for (size_t i = 0; i < 3; i++)
+            assert_body(&bench, account, i + 1, pattern(&bench, 2 << 20, i));
+        bench_reopen(&bench);
+    }
+    stages[0] = stage_body(&bench, account, pattern(&bench, 5 << 20, 4));
+    assert_int_equal(bench.engine->ops->stage_finish(bench.engine, stages, 1, &err), RC_OK);
+    bench.engine->ops->stage_free(stages[0]);
+    assert_no_body(&bench, account, 4);
+    bench_close(&bench);
+}
+
 void check_load_after_close(void **state)
 {
     uint64_t account = random_id(), position = 0;

@@ -26,6 +26,7 @@ void check_a_stale_base_is_a_conflict(void **state);
 void check_bodies_are_read_in_ranges(void **state);
 void check_an_open_body_is_pinned(void **state);
 void check_a_stage_can_be_given_up(void **state);
+void check_finished_stages_are_committed(void **state);
 void check_load_after_close(void **state);
 void check_pages_replace_the_tail(void **state);
 void check_digests_are_kept_by_version(void **state);
@@ -46,6 +47,7 @@ void check_a_crash_leaves_a_prefix(void **state);
     ENGINE_CHECK(check_bodies_are_read_in_ranges, fixture),                                    \
     ENGINE_CHECK(check_an_open_body_is_pinned, fixture),                                       \
     ENGINE_CHECK(check_a_stage_can_be_given_up, fixture),                                      \
+    ENGINE_CHECK(check_finished_stages_are_committed, fixture),                                \
     ENGINE_CHECK(check_load_after_close, fixture),                                             \
     ENGINE_CHECK(check_pages_replace_the_tail, fixture),                                       \
     ENGINE_CHECK(check_digests_are_kept_by_version, fixture),                                  \

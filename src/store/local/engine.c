@@ -260,6 +260,12 @@ static enum rc local_stage(struct engine *engine, uint64_t account, uint64_t siz
     return stage_new(local_of(engine), account, size_hint, out, err);
 }
 
+static enum rc local_stage_finish(struct engine *engine, struct body_stage *const *stages,
+                                  size_t n, struct err *err)
+{
+    return journal_finish_stages(local_of(engine)->journal, stages, n, err);
+}
+
 static enum rc local_body_open(struct engine *engine, uint64_t account, uint64_t body_id,
                                struct body **out, struct err *err)
 {
@@ -415,6 +421,7 @@ static const struct engine_ops local_ops = {
     .stage_write = stage_write,
     .stage_length = stage_length,
     .stage_read = stage_read,
+    .stage_finish = local_stage_finish,
     .stage_free = stage_free,
     .body_open = local_body_open,
     .body_length = body_length,

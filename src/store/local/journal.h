@@ -22,6 +22,11 @@ MUST_CHECK enum rc journal_new(struct local *local, const struct journal_key *ke
                                struct err *err);
 MUST_CHECK enum rc journal_commit(struct journal *journal, const struct commit_group *groups,
                                   size_t n, uint64_t *out_positions, struct err *err);
+/* Checksums made, files synced, and if the stages are together too long for the journal, in one
+ * spill file. */
+MUST_CHECK enum rc journal_finish_stages(struct journal *journal,
+                                         struct body_stage *const *stages, size_t n,
+                                         struct err *err);
 /* Writes what is open in this thread, or leaves it to the thread that is writing. */
 void journal_push(struct journal *journal);
 

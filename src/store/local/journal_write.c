@@ -125,29 +125,34 @@ static struct place *place_new(uint64_t account, const struct staged_body *body)
     return place;
 }
 
-/* Stages become final: checksums made, files synced, and if together they are too long for the
- * journal, in one spill file. */
-static enum rc finish_stages(struct journal *journal, const struct commit_group *groups,
-                             size_t n, size_t n_bodies, struct err *err)
+enum rc journal_finish_stages(struct journal *journal, struct body_stage *const *stages,
+                              size_t n, struct err *err)
 {
-    AUTO(freep) struct body_stage **stages = xcalloc(n_bodies, sizeof(struct body_stage *));
     uint64_t in_memory = 0;
-    size_t n_stages = 0;
 
     for (size_t i = 0; i < n; i++) {
-        for (size_t j = 0; j < groups[i].n_bodies; j++) {
-            struct body_stage *stage = groups[i].bodies[j].stage;
-            enum rc rc = stage_finish(stage, err);
+        enum rc rc = stage_finish(stages[i], err);
 
-            if (rc)
-                return rc;
-            stages[n_stages++] = stage;
-            in_memory += stage->mem != NULL ? stage->length : 0;
-        }
+        if (rc)
+            return rc;
+        in_memory += stages[i]->mem != NULL ? stages[i]->length : 0;
     }
     if (in_memory <= MIN((uint64_t) INLINE_MAX_BYTES, (uint64_t) journal->cap / 2))
         return RC_OK;
-    return stage_spill_all(journal->local, stages, n_stages, err);
+    return stage_spill_all(journal->local, stages, n, err);
+}
+
+static enum rc finish_bodies(struct journal *journal, const struct commit_group *groups,
+                             size_t n, size_t n_bodies, struct err *err)
+{
+    AUTO(freep) struct body_stage **stages = xcalloc(n_bodies, sizeof(struct body_stage *));
+    size_t n_stages = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < groups[i].n_bodies; j++)
+            stages[n_stages++] = groups[i].bodies[j].stage;
+    }
+    return journal_finish_stages(journal, stages, n_stages, err);
 }
 
 static void plan_group(struct commit_plan *plan, const struct commit_group *group)
@@ -190,7 +195,7 @@ static enum rc make_plan(struct journal *journal, const struct commit_group *gro
     memset(plan->groups, 0, n * sizeof(plan->groups[0]));
     plan->places = n_bodies > 0 ? xcalloc(n_bodies, sizeof(struct place *)) : NULL;
     if (n_bodies > 0) {
-        enum rc rc = finish_stages(journal, groups, n, n_bodies, err);
+        enum rc rc = finish_bodies(journal, groups, n, n_bodies, err);
 
         if (rc)
             return rc;
