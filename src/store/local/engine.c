@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "store/local/body.h"
 #include "store/local/digests.h"
+#include "store/local/hold.h"
 #include "store/local/journal.h"
 #include "store/local/keeper.h"
 #include "store/local/pack.h"
@@ -52,6 +53,7 @@ static void local_free(struct local *local)
     state_close(local->state);
     packs_free(local->packs);
     digests_free(local->digests);
+    holds_free(local->holds);
     index_done(&local->index);
     layout_close(&local->layout);
     (void) pthread_mutex_destroy(&local->uidvalidity_lock);
@@ -497,6 +499,7 @@ enum rc local_engine_open(const struct local_options *options, struct engine **o
     (void) pthread_mutex_init(&local->uidvalidity_lock, NULL);
     local->digests = digests_new(local);
     local->packs = packs_new(local);
+    local->holds = holds_new();
     rc = fill_options(&local->options, err);
     if (!rc)
         rc = open_parts(local, err);

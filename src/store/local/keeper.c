@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "store/local/hold.h"
 #include "store/local/journal.h"
 
 #define SEGMENT_GROWTH 4u   /* each segment is this much larger, up to segment_bytes */
@@ -55,6 +56,10 @@ static void set_full(struct keeper *keeper, bool is_full)
         return;
     keeper->is_full = is_full;
     keeper->is_on_reserve = false;
+    if (is_full) { /* what a backup keeps may be just what is missing */
+        hold_break(keeper->local, "disk full");
+        keeper->is_poked = true;
+    }
     log_event(is_full ? LEVEL_ERROR : LEVEL_INFO, is_full ? "store.full" : "store.room",
               LOG_NUM("segment_bytes", keeper->next_bytes));
 }
@@ -355,11 +360,14 @@ static void recycle(struct keeper *keeper)
     struct journal_point start;
     size_t n;
 
+    if (!hold_may_recycle(keeper->local))
+        return;
     while ((n = detach_free(keeper->local, free_ones, &start)) > 0) {
         write_start(keeper, &start);
         for (size_t i = 0; i < n; i++)
             free_segment_file(keeper, free_ones[i]);
     }
+    hold_recycle_done(keeper->local);
 }
 
 /* Accounts that hold the older half of the journal when it is long, and those whose own tail

@@ -12,6 +12,8 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "store/local/hold.h"
+
 static bool take_budget(struct local *local, uint64_t bytes)
 {
     uint64_t now = atomic_fetch_add(&local->staged_bytes, bytes);
@@ -68,10 +70,10 @@ void spill_remove(struct local *local, struct spill *spill)
     if (spill == NULL)
         return;
     /* What cannot be removed now is removed by the next recovery. */
-    layout_name(name, spill->number, ".body");
+    layout_name(name, spill->number, ".new");
     if (unlinkat(local->layout.spill, name, 0) != 0) {
-        layout_name(name, spill->number, ".new");
-        (void) unlinkat(local->layout.spill, name, 0);
+        layout_name(name, spill->number, ".body");
+        hold_unlink(local, local->layout.spill, name);
     }
     spill_free(spill);
 }

@@ -25,6 +25,7 @@ struct keeper;
 struct packer;
 struct packs;
 struct digests;
+struct holds;
 
 struct local {
     struct engine base;
@@ -38,6 +39,7 @@ struct local {
     struct packer *packer; /* NULL with no_packer */
     struct packs *packs;
     struct digests *digests;
+    struct holds *holds;
     struct engine_events events; /* set by start() before anything is committed */
     char *path;
 
