@@ -16,6 +16,7 @@
 #include "roles/data_dir.h"
 #include "roles/pem_file.h"
 #include "roles/role_table.h"
+#include "store/local/local.h"
 
 #define CERT_POLL_US      (10 * INT64_C(1000000))
 #define STOP_STAGE_US     (30 * INT64_C(1000000)) /* mail flushes and seals within it */
@@ -265,12 +266,14 @@ static int64_t next_backoff(int64_t backoff_us, int64_t lived_us)
 }
 
 /* Whom was the mail process working for when it died? */
-static void look_at_crash_page(struct supervisor *sup)
+static void look_at_crash_page(struct supervisor *sup, bool crashed)
 {
     uint64_t named[CRASH_PAGE_SLOTS], fresh[CRASH_PAGE_SLOTS];
     size_t n = crash_page_read(sup->crash_page, named), n_fresh;
 
     crash_page_clear(sup->crash_page);
+    if (!crashed)
+        return;
     n_fresh = quarantine_crash(sup->quarantine, named, n, clock_mono_us(), fresh);
     for (size_t i = 0; i < n_fresh; i++)
         log_event(LEVEL_ERROR, "account.quarantine", LOG_ID("account", fresh[i]),
@@ -301,6 +304,27 @@ static void restart_later(struct child *child)
     timer_start(sup->loop, &child->retry, child->backoff_us, respawn, child);
 }
 
+/*
+ * Did the process do it to itself? Signals that people and the kernel's memory killer send hit
+ * whoever is worked on by chance, and a disk that fails is no account's doing
+ * (docs/decisions/what-counts-as-a-crash.md).
+ */
+static bool is_crash(int status)
+{
+    if (WIFEXITED(status))
+        return WEXITSTATUS(status) != 0 && WEXITSTATUS(status) != LOCAL_EXIT_FAILED;
+    switch (WTERMSIG(status)) {
+    case SIGKILL:
+    case SIGTERM:
+    case SIGINT:
+    case SIGQUIT:
+    case SIGHUP:
+        return false;
+    default:
+        return true;
+    }
+}
+
 static void on_child_end(struct supervisor *sup, pid_t pid, int status)
 {
     for (size_t i = 0; i < sup->n_children; i++) {
@@ -311,8 +335,8 @@ static void on_child_end(struct supervisor *sup, pid_t pid, int status)
         if (!sup->stopping || status != 0)
             log_end(child, status);
         child_gone(child);
-        if (child->role == ROLE_MAIL && status != 0)
-            look_at_crash_page(sup);
+        if (child->role == ROLE_MAIL)
+            look_at_crash_page(sup, is_crash(status));
         if (sup->stopping)
             stop_next(sup);
         else

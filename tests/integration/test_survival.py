@@ -131,8 +131,8 @@ class Survival(unittest.TestCase):
             data = slots.read()
         return {account for (account,) in struct.iter_unpack("<Q", data) if account}
 
-    def crash_in_command(self, server):
-        """Kill mail while a command of u1 runs; others' commands do not."""
+    def crash_in_command(self, server, sig=signal.SIGSEGV):
+        """End mail while a command of u1 runs; others' commands do not."""
         wait_for(lambda: self.is_running(server, "mail"), "mail runs")
         pid = self.child(server, "mail")["pid"]
         wire = self.session(server, "u1")
@@ -141,7 +141,7 @@ class Survival(unittest.TestCase):
         feeder.start()
         page = self.crash_page(server)
         wait_for(lambda: self.busy_accounts(page), "a command runs")
-        os.kill(int(pid), signal.SIGSEGV)
+        os.kill(int(pid), sig)
         feeder.join()
         wait_for(lambda: self.is_running(server, "mail", pid), lambda: "mail is back\n" + server.log())
 
@@ -187,6 +187,16 @@ class Survival(unittest.TestCase):
         self.assertEqual(wire.ok("STATUS INBOX (MESSAGES)"), [b"* STATUS INBOX (MESSAGES 40)"])
         for event in ("account.quarantine account=%d ", "account.release account=%d\n"):
             self.assertIn(event % account, server.log())
+
+    def test_whoever_is_killed_has_not_crashed(self):
+        server = self.server()
+        with server.wire("u1") as wire:
+            for number in range(40):
+                wire.append("INBOX", sample(number, 256 << 10))
+        for sig in (signal.SIGKILL,) * 4 + (signal.SIGTERM,):
+            self.crash_in_command(server, sig)
+        self.assertEqual(self.quarantined(server), [])
+        self.session(server, "u1").ok("SELECT INBOX")
 
     def refusal(self, server):
         tagged = self.can_login(server, "u1")

@@ -20,14 +20,13 @@
 #include "store/local/stage.h"
 
 #define UIDVALIDITY_BLOCK 1024u /* reserved at once: a CREATE rarely waits for the state */
-#define EXIT_STORE_FAILED 70
 
 _Noreturn void local_fatal(struct local *local, const struct err *err)
 {
     log_event(LEVEL_ERROR, "store.failed", LOG_ERR(err));
     if (local->options.fatal != NULL)
         local->options.fatal(local->options.fatal_ctx, err);
-    _exit(EXIT_STORE_FAILED);
+    _exit(LOCAL_EXIT_FAILED);
 }
 
 static void state_failed(void *ctx, const struct err *err)

@@ -21,6 +21,8 @@
 #define LOCAL_DIGEST_MEMORY_BYTES  ((uint64_t) 64 << 20)
 #define LOCAL_MAP_BYTES            ((uint64_t) 64 << 30)
 
+#define LOCAL_EXIT_FAILED 70 /* the process's end when nothing may be acknowledged */
+
 /* Zero in any number means the default above. Tests make things small with them. */
 struct local_options {
     const char *path;                  /* made by local_store_create() */
