@@ -8,6 +8,7 @@
  */
 #include <assert.h>
 
+#include "account/chunk_pages.h"
 #include "account/page_frame.h"
 #include "account/pages.h"
 #include "account/state_parts.h"
@@ -45,43 +46,6 @@ static void put_info(struct buf *buf, const struct mbox_info *info)
         buf_varint_bytes(buf, info->keywords[i]);
     put_pairs(buf, info->acl, info->n_acl);
     put_pairs(buf, info->metadata, info->n_metadata);
-}
-
-static void put_hot(struct buf *buf, const struct chunk *chunk, uint32_t n)
-{
-    uint32_t before = 0;
-
-    buf_varint(buf, n);
-    buf_varint(buf, chunk->modseq_base);
-    for (uint32_t row = 0; row < n; row++) {
-        buf_varint(buf, chunk->uid[row] - before);
-        before = chunk->uid[row];
-    }
-    buf_append(buf, slice_of(chunk->flags, n));
-    for (uint32_t row = 0; row < n; row++)
-        buf_varint(buf, chunk_modseq(chunk, row) - chunk->modseq_base);
-    buf_le8(buf, (uint8_t) chunk->keyword_words);
-    for (size_t i = 0; i < (size_t) n * chunk->keyword_words; i++)
-        buf_le64(buf, chunk->keywords[i]);
-    buf_le8(buf, chunk->cold_row != NULL);
-    for (uint32_t row = 0; chunk->cold_row != NULL && row < n; row++)
-        buf_le16(buf, chunk->cold_row[row]);
-}
-
-static void put_cold(struct buf *buf, const struct cold_store *cold, uint32_t n)
-{
-    buf_varint(buf, n);
-    for (uint32_t i = 0; i < n; i++) {
-        const struct msg_cold *row = &cold->rows[i];
-
-        buf_varint(buf, row->size);
-        buf_varint_signed(buf, row->zone_min);
-        buf_varint_signed(buf, row->internaldate);
-        buf_varint_signed(buf, row->savedate);
-        buf_varint(buf, row->body_id);
-        put_id(buf, &row->emailid);
-        put_id(buf, &row->threadid);
-    }
 }
 
 static void put_expunged(struct buf *buf, const struct expunged_block *block, uint32_t n)
@@ -214,7 +178,7 @@ static void make_chunk(struct maker *maker, struct chunk *chunk, uint32_t n)
     if (!page_stands(&chunk->page, n)) {
         number = give_number(maker, &chunk->page, n);
         open_page(maker, &hot, PAGE_HOT, number);
-        put_hot(&hot, chunk, n);
+        chunk_put_hot(&hot, chunk, n);
         close_put(maker, &hot, number);
     }
     if (ref->number != 0 && ref->rows >= needed) {
@@ -222,7 +186,7 @@ static void make_chunk(struct maker *maker, struct chunk *chunk, uint32_t n)
     } else {
         number = give_number(maker, ref, needed);
         open_page(maker, &cold, PAGE_COLD, number);
-        put_cold(&cold, chunk->cold, needed);
+        chunk_put_cold(&cold, chunk->cold, needed);
         close_put(maker, &cold, number);
     }
 }
