@@ -17,6 +17,8 @@
 #define PACK_ROW_BYTES    56u
 #define PACK_FOOTER_BYTES 96u
 
+#define PACK_PART_BIT ((uint64_t) 1 << 63) /* body ids with it are parts, which bodies share */
+
 enum pack_codec { PACK_RAW = 0 };
 
 struct pack;  /* an open pack, shared */
@@ -52,6 +54,9 @@ void packs_put(struct packs *packs, struct pack *pack); /* NULL is allowed */
 int pack_fd(const struct pack *pack);
 MUST_CHECK enum rc pack_read_entry(const struct pack *pack, uint64_t offset, uint64_t account,
                                    uint64_t body_id, struct pack_entry *out, struct err *err);
+/* Rows are in the order of the entries: account, mailbox, uid, with parts before the body that
+ * brought them. */
+uint32_t pack_rows(const struct pack *pack);
 MUST_CHECK enum rc pack_read_row(const struct pack *pack, uint32_t row, struct pack_row *out,
                                  struct err *err);
 /* All rows, checked as one. */

@@ -168,6 +168,11 @@ int pack_fd(const struct pack *pack)
     return pack->fd;
 }
 
+uint32_t pack_rows(const struct pack *pack)
+{
+    return (uint32_t) pack->footer.n_rows;
+}
+
 enum rc pack_read_row(const struct pack *pack, uint32_t row, struct pack_row *out,
                       struct err *err)
 {
