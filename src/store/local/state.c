@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #include "base/list.h"
-#include "store/local/bytes.h"
+#include "store/local/state_row.h"
 
 #define STATE_READERS_MAX 1024u /* threads that read at one moment */
 #define STATE_PATH_BYTES  4096u
@@ -84,11 +84,35 @@ static struct slice slice_of_val(const MDB_val *val)
     return slice_of(val->mv_data, val->mv_size);
 }
 
+/* Value and checksum, written where they lie. */
+static int put_row(MDB_txn *txn, MDB_dbi dbi, enum state_table table, struct slice key,
+                   struct slice value)
+{
+    MDB_val k = val_of(key), v = {.mv_size = value.len + STATE_ROW_SUM_BYTES};
+    uint64_t hash = state_row_hash(slice_from_str(table_names[table]), key, value);
+    int code = mdb_put(txn, dbi, &k, &v, MDB_RESERVE);
+
+    if (code != 0)
+        return code;
+    if (value.len > 0)
+        memcpy(v.mv_data, value.ptr, value.len);
+    put_le64((char *) v.mv_data + value.len, hash);
+    return 0;
+}
+
+static enum rc row_value(enum state_table table, struct slice key, const MDB_val *stored,
+                         struct slice *out, struct err *err)
+{
+    if (!state_row_open(slice_from_str(table_names[table]), key, slice_of_val(stored), out))
+        return err_set(err, RC_CORRUPT, "Stored data is damaged",
+                       "state: a row of %s: checksum", table_names[table]);
+    return RC_OK;
+}
+
 enum rc state_txn_put(struct state_txn *txn, enum state_table table, struct slice key,
                       struct slice value, struct err *err)
 {
-    MDB_val k = val_of(key), v = val_of(value);
-    int code = mdb_put(txn->txn, txn->state->tables[table], &k, &v, 0);
+    int code = put_row(txn->txn, txn->state->tables[table], table, key, value);
 
     return code != 0 ? state_error(err, code, table_names[table]) : RC_OK;
 }
@@ -130,10 +154,8 @@ enum rc state_txn_get(struct state_txn *txn, enum state_table table, struct slic
     MDB_val k = val_of(key), v;
     int code = mdb_get(txn->txn, txn->state->tables[table], &k, &v);
 
-    if (code != 0)
-        return state_error(err, code, table_names[table]);
-    *out = slice_of_val(&v);
-    return RC_OK;
+    return code != 0 ? state_error(err, code, table_names[table])
+                     : row_value(table, key, &v, out, err);
 }
 
 static void txn_abortp(MDB_txn **txn)
@@ -160,12 +182,12 @@ static int run_batch(struct state *state, struct list *jobs, uint64_t serial)
 {
     AUTO(txn_abortp) MDB_txn *txn = NULL;
     char value[8];
-    MDB_val k = val_of(SERIAL_KEY), v = val_of(slice_of(value, sizeof(value)));
     int code = mdb_txn_begin(state->env, NULL, 0, &txn);
 
     put_le64(value, serial);
     if (code == 0)
-        code = mdb_put(txn, state->tables[TABLE_META], &k, &v, 0);
+        code = put_row(txn, state->tables[TABLE_META], TABLE_META, SERIAL_KEY,
+                       slice_of(value, sizeof(value)));
     for (struct link *it = jobs->head.next; code == 0 && it != &jobs->head; it = it->next)
         code = run_job(state, txn, LINK_OWNER(it, struct state_job, link));
     return code != 0 ? code : mdb_txn_commit(TAKE(txn));
@@ -301,8 +323,14 @@ enum rc state_each(struct state *state, enum state_table table,
     code = mdb_cursor_open(txn, state->tables[table], &cursor);
     if (code == 0)
         code = mdb_cursor_get(cursor, &k, &v, MDB_FIRST);
-    while (code == 0 && fn(ctx, slice_of_val(&k), slice_of_val(&v)))
+    while (code == 0) {
+        struct slice value;
+
+        rc = row_value(table, slice_of_val(&k), &v, &value, err);
+        if (rc || !fn(ctx, slice_of_val(&k), value))
+            return rc;
         code = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
+    }
     return code != 0 && code != MDB_NOTFOUND ? state_error(err, code, table_names[table])
                                              : RC_OK;
 }
@@ -319,8 +347,12 @@ static int open_tables(struct state *state)
         return code;
     code = mdb_get(txn, state->tables[TABLE_META], &k, &v);
     if (code == 0) {
-        struct scan sc = scan_of(slice_of_val(&v));
+        struct slice value = {0};
+        struct scan sc;
 
+        if (row_value(TABLE_META, SERIAL_KEY, &v, &value, NULL) != RC_OK)
+            return MDB_CORRUPTED;
+        sc = scan_of(value);
         if (!scan_le64(&sc, &state->serial))
             return MDB_CORRUPTED;
     } else if (code != MDB_NOTFOUND) {
