@@ -218,8 +218,10 @@ int main(int argc, char **argv)
     must(local_store_create(options.path, &err), &err);
     probe_disk(options.path);
     must(local_engine_open(&options, &engine, &err), &err);
-    engine->ops->start(engine,
-                       &(struct engine_events){on_durable, on_changed, on_wanted, &bench});
+    engine->ops->start(engine, &(struct engine_events){.durable = on_durable,
+                                                       .changed = on_changed,
+                                                       .checkpoint_wanted = on_wanted,
+                                                       .ctx = &bench});
     for (size_t body = 0; body < 2; body++) {
         for (size_t i = 0; i < COUNT(counts); i++)
             run(&bench, engine, counts[i], body != 0, (unsigned) MIN(seconds, 60u));

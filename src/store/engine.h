@@ -86,6 +86,9 @@ struct engine_events {
      * again as long as it matters. Not answered from within the callback; and write_pages()
      * must not need a lock that is held across commit(), which may be waiting for it. */
     void (*checkpoint_wanted)(void *ctx, uint64_t account);
+    /* The engine wants to know which bodies of this account live (keep_bodies): it was not told
+     * for long. Asked again as long as it matters; not answered from within the callback. */
+    void (*live_wanted)(void *ctx, uint64_t account);
     void *ctx;
 };
 
@@ -93,6 +96,13 @@ struct engine_status {
     uint64_t journal_bytes, unpacked_bytes, pack_bytes, checkpoint_bytes;
     uint64_t commits, batches, bodies;
     const char *state; /* static: "ok", "full", ... */
+};
+
+/* What the bodies of one account take. */
+struct account_space {
+    uint64_t bodies;
+    uint64_t raw_bytes;    /* as they came */
+    uint64_t stored_bytes; /* what they take: packed, or as they came while they are not */
 };
 
 struct engine_ops {
@@ -166,6 +176,19 @@ struct engine_ops {
     /* The pages of a durable version and its position, durable as one when it returns. */
     enum rc (*write_pages)(struct engine *engine, uint64_t account, uint64_t position,
                            const struct page_batch *batch, struct err *err);
+
+    /*
+     * Which bodies live: those that the account's durable version names, n ids, ascending. Any
+     * other body with an id below `below` (that version's next body id) is dead: its place and
+     * its digest go, its bytes in time; one that is open stays readable. *out_missing: ids that
+     * live and are nowhere, which is damage (each is logged). RC_NOT_FOUND: nothing of the
+     * account is stored. May take long: holds no lock that a commit or a reader waits for.
+     */
+    enum rc (*keep_bodies)(struct engine *engine, uint64_t account, const uint64_t *ids,
+                           size_t n, uint64_t below, uint64_t *out_missing, struct err *err);
+    /* In proportion to the account's bodies. */
+    enum rc (*account_space)(struct engine *engine, uint64_t account, struct account_space *out,
+                             struct err *err);
 
     /* n UIDVALIDITY values never given before by this store, *out_first and up, at least now.
      * Durable. */

@@ -69,7 +69,10 @@ static void wait_durable(struct bench *bench, uint64_t account, uint64_t positio
 
 static void bench_open(struct bench *bench, const struct engine_fixture *fixture)
 {
-    struct engine_events events = {on_durable, on_nothing, on_nothing, &bench->watch};
+    struct engine_events events = {.durable = on_durable,
+                                   .changed = on_nothing,
+                                   .checkpoint_wanted = on_nothing,
+                                   .ctx = &bench->watch};
 
     *bench = (struct bench){.fixture = fixture};
     (void) pthread_mutex_init(&bench->watch.lock, NULL);

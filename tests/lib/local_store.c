@@ -59,8 +59,11 @@ void local_store_open(struct local_store *store)
 
     if (local_engine_open(&store->options, &store->engine, &err) != RC_OK)
         fail_msg("open: %s", err.detail);
-    store->engine->ops->start(
-        store->engine, &(struct engine_events){on_durable, on_changed, on_wanted, store});
+    store->engine->ops->start(store->engine,
+                              &(struct engine_events){.durable = on_durable,
+                                                      .changed = on_changed,
+                                                      .checkpoint_wanted = on_wanted,
+                                                      .ctx = store});
 }
 
 void local_store_close(struct local_store *store)

@@ -11,12 +11,12 @@
 
 #include "base/clock.h"
 #include "store/local/bytes.h"
+#include "store/local/pack_rows.h"
 
 #define ROOT_HEAD_BYTES   16u
 #define PAGE_HEAD_BYTES   8u
 #define DIGEST_HEAD_BYTES 16u
 #define PLACE_BYTES       40u
-#define PACK_VALUE_BYTES  16u
 #define UIDVALIDITY_KEY   SLICE("uidvalidity")
 
 struct account_key {
@@ -189,38 +189,54 @@ enum rc checkpoint_list(struct state *state, bool (*fn)(void *ctx, uint64_t acco
     return state_each(state, TABLE_ROOTS, each_root, &walk, err);
 }
 
+static bool read_place(uint64_t account, uint64_t body_id, struct slice value,
+                       struct pack_place *out)
+{
+    struct pack_place place;
+    struct scan sc = scan_of(value);
+    uint64_t hash;
+
+    if (value.len != PLACE_BYTES || !scan_le64(&sc, &place.pack) ||
+        !scan_le64(&sc, &place.offset) || !scan_le64(&sc, &place.length) ||
+        !scan_le32(&sc, &place.row) || !scan_le32(&sc, &place.stored) ||
+        !scan_le64(&sc, &hash) ||
+        row_hash(account, body_id, slice_of(value.ptr, PLACE_BYTES - 8)) != hash)
+        return false;
+    *out = place;
+    return true;
+}
+
 enum rc checkpoint_find_place(struct state *state, uint64_t account, uint64_t body_id,
                               struct pack_place *out, struct err *err)
 {
     struct account_key key = key_of(account, body_id);
-    struct pack_place place;
-    char value[PLACE_BYTES];
+    char value[PLACE_BYTES + 1];
     size_t len = 0;
-    uint64_t hash;
-    uint32_t reserved;
-    struct scan sc;
     enum rc rc =
         state_get_small(state, TABLE_PLACES, whole_key(&key), value, sizeof(value), &len, err);
 
     if (rc)
         return rc;
-    sc = scan_of(slice_of(value, len));
-    if (!scan_le64(&sc, &place.pack) || !scan_le64(&sc, &place.offset) ||
-        !scan_le64(&sc, &place.length) || !scan_le32(&sc, &place.row) ||
-        !scan_le32(&sc, &reserved) || !scan_le64(&sc, &hash) ||
-        row_hash(account, body_id, slice_of(value, PLACE_BYTES - 8)) != hash)
-        return damaged(err, "place of a body", account);
-    *out = place;
-    return RC_OK;
+    return read_place(account, body_id, slice_of(value, len), out)
+               ? RC_OK
+               : damaged(err, "place of a body", account);
 }
 
-struct pack_job {
-    uint64_t pack, bytes;
-    const struct packed_body *bodies;
-    size_t n;
-};
+enum rc checkpoint_txn_find_place(struct state_txn *txn, uint64_t account, uint64_t body_id,
+                                  struct pack_place *out, struct err *err)
+{
+    struct account_key key = key_of(account, body_id);
+    struct slice value;
+    enum rc rc = state_txn_get(txn, TABLE_PLACES, whole_key(&key), &value, err);
 
-static enum rc put_place(struct state_txn *txn, const struct packed_body *body, struct err *err)
+    if (rc)
+        return rc;
+    return read_place(account, body_id, value, out) ? RC_OK
+                                                    : damaged(err, "place of a body", account);
+}
+
+enum rc checkpoint_txn_put_place(struct state_txn *txn, const struct packed_body *body,
+                                 struct err *err)
 {
     struct account_key key = key_of(body->account, body->body_id);
     char value[PLACE_BYTES] = {0};
@@ -229,43 +245,80 @@ static enum rc put_place(struct state_txn *txn, const struct packed_body *body, 
     put_le64(value + 8, body->place.offset);
     put_le64(value + 16, body->place.length);
     put_le32(value + 24, body->place.row);
+    put_le32(value + 28, body->place.stored);
     put_le64(value + 32,
              row_hash(body->account, body->body_id, slice_of(value, PLACE_BYTES - 8)));
     return state_txn_put(txn, TABLE_PLACES, whole_key(&key), slice_of(value, sizeof(value)),
                          err);
 }
 
-/* A body of an account that was removed meanwhile gets no place: remove() runs on the same
- * thread, so either it comes later and takes the place away, or its mark is here to see. */
-static enum rc run_add_pack(struct state_txn *txn, void *ctx, struct err *err)
+enum rc checkpoint_txn_drop_place(struct state_txn *txn, uint64_t account, uint64_t body_id,
+                                  struct err *err)
 {
-    const struct pack_job *job = ctx;
-    char key[8], value[PACK_VALUE_BYTES];
-    enum rc rc = RC_OK;
+    struct account_key key = key_of(account, body_id);
 
-    for (size_t i = 0; i < job->n && !rc; i++) {
-        struct account_key account = key_of(job->bodies[i].account, 0);
-        struct slice mark;
-
-        rc = state_txn_get(txn, TABLE_REMOVED, account_part(&account), &mark, err);
-        if (rc == RC_NOT_FOUND)
-            rc = put_place(txn, &job->bodies[i], err);
-    }
-    if (rc)
-        return rc;
-    put_be64(key, job->pack);
-    put_le64(value, job->bytes);
-    put_le64(value + 8, job->n);
-    return state_txn_put(txn, TABLE_PACKS, slice_of(key, sizeof(key)),
-                         slice_of(value, sizeof(value)), err);
+    return state_txn_del(txn, TABLE_PLACES, whole_key(&key), err);
 }
 
-enum rc checkpoint_add_pack(struct state *state, uint64_t pack, uint64_t bytes,
-                            const struct packed_body *bodies, size_t n, struct err *err)
+enum rc checkpoint_txn_drop_digest(struct state_txn *txn, uint64_t account, uint64_t body_id,
+                                   struct err *err)
 {
-    struct pack_job job = {pack, bytes, bodies, n};
+    struct account_key key = key_of(account, body_id);
 
-    return state_write(state, run_add_pack, &job, err);
+    return state_txn_del(txn, TABLE_DIGESTS, whole_key(&key), err);
+}
+
+enum rc checkpoint_txn_first_place(struct state_txn *txn, uint64_t account,
+                                   uint64_t *out_body_id, struct err *err)
+{
+    struct account_key key = key_of(account, 0);
+    struct slice found;
+    enum rc rc = state_txn_seek(txn, TABLE_PLACES, whole_key(&key), &found, err);
+
+    if (rc)
+        return rc;
+    if (found.len != sizeof(key.bytes) || !slice_starts(found, account_part(&key)))
+        return err_set(err, RC_NOT_FOUND, "Not found", "account has no packed body");
+    *out_body_id = get_be64(found.ptr + 8);
+    return RC_OK;
+}
+
+enum rc checkpoint_txn_removed(struct state_txn *txn, uint64_t account, struct err *err)
+{
+    struct account_key key = key_of(account, 0);
+    struct slice mark;
+
+    return state_txn_get(txn, TABLE_REMOVED, account_part(&key), &mark, err);
+}
+
+struct place_walk {
+    uint64_t account;
+    bool (*fn)(void *ctx, uint64_t body_id, const struct pack_place *place);
+    void *ctx;
+};
+
+static bool each_place(void *ctx, struct slice key, struct slice value)
+{
+    const struct place_walk *walk = ctx;
+    struct pack_place place;
+    uint64_t body_id;
+
+    if (key.len != 16 || get_be64(key.ptr) != walk->account)
+        return false;
+    body_id = get_be64(key.ptr + 8);
+    return walk->fn(walk->ctx, body_id,
+                    read_place(walk->account, body_id, value, &place) ? &place : NULL);
+}
+
+enum rc checkpoint_each_place(struct state *state, uint64_t account, uint64_t from,
+                              bool (*fn)(void *ctx, uint64_t body_id,
+                                         const struct pack_place *place),
+                              void *ctx, struct err *err)
+{
+    struct account_key key = key_of(account, from);
+    struct place_walk walk = {account, fn, ctx};
+
+    return state_each_from(state, TABLE_PLACES, whole_key(&key), each_place, &walk, err);
 }
 
 struct pair_walk {
@@ -282,15 +335,6 @@ static bool each_pair(void *ctx, struct slice key, struct slice value)
     if (key.len != 8 || !scan_le64(&sc, &number))
         return true;
     return walk->fn(walk->ctx, get_be64(key.ptr), number);
-}
-
-enum rc checkpoint_each_pack(struct state *state,
-                             bool (*fn)(void *ctx, uint64_t pack, uint64_t bytes), void *ctx,
-                             struct err *err)
-{
-    struct pair_walk walk = {fn, ctx};
-
-    return state_each(state, TABLE_PACKS, each_pair, &walk, err);
 }
 
 enum rc checkpoint_each_removed(struct state *state,
@@ -312,8 +356,7 @@ static enum rc put_digest(struct state_txn *txn, const struct loose_digest *dige
 {
     struct account_key key = key_of(digest->account, digest->body_id);
     char head[DIGEST_HEAD_BYTES];
-    struct slice mark;
-    enum rc rc = state_txn_get(txn, TABLE_REMOVED, account_part(&key), &mark, err);
+    enum rc rc = checkpoint_txn_removed(txn, digest->account, err);
 
     if (rc != RC_NOT_FOUND)
         return rc; /* removed: its digests went with it */
@@ -369,18 +412,19 @@ struct remove_job {
 
 static enum rc run_remove(struct state_txn *txn, void *ctx, struct err *err)
 {
-    static const enum state_table tables[] = {TABLE_ROOTS, TABLE_PAGES, TABLE_PLACES,
-                                              TABLE_DIGESTS};
+    static const enum state_table tables[] = {TABLE_ROOTS, TABLE_PAGES, TABLE_DIGESTS};
     const struct remove_job *job = ctx;
     struct account_key key = key_of(job->account, 0);
     char value[8];
+    enum rc rc = RC_OK;
 
-    for (size_t i = 0; i < COUNT(tables); i++) {
-        enum rc rc = state_txn_del_all(txn, tables[i], account_part(&key), err);
-
-        if (rc)
-            return rc;
-    }
+    for (size_t i = 0; i < COUNT(tables) && !rc; i++)
+        rc = state_txn_del_all(txn, tables[i], account_part(&key), err);
+    if (rc)
+        return rc;
+    rc = pack_rows_drop_account(txn, job->account, err);
+    if (rc)
+        return rc;
     put_le64(value, job->lsn);
     return state_txn_put(txn, TABLE_REMOVED, account_part(&key), slice_of(value, sizeof(value)),
                          err);
@@ -391,6 +435,16 @@ enum rc checkpoint_remove(struct state *state, uint64_t account, uint64_t lsn, s
     struct remove_job job = {account, lsn};
 
     return state_write(state, run_remove, &job, err);
+}
+
+bool checkpoint_is_removed(struct state *state, uint64_t account)
+{
+    struct account_key key = key_of(account, 0);
+    char value[8];
+    size_t len;
+
+    return state_get_small(state, TABLE_REMOVED, account_part(&key), value, sizeof(value), &len,
+                           NULL) == RC_OK;
 }
 
 struct forget_job {

@@ -15,6 +15,7 @@ struct pack_place {
     uint64_t pack;
     uint64_t offset; /* of the entry's header */
     uint32_t row;    /* in the pack's index */
+    uint32_t stored; /* bytes of the entry in the file, at most UINT32_MAX: for the figures */
     uint64_t length;
 };
 
@@ -39,13 +40,29 @@ MUST_CHECK enum rc checkpoint_list(struct state *state, bool (*fn)(void *ctx, ui
 MUST_CHECK enum rc checkpoint_find_place(struct state *state, uint64_t account,
                                          uint64_t body_id, struct pack_place *out,
                                          struct err *err);
-/* A finished pack and where its bodies are. */
-MUST_CHECK enum rc checkpoint_add_pack(struct state *state, uint64_t pack, uint64_t bytes,
-                                       const struct packed_body *bodies, size_t n,
-                                       struct err *err);
-MUST_CHECK enum rc checkpoint_each_pack(struct state *state,
-                                        bool (*fn)(void *ctx, uint64_t pack, uint64_t bytes),
-                                        void *ctx, struct err *err);
+/* The account's packed bodies from an id on, by id, until fn answers false; place NULL: the row
+ * is damaged. In one read transaction, so fn is quick. */
+MUST_CHECK enum rc checkpoint_each_place(struct state *state, uint64_t account, uint64_t from,
+                                         bool (*fn)(void *ctx, uint64_t body_id,
+                                                    const struct pack_place *place),
+                                         void *ctx, struct err *err);
+
+/* Within a job (pack_rows.c, which keeps the packs' counts true). */
+MUST_CHECK enum rc checkpoint_txn_find_place(struct state_txn *txn, uint64_t account,
+                                             uint64_t body_id, struct pack_place *out,
+                                             struct err *err);
+MUST_CHECK enum rc checkpoint_txn_put_place(struct state_txn *txn,
+                                            const struct packed_body *body, struct err *err);
+MUST_CHECK enum rc checkpoint_txn_drop_place(struct state_txn *txn, uint64_t account,
+                                             uint64_t body_id, struct err *err);
+MUST_CHECK enum rc checkpoint_txn_drop_digest(struct state_txn *txn, uint64_t account,
+                                              uint64_t body_id, struct err *err);
+/* RC_NOT_FOUND: the account has none. */
+MUST_CHECK enum rc checkpoint_txn_first_place(struct state_txn *txn, uint64_t account,
+                                              uint64_t *out_body_id, struct err *err);
+/* RC_NOT_FOUND: there is no mark that the account was removed. */
+MUST_CHECK enum rc checkpoint_txn_removed(struct state_txn *txn, uint64_t account,
+                                          struct err *err);
 
 /* Digests that no pack took with its bodies. Derived data: a removed account's are left out. */
 struct loose_digest {
@@ -68,6 +85,7 @@ MUST_CHECK enum rc checkpoint_each_removed(struct state *state,
                                            bool (*fn)(void *ctx, uint64_t account,
                                                       uint64_t lsn),
                                            void *ctx, struct err *err);
+bool checkpoint_is_removed(struct state *state, uint64_t account);
 /* The journal begins above lsn: marks of removed accounts below it are not needed. */
 MUST_CHECK enum rc checkpoint_forget_removed(struct state *state, const uint64_t *accounts,
                                              size_t n, struct err *err);

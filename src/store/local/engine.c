@@ -14,6 +14,7 @@
 #include "store/local/hold.h"
 #include "store/local/journal.h"
 #include "store/local/keeper.h"
+#include "store/local/live.h"
 #include "store/local/pack.h"
 #include "store/local/packer.h"
 #include "store/local/recovery.h"
@@ -309,6 +310,20 @@ static enum rc local_write_pages(struct engine *engine, uint64_t account, uint64
     return RC_OK;
 }
 
+static enum rc local_keep_bodies(struct engine *engine, uint64_t account, const uint64_t *ids,
+                                 size_t n, uint64_t below, uint64_t *out_missing,
+                                 struct err *err)
+{
+    return live_keep(local_of(engine), account, &(struct live_set){ids, n, below}, out_missing,
+                     err);
+}
+
+static enum rc local_account_space(struct engine *engine, uint64_t account,
+                                   struct account_space *out, struct err *err)
+{
+    return live_space(local_of(engine), account, out, err);
+}
+
 /* The next values; reserved durably in blocks. A value that is reserved and not given is lost
  * with the process, which harms nobody. With the lock held. */
 static enum rc reserve_uidvalidity(struct local *local, uint32_t n, uint32_t *first,
@@ -431,6 +446,8 @@ static const struct engine_ops local_ops = {
     .digest_put = local_digest_put,
     .digest_get = local_digest_get,
     .write_pages = local_write_pages,
+    .keep_bodies = local_keep_bodies,
+    .account_space = local_account_space,
     .uidvalidity = local_uidvalidity,
     .remove = local_remove,
     .status = local_status,
@@ -478,7 +495,7 @@ static enum rc open_parts(struct local *local, struct err *err)
     if (!rc)
         rc = journal_new(local, &result->keeper.key, &result->point, &local->journal, err);
     if (!rc && !local->options.no_packer)
-        rc = packer_new(local, result->next_pack, &local->packer, err);
+        rc = packer_new(local, &local->packer, err);
     return rc;
 }
 

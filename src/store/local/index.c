@@ -149,6 +149,8 @@ void index_add_place(struct index *index, struct account_entry *account, struct 
     if (old != NULL)
         die("body %llu of an account was given twice", (unsigned long long) place->body_id);
     list_push_back(&account->places, &place->of_account);
+    account->n_places++;
+    account->place_bytes += place->length;
     index->unpacked_bytes += place->length;
     if (place->segment != NULL) {
         list_push_back(&place->segment->places, &place->of_segment);
@@ -175,9 +177,12 @@ struct place *index_find_place(const struct index *index, uint64_t account, uint
 struct spill *index_drop_place(struct index *index, struct place *place)
 {
     struct place_key key = {place->account, place->body_id};
+    struct account_entry *account = index_find_account(index, place->account);
     struct spill *dead = place->spill != NULL ? spill_unref(place->spill) : NULL;
 
     (void) map_remove(index->places, place_key_slice(&key));
+    account->n_places--;
+    account->place_bytes -= place->length;
     list_remove(&place->of_account);
     list_remove(&place->of_segment);
     if (place->segment != NULL)

@@ -38,7 +38,9 @@ struct account_entry {
     size_t first, n, cap;
     uint64_t tail_bytes;
     struct list places; /* of this account, not in packs */
-    bool is_wanted;     /* checkpoint_wanted was called and no checkpoint came since */
+    size_t n_places;
+    uint64_t place_bytes; /* of those bodies */
+    bool is_wanted;       /* checkpoint_wanted was called and no checkpoint came since */
     bool is_removed;
     struct page_ctx page_ctx;
 };

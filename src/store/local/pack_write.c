@@ -113,10 +113,12 @@ enum rc pack_writer_entry(struct pack_writer *writer, const struct pack_entry *e
         writer->cap_rows = MAX(writer->cap_rows * 2, (size_t) 256);
         writer->rows = xrealloc(writer->rows, writer->cap_rows * sizeof(*writer->rows));
     }
-    *out_place = (struct pack_place){.pack = writer->number,
-                                     .offset = writer->at,
-                                     .row = (uint32_t) writer->n_rows,
-                                     .length = entry->length};
+    *out_place = (struct pack_place){
+        .pack = writer->number,
+        .offset = writer->at,
+        .row = (uint32_t) writer->n_rows,
+        .stored = (uint32_t) MIN(len + entry->length, (uint64_t) UINT32_MAX),
+        .length = entry->length};
     writer->rows[writer->n_rows++] = (struct pack_row){
         .account = entry->account, .body_id = entry->body_id, .offset = writer->at};
     pack_entry_write(head, entry);

@@ -4,7 +4,8 @@
  * Order: (1) the pack, whole and durable under its name; (2) one transaction of the state says
  * where each body is now; (3) the old places are dropped in memory. Between (2) and (3) a
  * reader finds the old place, which is still there; after (3) the new. A crash after (1) leaves
- * a pack that nothing names, after (2) bodies in the journal that recovery finds to be packed.
+ * a pack that is only planned, after (2) bodies in the journal that recovery finds to be
+ * packed.
  *
  * Checksums travel: blocks are verified as they are read, and the entry carries the checksums
  * made when the mail came in, not new ones. A body that is damaged already is moved as it is,
@@ -17,6 +18,8 @@
 #include "store/local/digests.h"
 #include "store/local/journal.h"
 #include "store/local/keeper.h"
+#include "store/local/pack_rows.h"
+#include "store/local/pack_sweep.h"
 #include "store/local/pack_write.h"
 #include "store/local/stage.h"
 
@@ -27,7 +30,6 @@ struct packer {
     struct local *local;
     pthread_t thread;
     bool has_thread;
-    uint64_t next_pack; /* the thread's own */
     pthread_mutex_t lock;
     pthread_cond_t work;
     bool is_poked;    /* lock */
@@ -200,7 +202,7 @@ static enum rc copy_body(struct pack_writer *writer, const struct move *move, ch
     return RC_OK;
 }
 
-static void copy_digest(struct packer *packer, struct pack_writer *writer,
+static bool copy_digest(struct packer *packer, struct pack_writer *writer,
                         const struct move *move)
 {
     uint32_t version = 0;
@@ -209,13 +211,15 @@ static void copy_digest(struct packer *packer, struct pack_writer *writer,
     char *digest = digests_copy(packer->local->digests, move->entry.account,
                                 move->entry.body_id, &version, &len);
 
-    if (digest != NULL && len > 0)
-        pack_writer_digest(writer, version, slice_of(digest, len));
+    if (digest == NULL || len == 0)
+        return false;
+    pack_writer_digest(writer, version, slice_of(digest, len));
+    return true;
 }
 
 /* RC_MORE: told to stop in the middle; the file is dropped. */
 static enum rc write_pack(struct packer *packer, const struct moves *moves,
-                          struct packed_body *places, uint64_t number, uint64_t *out_bytes,
+                          struct pack_move *to, uint64_t number, uint64_t *out_bytes,
                           struct err *err)
 {
     AUTO(pack_writer_freep) struct pack_writer *writer = NULL;
@@ -227,13 +231,13 @@ static enum rc write_pack(struct packer *packer, const struct moves *moves,
 
         if (packer_is_stopping(packer))
             return RC_MORE;
-        places[i].account = move->entry.account;
-        places[i].body_id = move->entry.body_id;
-        rc = pack_writer_entry(writer, &move->entry, &places[i].place, err);
+        to[i].to.account = move->entry.account;
+        to[i].to.body_id = move->entry.body_id;
+        rc = pack_writer_entry(writer, &move->entry, &to[i].to.place, err);
         if (!rc)
             rc = copy_body(writer, move, piece, err);
         if (!rc)
-            copy_digest(packer, writer, move);
+            to[i].has_digest = copy_digest(packer, writer, move);
     }
     return rc ? rc : pack_writer_finish(writer, out_bytes, err);
 }
@@ -255,24 +259,54 @@ static void drop_places(struct local *local, const struct moves *moves)
     }
 }
 
+static bool has_place(void *ctx, uint64_t account, uint64_t body_id)
+{
+    struct local *local = ctx;
+    bool found;
+
+    (void) pthread_mutex_lock(&local->index.lock);
+    found = index_find_place(&local->index, account, body_id) != NULL;
+    (void) pthread_mutex_unlock(&local->index.lock);
+    return found;
+}
+
+static enum rc make_pack(struct packer *packer, struct moves *moves, uint64_t number,
+                         struct err *err)
+{
+    struct local *local = packer->local;
+    AUTO(freep) struct pack_move *to = xcalloc(moves->n, sizeof(*to));
+    struct pack_change change = {.pack = {.number = number},
+                                 .moves = to,
+                                 .n_moves = moves->n,
+                                 .is_alive = has_place,
+                                 .ctx = local};
+    enum rc rc = write_pack(packer, moves, to, number, &change.pack.file_bytes, err);
+
+    if (!rc)
+        rc = pack_rows_change(local->state, &change, err);
+    if (rc)
+        return rc;
+    (void) atomic_fetch_add(&local->pack_bytes, change.pack.file_bytes);
+    log_event(LEVEL_DEBUG, "store.packed", LOG_NUM("pack", number),
+              LOG_NUM("bytes", change.pack.file_bytes), LOG_NUM("bodies", moves->n));
+    return RC_OK;
+}
+
 static enum rc pack_moves(struct packer *packer, struct moves *moves, struct err *err)
 {
     struct local *local = packer->local;
-    AUTO(freep) struct packed_body *places = xcalloc(moves->n, sizeof(*places));
-    uint64_t number = packer->next_pack++, bytes = 0;
-    enum rc rc;
+    uint64_t number = atomic_fetch_add(&local->next_pack, 1);
+    enum rc rc = pack_rows_plan(local->state, number, err);
 
-    qsort(moves->list, moves->n, sizeof(*moves->list), by_place);
-    rc = write_pack(packer, moves, places, number, &bytes, err);
-    if (!rc)
-        rc = checkpoint_add_pack(local->state, number, bytes, places, moves->n, err);
     if (rc)
         return rc;
-    drop_places(local, moves);
-    (void) atomic_fetch_add(&local->pack_bytes, bytes);
-    log_event(LEVEL_DEBUG, "store.packed", LOG_NUM("pack", number), LOG_NUM("bytes", bytes),
-              LOG_NUM("bodies", moves->n));
-    return RC_OK;
+    qsort(moves->list, moves->n, sizeof(*moves->list), by_place);
+    rc = make_pack(packer, moves, number, err);
+    if (!rc)
+        drop_places(local, moves);
+    else if (rc != RC_IO && rc != RC_CORRUPT) /* those are final: the next start cleans up */
+        pack_remove(local, number);
+    return rc;
 }
 
 /* One pack, if there is one to make. */
@@ -328,14 +362,12 @@ static void *packer_main(void *arg)
     return NULL;
 }
 
-enum rc packer_new(struct local *local, uint64_t next_pack, struct packer **out,
-                   struct err *err)
+enum rc packer_new(struct local *local, struct packer **out, struct err *err)
 {
     struct packer *packer = xcalloc(1, sizeof(*packer));
     pthread_condattr_t attr;
 
     packer->local = local;
-    packer->next_pack = next_pack;
     (void) pthread_mutex_init(&packer->lock, NULL);
     (void) pthread_condattr_init(&attr);
     (void) pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

@@ -11,8 +11,7 @@
 #define PACK_LIVE_MAX     4u   /* more closed segments than this are packed however small */
 #define PACKER_RETRY_MS   1000 /* after a full disk */
 
-MUST_CHECK enum rc packer_new(struct local *local, uint64_t next_pack, struct packer **out,
-                              struct err *err);
+MUST_CHECK enum rc packer_new(struct local *local, struct packer **out, struct err *err);
 /* A segment was closed. */
 void packer_poke(struct packer *packer); /* NULL is allowed */
 void packer_stop(struct packer *packer);

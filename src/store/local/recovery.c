@@ -23,6 +23,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "store/local/journal_scan.h"
+#include "store/local/pack_sweep.h"
 #include "store/local/stage.h"
 
 #define SPARES_SEEN_MAX 64u /* more than the keeper ever leaves */
@@ -401,41 +402,10 @@ static bool spill_is_needed(struct recovery *rec, uint64_t number)
     return map_get(rec->spills, MAP_KEY(number)) != NULL;
 }
 
-struct pack_search {
-    uint64_t number;
-    bool is_found;
-};
-
-static bool see_pack(void *ctx, uint64_t pack, uint64_t bytes)
-{
-    struct pack_search *search = ctx;
-
-    (void) bytes;
-    search->is_found = search->is_found || pack == search->number;
-    return !search->is_found;
-}
-
-/* A pack that the state does not know was finished, but its bodies are still in the journal. If
- * the state cannot be read, nothing is removed. */
-static bool pack_is_needed(struct recovery *rec, uint64_t number)
-{
-    struct pack_search search = {.number = number};
-
-    return checkpoint_each_pack(rec->local->state, see_pack, &search, NULL) != RC_OK ||
-           search.is_found;
-}
-
-static bool add_pack_bytes(void *ctx, uint64_t pack, uint64_t bytes)
-{
-    (void) pack;
-    *(uint64_t *) ctx += bytes;
-    return true;
-}
-
-static enum rc sweep_all(struct recovery *rec, struct recovery_result *out, struct err *err)
+static enum rc sweep_all(struct recovery *rec, struct err *err)
 {
     const struct layout *layout = &rec->local->layout;
-    uint64_t next_spill = 1, next_pack = 1, unused = 0, pack_bytes = 0;
+    uint64_t next_spill = 1, unused = 0;
     enum rc rc = sweep_files(rec, layout->log, ".seg", segment_is_needed, &unused, err);
 
     if (!rc)
@@ -445,16 +415,10 @@ static enum rc sweep_all(struct recovery *rec, struct recovery_result *out, stru
     if (!rc)
         rc = sweep_files(rec, layout->spill, ".body", spill_is_needed, &next_spill, err);
     if (!rc)
-        rc = sweep_files(rec, layout->packs, ".new", never_needed, &next_pack, err);
-    if (!rc)
-        rc = sweep_files(rec, layout->packs, ".pack", pack_is_needed, &next_pack, err);
-    if (!rc)
-        rc = checkpoint_each_pack(rec->local->state, add_pack_bytes, &pack_bytes, err);
+        rc = pack_sweep(rec->local, err);
     if (rc)
         return rc;
     atomic_store(&rec->local->next_spill, next_spill);
-    atomic_store(&rec->local->pack_bytes, pack_bytes);
-    out->next_pack = next_pack;
     return RC_OK;
 }
 
@@ -493,7 +457,7 @@ static enum rc run(struct recovery *rec, struct recovery_result *out, struct err
     if (!rc)
         rc = begin_epoch(rec, &end, out, err);
     if (!rc)
-        rc = sweep_all(rec, out, err);
+        rc = sweep_all(rec, err);
     if (!rc)
         rc = forget_removed(rec, err);
     if (rc)

@@ -15,7 +15,6 @@ struct recovery_result {
     struct keeper_start keeper; /* spares point into this struct */
     struct keeper_spare spares[SPARES_MAX];
     struct journal_point point; /* where the new epoch begins */
-    uint64_t next_pack;
 };
 
 MUST_CHECK enum rc recovery_run(struct local *local, struct recovery_result *out,

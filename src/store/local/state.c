@@ -308,13 +308,29 @@ static void cursor_closep(MDB_cursor **cursor)
         mdb_cursor_close(*cursor);
 }
 
-enum rc state_each(struct state *state, enum state_table table,
-                   bool (*fn)(void *ctx, struct slice key, struct slice value), void *ctx,
-                   struct err *err)
+enum rc state_txn_seek(struct state_txn *txn, enum state_table table, struct slice key,
+                       struct slice *out_key, struct err *err)
+{
+    AUTO(cursor_closep) MDB_cursor *cursor = NULL;
+    MDB_val k = val_of(key), v;
+    int code = mdb_cursor_open(txn->txn, txn->state->tables[table], &cursor);
+
+    if (code == 0)
+        code = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
+    if (code != 0)
+        return state_error(err, code, table_names[table]);
+    *out_key = slice_of_val(&k);
+    return RC_OK;
+}
+
+static enum rc each_row(struct state *state, enum state_table table, MDB_val k,
+                        MDB_cursor_op first,
+                        bool (*fn)(void *ctx, struct slice key, struct slice value), void *ctx,
+                        struct err *err)
 {
     AUTO(txn_abortp) MDB_txn *txn = NULL;
     AUTO(cursor_closep) MDB_cursor *cursor = NULL;
-    MDB_val k, v;
+    MDB_val v;
     enum rc rc = begin_read(state, &txn, err);
     int code;
 
@@ -322,7 +338,7 @@ enum rc state_each(struct state *state, enum state_table table,
         return rc;
     code = mdb_cursor_open(txn, state->tables[table], &cursor);
     if (code == 0)
-        code = mdb_cursor_get(cursor, &k, &v, MDB_FIRST);
+        code = mdb_cursor_get(cursor, &k, &v, first);
     while (code == 0) {
         struct slice value;
 
@@ -333,6 +349,20 @@ enum rc state_each(struct state *state, enum state_table table,
     }
     return code != 0 && code != MDB_NOTFOUND ? state_error(err, code, table_names[table])
                                              : RC_OK;
+}
+
+enum rc state_each(struct state *state, enum state_table table,
+                   bool (*fn)(void *ctx, struct slice key, struct slice value), void *ctx,
+                   struct err *err)
+{
+    return each_row(state, table, (MDB_val){0}, MDB_FIRST, fn, ctx, err);
+}
+
+enum rc state_each_from(struct state *state, enum state_table table, struct slice from,
+                        bool (*fn)(void *ctx, struct slice key, struct slice value), void *ctx,
+                        struct err *err)
+{
+    return each_row(state, table, val_of(from), MDB_SET_RANGE, fn, ctx, err);
 }
 
 static int open_tables(struct state *state)

@@ -19,8 +19,8 @@ enum state_table {
     TABLE_META,    /* name -> value */
     TABLE_ROOTS,   /* account -> lsn, checksum, root */
     TABLE_PAGES,   /* account, page -> checksum, bytes */
-    TABLE_PLACES,  /* account, body id -> pack, offset, row, length */
-    TABLE_PACKS,   /* pack -> bytes, bodies */
+    TABLE_PLACES,  /* account, body id -> pack, offset, length, row, stored */
+    TABLE_PACKS,   /* pack -> state, owner, bytes, bodies, what of it is dead (pack_rows.h) */
     TABLE_REMOVED, /* account -> lsn at which it was removed */
     TABLE_DIGESTS, /* account, body id -> version, checksum, digest: those in no pack */
 };
@@ -55,6 +55,9 @@ MUST_CHECK enum rc state_txn_del_all(struct state_txn *txn, enum state_table tab
 /* The value is valid until the next change in the transaction. RC_NOT_FOUND. */
 MUST_CHECK enum rc state_txn_get(struct state_txn *txn, enum state_table table,
                                  struct slice key, struct slice *out, struct err *err);
+/* The key of the first row at or behind key; as long valid. RC_NOT_FOUND at the table's end. */
+MUST_CHECK enum rc state_txn_seek(struct state_txn *txn, enum state_table table,
+                                  struct slice key, struct slice *out_key, struct err *err);
 
 /* A copy in the arena. RC_NOT_FOUND; RC_LIMIT when the arena has no room. */
 MUST_CHECK enum rc state_get(struct state *state, enum state_table table, struct slice key,
@@ -67,5 +70,10 @@ MUST_CHECK enum rc state_get_small(struct state *state, enum state_table table,
 MUST_CHECK enum rc state_each(struct state *state, enum state_table table,
                               bool (*fn)(void *ctx, struct slice key, struct slice value),
                               void *ctx, struct err *err);
+/* The same from the first row at or behind a key on. */
+MUST_CHECK enum rc state_each_from(struct state *state, enum state_table table,
+                                   struct slice from,
+                                   bool (*fn)(void *ctx, struct slice key, struct slice value),
+                                   void *ctx, struct err *err);
 
 #endif

@@ -45,6 +45,7 @@ struct local {
 
     _Atomic uint64_t staged_bytes; /* a counter: memory of stages above STAGE_FREE_BYTES */
     _Atomic uint64_t next_spill;   /* a counter: numbers of spill files */
+    _Atomic uint64_t next_pack;    /* a counter: numbers of packs */
     _Atomic uint64_t n_commits;    /* counters for status() */
     _Atomic uint64_t n_bodies;
     _Atomic uint64_t pack_bytes;

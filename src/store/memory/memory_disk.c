@@ -139,6 +139,35 @@ static size_t lost_bodies(const struct memory_account *account, uint64_t *ids)
     return n;
 }
 
+static int by_id(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+
+    return (*x > *y) - (*x < *y);
+}
+
+uint64_t disk_keep_bodies(struct memory_account *account, const uint64_t *ids, size_t n,
+                          uint64_t below)
+{
+    uint64_t *dead = xmalloc((map_count(account->bodies) + 1) * sizeof(*dead));
+    uint64_t id, missing = 0;
+    struct slice key;
+    void *value;
+    size_t n_dead = 0;
+
+    for (size_t at = 0; map_next(account->bodies, &at, &key, &value);) {
+        memcpy(&id, key.ptr, sizeof(id));
+        if (id < below && (n == 0 || bsearch(&id, ids, n, sizeof(id), by_id) == NULL))
+            dead[n_dead++] = id;
+    }
+    while (n_dead > 0)
+        disk_body_unref(map_remove(account->bodies, MAP_KEY(dead[--n_dead])));
+    free(dead);
+    for (size_t i = 0; i < n; i++)
+        missing += map_get(account->bodies, MAP_KEY(ids[i])) == NULL;
+    return missing;
+}
+
 static void cut_account(struct memory_account *account)
 {
     uint64_t *ids = xmalloc((map_count(account->bodies) + 1) * sizeof(*ids));

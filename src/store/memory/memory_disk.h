@@ -53,6 +53,9 @@ void disk_add_group(struct memory_account *account, uint64_t position, struct sl
 /* Groups up to this position are covered by the root. */
 void disk_cover_groups(struct memory_account *account, uint64_t position);
 void disk_body_unref(struct body *body);
+/* Bodies below `below` that are not among the n ids go; how many of the ids are not there. */
+uint64_t disk_keep_bodies(struct memory_account *account, const uint64_t *ids, size_t n,
+                          uint64_t below);
 /* Forget groups and bodies that are not durable. */
 void disk_cut(struct memory_disk *disk);
 

@@ -536,6 +536,48 @@ static enum rc memory_write_pages(struct engine *engine, uint64_t id, uint64_t p
     return RC_OK;
 }
 
+static enum rc memory_keep_bodies(struct engine *engine, uint64_t id, const uint64_t *ids,
+                                  size_t n, uint64_t below, uint64_t *out_missing,
+                                  struct err *err)
+{
+    struct memory_engine *self = self_of(engine);
+    struct memory_account *account;
+    uint64_t missing = 0;
+
+    lock(self);
+    account = disk_account(self->disk, id);
+    if (account != NULL)
+        missing = disk_keep_bodies(account, ids, n, below);
+    unlock(self);
+    if (account == NULL)
+        return not_found(err, "body", id);
+    *out_missing = missing;
+    return RC_OK;
+}
+
+static enum rc memory_account_space(struct engine *engine, uint64_t id,
+                                    struct account_space *out, struct err *err)
+{
+    struct memory_engine *self = self_of(engine);
+    struct account_space space = {0};
+    const struct memory_account *account;
+    struct slice key;
+    void *value;
+
+    lock(self);
+    account = disk_account(self->disk, id);
+    for (size_t at = 0; account != NULL && map_next(account->bodies, &at, &key, &value);) {
+        space.bodies++;
+        space.raw_bytes += ((const struct body *) value)->bytes.len;
+    }
+    unlock(self);
+    if (account == NULL)
+        return not_found(err, "body", id);
+    space.stored_bytes = space.raw_bytes;
+    *out = space;
+    return RC_OK;
+}
+
 static enum rc memory_uidvalidity(struct engine *engine, uint32_t n, uint32_t *out_first,
                                   struct err *err)
 {
@@ -596,6 +638,8 @@ static const struct engine_ops memory_ops = {
     .digest_put = memory_digest_put,
     .digest_get = memory_digest_get,
     .write_pages = memory_write_pages,
+    .keep_bodies = memory_keep_bodies,
+    .account_space = memory_account_space,
     .uidvalidity = memory_uidvalidity,
     .remove = memory_remove,
     .status = memory_status,

@@ -1,0 +1,295 @@
+/*
+ * pack_rows.c - rows of the table of packs, and the transactions that move and drop bodies.
+ *
+ * Each transaction leaves the counts true: whoever takes a place away, for whatever reason,
+ * does it through drop_place(), which counts the body in its pack. A pack whose row is damaged
+ * is left alone: its bodies are found by their places, only its figures are lost.
+ */
+#include "store/local/pack_rows.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "store/local/bytes.h"
+
+#define PACK_VALUE_BYTES 80u
+
+struct pack_key {
+    char bytes[8];
+};
+
+static struct pack_key key_of(uint64_t pack)
+{
+    struct pack_key key;
+
+    put_be64(key.bytes, pack);
+    return key;
+}
+
+static struct slice key_slice(const struct pack_key *key)
+{
+    return slice_of(key->bytes, sizeof(key->bytes));
+}
+
+static enum rc put_info(struct state_txn *txn, const struct pack_info *info, struct err *err)
+{
+    const uint64_t fields[] = {info->account,   info->file_bytes,   info->bodies,
+                               info->raw_bytes, info->stored_bytes, info->dead_bodies,
+                               info->dead_raw,  info->dead_stored,  (uint64_t) info->made};
+    struct pack_key key = key_of(info->number);
+    char value[PACK_VALUE_BYTES] = {0};
+
+    value[0] = (char) info->state;
+    value[1] = (char) info->merges;
+    for (size_t i = 0; i < COUNT(fields); i++)
+        put_le64(value + 8 + 8 * i, fields[i]);
+    return state_txn_put(txn, TABLE_PACKS, key_slice(&key), slice_of(value, sizeof(value)),
+                         err);
+}
+
+static bool read_info(uint64_t number, struct slice value, struct pack_info *out)
+{
+    struct pack_info info = {.number = number};
+    struct scan sc = scan_of(value);
+    uint64_t made, head;
+
+    if (value.len != PACK_VALUE_BYTES || !scan_le64(&sc, &head) ||
+        !scan_le64(&sc, &info.account) || !scan_le64(&sc, &info.file_bytes) ||
+        !scan_le64(&sc, &info.bodies) || !scan_le64(&sc, &info.raw_bytes) ||
+        !scan_le64(&sc, &info.stored_bytes) || !scan_le64(&sc, &info.dead_bodies) ||
+        !scan_le64(&sc, &info.dead_raw) || !scan_le64(&sc, &info.dead_stored) ||
+        !scan_le64(&sc, &made) || (head & 0xff) > PACK_RETIRED)
+        return false;
+    info.state = (enum pack_state)(head & 0xff);
+    info.merges = (uint8_t) (head >> 8);
+    info.made = (int64_t) made;
+    *out = info;
+    return true;
+}
+
+static enum rc get_info(struct state_txn *txn, uint64_t pack, struct pack_info *out,
+                        struct err *err)
+{
+    struct pack_key key = key_of(pack);
+    struct slice value;
+    enum rc rc = state_txn_get(txn, TABLE_PACKS, key_slice(&key), &value, err);
+
+    if (rc)
+        return rc;
+    if (!read_info(pack, value, out))
+        return err_set(err, RC_CORRUPT, "Stored data is damaged", "row of pack %llx",
+                       (unsigned long long) pack);
+    return RC_OK;
+}
+
+struct row_job {
+    uint64_t pack;
+};
+
+static enum rc run_plan(struct state_txn *txn, void *ctx, struct err *err)
+{
+    const struct row_job *job = ctx;
+    struct pack_info info = {
+        .number = job->pack, .state = PACK_PLANNED, .made = clock_wall_sec()};
+
+    return put_info(txn, &info, err);
+}
+
+enum rc pack_rows_plan(struct state *state, uint64_t pack, struct err *err)
+{
+    struct row_job job = {pack};
+
+    return state_write(state, run_plan, &job, err);
+}
+
+static enum rc run_forget(struct state_txn *txn, void *ctx, struct err *err)
+{
+    const struct row_job *job = ctx;
+    struct pack_key key = key_of(job->pack);
+
+    return state_txn_del(txn, TABLE_PACKS, key_slice(&key), err);
+}
+
+enum rc pack_rows_forget(struct state *state, uint64_t pack, struct err *err)
+{
+    struct row_job job = {pack};
+
+    return state_write(state, run_forget, &job, err);
+}
+
+/* The body that lies at the place is dead there. */
+static enum rc count_dead(struct state_txn *txn, const struct pack_place *place,
+                          struct err *err)
+{
+    struct pack_info info;
+    enum rc rc = get_info(txn, place->pack, &info, err);
+
+    if (rc == RC_NOT_FOUND || rc == RC_CORRUPT)
+        return RC_OK; /* the figures of that pack are lost already */
+    if (rc)
+        return rc;
+    info.dead_bodies++;
+    info.dead_raw += place->length;
+    info.dead_stored += place->stored;
+    return put_info(txn, &info, err);
+}
+
+enum rc pack_rows_drop_place(struct state_txn *txn, uint64_t account, uint64_t body_id,
+                             struct err *err)
+{
+    struct pack_place place;
+    enum rc rc = checkpoint_txn_find_place(txn, account, body_id, &place, err);
+
+    if (rc == RC_OK)
+        rc = count_dead(txn, &place, err);
+    else if (rc == RC_NOT_FOUND || rc == RC_CORRUPT)
+        rc = RC_OK; /* a damaged row names no pack */
+    return rc ? rc : checkpoint_txn_drop_place(txn, account, body_id, err);
+}
+
+struct drop_job {
+    uint64_t account;
+    const uint64_t *ids;
+    size_t n;
+};
+
+static enum rc run_drop(struct state_txn *txn, void *ctx, struct err *err)
+{
+    const struct drop_job *job = ctx;
+    enum rc rc = RC_OK;
+
+    for (size_t i = 0; i < job->n && !rc; i++) {
+        rc = pack_rows_drop_place(txn, job->account, job->ids[i], err);
+        if (!rc)
+            rc = checkpoint_txn_drop_digest(txn, job->account, job->ids[i], err);
+    }
+    return rc;
+}
+
+enum rc pack_rows_drop(struct state *state, uint64_t account, const uint64_t *ids, size_t n,
+                       struct err *err)
+{
+    struct drop_job job = {account, ids, n};
+
+    return n > 0 ? state_write(state, run_drop, &job, err) : RC_OK;
+}
+
+enum rc pack_rows_drop_account(struct state_txn *txn, uint64_t account, struct err *err)
+{
+    uint64_t body_id;
+    enum rc rc;
+
+    while ((rc = checkpoint_txn_first_place(txn, account, &body_id, err)) == RC_OK) {
+        rc = pack_rows_drop_place(txn, account, body_id, err);
+        if (rc)
+            return rc;
+    }
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
+
+/* May the body have its place where the change puts it? */
+static enum rc is_wanted(struct state_txn *txn, const struct pack_change *change,
+                         const struct pack_move *move, bool *out, struct err *err)
+{
+    struct pack_place now;
+    enum rc rc = checkpoint_txn_removed(txn, move->to.account, err);
+
+    *out = false;
+    if (rc != RC_NOT_FOUND)
+        return rc; /* remove() runs on the same thread: its mark is here to see */
+    rc = checkpoint_txn_find_place(txn, move->to.account, move->to.body_id, &now, err);
+    if (rc == RC_OK)
+        *out = move->from_pack != 0 && now.pack == move->from_pack && now.row == move->from_row;
+    else if (rc == RC_NOT_FOUND)
+        *out = move->from_pack == 0 &&
+               change->is_alive(change->ctx, move->to.account, move->to.body_id);
+    else if (rc == RC_CORRUPT)
+        return RC_OK;
+    return rc == RC_NOT_FOUND ? RC_OK : rc;
+}
+
+static enum rc move_body(struct state_txn *txn, const struct pack_change *change,
+                         const struct pack_move *move, struct pack_info *info, struct err *err)
+{
+    const struct pack_place *place = &move->to.place;
+    bool wanted;
+    enum rc rc = is_wanted(txn, change, move, &wanted, err);
+
+    if (rc)
+        return rc;
+    info->bodies++;
+    info->raw_bytes += place->length;
+    info->stored_bytes += place->stored;
+    if (!wanted) {
+        info->dead_bodies++;
+        info->dead_raw += place->length;
+        info->dead_stored += place->stored;
+        return RC_OK;
+    }
+    rc = pack_rows_drop_place(txn, move->to.account, move->to.body_id, err);
+    if (!rc)
+        rc = checkpoint_txn_put_place(txn, &move->to, err);
+    if (!rc && move->has_digest)
+        rc = checkpoint_txn_drop_digest(txn, move->to.account, move->to.body_id, err);
+    return rc;
+}
+
+static enum rc retire(struct state_txn *txn, uint64_t pack, struct err *err)
+{
+    struct pack_info info;
+    enum rc rc = get_info(txn, pack, &info, err);
+
+    if (rc)
+        return rc == RC_NOT_FOUND ? RC_OK : rc;
+    info.state = PACK_RETIRED;
+    return put_info(txn, &info, err);
+}
+
+static enum rc run_change(struct state_txn *txn, void *ctx, struct err *err)
+{
+    const struct pack_change *change = ctx;
+    struct pack_info info = change->pack;
+    enum rc rc = RC_OK;
+
+    info.state = PACK_LIVE;
+    info.made = clock_wall_sec();
+    for (size_t i = 0; i < change->n_moves && !rc; i++)
+        rc = move_body(txn, change, &change->moves[i], &info, err);
+    if (!rc && info.number != 0)
+        rc = put_info(txn, &info, err);
+    for (size_t i = 0; i < change->n_retired && !rc; i++)
+        rc = retire(txn, change->retired[i], err);
+    return rc;
+}
+
+enum rc pack_rows_change(struct state *state, const struct pack_change *change, struct err *err)
+{
+    struct pack_change job = *change;
+
+    return state_write(state, run_change, &job, err);
+}
+
+struct rows_walk {
+    bool (*fn)(void *ctx, const struct pack_info *pack);
+    void *ctx;
+    bool is_damaged;
+};
+
+static bool each_row(void *ctx, struct slice key, struct slice value)
+{
+    struct rows_walk *walk = ctx;
+    struct pack_info info;
+
+    walk->is_damaged = key.len != 8 || !read_info(get_be64(key.ptr), value, &info);
+    return !walk->is_damaged && walk->fn(walk->ctx, &info);
+}
+
+enum rc pack_rows_each(struct state *state, bool (*fn)(void *ctx, const struct pack_info *pack),
+                       void *ctx, struct err *err)
+{
+    struct rows_walk walk = {fn, ctx, false};
+    enum rc rc = state_each(state, TABLE_PACKS, each_row, &walk, err);
+
+    if (!rc && walk.is_damaged)
+        return err_set(err, RC_CORRUPT, "Stored data is damaged", "table of packs");
+    return rc;
+}
