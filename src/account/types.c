@@ -104,3 +104,47 @@ struct uid_set uid_set_finish(const struct uid_set_builder *builder)
 {
     return (struct uid_set){builder->runs, builder->n};
 }
+
+struct uid_set uid_set_common(const struct uid_set *a, const struct uid_set *b,
+                              struct arena *arena)
+{
+    struct uid_set_builder both;
+    size_t i = 0, j = 0;
+
+    uid_set_start(&both, arena);
+    while (i < a->n && j < b->n) {
+        uint32_t first = MAX(a->runs[i].first, b->runs[j].first);
+        uint32_t last = MIN(a->runs[i].last, b->runs[j].last);
+
+        if (first <= last)
+            uid_set_add_run(&both, first, last);
+        if (a->runs[i].last < b->runs[j].last)
+            i++;
+        else
+            j++;
+    }
+    return uid_set_finish(&both);
+}
+
+struct uid_set uid_set_without(const struct uid_set *from, const struct uid_set *of,
+                               struct arena *arena)
+{
+    struct uid_set_builder left;
+    size_t j = 0;
+
+    uid_set_start(&left, arena);
+    for (size_t i = 0; i < from->n; i++) {
+        uint64_t first = from->runs[i].first, last = from->runs[i].last;
+
+        while (j < of->n && of->runs[j].last < first)
+            j++;
+        for (size_t k = j; k < of->n && of->runs[k].first <= last; k++) {
+            if (of->runs[k].first > first)
+                uid_set_add_run(&left, (uint32_t) first, of->runs[k].first - 1);
+            first = (uint64_t) of->runs[k].last + 1;
+        }
+        if (first <= last)
+            uid_set_add_run(&left, (uint32_t) first, (uint32_t) last);
+    }
+    return uid_set_finish(&left);
+}

@@ -103,6 +103,11 @@ void uid_set_start(struct uid_set_builder *builder, struct arena *arena);
 void uid_set_add_run(struct uid_set_builder *builder, uint32_t first, uint32_t last);
 void uid_set_add(struct uid_set_builder *builder, uint32_t uid);
 struct uid_set uid_set_finish(const struct uid_set_builder *builder);
+/* What is in both; what is in `from` and not in `of`. O(runs of both). */
+struct uid_set uid_set_common(const struct uid_set *a, const struct uid_set *b,
+                              struct arena *arena);
+struct uid_set uid_set_without(const struct uid_set *from, const struct uid_set *of,
+                               struct arena *arena);
 
 /* Who did it: kept with every group of records. */
 struct actor {

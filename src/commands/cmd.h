@@ -73,6 +73,7 @@ struct cmd {
     /* The dispatcher's. */
     enum cmd_phase phase;
     bool enters_idle, ends_session, close_now;
+    bool tells_modseq;           /* [HIGHESTMODSEQ] with the tagged OK, as the sync leaves it */
     struct view_changes changes; /* being told */
     size_t told;
     struct reply reply_space;

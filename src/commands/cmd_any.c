@@ -3,7 +3,7 @@
  *
  * Spec: RFC 9051 6.1.1-6.1.3, 6.3.1 and 6.3.13; RFC 2971 (ID); RFC 5161 (ENABLE).
  */
-#include "commands/cmd.h"
+#include "commands/resync.h"
 #include "imap/print.h"
 
 enum rc cmd_capability(struct cmd *cmd, struct err *err)
@@ -76,20 +76,24 @@ enum rc cmd_enable(struct cmd *cmd, struct err *err)
     const struct imap_enable_args *args = &cmd->args.enable;
     struct session *session = cmd->session;
     struct buf *out = cmd->reply->out;
+    uint64_t listed = session->enabled;
 
     (void) err;
     buf_str(out, "* ENABLED");
     for (size_t i = 0; i < args->n; i++) {
         enum imap_cap cap = imap_cap_find(args->capabilities[i]);
 
-        if (!imap_caps[cap].enables || imap_caps[cap].show == SHOW_NEVER ||
-            session_has_enabled(session, cap))
+        if (!imap_caps[cap].enables || (listed & IMAP_CAP_BIT(cap)) != 0)
             continue;
-        session->enabled |= IMAP_CAP_BIT(cap);
+        listed |= IMAP_CAP_BIT(cap);
         buf_byte(out, ' ');
         buf_str(out, imap_caps[cap].name);
     }
     buf_str(out, "\r\n");
+    /* RFC 7162 3.2.3: QRESYNC brings CONDSTORE */
+    if ((listed & (IMAP_CAP_BIT(IMAP_CAP_CONDSTORE) | IMAP_CAP_BIT(IMAP_CAP_QRESYNC))) != 0)
+        condstore_enable(cmd);
+    session->enabled |= listed;
     session->mode.rev2 = session_has_enabled(session, IMAP_CAP_IMAP4REV2);
     session->mode.utf8_accept = session_has_enabled(session, IMAP_CAP_UTF8_ACCEPT);
     reply_ok(cmd->reply, "ENABLE completed");

@@ -92,6 +92,7 @@ static enum rc copy(struct cmd *cmd, bool move, struct err *err)
         session->counts.copied += uid_set_span(&copied.src);
     mail_events_copy(cmd, view_mbox_id(session->view), dst_id, &copied, move);
     say_copyuid(cmd, &copied, move);
+    cmd->tells_modseq = move && copied.src.n > 0; /* RFC 6851 4.4 */
     reply_ok(cmd->reply, move ? "MOVE completed" : "COPY completed");
     return RC_OK;
 }

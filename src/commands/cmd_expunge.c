@@ -1,7 +1,8 @@
 /*
  * cmd_expunge.c - EXPUNGE and UID EXPUNGE.
  *
- * Spec: RFC 9051 6.4.3 and 6.4.9; RFC 4315 2.1. The EXPUNGE answers are the sync's.
+ * Spec: RFC 9051 6.4.3 and 6.4.9; RFC 4315 2.1; RFC 7162 3.2.7 and 3.2.9 (HIGHESTMODSEQ). The
+ * EXPUNGE answers are the sync's.
  */
 #include "commands/mail_events.h"
 
@@ -35,6 +36,7 @@ enum rc cmd_expunge(struct cmd *cmd, struct err *err)
         return rc;
     session->counts.expunged += uid_set_span(&gone);
     mail_events_expunge(session, before, mbox_id, &gone);
+    cmd->tells_modseq = gone.n > 0;
     reply_ok(cmd->reply, "EXPUNGE completed");
     return RC_OK;
 }

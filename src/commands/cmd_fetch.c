@@ -1,8 +1,8 @@
 /*
  * cmd_fetch.c - FETCH and UID FETCH: which messages, in what order, and their \Seen.
  *
- * Spec: RFC 9051 6.4.5 and 6.4.9; CHANGEDSINCE, RFC 7162 3.1.4.1; RFC 2180 4.1 (messages that
- * others expunged).
+ * Spec: RFC 9051 6.4.5 and 6.4.9; CHANGEDSINCE and VANISHED, RFC 7162 3.1.4.1 and 3.2.6; RFC
+ * 2180 4.1 (messages that others expunged).
  *
  * \Seen is committed for a batch of messages before the first byte of them is written, so that
  * no client holds a message as read which a crash makes unread. The transaction runs again here
@@ -10,6 +10,7 @@
  * made at all (no space), the mail is read nevertheless.
  */
 #include "commands/fetch.h"
+#include "commands/resync.h"
 #include "mailbox/txn.h"
 
 #define SEEN_TRIES_MAX 16u
@@ -57,21 +58,18 @@ static void run_done(void *cursor)
     buf_done(&run->bytes);
 }
 
-static enum rc start(struct cmd *cmd, struct err *err)
+struct fetch_run *fetch_begin(struct cmd *cmd, const struct imap_fetch_args *args,
+                              const struct message_set *set)
 {
-    const struct imap_fetch_args *args = &cmd->args.fetch;
     struct session *session = cmd->session;
     struct fetch_run *run = ARENA_NEW(cmd->arena, struct fetch_run);
-    struct message_set set;
-    enum rc rc = session_resolve(session, &args->set, cmd->uid, cmd->arena, &set, err);
+    struct err gone;
 
-    if (rc)
-        return rc;
     run->cmd = cmd;
     run->args = args;
     run->mbox = view_mbox(session->view);
-    run->set = set;
-    run->some_gone = message_set_check(&set, run->mbox, err) != RC_OK;
+    run->set = *set;
+    run->some_gone = message_set_check(set, run->mbox, &gone) != RC_OK;
     run->fast = (args->kinds & ~flag_kinds) == 0 && (args->kinds & KIND(IMAP_FETCH_FLAGS)) != 0;
     run->needs_message = (args->kinds & ~hot_kinds) != 0;
     for (size_t i = 0; i < args->n && !run->sets_seen; i++)
@@ -79,10 +77,50 @@ static enum rc start(struct cmd *cmd, struct err *err)
     run->sets_seen = run->sets_seen && !view_is_read_only(session->view);
     flags_text_init(&run->flags, session->view, session->mode);
     buf_init(&run->bytes, REPLY_MAX_BYTES);
-    if (args->has_changedsince || (args->kinds & KIND(IMAP_FETCH_MODSEQ)) != 0)
-        session->enabled |= IMAP_CAP_BIT(IMAP_CAP_CONDSTORE);
     cmd->cursor = run;
     cmd->cursor_done = run_done;
+    return run;
+}
+
+/* RFC 7162 3.2.6: also what is expunged counts for "*". */
+static struct uid_set vanished_of(struct cmd *cmd, const struct message_set *set)
+{
+    const struct imap_fetch_args *args = &cmd->args.fetch;
+    const struct mbox_view *view = cmd->session->view;
+    uint32_t last = mbox_counts(view_mbox(view))->uidnext - 1;
+    struct uid_set asked = set->uids;
+
+    if (!args->set.saved) {
+        struct seqset resolved = imap_resolve_seqset(&args->set.set, last, cmd->arena);
+        struct uid_set_builder uids;
+
+        uid_set_start(&uids, cmd->arena);
+        for (size_t i = 0; i < resolved.n; i++)
+            uid_set_add_run(&uids, resolved.ranges[i].first, resolved.ranges[i].last);
+        asked = uid_set_finish(&uids);
+    }
+    return resync_vanished(view, &asked, args->changedsince, 0, cmd->arena);
+}
+
+static enum rc start(struct cmd *cmd, struct err *err)
+{
+    const struct imap_fetch_args *args = &cmd->args.fetch;
+    struct session *session = cmd->session;
+    struct fetch_run *run;
+    struct message_set set;
+    enum rc rc;
+
+    if (args->vanished && !session_has_enabled(session, IMAP_CAP_QRESYNC))
+        return err_set(err, RC_SYNTAX, "VANISHED needs ENABLE QRESYNC first",
+                       "fetch: vanished");
+    rc = session_resolve(session, &args->set, cmd->uid, cmd->arena, &set, err);
+    if (rc)
+        return rc;
+    if (args->has_changedsince || (args->kinds & KIND(IMAP_FETCH_MODSEQ)) != 0)
+        condstore_enable(cmd);
+    run = fetch_begin(cmd, args, &set);
+    if (args->vanished)
+        run->vanished = vanished_of(cmd, &set);
     return RC_OK;
 }
 
@@ -90,6 +128,13 @@ static bool is_wanted(struct fetch_run *run)
 {
     return !run->args->has_changedsince ||
            flags_text_modseq(&run->flags, run->walk.index) > run->args->changedsince;
+}
+
+static bool step(struct fetch_run *run)
+{
+    if (run->args->has_changedsince)
+        view_walk_skip_unchanged(&run->walk, run->args->changedsince);
+    return view_walk_next(&run->walk);
 }
 
 /* The next message of the set that is there; run->walk stands on it. */
@@ -101,7 +146,7 @@ static bool next_message(struct fetch_run *run)
         if (!run->walking)
             view_walk_start(&run->walk, run->cmd->session->view, uids->runs[run->set_at].first);
         run->walking = true;
-        while (view_walk_next(&run->walk) && run->walk.uid <= uids->runs[run->set_at].last)
+        while (step(run) && run->walk.uid <= uids->runs[run->set_at].last)
             if (is_wanted(run))
                 return true;
         run->walking = false;
@@ -275,9 +320,15 @@ static enum rc finish(struct fetch_run *run, struct err *err)
     return RC_OK;
 }
 
+enum rc fetch_go(struct fetch_run *run, struct err *err)
+{
+    if (!resync_write_earlier(&run->vanished, &run->vanished_told, run->cmd->reply))
+        return RC_MORE;
+    return run->fast ? fetch_flags(run) : fetch_batches(run, err);
+}
+
 enum rc cmd_fetch(struct cmd *cmd, struct err *err)
 {
-    struct fetch_run *run;
     enum rc rc;
 
     if (cmd->cursor == NULL) {
@@ -285,7 +336,6 @@ enum rc cmd_fetch(struct cmd *cmd, struct err *err)
         if (rc)
             return rc;
     }
-    run = cmd->cursor;
-    rc = run->fast ? fetch_flags(run) : fetch_batches(run, err);
-    return rc == RC_OK ? finish(run, err) : rc;
+    rc = fetch_go(cmd->cursor, err);
+    return rc == RC_OK ? finish(cmd->cursor, err) : rc;
 }

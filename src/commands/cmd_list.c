@@ -12,6 +12,7 @@
 #include "commands/cmd.h"
 #include "commands/list_line.h"
 #include "commands/list_match.h"
+#include "commands/resync.h"
 #include "commands/status_values.h"
 
 #define LIST_SLICE_WORK ((size_t) 4096) /* matches before others get their turn */
@@ -307,6 +308,8 @@ static enum rc list(struct cmd *cmd, bool lsub, const char *completed, struct er
 
 enum rc cmd_list(struct cmd *cmd, struct err *err)
 {
+    if ((cmd->args.list.status_items & IMAP_STATUS_HIGHESTMODSEQ) != 0)
+        condstore_enable(cmd);
     return list(cmd, false, "LIST completed", err);
 }
 

@@ -6,7 +6,7 @@
  *
  * The finding is search/'s; here is what is said of it and what is kept.
  */
-#include "commands/cmd.h"
+#include "commands/resync.h"
 #include "imap/print.h"
 #include "search/search.h"
 
@@ -55,7 +55,7 @@ static enum rc start(struct cmd *cmd, struct err *err)
     run = ARENA_NEW(cmd->arena, struct search_run);
     *run = (struct search_run){search, asks_modseq(args->key)};
     if (run->with_modseq)
-        session->enabled |= IMAP_CAP_BIT(IMAP_CAP_CONDSTORE);
+        condstore_enable(cmd);
     cmd->cursor = run;
     cmd->cursor_done = run_done;
     return RC_OK;

@@ -2,13 +2,15 @@
  * cmd_select.c - SELECT, EXAMINE, UNSELECT, CLOSE.
  *
  * Spec: RFC 9051 6.3.2, 6.3.3, 6.4.1, 6.4.2; RFC 3501 6.3.1 ([UNSEEN], RECENT); RFC
- * 7162 3.1.2.1 (HIGHESTMODSEQ) and 3.1.8 (the CONDSTORE parameter).
+ * 7162 3.1.2.1 (HIGHESTMODSEQ), 3.1.8 and 3.2.5 (the parameters CONDSTORE and QRESYNC).
  *
  * The mailbox that was selected is left before the new one is looked for, so that a failed
  * SELECT leaves none selected.
  */
+#include "commands/fetch.h"
 #include "commands/list_line.h"
 #include "commands/mail_events.h"
+#include "commands/resync.h"
 #include "imap/print.h"
 
 /* Every flag the mailbox has: FLAGS and PERMANENTFLAGS. */
@@ -82,7 +84,36 @@ static void leave_selected(struct cmd *cmd)
     reply_untagged_ok(cmd->reply, "CLOSED", "Previous mailbox is closed");
 }
 
-static enum rc select_mailbox(struct cmd *cmd, bool read_only, struct err *err)
+static void say_selected(struct cmd *cmd)
+{
+    reply_code(cmd->reply, view_is_read_only(cmd->session->view) ? "READ-ONLY" : "READ-WRITE");
+    reply_ok(cmd->reply, "Mailbox selected");
+}
+
+/* RFC 7162 3.2.5.1: what changed since is told as by UID FETCH known-uids (FLAGS) (CHANGEDSINCE
+ * modseq VANISHED). Of another UIDVALIDITY nothing is. */
+static enum rc begin_resync(struct cmd *cmd, struct err *err)
+{
+    const struct imap_qresync *asked = &cmd->args.select.qresync;
+    const struct mbox_view *view = cmd->session->view;
+    struct imap_fetch_args *fetch = ARENA_NEW(cmd->arena, struct imap_fetch_args);
+    struct fetch_run *run;
+    struct resync resync;
+
+    if (asked->uidvalidity != mbox_info(view_mbox(view))->uidvalidity)
+        return RC_OK;
+    resync_begin(view, asked, cmd->arena, &resync);
+    *fetch = (struct imap_fetch_args){
+        .kinds = 1u << IMAP_FETCH_UID | 1u << IMAP_FETCH_FLAGS | 1u << IMAP_FETCH_MODSEQ,
+        .has_changedsince = true,
+        .changedsince = asked->modseq,
+    };
+    run = fetch_begin(cmd, fetch, &(struct message_set){.uids = resync.known});
+    run->vanished = resync.vanished;
+    return fetch_go(run, err);
+}
+
+static enum rc open_mailbox(struct cmd *cmd, bool read_only, struct err *err)
 {
     const struct imap_select_args *args = &cmd->args.select;
     struct session *session = cmd->session;
@@ -102,12 +133,22 @@ static enum rc select_mailbox(struct cmd *cmd, bool read_only, struct err *err)
     if (rc)
         return rc;
     session_select(session, view);
-    if (args->condstore)
+    if (args->condstore) /* HIGHESTMODSEQ is told in any case */
         session->enabled |= IMAP_CAP_BIT(IMAP_CAP_CONDSTORE);
     say_mailbox(cmd, view);
-    reply_code(cmd->reply, read_only ? "READ-ONLY" : "READ-WRITE");
-    reply_ok(cmd->reply, "Mailbox selected");
-    return RC_OK;
+    return args->has_qresync ? begin_resync(cmd, err) : RC_OK;
+}
+
+static enum rc select_mailbox(struct cmd *cmd, bool read_only, struct err *err)
+{
+    enum rc rc;
+
+    if (cmd->args.select.has_qresync && !session_has_enabled(cmd->session, IMAP_CAP_QRESYNC))
+        return err_set(err, RC_SYNTAX, "QRESYNC needs ENABLE QRESYNC first", "select: qresync");
+    rc = cmd->cursor == NULL ? open_mailbox(cmd, read_only, err) : fetch_go(cmd->cursor, err);
+    if (rc == RC_OK)
+        say_selected(cmd);
+    return rc;
 }
 
 enum rc cmd_select(struct cmd *cmd, struct err *err)

@@ -3,7 +3,7 @@
  *
  * Spec: RFC 9051 6.3.11. All counts are kept with the mailbox; its messages are not looked at.
  */
-#include "commands/cmd.h"
+#include "commands/resync.h"
 #include "commands/status_values.h"
 
 /* Messages no session was told of as \Recent; needs the uids, so the mailbox is loaded. */
@@ -27,6 +27,16 @@ static enum rc count_recent(const struct session *session, const struct mbox *mb
     return RC_OK;
 }
 
+/* Of the selected mailbox, while expunges are withheld: below them (RFC 7162 3.2). */
+static uint64_t told_modseq(const struct session *session, const struct mbox *mbox)
+{
+    const struct mbox_view *view = session->view;
+
+    if (view != NULL && view_mbox_id(view) == mbox_info(mbox)->id && view_has_withheld(view))
+        return view_told_modseq(view);
+    return mbox_counts(mbox)->highestmodseq;
+}
+
 enum rc status_values(const struct session *session, const struct mbox *mbox, uint32_t items,
                       struct imap_status_values *out, struct err *err)
 {
@@ -38,7 +48,7 @@ enum rc status_values(const struct session *session, const struct mbox *mbox, ui
         .unseen = counts->unseen,
         .deleted = counts->deleted,
         .size = counts->bytes,
-        .highestmodseq = counts->highestmodseq,
+        .highestmodseq = told_modseq(session, mbox),
         .appendlimit = session->message_max_bytes,
     };
 
@@ -66,7 +76,7 @@ enum rc cmd_status(struct cmd *cmd, struct err *err)
     if (rc)
         return rc;
     if ((args->items & IMAP_STATUS_HIGHESTMODSEQ) != 0)
-        cmd->session->enabled |= IMAP_CAP_BIT(IMAP_CAP_CONDSTORE);
+        condstore_enable(cmd);
     imap_print_status_line(cmd->reply->out, args->mailbox.name, args->items, &values,
                            cmd->session->mode);
     reply_ok(cmd->reply, "STATUS completed");

@@ -8,7 +8,7 @@
  * else's. .SILENT only marks our flags as known to the client; MODSEQ still goes out to those
  * who follow it.
  */
-#include "commands/cmd.h"
+#include "commands/resync.h"
 #include "imap/print.h"
 #include "mailbox/txn.h"
 
@@ -47,7 +47,7 @@ static void say_modified(struct cmd *cmd, const struct uid_set *refused)
     reply_code_text(cmd->reply, buf_slice(&code));
 }
 
-/* RFC 7162 3.1.3: the new MODSEQ is told with .SILENT too. */
+/* RFC 7162 3.1.3: the new MODSEQ is told with .SILENT too; 3.2.4: with the uid. */
 static void say_modseqs(struct cmd *cmd, const struct uid_set *changed, uint64_t modseq)
 {
     struct buf *out = cmd->reply->out;
@@ -59,9 +59,8 @@ static void say_modseqs(struct cmd *cmd, const struct uid_set *changed, uint64_t
             if (seq == 0)
                 continue;
             buf_printf(out, "* %u FETCH (", seq);
-            if (cmd->uid)
-                buf_printf(out, "UID %u ", (uint32_t) uid);
-            buf_printf(out, "MODSEQ (%llu))\r\n", (unsigned long long) modseq);
+            buf_printf(out, "UID %u MODSEQ (%llu))\r\n", (uint32_t) uid,
+                       (unsigned long long) modseq);
         }
     }
 }
@@ -120,7 +119,7 @@ enum rc cmd_store(struct cmd *cmd, struct err *err)
         return rc;
 
     if (args->has_unchangedsince)
-        session->enabled |= IMAP_CAP_BIT(IMAP_CAP_CONDSTORE);
+        condstore_enable(cmd);
     if (args->silent) {
         view_mark_known(session->view, &known, modseq);
         if (session_has_enabled(session, IMAP_CAP_CONDSTORE))

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/log.h"
+#include "commands/resync.h"
 #include "commands/sync.h"
 #include "imap/print.h"
 
@@ -81,6 +82,8 @@ static void write_tagged(struct cmd *cmd)
         buf_str(cmd->reply->out, "+ idling\r\n");
         return;
     }
+    if (cmd->tells_modseq && cmd->reply->status == REPLY_OK)
+        resync_tagged_modseq(cmd);
     reply_tagged(cmd->reply, cmd->tag);
 }
 

@@ -48,6 +48,9 @@ struct fetch_run {
     bool walking, exhausted;
     struct view_walk walk;
 
+    struct uid_set vanished; /* told before the first message (RFC 7162 3.2.6) */
+    size_t vanished_told;
+
     struct fetch_row rows[FETCH_BATCH_MESSAGES];
     size_t n_rows, row_at;
     uint64_t seen_modseq; /* of the batch's messages whose \Seen was set */
@@ -61,6 +64,12 @@ struct fetch_run {
     struct fetch_stream stream;
     struct buf bytes; /* header fields, or a decoded part */
 };
+
+/* A FETCH of these messages as the command's cursor; args outlive it. */
+struct fetch_run *fetch_begin(struct cmd *cmd, const struct imap_fetch_args *args,
+                              const struct message_set *set);
+/* All of it, without the tagged answer. RC_MORE: the reply is full. */
+MUST_CHECK enum rc fetch_go(struct fetch_run *run, struct err *err);
 
 /* The whole answer for the row at row_at, from where it stopped. RC_MORE: the reply is full. An
  * error only when the connection must end (cmd->close_now). */

@@ -190,6 +190,21 @@ static bool asks_for(const struct fetch_run *run, enum imap_fetch_kind kind)
     return (run->args->kinds & (1u << kind)) != 0;
 }
 
+/* RFC 9051 6.4.9; RFC 7162 3.2.4: a change of flags is told with uid and MODSEQ. */
+static bool needs_uid(const struct fetch_run *run)
+{
+    return run->cmd->uid || (row_of(run)->seen_now &&
+                             session_has_enabled(run->cmd->session, IMAP_CAP_CONDSTORE));
+}
+
+/* RFC 7162 3.1.4.1: CHANGEDSINCE asks for it too. */
+static bool needs_modseq(const struct fetch_run *run)
+{
+    return run->args->has_changedsince ||
+           (row_of(run)->seen_now &&
+            session_has_enabled(run->cmd->session, IMAP_CAP_CONDSTORE));
+}
+
 static void open_line(struct fetch_run *run)
 {
     struct buf *out = run->cmd->reply->out;
@@ -205,13 +220,12 @@ static void open_line(struct fetch_run *run)
     buf_str(out, "* ");
     buf_u64(out, row_of(run)->seq);
     buf_str(out, " FETCH (");
-    if (run->cmd->uid && !asks_for(run, IMAP_FETCH_UID))
+    if (needs_uid(run) && !asks_for(run, IMAP_FETCH_UID))
         say_uid(run);
     if (row_of(run)->seen_now && !asks_for(run, IMAP_FETCH_FLAGS))
         say_flags(run);
-    if (row_of(run)->seen_now && !asks_for(run, IMAP_FETCH_MODSEQ) &&
-        session_has_enabled(run->cmd->session, IMAP_CAP_CONDSTORE))
-        say_modseq(run); /* RFC 7162 3.1: a change of flags is told with its MODSEQ */
+    if (needs_modseq(run) && !asks_for(run, IMAP_FETCH_MODSEQ))
+        say_modseq(run);
 }
 
 /* An answer without a single item is no answer (RFC 9051 section 9, msg-att). Nothing was sent

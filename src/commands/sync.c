@@ -3,6 +3,8 @@
 #include "commands/flags_text.h"
 #include "commands/reply.h"
 
+#define VANISHED_LINE_UIDS ((size_t) 16384) /* in one VANISHED answer */
+
 static void write_number_line(struct buf *out, uint32_t number, const char *word)
 {
     buf_str(out, "* ");
@@ -17,29 +19,48 @@ static void write_flags(const struct session *session, struct flags_text *text, 
 {
     const struct mbox *mbox = view_mbox(session->view);
     uint32_t index, seq = view_seq(session->view, uid);
+    bool follows = session_has_enabled(session, IMAP_CAP_CONDSTORE);
     struct imap_flags_line line;
 
     if (seq == 0 || !mbox_find(mbox, uid, &index))
         return;
     line = (struct imap_flags_line){
         .seq = seq,
-        /* RFC 9051 7.5.2: what nobody asked for has the UID */
-        .uid = with_uid || session->mode.rev2 ? uid : 0,
+        /* RFC 9051 7.5.2, RFC 7162 3.2.4: what nobody asked for has the UID */
+        .uid = with_uid || session->mode.rev2 || follows ? uid : 0,
         .bits = flags_text_bits(text, index, uid),
         .keywords = flags_text_keywords(text, index),
-        .modseq = session_has_enabled(session, IMAP_CAP_CONDSTORE)
-                      ? flags_text_modseq(text, index)
-                      : 0,
+        .modseq = follows ? flags_text_modseq(text, index) : 0,
     };
     imap_print_flags_line(out, &line);
+}
+
+/* RFC 7162 3.2.10: in the place of EXPUNGE once QRESYNC is enabled. One line, from *told on. */
+static void write_vanished(const struct view_changes *changes, size_t *told, struct buf *out)
+{
+    size_t end = MIN(*told + VANISHED_LINE_UIDS, changes->n_expunged);
+    struct imap_runs runs;
+
+    buf_str(out, "* VANISHED ");
+    imap_runs_begin(&runs, out);
+    for (; *told < end; (*told)++)
+        imap_runs_add(&runs, changes->expunged_uids[*told]);
+    (void) imap_runs_end(&runs);
+    buf_str(out, "\r\n");
 }
 
 bool sync_write(const struct session *session, const struct view_changes *changes, size_t *told,
                 bool with_uid, bool may_pause, struct buf *out)
 {
     size_t end = changes->n_expunged + 1 + changes->n_changed;
+    bool vanish = session_has_enabled(session, IMAP_CAP_QRESYNC);
     struct flags_text text;
 
+    while (vanish && *told < changes->n_expunged &&
+           !(may_pause && out->len >= REPLY_PAUSE_BYTES))
+        write_vanished(changes, told, out);
+    if (vanish && *told < changes->n_expunged)
+        return false;
     flags_text_init(&text, session->view, session->mode);
     for (; *told < end && !(may_pause && out->len >= REPLY_PAUSE_BYTES); (*told)++) {
         if (*told < changes->n_expunged) {

@@ -34,10 +34,21 @@ struct imap_rename_args {
     struct imap_mailbox from, to;
 };
 
+/* SELECT (QRESYNC (uidvalidity modseq [known-uids] [(seqs uids)])): RFC 7162 3.2.5. No set has
+ * "*"; n == 0: the client gave none. */
+struct imap_qresync {
+    uint32_t uidvalidity;
+    uint64_t modseq;
+    struct seqset known;
+    struct seqset match_seqs, match_uids; /* ascending, and equally many numbers */
+};
+
 /* SELECT and EXAMINE: RFC 9051 6.3.2, RFC 7162 3.1.8. */
 struct imap_select_args {
     struct imap_mailbox mailbox;
     bool condstore;
+    bool has_qresync;
+    struct imap_qresync qresync;
 };
 
 enum imap_status_item {
@@ -160,6 +171,7 @@ struct imap_fetch_args {
     uint32_t kinds; /* bit (1 << kind) for each kind that occurs */
     bool has_changedsince;
     uint64_t changedsince; /* RFC 7162 3.1.4.1 */
+    bool vanished;         /* RFC 7162 3.2.6: only with UID and CHANGEDSINCE */
 };
 
 enum imap_store_op { IMAP_STORE_SET, IMAP_STORE_ADD, IMAP_STORE_REMOVE };

@@ -29,7 +29,8 @@ const struct imap_cap_info imap_caps[IMAP_CAP_COUNT] = {
     [IMAP_CAP_UIDPLUS]            = {"UIDPLUS",            SHOW_AFTER,         false, "RFC 4315"},
     [IMAP_CAP_UNSELECT]           = {"UNSELECT",           SHOW_AFTER,         false, "RFC 3691"},
     [IMAP_CAP_UTF8_ACCEPT]        = {"UTF8=ACCEPT",        SHOW_AFTER,         true,  "RFC 9755"},
-    [IMAP_CAP_CONDSTORE]          = {"CONDSTORE",          SHOW_NEVER,         true,  "RFC 7162 3.1"},
+    [IMAP_CAP_CONDSTORE]          = {"CONDSTORE",          SHOW_AFTER,         true,  "RFC 7162 3.1"},
+    [IMAP_CAP_QRESYNC]            = {"QRESYNC",            SHOW_AFTER,         true,  "RFC 7162 3.2"},
 };
 // clang-format on
 

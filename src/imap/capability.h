@@ -39,8 +39,9 @@ enum imap_cap {
     IMAP_CAP_UNSELECT,
     IMAP_CAP_UTF8_ACCEPT,
     IMAP_CAP_CONDSTORE,
+    IMAP_CAP_QRESYNC,
 };
-#define IMAP_CAP_COUNT (IMAP_CAP_CONDSTORE + 1)
+#define IMAP_CAP_COUNT (IMAP_CAP_QRESYNC + 1)
 
 /* A capability as a bit in the set of what a session has enabled. */
 #define IMAP_CAP_BIT(cap) ((uint64_t) 1 << (cap))

@@ -304,7 +304,7 @@ static enum rc take_one_item(struct imap_input *in, struct imap_fetch_args *fetc
     return take_item(in, item, err);
 }
 
-enum { FETCH_CHANGEDSINCE = 1u << 0 };
+enum { FETCH_CHANGEDSINCE = 1u << 0, FETCH_VANISHED = 1u << 1 };
 
 static enum rc take_changedsince(struct imap_input *in, void *ctx, struct err *err)
 {
@@ -318,6 +318,7 @@ static enum rc take_changedsince(struct imap_input *in, void *ctx, struct err *e
 
 static const struct lex_option fetch_modifiers[] = {
     {"CHANGEDSINCE", FETCH_CHANGEDSINCE, take_changedsince},
+    {"VANISHED",     FETCH_VANISHED,     NULL             },
 };
 
 /* [SP "(" fetch-modifier *(SP fetch-modifier) ")"] */
@@ -333,6 +334,10 @@ static enum rc take_modifiers(struct imap_input *in, struct imap_fetch_args *fet
                      &seen, err);
     if (rc)
         return rc;
+    fetch->vanished = (seen & FETCH_VANISHED) != 0;
+    if (fetch->vanished && (!in->uid || !fetch->has_changedsince))
+        return err_set(err, RC_SYNTAX, "VANISHED is for UID FETCH with CHANGEDSINCE",
+                       "fetch: vanished");
     return seen != 0 ? RC_OK : lex_fail(in, err, "a FETCH modifier before \")\"");
 }
 

@@ -3,7 +3,7 @@
  * SUBSCRIBE, UNSUBSCRIBE, STATUS.
  *
  * Spec: RFC 9051 6.3.2-6.3.8, 6.3.11; RFC 4466 2.1 and 2.2 (parameters), 6154 (USE), 7162
- * (CONDSTORE, HIGHESTMODSEQ), 7889 (APPENDLIMIT).
+ * (CONDSTORE, QRESYNC, HIGHESTMODSEQ), 7889 (APPENDLIMIT).
  */
 #include "imap/lex.h"
 
@@ -14,10 +14,85 @@ enum rc imap_parse_mailbox(struct imap_input *in, union imap_args *args, struct 
     return lex_mailbox(in, &args->mailbox.mailbox, err);
 }
 
-enum { SELECT_CONDSTORE = 1u << 0 };
+/* sequence-set without "*" and "$", upwards: "4:2" is refused too. */
+static enum rc take_known(struct imap_input *in, struct seqset *out, struct err *err)
+{
+    struct imap_set set;
+    uint32_t before = 0;
+    enum rc rc = lex_set(in, &set, err);
+
+    if (rc)
+        return rc;
+    for (size_t i = 0; i < set.set.n; i++) {
+        const struct seq_range *range = &set.set.ranges[i];
+
+        if (range->first <= before || range->last < range->first)
+            return lex_fail(in, err, "a set of numbers in ascending order, without \"*\"");
+        before = range->last;
+    }
+    *out = set.set;
+    return set.saved ? lex_fail(in, err, "a set of numbers") : RC_OK;
+}
+
+static uint64_t count_numbers(const struct seqset *set)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < set->n; i++)
+        n += (uint64_t) set->ranges[i].last - set->ranges[i].first + 1;
+    return n;
+}
+
+/* seq-match-data behind its "(". */
+static enum rc take_match_data(struct imap_input *in, struct imap_qresync *qresync,
+                               struct err *err)
+{
+    enum rc rc = take_known(in, &qresync->match_seqs, err);
+
+    if (rc)
+        return rc;
+    if (!lex_sp(in))
+        return lex_fail(in, err, "a space and the uids of these messages");
+    rc = take_known(in, &qresync->match_uids, err);
+    if (rc)
+        return rc;
+    if (count_numbers(&qresync->match_seqs) != count_numbers(&qresync->match_uids))
+        return lex_fail(in, err, "as many uids as sequence numbers");
+    return lex_byte(in, ')') ? RC_OK : lex_fail(in, err, "\")\" behind the match data");
+}
+
+/* SP "(" uidvalidity SP mod-sequence-value [SP known-uids] [SP seq-match-data] ")" */
+static enum rc take_qresync(struct imap_input *in, void *ctx, struct err *err)
+{
+    struct imap_select_args *select = ctx;
+    struct imap_qresync *qresync = &select->qresync;
+    enum rc rc = RC_OK;
+    bool more;
+
+    if (!lex_sp(in) || !lex_byte(in, '(') || !lex_nz_number(in, &qresync->uidvalidity))
+        return lex_fail(in, err, "\"(\" and a UIDVALIDITY");
+    if (!lex_sp(in) || !lex_modseq(in, false, &qresync->modseq))
+        return lex_fail(in, err, "a mod-sequence above 0");
+    more = lex_sp(in);
+    if (more && scan_peek(&in->sc) != '(') {
+        rc = take_known(in, &qresync->known, err);
+        more = !rc && lex_sp(in);
+    }
+    if (more && !lex_byte(in, '('))
+        return lex_fail(in, err, "\"(\" and match data");
+    if (more)
+        rc = take_match_data(in, qresync, err);
+    if (rc)
+        return rc;
+    select->has_qresync = true;
+    return lex_byte(in, ')') ? RC_OK : lex_fail(in, err, "\")\"");
+}
+
+enum { SELECT_CONDSTORE = 1u << 0, SELECT_QRESYNC = 1u << 1 };
 
 static const struct lex_option select_params[] = {
-    {"CONDSTORE", SELECT_CONDSTORE, NULL},
+    {"CONDSTORE", SELECT_CONDSTORE, NULL        },
+    {"QRESYNC",   SELECT_QRESYNC,   take_qresync},
 };
 
 enum rc imap_parse_select(struct imap_input *in, union imap_args *args, struct err *err)

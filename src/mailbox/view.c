@@ -262,6 +262,16 @@ bool view_has_withheld(const struct mbox_view *view)
     return view->n_hidden > 0;
 }
 
+struct uid_set view_withheld(const struct mbox_view *view, struct arena *arena)
+{
+    struct uid_set_builder uids;
+
+    uid_set_start(&uids, arena);
+    for (size_t i = 0; i < view->n_hidden; i++)
+        uid_set_add_run(&uids, view->hidden[i].first, view->hidden[i].last);
+    return uid_set_finish(&uids);
+}
+
 uint32_t view_seq(const struct mbox_view *view, uint32_t uid)
 {
     uint32_t index;
@@ -317,6 +327,21 @@ bool view_walk_next(struct view_walk *walk)
     walk->seq = walk->index + walk->hidden_seen + 1;
     walk->next_index++;
     return true;
+}
+
+void view_walk_skip_unchanged(struct view_walk *walk, uint64_t modseq)
+{
+    const struct mbox *mbox = walk->view->mbox;
+
+    if (walk->next_index - walk->chunk_start < walk->chunk.n)
+        return; /* in the middle of a chunk that was not passed over */
+    while (walk->next_index < mbox_counts(mbox)->messages) {
+        size_t chunk = mbox_chunk_of(mbox, walk->next_index);
+
+        if (mbox_chunk_modseq(mbox, chunk) > modseq)
+            return;
+        walk->next_index = mbox_chunk_start(mbox, chunk) + mbox_chunk(mbox, chunk).n;
+    }
 }
 
 /* ---- telling ---- */

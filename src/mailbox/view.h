@@ -56,6 +56,7 @@ void view_seqs_to_uids(const struct mbox_view *view, uint32_t first, uint32_t la
 /* Expunged, but the client has not heard: FETCH by sequence number may still name it. */
 bool view_is_withheld(const struct mbox_view *view, uint32_t uid);
 bool view_has_withheld(const struct mbox_view *view);
+struct uid_set view_withheld(const struct mbox_view *view, struct arena *arena);
 
 /* Walk the messages the client knows, in uid order, with their sequence number and their index
  * in view_mbox. Withheld ones are left out; O(1) a step. */
@@ -71,6 +72,8 @@ struct view_walk {
 /* From the first message with uid >= from_uid. */
 void view_walk_start(struct view_walk *walk, const struct mbox_view *view, uint32_t from_uid);
 bool view_walk_next(struct view_walk *walk);
+/* Pass over whole chunks, from where the walk stands, in which nothing is above this modseq. */
+void view_walk_skip_unchanged(struct view_walk *walk, uint64_t modseq);
 
 bool view_is_recent(const struct mbox_view *view, uint32_t uid);
 uint32_t view_recent_count(const struct mbox_view *view);

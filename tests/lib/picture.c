@@ -51,6 +51,25 @@ static const char *draw_expunge(struct picture *picture, uint32_t seq)
     return NULL;
 }
 
+/* RFC 7162 3.2.10.2: each uid is of a message that the client counts. */
+static const char *draw_vanished(struct picture *picture, const struct imap_response *response)
+{
+    const struct seqset *uids = &response->vanished.uids;
+
+    for (size_t i = 0; i < uids->n; i++) {
+        for (uint64_t uid = uids->ranges[i].first; uid <= uids->ranges[i].last; uid++) {
+            uint32_t seq = 1;
+
+            while (seq <= picture->n && picture->messages[seq - 1].uid != uid)
+                seq++;
+            if (seq > picture->n)
+                return "VANISHED of a message that is not counted";
+            (void) draw_expunge(picture, seq);
+        }
+    }
+    return NULL;
+}
+
 static const char *draw_item(struct picture_message *message,
                              const struct imap_fetch_data *item, unsigned now)
 {
@@ -97,8 +116,8 @@ const char *picture_draw(struct picture *picture, const struct imap_response *re
         return draw_expunge(picture, response->number);
     case IMAP_DATA_FETCH:
         return draw_fetch(picture, response);
-    case IMAP_DATA_VANISHED:
-        return "VANISHED without QRESYNC";
+    case IMAP_DATA_VANISHED: /* (EARLIER) is of what is not counted (RFC 7162 3.2.10.1) */
+        return response->vanished.earlier ? NULL : draw_vanished(picture, response);
     case IMAP_DATA_CONTINUE:
     case IMAP_DATA_STATUS:
     case IMAP_DATA_CAPABILITY:

@@ -27,7 +27,7 @@ struct picture {
 };
 
 void picture_clear(struct picture *picture);
-/* EXISTS, RECENT, EXPUNGE, FETCH; others change nothing. NULL, or what is wrong. */
+/* EXISTS, RECENT, EXPUNGE, VANISHED, FETCH; others change nothing. NULL, or what is wrong. */
 const char *picture_draw(struct picture *picture, const struct imap_response *response);
 /* The flags of an answer as oracle.h has them, \Recent left out. */
 uint32_t picture_flags(const struct imap_flags *flags);

@@ -112,6 +112,8 @@ void walk_run(struct walk *walk)
     }
     look_at_all(walk);
     log_out(walk);
+    for (size_t i = 0; i < WALK_PLAYERS; i++)
+        replica_clear(&walk->players[i].replica);
     oracle_free(walk->oracle);
     buf_done(&walk->script);
     arena_free(walk->arena);

@@ -16,12 +16,26 @@
 #define WALK_ANSWERS_MAX 1024u
 #define WALK_ARENA_BYTES ((size_t) 1 << 30)
 
+/* A client's copy of a mailbox, from the last time that it selected one. */
+struct replica_message {
+    uint32_t uid, flags;
+};
+
+struct replica {
+    const struct oracle_mailbox *mailbox; /* NULL: no copy */
+    uint32_t uidvalidity, last_uid;
+    uint64_t modseq;
+    struct replica_message *messages;
+    size_t n;
+};
+
 struct player {
     char letter;
     struct rig_session *session; /* NULL: logged out */
     struct picture picture;
     struct oracle_view view; /* mailbox NULL: none selected */
-    bool rev2, condstore;
+    struct replica replica;  /* with QRESYNC; stays over a logout */
+    bool rev2, condstore, qresync;
     bool idles;
     char idle_tag[16];
 };
@@ -79,6 +93,16 @@ void walk_note_uidvalidity(struct walk *walk, struct player *player,
                            struct oracle_mailbox *mailbox, uint64_t uidvalidity);
 void walk_note_highest(struct walk *walk, struct player *player, struct oracle_mailbox *mailbox,
                        uint64_t modseq);
+
+/* ---- walk_resync.c: the copy ---- */
+
+void replica_clear(struct replica *replica);
+void replica_take(struct replica *replica, const struct oracle_mailbox *mailbox,
+                  uint64_t modseq);
+/* " (QRESYNC (...))" */
+const char *replica_parameter(struct walk *walk, const struct replica *replica);
+/* What SELECT has told, done to the copy: it must be what is there. */
+void replica_resync(struct walk *walk, struct player *player);
 
 /* ---- walk_select.c, walk_messages.c and walk_names.c: the steps ---- */
 

@@ -187,7 +187,9 @@ static void check_status(struct walk *walk, struct player *player,
         walk_fail(walk, player, "%lld messages of %s are recent", (long long) recent,
                   mailbox->name);
     walk_note_uidvalidity(walk, player, mailbox, values->uidvalidity);
-    walk_note_highest(walk, player, mailbox, values->highestmodseq);
+    /* Of the mailbox it has selected, a session is told less while EXPUNGEs are withheld. */
+    if (player->view.mailbox != mailbox)
+        walk_note_highest(walk, player, mailbox, values->highestmodseq);
 }
 
 void walk_status(struct walk *walk, struct player *player)

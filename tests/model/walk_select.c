@@ -29,9 +29,10 @@ static uint64_t number_of(struct walk *walk, struct player *player, const char *
 void walk_select_name(struct walk *walk, struct player *player, const char *name, bool examine)
 {
     struct oracle_mailbox *mailbox = oracle_find(walk->oracle, name);
-    bool done;
+    bool resync = player->qresync && player->replica.mailbox != NULL, done;
 
-    steps_say(walk, player, "%s %s", examine ? "EXAMINE" : "SELECT", name);
+    steps_say(walk, player, "%s %s%s", examine ? "EXAMINE" : "SELECT", name,
+              resync ? replica_parameter(walk, &player->replica) : "");
     if (walk_was_ended(walk, player))
         return;
     done = walk_outcome(walk, player, mailbox != NULL);
@@ -47,6 +48,10 @@ void walk_select_name(struct walk *walk, struct player *player, const char *name
     walk_note_highest(walk, player, mailbox, number_of(walk, player, "HIGHESTMODSEQ"));
     if (number_of(walk, player, "UIDNEXT") != mailbox->uidnext)
         walk_fail(walk, player, "UIDNEXT is not %u", mailbox->uidnext);
+    if (resync)
+        replica_resync(walk, player);
+    if (player->qresync && (!resync || walk_random(walk, 2) == 0))
+        replica_take(&player->replica, mailbox, number_of(walk, player, "HIGHESTMODSEQ"));
 }
 
 void walk_select(struct walk *walk, struct player *player)

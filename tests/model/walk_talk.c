@@ -137,12 +137,15 @@ void walk_login(struct walk *walk, struct player *player)
 {
     player->session = rig_login(walk->rig, SESSION_FULL);
     player->rev2 = walk_random(walk, 2) == 0;
-    player->condstore = walk_random(walk, 2) == 0;
+    player->qresync = walk_random(walk, 3) == 0;
+    player->condstore = player->qresync || walk_random(walk, 2) == 0;
     arena_reset(walk->arena);
     if (player->rev2)
         walk_say(walk, player, "e1", SLICE("e1 ENABLE IMAP4rev2\r\n"));
     if (player->condstore)
-        walk_say(walk, player, "e2", SLICE("e2 ENABLE CONDSTORE\r\n"));
+        walk_say(walk, player, "e2",
+                 player->qresync ? SLICE("e2 ENABLE QRESYNC\r\n")
+                                 : SLICE("e2 ENABLE CONDSTORE\r\n"));
 }
 
 void walk_logout(struct player *player)
@@ -268,8 +271,13 @@ static void draw(struct walk *walk, struct player *player, bool expunges)
         const struct imap_response *answer = &walk->answers[i];
         const char *wrong;
 
-        if (answer->data == IMAP_DATA_EXPUNGE && !expunges)
+        bool vanishes = answer->data == IMAP_DATA_VANISHED && !answer->vanished.earlier;
+
+        if ((answer->data == IMAP_DATA_EXPUNGE || vanishes) && !expunges)
             walk_fail(walk, player, "EXPUNGE told where it is forbidden");
+        if ((answer->data == IMAP_DATA_EXPUNGE && player->qresync) ||
+            (answer->data == IMAP_DATA_VANISHED && !player->qresync))
+            walk_fail(walk, player, "EXPUNGE with QRESYNC, or VANISHED without");
         if (answer->data == IMAP_DATA_STATUS && slice_eq(answer->code, SLICE("CLOSED")))
             picture_clear(&player->picture);
         wrong = picture_draw(&player->picture, answer);
@@ -299,6 +307,9 @@ void walk_judge(struct walk *walk, struct player *player, bool expunges)
                   player->view.n);
     for (uint32_t seq = 1; seq <= player->view.n; seq++)
         check_message(walk, player, seq);
+    if (player->qresync) /* such a client has asked for the uids before it hears VANISHED */
+        for (uint32_t seq = 1; seq <= player->view.n; seq++)
+            player->picture.messages[seq - 1].uid = player->view.numbered[seq - 1]->uid;
     recent = oracle_view_recent(&player->view);
     for (size_t i = 0; i < walk->n_answers; i++)
         if (walk->answers[i].data == IMAP_DATA_RECENT && recent >= 0 &&
