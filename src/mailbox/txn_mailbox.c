@@ -194,7 +194,18 @@ struct rename {
     struct slice to;
 };
 
-/* The mailbox and all below it, with their new names. */
+static int by_length(const void *a, const void *b)
+{
+    const struct rename *x = a, *y = b;
+
+    return (x->to.len > y->to.len) - (x->to.len < y->to.len);
+}
+
+/*
+ * The mailbox and all below it, with their new names, the shortest first: where the tree moves
+ * up, a new name may be the old one of a mailbox in it (a/b/b/c to a/b/c), and that one is
+ * shorter and has left it by then.
+ */
 static enum rc plan_renames(struct mail_txn *txn, struct slice from, struct slice to,
                             struct rename **out, size_t *out_n, struct err *err)
 {
@@ -219,6 +230,7 @@ static enum rc plan_renames(struct mail_txn *txn, struct slice from, struct slic
             return rc;
         plan[n++] = (struct rename){info->id, new_name};
     }
+    qsort(plan, n, sizeof(*plan), by_length);
     *out = plan;
     *out_n = n;
     return RC_OK;

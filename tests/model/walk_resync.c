@@ -71,7 +71,8 @@ static void vanish(struct walk *walk, struct player *player, const struct seqset
 
             if (uid < uids->ranges[i].first || uid > uids->ranges[i].last)
                 continue;
-            replica->messages[k - 1] = replica->messages[--replica->n];
+            memmove(&replica->messages[k - 1], &replica->messages[k],
+                    (replica->n-- - k) * sizeof(*replica->messages));
         }
         if (uids->ranges[i].last >= player->view.mailbox->uidnext)
             walk_fail(walk, player, "VANISHED (EARLIER) of uids that never were");
