@@ -2,7 +2,11 @@
 
 #include "imap/print.h"
 
-/* How a failure is answered: RFC 9051 7.1 for the words, RFC 5530 for the codes. */
+/*
+ * How a failure is answered: RFC 9051 7.1 for the words, RFC 5530 for the codes. A full disk is
+ * a "temporary failure because a subsystem is down" (RFC 5530 3): nothing the user deletes need
+ * help. OVERQUOTA is for the user's own limits (RFC 9208 4.3.1); who refuses for one names it.
+ */
 static const struct {
     enum reply_status status;
     const char *code; /* NULL: none */
@@ -17,7 +21,7 @@ static const struct {
     [RC_LIMIT] = {REPLY_NO,  "LIMIT"        },
     [RC_CONFLICT] = {REPLY_NO,  "UNAVAILABLE"  }, /* after COMMAND_TRIES_MAX runs */
     [RC_CORRUPT] = {REPLY_NO,  "CORRUPTION"   },
-    [RC_FULL] = {REPLY_NO,  "OVERQUOTA"    },
+    [RC_FULL] = {REPLY_NO,  "UNAVAILABLE"  },
     [RC_UNAVAILABLE] = {REPLY_NO,  "UNAVAILABLE"  },
     [RC_IO] = {REPLY_NO,  "UNAVAILABLE"  },
 };

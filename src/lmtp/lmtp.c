@@ -463,8 +463,9 @@ static const char *delivery_reply(const struct delivery *delivery, enum rc rc)
     case RC_OK:
         return "250 2.0.0 Delivered";
     case RC_LIMIT: /* a limit of the mailbox: no UID left, too many messages */
-    case RC_FULL:
         return "452 4.2.2 The mailbox is full";
+    case RC_FULL: /* the disk is: RFC 3463 3.4 */
+        return "452 4.3.1 The mail system is full";
     case RC_MORE:
     case RC_SYNTAX:
     case RC_INVALID:

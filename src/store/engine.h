@@ -89,6 +89,11 @@ struct engine_events {
     /* The engine wants to know which bodies of this account live (keep_bodies): it was not told
      * for long. Asked again as long as it matters; not answered from within the callback. */
     void (*live_wanted)(void *ctx, uint64_t account);
+    /* The disk is full: what may go (undelete's oldest first) should. Called every half second
+     * or so while it lasts (engine_status.state is "full" then), by a thread that space is
+     * waited for: it may call the engine, but not wait for a commit with bodies. NULL: nobody
+     * has anything to give. */
+    void (*space_wanted)(void *ctx);
     void *ctx;
 };
 

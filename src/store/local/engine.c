@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "store/local/ballast.h"
 #include "store/local/body.h"
 #include "store/local/digests.h"
 #include "store/local/hold.h"
@@ -35,6 +36,26 @@ static void state_failed(void *ctx, const struct err *err)
     local_fatal(ctx, err);
 }
 
+static bool state_is_full(void *ctx)
+{
+    struct local *local = ctx;
+    bool is_given = ballast_give(local->ballast);
+
+    if (local->keeper != NULL)
+        keeper_poke(local->keeper); /* it says that the disk is full, and makes it good */
+    return is_given;
+}
+
+enum rc local_write_super(struct local *local, struct err *err)
+{
+    enum rc rc;
+
+    do {
+        rc = super_write(local->layout.root, local->super, err);
+    } while (rc == RC_FULL && ballast_give(local->ballast));
+    return rc;
+}
+
 static void local_start(struct engine *engine, const struct engine_events *events)
 {
     struct local *local = local_of(engine);
@@ -53,6 +74,7 @@ static void local_free(struct local *local)
     state_close(local->state);
     packs_free(local->packs);
     digests_free(local->digests);
+    ballast_free(local->ballast);
     holds_free(local->holds);
     index_done(&local->index);
     layout_close(&local->layout);
@@ -478,6 +500,18 @@ static enum rc fill_options(struct local_options *options, struct err *err)
     return RC_OK;
 }
 
+/* The start itself needs a little space: LMDB maps a lock file, which must not be sparse when
+ * it is written to. */
+static void prepare_for_a_full_disk(struct local *local)
+{
+    uint64_t most = local->options.segment_bytes;
+
+    local->share = disk_share(local->layout.root, MIN(LOCAL_FIRST_SEGMENT_BYTES, most), most);
+    local->ballast = ballast_new(local->layout.root, local->share);
+    while (!disk_has(local->layout.root, START_FREE_BYTES) && ballast_give(local->ballast))
+        ;
+}
+
 static enum rc open_parts(struct local *local, struct err *err)
 {
     AUTO(freep) struct recovery_result *result = xcalloc(1, sizeof(*result));
@@ -486,8 +520,12 @@ static enum rc open_parts(struct local *local, struct err *err)
     if (!rc)
         rc = super_read(local->layout.root, local->super, err);
     if (!rc)
+        prepare_for_a_full_disk(local);
+    if (!rc)
         rc = state_open(local->path, local->layout.root, local->options.map_bytes, state_failed,
                         local, &local->state, err);
+    if (!rc)
+        state_reserve(local->state, local->share, state_is_full);
     if (!rc)
         rc = recovery_run(local, result, err);
     if (!rc)

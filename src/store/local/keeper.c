@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "store/local/ballast.h"
 #include "store/local/hold.h"
 #include "store/local/journal.h"
 
@@ -69,6 +70,18 @@ static void spare_name(char out[LAYOUT_NAME_BYTES], uint64_t number)
     layout_name(out, number, ".spare");
 }
 
+/*
+ * May `bytes` be taken from the disk? What is made ahead leaves a share free, for the state,
+ * packs, the account database and logs, and so that nothing given up by the ballast is grabbed
+ * back. A batch that is accepted already takes what there is.
+ */
+static bool may_take(const struct keeper *keeper, uint64_t bytes)
+{
+    const struct local *local = keeper->local;
+
+    return keeper->need > 0 || disk_has(local->layout.root, bytes + local->share);
+}
+
 /* Called with the lock held, gives it up meanwhile. */
 static enum rc make_spare(struct keeper *keeper, uint64_t bytes, struct keeper_spare *out)
 {
@@ -77,6 +90,8 @@ static enum rc make_spare(struct keeper *keeper, uint64_t bytes, struct keeper_s
     struct err err;
     enum rc rc;
 
+    if (!may_take(keeper, bytes))
+        return RC_FULL;
     (void) pthread_mutex_unlock(&keeper->lock);
     spare_name(name, spare.number);
     rc = segment_make_spare(keeper->local->layout.log, name, bytes,
@@ -107,8 +122,7 @@ static uint64_t new_segment_bytes(const struct keeper *keeper, uint64_t need)
     uint64_t least = need + SEGMENT_HEADER_BYTES;
 
     least = (least + JOURNAL_BLOCK_BYTES - 1) & ~(uint64_t) (JOURNAL_BLOCK_BYTES - 1);
-    return MIN(MAX(keeper->next_bytes, least),
-               MAX(keeper->local->options.segment_bytes, least));
+    return MIN(MAX(keeper->next_bytes, least), MAX(keeper->local->share, least));
 }
 
 /* The spare for the next segment: a free one, a new one, or, the disk being full and a batch
@@ -117,10 +131,8 @@ static bool find_spare(struct keeper *keeper, uint64_t need, struct keeper_spare
 {
     if (take_spare(keeper, need, out))
         return true;
-    if (make_spare(keeper, new_segment_bytes(keeper, need), out) == RC_OK) {
-        set_full(keeper, false);
+    if (make_spare(keeper, new_segment_bytes(keeper, need), out) == RC_OK)
         return true;
-    }
     set_full(keeper, true);
     if (keeper->need == 0 || keeper->reserve.bytes < need + SEGMENT_HEADER_BYTES)
         return false;
@@ -176,8 +188,8 @@ static bool make_next(struct keeper *keeper)
     (void) pthread_mutex_lock(&keeper->lock);
     keeper->next = segment;
     keeper->wants_next = false;
-    keeper->next_bytes = MIN(MAX(segment->bytes, keeper->next_bytes) * SEGMENT_GROWTH,
-                             local->options.segment_bytes);
+    keeper->next_bytes =
+        MIN(MAX(segment->bytes, keeper->next_bytes) * SEGMENT_GROWTH, local->share);
     (void) pthread_cond_broadcast(&keeper->ready);
     return true;
 }
@@ -321,7 +333,7 @@ static void write_start(struct keeper *keeper, const struct journal_point *start
     local->super->min_state_serial = state_serial(local->state);
     drop_old_epochs(local->super);
     do {
-        rc = super_write(local->layout.root, local->super, &err);
+        rc = local_write_super(local, &err);
     } while (rc == RC_FULL && give_up_spare(keeper));
     /* Without the superblock the segments may not be reused, and they are off the list. */
     if (rc)
@@ -459,7 +471,8 @@ static bool try_next(struct keeper *keeper)
 {
     bool is_made = make_next(keeper);
 
-    set_full(keeper, !is_made || keeper->is_on_reserve);
+    if (!is_made || keeper->is_on_reserve)
+        set_full(keeper, true);
     (void) pthread_mutex_unlock(&keeper->lock);
     journal_note_room(keeper->local->journal);
     (void) pthread_mutex_lock(&keeper->lock);
@@ -469,10 +482,64 @@ static bool try_next(struct keeper *keeper)
 /* A recycled segment serves as well as a new one, and is there when the disk is full. */
 static bool make_reserve(struct keeper *keeper)
 {
-    uint64_t bytes = keeper->local->options.segment_bytes;
+    uint64_t bytes = keeper->local->share;
 
     return take_spare(keeper, bytes - SEGMENT_HEADER_BYTES, &keeper->reserve) ||
            make_spare(keeper, bytes, &keeper->reserve) == RC_OK;
+}
+
+static bool needs_ballast(const struct keeper *keeper)
+{
+    return keeper->wants_reserve && !ballast_is_whole(keeper->local->ballast);
+}
+
+static bool make_ballast(struct keeper *keeper)
+{
+    struct err err;
+    enum rc rc;
+
+    if (!may_take(keeper, keeper->local->share))
+        return false;
+    (void) pthread_mutex_unlock(&keeper->lock);
+    rc = ballast_fill(keeper->local->ballast, &err);
+    if (rc == RC_IO)
+        local_fatal(keeper->local, &err);
+    (void) pthread_mutex_lock(&keeper->lock);
+    return rc == RC_OK;
+}
+
+/* Everything that is wanted and not there; false: space is missing. On a full disk the reserve
+ * comes before the next segment, so that mail does not take what expunges will need. */
+static bool make_wanted(struct keeper *keeper)
+{
+    if (keeper->wants_next && keeper->is_full && keeper->need == 0 && needs_reserve(keeper) &&
+        !make_reserve(keeper))
+        return false;
+    if (keeper->wants_next && !try_next(keeper))
+        return false;
+    if (!keeper->wants_next && needs_reserve(keeper) && !make_reserve(keeper))
+        return false;
+    return keeper->wants_next || !needs_ballast(keeper) || make_ballast(keeper);
+}
+
+static bool wants_nothing(const struct keeper *keeper)
+{
+    return !keeper->wants_next && !needs_reserve(keeper) && !needs_ballast(keeper);
+}
+
+/* Called with the lock held, gives it up meanwhile. */
+static void ask_for_space(struct keeper *keeper)
+{
+    struct local *local = keeper->local;
+    struct engine_events events;
+
+    (void) pthread_mutex_unlock(&keeper->lock);
+    (void) pthread_mutex_lock(&local->index.lock);
+    events = local->events;
+    (void) pthread_mutex_unlock(&local->index.lock);
+    if (events.space_wanted != NULL)
+        events.space_wanted(events.ctx);
+    (void) pthread_mutex_lock(&keeper->lock);
 }
 
 static void *keeper_main(void *arg)
@@ -481,22 +548,20 @@ static void *keeper_main(void *arg)
 
     (void) pthread_mutex_lock(&keeper->lock);
     while (!keeper->is_stopping) {
-        bool is_short = false;
+        bool is_short;
 
         if (keeper->wants_next && next_fits(keeper) && keeper->need > 0)
             keeper->wants_next = false;
         if (keeper->is_poked || keeper->is_poked_wanted)
             run_pokes(keeper);
-        if (keeper->wants_next)
-            is_short = !try_next(keeper);
-        if (!is_short && needs_reserve(keeper) && !keeper->wants_next)
-            is_short = !make_reserve(keeper);
+        is_short = !make_wanted(keeper);
         if (is_short)
             set_full(keeper, true);
-        else if (!keeper->wants_next && !needs_reserve(keeper))
+        else if (wants_nothing(keeper))
             set_full(keeper, false);
-        if (!keeper->is_stopping && !keeper->is_poked &&
-            (is_short || (!keeper->wants_next && !needs_reserve(keeper))))
+        if (is_short)
+            ask_for_space(keeper);
+        if (!keeper->is_stopping && !keeper->is_poked && (is_short || wants_nothing(keeper)))
             wait_for_work(keeper, is_short);
     }
     (void) pthread_mutex_unlock(&keeper->lock);
@@ -513,8 +578,7 @@ enum rc keeper_new(struct local *local, const struct keeper_start *start, struct
     keeper->key = start->key;
     keeper->next = start->first;
     keeper->next_number = start->first->number + 1;
-    keeper->next_bytes =
-        MIN(start->first->bytes * SEGMENT_GROWTH, local->options.segment_bytes);
+    keeper->next_bytes = MIN(start->first->bytes * SEGMENT_GROWTH, local->share);
     keeper->next_spare = start->next_spare;
     keeper->n_spares = MIN(start->n_spares, (size_t) SPARES_MAX);
     if (keeper->n_spares > 0)

@@ -3,6 +3,7 @@
  * them. All files are 0600, all directories 0700, everything is opened relative to a directory.
  *
  *     lock            held by flock() while a process has the store open
+ *     ballast         space for when the disk is full (ballast.h)
  *     super           epochs and their keys, where the journal starts (super.h)
  *     log/N.seg       journal segments, N in 16 hex digits; log/spare-N: free ones
  *     spill/N.body    bodies too long for the journal; spill/N.new: on their way in

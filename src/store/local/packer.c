@@ -14,6 +14,7 @@
 #include "store/local/packer.h"
 
 #include "base/log.h"
+#include "store/local/ballast.h"
 #include "store/local/body.h"
 #include "store/local/digests.h"
 #include "store/local/journal.h"
@@ -94,12 +95,14 @@ static void add_move(struct moves *moves, const struct place *place)
     }
 }
 
-/* Bytes in closed segments, and how many those are. */
-static bool is_worth_a_pack(const struct local *local)
+/* Bytes in closed segments, and how many those are. On a full disk any pack is: it lets go of a
+ * segment. */
+static bool is_worth_a_pack(const struct local *local, bool is_full)
 {
     uint64_t bytes = 0, target = MIN(PACK_TARGET_BYTES, local->options.segment_bytes / 2);
     unsigned n_closed = 0;
-    bool is_pressing = local->index.unpacked_bytes > local->options.unpacked_max_bytes / 2;
+    bool is_pressing =
+        is_full || local->index.unpacked_bytes > local->options.unpacked_max_bytes / 2;
 
     LIST_FOREACH(it, &local->index.live)
     {
@@ -113,19 +116,20 @@ static bool is_worth_a_pack(const struct local *local)
     return n_closed > 0 && (bytes >= target || n_closed > PACK_LIVE_MAX || is_pressing);
 }
 
-/* All bodies of the oldest closed segments, up to a pack's worth. */
+/* All bodies of the oldest closed segments, up to a pack's worth; of the oldest one alone when
+ * the disk is full, so that the ballast has room for it. */
 static void collect(struct local *local, struct moves *moves)
 {
-    uint64_t bytes = 0;
+    bool is_full = keeper_is_full(local->keeper);
+    uint64_t bytes = 0, most = is_full ? 1 : PACK_TARGET_BYTES;
 
     (void) pthread_mutex_lock(&local->index.lock);
-    if (is_worth_a_pack(local)) {
+    if (is_worth_a_pack(local, is_full)) {
         LIST_FOREACH(it, &local->index.live)
         {
             struct segment *segment = LINK_OWNER(it, struct segment, live);
 
-            if (!segment->is_closed || bytes >= PACK_TARGET_BYTES ||
-                moves->n >= PACK_BODIES_MAX)
+            if (!segment->is_closed || bytes >= most || moves->n >= PACK_BODIES_MAX)
                 break;
             LIST_FOREACH(p, &segment->places)
             {
@@ -356,6 +360,8 @@ static void *packer_main(void *arg)
         bool has_more;
         enum rc rc = pack_some(packer, &has_more);
 
+        if (rc == RC_FULL && ballast_give(packer->local->ballast))
+            continue; /* a pack now is a segment free after it */
         if (rc == RC_FULL || !has_more)
             wait_for_poke(packer, rc == RC_FULL);
     }

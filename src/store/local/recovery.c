@@ -22,6 +22,7 @@
 
 #include "base/log.h"
 #include "base/random.h"
+#include "store/local/ballast.h"
 #include "store/local/journal_scan.h"
 #include "store/local/pack_sweep.h"
 #include "store/local/stage.h"
@@ -274,6 +275,7 @@ static enum rc first_spare(struct recovery *rec, struct keeper_spare *out, struc
 {
     struct local *local = rec->local;
     char name[LAYOUT_NAME_BYTES];
+    enum rc rc;
 
     for (size_t i = 0; i < rec->n_spares; i++) {
         if (rec->spares[i].bytes < local->options.first_segment_bytes ||
@@ -285,8 +287,11 @@ static enum rc first_spare(struct recovery *rec, struct keeper_spare *out, struc
     }
     *out = (struct keeper_spare){rec->next_spare++, local->options.first_segment_bytes};
     layout_name(name, out->number, ".spare");
-    return segment_make_spare(local->layout.log, name, out->bytes, local->options.buffered,
-                              err);
+    do {
+        rc = segment_make_spare(local->layout.log, name, out->bytes, local->options.buffered,
+                                err);
+    } while (rc == RC_FULL && ballast_give(local->ballast));
+    return rc;
 }
 
 static enum rc begin_epoch(struct recovery *rec, const struct journal_point *end,
@@ -323,7 +328,7 @@ static enum rc begin_epoch(struct recovery *rec, const struct journal_point *end
         super->start = epoch->first;
     out->keeper.key = epoch->key;
     out->point = epoch->first;
-    return super_write(local->layout.root, super, err);
+    return local_write_super(local, err);
 }
 
 struct sweep {
@@ -503,5 +508,5 @@ enum rc recovery_seal(struct local *local, const struct journal_point *end, stru
         return RC_OK; /* nothing was written: the next start finds an empty epoch */
     last->is_closed = true;
     last->end = *end;
-    return super_write(local->layout.root, super, err);
+    return local_write_super(local, err);
 }

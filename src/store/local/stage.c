@@ -13,6 +13,7 @@
 #include <xxhash.h>
 
 #include "store/local/hold.h"
+#include "store/local/keeper.h"
 
 static bool take_budget(struct local *local, uint64_t bytes)
 {
@@ -32,9 +33,12 @@ static void give_budget(struct body_stage *stage)
 
 static enum rc spill_create(struct local *local, struct spill **out, struct err *err)
 {
-    struct spill *spill = xcalloc(1, sizeof(*spill));
+    struct spill *spill;
     char name[LAYOUT_NAME_BYTES];
 
+    if (keeper_is_full(local->keeper)) /* what is left is for those who make space */
+        return err_set(err, RC_FULL, "The disk is full", "no spill file on a full disk");
+    spill = xcalloc(1, sizeof(*spill));
     spill->number = atomic_fetch_add(&local->next_spill, 1);
     spill->refs = 1;
     layout_name(name, spill->number, ".new");

@@ -5,6 +5,13 @@
  * the last committed transaction, and one commit costs the same for one job or a hundred: the
  * writer takes all jobs that wait, runs each in a nested transaction, and commits once.
  *
+ * Full disk. A write of LMDB that finds no space leaves the old state whole, but LMDB answers a
+ * short write with EIO, which cannot be told from a failed sync, and after a failed sync
+ * nothing more may be written. So the space for a batch is allocated before its commit, behind
+ * the end of the file, where nobody else can take it; what is kept there beyond the need is the
+ * reserve. A commit that finds no space all the same is tried again for as long as is_full
+ * finds some.
+ *
  * lock.mdb holds process-shared mutexes of a dead process after a crash; nobody else can have
  * the environment open, since we hold the store's lock, so it is removed at start.
  */
@@ -22,7 +29,9 @@
 
 #define STATE_READERS_MAX 1024u /* threads that read at one moment */
 #define STATE_PATH_BYTES  4096u
+#define STATE_PAGE_BYTES  4096u /* LMDB takes the system's; what is counted here is rough */
 #define SERIAL_KEY        SLICE("serial")
+#define JOB_PAGES         2u /* pages that one change rewrites beside its value, as a rule */
 
 static const char *const table_names[STATE_TABLES] = {
     [TABLE_META] = "meta",       [TABLE_ROOTS] = "roots", [TABLE_PAGES] = "pages",
@@ -51,18 +60,29 @@ struct state {
     struct list jobs; /* lock */
     bool is_stopping; /* lock */
     uint64_t serial;  /* lock: of the last committed transaction */
+
+    /* The writer's own. */
+    bool (*is_full)(void *ctx);
+    uint64_t reserve;      /* wanted behind the end; 0: none, or the file system cannot */
+    uint64_t reserved_end; /* the file's blocks are allocated up to here */
 };
 
 struct state_txn {
     MDB_txn *txn;
     const struct state *state;
+    uint64_t changed; /* bytes that were put, roughly, and pages for them */
 };
+
+static bool is_no_space(int code)
+{
+    return code == ENOSPC || code == EDQUOT;
+}
 
 static enum rc state_error(struct err *err, int code, const char *what)
 {
     if (code == MDB_NOTFOUND)
         return err_set(err, RC_NOT_FOUND, "Not found", "%s: no such row", what);
-    if (code == ENOSPC || code == EDQUOT || code == MDB_MAP_FULL)
+    if (is_no_space(code) || code == MDB_MAP_FULL)
         return err_set(err, RC_FULL, "No space left", "%s: %s", what, mdb_strerror(code));
     if (code == MDB_CORRUPTED || code == MDB_PAGE_NOTFOUND || code == MDB_INVALID ||
         code == MDB_VERSION_MISMATCH || code == MDB_BAD_TXN)
@@ -114,6 +134,7 @@ enum rc state_txn_put(struct state_txn *txn, enum state_table table, struct slic
 {
     int code = put_row(txn->txn, txn->state->tables[table], table, key, value);
 
+    txn->changed += key.len + value.len + JOB_PAGES * STATE_PAGE_BYTES;
     return code != 0 ? state_error(err, code, table_names[table]) : RC_OK;
 }
 
@@ -123,6 +144,7 @@ enum rc state_txn_del(struct state_txn *txn, enum state_table table, struct slic
     MDB_val k = val_of(key);
     int code = mdb_del(txn->txn, txn->state->tables[table], &k, NULL);
 
+    txn->changed += JOB_PAGES * STATE_PAGE_BYTES;
     return code != 0 && code != MDB_NOTFOUND ? state_error(err, code, table_names[table])
                                              : RC_OK;
 }
@@ -139,6 +161,7 @@ enum rc state_txn_del_all(struct state_txn *txn, enum state_table table, struct 
     code = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
     while (code == 0 && slice_starts(slice_of_val(&k), prefix)) {
         code = mdb_cursor_del(cursor, 0);
+        txn->changed += STATE_PAGE_BYTES;
         k = val_of(prefix);
         if (code == 0)
             code = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
@@ -165,23 +188,65 @@ static void txn_abortp(MDB_txn **txn)
 }
 
 /* One job inside the batch; its failure leaves the batch as it was. */
-static int run_job(const struct state *state, MDB_txn *parent, struct state_job *job)
+static int run_job(const struct state *state, MDB_txn *parent, struct state_job *job,
+                   uint64_t *changed)
 {
     AUTO(txn_abortp) MDB_txn *child = NULL;
+    struct state_txn txn = {.state = state};
     int code = mdb_txn_begin(state->env, parent, 0, &child);
 
     if (code != 0)
         return code;
-    job->rc = job->fn(&(struct state_txn){child, state}, job->ctx, job->err);
+    txn.txn = child;
+    job->rc = job->fn(&txn, job->ctx, job->err);
     if (job->rc)
         return 0;
+    *changed += txn.changed;
     return mdb_txn_commit(TAKE(child));
+}
+
+void state_reserve(struct state *state, uint64_t bytes, bool (*is_full)(void *ctx))
+{
+    state->reserve = bytes;
+    state->is_full = is_full;
+}
+
+/* Blocks for `bytes` behind the end of the file; its length stays. ENOSPC and EDQUOT, or 0. */
+static int allocate(struct state *state, uint64_t bytes)
+{
+    uint64_t used = state_bytes(state);
+    int fd;
+
+    if (state->reserve == 0 || used + bytes <= state->reserved_end ||
+        mdb_env_get_fd(state->env, &fd) != 0)
+        return 0;
+    if (fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t) used, (off_t) bytes) == 0) {
+        state->reserved_end = used + bytes;
+        return 0;
+    }
+    if (errno == ENOSPC || errno == EDQUOT)
+        return errno;
+    if (errno == EOPNOTSUPP || errno == ENOSYS)
+        state->reserve = 0;
+    return 0;
+}
+
+/* Room for what the batch changed, and, with half of it used up, for the next ones. */
+static int have_room(struct state *state, uint64_t changed)
+{
+    uint64_t used = state_bytes(state);
+    int code = allocate(state, changed + STATE_PAGE_BYTES);
+
+    if (code == 0 && used + changed + state->reserve / 2 > state->reserved_end)
+        (void) allocate(state, changed + state->reserve); /* tried again with the next batch */
+    return code;
 }
 
 static int run_batch(struct state *state, struct list *jobs, uint64_t serial)
 {
     AUTO(txn_abortp) MDB_txn *txn = NULL;
     char value[8];
+    uint64_t changed = (JOB_PAGES + STATE_TABLES) * STATE_PAGE_BYTES; /* roots, free pages */
     int code = mdb_txn_begin(state->env, NULL, 0, &txn);
 
     put_le64(value, serial);
@@ -189,8 +254,20 @@ static int run_batch(struct state *state, struct list *jobs, uint64_t serial)
         code = put_row(txn, state->tables[TABLE_META], TABLE_META, SERIAL_KEY,
                        slice_of(value, sizeof(value)));
     for (struct link *it = jobs->head.next; code == 0 && it != &jobs->head; it = it->next)
-        code = run_job(state, txn, LINK_OWNER(it, struct state_job, link));
+        code = run_job(state, txn, LINK_OWNER(it, struct state_job, link), &changed);
+    if (code == 0)
+        code = have_room(state, changed);
     return code != 0 ? code : mdb_txn_commit(TAKE(txn));
+}
+
+static int commit_jobs(struct state *state, struct list *jobs, uint64_t serial)
+{
+    int code;
+
+    do {
+        code = run_batch(state, jobs, serial);
+    } while (is_no_space(code) && state->is_full != NULL && state->is_full(state->fatal_ctx));
+    return code;
 }
 
 /* Answers all jobs of the batch. A failed write of a data page leaves the old state whole; an
@@ -199,7 +276,7 @@ static void finish_batch(struct state *state, struct list *jobs, int code)
 {
     struct link *link;
 
-    if (code == EIO) {
+    if (code == EIO || code == MDB_PANIC) {
         struct err err;
 
         (void) state_error(&err, code, "commit of the state");
@@ -238,7 +315,7 @@ static void *writer_main(void *arg)
         (void) pthread_mutex_unlock(&state->lock);
         if (list_is_empty(&jobs))
             return NULL;
-        finish_batch(state, &jobs, run_batch(state, &jobs, serial));
+        finish_batch(state, &jobs, commit_jobs(state, &jobs, serial));
     }
 }
 
@@ -272,7 +349,8 @@ enum rc state_get(struct state *state, enum state_table table, struct slice key,
     char *copy;
 
     if (!rc)
-        rc = state_txn_get(&(struct state_txn){txn, state}, table, key, &value, err);
+        rc = state_txn_get(&(struct state_txn){.txn = txn, .state = state}, table, key, &value,
+                           err);
     if (rc)
         return rc;
     copy = arena_try(arena, value.len);
@@ -293,7 +371,8 @@ enum rc state_get_small(struct state *state, enum state_table table, struct slic
     enum rc rc = begin_read(state, &txn, err);
 
     if (!rc)
-        rc = state_txn_get(&(struct state_txn){txn, state}, table, key, &value, err);
+        rc = state_txn_get(&(struct state_txn){.txn = txn, .state = state}, table, key, &value,
+                           err);
     if (rc)
         return rc;
     *out_len = MIN(cap, value.len);

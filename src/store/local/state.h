@@ -29,11 +29,18 @@ enum state_table {
 struct state;
 struct state_txn;
 
-/* path: the store's. fatal is called when a sync fails. */
+/* path: the store's. fatal is called with fatal_ctx when a sync fails. */
 MUST_CHECK enum rc state_open(const char *path, int root, uint64_t map_bytes,
                               void (*fatal)(void *ctx, const struct err *err), void *fatal_ctx,
                               struct state **out, struct err *err);
 void state_close(struct state *state);
+
+/*
+ * Keep `bytes` of the disk allocated behind the file's end, so that checkpoints go on when the
+ * disk is full. is_full is asked when that was not enough: true if it made space, and the
+ * commit is tried again. Called before anything is written.
+ */
+void state_reserve(struct state *state, uint64_t bytes, bool (*is_full)(void *ctx));
 
 uint64_t state_serial(struct state *state);
 uint64_t state_bytes(struct state *state);

@@ -26,6 +26,7 @@ struct packer;
 struct packs;
 struct digests;
 struct holds;
+struct ballast;
 
 struct local {
     struct engine base;
@@ -40,6 +41,8 @@ struct local {
     struct packs *packs;
     struct digests *digests;
     struct holds *holds;
+    struct ballast *ballast;
+    uint64_t share; /* what one reserve may take of the disk */
     struct engine_events events; /* set by start() before anything is committed */
     char *path;
 
@@ -56,6 +59,9 @@ struct local {
 
 /* Nothing may be acknowledged any more: tell the owner and end the process. */
 _Noreturn void local_fatal(struct local *local, const struct err *err);
+
+/* The superblock as it stands in memory, durable; on a full disk from the ballast's space. */
+MUST_CHECK enum rc local_write_super(struct local *local, struct err *err);
 
 static inline struct local *local_of(struct engine *engine)
 {
