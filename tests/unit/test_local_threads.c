@@ -179,6 +179,7 @@ static void segments_are_recycled_but_not_under_a_reader(void **state)
 
     (void) state;
     local_store_make(&store);
+    store.options.unpacked_max_bytes = (uint64_t) 8 << 20;
     local_store_open(&store);
     worker.last = local_store_put_body(&store, 1, 1, SLICE("r"), slice_of(bytes, 30000));
     assert_int_equal(store.engine->ops->body_open(store.engine, 1, 1, &body, NULL), RC_OK);

@@ -491,6 +491,7 @@ static enum rc fill_options(struct local_options *options, struct err *err)
     default_u64(&options->stage_memory_bytes, LOCAL_STAGE_MEMORY_BYTES);
     default_u64(&options->digest_memory_bytes, LOCAL_DIGEST_MEMORY_BYTES);
     default_u64(&options->map_bytes, LOCAL_MAP_BYTES);
+    default_u64(&options->pack_after_ms, LOCAL_PACK_AFTER_MS);
     if (options->segment_bytes % JOURNAL_BLOCK_BYTES != 0 ||
         options->first_segment_bytes % JOURNAL_BLOCK_BYTES != 0 ||
         options->first_segment_bytes < LOCAL_SEGMENT_MIN_BYTES ||

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "store/local/bytes.h"
+#include "store/local/pack.h"
 
 #define PACK_VALUE_BYTES 80u
 
@@ -133,8 +134,8 @@ static enum rc count_dead(struct state_txn *txn, const struct pack_place *place,
     return put_info(txn, &info, err);
 }
 
-enum rc pack_rows_drop_place(struct state_txn *txn, uint64_t account, uint64_t body_id,
-                             struct err *err)
+static enum rc drop_place(struct state_txn *txn, uint64_t account, uint64_t body_id,
+                          struct err *err)
 {
     struct pack_place place;
     enum rc rc = checkpoint_txn_find_place(txn, account, body_id, &place, err);
@@ -144,6 +145,12 @@ enum rc pack_rows_drop_place(struct state_txn *txn, uint64_t account, uint64_t b
     else if (rc == RC_NOT_FOUND || rc == RC_CORRUPT)
         rc = RC_OK; /* a damaged row names no pack */
     return rc ? rc : checkpoint_txn_drop_place(txn, account, body_id, err);
+}
+
+/* A body is dead: what is known of it goes. */
+static enum rc bury(struct state_txn *txn, uint64_t account, uint64_t body_id, struct err *err)
+{
+    return checkpoint_txn_drop_digest(txn, account, body_id, err);
 }
 
 struct drop_job {
@@ -158,9 +165,9 @@ static enum rc run_drop(struct state_txn *txn, void *ctx, struct err *err)
     enum rc rc = RC_OK;
 
     for (size_t i = 0; i < job->n && !rc; i++) {
-        rc = pack_rows_drop_place(txn, job->account, job->ids[i], err);
+        rc = drop_place(txn, job->account, job->ids[i], err);
         if (!rc)
-            rc = checkpoint_txn_drop_digest(txn, job->account, job->ids[i], err);
+            rc = bury(txn, job->account, job->ids[i], err);
     }
     return rc;
 }
@@ -179,57 +186,79 @@ enum rc pack_rows_drop_account(struct state_txn *txn, uint64_t account, struct e
     enum rc rc;
 
     while ((rc = checkpoint_txn_first_place(txn, account, &body_id, err)) == RC_OK) {
-        rc = pack_rows_drop_place(txn, account, body_id, err);
+        rc = drop_place(txn, account, body_id, err);
         if (rc)
             return rc;
     }
     return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
+static bool is_source(const struct pack_change *change, uint64_t pack)
+{
+    for (size_t i = 0; i < change->n_sources; i++) {
+        if (change->sources[i] == pack)
+            return true;
+    }
+    return false;
+}
+
 /* May the body have its place where the change puts it? */
 static enum rc is_wanted(struct state_txn *txn, const struct pack_change *change,
-                         const struct pack_move *move, bool *out, struct err *err)
+                         const struct packed_body *body, bool *out, struct err *err)
 {
     struct pack_place now;
-    enum rc rc = checkpoint_txn_removed(txn, move->to.account, err);
+    enum rc rc = checkpoint_txn_removed(txn, body->account, err);
 
     *out = false;
     if (rc != RC_NOT_FOUND)
         return rc; /* remove() runs on the same thread: its mark is here to see */
-    rc = checkpoint_txn_find_place(txn, move->to.account, move->to.body_id, &now, err);
+    rc = checkpoint_txn_find_place(txn, body->account, body->body_id, &now, err);
     if (rc == RC_OK)
-        *out = move->from_pack != 0 && now.pack == move->from_pack && now.row == move->from_row;
+        *out = is_source(change, now.pack);
     else if (rc == RC_NOT_FOUND)
-        *out = move->from_pack == 0 &&
-               change->is_alive(change->ctx, move->to.account, move->to.body_id);
-    else if (rc == RC_CORRUPT)
-        return RC_OK;
+        *out = change->n_sources == 0 &&
+               ((body->body_id & PACK_PART_BIT) != 0 ||
+                change->is_alive(change->ctx, body->account, body->body_id));
     return rc == RC_NOT_FOUND ? RC_OK : rc;
 }
 
 static enum rc move_body(struct state_txn *txn, const struct pack_change *change,
-                         const struct pack_move *move, struct pack_info *info, struct err *err)
+                         const struct packed_body *body, struct pack_info *info,
+                         struct err *err)
 {
-    const struct pack_place *place = &move->to.place;
+    const struct pack_place *place = &body->place;
     bool wanted;
-    enum rc rc = is_wanted(txn, change, move, &wanted, err);
+    enum rc rc = is_wanted(txn, change, body, &wanted, err);
 
     if (rc)
         return rc;
     info->bodies++;
     info->raw_bytes += place->length;
     info->stored_bytes += place->stored;
-    if (!wanted) {
-        info->dead_bodies++;
-        info->dead_raw += place->length;
-        info->dead_stored += place->stored;
-        return RC_OK;
+    if (wanted) {
+        rc = drop_place(txn, body->account, body->body_id, err);
+        return rc ? rc : checkpoint_txn_put_place(txn, body, err);
     }
-    rc = pack_rows_drop_place(txn, move->to.account, move->to.body_id, err);
-    if (!rc)
-        rc = checkpoint_txn_put_place(txn, &move->to, err);
-    if (!rc && move->has_digest)
-        rc = checkpoint_txn_drop_digest(txn, move->to.account, move->to.body_id, err);
+    info->dead_bodies++;
+    info->dead_raw += place->length;
+    info->dead_stored += place->stored;
+    return RC_OK;
+}
+
+/* Bodies that got no place let go of the parts that settle() counted for them. */
+static enum rc bury_unplaced(struct state_txn *txn, const struct pack_change *change,
+                             struct err *err)
+{
+    enum rc rc = RC_OK;
+
+    for (size_t i = 0; i < change->n_bodies && !rc; i++) {
+        const struct packed_body *body = &change->bodies[i];
+        struct pack_place now;
+
+        rc = checkpoint_txn_find_place(txn, body->account, body->body_id, &now, err);
+        if (rc == RC_NOT_FOUND)
+            rc = bury(txn, body->account, body->body_id, err);
+    }
     return rc;
 }
 
@@ -252,12 +281,16 @@ static enum rc run_change(struct state_txn *txn, void *ctx, struct err *err)
 
     info.state = PACK_LIVE;
     info.made = clock_wall_sec();
-    for (size_t i = 0; i < change->n_moves && !rc; i++)
-        rc = move_body(txn, change, &change->moves[i], &info, err);
+    for (size_t i = 0; i < change->n_bodies && !rc; i++)
+        rc = move_body(txn, change, &change->bodies[i], &info, err);
     if (!rc && info.number != 0)
         rc = put_info(txn, &info, err);
-    for (size_t i = 0; i < change->n_retired && !rc; i++)
-        rc = retire(txn, change->retired[i], err);
+    if (!rc && change->settle != NULL)
+        rc = change->settle(change->ctx, txn, err);
+    if (!rc && info.dead_bodies > 0)
+        rc = bury_unplaced(txn, change, err);
+    for (size_t i = 0; i < change->n_sources && change->retires && !rc; i++)
+        rc = retire(txn, change->sources[i], err);
     return rc;
 }
 

@@ -33,23 +33,20 @@ MUST_CHECK enum rc pack_rows_plan(struct state *state, uint64_t pack, struct err
 /* Its file is gone, or never came to be. */
 MUST_CHECK enum rc pack_rows_forget(struct state *state, uint64_t pack, struct err *err);
 
-/* Where a body goes, and where it must still be for that. */
-struct pack_move {
-    struct packed_body to;
-    uint64_t from_pack; /* 0: it has no place yet, it comes from the journal */
-    uint32_t from_row;
-    bool has_digest; /* the pack holds its digest: the loose one goes */
-};
-
 struct pack_change {
-    struct pack_info pack; /* live from now on; counts are filled in */
-    const struct pack_move *moves;
-    size_t n_moves;
-    /* A body that comes from the journal and died meanwhile gets no place. */
+    struct pack_info pack; /* live from now on; its counts are made here */
+    const struct packed_body *bodies;
+    size_t n_bodies;
+    /* Compaction: the packs that the bodies lie in so far; those that are not there any more
+     * died. None: bodies come from the journal, parts are new. */
+    const uint64_t *sources;
+    size_t n_sources;
+    bool retires; /* nothing that lives is left in the sources */
+    /* No source: a body that died meanwhile has no place in memory any more and gets none. */
     bool (*is_alive)(void *ctx, uint64_t account, uint64_t body_id);
+    /* What else belongs into the transaction. NULL: nothing. */
+    enum rc (*settle)(void *ctx, struct state_txn *txn, struct err *err);
     void *ctx;
-    const uint64_t *retired; /* all that lived in these has been moved */
-    size_t n_retired;
 };
 
 /*
@@ -65,11 +62,7 @@ MUST_CHECK enum rc pack_rows_change(struct state *state, const struct pack_chang
 MUST_CHECK enum rc pack_rows_drop(struct state *state, uint64_t account, const uint64_t *ids,
                                   size_t n, struct err *err);
 
-/* For jobs of others: one body's place goes, its pack counts it as dead. RC_OK also when it has
- * none. */
-MUST_CHECK enum rc pack_rows_drop_place(struct state_txn *txn, uint64_t account,
-                                        uint64_t body_id, struct err *err);
-/* All of an account's. */
+/* For jobs of others: all of an account's places go. */
 MUST_CHECK enum rc pack_rows_drop_account(struct state_txn *txn, uint64_t account,
                                           struct err *err);
 

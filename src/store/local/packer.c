@@ -13,12 +13,14 @@
  */
 #include "store/local/packer.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "store/local/ballast.h"
 #include "store/local/body.h"
 #include "store/local/digests.h"
 #include "store/local/journal.h"
 #include "store/local/keeper.h"
+#include "store/local/pace.h"
 #include "store/local/pack_rows.h"
 #include "store/local/pack_sweep.h"
 #include "store/local/pack_write.h"
@@ -31,10 +33,10 @@ struct packer {
     struct local *local;
     pthread_t thread;
     bool has_thread;
-    pthread_mutex_t lock;
-    pthread_cond_t work;
-    bool is_poked;    /* lock */
-    bool is_stopping; /* lock */
+    struct pace pace;
+    /* The thread's own: what was committed up to aged_lsn is old enough to be packed. */
+    uint64_t sample_lsn, aged_lsn;
+    int64_t sample_us;
 };
 
 /* A body to move: what its place said, pinned. */
@@ -50,16 +52,6 @@ struct moves {
     struct move *list;
     size_t n, cap;
 };
-
-static bool packer_is_stopping(struct packer *packer)
-{
-    bool is_stopping;
-
-    (void) pthread_mutex_lock(&packer->lock);
-    is_stopping = packer->is_stopping;
-    (void) pthread_mutex_unlock(&packer->lock);
-    return is_stopping;
-}
 
 /* With the index lock held. */
 static void add_move(struct moves *moves, const struct place *place)
@@ -95,8 +87,18 @@ static void add_move(struct moves *moves, const struct place *place)
     }
 }
 
-/* Bytes in closed segments, and how many those are. On a full disk any pack is: it lets go of a
- * segment. */
+static bool is_pressing(struct local *local)
+{
+    bool is_pressing;
+
+    (void) pthread_mutex_lock(&local->index.lock);
+    is_pressing = local->index.unpacked_bytes > local->options.unpacked_max_bytes / 2;
+    (void) pthread_mutex_unlock(&local->index.lock);
+    return is_pressing || keeper_is_full(local->keeper);
+}
+
+/* Are the closed segments worth a pack? On a full disk they are: it lets go of one. With the
+ * index lock held. */
 static bool is_worth_a_pack(const struct local *local, bool is_full)
 {
     uint64_t bytes = 0, target = MIN(PACK_TARGET_BYTES, local->options.segment_bytes / 2);
@@ -116,31 +118,37 @@ static bool is_worth_a_pack(const struct local *local, bool is_full)
     return n_closed > 0 && (bytes >= target || n_closed > PACK_LIVE_MAX || is_pressing);
 }
 
-/* All bodies of the oldest closed segments, up to a pack's worth; of the oldest one alone when
- * the disk is full, so that the ballast has room for it. */
-static void collect(struct local *local, struct moves *moves)
+/*
+ * The bodies of the oldest segments, up to a pack's worth (of the oldest one alone when the
+ * disk is full, so that the ballast has room for it): of those that are closed, if that is
+ * worth a pack, and whatever is old enough, wherever it lies. Places in a segment are in the
+ * order of their LSN.
+ */
+static void collect(struct packer *packer, struct moves *moves)
 {
-    bool is_full = keeper_is_full(local->keeper);
+    struct index *index = &packer->local->index;
+    bool is_worth, is_full = keeper_is_full(packer->local->keeper);
     uint64_t bytes = 0, most = is_full ? 1 : PACK_TARGET_BYTES;
 
-    (void) pthread_mutex_lock(&local->index.lock);
-    if (is_worth_a_pack(local, is_full)) {
-        LIST_FOREACH(it, &local->index.live)
+    (void) pthread_mutex_lock(&index->lock);
+    is_worth = is_worth_a_pack(packer->local, is_full);
+    LIST_FOREACH(it, &index->live)
+    {
+        struct segment *segment = LINK_OWNER(it, struct segment, live);
+
+        if (bytes >= most || moves->n >= PACK_BODIES_MAX)
+            break;
+        LIST_FOREACH(p, &segment->places)
         {
-            struct segment *segment = LINK_OWNER(it, struct segment, live);
+            const struct place *place = LINK_OWNER(p, struct place, of_segment);
 
-            if (!segment->is_closed || bytes >= most || moves->n >= PACK_BODIES_MAX)
+            if (!(is_worth && segment->is_closed) && place->lsn > packer->aged_lsn)
                 break;
-            LIST_FOREACH(p, &segment->places)
-            {
-                const struct place *place = LINK_OWNER(p, struct place, of_segment);
-
-                add_move(moves, place);
-                bytes += place->length;
-            }
+            add_move(moves, place);
+            bytes += place->length;
         }
     }
-    (void) pthread_mutex_unlock(&local->index.lock);
+    (void) pthread_mutex_unlock(&index->lock);
 }
 
 static void release(struct local *local, struct moves *moves)
@@ -206,7 +214,7 @@ static enum rc copy_body(struct pack_writer *writer, const struct move *move, ch
     return RC_OK;
 }
 
-static bool copy_digest(struct packer *packer, struct pack_writer *writer,
+static void copy_digest(struct packer *packer, struct pack_writer *writer,
                         const struct move *move)
 {
     uint32_t version = 0;
@@ -215,15 +223,13 @@ static bool copy_digest(struct packer *packer, struct pack_writer *writer,
     char *digest = digests_copy(packer->local->digests, move->entry.account,
                                 move->entry.body_id, &version, &len);
 
-    if (digest == NULL || len == 0)
-        return false;
-    pack_writer_digest(writer, version, slice_of(digest, len));
-    return true;
+    if (digest != NULL && len > 0)
+        pack_writer_digest(writer, version, slice_of(digest, len));
 }
 
 /* RC_MORE: told to stop in the middle; the file is dropped. */
 static enum rc write_pack(struct packer *packer, const struct moves *moves,
-                          struct pack_move *to, uint64_t number, uint64_t *out_bytes,
+                          struct packed_body *places, uint64_t number, uint64_t *out_bytes,
                           struct err *err)
 {
     AUTO(pack_writer_freep) struct pack_writer *writer = NULL;
@@ -233,15 +239,15 @@ static enum rc write_pack(struct packer *packer, const struct moves *moves,
     for (size_t i = 0; i < moves->n && !rc; i++) {
         const struct move *move = &moves->list[i];
 
-        if (packer_is_stopping(packer))
+        if (!pace_rest(&packer->pace, is_pressing(packer->local)))
             return RC_MORE;
-        to[i].to.account = move->entry.account;
-        to[i].to.body_id = move->entry.body_id;
-        rc = pack_writer_entry(writer, &move->entry, &to[i].to.place, err);
+        places[i].account = move->entry.account;
+        places[i].body_id = move->entry.body_id;
+        rc = pack_writer_entry(writer, &move->entry, &places[i].place, err);
         if (!rc)
             rc = copy_body(writer, move, piece, err);
         if (!rc)
-            to[i].has_digest = copy_digest(packer, writer, move);
+            copy_digest(packer, writer, move);
     }
     return rc ? rc : pack_writer_finish(writer, out_bytes, err);
 }
@@ -278,13 +284,13 @@ static enum rc make_pack(struct packer *packer, struct moves *moves, uint64_t nu
                          struct err *err)
 {
     struct local *local = packer->local;
-    AUTO(freep) struct pack_move *to = xcalloc(moves->n, sizeof(*to));
+    AUTO(freep) struct packed_body *bodies = xcalloc(moves->n, sizeof(*bodies));
     struct pack_change change = {.pack = {.number = number},
-                                 .moves = to,
-                                 .n_moves = moves->n,
+                                 .bodies = bodies,
+                                 .n_bodies = moves->n,
                                  .is_alive = has_place,
                                  .ctx = local};
-    enum rc rc = write_pack(packer, moves, to, number, &change.pack.file_bytes, err);
+    enum rc rc = write_pack(packer, moves, bodies, number, &change.pack.file_bytes, err);
 
     if (!rc)
         rc = pack_rows_change(local->state, &change, err);
@@ -321,7 +327,7 @@ static enum rc pack_some(struct packer *packer, bool *out_more)
     struct err err;
     enum rc rc = RC_OK;
 
-    collect(local, &moves);
+    collect(packer, &moves);
     *out_more = moves.n > 0;
     if (moves.n > 0)
         rc = pack_moves(packer, &moves, &err);
@@ -335,35 +341,37 @@ static enum rc pack_some(struct packer *packer, bool *out_more)
     return rc;
 }
 
-static void wait_for_poke(struct packer *packer, bool is_short_of_space)
+/* What was committed before the last sample is old when the sample is. */
+static void note_age(struct packer *packer)
 {
-    struct timespec until;
+    int64_t now_us = clock_mono_us();
 
-    (void) clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += PACKER_RETRY_MS / 1000;
-    (void) pthread_mutex_lock(&packer->lock);
-    if (!packer->is_poked && !packer->is_stopping) {
-        if (is_short_of_space)
-            (void) pthread_cond_timedwait(&packer->work, &packer->lock, &until);
-        else
-            (void) pthread_cond_wait(&packer->work, &packer->lock);
-    }
-    packer->is_poked = false;
-    (void) pthread_mutex_unlock(&packer->lock);
+    if (now_us - packer->sample_us < (int64_t) packer->local->options.pack_after_ms * 1000)
+        return;
+    packer->aged_lsn = packer->sample_lsn;
+    packer->sample_lsn = journal_assigned(packer->local->journal);
+    packer->sample_us = now_us;
 }
 
 static void *packer_main(void *arg)
 {
     struct packer *packer = arg;
 
-    while (!packer_is_stopping(packer)) {
+    pace_lower_priority();
+    packer->sample_us = clock_mono_us();
+    packer->sample_lsn = journal_assigned(packer->local->journal);
+    while (!pace_is_stopping(&packer->pace)) {
         bool has_more;
-        enum rc rc = pack_some(packer, &has_more);
+        enum rc rc;
 
+        note_age(packer);
+        rc = pack_some(packer, &has_more);
         if (rc == RC_FULL && ballast_give(packer->local->ballast))
             continue; /* a pack now is a segment free after it */
         if (rc == RC_FULL || !has_more)
-            wait_for_poke(packer, rc == RC_FULL);
+            pace_wait(&packer->pace, rc == RC_FULL
+                                         ? PACKER_RETRY_MS
+                                         : (int64_t) packer->local->options.pack_after_ms);
     }
     return NULL;
 }
@@ -371,14 +379,9 @@ static void *packer_main(void *arg)
 enum rc packer_new(struct local *local, struct packer **out, struct err *err)
 {
     struct packer *packer = xcalloc(1, sizeof(*packer));
-    pthread_condattr_t attr;
 
     packer->local = local;
-    (void) pthread_mutex_init(&packer->lock, NULL);
-    (void) pthread_condattr_init(&attr);
-    (void) pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void) pthread_cond_init(&packer->work, &attr);
-    (void) pthread_condattr_destroy(&attr);
+    pace_init(&packer->pace);
     if (pthread_create(&packer->thread, NULL, packer_main, packer) != 0) {
         packer_free(packer);
         return err_set(err, RC_UNAVAILABLE, "No threads left", "packer: pthread_create");
@@ -390,20 +393,13 @@ enum rc packer_new(struct local *local, struct packer **out, struct err *err)
 
 void packer_poke(struct packer *packer)
 {
-    if (packer == NULL)
-        return;
-    (void) pthread_mutex_lock(&packer->lock);
-    packer->is_poked = true;
-    (void) pthread_cond_signal(&packer->work);
-    (void) pthread_mutex_unlock(&packer->lock);
+    if (packer != NULL)
+        pace_poke(&packer->pace);
 }
 
 void packer_stop(struct packer *packer)
 {
-    (void) pthread_mutex_lock(&packer->lock);
-    packer->is_stopping = true;
-    (void) pthread_cond_signal(&packer->work);
-    (void) pthread_mutex_unlock(&packer->lock);
+    pace_stop(&packer->pace);
     if (packer->has_thread)
         (void) pthread_join(packer->thread, NULL);
     packer->has_thread = false;
@@ -413,7 +409,6 @@ void packer_free(struct packer *packer)
 {
     if (packer == NULL)
         return;
-    (void) pthread_cond_destroy(&packer->work);
-    (void) pthread_mutex_destroy(&packer->lock);
+    pace_done(&packer->pace);
     free(packer);
 }

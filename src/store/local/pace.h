@@ -1,0 +1,43 @@
+/*
+ * pace.h - the pace of a thread that works behind everything else: low priority, small slices
+ * with rests in between, a poke when there is something to do, a stop that does not wait.
+ *
+ * A slice is PACE_SLICE_US of work; the rest after it is PACE_REST_PARTS times as long as the
+ * work was, so that such a thread takes a bounded part of one core and of the disk, whatever
+ * either is able to do. Under pressure there is no rest: what clients wait for goes first.
+ */
+#ifndef ROOST_STORE_LOCAL_PACE_H
+#define ROOST_STORE_LOCAL_PACE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define PACE_SLICE_US   5000
+#define PACE_REST_PARTS 3
+#define PACE_NICE       10 /* a low share of the processor, never none: such a thread takes locks */
+
+struct pace {
+    pthread_mutex_t lock;
+    pthread_cond_t work;
+    bool is_poked;    /* lock */
+    bool is_stopping; /* lock */
+    int64_t slice_us; /* the thread's own: when its slice began; 0: it has not */
+};
+
+void pace_init(struct pace *pace);
+void pace_done(struct pace *pace);
+
+/* From the thread itself, once. What the system refuses is done without. */
+void pace_lower_priority(void);
+
+void pace_poke(struct pace *pace);
+void pace_stop(struct pace *pace);
+bool pace_is_stopping(struct pace *pace);
+
+/* Until poked, stopped, or so many milliseconds are over. */
+void pace_wait(struct pace *pace, int64_t ms);
+/* Between two small pieces of work. False: it is time to end. */
+bool pace_rest(struct pace *pace, bool is_pressing);
+
+#endif
