@@ -24,10 +24,11 @@ struct object_id object_id_new(void)
 }
 
 /* RFC 4648 section 5, the URL-safe alphabet, without padding: 128 bits are 22 characters. */
+static const char alphabet[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
 void object_id_print(char letter, const struct object_id *id, char out[OBJECT_ID_TEXT_BYTES])
 {
-    static const char alphabet[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     uint32_t bits = 0;
     unsigned n_bits = 0;
     size_t len = 0;
@@ -43,6 +44,33 @@ void object_id_print(char letter, const struct object_id *id, char out[OBJECT_ID
     }
     out[len++] = alphabet[(bits << (6 - n_bits)) & 0x3f];
     out[len] = '\0';
+}
+
+bool object_id_parse(char letter, struct slice text, struct object_id *out)
+{
+    char printed[OBJECT_ID_TEXT_BYTES];
+    struct object_id id = {0};
+    uint32_t bits = 0;
+    unsigned n_bits = 0;
+    size_t n = 0;
+
+    if (text.len != OBJECT_ID_TEXT_BYTES - 1)
+        return false;
+    for (size_t i = 1; i < text.len; i++) {
+        const char *at = memchr(alphabet, text.ptr[i], sizeof(alphabet) - 1);
+
+        if (at == NULL)
+            return false;
+        bits = (bits << 6 | (uint32_t) (at - alphabet)) & 0xffffu;
+        n_bits += 6;
+        if (n_bits < 8 || n == sizeof(id.bytes))
+            continue;
+        n_bits -= 8;
+        id.bytes[n++] = (uint8_t) (bits >> n_bits);
+    }
+    object_id_print(letter, &id, printed); /* the letter, and the bits that say nothing */
+    *out = id;
+    return memcmp(printed, text.ptr, text.len) == 0;
 }
 
 bool uid_set_contains(const struct uid_set *set, uint32_t uid)

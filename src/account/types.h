@@ -49,6 +49,9 @@ struct object_id object_id_new(void);
 #define OBJECT_ID_TEXT_BYTES 24
 void object_id_print(char letter, const struct object_id *id, char out[OBJECT_ID_TEXT_BYTES]);
 
+/* What object_id_print() printed with this letter; false for anything else. */
+bool object_id_parse(char letter, struct slice text, struct object_id *out);
+
 /* System flags (RFC 9051 2.3.2). \Recent is not among them: it belongs to a session. */
 enum msg_flag {
     FLAG_SEEN = 1u << 0,

@@ -19,9 +19,10 @@
 
 static const uint32_t flag_kinds =
     KIND(IMAP_FETCH_FLAGS) | KIND(IMAP_FETCH_UID) | KIND(IMAP_FETCH_MODSEQ);
-static const uint32_t hot_kinds = KIND(IMAP_FETCH_FLAGS) | KIND(IMAP_FETCH_UID) |
-                                  KIND(IMAP_FETCH_MODSEQ) | KIND(IMAP_FETCH_INTERNALDATE) |
-                                  KIND(IMAP_FETCH_RFC822_SIZE);
+const uint32_t fetch_column_kinds = KIND(IMAP_FETCH_FLAGS) | KIND(IMAP_FETCH_UID) |
+                                    KIND(IMAP_FETCH_MODSEQ) | KIND(IMAP_FETCH_INTERNALDATE) |
+                                    KIND(IMAP_FETCH_RFC822_SIZE) | KIND(IMAP_FETCH_EMAILID) |
+                                    KIND(IMAP_FETCH_THREADID) | KIND(IMAP_FETCH_SAVEDATE);
 
 /* RFC 9051 6.4.5: BODY[], BINARY[], RFC822 and RFC822.TEXT set \Seen, their PEEK forms and
  * RFC822.HEADER do not. */
@@ -44,6 +45,10 @@ static bool item_sets_seen(const struct imap_fetch_item *item)
     case IMAP_FETCH_BINARY_SIZE:
     case IMAP_FETCH_RFC822_HEADER:
     case IMAP_FETCH_MODSEQ:
+    case IMAP_FETCH_EMAILID:
+    case IMAP_FETCH_THREADID:
+    case IMAP_FETCH_SAVEDATE:
+    case IMAP_FETCH_PREVIEW:
         return false;
     }
     return false;
@@ -71,7 +76,7 @@ struct fetch_run *fetch_begin(struct cmd *cmd, const struct imap_fetch_args *arg
     run->set = *set;
     run->some_gone = message_set_check(set, run->mbox, &gone) != RC_OK;
     run->fast = (args->kinds & ~flag_kinds) == 0 && (args->kinds & KIND(IMAP_FETCH_FLAGS)) != 0;
-    run->needs_message = (args->kinds & ~hot_kinds) != 0;
+    run->needs_message = (args->kinds & ~fetch_column_kinds) != 0;
     for (size_t i = 0; i < args->n && !run->sets_seen; i++)
         run->sets_seen = item_sets_seen(&args->items[i]);
     run->sets_seen = run->sets_seen && !view_is_read_only(session->view);

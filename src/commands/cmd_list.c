@@ -120,7 +120,7 @@ static enum rc say_status(const struct cmd *cmd, const struct list_walk *walk,
 
     if ((walk->args->returns & IMAP_RETURN_STATUS) == 0 || mbox == NULL)
         return RC_OK;
-    rc = status_values(cmd->session, mbox, walk->args->status_items, &values, err);
+    rc = status_values(cmd->session, mbox, walk->args->status_items, cmd->arena, &values, err);
     if (rc == RC_NOT_FOUND)
         return RC_OK; /* deleted since: LIST stands, STATUS is dropped */
     if (rc)

@@ -23,10 +23,17 @@ static bool is_use_refused(const struct mail_txn *txn, struct slice name, enum r
            (rc == RC_EXISTS && acct_mailbox_by_name(txn_state(txn), name) == NULL);
 }
 
+/* RFC 8474 4.1: the new mailbox's. */
+static const struct object_id *mailboxid_of(const struct mail_txn *txn, struct slice name)
+{
+    return &mbox_info(acct_mailbox_by_name(txn_state(txn), name))->mailboxid;
+}
+
 enum rc cmd_create(struct cmd *cmd, struct err *err)
 {
     const struct imap_create_args *args = &cmd->args.create;
     AUTO(txn_abortp) struct mail_txn *txn = NULL;
+    char id[OBJECT_ID_TEXT_BYTES];
     enum rc rc;
 
     if (args->use_unsupported) {
@@ -41,9 +48,12 @@ enum rc cmd_create(struct cmd *cmd, struct err *err)
         reply_code(cmd->reply, "USEATTR");
     if (rc)
         return rc;
+    object_id_print('M', mailboxid_of(txn, args->mailbox.name), id);
     rc = txn_commit(&txn, &cmd->session->own_position, err);
     if (rc)
         return rc;
+    reply_code_text(cmd->reply,
+                    slice_from_str(arena_printf(cmd->arena, "[MAILBOXID (%s)]", id)));
     mail_events_mailbox(cmd, "mailbox.create", args->mailbox.name, SLICE(""));
     list_line_say_normalized(cmd->session, &args->mailbox, cmd->reply->out);
     reply_ok(cmd->reply, "CREATE completed");

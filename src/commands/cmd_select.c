@@ -60,6 +60,7 @@ static void say_mailbox(struct cmd *cmd, const struct mbox_view *view)
     const struct mbox_counts *counts = mbox_counts(view_mbox(view));
     struct buf *out = cmd->reply->out;
     bool rev2 = cmd->session->mode.rev2;
+    char id[OBJECT_ID_TEXT_BYTES];
 
     say_flags(cmd->reply, view);
     buf_printf(out, "* %u EXISTS\r\n", view_count(view));
@@ -70,6 +71,8 @@ static void say_mailbox(struct cmd *cmd, const struct mbox_view *view)
     say_number(out, "UIDVALIDITY", info->uidvalidity, " UIDs valid\r\n");
     say_number(out, "UIDNEXT", counts->uidnext, " Next UID\r\n");
     say_number(out, "HIGHESTMODSEQ", view_told_modseq(view), " Highest\r\n");
+    object_id_print('M', &info->mailboxid, id);
+    buf_printf(out, "* OK [MAILBOXID (%s)] Mailbox id\r\n", id); /* RFC 8474 4.2 */
     if (rev2)
         list_line_say(cmd->session, view_state(view), asked->name,
                       asked->normalized ? asked->given : SLICE(""), out);

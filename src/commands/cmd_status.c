@@ -38,7 +38,7 @@ static uint64_t told_modseq(const struct session *session, const struct mbox *mb
 }
 
 enum rc status_values(const struct session *session, const struct mbox *mbox, uint32_t items,
-                      struct imap_status_values *out, struct err *err)
+                      struct arena *arena, struct imap_status_values *out, struct err *err)
 {
     const struct mbox_counts *counts = mbox_counts(mbox);
     struct imap_status_values values = {
@@ -51,6 +51,13 @@ enum rc status_values(const struct session *session, const struct mbox *mbox, ui
         .highestmodseq = told_modseq(session, mbox),
         .appendlimit = session->message_max_bytes,
     };
+
+    if ((items & IMAP_STATUS_MAILBOXID) != 0) {
+        char id[OBJECT_ID_TEXT_BYTES];
+
+        object_id_print('M', &mbox_info(mbox)->mailboxid, id);
+        values.mailboxid = arena_dup(arena, slice_from_str(id));
+    }
 
     if ((items & IMAP_STATUS_RECENT) != 0) {
         enum rc rc = count_recent(session, mbox, &values.recent, err);
@@ -72,7 +79,7 @@ enum rc cmd_status(struct cmd *cmd, struct err *err)
 
     if (mbox == NULL)
         return err_set(err, RC_NOT_FOUND, "No such mailbox", "status: unknown name");
-    rc = status_values(cmd->session, mbox, args->items, &values, err);
+    rc = status_values(cmd->session, mbox, args->items, cmd->arena, &values, err);
     if (rc)
         return rc;
     if ((args->items & IMAP_STATUS_HIGHESTMODSEQ) != 0)

@@ -65,6 +65,9 @@ struct fetch_run {
     struct buf bytes; /* header fields, or a decoded part */
 };
 
+/* Bits of enum imap_fetch_kind: what the columns answer, without the message. */
+extern const uint32_t fetch_column_kinds;
+
 /* A FETCH of these messages as the command's cursor; args outlive it. */
 struct fetch_run *fetch_begin(struct cmd *cmd, const struct imap_fetch_args *args,
                               const struct message_set *set);

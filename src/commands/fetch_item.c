@@ -70,6 +70,42 @@ static void say_date(struct fetch_run *run, const struct imap_fetch_item *item)
                          (struct imap_date_time){cold->internaldate, cold->zone_min});
 }
 
+/* RFC 8474 5: a message without a thread has NIL. */
+static void say_object_id(struct fetch_run *run, const struct imap_fetch_item *item)
+{
+    const struct msg_cold *cold = mbox_cold(run->mbox, row_of(run)->index);
+    bool thread = item->kind == IMAP_FETCH_THREADID;
+    const struct object_id *id = thread ? &cold->threadid : &cold->emailid;
+    char text[OBJECT_ID_TEXT_BYTES];
+
+    fetch_item_name(run, item);
+    object_id_print(thread ? 'T' : 'E', id, text);
+    if (object_id_is_zero(id))
+        imap_print_nil(run->cmd->reply->out);
+    else
+        buf_printf(run->cmd->reply->out, "(%s)", text);
+}
+
+/* RFC 8514 4.2; kept without a zone. */
+static void say_savedate(struct fetch_run *run, const struct imap_fetch_item *item)
+{
+    const struct msg_cold *cold = mbox_cold(run->mbox, row_of(run)->index);
+
+    fetch_item_name(run, item);
+    imap_print_date_time(run->cmd->reply->out, (struct imap_date_time){cold->savedate, 0});
+}
+
+/* RFC 8970 3.2 and 4.1: with LAZY only what is made already, else NIL. */
+static void say_preview(struct fetch_run *run, const struct imap_fetch_item *item)
+{
+    fetch_item_name(run, item);
+    if (run->digest == NULL)
+        imap_print_nil(run->cmd->reply->out);
+    else
+        imap_print_string(run->cmd->reply->out, digest_preview(run->digest),
+                          run->cmd->session->mode);
+}
+
 static void say_wire(struct fetch_run *run, const struct imap_fetch_item *item,
                      enum digest_item what)
 {
@@ -126,6 +162,16 @@ static void say_item(struct fetch_run *run, const struct imap_fetch_item *item)
     case IMAP_FETCH_MODSEQ:
         say_modseq(run);
         return;
+    case IMAP_FETCH_EMAILID:
+    case IMAP_FETCH_THREADID:
+        say_object_id(run, item);
+        return;
+    case IMAP_FETCH_SAVEDATE:
+        say_savedate(run, item);
+        return;
+    case IMAP_FETCH_PREVIEW:
+        say_preview(run, item);
+        return;
     case IMAP_FETCH_ENVELOPE:
         say_wire(run, item, DIGEST_ENVELOPE);
         return;
@@ -152,9 +198,7 @@ static void say_item(struct fetch_run *run, const struct imap_fetch_item *item)
 
 static bool needs_body(enum imap_fetch_kind kind)
 {
-    return kind != IMAP_FETCH_FLAGS && kind != IMAP_FETCH_UID &&
-           kind != IMAP_FETCH_INTERNALDATE && kind != IMAP_FETCH_RFC822_SIZE &&
-           kind != IMAP_FETCH_MODSEQ;
+    return (fetch_column_kinds & 1u << kind) == 0;
 }
 
 /* All of a message is its bytes as they lie; every other part of it is found by the digest. */
@@ -177,6 +221,10 @@ static bool has_what_it_needs(struct fetch_run *run, const struct imap_fetch_ite
         return false;
     if (run->digest != NULL || !needs_digest(item))
         return true;
+    if (item->lazy) {
+        run->digest = message_digest_if_made(run->message);
+        return true;
+    }
     rc = message_digest(run->message, &run->digest, &err);
     if (rc == RC_OK)
         return true;

@@ -1,7 +1,8 @@
 /*
  * status_values.h - what STATUS, and LIST with RETURN (STATUS), say of a mailbox.
  *
- * Spec: RFC 9051 6.3.11, RFC 3501 6.3.10 (RECENT), RFC 7162 3.1.7, RFC 7889 4.
+ * Spec: RFC 9051 6.3.11, RFC 3501 6.3.10 (RECENT), RFC 7162 3.1.7, RFC 7889 4, RFC
+ * 8474 4.3.
  */
 #ifndef ROOST_COMMANDS_STATUS_VALUES_H
 #define ROOST_COMMANDS_STATUS_VALUES_H
@@ -11,7 +12,7 @@
 
 /* items: bits of enum imap_status_item. Only RECENT may have to load the mailbox. */
 MUST_CHECK enum rc status_values(const struct session *session, const struct mbox *mbox,
-                                 uint32_t items, struct imap_status_values *out,
-                                 struct err *err);
+                                 uint32_t items, struct arena *arena,
+                                 struct imap_status_values *out, struct err *err);
 
 #endif

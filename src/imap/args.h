@@ -61,6 +61,7 @@ enum imap_status_item {
     IMAP_STATUS_SIZE = 1u << 6,
     IMAP_STATUS_HIGHESTMODSEQ = 1u << 7, /* RFC 7162 3.1.7 */
     IMAP_STATUS_APPENDLIMIT = 1u << 8,   /* RFC 7889 4 */
+    IMAP_STATUS_MAILBOXID = 1u << 9,     /* RFC 8474 4.3 */
 };
 
 struct imap_status_args {
@@ -149,14 +150,19 @@ enum imap_fetch_kind {
     IMAP_FETCH_RFC822,       /* the three of RFC 3501 */
     IMAP_FETCH_RFC822_HEADER,
     IMAP_FETCH_RFC822_TEXT,
-    IMAP_FETCH_MODSEQ, /* RFC 7162 3.1.4.2 */
+    IMAP_FETCH_MODSEQ,   /* RFC 7162 3.1.4.2 */
+    IMAP_FETCH_EMAILID,  /* RFC 8474 5.3 */
+    IMAP_FETCH_THREADID, /* the same */
+    IMAP_FETCH_SAVEDATE, /* RFC 8514 4.2 */
+    IMAP_FETCH_PREVIEW,  /* RFC 8970 3; lazy */
 };
-#define IMAP_FETCH_COUNT (IMAP_FETCH_MODSEQ + 1)
+#define IMAP_FETCH_COUNT (IMAP_FETCH_PREVIEW + 1)
 
 struct imap_fetch_item {
     enum imap_fetch_kind kind;
     bool peek;
     bool partial;
+    bool lazy;            /* PREVIEW (LAZY): only if it is there (RFC 8970 4.1) */
     uint64_t offset, len; /* partial: len >= 1 */
     struct imap_section section;
 };

@@ -31,6 +31,10 @@ const struct imap_cap_info imap_caps[IMAP_CAP_COUNT] = {
     [IMAP_CAP_UTF8_ACCEPT]        = {"UTF8=ACCEPT",        SHOW_AFTER,         true,  "RFC 9755"},
     [IMAP_CAP_CONDSTORE]          = {"CONDSTORE",          SHOW_AFTER,         true,  "RFC 7162 3.1"},
     [IMAP_CAP_QRESYNC]            = {"QRESYNC",            SHOW_AFTER,         true,  "RFC 7162 3.2"},
+    [IMAP_CAP_OBJECTID]           = {"OBJECTID",           SHOW_AFTER,         false, "RFC 8474"},
+    [IMAP_CAP_PREVIEW]            = {"PREVIEW",            SHOW_AFTER,         false, "RFC 8970"},
+    [IMAP_CAP_SAVEDATE]           = {"SAVEDATE",           SHOW_AFTER,         false, "RFC 8514"},
+    [IMAP_CAP_WITHIN]             = {"WITHIN",             SHOW_AFTER,         false, "RFC 5032"},
 };
 // clang-format on
 

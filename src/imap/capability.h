@@ -40,8 +40,12 @@ enum imap_cap {
     IMAP_CAP_UTF8_ACCEPT,
     IMAP_CAP_CONDSTORE,
     IMAP_CAP_QRESYNC,
+    IMAP_CAP_OBJECTID,
+    IMAP_CAP_PREVIEW,
+    IMAP_CAP_SAVEDATE,
+    IMAP_CAP_WITHIN,
 };
-#define IMAP_CAP_COUNT (IMAP_CAP_QRESYNC + 1)
+#define IMAP_CAP_COUNT (IMAP_CAP_WITHIN + 1)
 
 /* A capability as a bit in the set of what a session has enabled. */
 #define IMAP_CAP_BIT(cap) ((uint64_t) 1 << (cap))

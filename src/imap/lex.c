@@ -238,6 +238,14 @@ bool lex_list_mailbox(struct imap_input *in, struct slice *out)
     return take_run(in, lex_is_list_char, out) || lex_string(in, out);
 }
 
+bool imap_is_object_id(struct slice s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (!ascii_is_alnum(s.ptr[i]) && s.ptr[i] != '_' && s.ptr[i] != '-')
+            return false;
+    return s.len >= 1 && s.len <= 255;
+}
+
 bool lex_number(struct imap_input *in, uint32_t *out)
 {
     return scan_u32(&in->sc, out);

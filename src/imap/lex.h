@@ -41,6 +41,9 @@ struct lex_literal {
 /* literal or literal8, spooled or not. */
 bool lex_literal(struct imap_input *in, struct lex_literal *out);
 
+/* 1 to 255 of A-Z a-z 0-9 "_" "-": objectid of RFC 8474 section 7. */
+bool imap_is_object_id(struct slice s);
+
 bool lex_number(struct imap_input *in, uint32_t *out);
 /* No leading zero. */
 bool lex_nz_number(struct imap_input *in, uint32_t *out);

@@ -2,8 +2,9 @@
  * parse_fetch.c - FETCH and UID FETCH: items, sections, partials, modifiers.
  *
  * Spec: RFC 9051 6.4.5 and section 9 (fetch-att, section), RFC 3501 6.4.5 (RFC822...), RFC
- * 3516 4.2 (BINARY), RFC 7162 3.1.4 (MODSEQ, CHANGEDSINCE), RFC 4466 2.4 (modifiers). An item
- * of an extension is a row of fetch_items, a modifier one of fetch_modifiers.
+ * 3516 4.2 (BINARY), RFC 7162 3.1.4 (MODSEQ, CHANGEDSINCE), RFC 8474, 8514, 8970 (ids,
+ * SAVEDATE, PREVIEW), RFC 4466 2.4 (modifiers). An item of an extension is a row of
+ * fetch_items, a modifier one of fetch_modifiers.
  */
 #include "imap/lex.h"
 
@@ -35,6 +36,10 @@ static const struct fetch_row fetch_items[] = {
     {"RFC822.HEADER", IMAP_FETCH_RFC822_HEADER, true,  SECTION_NONE},
     {"RFC822.TEXT",   IMAP_FETCH_RFC822_TEXT,   false, SECTION_NONE},
     {"MODSEQ",        IMAP_FETCH_MODSEQ,        false, SECTION_NONE},
+    {"EMAILID",       IMAP_FETCH_EMAILID,       false, SECTION_NONE},
+    {"THREADID",      IMAP_FETCH_THREADID,      false, SECTION_NONE},
+    {"SAVEDATE",      IMAP_FETCH_SAVEDATE,      false, SECTION_NONE},
+    {"PREVIEW",       IMAP_FETCH_PREVIEW,       false, SECTION_NONE},
 };
 
 static const struct {
@@ -201,6 +206,16 @@ static enum rc take_partial(struct imap_input *in, struct imap_fetch_item *item,
     return RC_OK;
 }
 
+/* [SP "(" "LAZY" ")"]; what else may stand there are the modifiers of the whole FETCH. */
+static void take_lazy(struct imap_input *in, struct imap_fetch_item *item)
+{
+    struct scan before = in->sc;
+
+    item->lazy = lex_sp(in) && lex_byte(in, '(') && lex_word(in, "LAZY") && lex_byte(in, ')');
+    if (!item->lazy)
+        in->sc = before;
+}
+
 static enum rc take_item_tail(struct imap_input *in, const struct fetch_row *row,
                               struct imap_fetch_item *item, struct err *err)
 {
@@ -208,6 +223,8 @@ static enum rc take_item_tail(struct imap_input *in, const struct fetch_row *row
 
     switch (row->section) {
     case SECTION_NONE:
+        if (item->kind == IMAP_FETCH_PREVIEW)
+            take_lazy(in, item);
         return RC_OK;
     case SECTION_TEXT:
         rc = take_section(in, &item->section, err);

@@ -204,6 +204,7 @@ static const struct lex_option status_items[] = {
     {"SIZE",          IMAP_STATUS_SIZE,          NULL},
     {"HIGHESTMODSEQ", IMAP_STATUS_HIGHESTMODSEQ, NULL},
     {"APPENDLIMIT",   IMAP_STATUS_APPENDLIMIT,   NULL},
+    {"MAILBOXID",     IMAP_STATUS_MAILBOXID,     NULL},
 };
 
 enum rc lex_status_items(struct imap_input *in, uint32_t *out, struct err *err)

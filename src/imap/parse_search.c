@@ -103,6 +103,30 @@ static enum rc take_number(struct program *p, const struct key_row *row, unsigne
     return RC_OK;
 }
 
+/* RFC 5032 section 5: nz-number */
+static enum rc take_interval(struct program *p, const struct key_row *row, unsigned depth,
+                             struct imap_search_key *key)
+{
+    uint32_t seconds;
+
+    (void) row;
+    (void) depth;
+    if (!lex_sp(p->in) || !lex_nz_number(p->in, &seconds))
+        return fail(p, "a space and seconds above 0");
+    key->number = seconds;
+    return RC_OK;
+}
+
+static enum rc take_object_id(struct program *p, const struct key_row *row, unsigned depth,
+                              struct imap_search_key *key)
+{
+    (void) row;
+    (void) depth;
+    if (!lex_sp(p->in) || !lex_atom(p->in, &key->text) || !imap_is_object_id(key->text))
+        return fail(p, "a space and an object id");
+    return RC_OK;
+}
+
 static enum rc take_uid_set(struct program *p, const struct key_row *row, unsigned depth,
                             struct imap_search_key *key)
 {
@@ -214,42 +238,50 @@ static enum rc make_new(struct program *p, const struct key_row *row, unsigned d
 
 // clang-format off
 static const struct key_row search_keys[] = {
-    {"ALL",        IMAP_KEY_ALL,        0,             false, NULL},
-    {"ANSWERED",   IMAP_KEY_FLAG,       IMAP_ANSWERED, false, NULL},
-    {"BCC",        IMAP_KEY_BCC,        0,             false, take_text},
-    {"BEFORE",     IMAP_KEY_BEFORE,     0,             false, take_day},
-    {"BODY",       IMAP_KEY_BODY,       0,             false, take_text},
-    {"CC",         IMAP_KEY_CC,         0,             false, take_text},
-    {"DELETED",    IMAP_KEY_FLAG,       IMAP_DELETED,  false, NULL},
-    {"DRAFT",      IMAP_KEY_FLAG,       IMAP_DRAFT,    false, NULL},
-    {"FLAGGED",    IMAP_KEY_FLAG,       IMAP_FLAGGED,  false, NULL},
-    {"FROM",       IMAP_KEY_FROM,       0,             false, take_text},
-    {"HEADER",     IMAP_KEY_HEADER,     0,             false, take_header},
-    {"KEYWORD",    IMAP_KEY_KEYWORD,    0,             false, take_keyword},
-    {"LARGER",     IMAP_KEY_LARGER,     0,             false, take_number},
-    {"MODSEQ",     IMAP_KEY_MODSEQ,     0,             false, take_modseq},
-    {"NEW",        IMAP_KEY_AND,        0,             false, make_new},
-    {"NOT",        IMAP_KEY_NOT,        0,             false, take_children},
-    {"OLD",        IMAP_KEY_FLAG,       IMAP_RECENT,   true,  NULL},
-    {"ON",         IMAP_KEY_ON,         0,             false, take_day},
-    {"OR",         IMAP_KEY_OR,         0,             false, take_children},
-    {"RECENT",     IMAP_KEY_FLAG,       IMAP_RECENT,   false, NULL},
-    {"SEEN",       IMAP_KEY_FLAG,       IMAP_SEEN,     false, NULL},
-    {"SENTBEFORE", IMAP_KEY_SENTBEFORE, 0,             false, take_day},
-    {"SENTON",     IMAP_KEY_SENTON,     0,             false, take_day},
-    {"SENTSINCE",  IMAP_KEY_SENTSINCE,  0,             false, take_day},
-    {"SINCE",      IMAP_KEY_SINCE,      0,             false, take_day},
-    {"SMALLER",    IMAP_KEY_SMALLER,    0,             false, take_number},
-    {"SUBJECT",    IMAP_KEY_SUBJECT,    0,             false, take_text},
-    {"TEXT",       IMAP_KEY_TEXT,       0,             false, take_text},
-    {"TO",         IMAP_KEY_TO,         0,             false, take_text},
-    {"UID",        IMAP_KEY_UID,        0,             false, take_uid_set},
-    {"UNANSWERED", IMAP_KEY_FLAG,       IMAP_ANSWERED, true,  NULL},
-    {"UNDELETED",  IMAP_KEY_FLAG,       IMAP_DELETED,  true,  NULL},
-    {"UNDRAFT",    IMAP_KEY_FLAG,       IMAP_DRAFT,    true,  NULL},
-    {"UNFLAGGED",  IMAP_KEY_FLAG,       IMAP_FLAGGED,  true,  NULL},
-    {"UNKEYWORD",  IMAP_KEY_KEYWORD,    0,             true,  take_keyword},
-    {"UNSEEN",     IMAP_KEY_FLAG,       IMAP_SEEN,     true,  NULL},
+    {"ALL",               IMAP_KEY_ALL,         0,             false, NULL},
+    {"ANSWERED",          IMAP_KEY_FLAG,        IMAP_ANSWERED, false, NULL},
+    {"BCC",               IMAP_KEY_BCC,         0,             false, take_text},
+    {"BEFORE",            IMAP_KEY_BEFORE,      0,             false, take_day},
+    {"BODY",              IMAP_KEY_BODY,        0,             false, take_text},
+    {"CC",                IMAP_KEY_CC,          0,             false, take_text},
+    {"DELETED",           IMAP_KEY_FLAG,        IMAP_DELETED,  false, NULL},
+    {"DRAFT",             IMAP_KEY_FLAG,        IMAP_DRAFT,    false, NULL},
+    {"EMAILID",           IMAP_KEY_EMAILID,     0,             false, take_object_id},
+    {"FLAGGED",           IMAP_KEY_FLAG,        IMAP_FLAGGED,  false, NULL},
+    {"FROM",              IMAP_KEY_FROM,        0,             false, take_text},
+    {"HEADER",            IMAP_KEY_HEADER,      0,             false, take_header},
+    {"KEYWORD",           IMAP_KEY_KEYWORD,     0,             false, take_keyword},
+    {"LARGER",            IMAP_KEY_LARGER,      0,             false, take_number},
+    {"MODSEQ",            IMAP_KEY_MODSEQ,      0,             false, take_modseq},
+    {"NEW",               IMAP_KEY_AND,         0,             false, make_new},
+    {"NOT",               IMAP_KEY_NOT,         0,             false, take_children},
+    {"OLD",               IMAP_KEY_FLAG,        IMAP_RECENT,   true,  NULL},
+    {"OLDER",             IMAP_KEY_OLDER,       0,             false, take_interval},
+    {"ON",                IMAP_KEY_ON,          0,             false, take_day},
+    {"OR",                IMAP_KEY_OR,          0,             false, take_children},
+    {"RECENT",            IMAP_KEY_FLAG,        IMAP_RECENT,   false, NULL},
+    {"SAVEDATESUPPORTED", IMAP_KEY_ALL,         0,             false, NULL},
+    {"SAVEDBEFORE",       IMAP_KEY_SAVEDBEFORE, 0,             false, take_day},
+    {"SAVEDON",           IMAP_KEY_SAVEDON,     0,             false, take_day},
+    {"SAVEDSINCE",        IMAP_KEY_SAVEDSINCE,  0,             false, take_day},
+    {"SEEN",              IMAP_KEY_FLAG,        IMAP_SEEN,     false, NULL},
+    {"SENTBEFORE",        IMAP_KEY_SENTBEFORE,  0,             false, take_day},
+    {"SENTON",            IMAP_KEY_SENTON,      0,             false, take_day},
+    {"SENTSINCE",         IMAP_KEY_SENTSINCE,   0,             false, take_day},
+    {"SINCE",             IMAP_KEY_SINCE,       0,             false, take_day},
+    {"SMALLER",           IMAP_KEY_SMALLER,     0,             false, take_number},
+    {"SUBJECT",           IMAP_KEY_SUBJECT,     0,             false, take_text},
+    {"TEXT",              IMAP_KEY_TEXT,        0,             false, take_text},
+    {"THREADID",          IMAP_KEY_THREADID,    0,             false, take_object_id},
+    {"TO",                IMAP_KEY_TO,          0,             false, take_text},
+    {"UID",               IMAP_KEY_UID,         0,             false, take_uid_set},
+    {"UNANSWERED",        IMAP_KEY_FLAG,        IMAP_ANSWERED, true,  NULL},
+    {"UNDELETED",         IMAP_KEY_FLAG,        IMAP_DELETED,  true,  NULL},
+    {"UNDRAFT",           IMAP_KEY_FLAG,        IMAP_DRAFT,    true,  NULL},
+    {"UNFLAGGED",         IMAP_KEY_FLAG,        IMAP_FLAGGED,  true,  NULL},
+    {"UNKEYWORD",         IMAP_KEY_KEYWORD,     0,             true,  take_keyword},
+    {"UNSEEN",            IMAP_KEY_FLAG,        IMAP_SEEN,     true,  NULL},
+    {"YOUNGER",           IMAP_KEY_YOUNGER,     0,             false, take_interval},
 };
 // clang-format on
 

@@ -144,6 +144,10 @@ static const struct {
     [IMAP_FETCH_RFC822_HEADER] = {"RFC822.HEADER", false},
     [IMAP_FETCH_RFC822_TEXT] =   {"RFC822.TEXT",   false},
     [IMAP_FETCH_MODSEQ] =        {"MODSEQ",        false},
+    [IMAP_FETCH_EMAILID] =       {"EMAILID",       false},
+    [IMAP_FETCH_THREADID] =      {"THREADID",      false},
+    [IMAP_FETCH_SAVEDATE] =      {"SAVEDATE",      false},
+    [IMAP_FETCH_PREVIEW] =       {"PREVIEW",       false},
 };
 // clang-format on
 

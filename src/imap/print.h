@@ -92,6 +92,7 @@ struct imap_status_values {
     uint64_t messages, recent, uidnext, uidvalidity, unseen, deleted, size, highestmodseq;
     bool no_appendlimit; /* NIL: none */
     uint64_t appendlimit;
+    struct slice mailboxid; /* MAILBOXID: an object id */
 };
 /* "* STATUS name (MESSAGES 3 ...)" CRLF, the items asked for in RFC order. items is not 0. */
 void imap_print_status_line(struct buf *buf, struct slice name, uint32_t items,

@@ -85,6 +85,7 @@ static const struct {
     STATUS_VALUE(IMAP_STATUS_SIZE, size),
     STATUS_VALUE(IMAP_STATUS_HIGHESTMODSEQ, highestmodseq),
     STATUS_VALUE(IMAP_STATUS_APPENDLIMIT, appendlimit),
+    STATUS_VALUE(IMAP_STATUS_MAILBOXID, mailboxid),
 };
 
 static void print_status_value(struct buf *buf, size_t row,
@@ -96,6 +97,12 @@ static void print_status_value(struct buf *buf, size_t row,
     buf_byte(buf, ' ');
     if (status_values[row].item == IMAP_STATUS_APPENDLIMIT && values->no_appendlimit) {
         imap_print_nil(buf);
+        return;
+    }
+    if (status_values[row].item == IMAP_STATUS_MAILBOXID) {
+        buf_byte(buf, '(');
+        buf_append(buf, values->mailboxid);
+        buf_byte(buf, ')');
         return;
     }
     memcpy(&value, (const char *) values + status_values[row].offset, sizeof(value));

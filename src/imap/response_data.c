@@ -214,6 +214,10 @@ static const struct status_value status_values[] = {
 static enum rc take_status_value(struct imap_input *in, struct imap_mbox_status_data *status,
                                  struct err *err)
 {
+    if (lex_word(in, "MAILBOXID") && lex_sp(in)) {
+        status->items |= IMAP_STATUS_MAILBOXID;
+        return response_take_object_id(in, &status->values.mailboxid, err);
+    }
     for (size_t i = 0; i < COUNT(status_values); i++) {
         const struct status_value *row = &status_values[i];
         uint64_t value;

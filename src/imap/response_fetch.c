@@ -94,6 +94,29 @@ static enum rc take_nstring(struct imap_input *in, struct imap_fetch_data *item,
                                                      : lex_fail(in, err, "a string or NIL");
 }
 
+enum rc response_take_object_id(struct imap_input *in, struct slice *out, struct err *err)
+{
+    if (!lex_byte(in, '(') || !lex_atom(in, out) || !lex_byte(in, ')'))
+        return lex_fail(in, err, "an object id in parentheses");
+    return imap_is_object_id(*out) ? RC_OK : lex_fail(in, err, "an object id");
+}
+
+/* A message without a thread has NIL (RFC 8474 5.2). */
+static enum rc take_object_id(struct imap_input *in, struct imap_fetch_data *item,
+                              struct err *err)
+{
+    item->nil = item->kind == IMAP_FETCH_THREADID && lex_word(in, "NIL");
+    return item->nil ? RC_OK : response_take_object_id(in, &item->bytes, err);
+}
+
+/* date-time or NIL: RFC 8514 section 5 */
+static enum rc take_savedate(struct imap_input *in, struct imap_fetch_data *item,
+                             struct err *err)
+{
+    item->nil = lex_word(in, "NIL");
+    return item->nil ? RC_OK : take_date(in, item, err);
+}
+
 /* nstring / literal8: RFC 3516 section 7 */
 static enum rc take_binary(struct imap_input *in, struct imap_fetch_data *item, struct err *err)
 {
@@ -128,6 +151,10 @@ static const struct fetch_value {
     {"RFC822.HEADER", IMAP_FETCH_RFC822_HEADER, false, take_nstring},
     {"RFC822.TEXT",   IMAP_FETCH_RFC822_TEXT,   false, take_nstring},
     {"MODSEQ",        IMAP_FETCH_MODSEQ,        false, take_modseq},
+    {"EMAILID",       IMAP_FETCH_EMAILID,       false, take_object_id},
+    {"THREADID",      IMAP_FETCH_THREADID,      false, take_object_id},
+    {"SAVEDATE",      IMAP_FETCH_SAVEDATE,      false, take_savedate},
+    {"PREVIEW",       IMAP_FETCH_PREVIEW,       false, take_nstring},
 };
 // clang-format on
 

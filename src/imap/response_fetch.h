@@ -12,4 +12,8 @@ enum rc response_take_fetch(struct imap_input *in, struct imap_fetch_message *ou
 enum rc response_take_flags(struct imap_input *in, bool perm, struct imap_flags *out,
                             struct err *err);
 
+/* "(" objectid ")": RFC 8474 section 7 */
+MUST_CHECK enum rc response_take_object_id(struct imap_input *in, struct slice *out,
+                                           struct err *err);
+
 #endif

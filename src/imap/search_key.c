@@ -18,7 +18,10 @@ static const char *const key_names[IMAP_KEY_COUNT] = {
     [IMAP_KEY_SINCE] = "SINCE ",          [IMAP_KEY_SENTBEFORE] = "SENTBEFORE ",
     [IMAP_KEY_SENTON] = "SENTON ",        [IMAP_KEY_SENTSINCE] = "SENTSINCE ",
     [IMAP_KEY_LARGER] = "LARGER ",        [IMAP_KEY_SMALLER] = "SMALLER ",
-    [IMAP_KEY_MODSEQ] = "MODSEQ ",
+    [IMAP_KEY_MODSEQ] = "MODSEQ ",        [IMAP_KEY_EMAILID] = "EMAILID ",
+    [IMAP_KEY_THREADID] = "THREADID ",    [IMAP_KEY_SAVEDBEFORE] = "SAVEDBEFORE ",
+    [IMAP_KEY_SAVEDON] = "SAVEDON ",      [IMAP_KEY_SAVEDSINCE] = "SAVEDSINCE ",
+    [IMAP_KEY_OLDER] = "OLDER ",          [IMAP_KEY_YOUNGER] = "YOUNGER ",
 };
 
 static const struct {
@@ -86,6 +89,8 @@ void imap_print_search_key(struct buf *buf, const struct imap_search_key *key)
         print_flag(buf, key);
         break;
     case IMAP_KEY_KEYWORD:
+    case IMAP_KEY_EMAILID:
+    case IMAP_KEY_THREADID:
         buf_append(buf, key->text);
         break;
     case IMAP_KEY_HEADER:
@@ -108,10 +113,15 @@ void imap_print_search_key(struct buf *buf, const struct imap_search_key *key)
     case IMAP_KEY_SENTBEFORE:
     case IMAP_KEY_SENTON:
     case IMAP_KEY_SENTSINCE:
+    case IMAP_KEY_SAVEDBEFORE:
+    case IMAP_KEY_SAVEDON:
+    case IMAP_KEY_SAVEDSINCE:
         imap_print_date(buf, key->day);
         break;
     case IMAP_KEY_LARGER:
     case IMAP_KEY_SMALLER:
+    case IMAP_KEY_OLDER:
+    case IMAP_KEY_YOUNGER:
         buf_u64(buf, key->number);
         break;
     case IMAP_KEY_MODSEQ:

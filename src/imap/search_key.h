@@ -2,8 +2,9 @@
  * search_key.h - what SEARCH looks for, as a tree.
  *
  * Spec: RFC 9051 6.4.4 and section 9 (search-key), RFC 3501 6.4.4 (NEW OLD RECENT), RFC 7162
- * 3.1.5 (MODSEQ). Keys that are others' negation or union are stored as those: UNSEEN is
- * IMAP_KEY_FLAG with unset, NEW is AND(RECENT, UNSEEN), OLD is RECENT unset.
+ * 3.1.5 (MODSEQ), RFC 8474 6.1 (ids), RFC 8514 4.3 (SAVED...), RFC 5032 (WITHIN). Keys that are
+ * others' negation or union are stored as those: UNSEEN is IMAP_KEY_FLAG with unset, NEW is
+ * AND(RECENT, UNSEEN), OLD is RECENT unset.
  *
  * Invariants: AND has >= 1 children, OR 2, NOT 1; nesting is <= SEARCH_MAX_DEPTH, keys <=
  * SEARCH_MAX_KEYS; every text is valid UTF-8 whatever charset the client used.
@@ -45,8 +46,15 @@ enum imap_key {
     IMAP_KEY_LARGER,  /* number: octets, strictly */
     IMAP_KEY_SMALLER, /* number */
     IMAP_KEY_MODSEQ,  /* number: mod-sequence >= it; text and entry_type if named */
+    IMAP_KEY_EMAILID, /* text */
+    IMAP_KEY_THREADID,
+    IMAP_KEY_SAVEDBEFORE, /* day: when it came into this mailbox */
+    IMAP_KEY_SAVEDON,
+    IMAP_KEY_SAVEDSINCE,
+    IMAP_KEY_OLDER,   /* number: seconds before now, INTERNALDATE */
+    IMAP_KEY_YOUNGER, /* number */
 };
-#define IMAP_KEY_COUNT (IMAP_KEY_MODSEQ + 1)
+#define IMAP_KEY_COUNT (IMAP_KEY_YOUNGER + 1)
 
 enum imap_entry_type { IMAP_ENTRY_ALL, IMAP_ENTRY_PRIV, IMAP_ENTRY_SHARED };
 

@@ -134,20 +134,29 @@ static enum rc make_digest(struct message *message, struct err *err)
     return rc;
 }
 
-enum rc message_digest(struct message *message, const struct digest **out, struct err *err)
+const struct digest *message_digest_if_made(struct message *message)
 {
     struct engine *engine = account_engine(message->account);
     struct err stale;
     struct slice table;
-    enum rc rc = RC_OK;
+    enum rc rc;
 
     if (!message->has_digest) {
         rc = engine->ops->digest_get(engine, message->account->id, message->body_id,
                                      DIGEST_VERSION, message->arena, &table);
         if (rc == RC_OK)
             rc = digest_open(table, &message->digest, &stale);
-        if (rc != RC_OK || message->digest.message_size != message->size)
-            rc = make_digest(message, err);
+        message->has_digest = rc == RC_OK && message->digest.message_size == message->size;
+    }
+    return message->has_digest ? &message->digest : NULL;
+}
+
+enum rc message_digest(struct message *message, const struct digest **out, struct err *err)
+{
+    enum rc rc = RC_OK;
+
+    if (message_digest_if_made(message) == NULL) {
+        rc = make_digest(message, err);
         message->has_digest = rc == RC_OK;
     }
     if (rc == RC_OK)

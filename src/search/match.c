@@ -1,5 +1,6 @@
 #include "search/match.h"
 
+#include "base/clock.h"
 #include "imap/flags.h"
 
 #define MATCH_TEXT_MAX_BYTES ((size_t) NEEDLE_FACTOR * DIGEST_MESSAGE_MAX_BYTES)
@@ -9,7 +10,11 @@
 void match_init(struct match *match, const struct search_scope *scope)
 {
     *match = (struct match){
-        .account = scope->account, .view = scope->view, .mbox = view_mbox(scope->view)};
+        .account = scope->account,
+        .view = scope->view,
+        .mbox = view_mbox(scope->view),
+        .now = clock_wall_sec(),
+    };
     buf_init(&match->scratch, MATCH_TEXT_MAX_BYTES);
 }
 
@@ -75,6 +80,13 @@ static const char *field_of(enum imap_key kind)
     case IMAP_KEY_LARGER:
     case IMAP_KEY_SMALLER:
     case IMAP_KEY_MODSEQ:
+    case IMAP_KEY_EMAILID:
+    case IMAP_KEY_THREADID:
+    case IMAP_KEY_SAVEDBEFORE:
+    case IMAP_KEY_SAVEDON:
+    case IMAP_KEY_SAVEDSINCE:
+    case IMAP_KEY_OLDER:
+    case IMAP_KEY_YOUNGER:
         break;
     }
     return NULL;
@@ -180,9 +192,19 @@ static bool has_keyword(const struct match *match, const struct plan_node *node)
     return set != node->key->unset;
 }
 
+static const struct msg_cold *cold_of(const struct match *match)
+{
+    return mbox_cold(match->mbox, match->index);
+}
+
 static uint32_t size_of(const struct match *match)
 {
-    return mbox_cold(match->mbox, match->index)->size;
+    return cold_of(match)->size;
+}
+
+static bool has_id(const struct plan_node *node, const struct object_id *id)
+{
+    return node->has_id && memcmp(&node->id, id, sizeof(*id)) == 0;
 }
 
 static bool meets(struct match *match, const struct plan_node *node);
@@ -253,6 +275,20 @@ static bool meets(struct match *match, const struct plan_node *node)
         return size_of(match) < key->number;
     case IMAP_KEY_MODSEQ:
         return mbox_modseq(match->mbox, match->index) >= key->number;
+    case IMAP_KEY_EMAILID:
+        return has_id(node, &cold_of(match)->emailid);
+    case IMAP_KEY_THREADID:
+        return has_id(node, &cold_of(match)->threadid);
+    case IMAP_KEY_SAVEDBEFORE:
+        return day_of(cold_of(match)->savedate) < key->day;
+    case IMAP_KEY_SAVEDON:
+        return day_of(cold_of(match)->savedate) == key->day;
+    case IMAP_KEY_SAVEDSINCE:
+        return day_of(cold_of(match)->savedate) >= key->day;
+    case IMAP_KEY_OLDER:
+        return cold_of(match)->internaldate <= match->now - (int64_t) key->number;
+    case IMAP_KEY_YOUNGER:
+        return cold_of(match)->internaldate >= match->now - (int64_t) key->number;
     }
     return false;
 }

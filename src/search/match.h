@@ -13,6 +13,7 @@ struct match {
     const struct mbox_view *view;
     const struct mbox *mbox;
     struct buf scratch; /* casemapped text */
+    int64_t now;        /* unix seconds, of the whole search (RFC 5032) */
     /* Of the message at hand. */
     uint32_t uid, index;
     struct message *message;

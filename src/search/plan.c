@@ -20,6 +20,13 @@ static enum plan_cost cost_of(enum imap_key kind)
     case IMAP_KEY_SINCE:
     case IMAP_KEY_LARGER:
     case IMAP_KEY_SMALLER:
+    case IMAP_KEY_EMAILID:
+    case IMAP_KEY_THREADID:
+    case IMAP_KEY_SAVEDBEFORE:
+    case IMAP_KEY_SAVEDON:
+    case IMAP_KEY_SAVEDSINCE:
+    case IMAP_KEY_OLDER:
+    case IMAP_KEY_YOUNGER:
         return COST_COLD;
     case IMAP_KEY_SENTBEFORE:
     case IMAP_KEY_SENTON:
@@ -52,6 +59,10 @@ static enum rc fill_leaf(const struct search_scope *scope, struct plan_node *nod
         node->uids = resolve_uids(scope->view, &key->set.set, arena);
     else if (key->kind == IMAP_KEY_KEYWORD)
         node->keyword = mbox_keyword_index(view_mbox(scope->view), key->text);
+    else if (key->kind == IMAP_KEY_EMAILID)
+        node->has_id = object_id_parse('E', key->text, &node->id);
+    else if (key->kind == IMAP_KEY_THREADID)
+        node->has_id = object_id_parse('T', key->text, &node->id);
     else if (node->cost == COST_TEXT)
         needle_init(&node->needle, key->text, arena);
     return RC_OK;

@@ -24,6 +24,8 @@ struct plan_node {
     enum plan_cost cost;
     struct uid_set uids; /* SEQ and UID */
     int keyword;         /* KEYWORD: index, or -1 if the mailbox has none of that name */
+    bool has_id;         /* EMAILID, THREADID: false if it is none of ours */
+    struct object_id id;
     struct needle needle;
     struct plan_node **children;
     size_t n_children;

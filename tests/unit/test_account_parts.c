@@ -303,6 +303,27 @@ static void uid_sets_join_what_touches(void **state)
 }
 
 /* RFC 8474 section 7: 1 to 255 of ALPHA DIGIT _ -. */
+static void object_ids_are_read_back_and_nothing_else_is(void **state)
+{
+    char text[OBJECT_ID_TEXT_BYTES];
+
+    (void) state;
+    for (unsigned i = 0; i < 1000; i++) {
+        struct object_id id = object_id_new(), again;
+
+        object_id_print('E', &id, text);
+        assert_true(object_id_parse('E', slice_from_str(text), &again));
+        assert_memory_equal(&id, &again, sizeof(id));
+        assert_false(object_id_parse('T', slice_from_str(text), &again));
+        assert_false(object_id_parse('E', slice_of(text, sizeof(text) - 2), &again));
+        text[OBJECT_ID_TEXT_BYTES - 2] =
+            'B'; /* 128 bits end two bits into the last character */
+        assert_false(object_id_parse('E', slice_from_str(text), &again));
+        text[1 + i % 21] = '+';
+        assert_false(object_id_parse('E', slice_from_str(text), &again));
+    }
+}
+
 static void object_ids_are_22_characters_behind_a_letter(void **state)
 {
     struct object_id id = object_id_new(), zero = {{0}}, ones;
@@ -644,6 +665,7 @@ int main(void)
         cmocka_unit_test(a_record_cut_off_anywhere_is_corrupt),
         cmocka_unit_test(numbers_have_one_form),
         cmocka_unit_test(uid_sets_join_what_touches),
+        cmocka_unit_test(object_ids_are_read_back_and_nothing_else_is),
         cmocka_unit_test(object_ids_are_22_characters_behind_a_letter),
         cmocka_unit_test(names_sort_with_inbox_first),
         cmocka_unit_test(many_mailboxes_share_all_but_a_leaf),

@@ -157,6 +157,13 @@ static const struct row rows[] = {
     {imap_parse_append, "a APPEND x (\\Recent) {2}\r\nhi", RC_SYNTAX},
 
     {imap_parse_fetch, "a FETCH 1 FLAGS", RC_OK},
+    {imap_parse_fetch, "a FETCH 1 (EMAILID THREADID SAVEDATE PREVIEW)", RC_OK},
+    {imap_parse_fetch, "a FETCH 1 PREVIEW (LAZY)", RC_OK},
+    {imap_parse_fetch, "a FETCH 1 (PREVIEW (LAZY) UID) (CHANGEDSINCE 7)", RC_OK},
+    {imap_parse_fetch, "a FETCH 1 PREVIEW (CHANGEDSINCE 7)", RC_OK},
+    {imap_parse_fetch, "a FETCH 1 PREVIEW (LAZY) (CHANGEDSINCE 7)", RC_OK},
+    {imap_parse_fetch, "a FETCH 1 (PREVIEW (EAGER))", RC_SYNTAX},
+    {imap_parse_fetch, "a FETCH 1 (UID) (CHANGEDSINCE 7 VANISHED)", RC_SYNTAX},
     {imap_parse_fetch, "a FETCH $ (UID FLAGS)", RC_OK},
     {imap_parse_fetch, "a FETCH 1:* ALL", RC_OK},
     {imap_parse_fetch, "a FETCH 1 (ALL)", RC_SYNTAX}, /* a macro stands alone */
@@ -221,6 +228,11 @@ static const struct row rows[] = {
     {imap_parse_expunge, "a UID EXPUNGE", RC_SYNTAX},
 
     {imap_parse_search, "a SEARCH ALL", RC_OK},
+    {imap_parse_search, "a SEARCH EMAILID Mx_-9 THREADID T1", RC_OK},
+    {imap_parse_search, "a SEARCH EMAILID a+b", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH OLDER 1 YOUNGER 4294967295", RC_OK},
+    {imap_parse_search, "a SEARCH OLDER 0", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH SAVEDBEFORE 1-Feb-1994 SAVEDATESUPPORTED", RC_OK},
     {imap_parse_search, "a SEARCH", RC_SYNTAX},
     {imap_parse_search, "a SEARCH ()", RC_SYNTAX},
     {imap_parse_search, "a SEARCH (ALL", RC_SYNTAX},
@@ -556,9 +568,9 @@ static void a_message_is_named_by_its_literal(void **state)
     static const char text[] =
         "a APPEND {1+}\r\nx (\\Seen) {5}\r\n \" 1-Jan-2000 00:00:00 +0100\" ~{2+}\r\n";
     static const struct imap_literal literals[] = {
-        {.at = 15,         .len = 1, .nonsync = true},
-        {         .at = 30,                .len = 5,         .spooled = true        },
-        { .at = 67, .len = 2,         .binary = true,                         .nonsync = true, .spooled = true},
+        {.at = 15,         .len = 1, .nonsync = true      },
+        {         .at = 30,                .len = 5,         .spooled = true              },
+        { .at = 67, .len = 2,         .binary = true, .nonsync = true, .spooled = true},
     };
     AUTO(arena_freep) struct arena *arena = arena_new(COMMAND_ARENA_BYTES);
     struct imap_text whole = {slice_from_str(text), literals, COUNT(literals)};
