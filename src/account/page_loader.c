@@ -11,6 +11,11 @@ enum rc page_load(struct page_loader *loader, enum page_kind kind, uint64_t numb
     *out_id = (struct page_id){kind, loader->account, number};
     arena_reset(loader->arena);
     rc = loader->read(loader->ctx, number, loader->arena, &bytes, err);
+    /* What a root lists was there once: a page that is missing is no new account. */
+    if (rc == RC_NOT_FOUND)
+        return err_set(err, RC_CORRUPT, "Stored data is damaged",
+                       "page %llu of account %016llx is missing", (unsigned long long) number,
+                       (unsigned long long) loader->account);
     return rc ? rc : page_check(bytes, out_id, out, err);
 }
 

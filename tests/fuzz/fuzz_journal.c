@@ -50,7 +50,8 @@ static enum rc walk_group(void *ctx, struct segment *segment, uint32_t offset,
 static void scan_segment(const char *bytes, size_t len)
 {
     struct segment segment = {.number = 1, .bytes = len, .fd = -1};
-    struct journal_source source = {only_segment, 1, &segment};
+    struct journal_source source = {
+        .segment = only_segment, .last_segment = 1, .ctx = &segment};
     struct epoch epoch = {.key = key};
     struct journal_point point = {.segment = 1, .lsn = 1, .offset = SEGMENT_HEADER_BYTES};
     uint64_t n_groups = 0;
@@ -120,6 +121,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct slice input = slice_of(data, size);
     AUTO(freep) struct super *super = NULL;
+    bool is_damaged;
     struct err err;
 
     if (size < 2 || size > INPUT_MAX_BYTES)
@@ -137,7 +139,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 3:
         super = xcalloc(1, sizeof(*super));
-        if (super_decode(input, super, &err) == RC_OK && super->n_epochs > SUPER_EPOCHS_MAX)
+        if (super_decode(input, super, &is_damaged, &err) == RC_OK && super->n_epochs > SUPER_EPOCHS_MAX)
             die("more epochs than there is room for");
         break;
     }

@@ -64,6 +64,12 @@ void world_open_local(struct mail_world *world, const struct local_options *opti
     open_store(world);
 }
 
+void world_adopt(struct mail_world *world, struct engine *engine)
+{
+    world->engine = engine;
+    open_store(world);
+}
+
 void world_close(struct mail_world *world)
 {
     mail_store_close(world->store);

@@ -23,6 +23,8 @@ struct mail_world {
 void world_open_memory(struct mail_world *world, const struct memory_engine_options *options);
 /* A store in a folder of its own. options->path is ignored; zeroes are small defaults. */
 void world_open_local(struct mail_world *world, const struct local_options *options);
+/* A store on an engine that is open. */
+void world_adopt(struct mail_world *world, struct engine *engine);
 /* Close the store, keep the disk; world_open_* opens it again. */
 void world_close(struct mail_world *world);
 /* Close, and remove the disk. */

@@ -172,6 +172,32 @@ bool group_read(struct scan *sc, struct group_view *out)
     return true;
 }
 
+/* Past a group whose header has lengths that fit; they may be the damage, and then nothing
+ * behind verifies. */
+static bool group_skip(struct scan *sc)
+{
+    struct group_view view = {0};
+    struct group_header head = {0};
+    struct scan at = *sc;
+    struct slice skipped;
+
+    if (!group_header_read(&at, &head, &view) || !scan_take(&at, head.records_len, &skipped) ||
+        !scan_take(&at, head.table_len, &skipped) || head.bodies_len > scan_left(&at) ||
+        !scan_take(&at, (size_t) head.bodies_len, &skipped))
+        return false;
+    *sc = at;
+    return true;
+}
+
+bool group_read_next(struct scan *sc, struct group_view *out)
+{
+    while (!group_read(sc, out)) {
+        if (!group_skip(sc))
+            return false;
+    }
+    return true;
+}
+
 bool group_read_head(struct slice bytes, struct group_view *out)
 {
     struct scan sc = scan_of(bytes);

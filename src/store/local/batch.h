@@ -91,6 +91,8 @@ void group_seal(char *group, const struct group_view *view);
 /* Reads a group; the hash over header, records and table is checked, the inline bytes have
  * their block checksums. */
 bool group_read(struct scan *sc, struct group_view *out);
+/* The next group of a damaged batch that verifies; what cannot be followed ends it. */
+bool group_read_next(struct scan *sc, struct group_view *out);
 /* The same for a group whose inline bytes are not at hand: header, records and table only. */
 bool group_read_head(struct slice bytes, struct group_view *out);
 /* Length of header, records and table, from the header alone; 0 if it is none. */

@@ -20,6 +20,7 @@
 #include "store/local/packer.h"
 #include "store/local/recovery.h"
 #include "store/local/stage.h"
+#include "store/local/state_check.h"
 
 #define UIDVALIDITY_BLOCK 1024u /* reserved at once: a CREATE rarely waits for the state */
 
@@ -72,6 +73,7 @@ static void local_free(struct local *local)
     journal_free(local->journal);
     keeper_free(local->keeper);
     state_close(local->state);
+    accounts_free(local->accounts);
     packs_free(local->packs);
     digests_free(local->digests);
     ballast_free(local->ballast);
@@ -84,6 +86,24 @@ static void local_free(struct local *local)
     free(local);
 }
 
+/* After a clean stop checkpoints hold everything, usually: then nothing but bodies is read from
+ * the journal again. */
+static void note_all_covered(struct local *local, const struct journal_point *end)
+{
+    struct err err;
+    uint64_t covered;
+
+    (void) pthread_mutex_lock(&local->index.lock);
+    covered = index_covered(&local->index);
+    (void) pthread_mutex_unlock(&local->index.lock);
+    if (covered == UINT64_MAX)
+        covered = end->segment != 0 ? end->lsn - 1 : 0; /* no segment: nothing was written */
+    if (covered > 0)
+        accounts_note_covered(local->accounts, covered);
+    if (accounts_sync(local->accounts, &err) != RC_OK)
+        log_event(LEVEL_WARNING, "store.accounts", LOG_ERR(&err));
+}
+
 static void local_close(struct engine *engine)
 {
     struct local *local = local_of(engine);
@@ -94,6 +114,7 @@ static void local_close(struct engine *engine)
         packer_stop(local->packer);
     journal_stop(local->journal, &end);
     keeper_stop(local->keeper);
+    note_all_covered(local, &end);
     /* Without the seal the next start walks to the end of the journal, as after a crash. */
     if (recovery_seal(local, &end, &err) != RC_OK)
         log_event(LEVEL_WARNING, "store.unsealed", LOG_ERR(&err));
@@ -123,6 +144,12 @@ static bool see_account(void *ctx, uint64_t account)
     return true;
 }
 
+static void see_listed(void *ctx, uint64_t account, uint64_t lsn)
+{
+    (void) lsn;
+    id_set_add(ctx, account);
+}
+
 static enum rc local_list(struct engine *engine, bool (*fn)(void *ctx, uint64_t account),
                           void *ctx, struct err *err)
 {
@@ -136,6 +163,7 @@ static enum rc local_list(struct engine *engine, bool (*fn)(void *ctx, uint64_t 
 
     journal_wait_durable(local->journal, journal_assigned(local->journal));
     rc = checkpoint_list(local->state, see_account, &set, err);
+    accounts_each(local->accounts, see_listed, &set); /* also those whose root is lost */
     (void) pthread_mutex_lock(&local->index.lock);
     for (size_t at = 0; map_next(local->index.accounts, &at, &key, &value);) {
         const struct account_entry *account = value;
@@ -210,9 +238,15 @@ static enum rc load_image(struct local *local, uint64_t account, const struct ta
 {
     struct account_image image = {0};
     struct tail_group *groups;
+    uint64_t listed = 0;
+    bool is_listed = accounts_find(local->accounts, account, &listed);
     enum rc rc =
         checkpoint_root(local->state, account, arena, &image.root_position, &image.root, err);
 
+    if (is_listed && (rc == RC_NOT_FOUND || (rc == RC_OK && image.root_position < listed)))
+        return err_set(err, RC_CORRUPT, "This account is damaged; tell the administrator",
+                       "account %016llx: its checkpoint at LSN %llu is lost",
+                       (unsigned long long) account, (unsigned long long) listed);
     if (rc && (rc != RC_NOT_FOUND || n == 0))
         return rc;
     groups = arena_try(arena, MAX(n, (size_t) 1) * sizeof(*groups));
@@ -322,6 +356,7 @@ static enum rc local_write_pages(struct engine *engine, uint64_t account, uint64
     rc = checkpoint_write(local->state, account, position, batch, err);
     if (rc)
         return rc;
+    accounts_note(local->accounts, account, position);
     (void) pthread_mutex_lock(&local->index.lock);
     entry = index_find_account(&local->index, account);
     if (entry != NULL)
@@ -418,6 +453,7 @@ static enum rc local_remove(struct engine *engine, uint64_t account, struct err 
     rc = checkpoint_remove(local->state, account, lsn, err);
     if (rc)
         return rc;
+    accounts_remove(local->accounts, account);
     forget_account(local, account);
     keeper_poke(local->keeper);
     journal_note_pressure(local->journal);
@@ -513,18 +549,58 @@ static void prepare_for_a_full_disk(struct local *local)
         ;
 }
 
+/* One bad copy of two is made good by the write at the end of recovery. */
+static enum rc read_super(struct local *local, struct err *err)
+{
+    bool is_damaged = false;
+    enum rc rc = super_read(local->layout.root, local->super, &is_damaged, err);
+
+    if (!rc && is_damaged)
+        log_event(LEVEL_ERROR, "store.damage", LOG_STR("file", "super"),
+                  LOG_STR("what", "one of its two copies"));
+    return rc;
+}
+
+static enum rc open_accounts(struct local *local, struct err *err)
+{
+    enum rc rc = accounts_open(local->layout.root, local->super->uuid, &local->accounts, err);
+
+    if (!rc && accounts_bad(local->accounts) > 0)
+        log_event(LEVEL_ERROR, "store.damage", LOG_STR("file", "accounts"),
+                  LOG_NUM("records", accounts_bad(local->accounts)));
+    return rc;
+}
+
+/* LMDB sees the file only when it is sound, or made anew from what was. */
+static enum rc open_state(struct local *local, struct err *err)
+{
+    int root = local->layout.root;
+    struct state_options options = {.path = local->path,
+                                    .root = root,
+                                    .map_bytes = local->options.map_bytes,
+                                    .fatal = state_failed,
+                                    .fatal_ctx = local};
+    enum rc rc = state_check(root, &local->was_salvaged, err);
+
+    if (!rc && local->was_salvaged)
+        rc = state_salvage(local->path, root, state_map_bytes(root, options.map_bytes),
+                           local->super->min_state_serial, local->accounts, err);
+    return rc ? rc : state_open(&options, &local->state, err);
+}
+
 static enum rc open_parts(struct local *local, struct err *err)
 {
     AUTO(freep) struct recovery_result *result = xcalloc(1, sizeof(*result));
     enum rc rc = layout_open(local->path, &local->layout, err);
 
     if (!rc)
-        rc = super_read(local->layout.root, local->super, err);
+        rc = read_super(local, err);
     if (!rc)
         prepare_for_a_full_disk(local);
     if (!rc)
-        rc = state_open(local->path, local->layout.root, local->options.map_bytes, state_failed,
-                        local, &local->state, err);
+        rc = open_accounts(local, err);
+    if (!rc)
+        rc = open_state(local, err);
     if (!rc)
         state_reserve(local->state, local->share, state_is_full);
     if (!rc)

@@ -224,3 +224,18 @@ const uint64_t *place_hashes(const struct place *place)
 {
     return place->hashes != NULL ? place->hashes : &place->first_hash;
 }
+
+uint64_t index_covered(const struct index *index)
+{
+    uint64_t least = UINT64_MAX;
+    struct slice key;
+    void *value;
+
+    for (size_t at = 0; map_next(index->accounts, &at, &key, &value);) {
+        const struct account_entry *account = value;
+
+        if (account->n > 0)
+            least = MIN(least, account->tail[account->first].lsn - 1);
+    }
+    return least;
+}

@@ -110,6 +110,8 @@ void spill_free(struct spill *spill);
 
 /* The first live segment if it may be recycled, else NULL; stays listed. */
 struct segment *index_recyclable(const struct index *index);
+/* Every group up to this LSN is in a checkpoint; UINT64_MAX: there is no group without. */
+uint64_t index_covered(const struct index *index);
 /* Bytes of the journal from the oldest group without a checkpoint. */
 uint64_t index_uncheckpointed(const struct index *index);
 

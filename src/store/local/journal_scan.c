@@ -132,19 +132,26 @@ static enum rc damage(const struct walk *walk, uint64_t segment, uint64_t offset
         (unsigned long long) segment, (unsigned long long) offset);
 }
 
-static enum rc check_tail(struct walk *walk, struct err *err)
+/* The first header behind the point that is later than it. */
+static bool find_later(struct walk *walk, struct batch_header *header)
 {
     uint64_t offset = walk->point.offset;
 
     for (uint64_t n = walk->point.segment; n <= walk->source->last_segment; n++) {
         const struct segment *segment = walk->source->segment(walk->source->ctx, n);
-        struct batch_header header;
 
-        if (segment != NULL && later_header(walk, segment, offset, &header))
-            return damage(walk, segment->number, header.offset, err);
+        if (segment != NULL && later_header(walk, segment, offset, header))
+            return true;
         offset = SEGMENT_HEADER_BYTES;
     }
-    return RC_OK;
+    return false;
+}
+
+static enum rc check_tail(struct walk *walk, struct err *err)
+{
+    struct batch_header header;
+
+    return find_later(walk, &header) ? damage(walk, header.segment, header.offset, err) : RC_OK;
 }
 
 static bool is_at_end(const struct walk *walk)
@@ -168,28 +175,118 @@ static enum rc judge_end(struct walk *walk, struct err *err)
     return damage(walk, end->segment, end->offset, err);
 }
 
+/* A batch whose header is good: its groups that verify, for their bodies. */
+static enum rc deliver_rest(struct walk *walk, struct segment *segment, struct err *err)
+{
+    uint64_t offset = walk->point.offset;
+    struct slice head = window_get(&walk->window, segment, offset, BATCH_HEADER_BYTES), payload;
+    struct batch_header header;
+    struct group_view group;
+    enum rc rc = RC_OK;
+    struct scan sc;
+
+    if (!batch_header_read(head, &walk->epoch->key, &header) ||
+        !header_belongs(&header, segment, offset) || header.first_lsn != walk->point.lsn)
+        return RC_OK;
+    payload = slice_sub(window_get(&walk->window, segment, offset, header.total_len),
+                        BATCH_HEADER_BYTES, header.payload_len);
+    sc = scan_of(payload);
+    while (!rc && group_read_next(&sc, &group)) {
+        size_t at = (size_t) (group.records.ptr - payload.ptr) - GROUP_HEADER_BYTES;
+
+        if (group.lsn >= header.first_lsn && group.lsn < header.first_lsn + header.n_groups)
+            rc = walk->fn(walk->ctx, segment, (uint32_t) (offset + BATCH_HEADER_BYTES + at),
+                          &group, err);
+    }
+    return rc;
+}
+
+/*
+ * From the point, where no batch counts, to the next one that may; *out_passed: the walk goes
+ * on there. Only if all that lies between is covered by checkpoints. Segments that were passed
+ * count as used, so that nobody takes them for free.
+ */
+static enum rc pass_damage(struct walk *walk, bool *out_passed, struct err *err)
+{
+    const struct journal_source *source = walk->source;
+    struct journal_point to = walk->epoch->end;
+    struct batch_header header;
+    enum rc rc = RC_OK;
+
+    *out_passed = false;
+    if (find_later(walk, &header))
+        to = (struct journal_point){header.segment, header.first_lsn, header.offset,
+                                    header.prev};
+    else if (!walk->epoch->is_closed)
+        return RC_OK; /* a torn tail */
+    if (to.lsn <= walk->point.lsn || to.lsn - 1 > source->covered)
+        return RC_OK;
+    source->damage(source->ctx, walk->point.segment, walk->point.offset, walk->point.lsn,
+                   to.lsn - 1);
+    for (uint64_t n = walk->point.segment; n <= to.segment && !rc; n++) {
+        struct segment *segment = source->segment(source->ctx, n);
+
+        if (segment == NULL)
+            continue;
+        if (n == walk->point.segment)
+            rc = deliver_rest(walk, segment, err);
+        else
+            segment->start = walk->point;
+        segment->used = n == to.segment ? to.offset : segment->bytes;
+    }
+    walk->point = to;
+    *out_passed = !rc;
+    return rc;
+}
+
+/* The segment of the point, or the one behind it if damage has eaten it. */
+static enum rc walk_on(struct walk *walk, struct segment **segment, bool *out_goes_on,
+                       struct err *err)
+{
+    enum rc rc = pass_damage(walk, out_goes_on, err);
+
+    if (rc || !*out_goes_on)
+        return rc;
+    *segment = walk->source->segment(walk->source->ctx, walk->point.segment);
+    *out_goes_on = *segment != NULL;
+    return RC_OK;
+}
+
 static enum rc walk_batches(struct walk *walk, struct err *err)
 {
+    bool goes_on;
     struct segment *segment = walk->source->segment(walk->source->ctx, walk->point.segment);
 
+    enum rc rc = RC_OK;
+
     if (segment == NULL)
-        return err_set(err, RC_CORRUPT, "The journal is damaged",
-                       "journal: segment %llx is missing",
-                       (unsigned long long) walk->point.segment);
+        rc = walk_on(walk, &segment, &goes_on, err);
+    if (!rc && segment == NULL)
+        rc = err_set(err, RC_CORRUPT, "The journal is damaged",
+                     "journal: segment %llx is missing",
+                     (unsigned long long) walk->point.segment);
+    if (rc)
+        return rc;
     segment->start = walk->point;
     segment->used = walk->point.offset;
     while (!is_at_end(walk)) {
         struct batch_header header;
         struct slice payload;
         uint64_t offset = walk->point.offset;
-        enum rc rc;
 
         if (!read_batch(walk, segment, offset, &header, &payload)) {
             /* The rest of a segment is left empty when the next batch does not fit. */
-            segment = walk->source->segment(walk->source->ctx, segment->number + 1);
+            struct segment *next =
+                walk->source->segment(walk->source->ctx, segment->number + 1);
+
             offset = SEGMENT_HEADER_BYTES;
-            if (segment == NULL || !read_batch(walk, segment, offset, &header, &payload))
-                return RC_OK;
+            if (next == NULL || !read_batch(walk, next, offset, &header, &payload)) {
+                rc = walk_on(walk, &segment, &goes_on, err);
+                if (rc || !goes_on)
+                    return rc;
+                continue;
+            }
+            segment = next;
             walk->point.segment = segment->number;
             walk->point.offset = SEGMENT_HEADER_BYTES;
             segment->start = walk->point;

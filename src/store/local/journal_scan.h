@@ -6,6 +6,9 @@
  * epoch that place is known; in the open one it is a torn tail, unless a header with a later
  * LSN stands behind it: the committer writes one batch at a time, so such a header proves that
  * an acknowledged batch was damaged.
+ *
+ * Damage ends the walk with RC_CORRUPT, unless checkpoints cover all its groups: then the walk
+ * goes on behind it, and of a batch with a good header the groups that verify are delivered.
  */
 #ifndef ROOST_STORE_LOCAL_JOURNAL_SCAN_H
 #define ROOST_STORE_LOCAL_JOURNAL_SCAN_H
@@ -16,6 +19,11 @@ struct journal_source {
     /* The segment with this number, opened once and kept by the callee; NULL: no such file. */
     struct segment *(*segment)(void *ctx, uint64_t number);
     uint64_t last_segment; /* the greatest number there is */
+    /* Groups up to here are in checkpoints: damage before it is told and passed over, since it
+     * costs bodies at most. */
+    uint64_t covered;
+    /* LSNs first..last lie in a place that is damaged. */
+    void (*damage)(void *ctx, uint64_t segment, uint64_t offset, uint64_t first, uint64_t last);
     void *ctx;
 };
 

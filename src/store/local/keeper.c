@@ -323,12 +323,27 @@ static bool give_up_spare(struct keeper *keeper)
     return unlinkat(keeper->local->layout.log, name, 0) == 0;
 }
 
+/* What the list says must not lag behind segments that go (accounts.h). */
+static void note_covered(struct local *local)
+{
+    uint64_t lsn;
+
+    (void) pthread_mutex_lock(&local->index.lock);
+    lsn = index_covered(&local->index);
+    (void) pthread_mutex_unlock(&local->index.lock);
+    if (lsn != UINT64_MAX)
+        accounts_note_covered(local->accounts, lsn);
+}
+
 static void write_start(struct keeper *keeper, const struct journal_point *start)
 {
     struct local *local = keeper->local;
     struct err err;
     enum rc rc;
 
+    note_covered(local);
+    if (accounts_sync(local->accounts, &err) == RC_IO)
+        local_fatal(local, &err);
     local->super->start = *start;
     local->super->min_state_serial = state_serial(local->state);
     drop_old_epochs(local->super);

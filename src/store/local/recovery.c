@@ -44,6 +44,7 @@ struct recovery {
     struct removed_account *removed;
     size_t n_removed;
     uint64_t n_groups, n_bodies;
+    bool list_lags; /* the list of accounts is behind the state */
 };
 
 static bool see_log_file(void *ctx, const char *name)
@@ -200,6 +201,18 @@ static enum rc take_group(void *ctx, struct segment *segment, uint32_t offset,
     return add_bodies(rec, account, segment, offset, group, err);
 }
 
+/* Checkpoints hold the records; bodies that lay there and are in no pack are lost. */
+static void see_damage(void *ctx, uint64_t segment, uint64_t offset, uint64_t first,
+                       uint64_t last)
+{
+    char name[LAYOUT_NAME_BYTES];
+
+    (void) ctx;
+    layout_name(name, segment, ".seg");
+    log_event(LEVEL_ERROR, "store.damage", LOG_STR("file", name), LOG_NUM("offset", offset),
+              LOG_NUM("lsn", first), LOG_NUM("last_lsn", last));
+}
+
 static struct journal_point epoch_start(const struct super *super, uint32_t i)
 {
     return i == 0 ? super->start : super->epochs[i].first;
@@ -209,7 +222,11 @@ static struct journal_point epoch_start(const struct super *super, uint32_t i)
 static enum rc walk_epochs(struct recovery *rec, struct journal_point *out, struct err *err)
 {
     const struct super *super = rec->local->super;
-    struct journal_source source = {find_segment, rec->last_segment, rec};
+    struct journal_source source = {.segment = find_segment,
+                                    .last_segment = rec->last_segment,
+                                    .covered = accounts_covered(rec->local->accounts),
+                                    .damage = see_damage,
+                                    .ctx = rec};
     struct journal_point point = super->start;
 
     for (uint32_t i = 0; i < super->n_epochs; i++) {
@@ -427,6 +444,53 @@ static enum rc sweep_all(struct recovery *rec, struct err *err)
     return RC_OK;
 }
 
+/* ---- the list of accounts ---- */
+
+static bool note_root(void *ctx, uint64_t account)
+{
+    struct recovery *rec = ctx;
+    uint64_t lsn = 0, listed = 0;
+
+    if (checkpoint_lsn(rec->local->state, account, &lsn, NULL) != RC_OK)
+        return true;
+    if (!accounts_find(rec->local->accounts, account, &listed) || listed < lsn) {
+        accounts_note(rec->local->accounts, account, lsn);
+        rec->list_lags = true;
+    }
+    return true;
+}
+
+static void judge_listed(void *ctx, uint64_t account, uint64_t listed)
+{
+    struct recovery *rec = ctx;
+    uint64_t lsn = 0;
+    enum rc rc;
+
+    if (was_removed(rec, account)) {
+        accounts_remove(rec->local->accounts, account);
+        rec->list_lags = true;
+        return;
+    }
+    rc = checkpoint_lsn(rec->local->state, account, &lsn, NULL);
+    if (rc != RC_OK || lsn < listed)
+        log_event(LEVEL_ERROR, "store.account_damaged", LOG_ID("account", account),
+                  LOG_NUM("lsn", listed), LOG_NUM("found", lsn),
+                  LOG_STR("what", rc ? "its root is lost" : "its root is an older one"));
+}
+
+/* The state and the list are told of each other: the list lags behind after a crash. */
+static enum rc reconcile_accounts(struct recovery *rec, struct err *err)
+{
+    struct accounts *accounts = rec->local->accounts;
+    enum rc rc = checkpoint_list(rec->local->state, note_root, rec, err);
+
+    if (rc)
+        return rc;
+    accounts_each(accounts, judge_listed, rec);
+    return rec->list_lags || accounts_bad(accounts) > 0 ? accounts_rewrite(accounts, err)
+                                                        : RC_OK;
+}
+
 /* Marks of removed accounts are needed while the journal still holds their groups. */
 static enum rc forget_removed(struct recovery *rec, struct err *err)
 {
@@ -455,6 +519,8 @@ static enum rc run(struct recovery *rec, struct recovery_result *out, struct err
     rc = layout_each(local->layout.log, see_log_file, rec, err);
     if (!rc)
         rc = checkpoint_each_removed(local->state, see_removed, rec, err);
+    if (!rc)
+        rc = reconcile_accounts(rec, err);
     if (!rc)
         rc = walk_epochs(rec, &end, err);
     if (!rc)

@@ -39,6 +39,11 @@ static const char *const table_names[STATE_TABLES] = {
     [TABLE_DIGESTS] = "digests",
 };
 
+const char *state_table_name(enum state_table table)
+{
+    return table_names[table];
+}
+
 struct state_job {
     state_job_fn *fn;
     void *ctx;
@@ -470,13 +475,13 @@ static int open_tables(struct state *state)
     return mdb_txn_commit(TAKE(txn));
 }
 
-static size_t map_size(int root, uint64_t map_bytes)
+uint64_t state_map_bytes(int root, uint64_t map_bytes)
 {
     struct stat st;
 
     if (fstatat(root, "state/data.mdb", &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size > 0)
         map_bytes = MAX(map_bytes, (uint64_t) st.st_size * 4);
-    return (size_t) ((map_bytes + 4095) & ~(uint64_t) 4095);
+    return (map_bytes + 4095) & ~(uint64_t) 4095;
 }
 
 static void state_free(struct state *state)
@@ -489,41 +494,40 @@ static void state_free(struct state *state)
     free(state);
 }
 
-static int open_env(struct state *state, const char *path, int root, uint64_t map_bytes)
+static int open_env(struct state *state, const struct state_options *options)
 {
     char dir[STATE_PATH_BYTES];
     int code = mdb_env_create(&state->env);
 
     if (code != 0)
         return code;
-    if (snprintf(dir, sizeof(dir), "%s/state", path) >= (int) sizeof(dir))
+    if (snprintf(dir, sizeof(dir), "%s/state", options->path) >= (int) sizeof(dir))
         return ENAMETOOLONG;
-    if (unlinkat(root, "state/lock.mdb", 0) != 0 && errno != ENOENT)
+    if (unlinkat(options->root, "state/lock.mdb", 0) != 0 && errno != ENOENT)
         return errno;
     code = mdb_env_set_maxdbs(state->env, STATE_TABLES);
     if (code == 0)
         code = mdb_env_set_maxreaders(state->env, STATE_READERS_MAX);
     if (code == 0)
-        code = mdb_env_set_mapsize(state->env, map_size(root, map_bytes));
+        code = mdb_env_set_mapsize(state->env,
+                                   (size_t) state_map_bytes(options->root, options->map_bytes));
     if (code == 0)
         code = mdb_env_open(state->env, dir, MDB_NOTLS, 0600);
     return code != 0 ? code : open_tables(state);
 }
 
-enum rc state_open(const char *path, int root, uint64_t map_bytes,
-                   void (*fatal)(void *ctx, const struct err *err), void *fatal_ctx,
-                   struct state **out, struct err *err)
+enum rc state_open(const struct state_options *options, struct state **out, struct err *err)
 {
     struct state *state = xcalloc(1, sizeof(*state));
     int code;
 
-    state->fatal = fatal;
-    state->fatal_ctx = fatal_ctx;
+    state->fatal = options->fatal;
+    state->fatal_ctx = options->fatal_ctx;
     list_init(&state->jobs);
     (void) pthread_mutex_init(&state->lock, NULL);
     (void) pthread_cond_init(&state->work, NULL);
     (void) pthread_cond_init(&state->done, NULL);
-    code = open_env(state, path, root, map_bytes);
+    code = open_env(state, options);
     if (code == 0)
         code = pthread_create(&state->writer, NULL, writer_main, state);
     if (code != 0) {

@@ -29,10 +29,22 @@ enum state_table {
 struct state;
 struct state_txn;
 
-/* path: the store's. fatal is called with fatal_ctx when a sync fails. */
-MUST_CHECK enum rc state_open(const char *path, int root, uint64_t map_bytes,
-                              void (*fatal)(void *ctx, const struct err *err), void *fatal_ctx,
-                              struct state **out, struct err *err);
+struct state_options {
+    const char *path; /* the store's */
+    int root;         /* the same, open */
+    uint64_t map_bytes;
+    /* Called when a sync fails. */
+    void (*fatal)(void *ctx, const struct err *err);
+    void *fatal_ctx;
+};
+
+/* The file has passed state_check() (state_check.h). */
+MUST_CHECK enum rc state_open(const struct state_options *options, struct state **out,
+                              struct err *err);
+/* The table's name in data.mdb. Static. */
+const char *state_table_name(enum state_table table);
+/* LMDB's address space for a store whose options say map_bytes. */
+uint64_t state_map_bytes(int root, uint64_t map_bytes);
 void state_close(struct state *state);
 
 /*

@@ -14,6 +14,7 @@
 
 #include <stdatomic.h>
 
+#include "store/local/accounts.h"
 #include "store/local/checkpoint.h"
 #include "store/local/index.h"
 #include "store/local/layout.h"
@@ -35,6 +36,7 @@ struct local {
     struct super *super; /* recovery's, then the keeper's thread's, then close()'s */
     struct index index;
     struct state *state;
+    struct accounts *accounts; /* who is to have a checkpoint */
     struct journal *journal;
     struct keeper *keeper;
     struct packer *packer; /* NULL with no_packer */
@@ -45,6 +47,7 @@ struct local {
     uint64_t share; /* what one reserve may take of the disk */
     struct engine_events events; /* set by start() before anything is committed */
     char *path;
+    bool was_salvaged; /* the state was made anew at this start: places may lack */
 
     _Atomic uint64_t staged_bytes; /* a counter: memory of stages above STAGE_FREE_BYTES */
     _Atomic uint64_t next_spill;   /* a counter: numbers of spill files */

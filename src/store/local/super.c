@@ -13,7 +13,7 @@
 #include "store/local/layout.h"
 
 #define SUPER_MAGIC     SLICE("RoostSup")
-#define SUPER_VERSION   1u
+#define SUPER_VERSION   2u
 #define SUPER_MAX_BYTES ((size_t) 1 << 20)
 
 static void put_point(struct buf *buf, const struct journal_point *point)
@@ -31,7 +31,8 @@ static bool scan_point(struct scan *sc, struct journal_point *out)
            scan_le32(sc, &out->offset) && scan_hash(sc, &out->prev);
 }
 
-enum rc super_write(int root, const struct super *super, struct err *err)
+/* One copy, filled up to whole blocks, so that no sector holds parts of both. */
+static void put_copy(struct buf *out, const struct super *super)
 {
     AUTO(buf_done) struct buf buf;
 
@@ -51,7 +52,19 @@ enum rc super_write(int root, const struct super *super, struct err *err)
         buf_le8(&buf, epoch->is_closed);
         put_point(&buf, &epoch->end);
     }
+    while ((buf.len + sizeof(uint64_t)) % JOURNAL_BLOCK_BYTES != 0)
+        buf_le8(&buf, 0);
     buf_le64(&buf, XXH3_64bits(buf.ptr, buf.len));
+    buf_append(out, buf_slice(&buf));
+}
+
+enum rc super_write(int root, const struct super *super, struct err *err)
+{
+    AUTO(buf_done) struct buf buf;
+
+    buf_init(&buf, SUPER_MAX_BYTES);
+    put_copy(&buf, super);
+    put_copy(&buf, super);
     return layout_replace(root, "super", buf.ptr, buf.len, err);
 }
 
@@ -93,10 +106,14 @@ static bool scan_super(struct scan *sc, struct super *super)
         if (i + 1 < super->n_epochs && !super->epochs[i].is_closed)
             return false;
     }
-    return scan_done(sc);
+    while (!scan_done(sc)) {
+        if (!scan_byte(sc, '\0'))
+            return false;
+    }
+    return true;
 }
 
-enum rc super_decode(struct slice bytes, struct super *out, struct err *err)
+static enum rc decode_copy(struct slice bytes, struct super *out, struct err *err)
 {
     AUTO(freep) struct super *super = xcalloc(1, sizeof(*super));
     struct scan sc = scan_of(bytes);
@@ -127,7 +144,26 @@ enum rc super_decode(struct slice bytes, struct super *out, struct err *err)
     return RC_OK;
 }
 
-enum rc super_read(int root, struct super *out, struct err *err)
+/* A copy is believed by its checksum alone, so a version that is not known is one whose copy is
+ * whole, or none is. */
+enum rc super_decode(struct slice bytes, struct super *out, bool *out_damaged, struct err *err)
+{
+    AUTO(freep) struct super *second = xcalloc(1, sizeof(*second));
+    size_t half = bytes.len / 2;
+    struct err other;
+    enum rc rc = decode_copy(slice_sub(bytes, 0, half), out, err);
+    enum rc rc_second = decode_copy(slice_from(bytes, half), second, &other);
+
+    if (rc && rc_second == RC_OK) {
+        *out = *second;
+        *out_damaged = true;
+        return RC_OK;
+    }
+    *out_damaged = rc_second != RC_OK;
+    return rc;
+}
+
+enum rc super_read(int root, struct super *out, bool *out_damaged, struct err *err)
 {
     AUTO(closep) int fd = openat(root, "super", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     AUTO(freep) char *bytes = NULL;
@@ -144,5 +180,5 @@ enum rc super_read(int root, struct super *out, struct err *err)
     rc = file_read_all(fd, bytes, (size_t) st.st_size, 0, err);
     if (rc)
         return rc;
-    return super_decode(slice_of(bytes, (size_t) st.st_size), out, err);
+    return super_decode(slice_of(bytes, (size_t) st.st_size), out, out_damaged, err);
 }

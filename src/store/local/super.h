@@ -6,6 +6,8 @@
  * (the seal) or the next recovery closes it with the exact place where it ends. So only the
  * last epoch can end in a torn batch, and anything wrong before the end of a closed one is
  * damage.
+ *
+ * The file holds everything twice: a reader that finds the first copy damaged takes the second.
  */
 #ifndef ROOST_STORE_LOCAL_SUPER_H
 #define ROOST_STORE_LOCAL_SUPER_H
@@ -40,11 +42,13 @@ struct super {
 
 /* The superblock of an empty store. */
 MUST_CHECK enum rc super_create(int root, struct err *err);
-/* RC_CORRUPT, RC_INVALID for a version that this program does not know. */
-MUST_CHECK enum rc super_read(int root, struct super *out, struct err *err);
+/* RC_CORRUPT, RC_INVALID for a version that this program does not know. *out_damaged: one of
+ * the two copies is, and the other was taken. */
+MUST_CHECK enum rc super_read(int root, struct super *out, bool *out_damaged, struct err *err);
 /* Durable when it returns RC_OK. */
 MUST_CHECK enum rc super_write(int root, const struct super *super, struct err *err);
 /* Parse the file's bytes; the fuzz target's door. */
-MUST_CHECK enum rc super_decode(struct slice bytes, struct super *out, struct err *err);
+MUST_CHECK enum rc super_decode(struct slice bytes, struct super *out, bool *out_damaged,
+                                struct err *err);
 
 #endif
