@@ -370,37 +370,8 @@ void acct_apply(struct acct_state *fork, const struct record_group *group,
     }
 }
 
-size_t acct_record_mailboxes(const struct record *record, uint32_t out[2])
+bool acct_flags_count_bytes(const struct record_flags *record)
 {
-    switch (record->type) {
-    case RECORD_APPEND:
-        out[0] = record->append.mbox;
-        return 1;
-    case RECORD_FLAGS:
-        out[0] = record->flags.mbox;
-        return 1;
-    case RECORD_EXPUNGE:
-        out[0] = record->expunge.mbox;
-        return 1;
-    case RECORD_COPY:
-    case RECORD_MOVE:
-        out[0] = record->copy.src;
-        out[1] = record->copy.dst;
-        return record->copy.src != record->copy.dst ? 2 : 1;
-    case RECORD_THREADID:
-        out[0] = record->threadid.mbox;
-        return 1;
-    case RECORD_MAILBOX:
-    case RECORD_SUBSCRIBE:
-    case RECORD_ACL:
-    case RECORD_METADATA:
-    case RECORD_KEYWORD:
-    case RECORD_QUOTA:
-    case RECORD_PURGE:
-    case RECORD_XFER_OUT:
-    case RECORD_XFER_IN:
-    case RECORD_ACCOUNT:
-        break;
-    }
-    return 0;
+    return record->reader == 0 &&
+           (record->op == FLAG_OP_REPLACE || (record->flags & FLAG_DELETED) != 0);
 }

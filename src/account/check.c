@@ -31,6 +31,12 @@ static enum rc find_mbox(const struct acct_state *state, uint32_t id, const stru
     return RC_OK;
 }
 
+static enum rc not_loaded(struct err *err, uint32_t id, const char *what)
+{
+    return err_set(err, RC_UNAVAILABLE, "Mailbox is not open", "mailbox %u: %s not in memory",
+                   id, what);
+}
+
 static enum rc find_loaded(const struct acct_state *state, uint32_t id, const struct mbox **out,
                            struct err *err)
 {
@@ -39,9 +45,23 @@ static enum rc find_loaded(const struct acct_state *state, uint32_t id, const st
     if (rc)
         return rc;
     if (!mbox_is_loaded(*out))
-        return err_set(err, RC_UNAVAILABLE, "Mailbox is not open", "mailbox %u is not loaded",
-                       id);
+        return not_loaded(err, id, "messages are");
     return RC_OK;
+}
+
+/* To append to: its last chunk is there. */
+static enum rc find_tail(const struct acct_state *state, uint32_t id, const struct mbox **out,
+                         struct err *err)
+{
+    enum rc rc = find_mbox(state, id, out, err);
+
+    return rc == RC_OK && !mbox_can_append(*out) ? not_loaded(err, id, "last chunk is") : rc;
+}
+
+static enum rc check_cold(const struct mbox *mbox, const struct uid_set *uids, struct err *err)
+{
+    return mbox_cold_is_loaded(mbox, uids) ? RC_OK
+                                           : not_loaded(err, mbox_info(mbox)->id, "rows are");
 }
 
 static enum rc check_keywords(const struct mbox *mbox, const uint16_t *keywords, size_t n,
@@ -83,7 +103,7 @@ static enum rc check_append(const struct acct_state *state, const struct record_
                             struct err *err)
 {
     const struct mbox *mbox;
-    enum rc rc = find_loaded(state, r->mbox, &mbox, err);
+    enum rc rc = find_tail(state, r->mbox, &mbox, err);
 
     if (rc)
         return rc;
@@ -115,6 +135,8 @@ static enum rc check_flags(const struct acct_state *state, const struct record_f
     if (rc)
         return rc;
     rc = check_uids(mbox, &r->uids, &n, err);
+    if (rc == RC_OK && acct_flags_count_bytes(r))
+        rc = check_cold(mbox, &r->uids, err);
     if (rc)
         return rc;
     if (r->reader != 0) {
@@ -135,6 +157,8 @@ static enum rc check_expunge(const struct acct_state *state, const struct record
     if (rc)
         return rc;
     rc = check_uids(mbox, &r->uids, &n, err);
+    if (rc == RC_OK)
+        rc = check_cold(mbox, &r->uids, err);
     return rc ? rc : check_modseq(state, r->modseq, err);
 }
 
@@ -178,10 +202,12 @@ static enum rc check_copy(const struct acct_state *state, const struct record_co
 
     if (rc)
         return rc;
-    rc = find_loaded(state, r->dst, &dst, err);
+    rc = find_tail(state, r->dst, &dst, err);
     if (rc)
         return rc;
     rc = check_uids(src, &r->uids, &n, err);
+    if (rc == RC_OK)
+        rc = check_cold(src, &r->uids, err);
     if (rc)
         return rc;
     if (r->dst_first_uid < dst->counts.uidnext || r->dst_first_uid + n - 1 > UID_MAX)
@@ -354,6 +380,14 @@ static enum rc check_threadid(const struct acct_state *state, const struct recor
         return rc;
     if (!mbox_find(mbox, r->uid, &index))
         return refuse(err, "uid does not exist");
+    rc = check_cold(mbox,
+                    &(struct uid_set){
+                        &(struct uid_run){r->uid, r->uid},
+                         1
+    },
+                    err);
+    if (rc)
+        return rc;
     if (object_id_is_zero(&r->threadid))
         return refuse(err, "THREADID is zero");
     if (!object_id_is_zero(&mbox_cold(mbox, index)->threadid))

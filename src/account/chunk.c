@@ -13,17 +13,64 @@ uint32_t chunk_fit(uint32_t n)
 
 struct cold_store *cold_new(uint32_t cap)
 {
-    struct cold_store *cold = xmalloc(sizeof(*cold) + cap * sizeof(struct msg_cold));
+    struct cold_store *cold = xcalloc(1, sizeof(*cold));
 
-    *cold = (struct cold_store){.cap = cap};
     counted_init(&cold->counted);
+    cold->cap = cap;
+    atomic_init(&cold->rows, xmalloc(cap * sizeof(struct msg_cold)));
+    return cold;
+}
+
+uint32_t cold_rows_in(const struct page_place *pieces, uint32_t n)
+{
+    uint32_t rows = 0;
+
+    for (uint32_t i = 0; i < n; i++)
+        rows += pieces[i].rows;
+    return rows;
+}
+
+struct cold_store *cold_new_in_pages(const struct page_place *pieces, uint32_t n)
+{
+    struct cold_store *cold = xcalloc(1, sizeof(*cold));
+    uint32_t rows = cold_rows_in(pieces, n);
+
+    counted_init(&cold->counted);
+    atomic_init(&cold->filled, rows);
+    cold->cap = chunk_fit(rows);
+    cold->origin = xmalloc(n * sizeof(*pieces));
+    memcpy(cold->origin, pieces, n * sizeof(*pieces));
+    memcpy(cold->pages.pieces, pieces, n * sizeof(*pieces));
+    cold->n_origin = cold->pages.n = n;
     return cold;
 }
 
 void cold_unref(struct cold_store *cold)
 {
-    if (cold != NULL && counted_drop(&cold->counted))
-        free(cold);
+    if (cold == NULL || !counted_drop(&cold->counted))
+        return;
+    free(cold_rows(cold));
+    free(cold->origin);
+    free(cold);
+}
+
+struct msg_cold *cold_rows(const struct cold_store *cold)
+{
+    return atomic_load_explicit(&cold->rows, memory_order_acquire);
+}
+
+void cold_publish(struct cold_store *cold, struct msg_cold *rows)
+{
+    struct msg_cold *none = NULL;
+
+    if (!atomic_compare_exchange_strong_explicit(&cold->rows, &none, rows, memory_order_acq_rel,
+                                                 memory_order_acquire))
+        free(rows);
+}
+
+bool chunk_cold_is_loaded(const struct chunk *chunk)
+{
+    return cold_rows(chunk->cold) != NULL;
 }
 
 /* uid[cap], modseq_delta[cap] and flags[cap] in one block with the head. Rows are not cleared:
@@ -85,7 +132,10 @@ static uint32_t cold_index(const struct chunk *chunk, uint32_t row)
 
 const struct msg_cold *chunk_cold(const struct chunk *chunk, uint32_t row)
 {
-    return &chunk->cold->rows[cold_index(chunk, row)];
+    const struct msg_cold *rows = cold_rows(chunk->cold);
+
+    assert(rows != NULL);
+    return &rows[cold_index(chunk, row)];
 }
 
 bool chunk_has_keyword(const struct chunk *chunk, uint32_t row, uint16_t keyword)
@@ -269,9 +319,10 @@ void chunk_own(struct chunk **chunk, uint32_t n)
 static void rewrite_cold(struct chunk *chunk, uint32_t n, uint32_t cap)
 {
     struct cold_store *cold = cold_new(cap);
+    struct msg_cold *rows = cold_rows(cold);
 
     for (uint32_t row = 0; row < n; row++)
-        cold->rows[row] = *chunk_cold(chunk, row);
+        rows[row] = *chunk_cold(chunk, row);
     atomic_init(&cold->filled, n);
     cold_unref(chunk->cold);
     chunk->cold = cold;
@@ -292,13 +343,15 @@ static void need_map(struct chunk *chunk, uint32_t n)
 static bool cold_add(struct cold_store *cold, const struct msg_cold *row, uint32_t *out)
 {
     unsigned at = atomic_load_explicit(&cold->filled, memory_order_relaxed);
+    struct msg_cold *rows = cold_rows(cold);
 
+    assert(rows != NULL);
     do {
         if (at >= cold->cap)
             return false;
     } while (!atomic_compare_exchange_weak_explicit(
         &cold->filled, &at, at + 1, memory_order_relaxed, memory_order_relaxed));
-    cold->rows[at] = *row;
+    rows[at] = *row;
     *out = at;
     return true;
 }
@@ -306,13 +359,15 @@ static bool cold_add(struct cold_store *cold, const struct msg_cold *row, uint32
 /* The same, but only if the next free row is this one. */
 static bool cold_add_at(struct cold_store *cold, const struct msg_cold *row, unsigned at)
 {
+    struct msg_cold *rows = cold_rows(cold);
     unsigned expected = at;
 
+    assert(rows != NULL);
     if (at >= cold->cap ||
         !atomic_compare_exchange_strong_explicit(&cold->filled, &expected, at + 1,
                                                  memory_order_relaxed, memory_order_relaxed))
         return false;
-    cold->rows[at] = *row;
+    rows[at] = *row;
     return true;
 }
 
@@ -424,15 +479,17 @@ struct chunk *chunk_join(const struct chunk *a, uint32_t n_a, const struct chunk
 {
     struct chunk *to =
         chunk_new(chunk_fit(n_a + n_b), MIN(least_modseq(a, n_a), least_modseq(b, n_b)));
+    struct msg_cold *rows;
 
     widen_keywords(to, MAX(a->keyword_words, b->keyword_words));
     to->cold = cold_new(to->cap);
     copy_rows(to, 0, a, 0, n_a);
     copy_rows(to, n_a, b, 0, n_b);
+    rows = cold_rows(to->cold);
     for (uint32_t row = 0; row < n_a; row++)
-        to->cold->rows[row] = *chunk_cold(a, row);
+        rows[row] = *chunk_cold(a, row);
     for (uint32_t row = 0; row < n_b; row++)
-        to->cold->rows[n_a + row] = *chunk_cold(b, row);
+        rows[n_a + row] = *chunk_cold(b, row);
     atomic_init(&to->filled, n_a + n_b);
     atomic_init(&to->cold->filled, n_a + n_b);
     return to;

@@ -25,12 +25,33 @@
 #define CHUNK_FIRST_ROWS 16u
 #define COLD_ROWS_MAX    16384u /* four times a chunk; below 2^16: the map has 16 bits */
 
+/*
+ * The pages a cold store lies in: pieces, rows of one after those of the one before. Each has
+ * more rows than all behind it, so that there are few and a row is written again a few times
+ * only, whatever the number of checkpoints. As page_ref: only the calls of pages.h touch it.
+ */
+#define COLD_PIECES_MAX 16u /* COLD_ROWS_MAX halved until nothing is left */
+struct cold_pages {
+    struct page_place pieces[COLD_PIECES_MAX];
+    uint32_t n;
+    uint32_t keep;      /* pieces in front of the pending one */
+    uint64_t pending;   /* given by acct_pages_make(), not yet confirmed; 0: none */
+    uint32_t rows_next; /* rows of the pending piece */
+};
+
+/*
+ * Rows that came from pages are read when somebody asks for one: until then `rows` is NULL, and
+ * `origin` says where they lie. Whoever reads them publishes them once with a compare-and-swap;
+ * nothing but their being there changes.
+ */
 struct cold_store {
     struct counted counted;
     atomic_uint filled; /* rows claimed; pairs with the claim in cold_add */
     uint32_t cap;
-    struct page_ref page;
-    struct msg_cold rows[];
+    struct cold_pages pages;
+    struct page_place *origin; /* n_origin pieces; NULL: the store was made in memory */
+    uint32_t n_origin;
+    _Atomic(struct msg_cold *) rows; /* pairs with cold_publish */
 };
 
 struct chunk {
@@ -99,7 +120,20 @@ uint32_t chunk_lower_bound(const struct chunk *chunk, uint32_t n, uint32_t uid);
 /* Cold rows that n rows of the chunk need: 1 + the greatest mapped. */
 uint32_t chunk_cold_needed(const struct chunk *chunk, uint32_t n);
 
+/* Are the chunk's cold rows in memory? chunk_cold() and all that adds or moves rows need them.
+ */
+bool chunk_cold_is_loaded(const struct chunk *chunk);
+
 struct cold_store *cold_new(uint32_t cap);
+/* A store whose rows lie in these pages and nowhere else yet. n is 1..COLD_PIECES_MAX. */
+struct cold_store *cold_new_in_pages(const struct page_place *pieces, uint32_t n);
+/* Rows the pieces hold. */
+uint32_t cold_rows_in(const struct page_place *pieces, uint32_t n);
+/* The rows, NULL while they are not in memory. */
+struct msg_cold *cold_rows(const struct cold_store *cold);
+/* Give the store its rows, room for cap of them; taken over, or freed if it has them already.
+ */
+void cold_publish(struct cold_store *cold, struct msg_cold *rows);
 void cold_unref(struct cold_store *cold); /* NULL is allowed */
 
 #endif

@@ -1,27 +1,89 @@
+/*
+ * chunk_pages.c - hot columns have one width each, the least that holds the chunk's values, so
+ * that a million messages are some megabytes and are read with a few plain loops.
+ */
 #include "account/chunk_pages.h"
+
+#include <endian.h>
 
 #include "account/page_loader.h"
 
 #define ZONE_MAX_MIN ((int64_t) 24 * 60)
+
+/* How a column of uids is written. */
+enum uid_form {
+    UIDS_CONSECUTIVE = 0, /* the first */
+    UIDS_GAPS = 1,  /* the first, and for each other a byte: its distance to the one before */
+    UIDS_WHOLE = 4, /* four bytes each */
+};
+
+enum flag_form {
+    FLAGS_ALIKE = 0, /* one byte for all */
+    FLAGS_EACH = 1,
+};
 
 static void put_id(struct buf *buf, const struct object_id *id)
 {
     buf_append(buf, slice_of(id->bytes, sizeof(id->bytes)));
 }
 
+static void put_uids(struct buf *buf, const uint32_t *uid, uint32_t n)
+{
+    uint32_t widest = 0;
+    enum uid_form form;
+
+    for (uint32_t row = 1; row < n; row++)
+        widest = MAX(widest, uid[row] - uid[row - 1]);
+    form = widest <= 1 ? UIDS_CONSECUTIVE : widest <= UINT8_MAX ? UIDS_GAPS : UIDS_WHOLE;
+    buf_le8(buf, (uint8_t) form);
+    if (form != UIDS_WHOLE)
+        buf_le32(buf, uid[0]);
+    for (uint32_t row = 1; form == UIDS_GAPS && row < n; row++)
+        buf_le8(buf, (uint8_t) (uid[row] - uid[row - 1]));
+    for (uint32_t row = 0; form == UIDS_WHOLE && row < n; row++)
+        buf_le32(buf, uid[row]);
+}
+
+static void put_flags(struct buf *buf, const uint8_t *flags, uint32_t n)
+{
+    bool alike = true;
+
+    for (uint32_t row = 1; row < n; row++)
+        alike = alike && flags[row] == flags[0];
+    buf_le8(buf, alike ? FLAGS_ALIKE : FLAGS_EACH);
+    buf_append(buf, slice_of(flags, alike ? 1 : n));
+}
+
+/* The least modseq, how many bytes the differences to it take, and they. */
+static void put_modseqs(struct buf *buf, const struct chunk *chunk, uint32_t n)
+{
+    uint64_t least = UINT64_MAX, widest;
+    uint8_t width;
+
+    for (uint32_t row = 0; row < n; row++)
+        least = MIN(least, chunk_modseq(chunk, row));
+    widest = chunk_greatest_modseq(chunk, n) - least;
+    width = widest == 0 ? 0 : widest <= UINT16_MAX ? 2 : widest < MODSEQ_ESCAPE ? 4 : 8;
+    buf_varint(buf, least);
+    buf_le8(buf, width);
+    for (uint32_t row = 0; width > 0 && row < n; row++) {
+        uint64_t delta = chunk_modseq(chunk, row) - least;
+
+        if (width == 2)
+            buf_le16(buf, (uint16_t) delta);
+        else if (width == 4)
+            buf_le32(buf, (uint32_t) delta);
+        else
+            buf_le64(buf, delta);
+    }
+}
+
 void chunk_put_hot(struct buf *buf, const struct chunk *chunk, uint32_t n)
 {
-    uint32_t before = 0;
-
     buf_varint(buf, n);
-    buf_varint(buf, chunk->modseq_base);
-    for (uint32_t row = 0; row < n; row++) {
-        buf_varint(buf, chunk->uid[row] - before);
-        before = chunk->uid[row];
-    }
-    buf_append(buf, slice_of(chunk->flags, n));
-    for (uint32_t row = 0; row < n; row++)
-        buf_varint(buf, chunk_modseq(chunk, row) - chunk->modseq_base);
+    put_uids(buf, chunk->uid, n);
+    put_flags(buf, chunk->flags, n);
+    put_modseqs(buf, chunk, n);
     buf_le8(buf, (uint8_t) chunk->keyword_words);
     for (size_t i = 0; i < (size_t) n * chunk->keyword_words; i++)
         buf_le64(buf, chunk->keywords[i]);
@@ -30,11 +92,13 @@ void chunk_put_hot(struct buf *buf, const struct chunk *chunk, uint32_t n)
         buf_le16(buf, chunk->cold_row[row]);
 }
 
-void chunk_put_cold(struct buf *buf, const struct cold_store *cold, uint32_t n)
+void chunk_put_cold(struct buf *buf, const struct cold_store *cold, uint32_t first, uint32_t n)
 {
+    const struct msg_cold *rows = cold_rows(cold);
+
     buf_varint(buf, n);
-    for (uint32_t i = 0; i < n; i++) {
-        const struct msg_cold *row = &cold->rows[i];
+    for (uint32_t i = first; i < first + n; i++) {
+        const struct msg_cold *row = &rows[i];
 
         buf_varint(buf, row->size);
         buf_varint_signed(buf, row->zone_min);
@@ -46,44 +110,128 @@ void chunk_put_cold(struct buf *buf, const struct cold_store *cold, uint32_t n)
     }
 }
 
+static bool get_gaps(struct scan *sc, uint32_t *uid, uint32_t n)
+{
+    struct slice gaps;
+    uint64_t at = uid[0];
+    bool is_zero = false;
+
+    if (!scan_take(sc, n - 1, &gaps))
+        return false;
+    for (uint32_t row = 1; row < n; row++) {
+        uint8_t gap = (uint8_t) gaps.ptr[row - 1];
+
+        is_zero = is_zero || gap == 0;
+        at += gap;
+        uid[row] = (uint32_t) at;
+    }
+    return !is_zero && at <= UID_MAX;
+}
+
+static bool get_whole_uids(struct scan *sc, uint32_t *uid, uint32_t n)
+{
+    struct slice bytes;
+    bool ascends = true;
+
+    if (!scan_take(sc, (size_t) n * sizeof(*uid), &bytes))
+        return false;
+    memcpy(uid, bytes.ptr, bytes.len);
+    for (uint32_t row = 0; row < n; row++) {
+        uid[row] = le32toh(uid[row]);
+        ascends = ascends && (row == 0 || uid[row] > uid[row - 1]);
+    }
+    return ascends && uid[n - 1] <= UID_MAX;
+}
+
 static bool get_uids(struct scan *sc, struct chunk *chunk, uint32_t n, uint32_t before)
 {
-    uint32_t gap;
+    uint32_t *uid = chunk->uid;
+    uint8_t form;
 
-    for (uint32_t row = 0; row < n; row++) {
-        uint32_t last = row > 0 ? chunk->uid[row - 1] : 0;
-
-        if (!scan_varint32(sc, UID_MAX - last, &gap) || gap == 0)
-            return false;
-        chunk->uid[row] = last + gap;
-    }
-    return chunk->uid[0] > before;
+    if (!scan_le8(sc, &form))
+        return false;
+    if (form == UIDS_WHOLE)
+        return get_whole_uids(sc, uid, n) && uid[0] > before;
+    if (!scan_le32(sc, &uid[0]) || uid[0] <= before || uid[0] > UID_MAX)
+        return false;
+    if (form == UIDS_GAPS)
+        return get_gaps(sc, uid, n);
+    if (form != UIDS_CONSECUTIVE || n - 1 > UID_MAX - uid[0])
+        return false;
+    for (uint32_t row = 1; row < n; row++)
+        uid[row] = uid[0] + row;
+    return true;
 }
 
 static bool get_flags(struct scan *sc, struct chunk *chunk, uint32_t n)
 {
     struct slice flags;
+    uint8_t form, all = 0;
 
-    if (!scan_take(sc, n, &flags))
+    if (!scan_le8(sc, &form) || form > FLAGS_EACH ||
+        !scan_take(sc, form == FLAGS_EACH ? n : 1, &flags))
         return false;
-    memcpy(chunk->flags, flags.ptr, n);
-    for (uint32_t row = 0; row < n; row++) {
-        if ((chunk->flags[row] & ~FLAGS_ALL) != 0)
-            return false;
-    }
-    return true;
+    if (form == FLAGS_EACH)
+        memcpy(chunk->flags, flags.ptr, n);
+    else
+        memset(chunk->flags, flags.ptr[0], n);
+    for (uint32_t row = 0; row < n; row++)
+        all |= chunk->flags[row];
+    return (all & ~FLAGS_ALL) == 0;
 }
 
-static bool get_modseqs(struct scan *sc, struct chunk *chunk, uint32_t n, uint64_t max)
+/* Differences of two or four bytes: they fit the column. None is above max. */
+static bool get_deltas(struct scan *sc, uint32_t *delta, uint32_t n, uint8_t width,
+                       uint64_t max)
+{
+    struct slice bytes;
+    uint32_t widest = 0;
+
+    if (!scan_take(sc, (size_t) n * width, &bytes))
+        return false;
+    if (width == 4)
+        memcpy(delta, bytes.ptr, bytes.len);
+    for (uint32_t row = 0; row < n; row++) {
+        uint16_t two;
+
+        if (width == 2) {
+            memcpy(&two, bytes.ptr + (size_t) row * 2, 2);
+            delta[row] = le16toh(two);
+        } else {
+            delta[row] = le32toh(delta[row]);
+        }
+        widest = MAX(widest, delta[row]);
+    }
+    return widest <= max && widest != MODSEQ_ESCAPE;
+}
+
+/* Differences that need a column of whole modseqs. */
+static bool get_far_modseqs(struct scan *sc, struct chunk *chunk, uint32_t n, uint64_t max)
 {
     uint64_t delta;
 
     for (uint32_t row = 0; row < n; row++) {
-        if (!scan_varint(sc, max - chunk->modseq_base, &delta))
+        if (!scan_le64(sc, &delta) || delta > max)
             return false;
         chunk_set_modseq(chunk, row, row, chunk->modseq_base + delta);
     }
     return true;
+}
+
+static bool get_modseqs(struct scan *sc, struct chunk *chunk, uint32_t n, uint64_t modseq_max)
+{
+    uint8_t width;
+
+    if (!scan_varint(sc, modseq_max, &chunk->modseq_base) || chunk->modseq_base == 0 ||
+        !scan_le8(sc, &width))
+        return false;
+    modseq_max -= chunk->modseq_base;
+    if (width == 8)
+        return get_far_modseqs(sc, chunk, n, modseq_max);
+    if (width == 2 || width == 4)
+        return get_deltas(sc, chunk->modseq_delta, n, width, modseq_max);
+    memset(chunk->modseq_delta, 0, n * sizeof(*chunk->modseq_delta));
+    return width == 0;
 }
 
 static bool get_keywords(struct scan *sc, struct chunk *chunk, uint32_t n, size_t n_keywords)
@@ -125,14 +273,12 @@ static bool get_cold_map(struct scan *sc, struct chunk *chunk, uint32_t n)
 struct chunk *chunk_get_hot(struct scan *sc, uint32_t rows, const struct chunk_rules *rules)
 {
     struct chunk *chunk;
-    uint64_t base;
     size_t n;
 
-    if (!page_get_count(sc, CHUNK_MESSAGES, &n) || n == 0 || n != rows ||
-        !scan_varint(sc, rules->modseq_max, &base) || base == 0)
+    if (!page_get_count(sc, CHUNK_MESSAGES, &n) || n == 0 || n != rows)
         return NULL;
-    chunk = chunk_new(chunk_fit((uint32_t) n), base);
-    atomic_init(&chunk->filled, (uint32_t) n);
+    chunk = chunk_new(chunk_fit(rows), 1);
+    atomic_init(&chunk->filled, rows);
     if (get_uids(sc, chunk, rows, rules->uid_before) && get_flags(sc, chunk, rows) &&
         get_modseqs(sc, chunk, rows, rules->modseq_max) &&
         get_keywords(sc, chunk, rows, rules->n_keywords) && get_cold_map(sc, chunk, rows) &&
@@ -157,23 +303,15 @@ static bool get_cold_row(struct scan *sc, struct msg_cold *row)
            page_get_id(sc, &row->threadid);
 }
 
-struct cold_store *chunk_get_cold(struct scan *sc, uint32_t rows)
+bool chunk_get_cold(struct scan *sc, struct msg_cold *rows, uint32_t n)
 {
-    struct cold_store *cold;
-    size_t n;
+    uint64_t count;
 
-    if (!page_get_count(sc, (uint64_t) COLD_ROWS_MAX, &n) || n == 0 || n != rows)
-        return NULL;
-    cold = cold_new(chunk_fit(rows));
-    atomic_init(&cold->filled, rows);
-    for (uint32_t i = 0; i < rows; i++) {
-        if (!get_cold_row(sc, &cold->rows[i])) {
-            cold_unref(cold);
-            return NULL;
-        }
+    if (!scan_varint(sc, COLD_ROWS_MAX, &count) || count != n)
+        return false;
+    for (uint32_t i = 0; i < n; i++) {
+        if (!get_cold_row(sc, &rows[i]))
+            return false;
     }
-    if (scan_done(sc))
-        return cold;
-    cold_unref(cold);
-    return NULL;
+    return scan_done(sc);
 }

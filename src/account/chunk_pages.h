@@ -11,7 +11,8 @@
 
 /* The first n rows. */
 void chunk_put_hot(struct buf *buf, const struct chunk *chunk, uint32_t n);
-void chunk_put_cold(struct buf *buf, const struct cold_store *cold, uint32_t n);
+/* Rows first..first + n - 1, which are in memory. */
+void chunk_put_cold(struct buf *buf, const struct cold_store *cold, uint32_t first, uint32_t n);
 
 /* What must hold of a mailbox's chunks one after the other. */
 struct chunk_rules {
@@ -23,6 +24,7 @@ struct chunk_rules {
 /* A chunk of exactly this many rows, without its cold store; NULL: the page is no such thing.
  */
 struct chunk *chunk_get_hot(struct scan *sc, uint32_t rows, const struct chunk_rules *rules);
-struct cold_store *chunk_get_cold(struct scan *sc, uint32_t rows);
+/* Exactly n rows; false: the page is no such thing. */
+bool chunk_get_cold(struct scan *sc, struct msg_cold *rows, uint32_t n);
 
 #endif

@@ -52,4 +52,11 @@ struct page_ref {
     uint32_t rows_next; /* rows the pending page holds */
 };
 
+/* A page and how many rows it is to hold, of an object that is not in memory. */
+struct page_place {
+    uint64_t number;
+    uint32_t rows;
+    uint32_t n_cold; /* of a chunk's hot page: places of its cold rows, which follow it */
+};
+
 #endif

@@ -3,7 +3,9 @@
  *
  * The head is copied whole by the first change of a writer: counts, an array of chunks with
  * what this version sees of each, the log of expunges, the overlays. While the messages are not
- * loaded the head keeps the places of their pages instead.
+ * loaded the head keeps the places of their pages instead; chunks that were appended to such a
+ * mailbox, or the last one, taken out of the places so that it can be appended to, are its
+ * slots.
  */
 #ifndef ROOST_ACCOUNT_MBOX_H
 #define ROOST_ACCOUNT_MBOX_H
@@ -22,16 +24,12 @@ struct chunk_slot {
     uint64_t modseq; /* greatest of its messages */
 };
 
-struct page_place {
-    uint64_t number;
-    uint32_t rows;
-};
-
-/* Where the messages lie: two places a chunk (hot, cold), then the blocks of the expunged log,
- * then the overlays. Immutable. */
+/* Where the messages lie: for each chunk its hot page and the pages of its cold rows, then the
+ * blocks of the expunged log, then the overlays. Immutable. */
 struct mbox_places {
     struct counted counted;
     size_t n_chunks, n_expunged, n_overlays;
+    size_t n; /* places, all together */
     struct page_place at[];
 };
 
@@ -40,7 +38,7 @@ struct mbox {
     bool loaded;
     struct info_object *info;
     struct mbox_counts counts;
-    struct chunk_slot *slots; /* loaded: n_slots chunks, none empty */
+    struct chunk_slot *slots; /* none empty; not loaded: those behind the places */
     size_t n_slots;
     struct expunged expunged;
     struct overlay **overlays; /* by reader, ascending */
@@ -48,8 +46,18 @@ struct mbox {
     struct mbox_places *places; /* not loaded */
 };
 
-struct mbox_places *mbox_places_new(size_t n_chunks, size_t n_expunged, size_t n_overlays);
-size_t mbox_places_count(const struct mbox_places *places);
+/* n places to be filled in; a chunk has two at least. */
+struct mbox_places *mbox_places_new(size_t n);
+/* The hot page of the last chunk; NULL if there is none. */
+const struct page_place *mbox_places_last_chunk(const struct mbox_places *places);
+
+/* May a message be appended? Else its last chunk must be brought into memory first. */
+bool mbox_can_append(const struct mbox *mbox);
+/* Are the cold rows of all messages these runs span in memory? The mailbox is loaded. */
+bool mbox_cold_is_loaded(const struct mbox *mbox, const struct uid_set *uids);
+/* The slots that hold messages of a run: first, and one behind the last. */
+void mbox_slots_of(const struct mbox *mbox, struct uid_run run, size_t *out_first,
+                   size_t *out_end);
 
 /* An empty, loaded mailbox; takes over info. */
 struct mbox *mbox_new(struct info_object *info);
@@ -58,6 +66,10 @@ void mbox_free_item(struct counted *item); /* an item_free_fn */
 struct mbox *mbox_copy(const struct mbox *mbox);
 /* Let go of the messages' memory; the mailbox counts as not loaded. */
 void mbox_forget_messages(struct mbox *mbox, struct mbox_places *places);
+
+/* The last chunk of the places comes into memory; places: without it. Takes both over. */
+void mbox_take_tail(struct mbox *mbox, struct chunk *chunk, uint32_t n,
+                    struct mbox_places *places);
 
 /* Changes of a mailbox that is ours. Records that acct_check() accepts. */
 void mbox_add(struct mbox *mbox, const struct chunk_row *row, const struct msg_cold *cold);

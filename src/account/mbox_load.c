@@ -1,73 +1,107 @@
 /*
- * mbox_load.c - a mailbox's messages from their pages.
+ * mbox_load.c - a mailbox's messages from their pages: all of them, the last chunk, cold rows.
  *
  * What the pages say of each other must agree (messages with the counts, uids in order,
  * keywords in the table), so that everything state.h promises holds for what was loaded.
+ *
+ * Cold rows come apart, and any reader may ask for them: their store is shared by versions, and
+ * the pieces it was made of do not change in its life (chunk.h), so two that ask at once read
+ * the same rows, and one of the two keeps them.
  */
 #include "account/chunk_pages.h"
 #include "account/page_loader.h"
 #include "account/state_parts.h"
 
-static enum rc load_chunk(struct page_loader *loader, const struct page_place at[2],
+/* The chunk that the places at `at` are of. Its cold rows stay in their pages. */
+static enum rc load_chunk(struct page_loader *loader, const struct page_place *at,
                           const struct chunk_rules *rules, struct chunk **out, struct err *err)
 {
     struct chunk *chunk;
     struct page_id id;
     struct scan sc;
-    enum rc rc = page_load(loader, PAGE_HOT, at[0].number, &id, &sc, err);
+    enum rc rc = page_load(loader, PAGE_HOT, at->number, &id, &sc, err);
 
     if (rc)
         return rc;
-    chunk = chunk_get_hot(&sc, at[0].rows, rules);
+    chunk = chunk_get_hot(&sc, at->rows, rules);
     if (chunk == NULL)
         return page_corrupt(err, &id, "hot columns");
-    rc = page_load(loader, PAGE_COLD, at[1].number, &id, &sc, err);
-    if (rc == RC_OK) {
-        chunk->cold = chunk_get_cold(&sc, at[1].rows);
-        if (chunk->cold == NULL || chunk_cold_needed(chunk, at[0].rows) > at[1].rows)
-            rc = page_corrupt(err, &id, "cold rows");
-    }
-    if (rc || chunk->cold == NULL) {
+    chunk->cold = cold_new_in_pages(at + 1, at->n_cold);
+    if (chunk_cold_needed(chunk, at->rows) > cold_rows_in(at + 1, at->n_cold)) {
         chunk_unref(chunk);
-        return rc;
+        return page_corrupt(err, &id, "cold rows");
     }
-    chunk->page = (struct page_ref){.number = at[0].number, .rows = at[0].rows};
-    chunk->cold->page = (struct page_ref){.number = at[1].number, .rows = at[1].rows};
+    chunk->page = (struct page_ref){.number = at->number, .rows = at->rows};
     *out = chunk;
     return RC_OK;
+}
+
+static void count_in(struct mbox_counts *counts, const struct chunk *chunk, uint32_t n)
+{
+    uint32_t seen = 0, deleted = 0;
+
+    for (uint32_t row = 0; row < n; row++) {
+        seen += (chunk->flags[row] & FLAG_SEEN) != 0;
+        deleted += (chunk->flags[row] & FLAG_DELETED) != 0;
+    }
+    counts->messages += n;
+    counts->unseen += n - seen;
+    counts->deleted += deleted;
+}
+
+static enum rc uid_corrupt(const struct mbox *mbox, struct err *err)
+{
+    return err_set(err, RC_CORRUPT, "Damaged mail data", "mailbox %u: uids are not in order",
+                   mbox_info(mbox)->id);
+}
+
+/* The chunks that are in memory already, behind those of the places. */
+static enum rc take_slots(const struct mbox *from, uint32_t uid_before, struct mbox *fresh,
+                          struct err *err)
+{
+    for (size_t i = 0; i < from->n_slots; i++) {
+        const struct chunk_slot *slot = &from->slots[i];
+
+        if (slot->chunk->uid[0] <= uid_before)
+            return uid_corrupt(from, err);
+        uid_before = slot->chunk->uid[slot->n - 1];
+        chunk_ref(slot->chunk);
+        mbox_add_slot(fresh, slot->chunk, slot->n);
+        count_in(&fresh->counts, slot->chunk, slot->n);
+    }
+    return uid_before < from->counts.uidnext ? RC_OK : uid_corrupt(from, err);
+}
+
+static struct chunk_rules rules_of(const struct mbox *mbox)
+{
+    return (struct chunk_rules){.modseq_max = mbox->counts.highestmodseq,
+                                .n_keywords = mbox_info(mbox)->n_keywords};
 }
 
 /* All chunks, into fresh; its counts are then those of the messages. */
 static enum rc load_chunks(struct page_loader *loader, const struct mbox *from,
                            struct mbox *fresh, struct err *err)
 {
-    struct chunk_rules rules = {.modseq_max = from->counts.highestmodseq,
-                                .n_keywords = mbox_info(from)->n_keywords};
+    const struct page_place *at = from->places->at;
+    struct chunk_rules rules = rules_of(from);
 
-    for (size_t i = 0; i < from->places->n_chunks; i++) {
+    for (size_t i = 0; i < from->places->n_chunks; i++, at += 1 + at->n_cold) {
         struct chunk *chunk = NULL;
-        uint32_t n = from->places->at[2 * i].rows;
-        enum rc rc = load_chunk(loader, &from->places->at[2 * i], &rules, &chunk, err);
+        enum rc rc = load_chunk(loader, at, &rules, &chunk, err);
 
         if (rc || chunk == NULL)
             return rc;
-        mbox_add_slot(fresh, chunk, n);
-        rules.uid_before = chunk->uid[n - 1];
-        fresh->counts.messages += n;
-        for (uint32_t row = 0; row < n; row++) {
-            uint32_t size = chunk_cold(chunk, row)->size;
-            bool deleted = (chunk->flags[row] & FLAG_DELETED) != 0;
-
-            fresh->counts.bytes += size;
-            fresh->counts.unseen += (chunk->flags[row] & FLAG_SEEN) == 0;
-            fresh->counts.deleted += deleted;
-            fresh->counts.bytes_deleted += deleted ? size : 0;
-        }
+        mbox_add_slot(fresh, chunk, at->rows);
+        count_in(&fresh->counts, chunk, at->rows);
+        rules.uid_before = chunk->uid[at->rows - 1];
     }
-    if (rules.uid_before >= from->counts.uidnext)
-        return err_set(err, RC_CORRUPT, "Damaged mail data", "mailbox %u: uid above uidnext",
-                       mbox_info(from)->id);
-    return RC_OK;
+    return take_slots(from, rules.uid_before, fresh, err);
+}
+
+/* The place behind those of the chunks. */
+static const struct page_place *places_behind_chunks(const struct mbox_places *places)
+{
+    return places->at + (places->n - places->n_expunged - places->n_overlays);
 }
 
 static bool get_expunged(struct scan *sc, struct expunged_block *block, uint32_t rows,
@@ -96,7 +130,7 @@ static bool get_expunged(struct scan *sc, struct expunged_block *block, uint32_t
 static enum rc load_expunged(struct page_loader *loader, const struct mbox *from,
                              struct mbox *fresh, struct err *err)
 {
-    const struct page_place *at = from->places->at + 2 * from->places->n_chunks;
+    const struct page_place *at = places_behind_chunks(from->places);
     struct expunged *log = &fresh->expunged;
     uint64_t before = 0;
 
@@ -163,8 +197,7 @@ static bool get_overlay(struct scan *sc, struct overlay *overlay, uint64_t reade
 static enum rc load_overlays(struct page_loader *loader, const struct mbox *from,
                              struct mbox *fresh, struct err *err)
 {
-    const struct page_place *at =
-        from->places->at + 2 * from->places->n_chunks + from->places->n_expunged;
+    const struct page_place *at = places_behind_chunks(from->places) + from->places->n_expunged;
     uint64_t reader = 0;
 
     fresh->overlays = from->places->n_overlays > 0
@@ -190,8 +223,7 @@ static enum rc load_overlays(struct page_loader *loader, const struct mbox *from
 
 static bool same_counts(const struct mbox_counts *a, const struct mbox_counts *b)
 {
-    return a->messages == b->messages && a->unseen == b->unseen && a->deleted == b->deleted &&
-           a->bytes == b->bytes && a->bytes_deleted == b->bytes_deleted;
+    return a->messages == b->messages && a->unseen == b->unseen && a->deleted == b->deleted;
 }
 
 static enum rc load_messages(struct page_loader *loader, const struct mbox *from,
@@ -235,4 +267,179 @@ enum rc acct_mbox_load(struct acct_state *fork, uint32_t mbox_id, page_read_fn *
         return rc;
     sorted_replace(&fork->by_id, at, &TAKE(fresh)->counted);
     return RC_OK;
+}
+
+/* ---- cold rows ---- */
+
+static enum rc load_cold(struct page_loader *loader, struct cold_store *cold, struct err *err)
+{
+    AUTO(freep) struct msg_cold *rows = xmalloc(cold->cap * sizeof(*rows));
+    uint32_t at = 0;
+
+    for (uint32_t i = 0; i < cold->n_origin; i++) {
+        const struct page_place *piece = &cold->origin[i];
+        struct page_id id;
+        struct scan sc;
+        enum rc rc = page_load(loader, PAGE_COLD, piece->number, &id, &sc, err);
+
+        if (rc == RC_OK && !chunk_get_cold(&sc, rows + at, piece->rows))
+            rc = page_corrupt(err, &id, "cold rows");
+        if (rc) /* pieces may go once somebody else has the rows */
+            return cold_rows(cold) != NULL ? RC_OK : rc;
+        at += piece->rows;
+    }
+    cold_publish(cold, TAKE(rows));
+    return RC_OK;
+}
+
+/* ---- the last chunk ---- */
+
+/* The places without those of the last chunk. */
+static struct mbox_places *places_before(const struct mbox_places *places,
+                                         const struct page_place *last)
+{
+    size_t n_gone = 1 + last->n_cold, n_before = (size_t) (last - places->at);
+    struct mbox_places *rest = mbox_places_new(places->n - n_gone);
+
+    rest->n_chunks = places->n_chunks - 1;
+    rest->n_expunged = places->n_expunged;
+    rest->n_overlays = places->n_overlays;
+    memcpy(rest->at, places->at, n_before * sizeof(*rest->at));
+    memcpy(rest->at + n_before, last + n_gone, (rest->n - n_before) * sizeof(*rest->at));
+    return rest;
+}
+
+/* Ready to be appended to: the last chunk in memory, with its cold rows. */
+static enum rc load_tail(struct page_loader *loader, struct acct_state *fork, uint32_t mbox_id,
+                         struct err *err)
+{
+    const struct mbox *from = acct_mailbox_by_id(fork, mbox_id);
+    const struct page_place *last;
+    struct chunk_rules rules;
+    struct chunk *chunk = NULL;
+    struct mbox *mbox;
+    enum rc rc;
+
+    if (from == NULL || mbox_can_append(from))
+        return RC_OK;
+    if (from->n_slots > 0)
+        return load_cold(loader, from->slots[from->n_slots - 1].chunk->cold, err);
+    last = mbox_places_last_chunk(from->places);
+    rules = rules_of(from);
+    rc = load_chunk(loader, last, &rules, &chunk, err);
+    if (rc || chunk == NULL)
+        return rc;
+    rc = chunk->uid[last->rows - 1] < from->counts.uidnext ? load_cold(loader, chunk->cold, err)
+                                                           : uid_corrupt(from, err);
+    if (rc) {
+        chunk_unref(chunk);
+        return rc;
+    }
+    mbox = state_own_mbox(fork, mbox_id);
+    last = mbox_places_last_chunk(mbox->places);
+    mbox_take_tail(mbox, chunk, last->rows, places_before(mbox->places, last));
+    return RC_OK;
+}
+
+static enum rc load_cold_slots(struct page_loader *loader, const struct mbox *mbox,
+                               size_t first, size_t end, struct err *err)
+{
+    for (size_t i = first; i < end; i++) {
+        enum rc rc = RC_OK;
+
+        if (!chunk_cold_is_loaded(mbox->slots[i].chunk))
+            rc = load_cold(loader, mbox->slots[i].chunk->cold, err);
+        if (rc)
+            return rc;
+    }
+    return RC_OK;
+}
+
+enum rc acct_cold_load(const struct acct_state *state, const struct mbox *mbox, uint32_t first,
+                       uint32_t last, page_read_fn *read, void *ctx, struct err *err)
+{
+    size_t at = mbox_chunk_of(mbox, first), end = mbox_chunk_of(mbox, last) + 1;
+    AUTO(arena_freep) struct arena *arena = NULL;
+    struct page_loader loader = {state->id, read, ctx, NULL};
+
+    while (at < end && chunk_cold_is_loaded(mbox->slots[at].chunk))
+        at++;
+    if (at == end)
+        return RC_OK;
+    loader.arena = arena = arena_new(PAGE_ARENA_BYTES);
+    return load_cold_slots(&loader, mbox, at, end, err);
+}
+
+static enum rc load_cold_of(struct page_loader *loader, const struct acct_state *state,
+                            uint32_t mbox_id, const struct uid_set *uids, struct err *err)
+{
+    const struct mbox *mbox = acct_mailbox_by_id(state, mbox_id);
+    size_t first, end;
+    enum rc rc = RC_OK;
+
+    for (size_t i = 0; mbox != NULL && i < uids->n && rc == RC_OK; i++) {
+        mbox_slots_of(mbox, uids->runs[i], &first, &end);
+        rc = load_cold_slots(loader, mbox, first, end, err);
+    }
+    return rc;
+}
+
+/* ---- what a record needs ---- */
+
+/* The messages of a mailbox, and the cold rows of those named; uids NULL: none. */
+static enum rc load_named(struct page_loader *loader, struct acct_state *fork, uint32_t mbox_id,
+                          const struct uid_set *uids, struct err *err)
+{
+    enum rc rc = RC_OK;
+
+    if (acct_mailbox_by_id(fork, mbox_id) == NULL)
+        return RC_OK;
+    rc = acct_mbox_load(fork, mbox_id, loader->read, loader->ctx, err);
+    return rc == RC_OK && uids != NULL ? load_cold_of(loader, fork, mbox_id, uids, err) : rc;
+}
+
+static enum rc load_for(struct page_loader *loader, struct acct_state *fork,
+                        const struct record *record, struct err *err)
+{
+    struct uid_run run;
+    enum rc rc;
+
+    switch (record->type) {
+    case RECORD_APPEND:
+        return load_tail(loader, fork, record->append.mbox, err);
+    case RECORD_FLAGS:
+        return load_named(loader, fork, record->flags.mbox,
+                          acct_flags_count_bytes(&record->flags) ? &record->flags.uids : NULL,
+                          err);
+    case RECORD_EXPUNGE:
+        return load_named(loader, fork, record->expunge.mbox, &record->expunge.uids, err);
+    case RECORD_COPY:
+    case RECORD_MOVE:
+        rc = load_named(loader, fork, record->copy.src, &record->copy.uids, err);
+        return rc ? rc : load_tail(loader, fork, record->copy.dst, err);
+    case RECORD_THREADID:
+        run = (struct uid_run){record->threadid.uid, record->threadid.uid};
+        return load_named(loader, fork, record->threadid.mbox, &(struct uid_set){&run, 1}, err);
+    case RECORD_MAILBOX:
+    case RECORD_SUBSCRIBE:
+    case RECORD_ACL:
+    case RECORD_METADATA:
+    case RECORD_KEYWORD:
+    case RECORD_QUOTA:
+    case RECORD_PURGE:
+    case RECORD_XFER_OUT:
+    case RECORD_XFER_IN:
+    case RECORD_ACCOUNT:
+        break;
+    }
+    return RC_OK;
+}
+
+enum rc acct_record_load(struct acct_state *fork, const struct record *record,
+                         page_read_fn *read, void *ctx, struct err *err)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(PAGE_ARENA_BYTES);
+    struct page_loader loader = {fork->id, read, ctx, arena};
+
+    return load_for(&loader, fork, record, err);
 }

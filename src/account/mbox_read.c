@@ -68,6 +68,29 @@ bool mbox_find(const struct mbox *mbox, uint32_t uid, uint32_t *out_index)
     return true;
 }
 
+void mbox_slots_of(const struct mbox *mbox, struct uid_run run, size_t *out_first,
+                   size_t *out_end)
+{
+    size_t end = slot_by_uid(mbox, run.last);
+
+    *out_first = slot_by_uid(mbox, run.first);
+    *out_end =
+        end < mbox->n_slots && mbox->slots[end].chunk->uid[0] <= run.last ? end + 1 : end;
+}
+
+bool mbox_cold_is_loaded(const struct mbox *mbox, const struct uid_set *uids)
+{
+    size_t at, end;
+
+    for (size_t i = 0; i < uids->n; i++) {
+        for (mbox_slots_of(mbox, uids->runs[i], &at, &end); at < end; at++) {
+            if (!chunk_cold_is_loaded(mbox->slots[at].chunk))
+                return false;
+        }
+    }
+    return true;
+}
+
 size_t mbox_chunk_count(const struct mbox *mbox)
 {
     return mbox->n_slots;
@@ -154,6 +177,13 @@ const struct msg_cold *mbox_cold(const struct mbox *mbox, uint32_t index)
     const struct chunk *chunk = chunk_at(mbox, index, &row);
 
     return chunk_cold(chunk, row);
+}
+
+bool mbox_has_cold(const struct mbox *mbox, uint32_t index)
+{
+    uint32_t row;
+
+    return chunk_cold_is_loaded(chunk_at(mbox, index, &row));
 }
 
 bool mbox_has_keyword(const struct mbox *mbox, uint32_t index, uint16_t keyword)

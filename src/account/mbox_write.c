@@ -9,25 +9,30 @@
 
 #include "account/mbox.h"
 
-/* Neighbours that together hold no more than this are joined after an expunge. So a mailbox of
- * m messages has at most 2 m / CHUNK_JOIN_MESSAGES + 1 chunks, whatever came and went. */
+/* Neighbours that together hold no more than this are joined after an expunge, if the cold rows
+ * of both are in memory, as those of the chunks that the expunge concerns are. So a mailbox of
+ * m messages has at most 2 m / CHUNK_JOIN_MESSAGES + 1 chunks, whatever came and went since it
+ * was loaded. */
 #define CHUNK_JOIN_MESSAGES (CHUNK_MESSAGES / 2)
 
-struct mbox_places *mbox_places_new(size_t n_chunks, size_t n_expunged, size_t n_overlays)
+struct mbox_places *mbox_places_new(size_t n)
 {
-    size_t n = 2 * n_chunks + n_expunged + n_overlays;
     struct mbox_places *places = xcalloc(1, sizeof(*places) + n * sizeof(struct page_place));
 
     counted_init(&places->counted);
-    places->n_chunks = n_chunks;
-    places->n_expunged = n_expunged;
-    places->n_overlays = n_overlays;
+    places->n = n;
     return places;
 }
 
-size_t mbox_places_count(const struct mbox_places *places)
+const struct page_place *mbox_places_last_chunk(const struct mbox_places *places)
 {
-    return 2 * places->n_chunks + places->n_expunged + places->n_overlays;
+    const struct page_place *at = places->at;
+
+    if (places->n_chunks == 0)
+        return NULL;
+    for (size_t i = 1; i < places->n_chunks; i++)
+        at += 1 + at->n_cold;
+    return at;
 }
 
 static void places_unref(struct mbox_places *places)
@@ -163,12 +168,24 @@ static struct chunk_slot *new_slot(struct mbox *mbox, struct chunk *chunk)
 {
     struct chunk_slot *slot;
     const struct chunk_slot *last = mbox->n_slots > 0 ? &mbox->slots[mbox->n_slots - 1] : NULL;
-    uint32_t start = last != NULL ? last->start + last->n : 0;
+    uint32_t start = last != NULL ? last->start + last->n : mbox->counts.messages;
 
     mbox->slots = xrealloc(mbox->slots, (mbox->n_slots + 1) * sizeof(*mbox->slots));
     slot = &mbox->slots[mbox->n_slots++];
     *slot = (struct chunk_slot){.chunk = chunk, .start = start};
     return slot;
+}
+
+void mbox_take_tail(struct mbox *mbox, struct chunk *chunk, uint32_t n,
+                    struct mbox_places *places)
+{
+    struct chunk_slot *slot;
+
+    places_unref(mbox->places);
+    mbox->places = places;
+    mbox_add_slot(mbox, chunk, n);
+    slot = &mbox->slots[mbox->n_slots - 1];
+    slot->start = mbox->counts.messages - n;
 }
 
 void mbox_add_slot(struct mbox *mbox, struct chunk *chunk, uint32_t n)
@@ -181,11 +198,24 @@ void mbox_add_slot(struct mbox *mbox, struct chunk *chunk, uint32_t n)
         slot->unseen += (chunk->flags[row] & FLAG_SEEN) == 0;
 }
 
+bool mbox_can_append(const struct mbox *mbox)
+{
+    const struct page_place *last;
+
+    if (mbox->n_slots > 0) {
+        const struct chunk_slot *slot = &mbox->slots[mbox->n_slots - 1];
+
+        return slot->n == CHUNK_MESSAGES || chunk_cold_is_loaded(slot->chunk);
+    }
+    last = mbox->loaded ? NULL : mbox_places_last_chunk(mbox->places);
+    return last == NULL || last->rows == CHUNK_MESSAGES;
+}
+
 void mbox_add(struct mbox *mbox, const struct chunk_row *row, const struct msg_cold *cold)
 {
     struct chunk_slot *slot = mbox->n_slots > 0 ? &mbox->slots[mbox->n_slots - 1] : NULL;
 
-    assert(mbox->loaded && row->uid >= mbox->counts.uidnext);
+    assert(mbox_can_append(mbox) && row->uid >= mbox->counts.uidnext);
     if (slot == NULL || slot->n == CHUNK_MESSAGES) {
         struct chunk *chunk = chunk_new(CHUNK_FIRST_ROWS, row->modseq);
 
@@ -233,7 +263,8 @@ static void change_row(struct mbox *mbox, struct chunk_slot *slot, uint32_t row,
     uint64_t words[KEYWORD_WORDS];
 
     if (((flags ^ chunk->flags[row]) & (FLAG_SEEN | FLAG_DELETED)) != 0) {
-        uint32_t size = chunk_cold(chunk, row)->size;
+        bool counts_size = ((flags ^ chunk->flags[row]) & FLAG_DELETED) != 0;
+        uint32_t size = counts_size ? chunk_cold(chunk, row)->size : 0;
 
         count_flags(mbox, slot, chunk->flags[row], size, false);
         count_flags(mbox, slot, flags, size, true);
@@ -342,7 +373,8 @@ static void tidy_slots(struct mbox *mbox)
 
         if (slot->n == 0)
             continue;
-        if (left != NULL && left->n + slot->n <= CHUNK_JOIN_MESSAGES) {
+        if (left != NULL && left->n + slot->n <= CHUNK_JOIN_MESSAGES &&
+            chunk_cold_is_loaded(left->chunk) && chunk_cold_is_loaded(slot->chunk)) {
             struct chunk *joined = chunk_join(left->chunk, left->n, slot->chunk, slot->n);
 
             chunk_unref(left->chunk);

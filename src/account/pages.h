@@ -44,11 +44,23 @@ typedef enum rc page_read_fn(void *ctx, uint64_t number, struct arena *arena, st
 MUST_CHECK enum rc acct_pages_open(uint64_t account_id, struct slice root, uint64_t position,
                                    page_read_fn *read, void *ctx, struct acct_state **out,
                                    struct err *err);
-/* Load a mailbox's messages into a fork (never into the version that is `stored`). RC_CORRUPT
- * says which mailbox; nothing changes then.
+/* Load a mailbox's messages, without their cold rows, into a fork (never into the version that
+ * is `stored`). RC_CORRUPT says which mailbox; nothing changes then.
  */
 MUST_CHECK enum rc acct_mbox_load(struct acct_state *fork, uint32_t mbox_id, page_read_fn *read,
                                   void *ctx, struct err *err);
+/*
+ * Bring cold rows of a loaded mailbox into memory: those of messages first..last (indexes), for
+ * all versions that share them. Any thread may ask, of any version whose pages still stand:
+ * RC_NOT_FOUND, if a checkpoint has dropped them since.
+ */
+MUST_CHECK enum rc acct_cold_load(const struct acct_state *state, const struct mbox *mbox,
+                                  uint32_t first, uint32_t last, page_read_fn *read, void *ctx,
+                                  struct err *err);
+/* Everything in memory that the record needs to apply to the fork. What it names and is not
+ * there is acct_check()'s matter. */
+MUST_CHECK enum rc acct_record_load(struct acct_state *fork, const struct record *record,
+                                    page_read_fn *read, void *ctx, struct err *err);
 /* Forget the messages of a mailbox whose pages are stored and current; false if they are not.
  */
 bool acct_mbox_unload(struct acct_state *fork, uint32_t mbox_id);

@@ -19,25 +19,57 @@ static bool get_counts(struct scan *sc, struct mbox_counts *counts)
            scan_varint(sc, MODSEQ_MAX, &counts->expunged_below);
 }
 
-/* Numbers are those of pages that have been: below next_number. */
+/* The number is that of a page that has been: below next_number. */
+static bool get_place(struct scan *sc, uint64_t next_number, uint32_t rows_max,
+                      struct page_place *out)
+{
+    return scan_varint(sc, next_number - 1, &out->number) && out->number != 0 &&
+           scan_varint32(sc, rows_max, &out->rows) && (rows_max == UINT32_MAX || out->rows > 0);
+}
+
+/* A chunk's hot page, and the pieces of its cold store. */
+static bool get_chunk_places(struct scan *sc, uint64_t next_number, struct page_place *at,
+                             size_t *n)
+{
+    struct page_place *hot = &at[(*n)++];
+    uint32_t rows = 0;
+
+    if (!get_place(sc, next_number, CHUNK_MESSAGES, hot) ||
+        !scan_varint32(sc, COLD_PIECES_MAX, &hot->n_cold) || hot->n_cold == 0)
+        return false;
+    for (uint32_t i = 0; i < hot->n_cold; i++) {
+        if (!get_place(sc, next_number, COLD_ROWS_MAX - rows, &at[*n]))
+            return false;
+        rows += at[(*n)++].rows;
+    }
+    return true;
+}
+
+/* Each chunk takes two bytes of the page at least, so what is reserved is linear in it. */
 static struct mbox_places *get_places(struct scan *sc, uint64_t next_number)
 {
     struct mbox_places *places;
-    size_t n_chunks, n_expunged, n_overlays;
+    size_t n_chunks, n_expunged, n_overlays, n = 0;
+    bool good = true;
 
     if (!page_get_count(sc, MESSAGES_MAX, &n_chunks) ||
         !page_get_count(sc, MESSAGES_MAX, &n_expunged) ||
         !page_get_count(sc, OVERLAY_READERS_MAX, &n_overlays))
         return NULL;
-    places = mbox_places_new(n_chunks, n_expunged, n_overlays);
-    for (size_t i = 0; i < mbox_places_count(places); i++) {
-        if (!scan_varint(sc, next_number - 1, &places->at[i].number) ||
-            places->at[i].number == 0 || !scan_varint32(sc, UINT32_MAX, &places->at[i].rows)) {
-            free(places);
-            return NULL;
-        }
+    places = mbox_places_new(n_chunks * (1 + COLD_PIECES_MAX) + n_expunged + n_overlays);
+    for (size_t i = 0; i < n_chunks && good; i++)
+        good = get_chunk_places(sc, next_number, places->at, &n);
+    for (size_t i = 0; i < n_expunged + n_overlays && good; i++)
+        good = get_place(sc, next_number, UINT32_MAX, &places->at[n++]);
+    if (!good) {
+        free(places);
+        return NULL;
     }
-    return places;
+    places->n_chunks = n_chunks;
+    places->n_expunged = n_expunged;
+    places->n_overlays = n_overlays;
+    places->n = n;
+    return xrealloc(places, sizeof(*places) + n * sizeof(struct page_place));
 }
 
 static bool name_is_valid(struct slice name)

@@ -166,29 +166,45 @@ static void make_info(struct maker *maker, struct info_object *object)
     close_put(maker, &buf, number);
 }
 
+/*
+ * Rows that no piece holds make a new one, together with the last pieces that have no more rows
+ * than it. So each piece is longer than all behind it, their number stays a logarithm, and
+ * appending n messages one checkpoint at a time writes n log n rows, not n squared.
+ */
+static void make_cold(struct maker *maker, struct cold_store *cold, uint32_t needed)
+{
+    AUTO(buf_done) struct buf buf;
+    struct cold_pages *pages = &cold->pages;
+    uint32_t stored = cold_rows_in(pages->pieces, pages->n), n;
+
+    buf_init(&buf, 0);
+    pages->pending = 0;
+    if (stored >= needed)
+        return;
+    pages->keep = pages->n;
+    for (n = needed - stored; pages->keep > 0 && (pages->pieces[pages->keep - 1].rows <= n ||
+                                                  pages->keep == COLD_PIECES_MAX);)
+        n += pages->pieces[--pages->keep].rows;
+    pages->pending = maker->state->ledger->next_number++;
+    pages->rows_next = n;
+    open_page(maker, &buf, PAGE_COLD, pages->pending);
+    chunk_put_cold(&buf, cold, needed - n, n);
+    close_put(maker, &buf, pages->pending);
+}
+
 static void make_chunk(struct maker *maker, struct chunk *chunk, uint32_t n)
 {
-    AUTO(buf_done) struct buf hot, cold;
-    struct page_ref *ref = &chunk->cold->page;
-    uint32_t needed = chunk_cold_needed(chunk, n);
+    AUTO(buf_done) struct buf hot;
     uint64_t number;
 
     buf_init(&hot, 0);
-    buf_init(&cold, 0);
     if (!page_stands(&chunk->page, n)) {
         number = give_number(maker, &chunk->page, n);
         open_page(maker, &hot, PAGE_HOT, number);
         chunk_put_hot(&hot, chunk, n);
         close_put(maker, &hot, number);
     }
-    if (ref->number != 0 && ref->rows >= needed) {
-        ref->pending = 0;
-    } else {
-        number = give_number(maker, ref, needed);
-        open_page(maker, &cold, PAGE_COLD, number);
-        chunk_put_cold(&cold, chunk->cold, needed);
-        close_put(maker, &cold, number);
-    }
+    make_cold(maker, chunk->cold, chunk_cold_needed(chunk, n));
 }
 
 static void make_expunged(struct maker *maker, struct expunged_block *block, uint32_t n)
@@ -231,25 +247,54 @@ static uint64_t info_number(const struct mbox *mbox)
 static struct page_place place_now(const struct page_ref *ref)
 {
     if (ref->pending != 0)
-        return (struct page_place){ref->pending, ref->rows_next};
-    return (struct page_place){ref->number, ref->rows};
+        return (struct page_place){.number = ref->pending, .rows = ref->rows_next};
+    return (struct page_place){.number = ref->number, .rows = ref->rows};
 }
 
-/* Where the messages of a loaded mailbox lie once this batch is stored. */
+/* Pieces of a cold store once this batch is stored. */
+static uint32_t cold_places_now(const struct cold_store *cold, struct page_place *out)
+{
+    const struct cold_pages *pages = &cold->pages;
+    uint32_t n = pages->pending != 0 ? pages->keep : pages->n;
+
+    memcpy(out, pages->pieces, n * sizeof(*out));
+    if (pages->pending != 0)
+        out[n++] = (struct page_place){.number = pages->pending, .rows = pages->rows_next};
+    return n;
+}
+
+/* Where the messages lie once this batch is stored: in the places of what is not loaded, and
+ * then where the objects in memory do. */
 static struct mbox_places *places_of(const struct mbox *mbox)
 {
+    const struct mbox_places *base = mbox->loaded ? NULL : mbox->places;
+    size_t n_base = base != NULL ? base->n : 0;
+    size_t n_behind = base != NULL ? base->n_expunged + base->n_overlays : 0;
     struct mbox_places *places =
-        mbox_places_new(mbox->n_slots, mbox->expunged.n_slots, mbox->n_overlays);
-    size_t n = 0;
+        mbox_places_new(n_base + mbox->n_slots * (1 + COLD_PIECES_MAX) +
+                        mbox->expunged.n_slots + mbox->n_overlays);
+    size_t n = n_base - n_behind;
 
+    if (n > 0)
+        memcpy(places->at, base->at, n * sizeof(*places->at));
     for (size_t i = 0; i < mbox->n_slots; i++) {
-        places->at[n++] = place_now(&mbox->slots[i].chunk->page);
-        places->at[n++] = place_now(&mbox->slots[i].chunk->cold->page);
+        struct page_place *hot = &places->at[n++];
+
+        *hot = place_now(&mbox->slots[i].chunk->page);
+        hot->n_cold = cold_places_now(mbox->slots[i].chunk->cold, &places->at[n]);
+        n += hot->n_cold;
     }
+    if (n_behind > 0)
+        memcpy(places->at + n, base->at + (n_base - n_behind), n_behind * sizeof(*places->at));
+    n += n_behind;
     for (size_t i = 0; i < mbox->expunged.n_slots; i++)
         places->at[n++] = place_now(&mbox->expunged.slots[i].block->page);
     for (size_t i = 0; i < mbox->n_overlays; i++)
         places->at[n++] = place_now(&mbox->overlays[i]->page);
+    places->n_chunks = mbox->n_slots + (base != NULL ? base->n_chunks : 0);
+    places->n_expunged = mbox->expunged.n_slots + (base != NULL ? base->n_expunged : 0);
+    places->n_overlays = mbox->n_overlays + (base != NULL ? base->n_overlays : 0);
+    places->n = n;
     return places;
 }
 
@@ -266,11 +311,30 @@ static void put_counts(struct buf *buf, const struct mbox_counts *counts)
     buf_varint(buf, counts->expunged_below);
 }
 
+static void put_places(struct buf *buf, const struct mbox_places *places)
+{
+    size_t n_hot = places->n - places->n_expunged - places->n_overlays;
+    uint32_t n_cold = 0;
+
+    buf_varint(buf, places->n_chunks);
+    buf_varint(buf, places->n_expunged);
+    buf_varint(buf, places->n_overlays);
+    for (size_t i = 0; i < places->n; i++) {
+        const struct page_place *place = &places->at[i];
+
+        buf_varint(buf, place->number);
+        buf_varint(buf, place->rows);
+        if (i < n_hot && n_cold == 0)
+            buf_varint(buf, n_cold = place->n_cold);
+        else if (n_cold > 0)
+            n_cold--;
+    }
+}
+
 static void put_mbox(struct buf *buf, const struct mbox *mbox)
 {
     const struct mbox_info *info = mbox_info(mbox);
-    struct mbox_places *made = mbox->loaded ? places_of(mbox) : NULL;
-    const struct mbox_places *places = made != NULL ? made : mbox->places;
+    struct mbox_places *places = places_of(mbox);
 
     buf_varint(buf, info->id);
     put_id(buf, &info->mailboxid);
@@ -279,14 +343,8 @@ static void put_mbox(struct buf *buf, const struct mbox *mbox)
     buf_varint(buf, info->special_use);
     buf_varint(buf, info_number(mbox));
     put_counts(buf, &mbox->counts);
-    buf_varint(buf, places->n_chunks);
-    buf_varint(buf, places->n_expunged);
-    buf_varint(buf, places->n_overlays);
-    for (size_t i = 0; i < mbox_places_count(places); i++) {
-        buf_varint(buf, places->at[i].number);
-        buf_varint(buf, places->at[i].rows);
-    }
-    free(made);
+    put_places(buf, places);
+    free(places);
 }
 
 static struct mbox *mbox_in(const struct sorted_leaf *leaf, uint32_t row)
@@ -406,17 +464,27 @@ static uint64_t number_in(const struct page_ref *ref, bool stored)
     return stored ? ref->number : page_number(ref);
 }
 
+static void collect_cold(const struct cold_pages *pages, bool stored, struct numbers *out)
+{
+    bool has_new = !stored && pages->pending != 0;
+
+    for (uint32_t i = 0; i < (has_new ? pages->keep : pages->n); i++)
+        add_number(out, pages->pieces[i].number);
+    if (has_new)
+        add_number(out, pages->pending);
+}
+
 static void collect_mbox(const struct mbox *mbox, bool stored, struct numbers *out)
 {
     const struct mbox_info *info = mbox_info(mbox);
 
     if (info->n_keywords + info->n_acl + info->n_metadata > 0)
         add_number(out, number_in(&mbox->info->page, stored));
-    for (size_t i = 0; !mbox->loaded && i < mbox_places_count(mbox->places); i++)
+    for (size_t i = 0; !mbox->loaded && i < mbox->places->n; i++)
         add_number(out, mbox->places->at[i].number);
     for (size_t i = 0; i < mbox->n_slots; i++) {
         add_number(out, number_in(&mbox->slots[i].chunk->page, stored));
-        add_number(out, number_in(&mbox->slots[i].chunk->cold->page, stored));
+        collect_cold(&mbox->slots[i].chunk->cold->pages, stored, out);
     }
     for (size_t i = 0; i < mbox->expunged.n_slots; i++)
         add_number(out, number_in(&mbox->expunged.slots[i].block->page, stored));
@@ -543,12 +611,22 @@ static void confirm(struct page_ref *ref, uint64_t first)
     ref->pending = 0;
 }
 
+static void confirm_cold(struct cold_pages *pages, uint64_t first)
+{
+    if (pages->pending >= first) {
+        pages->n = pages->keep;
+        pages->pieces[pages->n++] =
+            (struct page_place){.number = pages->pending, .rows = pages->rows_next};
+    }
+    pages->pending = 0;
+}
+
 static void confirm_mbox(struct mbox *mbox, uint64_t first)
 {
     confirm(&mbox->info->page, first);
     for (size_t i = 0; i < mbox->n_slots; i++) {
         confirm(&mbox->slots[i].chunk->page, first);
-        confirm(&mbox->slots[i].chunk->cold->page, first);
+        confirm_cold(&mbox->slots[i].chunk->cold->pages, first);
     }
     for (size_t i = 0; i < mbox->expunged.n_slots; i++)
         confirm(&mbox->expunged.slots[i].block->page, first);
@@ -585,10 +663,10 @@ static bool is_stored(const struct mbox *mbox)
 {
     for (size_t i = 0; i < mbox->n_slots; i++) {
         const struct chunk_slot *slot = &mbox->slots[i];
-        const struct page_ref *cold = &slot->chunk->cold->page;
+        const struct cold_pages *cold = &slot->chunk->cold->pages;
 
-        if (!lies_in(&slot->chunk->page, slot->n) || cold->number == 0 || cold->pending != 0 ||
-            cold->rows < chunk_cold_needed(slot->chunk, slot->n))
+        if (!lies_in(&slot->chunk->page, slot->n) || cold->pending != 0 ||
+            cold_rows_in(cold->pieces, cold->n) < chunk_cold_needed(slot->chunk, slot->n))
             return false;
     }
     for (size_t i = 0; i < mbox->expunged.n_slots; i++) {
@@ -607,7 +685,7 @@ bool acct_mbox_unload(struct acct_state *fork, uint32_t mbox_id)
     const struct mbox *mbox = acct_mailbox_by_id(fork, mbox_id);
     struct mbox_places *places;
 
-    if (mbox == NULL || !mbox->loaded || !is_stored(mbox))
+    if (mbox == NULL || (!mbox->loaded && mbox->n_slots == 0) || !is_stored(mbox))
         return false;
     places = places_of(mbox);
     mbox_forget_messages(state_own_mbox(fork, mbox_id), places);

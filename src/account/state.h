@@ -18,7 +18,8 @@
  * they hold a reference to, without a lock.
  *
  * A mailbox is loaded or not: the directory always has its info and counts; messages come from
- * pages when somebody opens it (acct_mbox_load).
+ * pages when somebody opens it (acct_mbox_load), their cold rows when somebody asks for one
+ * (acct_cold_load). Appending needs the last chunk only (acct_record_load).
  */
 #ifndef ROOST_ACCOUNT_STATE_H
 #define ROOST_ACCOUNT_STATE_H
@@ -121,15 +122,15 @@ struct acct_state *acct_fork(const struct acct_state *base);
 /*
  * Would this record apply? RC_CORRUPT and a reason if not. Used on records that come from a
  * journal; for our own the transaction has checked everything before. RC_UNAVAILABLE: the
- * mailbox must be loaded first (acct_record_mailboxes names it).
+ * something of it must come into memory first (acct_record_load, pages.h).
  */
 MUST_CHECK enum rc acct_check(const struct acct_state *state, const struct record *record,
                               struct err *err);
 /* Apply to a fork. Cannot fail; a record that acct_check refuses ends the process. */
 void acct_apply(struct acct_state *fork, const struct record_group *group,
                 const struct record *record);
-/* The mailboxes whose messages must be loaded before the record applies: 0, 1 or 2 ids. */
-size_t acct_record_mailboxes(const struct record *record, uint32_t out[2]);
+/* Does the change concern the bytes of messages with \Deleted, so that it needs their sizes? */
+bool acct_flags_count_bytes(const struct record_flags *record);
 
 /* The journal position this version stands for; 0: nothing committed yet. Set once, before
  * publishing. */
@@ -176,7 +177,9 @@ bool mbox_find(const struct mbox *mbox, uint32_t uid, uint32_t *out_index);
 uint32_t mbox_uid(const struct mbox *mbox, uint32_t index);
 uint8_t mbox_flags(const struct mbox *mbox, uint32_t index);
 uint64_t mbox_modseq(const struct mbox *mbox, uint32_t index);
+/* The row is in memory: acct_cold_load() was asked for it, or it came with a record. */
 const struct msg_cold *mbox_cold(const struct mbox *mbox, uint32_t index);
+bool mbox_has_cold(const struct mbox *mbox, uint32_t index);
 bool mbox_has_keyword(const struct mbox *mbox, uint32_t index, uint16_t keyword);
 /* Indexes of the message's keywords, ascending, into out (room for KEYWORDS_MAX); their number.
  */

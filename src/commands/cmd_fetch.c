@@ -77,6 +77,7 @@ struct fetch_run *fetch_begin(struct cmd *cmd, const struct imap_fetch_args *arg
     run->some_gone = message_set_check(set, run->mbox, &gone) != RC_OK;
     run->fast = (args->kinds & ~flag_kinds) == 0 && (args->kinds & KIND(IMAP_FETCH_FLAGS)) != 0;
     run->needs_message = (args->kinds & ~fetch_column_kinds) != 0;
+    run->needs_rows = (args->kinds & ~flag_kinds) != 0;
     for (size_t i = 0; i < args->n && !run->sets_seen; i++)
         run->sets_seen = item_sets_seen(&args->items[i]);
     run->sets_seen = run->sets_seen && !view_is_read_only(session->view);
@@ -259,6 +260,22 @@ static void set_seen(struct fetch_run *run)
 
 /* ---- batches ---- */
 
+/* What of the message is not in its flags can be read; else the tagged answer says why not. */
+static bool has_row(struct fetch_run *run)
+{
+    struct session *session = run->cmd->session;
+    struct err err;
+    enum rc rc;
+
+    if (!run->needs_rows)
+        return true;
+    rc = account_need_rows(session->account, view_state(session->view), run->mbox,
+                           run->walk.index, run->walk.index, &err);
+    if (rc)
+        fetch_failed(run, &err, NULL);
+    return rc == RC_OK;
+}
+
 static bool next_batch(struct fetch_run *run)
 {
     uint64_t bytes = 0;
@@ -266,6 +283,8 @@ static bool next_batch(struct fetch_run *run)
     run->n_rows = run->row_at = 0;
     while (run->n_rows < FETCH_BATCH_MESSAGES && bytes < FETCH_BATCH_BYTES &&
            next_message(run)) {
+        if (!has_row(run))
+            continue;
         run->rows[run->n_rows++] = (struct fetch_row){
             .seq = run->walk.seq, .uid = run->walk.uid, .index = run->walk.index};
         if (run->needs_message)

@@ -21,15 +21,17 @@ static struct slice message_id_of(struct message *message)
     return digest_keys(digest).message_id;
 }
 
-static void log_message(const struct line *line, const struct mbox *mbox, uint32_t uid,
-                        uint32_t from_uid)
+static void log_message(const struct line *line, const struct acct_state *state,
+                        const struct mbox *mbox, uint32_t uid, uint32_t from_uid)
 {
     AUTO(message_closep) struct message *message = NULL;
     const struct session *session = line->session;
     struct slice name = mbox_info(mbox)->name, message_id = SLICE("");
     uint32_t index, size = 0;
+    struct err err;
 
-    if (mbox_find(mbox, uid, &index)) {
+    if (mbox_find(mbox, uid, &index) &&
+        account_need_rows(session->account, state, mbox, index, index, &err) == RC_OK) {
         const struct msg_cold *cold = mbox_cold(mbox, index);
 
         size = cold->size;
@@ -70,14 +72,16 @@ static uint32_t next_uid(struct walk *walk)
     return uid;
 }
 
-static void log_messages(const struct line *line, const struct mbox *mbox,
-                         const struct uid_set *uids, const struct uid_set *from_uids)
+static void log_messages(const struct line *line, const struct acct_state *state,
+                         const struct mbox *mbox, const struct uid_set *uids,
+                         const struct uid_set *from_uids)
 {
     uint64_t n = uid_set_span(uids);
     struct walk walk = {.set = uids}, from = {.set = from_uids};
 
     for (uint64_t i = 0; i < MIN(n, (uint64_t) MAIL_EVENTS_MAX); i++)
-        log_message(line, mbox, next_uid(&walk), from_uids != NULL ? next_uid(&from) : 0);
+        log_message(line, state, mbox, next_uid(&walk),
+                    from_uids != NULL ? next_uid(&from) : 0);
     if (n > MAIL_EVENTS_MAX)
         log_event(LEVEL_INFO, "mail.more", LOG_STR("user", line->session->log_user),
                   LOG_STR("event", line->event), LOG_NUM("messages", n - MAIL_EVENTS_MAX));
@@ -104,7 +108,7 @@ void mail_events_append(const struct cmd *cmd, uint32_t mbox_id, const struct ui
     AUTO(acct_unrefp) struct acct_state *state = mail_events_before(cmd->session, mbox_id);
 
     if (state != NULL)
-        log_messages(&line, acct_mailbox_by_id(state, mbox_id), uids, NULL);
+        log_messages(&line, state, acct_mailbox_by_id(state, mbox_id), uids, NULL);
 }
 
 void mail_events_copy(const struct cmd *cmd, uint32_t src_id, uint32_t dst_id,
@@ -118,7 +122,7 @@ void mail_events_copy(const struct cmd *cmd, uint32_t src_id, uint32_t dst_id,
         return;
     src = acct_mailbox_by_id(state, src_id);
     line.from = src != NULL ? mbox_info(src)->name : SLICE("");
-    log_messages(&line, acct_mailbox_by_id(state, dst_id), &copied->dst, &copied->src);
+    log_messages(&line, state, acct_mailbox_by_id(state, dst_id), &copied->dst, &copied->src);
 }
 
 void mail_events_expunge(const struct session *session, const struct acct_state *before,
@@ -127,7 +131,7 @@ void mail_events_expunge(const struct session *session, const struct acct_state 
     struct line line = {.session = session, .event = "mail.expunge"};
 
     if (before != NULL)
-        log_messages(&line, acct_mailbox_by_id(before, mbox_id), gone, NULL);
+        log_messages(&line, before, acct_mailbox_by_id(before, mbox_id), gone, NULL);
 }
 
 void mail_events_mailbox(const struct cmd *cmd, const char *event, struct slice name,

@@ -8,27 +8,28 @@
 #define LOAD_ARENA_BYTES   ((size_t) 4 << 30) /* pages and tail; bounded by what was stored */
 #define RECORD_ARENA_BYTES ((size_t) 64 << 20)
 
-/* Load the mailboxes a record touches, so that it applies. */
-static enum rc need_mailboxes(struct account *account, struct acct_state *fork,
-                              const struct record *record, struct err *err)
+enum rc account_need(struct account *account, struct acct_state *fork,
+                     const struct record *record, struct err *err)
 {
     struct engine *engine = account_engine(account);
-    uint32_t ids[2];
-    size_t n = acct_record_mailboxes(record, ids);
     void *ctx;
     page_read_fn *read = engine->ops->page_reader(engine, account->id, &ctx);
 
-    for (size_t i = 0; i < n; i++) {
-        const struct mbox *mbox = acct_mailbox_by_id(fork, ids[i]);
-        enum rc rc;
+    return acct_record_load(fork, record, read, ctx, err);
+}
 
-        if (mbox == NULL || mbox_is_loaded(mbox))
-            continue;
-        rc = acct_mbox_load(fork, ids[i], read, ctx, err);
-        if (rc)
-            return rc;
-    }
-    return RC_OK;
+enum rc account_need_rows(struct account *account, const struct acct_state *state,
+                          const struct mbox *mbox, uint32_t first, uint32_t last,
+                          struct err *err)
+{
+    struct engine *engine = account_engine(account);
+    page_read_fn *read;
+    void *ctx;
+
+    if (first == last && mbox_has_cold(mbox, first))
+        return RC_OK;
+    read = engine->ops->page_reader(engine, account->id, &ctx);
+    return acct_cold_load(state, mbox, first, last, read, ctx, err);
 }
 
 static enum rc apply_group(struct account *account, struct acct_state *fork,
@@ -43,7 +44,7 @@ static enum rc apply_group(struct account *account, struct acct_state *fork,
     if (rc)
         return rc;
     while ((rc = record_decode(&sc, arena, &record, err)) == RC_OK) {
-        rc = need_mailboxes(account, fork, &record, err);
+        rc = account_need(account, fork, &record, err);
         if (rc == RC_OK)
             rc = acct_check(fork, &record, err);
         if (rc)

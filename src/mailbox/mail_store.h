@@ -69,6 +69,14 @@ MUST_CHECK enum rc account_read_mailbox(struct account *account, uint64_t own_po
                                         uint32_t mbox_id, struct acct_state **out,
                                         struct err *err);
 
+/*
+ * Bring the rows of messages first..last (indexes) of a loaded mailbox of this version into
+ * memory, so that mbox_cold() may be asked for them. Cheap where they are there.
+ */
+MUST_CHECK enum rc account_need_rows(struct account *account, const struct acct_state *state,
+                                     const struct mbox *mbox, uint32_t first, uint32_t last,
+                                     struct err *err);
+
 /* Uids from here on no session was told of as \Recent (RFC 3501 2.3.2); claim: they are being
  * told now. */
 uint32_t account_recent(struct account *account, const struct mbox *mbox, bool claim);

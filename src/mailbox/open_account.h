@@ -64,6 +64,10 @@ MUST_CHECK enum rc account_found(struct account *account, struct err *err);
 /* What others committed since (an engine without ENGINE_NO_CONFLICT). lock is held. */
 MUST_CHECK enum rc account_catch_up(struct account *account, struct err *err);
 
+/* Everything the record needs to apply to the fork. */
+MUST_CHECK enum rc account_need(struct account *account, struct acct_state *fork,
+                                const struct record *record, struct err *err);
+
 /* Link a committed version behind the tip; takes the reference. lock is held. */
 void chain_link(struct account *account, struct acct_state *state);
 /* The engine says so. */

@@ -19,6 +19,7 @@ struct mail_txn {
     struct buf records;
     size_t n_records;
     struct staged_body *bodies; /* grown; what the group brings */
+    uint32_t *body_sizes;       /* of each of them */
     size_t n_bodies, cap_bodies;
     struct arena *arena;
 };
@@ -26,8 +27,13 @@ struct mail_txn {
 /* As txn_begin, for a caller who holds the account's lock and keeps it. */
 struct mail_txn *txn_begin_locked(struct account *account, const struct actor *actor);
 
+/* What the record needs to apply comes into the fork: before txn_add(). */
+MUST_CHECK enum rc txn_need(struct mail_txn *txn, const struct record *record, struct err *err);
 /* Write the record and apply it to the fork. Everything was checked. */
 void txn_add(struct mail_txn *txn, const struct record *record);
+/* The mailbox in the fork, its messages loaded or not. */
+MUST_CHECK enum rc txn_find(struct mail_txn *txn, uint32_t mbox_id, const struct mbox **out,
+                            struct err *err);
 /* Would n more bytes of records still fit one group? */
 MUST_CHECK enum rc txn_has_room(const struct mail_txn *txn, size_t n, struct err *err);
 

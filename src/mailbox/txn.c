@@ -37,6 +37,7 @@ static void end(struct mail_txn *txn)
     struct account *account = txn->account;
     bool unlock = !txn->keeps_lock;
 
+    free(txn->body_sizes);
     free(txn->bodies); /* the stages in it are the caller's, or since the commit the engine's */
     acct_unref(txn->fork);
     buf_done(&txn->records);
@@ -55,15 +56,9 @@ void txn_abortp(struct mail_txn **txn)
 
 static void queue_digests(const struct mail_txn *txn)
 {
-    for (size_t i = 0; i < txn->n_bodies; i++) {
-        const struct staged_body *body = &txn->bodies[i];
-        const struct mbox *mbox = acct_mailbox_by_id(txn->fork, body->mbox);
-        uint32_t index;
-
-        if (mbox != NULL && mbox_find(mbox, body->uid, &index))
-            store_queue_digest(txn->account->store, txn->account->id, body->body_id,
-                               mbox_cold(mbox, index)->size);
-    }
+    for (size_t i = 0; i < txn->n_bodies; i++)
+        store_queue_digest(txn->account->store, txn->account->id, txn->bodies[i].body_id,
+                           txn->body_sizes[i]);
 }
 
 enum rc txn_commit(struct mail_txn **txn_ptr, uint64_t *out_position, struct err *err)
@@ -108,6 +103,11 @@ uint64_t txn_modseq(const struct mail_txn *txn)
     return txn->modseq;
 }
 
+enum rc txn_need(struct mail_txn *txn, const struct record *record, struct err *err)
+{
+    return account_need(txn->account, txn->fork, record, err);
+}
+
 void txn_add(struct mail_txn *txn, const struct record *record)
 {
     record_encode(&txn->records, record);
@@ -123,17 +123,28 @@ enum rc txn_has_room(const struct mail_txn *txn, size_t n, struct err *err)
     return RC_OK;
 }
 
+enum rc txn_find(struct mail_txn *txn, uint32_t mbox_id, const struct mbox **out,
+                 struct err *err)
+{
+    const struct mbox *mbox = acct_mailbox_by_id(txn->fork, mbox_id);
+
+    if (mbox == NULL)
+        return err_set(err, RC_NOT_FOUND, "No such mailbox", "mailbox %u is gone", mbox_id);
+    *out = mbox;
+    return RC_OK;
+}
+
 enum rc txn_mailbox(struct mail_txn *txn, uint32_t mbox_id, const struct mbox **out,
                     struct err *err)
 {
     struct engine *engine = account_engine(txn->account);
-    const struct mbox *mbox = acct_mailbox_by_id(txn->fork, mbox_id);
+    const struct mbox *mbox;
     page_read_fn *read;
-    enum rc rc;
     void *ctx;
+    enum rc rc = txn_find(txn, mbox_id, &mbox, err);
 
-    if (mbox == NULL)
-        return err_set(err, RC_NOT_FOUND, "No such mailbox", "mailbox %u is gone", mbox_id);
+    if (rc)
+        return rc;
     if (!mbox_is_loaded(mbox)) {
         read = engine->ops->page_reader(engine, txn->account->id, &ctx);
         rc = acct_mbox_load(txn->fork, mbox_id, read, ctx, err);

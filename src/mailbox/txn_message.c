@@ -66,12 +66,14 @@ enum rc txn_keywords(struct mail_txn *txn, uint32_t mbox_id, const struct slice 
 
 /* ---- append ---- */
 
-static void add_body(struct mail_txn *txn, const struct staged_body *body)
+static void add_body(struct mail_txn *txn, const struct staged_body *body, uint32_t size)
 {
     if (txn->n_bodies == txn->cap_bodies) {
         txn->cap_bodies = MAX(txn->cap_bodies * 2, (size_t) 4);
         txn->bodies = xrealloc(txn->bodies, txn->cap_bodies * sizeof(*txn->bodies));
+        txn->body_sizes = xrealloc(txn->body_sizes, txn->cap_bodies * sizeof(*txn->body_sizes));
     }
+    txn->body_sizes[txn->n_bodies] = size;
     txn->bodies[txn->n_bodies++] = *body;
 }
 
@@ -118,17 +120,19 @@ enum rc txn_append(struct mail_txn *txn, uint32_t mbox_id, const struct new_mess
     struct record_append *append = &record.append;
     const struct mbox *mbox;
     uint16_t *keywords;
-    enum rc rc = txn_mailbox(txn, mbox_id, &mbox, err);
+    enum rc rc = txn_find(txn, mbox_id, &mbox, err);
 
+    append->mbox = mbox_id;
     if (rc == RC_OK)
         rc = check_append(txn, mbox, message, size, err);
+    if (rc == RC_OK)
+        rc = txn_need(txn, &record, err);
     if (rc == RC_OK)
         rc = txn_keywords(txn, mbox_id, message->keywords, message->n_keywords, &keywords,
                           &append->n_keywords, err);
     if (rc)
         return rc;
     note_recent(txn, mbox_id);
-    append->mbox = mbox_id;
     append->uid = message->uid != 0
                       ? message->uid
                       : mbox_counts(acct_mailbox_by_id(txn->fork, mbox_id))->uidnext;
@@ -142,12 +146,14 @@ enum rc txn_append(struct mail_txn *txn, uint32_t mbox_id, const struct new_mess
     append->body_id = acct_next_body_id(txn->fork);
     append->modseq = txn->modseq;
     txn_add(txn, &record);
-    add_body(txn, &(struct staged_body){.body_id = append->body_id,
-                                        .stage = message->stage,
-                                        .mbox = mbox_id,
-                                        .uid = append->uid,
-                                        .flags = append->flags,
-                                        .internaldate = append->internaldate.unix_sec});
+    add_body(txn,
+             &(struct staged_body){.body_id = append->body_id,
+                                   .stage = message->stage,
+                                   .mbox = mbox_id,
+                                   .uid = append->uid,
+                                   .flags = append->flags,
+                                   .internaldate = append->internaldate.unix_sec},
+             append->size);
     *out_uid = append->uid;
     return RC_OK;
 }
@@ -293,6 +299,8 @@ enum rc txn_change_flags(struct mail_txn *txn, uint32_t mbox_id, const struct ui
                                          .uids = uid_set_finish(&changed),
                                          .modseq = txn->modseq};
     rc = txn_has_room(txn, RECORD_HEAD_BYTES + 4 * KEYWORDS_MAX + changed.n * RUN_BYTES, err);
+    if (rc == RC_OK && changed.n > 0)
+        rc = txn_need(txn, &record, err);
     if (rc)
         return rc;
     *out_changed = record.flags.uids;
@@ -335,10 +343,12 @@ enum rc txn_expunge(struct mail_txn *txn, uint32_t mbox_id, const struct uid_set
         if (!only_deleted || (mbox_flags(mbox, index) & FLAG_DELETED) != 0)
             uid_set_add(&gone, mbox_uid(mbox, index));
     }
+    record.expunge = (struct record_expunge){mbox_id, uid_set_finish(&gone), txn->modseq};
     rc = txn_has_room(txn, 2 * RECORD_HEAD_BYTES + gone.n * RUN_BYTES, err);
+    if (rc == RC_OK && gone.n > 0)
+        rc = txn_need(txn, &record, err);
     if (rc)
         return rc;
-    record.expunge = (struct record_expunge){mbox_id, uid_set_finish(&gone), txn->modseq};
     *out = record.expunge.uids;
     if (gone.n > 0) {
         txn_add(txn, &record);
@@ -381,7 +391,7 @@ static enum rc copy_record(struct mail_txn *txn, uint32_t src_mbox, uint32_t dst
 {
     const struct mbox *dst;
     uint64_t n = uid_set_span(uids); /* exact: every uid of the set exists */
-    enum rc rc = txn_mailbox(txn, dst_mbox, &dst, err);
+    enum rc rc = txn_find(txn, dst_mbox, &dst, err);
 
     if (rc)
         return rc;
@@ -410,7 +420,7 @@ enum rc txn_copy(struct mail_txn *txn, uint32_t src_mbox, const struct uid_set *
     enum rc rc = txn_mailbox(txn, src_mbox, &src, err);
 
     if (rc == RC_OK)
-        rc = txn_mailbox(txn, dst_mbox, &dst, err);
+        rc = txn_find(txn, dst_mbox, &dst, err);
     if (rc)
         return rc;
     src = walk.mbox = acct_mailbox_by_id(txn->fork, src_mbox);
@@ -428,6 +438,8 @@ enum rc txn_copy(struct mail_txn *txn, uint32_t src_mbox, const struct uid_set *
         return rc;
     note_recent(txn, dst_mbox);
     rc = copy_record(txn, src_mbox, dst_mbox, &out->src, &record.copy, err);
+    if (rc == RC_OK)
+        rc = txn_need(txn, &record, err);
     if (rc)
         return rc;
     uid_set_add_run(&given, record.copy.dst_first_uid,

@@ -129,7 +129,9 @@ static enum rc send_mailbox(struct export *export, uint32_t mbox_id, struct err 
     for (uint32_t i = 0; rc == RC_OK && i < mbox_counts(mbox)->messages; i++) {
         if (control_conn_failed(export->conn))
             return err_set(err, RC_UNAVAILABLE, "The connection broke", "export: no reader");
-        rc = send_message(export, mbox, i, err);
+        rc = account_need_rows(export->account, state, mbox, i, i, err);
+        if (rc == RC_OK)
+            rc = send_message(export, mbox, i, err);
     }
     return rc;
 }

@@ -191,9 +191,12 @@ static enum rc learn_mailbox(struct import *import, uint32_t mbox_id, struct err
     if (rc)
         return rc == RC_NOT_FOUND ? RC_OK : rc; /* deleted meanwhile */
     mbox = acct_mailbox_by_id(state, mbox_id);
-    for (uint32_t i = 0; i < mbox_counts(mbox)->messages; i++)
+    if (mbox_counts(mbox)->messages > 0)
+        rc = account_need_rows(import->account, state, mbox, 0, mbox_counts(mbox)->messages - 1,
+                               err);
+    for (uint32_t i = 0; rc == RC_OK && i < mbox_counts(mbox)->messages; i++)
         learn(import, &mbox_cold(mbox, i)->emailid);
-    return RC_OK;
+    return rc;
 }
 
 static enum rc learn_all(struct import *import, struct err *err)

@@ -24,6 +24,19 @@ void match_done(struct match *match)
     buf_done(&match->scratch);
 }
 
+/* The message's row. One that cannot be had is empty, and failed says that the answer is not to
+ * be believed. */
+static const struct msg_cold *cold_of(struct match *match)
+{
+    static const struct msg_cold none;
+
+    if (match->failed.rc == RC_OK)
+        match->failed.rc =
+            account_need_rows(match->account, view_state(match->view), match->mbox,
+                              match->index, match->index, &match->failed);
+    return match->failed.rc == RC_OK ? mbox_cold(match->mbox, match->index) : &none;
+}
+
 /* The digest, opened at the first key that needs it; false if it cannot be had. */
 static bool need_digest(struct match *match)
 {
@@ -31,9 +44,9 @@ static bool need_digest(struct match *match)
 
     if (match->digest != NULL)
         return true;
+    cold = cold_of(match);
     if (match->failed.rc != RC_OK)
         return false;
-    cold = mbox_cold(match->mbox, match->index);
     match->work += MATCH_DIGEST_WORK;
     match->message = message_open(match->account, cold->body_id, cold->size);
     return message_digest(match->message, &match->digest, &match->failed) == RC_OK;
@@ -154,9 +167,9 @@ static int32_t day_of(int64_t sec)
 }
 
 /* The day as it was written, its zone disregarded (RFC 9051 6.4.4). */
-static int32_t internal_day(const struct match *match)
+static int32_t internal_day(struct match *match)
 {
-    const struct msg_cold *cold = mbox_cold(match->mbox, match->index);
+    const struct msg_cold *cold = cold_of(match);
 
     return day_of(cold->internaldate + (int64_t) cold->zone_min * 60);
 }
@@ -190,16 +203,6 @@ static bool has_keyword(const struct match *match, const struct plan_node *node)
                mbox_has_keyword(match->mbox, match->index, (uint16_t) node->keyword);
 
     return set != node->key->unset;
-}
-
-static const struct msg_cold *cold_of(const struct match *match)
-{
-    return mbox_cold(match->mbox, match->index);
-}
-
-static uint32_t size_of(const struct match *match)
-{
-    return cold_of(match)->size;
 }
 
 static bool has_id(const struct plan_node *node, const struct object_id *id)
@@ -270,9 +273,9 @@ static bool meets(struct match *match, const struct plan_node *node)
     case IMAP_KEY_SENTSINCE:
         return sent_day(match, &day) && day >= key->day;
     case IMAP_KEY_LARGER:
-        return size_of(match) > key->number;
+        return cold_of(match)->size > key->number;
     case IMAP_KEY_SMALLER:
-        return size_of(match) < key->number;
+        return cold_of(match)->size < key->number;
     case IMAP_KEY_MODSEQ:
         return mbox_modseq(match->mbox, match->index) >= key->number;
     case IMAP_KEY_EMAILID:

@@ -76,9 +76,11 @@ static void split(struct scan *sc, struct pages *out)
     }
 }
 
-static void check_mailbox(const struct mbox *mbox)
+static void check_mailbox(const struct acct_state *state, const struct mbox *mbox,
+                          struct pages *pages)
 {
     const struct mbox_counts *counts = mbox_counts(mbox);
+    struct err err;
     uint32_t unseen = 0, last = 0;
 
     for (uint32_t i = 0; i < counts->messages; i++) {
@@ -86,7 +88,8 @@ static void check_mailbox(const struct mbox *mbox)
         require(mbox_modseq(mbox, i) <= counts->highestmodseq, "modseq");
         last = mbox_uid(mbox, i);
         unseen += (mbox_flags(mbox, i) & FLAG_SEEN) == 0;
-        (void) mbox_cold(mbox, i)->size;
+        if (acct_cold_load(state, mbox, i, i, read_fuzzed, pages, &err) == RC_OK)
+            (void) mbox_cold(mbox, i)->size;
     }
     require(unseen == counts->unseen && last < counts->uidnext, "counts");
 }
@@ -100,7 +103,7 @@ static bool load_all(struct acct_state *state, struct pages *pages)
         uint32_t id = mbox_info(acct_mailbox_at(state, i))->id;
 
         if (acct_mbox_load(state, id, read_fuzzed, pages, &err) == RC_OK)
-            check_mailbox(acct_mailbox_by_id(state, id));
+            check_mailbox(state, acct_mailbox_by_id(state, id), pages);
         else
             all = false;
     }
