@@ -29,22 +29,25 @@ void match_done(struct match *match)
 static const struct msg_cold *cold_of(struct match *match)
 {
     static const struct msg_cold none;
+    struct err err;
 
+    if (account_need_rows(match->account, view_state(match->view), match->mbox, match->index,
+                          match->index, &err) == RC_OK)
+        return mbox_cold(match->mbox, match->index);
     if (match->failed.rc == RC_OK)
-        match->failed.rc =
-            account_need_rows(match->account, view_state(match->view), match->mbox,
-                              match->index, match->index, &match->failed);
-    return match->failed.rc == RC_OK ? mbox_cold(match->mbox, match->index) : &none;
+        match->failed = err;
+    return &none;
 }
 
 /* The digest, opened at the first key that needs it; false if it cannot be had. */
 static bool need_digest(struct match *match)
 {
-    const struct msg_cold *cold;
+    const struct msg_cold *cold = NULL;
 
     if (match->digest != NULL)
         return true;
-    cold = cold_of(match);
+    if (match->failed.rc == RC_OK)
+        cold = cold_of(match);
     if (match->failed.rc != RC_OK)
         return false;
     match->work += MATCH_DIGEST_WORK;
