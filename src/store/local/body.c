@@ -76,20 +76,17 @@ static struct body *open_in_journal(struct local *local, uint64_t account, uint6
     }
 }
 
-static enum rc open_in_pack(struct local *local, uint64_t account, uint64_t body_id,
-                            struct body **out, struct err *err)
+static enum rc open_at(struct local *local, uint64_t account, uint64_t body_id,
+                       const struct pack_place *place, struct body **out, struct err *err)
 {
-    struct pack_place place;
     struct pack_entry entry;
     struct pack *pack = NULL;
     struct body *body;
-    enum rc rc = checkpoint_find_place(local->state, account, body_id, &place, err);
+    enum rc rc = packs_get(local->packs, place->pack, &pack, err);
 
-    if (!rc)
-        rc = packs_get(local->packs, place.pack, &pack, err);
     if (rc)
         return rc;
-    rc = pack_read_entry(pack, place.offset, account, body_id, &entry, err);
+    rc = pack_read_entry(pack, place->offset, account, body_id, &entry, err);
     if (rc) {
         packs_put(local->packs, pack);
         return rc;
@@ -103,6 +100,28 @@ static enum rc open_in_pack(struct local *local, uint64_t account, uint64_t body
     body->pack = pack;
     *out = body;
     return RC_OK;
+}
+
+/* A pack that is gone when it is to be opened was made anew: the body has another place. */
+static enum rc open_in_pack(struct local *local, uint64_t account, uint64_t body_id,
+                            struct body **out, struct err *err)
+{
+    uint64_t tried = 0;
+
+    for (;;) {
+        struct pack_place place;
+        struct err lost;
+        enum rc rc = checkpoint_find_place(local->state, account, body_id, &place,
+                                           tried == 0 ? err : &lost);
+
+        if (tried != 0 && (rc != RC_OK || place.pack == tried))
+            return rc == RC_NOT_FOUND ? rc : RC_CORRUPT; /* err says why */
+        if (!rc)
+            rc = open_at(local, account, body_id, &place, out, err);
+        if (rc != RC_CORRUPT)
+            return rc;
+        tried = place.pack;
+    }
 }
 
 enum rc body_open(struct local *local, uint64_t account, uint64_t body_id, struct body **out,

@@ -189,6 +189,60 @@ enum rc checkpoint_list(struct state *state, bool (*fn)(void *ctx, uint64_t acco
     return state_each(state, TABLE_ROOTS, each_root, &walk, err);
 }
 
+enum rc checkpoint_list_from(struct state *state, uint64_t first,
+                             bool (*fn)(void *ctx, uint64_t account), void *ctx,
+                             struct err *err)
+{
+    struct account_key key = key_of(first, 0);
+    struct account_walk walk = {fn, ctx};
+
+    return state_each_from(state, TABLE_ROOTS, account_part(&key), each_root, &walk, err);
+}
+
+enum rc checkpoint_swept(struct state *state, uint64_t account, int64_t *out, struct err *err)
+{
+    struct account_key key = key_of(account, 0);
+    char value[8];
+    size_t len = 0;
+    uint64_t when;
+    struct scan sc;
+    enum rc rc = state_get_small(state, TABLE_SWEPT, account_part(&key), value, sizeof(value),
+                                 &len, err);
+
+    if (rc)
+        return rc;
+    sc = scan_of(slice_of(value, len));
+    if (!scan_le64(&sc, &when))
+        return damaged(err, "time of a sweep", account);
+    *out = (int64_t) when;
+    return RC_OK;
+}
+
+struct swept_job {
+    uint64_t account;
+};
+
+static enum rc run_swept(struct state_txn *txn, void *ctx, struct err *err)
+{
+    const struct swept_job *job = ctx;
+    struct account_key key = key_of(job->account, 0);
+    char value[8];
+    enum rc rc = checkpoint_txn_removed(txn, job->account, err);
+
+    if (rc != RC_NOT_FOUND)
+        return rc;
+    put_le64(value, (uint64_t) clock_wall_sec());
+    return state_txn_put(txn, TABLE_SWEPT, account_part(&key), slice_of(value, sizeof(value)),
+                         err);
+}
+
+enum rc checkpoint_put_swept(struct state *state, uint64_t account, struct err *err)
+{
+    struct swept_job job = {account};
+
+    return state_write(state, run_swept, &job, err);
+}
+
 static bool read_place(uint64_t account, uint64_t body_id, struct slice value,
                        struct pack_place *out)
 {
@@ -412,7 +466,8 @@ struct remove_job {
 
 static enum rc run_remove(struct state_txn *txn, void *ctx, struct err *err)
 {
-    static const enum state_table tables[] = {TABLE_ROOTS, TABLE_PAGES, TABLE_DIGESTS};
+    static const enum state_table tables[] = {TABLE_ROOTS, TABLE_PAGES, TABLE_DIGESTS,
+                                              TABLE_SWEPT};
     const struct remove_job *job = ctx;
     struct account_key key = key_of(job->account, 0);
     char value[8];

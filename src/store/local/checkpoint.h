@@ -36,6 +36,15 @@ MUST_CHECK enum rc checkpoint_write(struct state *state, uint64_t account, uint6
 MUST_CHECK enum rc checkpoint_list(struct state *state, bool (*fn)(void *ctx, uint64_t account),
                                    void *ctx, struct err *err);
 
+MUST_CHECK enum rc checkpoint_list_from(struct state *state, uint64_t first,
+                                        bool (*fn)(void *ctx, uint64_t account), void *ctx,
+                                        struct err *err);
+
+/* When the account's bodies were judged last (live.h), in unix seconds; RC_NOT_FOUND: never. */
+MUST_CHECK enum rc checkpoint_swept(struct state *state, uint64_t account, int64_t *out,
+                                    struct err *err);
+MUST_CHECK enum rc checkpoint_put_swept(struct state *state, uint64_t account, struct err *err);
+
 /* RC_NOT_FOUND when the body is in no pack. */
 MUST_CHECK enum rc checkpoint_find_place(struct state *state, uint64_t account,
                                          uint64_t body_id, struct pack_place *out,

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "store/local/ballast.h"
 #include "store/local/body.h"
+#include "store/local/compact.h"
 #include "store/local/digests.h"
 #include "store/local/hold.h"
 #include "store/local/journal.h"
@@ -70,6 +71,7 @@ static void local_start(struct engine *engine, const struct engine_events *event
 static void local_free(struct local *local)
 {
     packer_free(local->packer);
+    compactor_free(local->compactor);
     journal_free(local->journal);
     keeper_free(local->keeper);
     state_close(local->state);
@@ -112,6 +114,8 @@ static void local_close(struct engine *engine)
 
     if (local->packer != NULL)
         packer_stop(local->packer);
+    if (local->compactor != NULL)
+        compactor_stop(local->compactor);
     journal_stop(local->journal, &end);
     keeper_stop(local->keeper);
     note_all_covered(local, &end);
@@ -527,6 +531,7 @@ static enum rc fill_options(struct local_options *options, struct err *err)
     default_u64(&options->stage_memory_bytes, LOCAL_STAGE_MEMORY_BYTES);
     default_u64(&options->digest_memory_bytes, LOCAL_DIGEST_MEMORY_BYTES);
     default_u64(&options->map_bytes, LOCAL_MAP_BYTES);
+    default_u64(&options->pack_bytes, LOCAL_PACK_BYTES);
     default_u64(&options->pack_after_ms, LOCAL_PACK_AFTER_MS);
     if (options->segment_bytes % JOURNAL_BLOCK_BYTES != 0 ||
         options->first_segment_bytes % JOURNAL_BLOCK_BYTES != 0 ||
@@ -610,6 +615,8 @@ static enum rc open_parts(struct local *local, struct err *err)
     if (!rc)
         rc = journal_new(local, &result->keeper.key, &result->point, &local->journal, err);
     if (!rc && !local->options.no_packer)
+        rc = compactor_new(local, &local->compactor, err);
+    if (!rc && !local->options.no_packer)
         rc = packer_new(local, &local->packer, err);
     return rc;
 }
@@ -637,6 +644,8 @@ enum rc local_engine_open(const struct local_options *options, struct engine **o
     if (rc) {
         struct journal_point end;
 
+        if (local->compactor != NULL)
+            compactor_stop(local->compactor);
         if (local->journal != NULL)
             journal_stop(local->journal, &end);
         if (local->keeper != NULL)

@@ -12,7 +12,9 @@
  */
 #include "store/local/live.h"
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "store/local/compact.h"
 #include "store/local/digests.h"
 #include "store/local/journal.h"
 #include "store/local/keeper.h"
@@ -234,10 +236,67 @@ enum rc live_keep(struct local *local, uint64_t account, const struct live_set *
     if (rc)
         return rc;
     sweep_rest(&sweep);
-    if (sweep.n_missing > 0 && is_gone(local, account))
+    if (is_gone(local, account))
         sweep.n_missing = 0; /* removed meanwhile */
+    rc = checkpoint_put_swept(local->state, account, err);
+    if (rc)
+        return rc;
+    compactor_poke(local->compactor);
     *out_missing = sweep.n_missing;
     return RC_OK;
+}
+
+/* ---- who was not judged for long ---- */
+
+#define ASK_LOOK_MAX 1024u /* accounts looked at in one call */
+
+struct ask_walk {
+    uint64_t accounts[ASK_LOOK_MAX];
+    size_t n;
+};
+
+static bool see_account(void *ctx, uint64_t account)
+{
+    struct ask_walk *walk = ctx;
+
+    walk->accounts[walk->n++] = account;
+    return walk->n < ASK_LOOK_MAX;
+}
+
+static bool is_due(struct local *local, uint64_t account)
+{
+    int64_t swept;
+
+    return checkpoint_swept(local->state, account, &swept, NULL) != RC_OK ||
+           clock_wall_sec() - swept > LIVE_MAX_AGE_SEC || swept > clock_wall_sec();
+}
+
+void live_ask(struct local *local, struct live_asker *asker)
+{
+    AUTO(freep) struct ask_walk *walk = xcalloc(1, sizeof(*walk));
+    struct engine_events events;
+    unsigned n_asked = 0;
+
+    (void) pthread_mutex_lock(&local->index.lock);
+    events = local->events;
+    (void) pthread_mutex_unlock(&local->index.lock);
+    if (events.live_wanted == NULL ||
+        (asker->last_us != 0 && clock_mono_us() - asker->last_us < LIVE_ASK_MS * 1000))
+        return;
+    asker->last_us = clock_mono_us();
+    if (checkpoint_list_from(local->state, asker->next_account, see_account, walk, NULL))
+        return;
+    asker->next_account = 0; /* the end was reached, if it is not set again */
+    for (size_t i = 0; i < walk->n && n_asked < LIVE_ASK_MAX; i++) {
+        if (is_due(local, walk->accounts[i])) {
+            events.live_wanted(events.ctx, walk->accounts[i]);
+            n_asked++;
+        }
+        if (i + 1 < walk->n || walk->n == ASK_LOOK_MAX)
+            asker->next_account = walk->accounts[i] + 1;
+        else
+            asker->next_account = 0;
+    }
 }
 
 /* ---- figures ---- */

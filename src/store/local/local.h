@@ -20,6 +20,7 @@
 #define LOCAL_STAGE_MEMORY_BYTES   ((uint64_t) 64 << 20)
 #define LOCAL_DIGEST_MEMORY_BYTES  ((uint64_t) 64 << 20)
 #define LOCAL_MAP_BYTES            ((uint64_t) 64 << 30)
+#define LOCAL_PACK_BYTES           ((uint64_t) 64 << 20)
 #define LOCAL_PACK_AFTER_MS        ((uint64_t) 5 * 60 * 1000)
 
 #define LOCAL_EXIT_FAILED 70 /* the process's end when nothing may be acknowledged */
@@ -34,6 +35,7 @@ struct local_options {
     uint64_t stage_memory_bytes;       /* staged bodies above 64 KiB each, all together */
     uint64_t digest_memory_bytes;      /* digests waiting for the packer */
     uint64_t map_bytes;                /* LMDB's address space */
+    uint64_t pack_bytes;               /* a full pack; other sizes of packs follow it */
     uint64_t pack_after_ms;            /* what is older is packed however little it is */
     bool buffered;                     /* no O_DIRECT even where it works */
     bool no_packer;                    /* bodies stay in the journal */

@@ -17,7 +17,8 @@
 #define PACK_ROW_BYTES    56u
 #define PACK_FOOTER_BYTES 96u
 
-#define PACK_PART_BIT ((uint64_t) 1 << 63) /* body ids with it are parts, which bodies share */
+#define PACK_PART_BIT ((uint64_t) 1 << 63) /* body ids with it are parts, which bodies share   \
+                                            */
 
 enum pack_codec { PACK_RAW = 0 };
 
@@ -35,6 +36,7 @@ struct pack_entry {
     uint32_t n_blocks;
     uint64_t *hashes; /* the reader's to free */
 };
+void pack_entry_done(struct pack_entry *entry);
 
 /* One row of the index at the end. */
 struct pack_row {
@@ -50,6 +52,8 @@ void packs_free(struct packs *packs);
 MUST_CHECK enum rc packs_get(struct packs *packs, uint64_t number, struct pack **out,
                              struct err *err);
 void packs_put(struct packs *packs, struct pack *pack); /* NULL is allowed */
+/* Its file is gone: the handle goes with its last reader. */
+void packs_forget(struct packs *packs, uint64_t number);
 
 int pack_fd(const struct pack *pack);
 MUST_CHECK enum rc pack_read_entry(const struct pack *pack, uint64_t offset, uint64_t account,

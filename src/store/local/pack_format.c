@@ -147,6 +147,12 @@ enum rc pack_read_entry(const struct pack *pack, uint64_t offset, uint64_t accou
     return RC_OK;
 }
 
+void pack_entry_done(struct pack_entry *entry)
+{
+    free(entry->hashes);
+    entry->hashes = NULL;
+}
+
 void pack_row_write(char out[PACK_ROW_BYTES], const struct pack_row *row)
 {
     put_le64(out, row->account);

@@ -18,8 +18,9 @@ struct pack {
     uint64_t number;
     int fd;
     struct pack_footer footer;
-    unsigned refs;    /* packs lock */
-    struct link idle; /* packs lock: listed when refs is 0, oldest first */
+    unsigned refs;     /* packs lock */
+    struct link idle;  /* packs lock: listed when refs is 0, oldest first */
+    bool is_forgotten; /* packs lock: not among the open ones any more */
 };
 
 struct packs {
@@ -151,13 +152,32 @@ void packs_put(struct packs *packs, struct pack *pack)
     if (pack == NULL)
         return;
     (void) pthread_mutex_lock(&packs->lock);
-    if (--pack->refs == 0) {
+    if (--pack->refs == 0 && pack->is_forgotten) {
+        dead = pack;
+    } else if (pack->refs == 0) {
         list_push_back(&packs->idle, &pack->idle);
         if (++packs->n_idle > PACKS_KEPT) {
             dead = LINK_OWNER(list_pop_front(&packs->idle), struct pack, idle);
             packs->n_idle--;
             (void) map_remove(packs->open, MAP_KEY(dead->number));
         }
+    }
+    (void) pthread_mutex_unlock(&packs->lock);
+    pack_free(dead);
+}
+
+void packs_forget(struct packs *packs, uint64_t number)
+{
+    struct pack *pack, *dead = NULL;
+
+    (void) pthread_mutex_lock(&packs->lock);
+    pack = map_remove(packs->open, MAP_KEY(number));
+    if (pack != NULL && pack->refs == 0) {
+        list_remove(&pack->idle);
+        packs->n_idle--;
+        dead = pack;
+    } else if (pack != NULL) {
+        pack->is_forgotten = true;
     }
     (void) pthread_mutex_unlock(&packs->lock);
     pack_free(dead);

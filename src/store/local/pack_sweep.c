@@ -60,15 +60,21 @@ static bool remove_file(struct local *local, uint64_t number, const char *suffix
     return unlinkat(local->layout.packs, name, 0) == 0 || errno == ENOENT;
 }
 
+void pack_forget(struct local *local, uint64_t number)
+{
+    struct err err;
+
+    if (pack_rows_forget(local->state, number, &err))
+        log_event(LEVEL_WARNING, "store.pack_row", LOG_NUM("pack", number), LOG_ERR(&err));
+}
+
 void pack_remove(struct local *local, uint64_t number)
 {
     struct err err;
 
-    if (!remove_file(local, number, ".pack") || !remove_file(local, number, ".new") ||
-        layout_sync_dir(local->layout.packs, &err) != RC_OK)
-        return;
-    if (pack_rows_forget(local->state, number, &err))
-        log_event(LEVEL_WARNING, "store.pack_row", LOG_NUM("pack", number), LOG_ERR(&err));
+    if (remove_file(local, number, ".pack") && remove_file(local, number, ".new") &&
+        layout_sync_dir(local->layout.packs, &err) == RC_OK)
+        pack_forget(local, number);
 }
 
 static void tell_unnamed(const struct sweep *sweep)

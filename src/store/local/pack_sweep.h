@@ -12,5 +12,7 @@ MUST_CHECK enum rc pack_sweep(struct local *local, struct err *err);
 /* The file of a planned or retired pack goes, then its row. What cannot be removed now is
  * removed at the next start. */
 void pack_remove(struct local *local, uint64_t number);
+/* Its file is gone for good: the row goes, now or at the next start. */
+void pack_forget(struct local *local, uint64_t number);
 
 #endif

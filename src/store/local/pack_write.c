@@ -24,6 +24,7 @@ struct pack_writer {
     char *buffer;
     size_t buffered;
     struct pack_row *rows;
+    struct packed_body *bodies; /* one a row */
     size_t n_rows, cap_rows;
     struct buf digests;
 };
@@ -66,6 +67,7 @@ void pack_writer_free(struct pack_writer *writer)
     buf_done(&writer->digests);
     free(writer->buffer);
     free(writer->rows);
+    free(writer->bodies);
     free(writer);
 }
 
@@ -112,6 +114,7 @@ enum rc pack_writer_entry(struct pack_writer *writer, const struct pack_entry *e
     if (writer->n_rows == writer->cap_rows) {
         writer->cap_rows = MAX(writer->cap_rows * 2, (size_t) 256);
         writer->rows = xrealloc(writer->rows, writer->cap_rows * sizeof(*writer->rows));
+        writer->bodies = xrealloc(writer->bodies, writer->cap_rows * sizeof(*writer->bodies));
     }
     *out_place = (struct pack_place){
         .pack = writer->number,
@@ -119,6 +122,8 @@ enum rc pack_writer_entry(struct pack_writer *writer, const struct pack_entry *e
         .row = (uint32_t) writer->n_rows,
         .stored = (uint32_t) MIN(len + entry->length, (uint64_t) UINT32_MAX),
         .length = entry->length};
+    writer->bodies[writer->n_rows] =
+        (struct packed_body){entry->account, entry->body_id, *out_place};
     writer->rows[writer->n_rows++] = (struct pack_row){
         .account = entry->account, .body_id = entry->body_id, .offset = writer->at};
     pack_entry_write(head, entry);
@@ -139,6 +144,64 @@ void pack_writer_digest(struct pack_writer *writer, uint32_t version, struct sli
     row->digest_len = (uint32_t) digest.len;
     row->digest_version = version;
     row->digest_hash = XXH3_64bits(digest.ptr, digest.len);
+}
+
+static void copy_digest(struct pack_writer *writer, const struct pack *from,
+                        const struct pack_row *row)
+{
+    AUTO(freep) char *bytes = xmalloc((size_t) row->digest_len + 1);
+
+    if (row->digest_len > 0 &&
+        file_read_all(pack_fd(from), bytes, row->digest_len, row->digest_at, NULL) == RC_OK &&
+        XXH3_64bits(bytes, row->digest_len) == row->digest_hash)
+        pack_writer_digest(writer, row->digest_version, slice_of(bytes, row->digest_len));
+}
+
+/* The bytes as they are, whether or not they are whole. */
+enum rc pack_copy_entry(struct pack_writer *writer, const struct pack *from, uint32_t row,
+                        struct err *err)
+{
+    AUTO(freep) char *piece = xmalloc(WRITE_BUFFER_BYTES);
+    struct pack_entry entry;
+    struct pack_place place;
+    struct pack_row head;
+    enum rc rc = pack_read_row(from, row, &head, err);
+
+    if (!rc)
+        rc = pack_read_entry(from, head.offset, head.account, head.body_id, &entry, err);
+    if (rc)
+        return rc;
+    rc = pack_writer_entry(writer, &entry, &place, err);
+    for (uint64_t at = 0; at < entry.length && !rc; at += WRITE_BUFFER_BYTES) {
+        size_t len = (size_t) MIN(entry.length - at, (uint64_t) WRITE_BUFFER_BYTES);
+
+        rc = file_read_all(pack_fd(from), piece, len, entry.bytes_at + at, err);
+        if (!rc)
+            rc = pack_writer_bytes(writer, slice_of(piece, len), err);
+    }
+    pack_entry_done(&entry);
+    if (!rc)
+        copy_digest(writer, from, &head);
+    return rc;
+}
+
+const struct packed_body *pack_writer_bodies(const struct pack_writer *writer, size_t *out_n)
+{
+    *out_n = writer->n_rows;
+    return writer->bodies;
+}
+
+enum rc pack_writer_settle(const struct pack_writer *writer, struct state_txn *txn,
+                           struct err *err)
+{
+    enum rc rc = RC_OK;
+
+    for (size_t i = 0; i < writer->n_rows && !rc; i++) {
+        if (writer->rows[i].digest_len > 0)
+            rc = checkpoint_txn_drop_digest(txn, writer->rows[i].account,
+                                            writer->rows[i].body_id, err);
+    }
+    return rc;
 }
 
 static enum rc write_index(struct pack_writer *writer, struct pack_footer *footer,

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "store/local/ballast.h"
 #include "store/local/body.h"
+#include "store/local/compact.h"
 #include "store/local/digests.h"
 #include "store/local/journal.h"
 #include "store/local/keeper.h"
@@ -87,21 +88,27 @@ static void add_move(struct moves *moves, const struct place *place)
     }
 }
 
-static bool is_pressing(struct local *local)
+bool packer_is_pressed(struct local *local)
 {
-    bool is_pressing;
+    bool is_pressed;
 
     (void) pthread_mutex_lock(&local->index.lock);
-    is_pressing = local->index.unpacked_bytes > local->options.unpacked_max_bytes / 2;
+    is_pressed = local->index.unpacked_bytes > local->options.unpacked_max_bytes / 2;
     (void) pthread_mutex_unlock(&local->index.lock);
-    return is_pressing || keeper_is_full(local->keeper);
+    return is_pressed;
+}
+
+static bool is_pressing(struct local *local)
+{
+    return packer_is_pressed(local) || keeper_is_full(local->keeper);
 }
 
 /* Are the closed segments worth a pack? On a full disk they are: it lets go of one. With the
  * index lock held. */
 static bool is_worth_a_pack(const struct local *local, bool is_full)
 {
-    uint64_t bytes = 0, target = MIN(PACK_TARGET_BYTES, local->options.segment_bytes / 2);
+    uint64_t bytes = 0,
+             target = MIN(local->options.pack_bytes, local->options.segment_bytes / 2);
     unsigned n_closed = 0;
     bool is_pressing =
         is_full || local->index.unpacked_bytes > local->options.unpacked_max_bytes / 2;
@@ -128,7 +135,7 @@ static void collect(struct packer *packer, struct moves *moves)
 {
     struct index *index = &packer->local->index;
     bool is_worth, is_full = keeper_is_full(packer->local->keeper);
-    uint64_t bytes = 0, most = is_full ? 1 : PACK_TARGET_BYTES;
+    uint64_t bytes = 0, most = is_full ? 1 : packer->local->options.pack_bytes;
 
     (void) pthread_mutex_lock(&index->lock);
     is_worth = is_worth_a_pack(packer->local, is_full);
@@ -312,10 +319,12 @@ static enum rc pack_moves(struct packer *packer, struct moves *moves, struct err
         return rc;
     qsort(moves->list, moves->n, sizeof(*moves->list), by_place);
     rc = make_pack(packer, moves, number, err);
-    if (!rc)
+    if (!rc) {
         drop_places(local, moves);
-    else if (rc != RC_IO && rc != RC_CORRUPT) /* those are final: the next start cleans up */
+        compactor_poke(local->compactor);
+    } else if (rc != RC_IO && rc != RC_CORRUPT) { /* final: the next start cleans up */
         pack_remove(local, number);
+    }
     return rc;
 }
 

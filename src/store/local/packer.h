@@ -7,11 +7,12 @@
 
 #include "store/local/store.h"
 
-#define PACK_TARGET_BYTES ((uint64_t) 64 << 20) /* bodies worth a pack */
-#define PACK_LIVE_MAX     4u   /* more closed segments than this are packed however small */
-#define PACKER_RETRY_MS   1000 /* after a full disk */
+#define PACK_LIVE_MAX   4u   /* more closed segments than this are packed however small */
+#define PACKER_RETRY_MS 1000 /* after a full disk */
 
 MUST_CHECK enum rc packer_new(struct local *local, struct packer **out, struct err *err);
+/* Does so much wait to be packed that commits may have to wait for it? */
+bool packer_is_pressed(struct local *local);
 /* A segment was closed. */
 void packer_poke(struct packer *packer); /* NULL is allowed */
 void packer_stop(struct packer *packer);

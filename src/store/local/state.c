@@ -36,7 +36,7 @@
 static const char *const table_names[STATE_TABLES] = {
     [TABLE_META] = "meta",       [TABLE_ROOTS] = "roots", [TABLE_PAGES] = "pages",
     [TABLE_PLACES] = "places",   [TABLE_PACKS] = "packs", [TABLE_REMOVED] = "removed",
-    [TABLE_DIGESTS] = "digests",
+    [TABLE_DIGESTS] = "digests", [TABLE_SWEPT] = "swept",
 };
 
 const char *state_table_name(enum state_table table)

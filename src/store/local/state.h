@@ -23,8 +23,9 @@ enum state_table {
     TABLE_PACKS,   /* pack -> state, owner, bytes, bodies, what of it is dead (pack_rows.h) */
     TABLE_REMOVED, /* account -> lsn at which it was removed */
     TABLE_DIGESTS, /* account, body id -> version, checksum, digest: those in no pack */
+    TABLE_SWEPT,   /* account -> when its bodies were judged last (live.h) */
 };
-#define STATE_TABLES (TABLE_DIGESTS + 1)
+#define STATE_TABLES (TABLE_SWEPT + 1)
 
 struct state;
 struct state_txn;

@@ -24,6 +24,7 @@
 struct journal;
 struct keeper;
 struct packer;
+struct compactor;
 struct packs;
 struct digests;
 struct holds;
@@ -39,7 +40,8 @@ struct local {
     struct accounts *accounts; /* who is to have a checkpoint */
     struct journal *journal;
     struct keeper *keeper;
-    struct packer *packer; /* NULL with no_packer */
+    struct packer *packer;       /* NULL with no_packer */
+    struct compactor *compactor; /* likewise */
     struct packs *packs;
     struct digests *digests;
     struct holds *holds;
