@@ -129,8 +129,8 @@ enum rc ballast_fill(struct ballast *ballast, struct err *err)
         rc = allocate(fd, ballast->have, ballast->bytes, err);
     if (rc == RC_OK)
         ballast->have = ballast->bytes;
-    else
-        (void) ftruncate(fd, (off_t) ballast->have); /* as it was, or a little longer */
+    else if (ftruncate(fd, (off_t) ballast->have) != 0)
+        log_event(LEVEL_WARNING, "store.ballast", LOG_STR("error", strerror(errno)));
     (void) pthread_mutex_unlock(&ballast->lock);
     return rc;
 }
