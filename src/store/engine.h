@@ -97,9 +97,29 @@ struct engine_events {
     void *ctx;
 };
 
+/* Something at rest that fails its check. */
+struct scrub_finding {
+    const char *file; /* below the store's folder */
+    const char *what; /* static */
+    uint64_t offset;  /* in the file */
+    uint64_t account; /* whose; 0: nobody's, or it cannot be told */
+    bool is_derived;  /* made again by itself; nothing is lost */
+};
+
+struct scrub_watch {
+    void (*found)(void *ctx, const struct scrub_finding *finding); /* may be NULL */
+    /* Called often, with the bytes read so far; false ends the pass. May sleep. */
+    bool (*goes_on)(void *ctx, uint64_t bytes);
+    void *ctx;
+};
+
 struct engine_status {
     uint64_t journal_bytes, unpacked_bytes, pack_bytes, checkpoint_bytes;
     uint64_t commits, batches, bodies;
+    /* The last pass over everything, by itself or asked for: when it ended (unix seconds; 0:
+     * never), what it read and found; and what the one that runs has read, 0 if none does. */
+    int64_t scrub_ended;
+    uint64_t scrub_bytes, scrub_findings, scrub_running;
     const char *state; /* static: "ok", "full", ... */
 };
 
@@ -203,6 +223,14 @@ struct engine_ops {
     /* Everything of the account goes: pages, bodies, journal memory. Its id is never used
      * again. */
     enum rc (*remove)(struct engine *engine, uint64_t account, struct err *err);
+
+    /*
+     * Read everything at rest and verify it, at the speed that watch->goes_on() allows. Each
+     * finding is logged as well. RC_MORE: ended by goes_on(); RC_UNAVAILABLE: somebody else's
+     * pass runs; RC_IO. NULL: nothing of this engine is at rest.
+     */
+    enum rc (*scrub)(struct engine *engine, const struct scrub_watch *watch,
+                     uint64_t *out_bytes, uint64_t *out_findings, struct err *err);
 
     void (*status)(struct engine *engine, struct engine_status *out);
 };

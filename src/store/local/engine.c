@@ -20,6 +20,7 @@
 #include "store/local/pack.h"
 #include "store/local/packer.h"
 #include "store/local/recovery.h"
+#include "store/local/scrub.h"
 #include "store/local/stage.h"
 #include "store/local/state_check.h"
 
@@ -70,6 +71,7 @@ static void local_start(struct engine *engine, const struct engine_events *event
 
 static void local_free(struct local *local)
 {
+    scrubber_free(local->scrubber);
     packer_free(local->packer);
     compactor_free(local->compactor);
     journal_free(local->journal);
@@ -112,6 +114,7 @@ static void local_close(struct engine *engine)
     struct journal_point end;
     struct err err;
 
+    scrubber_stop(local->scrubber);
     if (local->packer != NULL)
         packer_stop(local->packer);
     if (local->compactor != NULL)
@@ -478,11 +481,18 @@ static void local_status(struct engine *engine, struct engine_status *out)
     (void) pthread_mutex_unlock(&local->index.lock);
     status.pack_bytes = atomic_load(&local->pack_bytes);
     status.checkpoint_bytes = state_bytes(local->state);
+    scrub_status(local->scrubber, &status);
     status.commits = atomic_load(&local->n_commits);
     status.bodies = atomic_load(&local->n_bodies);
     status.batches = journal_batches(local->journal);
     status.state = keeper_is_full(local->keeper) ? "full" : "ok";
     *out = status;
+}
+
+static enum rc local_scrub(struct engine *engine, const struct scrub_watch *watch,
+                           uint64_t *out_bytes, uint64_t *out_findings, struct err *err)
+{
+    return scrub_all(local_of(engine)->scrubber, watch, out_bytes, out_findings, err);
 }
 
 static const struct engine_ops local_ops = {
@@ -512,6 +522,7 @@ static const struct engine_ops local_ops = {
     .account_space = local_account_space,
     .uidvalidity = local_uidvalidity,
     .remove = local_remove,
+    .scrub = local_scrub,
     .status = local_status,
 };
 
@@ -614,6 +625,8 @@ static enum rc open_parts(struct local *local, struct err *err)
         rc = keeper_new(local, &result->keeper, &local->keeper, err);
     if (!rc)
         rc = journal_new(local, &result->keeper.key, &result->point, &local->journal, err);
+    if (!rc)
+        rc = scrubber_new(local, &local->scrubber, err);
     if (!rc && !local->options.no_packer)
         rc = compactor_new(local, &local->compactor, err);
     if (!rc && !local->options.no_packer)

@@ -678,8 +678,12 @@ void mdb_file_verify_part(struct mdb_file *file, struct slice table, char *key, 
     AUTO(freep) struct walk *walk = xcalloc(1, sizeof(*walk));
 
     *out_is_end = true;
-    if (file->meta.main.depth == 1)
+    if (table.len == 0) {
+        walk->tree = &file->meta.free_list;
+        walk->is_free_list = true;
+    } else if (file->meta.main.depth == 1) {
         collect_tables(file, visit, file->meta.main.root, list);
+    }
     for (size_t i = 0; i < list->n; i++) {
         if (slice_eq(slice_from_str(list->tables[i].name), table))
             walk->tree = &list->tables[i].tree;
@@ -696,21 +700,8 @@ void mdb_file_verify_part(struct mdb_file *file, struct slice table, char *key, 
         return;
     memcpy(key, walk->last.bytes, walk->last.len);
     key[walk->last.len] = '\0'; /* the least key behind the last */
-    *key_len = walk->last.len + 1;
+    *key_len = walk->last.len + !walk->is_free_list;
     *out_is_end = false;
-}
-
-size_t mdb_file_tables(struct mdb_file *file, char names[][MDB_NAME_MAX_BYTES], size_t max)
-{
-    AUTO(freep) struct table_list *list = xcalloc(1, sizeof(*list));
-    size_t n;
-
-    if (file->meta.main.depth == 1)
-        collect_tables(file, NULL, file->meta.main.root, list);
-    n = MIN(list->n, max);
-    for (size_t i = 0; i < n; i++)
-        memcpy(names[i], list->tables[i].name, MDB_NAME_MAX_BYTES);
-    return n;
 }
 
 /* ---- salvage ---- */

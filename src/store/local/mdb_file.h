@@ -74,8 +74,9 @@ void mdb_file_verify(struct mdb_file *file, enum mdb_depth depth,
                      const struct mdb_visit *visit);
 
 /*
- * Part of one table: rows from *key on (at most MDB_KEY_MAX_BYTES, *key_len of them), until
- * about max_bytes were read; then *key is where to go on, or *out_is_end is set.
+ * Part of one table (empty: of the list of free pages): rows from *key on (at most
+ * MDB_KEY_MAX_BYTES, *key_len of them), until about max_bytes were read; then *key is where to
+ * go on, or *out_is_end is set.
  */
 void mdb_file_verify_part(struct mdb_file *file, struct slice table, char *key, size_t *key_len,
                           uint64_t max_bytes, bool *out_is_end, const struct mdb_visit *visit);
@@ -83,8 +84,5 @@ void mdb_file_verify_part(struct mdb_file *file, struct slice table, char *key, 
 /* Rows of leaves that mdb_file_verify() neither reached nor found free: what hung below a
  * damaged branch. */
 void mdb_file_each_orphan(struct mdb_file *file, const struct mdb_visit *visit);
-
-/* The names of the tables, by the main tree. */
-size_t mdb_file_tables(struct mdb_file *file, char names[][MDB_NAME_MAX_BYTES], size_t max);
 
 #endif

@@ -345,6 +345,25 @@ static enum rc begin_read(struct state *state, MDB_txn **out, struct err *err)
     return code != 0 ? state_error(err, code, "read of the state") : RC_OK;
 }
 
+/* LMDB's own type under a name of ours. */
+enum rc state_snapshot_begin(struct state *state, struct state_snapshot **out,
+                             uint64_t *out_txnid, struct err *err)
+{
+    MDB_txn *txn = NULL;
+    enum rc rc = begin_read(state, &txn, err);
+
+    if (rc)
+        return rc;
+    *out_txnid = mdb_txn_id(txn);
+    *out = (struct state_snapshot *) txn;
+    return RC_OK;
+}
+
+void state_snapshot_end(struct state_snapshot *snapshot)
+{
+    mdb_txn_abort((MDB_txn *) snapshot);
+}
+
 enum rc state_get(struct state *state, enum state_table table, struct slice key,
                   struct arena *arena, struct slice *out, struct err *err)
 {

@@ -55,6 +55,13 @@ void state_close(struct state *state);
  */
 void state_reserve(struct state *state, uint64_t bytes, bool (*is_full)(void *ctx));
 
+/* A reader that keeps the newest transaction's pages in their place while somebody reads the
+ * file itself; short, like all readers. */
+struct state_snapshot;
+MUST_CHECK enum rc state_snapshot_begin(struct state *state, struct state_snapshot **out,
+                                        uint64_t *out_txnid, struct err *err);
+void state_snapshot_end(struct state_snapshot *snapshot);
+
 uint64_t state_serial(struct state *state);
 uint64_t state_bytes(struct state *state);
 

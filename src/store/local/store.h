@@ -27,6 +27,7 @@ struct packer;
 struct compactor;
 struct packs;
 struct digests;
+struct scrubber;
 struct holds;
 struct ballast;
 
@@ -44,6 +45,7 @@ struct local {
     struct compactor *compactor; /* likewise */
     struct packs *packs;
     struct digests *digests;
+    struct scrubber *scrubber;
     struct holds *holds;
     struct ballast *ballast;
     uint64_t share; /* what one reserve may take of the disk */
