@@ -114,18 +114,14 @@ static bool get_gaps(struct scan *sc, uint32_t *uid, uint32_t n)
 {
     struct slice gaps;
     uint64_t at = uid[0];
-    bool is_zero = false;
 
-    if (!scan_take(sc, n - 1, &gaps))
+    if (!scan_take(sc, n - 1, &gaps) || memchr(gaps.ptr, 0, gaps.len) != NULL)
         return false;
     for (uint32_t row = 1; row < n; row++) {
-        uint8_t gap = (uint8_t) gaps.ptr[row - 1];
-
-        is_zero = is_zero || gap == 0;
-        at += gap;
+        at += (uint8_t) gaps.ptr[row - 1];
         uid[row] = (uint32_t) at;
     }
-    return !is_zero && at <= UID_MAX;
+    return at <= UID_MAX;
 }
 
 static bool get_whole_uids(struct scan *sc, uint32_t *uid, uint32_t n)
@@ -184,24 +180,23 @@ static bool get_flags(struct scan *sc, struct chunk *chunk, uint32_t n)
 static bool get_deltas(struct scan *sc, uint32_t *delta, uint32_t n, uint8_t width,
                        uint64_t max)
 {
+    uint16_t two[CHUNK_MESSAGES];
     struct slice bytes;
     uint32_t widest = 0;
 
     if (!scan_take(sc, (size_t) n * width, &bytes))
         return false;
-    if (width == 4)
+    if (width == 2) {
+        memcpy(two, bytes.ptr, bytes.len);
+        for (uint32_t row = 0; row < n; row++)
+            delta[row] = le16toh(two[row]);
+    } else {
         memcpy(delta, bytes.ptr, bytes.len);
-    for (uint32_t row = 0; row < n; row++) {
-        uint16_t two;
-
-        if (width == 2) {
-            memcpy(&two, bytes.ptr + (size_t) row * 2, 2);
-            delta[row] = le16toh(two);
-        } else {
+        for (uint32_t row = 0; row < n; row++)
             delta[row] = le32toh(delta[row]);
-        }
-        widest = MAX(widest, delta[row]);
     }
+    for (uint32_t row = 0; row < n; row++)
+        widest = MAX(widest, delta[row]);
     return widest <= max && widest != MODSEQ_ESCAPE;
 }
 
@@ -286,6 +281,18 @@ struct chunk *chunk_get_hot(struct scan *sc, uint32_t rows, const struct chunk_r
         return chunk;
     chunk_unref(chunk);
     return NULL;
+}
+
+struct chunk_sums chunk_sum(const struct chunk *chunk, uint32_t n)
+{
+    uint32_t seen = 0, deleted = 0;
+
+    for (uint32_t row = 0; row < n; row++) {
+        seen += chunk->flags[row] & FLAG_SEEN;
+        deleted += chunk->flags[row] & FLAG_DELETED;
+    }
+    return (struct chunk_sums){n - seen / FLAG_SEEN, deleted / FLAG_DELETED,
+                               chunk_greatest_modseq(chunk, n)};
 }
 
 static bool get_cold_row(struct scan *sc, struct msg_cold *row)

@@ -24,6 +24,12 @@ struct chunk_rules {
 /* A chunk of exactly this many rows, without its cold store; NULL: the page is no such thing.
  */
 struct chunk *chunk_get_hot(struct scan *sc, uint32_t rows, const struct chunk_rules *rules);
+/* What a mailbox counts of a chunk's first n rows. */
+struct chunk_sums {
+    uint32_t unseen, deleted;
+    uint64_t modseq; /* the greatest */
+};
+struct chunk_sums chunk_sum(const struct chunk *chunk, uint32_t n);
 /* Exactly n rows; false: the page is no such thing. */
 bool chunk_get_cold(struct scan *sc, struct msg_cold *rows, uint32_t n);
 

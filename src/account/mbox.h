@@ -11,6 +11,7 @@
 #define ROOST_ACCOUNT_MBOX_H
 
 #include "account/chunk.h"
+#include "account/chunk_pages.h"
 #include "account/expunged.h"
 #include "account/mbox_info.h"
 #include "account/overlay.h"
@@ -80,7 +81,8 @@ void mbox_change_overlay(struct mbox *mbox, const struct record_flags *record);
 void mbox_purge(struct mbox *mbox, uint64_t expunged_below);
 void mbox_raise_modseq(struct mbox *mbox, uint64_t modseq);
 /* Append a slot for a chunk that was read whole; takes the reference over. */
-void mbox_add_slot(struct mbox *mbox, struct chunk *chunk, uint32_t n);
+void mbox_add_slot(struct mbox *mbox, struct chunk *chunk, uint32_t n,
+                   const struct chunk_sums *sums);
 
 /* Position of the reader's overlay, or of the first greater reader. */
 size_t mbox_overlay_at(const struct mbox *mbox, uint64_t reader, bool *out_found);

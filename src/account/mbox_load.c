@@ -36,17 +36,14 @@ static enum rc load_chunk(struct page_loader *loader, const struct page_place *a
     return RC_OK;
 }
 
-static void count_in(struct mbox_counts *counts, const struct chunk *chunk, uint32_t n)
+static void count_in(struct mbox *fresh, struct chunk *chunk, uint32_t n)
 {
-    uint32_t seen = 0, deleted = 0;
+    struct chunk_sums sums = chunk_sum(chunk, n);
 
-    for (uint32_t row = 0; row < n; row++) {
-        seen += (chunk->flags[row] & FLAG_SEEN) != 0;
-        deleted += (chunk->flags[row] & FLAG_DELETED) != 0;
-    }
-    counts->messages += n;
-    counts->unseen += n - seen;
-    counts->deleted += deleted;
+    mbox_add_slot(fresh, chunk, n, &sums);
+    fresh->counts.messages += n;
+    fresh->counts.unseen += sums.unseen;
+    fresh->counts.deleted += sums.deleted;
 }
 
 static enum rc uid_corrupt(const struct mbox *mbox, struct err *err)
@@ -66,8 +63,7 @@ static enum rc take_slots(const struct mbox *from, uint32_t uid_before, struct m
             return uid_corrupt(from, err);
         uid_before = slot->chunk->uid[slot->n - 1];
         chunk_ref(slot->chunk);
-        mbox_add_slot(fresh, slot->chunk, slot->n);
-        count_in(&fresh->counts, slot->chunk, slot->n);
+        count_in(fresh, slot->chunk, slot->n);
     }
     return uid_before < from->counts.uidnext ? RC_OK : uid_corrupt(from, err);
 }
@@ -91,8 +87,7 @@ static enum rc load_chunks(struct page_loader *loader, const struct mbox *from,
 
         if (rc || chunk == NULL)
             return rc;
-        mbox_add_slot(fresh, chunk, at->rows);
-        count_in(&fresh->counts, chunk, at->rows);
+        count_in(fresh, chunk, at->rows);
         rules.uid_before = chunk->uid[at->rows - 1];
     }
     return take_slots(from, rules.uid_before, fresh, err);

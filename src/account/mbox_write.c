@@ -176,26 +176,25 @@ static struct chunk_slot *new_slot(struct mbox *mbox, struct chunk *chunk)
     return slot;
 }
 
-void mbox_take_tail(struct mbox *mbox, struct chunk *chunk, uint32_t n,
-                    struct mbox_places *places)
-{
-    struct chunk_slot *slot;
-
-    places_unref(mbox->places);
-    mbox->places = places;
-    mbox_add_slot(mbox, chunk, n);
-    slot = &mbox->slots[mbox->n_slots - 1];
-    slot->start = mbox->counts.messages - n;
-}
-
-void mbox_add_slot(struct mbox *mbox, struct chunk *chunk, uint32_t n)
+void mbox_add_slot(struct mbox *mbox, struct chunk *chunk, uint32_t n,
+                   const struct chunk_sums *sums)
 {
     struct chunk_slot *slot = new_slot(mbox, chunk);
 
     slot->n = n;
-    slot->modseq = chunk_greatest_modseq(chunk, n);
-    for (uint32_t row = 0; row < n; row++)
-        slot->unseen += (chunk->flags[row] & FLAG_SEEN) == 0;
+    slot->modseq = sums->modseq;
+    slot->unseen = sums->unseen;
+}
+
+void mbox_take_tail(struct mbox *mbox, struct chunk *chunk, uint32_t n,
+                    struct mbox_places *places)
+{
+    struct chunk_sums sums = chunk_sum(chunk, n);
+
+    places_unref(mbox->places);
+    mbox->places = places;
+    mbox_add_slot(mbox, chunk, n, &sums);
+    mbox->slots[mbox->n_slots - 1].start = mbox->counts.messages - n;
 }
 
 bool mbox_can_append(const struct mbox *mbox)

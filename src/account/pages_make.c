@@ -192,7 +192,7 @@ static void make_cold(struct maker *maker, struct cold_store *cold, uint32_t nee
     close_put(maker, &buf, pages->pending);
 }
 
-static void make_chunk(struct maker *maker, struct chunk *chunk, uint32_t n)
+static void make_hot(struct maker *maker, struct chunk *chunk, uint32_t n)
 {
     AUTO(buf_done) struct buf hot;
     uint64_t number;
@@ -204,7 +204,6 @@ static void make_chunk(struct maker *maker, struct chunk *chunk, uint32_t n)
         chunk_put_hot(&hot, chunk, n);
         close_put(maker, &hot, number);
     }
-    make_cold(maker, chunk->cold, chunk_cold_needed(chunk, n));
 }
 
 static void make_expunged(struct maker *maker, struct expunged_block *block, uint32_t n)
@@ -356,7 +355,13 @@ static void make_mbox(struct maker *maker, struct mbox *mbox)
 {
     make_info(maker, mbox->info);
     for (size_t i = 0; i < mbox->n_slots; i++)
-        make_chunk(maker, mbox->slots[i].chunk, mbox->slots[i].n);
+        make_hot(maker, mbox->slots[i].chunk, mbox->slots[i].n);
+    /* Hot pages lie together on the disk then, so that opening reads ahead what it needs. */
+    for (size_t i = 0; i < mbox->n_slots; i++) {
+        struct chunk *chunk = mbox->slots[i].chunk;
+
+        make_cold(maker, chunk->cold, chunk_cold_needed(chunk, mbox->slots[i].n));
+    }
     for (size_t i = 0; i < mbox->expunged.n_slots; i++)
         make_expunged(maker, mbox->expunged.slots[i].block, mbox->expunged.slots[i].n);
     for (size_t i = 0; i < mbox->n_overlays; i++)
