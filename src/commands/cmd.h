@@ -73,6 +73,7 @@ struct cmd {
     /* The dispatcher's. */
     enum cmd_phase phase;
     bool enters_idle, ends_session, close_now;
+    bool starts_compress;        /* what follows the tagged OK is compressed */
     bool tells_modseq;           /* [HIGHESTMODSEQ] with the tagged OK, as the sync leaves it */
     struct view_changes changes; /* being told */
     size_t told;
@@ -84,6 +85,6 @@ cmd_run_fn cmd_select, cmd_examine, cmd_unselect, cmd_close;
 cmd_run_fn cmd_create, cmd_delete, cmd_rename, cmd_subscribe, cmd_unsubscribe;
 cmd_run_fn cmd_list, cmd_lsub, cmd_namespace, cmd_status;
 cmd_run_fn cmd_append, cmd_expunge, cmd_search, cmd_fetch, cmd_store, cmd_copy, cmd_move;
-cmd_run_fn cmd_idle;
+cmd_run_fn cmd_idle, cmd_compress;
 
 #endif

@@ -1,7 +1,8 @@
 /*
- * cmd_any.c - CAPABILITY, NOOP, LOGOUT, ID, ENABLE and IDLE.
+ * cmd_any.c - CAPABILITY, NOOP, LOGOUT, ID, ENABLE, COMPRESS and IDLE.
  *
- * Spec: RFC 9051 6.1.1-6.1.3, 6.3.1 and 6.3.13; RFC 2971 (ID); RFC 5161 (ENABLE).
+ * Spec: RFC 9051 6.1.1-6.1.3, 6.3.1 and 6.3.13; RFC 2971 (ID); RFC 5161 (ENABLE); RFC
+ * 4978 (COMPRESS).
  */
 #include "commands/resync.h"
 #include "imap/print.h"
@@ -97,6 +98,17 @@ enum rc cmd_enable(struct cmd *cmd, struct err *err)
     session->mode.rev2 = session_has_enabled(session, IMAP_CAP_IMAP4REV2);
     session->mode.utf8_accept = session_has_enabled(session, IMAP_CAP_UTF8_ACCEPT);
     reply_ok(cmd->reply, "ENABLE completed");
+    return RC_OK;
+}
+
+/* RFC 4978 3: from behind the tagged OK on, both ways. */
+enum rc cmd_compress(struct cmd *cmd, struct err *err)
+{
+    if (cmd->session->compressed)
+        return err_set(err, RC_SYNTAX, "COMPRESS is active already", "compress: again");
+    cmd->session->compressed = true;
+    cmd->starts_compress = true;
+    reply_ok(cmd->reply, "DEFLATE active");
     return RC_OK;
 }
 

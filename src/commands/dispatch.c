@@ -99,6 +99,8 @@ static enum command_outcome end_command(struct cmd *cmd, bool gone)
         outcome = say_mailbox_is_gone(session, out);
     else if (outcome == COMMAND_DONE && cmd->enters_idle)
         outcome = COMMAND_IDLE;
+    else if (outcome == COMMAND_DONE && cmd->starts_compress)
+        outcome = COMMAND_COMPRESS;
     else if (cmd->ends_session) {
         session_close(session);
         outcome = COMMAND_CLOSE;

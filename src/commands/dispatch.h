@@ -11,6 +11,7 @@
  *     COMMAND_DONE   the reply is whole; take the next command
  *     COMMAND_MORE   send (some of) out, then command_resume(); the text of the command stays
  *     COMMAND_IDLE   "+ idling" is in out; wait for a line, meanwhile session_idle_sync()
+ *     COMMAND_COMPRESS  as DONE; behind what is in out, both ways are compressed (RFC 4978)
  *     COMMAND_CLOSE  send out, then close the connection
  *
  * Nothing here knows a socket, and nothing waits but for the engine's disk.
@@ -23,7 +24,13 @@
 #define COMMAND_TRIES_MAX 16u                /* runs of one command that meets conflicts */
 #define CMD_ARENA_BYTES   ((size_t) 2 << 30) /* beyond any command within the limits */
 
-enum command_outcome { COMMAND_DONE, COMMAND_MORE, COMMAND_IDLE, COMMAND_CLOSE };
+enum command_outcome {
+    COMMAND_DONE,
+    COMMAND_MORE,
+    COMMAND_IDLE,
+    COMMAND_COMPRESS,
+    COMMAND_CLOSE
+};
 
 struct command_input {
     struct imap_text text; /* stays valid until the command is done */

@@ -146,7 +146,8 @@ enum rc message_set_check(const struct message_set *set, const struct mbox *mbox
 void session_print_capabilities(const struct session *session, struct buf *buf)
 {
     struct imap_cap_view view = {.after_login = true,
-                                 .append_limit = session->message_max_bytes};
+                                 .append_limit = session->message_max_bytes,
+                                 .compressed = session->compressed};
 
     imap_print_capabilities(buf, &view);
 }

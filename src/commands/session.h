@@ -56,6 +56,7 @@ struct session {
     size_t n_saved;
     char *idle_tag;  /* of the IDLE that runs; NULL: none */
     char *client_id; /* what the client said by ID, for the log; NULL: nothing */
+    bool compressed; /* COMPRESS was answered OK; the server does it */
     uint32_t bad_in_row;
     struct session_counts counts;
 };

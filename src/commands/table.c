@@ -24,6 +24,7 @@ static const struct command commands[] = {
     {"NAMESPACE",  ST_ANY,      IMAP_CAP_NAMESPACE,   imap_parse_none,     cmd_namespace,   "6.3.10",       CMD_EXPUNGES},
     {"STATUS",     ST_ANY,      IMAP_CAP_NONE,        imap_parse_status,   cmd_status,      "6.3.11",       CMD_EXPUNGES},
     {"APPEND",     ST_ANY,      IMAP_CAP_NONE,        imap_parse_append,   cmd_append,      "6.3.12",       CMD_WRITES | CMD_EXPUNGES},
+    {"COMPRESS",   ST_ANY,      IMAP_CAP_COMPRESS,    imap_parse_compress, cmd_compress,    "RFC 4978 3",   CMD_EXPUNGES},
     {"IDLE",       ST_ANY,      IMAP_CAP_IDLE,        imap_parse_none,     cmd_idle,        "6.3.13",       CMD_EXPUNGES},
     {"CHECK",      ST_SELECTED, IMAP_CAP_IMAP4REV1,   imap_parse_none,     cmd_noop,        "RFC 3501 6.4.1", CMD_EXPUNGES},
     {"CLOSE",      ST_SELECTED, IMAP_CAP_NONE,        imap_parse_none,     cmd_close,       "6.4.1",        CMD_UNSELECTS},

@@ -35,6 +35,7 @@ const struct imap_cap_info imap_caps[IMAP_CAP_COUNT] = {
     [IMAP_CAP_PREVIEW]            = {"PREVIEW",            SHOW_AFTER,         false, "RFC 8970"},
     [IMAP_CAP_SAVEDATE]           = {"SAVEDATE",           SHOW_AFTER,         false, "RFC 8514"},
     [IMAP_CAP_WITHIN]             = {"WITHIN",             SHOW_AFTER,         false, "RFC 5032"},
+    [IMAP_CAP_COMPRESS]           = {"COMPRESS=DEFLATE",   SHOW_COMPRESS,      false, "RFC 4978"},
 };
 // clang-format on
 
@@ -55,6 +56,8 @@ static bool is_shown(enum imap_cap_show show, const struct imap_cap_view *view)
         return !view->after_login && !view->login_disabled;
     case SHOW_AFTER:
         return view->after_login;
+    case SHOW_COMPRESS:
+        return view->after_login && !view->compressed;
     }
     return false;
 }

@@ -44,8 +44,9 @@ enum imap_cap {
     IMAP_CAP_PREVIEW,
     IMAP_CAP_SAVEDATE,
     IMAP_CAP_WITHIN,
+    IMAP_CAP_COMPRESS,
 };
-#define IMAP_CAP_COUNT (IMAP_CAP_WITHIN + 1)
+#define IMAP_CAP_COUNT (IMAP_CAP_COMPRESS + 1)
 
 /* A capability as a bit in the set of what a session has enabled. */
 #define IMAP_CAP_BIT(cap) ((uint64_t) 1 << (cap))
@@ -58,6 +59,7 @@ enum imap_cap_show {
     SHOW_LOGINDISABLED, /* before login, while no password may be sent */
     SHOW_LOGIN,         /* before login, while one may */
     SHOW_AFTER,         /* after login */
+    SHOW_COMPRESS,      /* after login, while nothing is compressed (RFC 4978 3) */
 };
 
 struct imap_cap_info {
@@ -75,6 +77,7 @@ struct imap_cap_view {
     bool starttls;       /* STARTTLS would be taken */
     bool login_disabled; /* no password before TLS */
     uint64_t append_limit;
+    bool compressed; /* COMPRESS is active */
 };
 
 /* "CAPABILITY IMAP4rev2 ...": for an untagged answer or between brackets. */

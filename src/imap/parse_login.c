@@ -134,3 +134,12 @@ enum rc imap_parse_id(struct imap_input *in, union imap_args *args, struct err *
     args->id = id;
     return RC_OK;
 }
+
+/* RFC 4978 section 5: SP "DEFLATE" */
+enum rc imap_parse_compress(struct imap_input *in, union imap_args *args, struct err *err)
+{
+    (void) args;
+    if (!lex_sp(in) || !lex_word(in, "DEFLATE"))
+        return lex_fail(in, err, "a space and DEFLATE");
+    return RC_OK;
+}

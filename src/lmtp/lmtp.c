@@ -363,6 +363,7 @@ static enum step read_more(struct lmtp_client *client)
         return STEP_INPUT;
     case STREAM_ENDED:
     case STREAM_BROKEN:
+    case STREAM_GARBLED: /* LMTP is never compressed */
         break;
     }
     return end(client, NULL);

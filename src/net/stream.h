@@ -1,6 +1,6 @@
 /*
- * stream.h - a plain socket with what was read and not taken yet, and what is written and not
- * sent yet.
+ * stream.h - a socket with what was read and not taken yet, and what is written and not sent
+ * yet; from some point on both ways compressed (RFC 4978).
  *
  * Nothing blocks. An idle stream holds no buffer. Used by members of a pool.
  */
@@ -11,8 +11,11 @@
 
 #define STREAM_READ_BYTES ((size_t) 16 << 10)
 
+struct stream_codec; /* of a compressed stream: its states and the bytes on the wire */
+
 struct stream {
-    int fd; /* owned */
+    int fd;                     /* owned */
+    struct stream_codec *codec; /* NULL: plain */
     struct buf in;
     size_t in_at;
     bool drained; /* the last read got all there was: no need to ask again before the next event
@@ -31,7 +34,13 @@ void stream_done(struct stream *stream);
 struct slice stream_input(const struct stream *stream);
 void stream_take(struct stream *stream, size_t n);
 
-enum stream_read { STREAM_GOT, STREAM_NONE, STREAM_ENDED, STREAM_BROKEN };
+enum stream_read {
+    STREAM_GOT,
+    STREAM_NONE,
+    STREAM_ENDED,
+    STREAM_BROKEN,
+    STREAM_GARBLED, /* compressed, and what came is no DEFLATE data */
+};
 /* More input, behind what is not taken yet, which is at most STREAM_READ_BYTES. */
 enum stream_read stream_read(struct stream *stream);
 
@@ -39,5 +48,13 @@ size_t stream_unsent(const struct stream *stream);
 enum stream_sent { STREAM_SENT, STREAM_FULL, STREAM_SEND_BROKEN };
 /* Send what is in out. */
 enum stream_sent stream_send(struct stream *stream);
+
+/* What is written from here on goes out compressed; what is not taken yet, and all that comes,
+ * is taken for compressed. Once. */
+void stream_compress(struct stream *stream);
+/* Does it hold a state of some 100 KiB that it could do without for a while? */
+bool stream_can_rest(const struct stream *stream);
+/* Give that memory back; it is made again when bytes move. */
+void stream_rest(struct stream *stream);
 
 #endif

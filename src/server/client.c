@@ -149,6 +149,10 @@ static enum step take_outcome(struct client *client, enum command_outcome outcom
         imap_reader_next(client->reader);
     append_sink_reset(&client->sink);
     switch (outcome) {
+    case COMMAND_COMPRESS:
+        stream_compress(&client->stream);
+        set_state(client, CLIENT_READY);
+        break;
     case COMMAND_DONE:
         set_state(client, CLIENT_READY);
         break;
@@ -242,6 +246,10 @@ static enum step read_more(struct client *client)
     case STREAM_BROKEN:
         client->broken = true;
         break;
+    case STREAM_GARBLED:
+        buf_str(&client->stream.out, "* BYE Broken compressed data\r\n");
+        end(client, "broken compression");
+        return STEP_END;
     case STREAM_ENDED:
         break;
     }
@@ -346,6 +354,8 @@ static void take_orders(struct client *client)
             return;
         }
     }
+    if ((orders & ORDER_REST) != 0)
+        stream_rest(&client->stream);
     if ((orders & ORDER_ALIVE) != 0 && client->state == CLIENT_IDLING) {
         buf_str(&client->stream.out, "* OK Still here\r\n");
         atomic_store(&client->last_active_us, clock_mono_us());
@@ -436,6 +446,7 @@ unsigned client_run(void *ctx, unsigned ready)
             flushed = flush(client);
     }
     flushed = flush(client);
+    atomic_store(&client->can_rest, stream_can_rest(&client->stream));
     note(client, false);
     return await(client, last, flushed);
 }

@@ -49,6 +49,7 @@ enum client_order {
     ORDER_MAKE_ROOM = 1u << 4, /* a newer session of the same user takes its place */
     ORDER_SHUTDOWN = 1u << 5,
     ORDER_LATE = 1u << 6, /* a sweep has found an order that was not taken */
+    ORDER_REST = 1u << 7, /* quiet: give the memory of the compression back */
 };
 #define ORDERS_TO_END                                                                          \
     (ORDER_TIMEOUT | ORDER_REVOKED | ORDER_KICKED | ORDER_MAKE_ROOM | ORDER_SHUTDOWN)
@@ -98,6 +99,7 @@ struct client {
     _Atomic int64_t ending_us; /* since when it only sends the rest, 0: it does not; read by the
                                   sweep */
     _Atomic bool idles;        /* state == CLIENT_IDLING; read by the sweep */
+    _Atomic bool can_rest;     /* stream_can_rest(); read by the sweep */
 };
 
 struct client_handover {

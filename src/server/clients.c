@@ -163,6 +163,8 @@ static bool sweep_one(void *member, void *ctx)
         order = quiet_us > STILL_HERE_US ? ORDER_ALIVE : 0;
     else if (quiet_us > AUTOLOGOUT_US)
         order = ORDER_TIMEOUT;
+    if (order == 0 && quiet_us > REST_US && atomic_load(&client->can_rest))
+        order = ORDER_REST;
     cut_if_deaf(client);
     if (order != 0)
         (void) atomic_fetch_or(&client->orders, order);

@@ -14,6 +14,7 @@
 #define AUTOLOGOUT_US                                                                          \
     ((int64_t) 35 * 60 * 1000000) /* RFC 9051 5.4 asks for 30 minutes or more */
 #define STILL_HERE_US    ((int64_t) 4 * 60 * 1000000) /* while idling: keeps NAT entries alive */
+#define REST_US          ((int64_t) 10 * 1000000) /* quiet: compression lets go of its states */
 #define ENDING_US        ((int64_t) 5 * 60 * 1000000) /* to read what was said last */
 #define MAKE_ROOM_US     ((int64_t) 5 * 60 * 1000000) /* idle for so long: may give way */
 #define MAKE_ROOM_GAP_US ((int64_t) 1000000) /* between two that give way, for one user */

@@ -11,7 +11,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
-from roost_server import ROOST, Server, pss_kib, sample, wait_for
+from roost_server import Server, is_sanitized, pss_kib, sample, wait_for
 
 N = 2000 if os.environ.get("ROOST_LARGE") else 200
 USERS = 50
@@ -21,12 +21,6 @@ DEAF = 200  # connections_per_user
 HELD_KIB = 2 * (256 + 64)  # CLIENT_HELD_BYTES and what one step may add to it; as much sent and not yet dropped
 GATE_DEAF_KIB = 100  # 16 KiB a direction, a TLS record being made, and the connection itself
 ROUNDS = 300
-
-
-def is_sanitized():
-    with open(ROOST, "rb") as binary:
-        data = binary.read()
-    return b"__asan_init" in data or b"__tsan_init" in data
 
 
 class Memory(unittest.TestCase):
