@@ -17,14 +17,12 @@ static void raise_modseq(struct acct_state *fork, uint64_t modseq)
 /* Usage is the sum over mailboxes: take what a mailbox had, add what it has. */
 static void usage_begin(struct acct_state *fork, const struct mbox *mbox)
 {
-    fork->usage.messages -= mbox->counts.messages;
-    fork->usage.bytes -= mbox->counts.bytes;
+    state_count_mbox(fork, mbox, false);
 }
 
 static void usage_end(struct acct_state *fork, const struct mbox *mbox)
 {
-    fork->usage.messages += mbox->counts.messages;
-    fork->usage.bytes += mbox->counts.bytes;
+    state_count_mbox(fork, mbox, true);
 }
 
 static void apply_append(struct acct_state *fork, const struct record_append *r)
@@ -61,21 +59,20 @@ static void apply_flags(struct acct_state *fork, const struct record_flags *r)
     raise_modseq(fork, r->modseq);
 }
 
+/* end: NULL if the messages are not to be kept. */
 static void expunge_from(struct acct_state *fork, uint32_t id, const struct uid_set *uids,
-                         uint64_t modseq)
+                         uint64_t modseq, const struct expunge_end *end)
 {
     struct mbox *mbox = state_own_mbox(fork, id);
 
     usage_begin(fork, mbox);
-    mbox_expunge(mbox, uids, modseq);
+    mbox_expunge(mbox, uids, modseq, end);
     usage_end(fork, mbox);
     raise_modseq(fork, modseq);
 }
 
-/* The index in the target's table of each keyword of the source; those the target lacks are not
- * used by any message that is copied. */
-static void map_keywords(const struct mbox *src, const struct mbox *dst,
-                         uint16_t map[KEYWORDS_MAX])
+/* Those the target lacks are not used by any message that is copied or brought back. */
+void map_keywords(const struct mbox *src, const struct mbox *dst, uint16_t map[KEYWORDS_MAX])
 {
     const struct mbox_info *info = mbox_info(src);
 
@@ -138,11 +135,12 @@ static void apply_create(struct acct_state *fork, const struct record_mailbox *r
     mbox->counts.highestmodseq = r->modseq;
     /* There was nothing before it: every expunge is remembered. */
     mbox->counts.expunged_below = 0;
+    apply_name_given(fork, r->name);
     state_insert_mbox(fork, mbox);
     fork->next_mailbox_id = r->mbox + 1;
 }
 
-static void remove_name(struct acct_state *fork, struct slice name)
+void remove_name(struct acct_state *fork, struct slice name)
 {
     size_t at = 0;
     const struct counted *item = sorted_find(fork->by_name, compare_mailbox_name, &name, &at);
@@ -151,32 +149,21 @@ static void remove_name(struct acct_state *fork, struct slice name)
     sorted_remove(&fork->by_name, at);
 }
 
-static void apply_delete(struct acct_state *fork, uint32_t id)
-{
-    const struct mbox *mbox = acct_mailbox_by_id(fork, id);
-    size_t at = 0;
-    bool found = state_find_mbox(fork, id, &at);
-
-    assert(found);
-    usage_begin(fork, mbox);
-    fork->usage.mailboxes--;
-    remove_name(fork, mbox_info(mbox)->name);
-    sorted_remove(&fork->by_id, at);
-}
-
 static void apply_rename(struct acct_state *fork, const struct record_mailbox *r)
 {
     struct mbox *mbox = state_own_mbox(fork, r->mbox);
 
     remove_name(fork, mbox_info(mbox)->name);
     info_set_name(&mbox->info, r->name);
+    apply_name_given(fork, r->name);
     counted_take(&mbox->info->name->counted);
     sorted_insert(&fork->by_name,
                   sorted_lower_bound(fork->by_name, compare_mailbox_name, &r->name),
                   &mbox->info->name->counted);
 }
 
-static void apply_mailbox(struct acct_state *fork, const struct record_mailbox *r)
+static void apply_mailbox(struct acct_state *fork, const struct record_group *group,
+                          const struct record_mailbox *r)
 {
     struct mbox *mbox;
 
@@ -185,7 +172,7 @@ static void apply_mailbox(struct acct_state *fork, const struct record_mailbox *
         apply_create(fork, r);
         break;
     case MAILBOX_DELETE:
-        apply_delete(fork, r->mbox);
+        apply_delete(fork, group, r->mbox);
         break;
     case MAILBOX_RENAME:
         apply_rename(fork, r);
@@ -315,7 +302,9 @@ static void apply_xfer(struct acct_state *fork, enum record_type type,
 void acct_apply(struct acct_state *fork, const struct record_group *group,
                 const struct record *record)
 {
-    (void) group; /* actor and time are the journal's; no state depends on them */
+    const struct expunge_end end = {.sec = group->time_us / 1000000,
+                                    .by = group->actor.account};
+
     switch (record->type) {
     case RECORD_APPEND:
         apply_append(fork, &record->append);
@@ -324,17 +313,18 @@ void acct_apply(struct acct_state *fork, const struct record_group *group,
         apply_flags(fork, &record->flags);
         break;
     case RECORD_EXPUNGE:
-        expunge_from(fork, record->expunge.mbox, &record->expunge.uids, record->expunge.modseq);
+        expunge_from(fork, record->expunge.mbox, &record->expunge.uids, record->expunge.modseq,
+                     &end);
         break;
     case RECORD_COPY:
         apply_copy(fork, &record->copy);
         break;
     case RECORD_MOVE:
         apply_copy(fork, &record->copy);
-        expunge_from(fork, record->copy.src, &record->copy.uids, record->copy.modseq);
+        expunge_from(fork, record->copy.src, &record->copy.uids, record->copy.modseq, NULL);
         break;
     case RECORD_MAILBOX:
-        apply_mailbox(fork, &record->mailbox);
+        apply_mailbox(fork, group, &record->mailbox);
         break;
     case RECORD_SUBSCRIBE:
         apply_subscribe(fork, &record->subscribe);
@@ -366,6 +356,12 @@ void acct_apply(struct acct_state *fork, const struct record_group *group,
         break;
     case RECORD_ACCOUNT:
         fork->modseq = record->account.first_modseq;
+        break;
+    case RECORD_FORGET:
+        apply_forget(fork, &record->forget);
+        break;
+    case RECORD_RESTORE:
+        apply_restore(fork, &record->restore);
         break;
     }
 }

@@ -271,10 +271,13 @@ static enum rc check_mailbox(const struct acct_state *state, const struct record
         return check_create(state, r, err);
     case MAILBOX_RENAME:
         return check_new_name(state, r->name, err);
+    case MAILBOX_DELETE:
+        if (acct_deleted_count(state) >= DELETED_MAILBOXES_MAX)
+            return refuse(err, "too many deleted mailboxes");
+        return RC_OK;
     case MAILBOX_RECENT:
     case MAILBOX_UIDNEXT:
     case MAILBOX_USE:
-    case MAILBOX_DELETE:
         return RC_OK;
     }
     return refuse(err, "unknown operation on a mailbox");
@@ -408,6 +411,114 @@ static enum rc check_purge(const struct acct_state *state, const struct record_p
     return RC_OK;
 }
 
+static enum rc check_forget(const struct acct_state *state, const struct record_forget *r,
+                            struct err *err)
+{
+    const struct mbox *live = acct_mailbox_by_id(state, r->mbox);
+    const struct mbox *deleted = acct_deleted_by_id(state, r->mbox);
+    const struct mbox *mbox = live != NULL ? live : deleted;
+
+    if (mbox == NULL || (r->op == FORGET_MAILBOX && deleted == NULL))
+        return refuse(err, "no such mailbox");
+    if (r->op == FORGET_MAILBOX)
+        return RC_OK;
+    if (r->op != FORGET_MESSAGES || r->n == 0 || r->n > mbox_kept(mbox).messages)
+        return refuse(err, "more to forget than is kept");
+    if (!mbox_kept_is_loaded(mbox, r->n, 1))
+        return not_loaded(err, r->mbox, "kept messages are");
+    return RC_OK;
+}
+
+/* Runs in order, not touching, of messages that are kept, with keywords that dst knows. */
+static enum rc check_kept_uids(const struct mbox *src, const struct mbox *dst,
+                               const struct uid_set *uids, struct err *err)
+{
+    uint64_t known[KEYWORD_WORDS] = {0}, n = 0, least = 1;
+    const struct mbox_info *info = mbox_info(src);
+    uint32_t kept = mbox_kept(src).messages;
+
+    for (size_t i = 0; i < uids->n; i++) {
+        if (uids->runs[i].first < least || uids->runs[i].last < uids->runs[i].first)
+            return refuse(err, "uids are not in order");
+        least = (uint64_t) uids->runs[i].last + 2;
+    }
+    for (size_t i = 0; i < info->n_keywords; i++) {
+        if (mbox_keyword_index(dst, info->keywords[i]) >= 0)
+            known[i / 64] |= (uint64_t) 1 << (i % 64);
+    }
+    for (uint32_t at = 0; at < kept; at++) {
+        const struct kept_message *message = mbox_kept_at(src, at);
+
+        if (!uid_set_contains(uids, message->uid))
+            continue;
+        n++;
+        for (size_t word = 0; word < KEYWORD_WORDS; word++) {
+            if ((message->keywords[word] & ~known[word]) != 0)
+                return refuse(err, "target lacks a keyword");
+        }
+    }
+    return n > 0 && n == uid_set_span(uids) ? RC_OK : refuse(err, "message is not kept");
+}
+
+static enum rc check_restore_messages(const struct acct_state *state,
+                                      const struct record_restore *r, struct err *err)
+{
+    const struct mbox *src, *dst;
+    uint64_t n = uid_set_span(&r->uids);
+    enum rc rc = find_mbox(state, r->mbox, &src, err);
+
+    if (rc == RC_OK)
+        rc = find_tail(state, r->dst, &dst, err);
+    if (rc)
+        return rc;
+    if (!mbox_kept_is_loaded(src, 0, UINT32_MAX))
+        return not_loaded(err, r->mbox, "kept messages are");
+    rc = check_kept_uids(src, dst, &r->uids, err);
+    if (rc)
+        return rc;
+    if (r->dst_first_uid < dst->counts.uidnext || r->dst_first_uid + n - 1 > UID_MAX)
+        return refuse(err, "first uid is below uidnext, or too great");
+    if (dst->counts.messages + n > MESSAGES_MAX)
+        return refuse(err, "mailbox is full");
+    return RC_OK;
+}
+
+static enum rc check_restore_mailbox(const struct acct_state *state,
+                                     const struct record_restore *r, struct err *err)
+{
+    const struct mbox *mbox = acct_deleted_by_id(state, r->mbox);
+
+    if (mbox == NULL)
+        return refuse(err, "no such deleted mailbox");
+    if (acct_mailbox_count(state) >= MAILBOXES_MAX)
+        return refuse(err, "too many mailboxes");
+    if (r->new_mbox == 0) {
+        if (mbox->end.name_given || !slice_eq(mbox_info(mbox)->name, r->name))
+            return refuse(err, "mailbox comes back as what it was under a name that is new");
+    } else if (r->new_mbox < state->next_mailbox_id || r->new_mbox == UINT32_MAX) {
+        return refuse(err, "mailbox id was given before");
+    } else if (object_id_is_zero(&r->mailboxid) || r->uidvalidity == 0) {
+        return refuse(err, "mailbox without MAILBOXID or UIDVALIDITY");
+    }
+    return check_new_name(state, r->name, err);
+}
+
+static enum rc check_restore(const struct acct_state *state, const struct record_restore *r,
+                             struct err *err)
+{
+    enum rc rc = check_modseq(state, r->modseq, err);
+
+    if (rc)
+        return rc;
+    switch (r->op) {
+    case RESTORE_MESSAGES:
+        return check_restore_messages(state, r, err);
+    case RESTORE_MAILBOX:
+        return check_restore_mailbox(state, r, err);
+    }
+    return refuse(err, "unknown way to restore");
+}
+
 static enum rc check_xfer(const struct acct_state *state, const struct record_xfer *r,
                           struct err *err)
 {
@@ -461,6 +572,10 @@ enum rc acct_check(const struct acct_state *state, const struct record *record, 
         return check_xfer(state, &record->xfer, err);
     case RECORD_ACCOUNT:
         return check_account(state, &record->account, err);
+    case RECORD_FORGET:
+        return check_forget(state, &record->forget, err);
+    case RECORD_RESTORE:
+        return check_restore(state, &record->restore, err);
     }
     return refuse(err, "unknown type");
 }

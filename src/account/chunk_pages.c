@@ -92,22 +92,24 @@ void chunk_put_hot(struct buf *buf, const struct chunk *chunk, uint32_t n)
         buf_le16(buf, chunk->cold_row[row]);
 }
 
+void chunk_put_cold_row(struct buf *buf, const struct msg_cold *row)
+{
+    buf_varint(buf, row->size);
+    buf_varint_signed(buf, row->zone_min);
+    buf_varint_signed(buf, row->internaldate);
+    buf_varint_signed(buf, row->savedate);
+    buf_varint(buf, row->body_id);
+    put_id(buf, &row->emailid);
+    put_id(buf, &row->threadid);
+}
+
 void chunk_put_cold(struct buf *buf, const struct cold_store *cold, uint32_t first, uint32_t n)
 {
     const struct msg_cold *rows = cold_rows(cold);
 
     buf_varint(buf, n);
-    for (uint32_t i = first; i < first + n; i++) {
-        const struct msg_cold *row = &rows[i];
-
-        buf_varint(buf, row->size);
-        buf_varint_signed(buf, row->zone_min);
-        buf_varint_signed(buf, row->internaldate);
-        buf_varint_signed(buf, row->savedate);
-        buf_varint(buf, row->body_id);
-        put_id(buf, &row->emailid);
-        put_id(buf, &row->threadid);
-    }
+    for (uint32_t i = first; i < first + n; i++)
+        chunk_put_cold_row(buf, &rows[i]);
 }
 
 static bool get_gaps(struct scan *sc, uint32_t *uid, uint32_t n)
@@ -265,7 +267,7 @@ static bool get_cold_map(struct scan *sc, struct chunk *chunk, uint32_t n)
     return true;
 }
 
-struct chunk *chunk_get_hot(struct scan *sc, uint32_t rows, const struct chunk_rules *rules)
+static struct chunk *get_hot(struct scan *sc, uint32_t rows, const struct chunk_rules *rules)
 {
     struct chunk *chunk;
     size_t n;
@@ -295,7 +297,7 @@ struct chunk_sums chunk_sum(const struct chunk *chunk, uint32_t n)
                                chunk_greatest_modseq(chunk, n)};
 }
 
-static bool get_cold_row(struct scan *sc, struct msg_cold *row)
+bool chunk_get_cold_row(struct scan *sc, struct msg_cold *row)
 {
     int64_t zone;
 
@@ -310,15 +312,58 @@ static bool get_cold_row(struct scan *sc, struct msg_cold *row)
            page_get_id(sc, &row->threadid);
 }
 
-bool chunk_get_cold(struct scan *sc, struct msg_cold *rows, uint32_t n)
+static bool get_cold(struct scan *sc, struct msg_cold *rows, uint32_t n)
 {
     uint64_t count;
 
     if (!scan_varint(sc, COLD_ROWS_MAX, &count) || count != n)
         return false;
     for (uint32_t i = 0; i < n; i++) {
-        if (!get_cold_row(sc, &rows[i]))
+        if (!chunk_get_cold_row(sc, &rows[i]))
             return false;
     }
     return scan_done(sc);
+}
+
+enum rc chunk_load(struct page_loader *loader, const struct page_place *at,
+                   const struct chunk_rules *rules, struct chunk **out, struct err *err)
+{
+    struct chunk *chunk;
+    struct page_id id;
+    struct scan sc;
+    enum rc rc = page_load(loader, PAGE_HOT, at->number, &id, &sc, err);
+
+    if (rc)
+        return rc;
+    chunk = get_hot(&sc, at->rows, rules);
+    if (chunk == NULL)
+        return page_corrupt(err, &id, "hot columns");
+    chunk->cold = cold_new_in_pages(at + 1, at->n_cold);
+    if (chunk_cold_needed(chunk, at->rows) > cold_rows_in(at + 1, at->n_cold)) {
+        chunk_unref(chunk);
+        return page_corrupt(err, &id, "cold rows");
+    }
+    chunk->page = (struct page_ref){.number = at->number, .rows = at->rows};
+    *out = chunk;
+    return RC_OK;
+}
+
+enum rc chunk_read_cold(struct page_loader *loader, const struct cold_store *cold,
+                        struct msg_cold *rows, struct err *err)
+{
+    uint32_t at = 0;
+
+    for (uint32_t i = 0; i < cold->n_origin; i++) {
+        const struct page_place *piece = &cold->origin[i];
+        struct page_id id;
+        struct scan sc;
+        enum rc rc = page_load(loader, PAGE_COLD, piece->number, &id, &sc, err);
+
+        if (rc)
+            return rc;
+        if (!get_cold(&sc, rows + at, piece->rows))
+            return page_corrupt(err, &id, "cold rows");
+        at += piece->rows;
+    }
+    return RC_OK;
 }

@@ -6,6 +6,7 @@
 #define ROOST_ACCOUNT_CHUNK_PAGES_H
 
 #include "account/chunk.h"
+#include "account/page_loader.h"
 #include "base/buf.h"
 #include "base/scan.h"
 
@@ -21,16 +22,24 @@ struct chunk_rules {
     size_t n_keywords;
 };
 
-/* A chunk of exactly this many rows, without its cold store; NULL: the page is no such thing.
- */
-struct chunk *chunk_get_hot(struct scan *sc, uint32_t rows, const struct chunk_rules *rules);
 /* What a mailbox counts of a chunk's first n rows. */
 struct chunk_sums {
     uint32_t unseen, deleted;
     uint64_t modseq; /* the greatest */
 };
 struct chunk_sums chunk_sum(const struct chunk *chunk, uint32_t n);
-/* Exactly n rows; false: the page is no such thing. */
-bool chunk_get_cold(struct scan *sc, struct msg_cold *rows, uint32_t n);
+
+/* A row as cold and kept pages have it. */
+void chunk_put_cold_row(struct buf *buf, const struct msg_cold *row);
+bool chunk_get_cold_row(struct scan *sc, struct msg_cold *row);
+
+/* The chunk that the places at `at` are of; the caller owns it. Its cold rows stay in their
+ * pages. */
+MUST_CHECK enum rc chunk_load(struct page_loader *loader, const struct page_place *at,
+                              const struct chunk_rules *rules, struct chunk **out,
+                              struct err *err);
+/* The rows of a cold store that was made of pages, into room for all of them. */
+MUST_CHECK enum rc chunk_read_cold(struct page_loader *loader, const struct cold_store *cold,
+                                   struct msg_cold *rows, struct err *err);
 
 #endif

@@ -13,6 +13,7 @@
 #include "account/chunk.h"
 #include "account/chunk_pages.h"
 #include "account/expunged.h"
+#include "account/kept_log.h"
 #include "account/mbox_info.h"
 #include "account/overlay.h"
 #include "account/state.h"
@@ -45,6 +46,8 @@ struct mbox {
     struct overlay **overlays; /* by reader, ascending */
     size_t n_overlays;
     struct mbox_places *places; /* not loaded */
+    struct kept_log *kept;      /* NULL: nothing is kept */
+    struct mbox_end end;        /* of a deleted one */
 };
 
 /* n places to be filled in; a chunk has two at least. */
@@ -75,7 +78,13 @@ void mbox_take_tail(struct mbox *mbox, struct chunk *chunk, uint32_t n,
 /* Changes of a mailbox that is ours. Records that acct_check() accepts. */
 void mbox_add(struct mbox *mbox, const struct chunk_row *row, const struct msg_cold *cold);
 void mbox_change_flags(struct mbox *mbox, const struct record_flags *record);
-void mbox_expunge(struct mbox *mbox, const struct uid_set *uids, uint64_t modseq);
+/* end: when they go and by whom, for those that are kept; NULL: none is (they were moved). */
+struct expunge_end {
+    int64_t sec;
+    uint64_t by;
+};
+void mbox_expunge(struct mbox *mbox, const struct uid_set *uids, uint64_t modseq,
+                  const struct expunge_end *end);
 void mbox_set_threadid(struct mbox *mbox, uint32_t uid, const struct object_id *threadid);
 void mbox_change_overlay(struct mbox *mbox, const struct record_flags *record);
 void mbox_purge(struct mbox *mbox, uint64_t expunged_below);

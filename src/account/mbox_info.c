@@ -196,6 +196,15 @@ void info_set_name(struct info_object **object, struct slice name)
     info_show(*object);
 }
 
+void info_set_identity(struct info_object **object, uint32_t id,
+                       const struct object_id *mailboxid, uint32_t uidvalidity)
+{
+    info_own(object);
+    (*object)->info.id = id;
+    (*object)->info.mailboxid = *mailboxid;
+    (*object)->info.uidvalidity = uidvalidity;
+}
+
 void info_set_special_use(struct info_object **object, uint32_t special_use)
 {
     info_own(object);

@@ -47,6 +47,9 @@ void info_show(struct info_object *object);
 
 /* Changes: *object is copied first if it is shared. */
 void info_set_name(struct info_object **object, struct slice name);
+/* Another mailbox from now on. Its name's item is the old one's until info_set_name(). */
+void info_set_identity(struct info_object **object, uint32_t id,
+                       const struct object_id *mailboxid, uint32_t uidvalidity);
 void info_set_special_use(struct info_object **object, uint32_t special_use);
 void info_add_keyword(struct info_object **object, struct slice name);
 /* Empty rights take the entry out. */

@@ -9,32 +9,9 @@
  * the same rows, and one of the two keeps them.
  */
 #include "account/chunk_pages.h"
+#include "account/kept_pages.h"
 #include "account/page_loader.h"
 #include "account/state_parts.h"
-
-/* The chunk that the places at `at` are of. Its cold rows stay in their pages. */
-static enum rc load_chunk(struct page_loader *loader, const struct page_place *at,
-                          const struct chunk_rules *rules, struct chunk **out, struct err *err)
-{
-    struct chunk *chunk;
-    struct page_id id;
-    struct scan sc;
-    enum rc rc = page_load(loader, PAGE_HOT, at->number, &id, &sc, err);
-
-    if (rc)
-        return rc;
-    chunk = chunk_get_hot(&sc, at->rows, rules);
-    if (chunk == NULL)
-        return page_corrupt(err, &id, "hot columns");
-    chunk->cold = cold_new_in_pages(at + 1, at->n_cold);
-    if (chunk_cold_needed(chunk, at->rows) > cold_rows_in(at + 1, at->n_cold)) {
-        chunk_unref(chunk);
-        return page_corrupt(err, &id, "cold rows");
-    }
-    chunk->page = (struct page_ref){.number = at->number, .rows = at->rows};
-    *out = chunk;
-    return RC_OK;
-}
 
 static void count_in(struct mbox *fresh, struct chunk *chunk, uint32_t n)
 {
@@ -83,7 +60,7 @@ static enum rc load_chunks(struct page_loader *loader, const struct mbox *from,
 
     for (size_t i = 0; i < from->places->n_chunks; i++, at += 1 + at->n_cold) {
         struct chunk *chunk = NULL;
-        enum rc rc = load_chunk(loader, at, &rules, &chunk, err);
+        enum rc rc = chunk_load(loader, at, &rules, &chunk, err);
 
         if (rc || chunk == NULL)
             return rc;
@@ -241,6 +218,20 @@ static enum rc load_messages(struct page_loader *loader, const struct mbox *from
     return RC_OK;
 }
 
+/* The last block of what is kept, if there is room in it: expunges fill it up then. Without it
+ * they begin another one. */
+static void load_kept_end(struct page_loader *loader, struct mbox *mbox)
+{
+    const struct kept_slot *last =
+        mbox->kept != NULL ? &mbox->kept->slots[mbox->kept->n_slots - 1] : NULL;
+    struct kept_block *block;
+    struct err ignored;
+
+    if (last != NULL && last->block == NULL && last->n < KEPT_BLOCK_ROWS &&
+        kept_load_block(loader, last, mbox_info(mbox)->n_keywords, &block, &ignored) == RC_OK)
+        kept_put_block(&mbox->kept, mbox->kept->n_slots - 1, block);
+}
+
 enum rc acct_mbox_load(struct acct_state *fork, uint32_t mbox_id, page_read_fn *read, void *ctx,
                        struct err *err)
 {
@@ -248,10 +239,13 @@ enum rc acct_mbox_load(struct acct_state *fork, uint32_t mbox_id, page_read_fn *
     AUTO(mbox_unrefp) struct mbox *fresh = NULL;
     struct page_loader loader = {fork->id, read, ctx, arena};
     const struct mbox *from = acct_mailbox_by_id(fork, mbox_id);
+    const struct mbox *deleted = acct_deleted_by_id(fork, mbox_id);
     size_t at = 0;
     enum rc rc;
 
-    if (from == NULL || !state_find_mbox(fork, mbox_id, &at))
+    if (from == NULL)
+        from = deleted;
+    if (from == NULL)
         return err_set(err, RC_NOT_FOUND, "No such mailbox", "mailbox %u is gone", mbox_id);
     if (from->loaded)
         return RC_OK;
@@ -260,7 +254,12 @@ enum rc acct_mbox_load(struct acct_state *fork, uint32_t mbox_id, page_read_fn *
     rc = load_messages(&loader, from, fresh, err);
     if (rc)
         return rc;
-    sorted_replace(&fork->by_id, at, &TAKE(fresh)->counted);
+    fresh->kept = kept_log_ref(from->kept);
+    load_kept_end(&loader, fresh);
+    fresh->end = from->end;
+    (void) sorted_find(from == deleted ? fork->deleted : fork->by_id, compare_mbox_id, &mbox_id,
+                       &at);
+    sorted_replace(from == deleted ? &fork->deleted : &fork->by_id, at, &TAKE(fresh)->counted);
     return RC_OK;
 }
 
@@ -269,20 +268,10 @@ enum rc acct_mbox_load(struct acct_state *fork, uint32_t mbox_id, page_read_fn *
 static enum rc load_cold(struct page_loader *loader, struct cold_store *cold, struct err *err)
 {
     AUTO(freep) struct msg_cold *rows = xmalloc(cold->cap * sizeof(*rows));
-    uint32_t at = 0;
+    enum rc rc = chunk_read_cold(loader, cold, rows, err);
 
-    for (uint32_t i = 0; i < cold->n_origin; i++) {
-        const struct page_place *piece = &cold->origin[i];
-        struct page_id id;
-        struct scan sc;
-        enum rc rc = page_load(loader, PAGE_COLD, piece->number, &id, &sc, err);
-
-        if (rc == RC_OK && !chunk_get_cold(&sc, rows + at, piece->rows))
-            rc = page_corrupt(err, &id, "cold rows");
-        if (rc) /* pieces may go once somebody else has the rows */
-            return cold_rows(cold) != NULL ? RC_OK : rc;
-        at += piece->rows;
-    }
+    if (rc) /* pieces may go once somebody else has the rows */
+        return cold_rows(cold) != NULL ? RC_OK : rc;
     cold_publish(cold, TAKE(rows));
     return RC_OK;
 }
@@ -321,7 +310,7 @@ static enum rc load_tail(struct page_loader *loader, struct acct_state *fork, ui
         return load_cold(loader, from->slots[from->n_slots - 1].chunk->cold, err);
     last = mbox_places_last_chunk(from->places);
     rules = rules_of(from);
-    rc = load_chunk(loader, last, &rules, &chunk, err);
+    rc = chunk_load(loader, last, &rules, &chunk, err);
     if (rc || chunk == NULL)
         return rc;
     rc = chunk->uid[last->rows - 1] < from->counts.uidnext ? load_cold(loader, chunk->cold, err)
@@ -393,6 +382,15 @@ static enum rc load_named(struct page_loader *loader, struct acct_state *fork, u
     return rc == RC_OK && uids != NULL ? load_cold_of(loader, fork, mbox_id, uids, err) : rc;
 }
 
+/* Rows of what a mailbox, a deleted one perhaps, keeps. */
+static enum rc load_kept(struct page_loader *loader, struct acct_state *fork, uint32_t mbox_id,
+                         uint32_t at, uint32_t n, struct err *err)
+{
+    if (acct_mailbox_by_id(fork, mbox_id) == NULL && acct_deleted_by_id(fork, mbox_id) == NULL)
+        return RC_OK;
+    return acct_kept_load(fork, mbox_id, at, n, loader->read, loader->ctx, err);
+}
+
 static enum rc load_for(struct page_loader *loader, struct acct_state *fork,
                         const struct record *record, struct err *err)
 {
@@ -426,6 +424,15 @@ static enum rc load_for(struct page_loader *loader, struct acct_state *fork,
     case RECORD_XFER_IN:
     case RECORD_ACCOUNT:
         break;
+    case RECORD_FORGET:
+        return record->forget.op == FORGET_MESSAGES
+                   ? load_kept(loader, fork, record->forget.mbox, record->forget.n, 1, err)
+                   : RC_OK;
+    case RECORD_RESTORE:
+        if (record->restore.op != RESTORE_MESSAGES)
+            break;
+        rc = load_kept(loader, fork, record->restore.mbox, 0, UINT32_MAX, err);
+        return rc ? rc : load_tail(loader, fork, record->restore.dst, err);
     }
     return RC_OK;
 }

@@ -73,6 +73,7 @@ void mbox_free_item(struct counted *item)
 
     drop_messages(mbox);
     places_unref(mbox->places);
+    kept_log_unref(mbox->kept);
     info_object_unref(mbox->info);
     free(mbox);
 }
@@ -112,6 +113,8 @@ struct mbox *mbox_copy(const struct mbox *mbox)
         .expunged = expunged_copy(&mbox->expunged),
         .n_overlays = mbox->n_overlays,
         .places = mbox->places,
+        .kept = kept_log_ref(mbox->kept),
+        .end = mbox->end,
     };
     counted_init(&copy->counted);
     info_object_ref(copy->info);
@@ -323,12 +326,37 @@ void mbox_set_threadid(struct mbox *mbox, uint32_t uid, const struct object_id *
     chunk_set_cold(slot->chunk, slot->n, at.row, &cold);
 }
 
+static void keep_row(struct mbox *mbox, const struct chunk *chunk, uint32_t row,
+                     uint64_t modseq, const struct expunge_end *end)
+{
+    struct kept_message message = {
+        .uid = chunk->uid[row],
+        .flags = chunk->flags[row],
+        .modseq = modseq,
+        .expunged_sec = end->sec,
+        .expunged_by = end->by,
+        .cold = *chunk_cold(chunk, row),
+    };
+
+    chunk_keywords(chunk, row, message.keywords);
+    kept_add(&mbox->kept, &message);
+}
+
+/* What an expunge does. */
+struct expunge {
+    const struct uid_set *uids;
+    uint64_t modseq;
+    const struct expunge_end *end; /* NULL: nothing is kept */
+    size_t run;                    /* of uids, where the walk stands */
+};
+
 /* Take the rows of one slot that the set names out of the counts; the others are listed in
  * keep. */
-static uint32_t split_rows(struct mbox *mbox, struct chunk_slot *slot,
-                           const struct uid_set *uids, size_t *run,
+static uint32_t split_rows(struct mbox *mbox, struct chunk_slot *slot, struct expunge *expunge,
                            uint16_t keep[CHUNK_MESSAGES])
 {
+    const struct uid_set *uids = expunge->uids;
+    size_t *run = &expunge->run;
     const struct chunk *chunk = slot->chunk;
     uint32_t n_keep = 0;
 
@@ -345,6 +373,8 @@ static uint32_t split_rows(struct mbox *mbox, struct chunk_slot *slot,
             count_flags(mbox, slot, chunk->flags[row], size, false);
             mbox->counts.messages--;
             mbox->counts.bytes -= size;
+            if (expunge->end != NULL)
+                keep_row(mbox, chunk, row, expunge->modseq, expunge->end);
         }
     }
     return n_keep;
@@ -393,15 +423,17 @@ static void tidy_slots(struct mbox *mbox)
     }
 }
 
-void mbox_expunge(struct mbox *mbox, const struct uid_set *uids, uint64_t modseq)
+void mbox_expunge(struct mbox *mbox, const struct uid_set *uids, uint64_t modseq,
+                  const struct expunge_end *end)
 {
+    struct expunge expunge = {.uids = uids, .modseq = modseq, .end = end};
     uint16_t keep[CHUNK_MESSAGES];
     uint32_t last_uid = uids->runs[uids->n - 1].last;
-    size_t at = mbox_chunk_of(mbox, mbox_lower_bound(mbox, uids->runs[0].first)), run = 0;
+    size_t at = mbox_chunk_of(mbox, mbox_lower_bound(mbox, uids->runs[0].first));
 
     for (; at < mbox->n_slots && mbox->slots[at].chunk->uid[0] <= last_uid; at++) {
         struct chunk_slot *slot = &mbox->slots[at];
-        uint32_t n_keep = split_rows(mbox, slot, uids, &run, keep);
+        uint32_t n_keep = split_rows(mbox, slot, &expunge, keep);
 
         if (n_keep < slot->n)
             shrink_slot(slot, keep, n_keep);

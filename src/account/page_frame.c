@@ -2,7 +2,7 @@
 
 #include <xxhash.h>
 
-#define PAGE_VERSION 2u
+#define PAGE_VERSION 3u
 #define HASH_BYTES   8u
 
 void page_begin(struct buf *buf, const struct page_id *id)

@@ -20,6 +20,8 @@ enum page_kind {
     PAGE_COLD = 7,
     PAGE_EXPUNGED = 8,
     PAGE_OVERLAY = 9,
+    PAGE_KEPT = 10,
+    PAGE_DELETED = 11,
 };
 
 struct page_id {

@@ -44,8 +44,8 @@ typedef enum rc page_read_fn(void *ctx, uint64_t number, struct arena *arena, st
 MUST_CHECK enum rc acct_pages_open(uint64_t account_id, struct slice root, uint64_t position,
                                    page_read_fn *read, void *ctx, struct acct_state **out,
                                    struct err *err);
-/* Load a mailbox's messages, without their cold rows, into a fork (never into the version that
- * is `stored`). RC_CORRUPT says which mailbox; nothing changes then.
+/* Load a mailbox's, or a deleted one's, messages, without their cold rows, into a fork (never
+ * into the version that is `stored`). RC_CORRUPT says which mailbox; nothing changes then.
  */
 MUST_CHECK enum rc acct_mbox_load(struct acct_state *fork, uint32_t mbox_id, page_read_fn *read,
                                   void *ctx, struct err *err);
@@ -61,6 +61,12 @@ MUST_CHECK enum rc acct_cold_load(const struct acct_state *state, const struct m
  * there is acct_check()'s matter. */
 MUST_CHECK enum rc acct_record_load(struct acct_state *fork, const struct record *record,
                                     page_read_fn *read, void *ctx, struct err *err);
+/*
+ * Load rows at..at + n - 1 of what a mailbox, a deleted one perhaps, keeps (kept.h); rows that
+ * are not there are none. A page of kept rows that is damaged takes nothing else with it.
+ */
+MUST_CHECK enum rc acct_kept_load(struct acct_state *fork, uint32_t mbox_id, uint32_t at,
+                                  uint32_t n, page_read_fn *read, void *ctx, struct err *err);
 /* Forget the messages of a mailbox whose pages are stored and current; false if they are not.
  */
 bool acct_mbox_unload(struct acct_state *fork, uint32_t mbox_id);

@@ -2,7 +2,7 @@
  * pages_load.c - an account from its root and the pages it lists: mailboxes without their
  * messages (mbox_load.c), subscriptions, the rest.
  */
-#include "account/page_loader.h"
+#include "account/kept_pages.h"
 #include "account/state_parts.h"
 #include "base/utf8.h"
 
@@ -101,6 +101,8 @@ static struct mbox *get_mbox(struct scan *sc, const struct acct_state *state,
     mbox = mbox_new(info_object_new(id, &mailboxid, name, uidvalidity, special_use));
     mbox->counts = counts;
     mbox_forget_messages(mbox, places);
+    if (!kept_get_slots(sc, state->ledger->next_number, &mbox->kept))
+        mbox_unrefp(&mbox);
     return mbox;
 }
 
@@ -151,7 +153,20 @@ struct leaf_items {
     uint32_t n;
 };
 
-static bool get_leaf(struct scan *sc, const struct acct_state *state, struct leaf_items *items)
+static bool get_end(struct scan *sc, struct mbox_end *end)
+{
+    uint8_t name_given;
+
+    if (!scan_varint_signed(sc, &end->deleted_sec) ||
+        !scan_varint(sc, UINT64_MAX, &end->deleted_by) || !scan_le8(sc, &name_given) ||
+        name_given > 1)
+        return false;
+    end->name_given = name_given == 1;
+    return true;
+}
+
+static bool get_leaf(struct scan *sc, const struct acct_state *state, enum page_kind kind,
+                     struct leaf_items *items)
 {
     size_t n;
 
@@ -163,17 +178,19 @@ static bool get_leaf(struct scan *sc, const struct acct_state *state, struct lea
         if (mbox == NULL)
             return false;
         items->mboxes[items->n++] = mbox;
+        if (kind == PAGE_DELETED && !get_end(sc, &mbox->end))
+            return false;
     }
     return scan_done(sc);
 }
 
-static uint32_t last_id(const struct acct_state *state)
+static uint32_t last_id(const struct sorted *set)
 {
     const struct counted *item;
 
-    if (state->by_id->n == 0)
+    if (set->n == 0)
         return 0;
-    item = sorted_at(state->by_id, state->by_id->n - 1);
+    item = sorted_at(set, set->n - 1);
     return mbox_info((const struct mbox *) (const void *) item)->id;
 }
 
@@ -182,7 +199,7 @@ static uint32_t last_id(const struct acct_state *state)
 static bool insert_leaf(struct acct_state *state, struct leaf_items *items, uint64_t number)
 {
     struct counted *counted[LEAF_ITEMS_MAX];
-    uint32_t id = last_id(state);
+    uint32_t id = last_id(state->by_id);
 
     for (uint32_t i = 0; i < items->n; i++) {
         const struct mbox_info *info = mbox_info(items->mboxes[i]);
@@ -199,25 +216,60 @@ static bool insert_leaf(struct acct_state *state, struct leaf_items *items, uint
     return true;
 }
 
-static enum rc load_leaf(struct page_loader *loader, struct acct_state *state, uint64_t number,
-                         struct err *err)
+/* The same for deleted ones: ids ascend and are no other mailbox's; names may be. */
+static bool insert_deleted_leaf(struct acct_state *state, struct leaf_items *items,
+                                uint64_t number)
+{
+    struct counted *counted[LEAF_ITEMS_MAX];
+    uint32_t id = last_id(state->deleted);
+
+    for (uint32_t i = 0; i < items->n; i++) {
+        const struct mbox_info *info = mbox_info(items->mboxes[i]);
+
+        if (info->id <= id || acct_mailbox_by_id(state, info->id) != NULL)
+            return false;
+        id = info->id;
+        counted[i] = &items->mboxes[i]->counted;
+    }
+    for (uint32_t i = 0; i < items->n; i++)
+        state_count_deleted(state, items->mboxes[i], true);
+    sorted_append_leaf(&state->deleted, counted, items->n, number);
+    items->n = 0;
+    return true;
+}
+
+static enum rc load_mailboxes(struct page_loader *loader, struct acct_state *state,
+                              enum page_kind kind, uint64_t number, struct err *err)
 {
     struct leaf_items items = {.n = 0};
     struct page_id id;
     struct scan sc;
-    enum rc rc = page_load(loader, PAGE_MAILBOXES, number, &id, &sc, err);
+    enum rc rc = page_load(loader, kind, number, &id, &sc, err);
 
     if (rc)
         return rc;
-    if (!get_leaf(&sc, state, &items))
+    if (!get_leaf(&sc, state, kind, &items))
         rc = page_corrupt(err, &id, "mailboxes");
     for (uint32_t i = 0; rc == RC_OK && i < items.n; i++)
         rc = load_info(loader, items.mboxes[i], items.info_pages[i], err);
-    if (rc == RC_OK && !insert_leaf(state, &items, number))
+    if (rc == RC_OK && !(kind == PAGE_DELETED ? insert_deleted_leaf(state, &items, number)
+                                              : insert_leaf(state, &items, number)))
         rc = page_corrupt(err, &id, "mailbox ids or names");
     for (uint32_t i = 0; i < items.n; i++)
         mbox_unref(items.mboxes[i]);
     return rc;
+}
+
+static enum rc load_leaf(struct page_loader *loader, struct acct_state *state, uint64_t number,
+                         struct err *err)
+{
+    return load_mailboxes(loader, state, PAGE_MAILBOXES, number, err);
+}
+
+static enum rc load_deleted(struct page_loader *loader, struct acct_state *state,
+                            uint64_t number, struct err *err)
+{
+    return load_mailboxes(loader, state, PAGE_DELETED, number, err);
 }
 
 static enum rc load_subscriptions(struct page_loader *loader, struct acct_state *state,
@@ -373,6 +425,8 @@ enum rc acct_pages_open(uint64_t account_id, struct slice root, uint64_t positio
     if (!get_root(&sc, state))
         return page_corrupt(err, &id, "account numbers");
     rc = load_set(&loader, state, &sc, &id, load_leaf, err);
+    if (rc == RC_OK)
+        rc = load_set(&loader, state, &sc, &id, load_deleted, err);
     if (rc == RC_OK)
         rc = load_set(&loader, state, &sc, &id, load_subscriptions, err);
     if (rc)

@@ -9,6 +9,7 @@
 #include <assert.h>
 
 #include "account/chunk_pages.h"
+#include "account/kept_pages.h"
 #include "account/page_frame.h"
 #include "account/pages.h"
 #include "account/state_parts.h"
@@ -234,6 +235,20 @@ static void make_overlay(struct maker *maker, struct overlay *overlay)
     close_put(maker, &buf, number);
 }
 
+static void make_kept(struct maker *maker, struct kept_block *block, uint32_t n)
+{
+    AUTO(buf_done) struct buf buf;
+    uint64_t number;
+
+    buf_init(&buf, 0);
+    if (block == NULL || page_stands(&block->page, n))
+        return;
+    number = give_number(maker, &block->page, n);
+    open_page(maker, &buf, PAGE_KEPT, number);
+    kept_put(&buf, block, n);
+    close_put(maker, &buf, number);
+}
+
 static uint64_t info_number(const struct mbox *mbox)
 {
     const struct mbox_info *info = mbox_info(mbox);
@@ -344,6 +359,14 @@ static void put_mbox(struct buf *buf, const struct mbox *mbox)
     put_counts(buf, &mbox->counts);
     put_places(buf, places);
     free(places);
+    kept_put_slots(buf, mbox->kept);
+}
+
+static void put_end(struct buf *buf, const struct mbox_end *end)
+{
+    buf_varint_signed(buf, end->deleted_sec);
+    buf_varint(buf, end->deleted_by);
+    buf_le8(buf, end->name_given);
 }
 
 static struct mbox *mbox_in(const struct sorted_leaf *leaf, uint32_t row)
@@ -366,9 +389,12 @@ static void make_mbox(struct maker *maker, struct mbox *mbox)
         make_expunged(maker, mbox->expunged.slots[i].block, mbox->expunged.slots[i].n);
     for (size_t i = 0; i < mbox->n_overlays; i++)
         make_overlay(maker, mbox->overlays[i]);
+    for (size_t i = 0; mbox->kept != NULL && i < mbox->kept->n_slots; i++)
+        make_kept(maker, mbox->kept->slots[i].block, mbox->kept->slots[i].n);
 }
 
-static void make_mailboxes(struct maker *maker, struct sorted_leaf *leaf)
+/* kind: PAGE_MAILBOXES or PAGE_DELETED. */
+static void make_mailboxes(struct maker *maker, struct sorted_leaf *leaf, enum page_kind kind)
 {
     AUTO(buf_done) struct buf buf;
     uint64_t number;
@@ -379,10 +405,13 @@ static void make_mailboxes(struct maker *maker, struct sorted_leaf *leaf)
     for (uint32_t row = 0; row < leaf->n; row++)
         make_mbox(maker, mbox_in(leaf, row));
     number = give_number(maker, &leaf->page, 0);
-    open_page(maker, &buf, PAGE_MAILBOXES, number);
+    open_page(maker, &buf, kind, number);
     buf_varint(&buf, leaf->n);
-    for (uint32_t row = 0; row < leaf->n; row++)
+    for (uint32_t row = 0; row < leaf->n; row++) {
         put_mbox(&buf, mbox_in(leaf, row));
+        if (kind == PAGE_DELETED)
+            put_end(&buf, &mbox_in(leaf, row)->end);
+    }
     close_put(maker, &buf, number);
 }
 
@@ -439,6 +468,7 @@ static struct slice make_root(struct maker *maker)
     buf_varint(&buf, state->next_mailbox_id);
     buf_varint(&buf, state->ledger->next_number);
     put_leaves(&buf, state->by_id);
+    put_leaves(&buf, state->deleted);
     put_leaves(&buf, state->subscriptions);
     buf_varint(&buf, rest_is_empty(state->rest) ? 0 : page_number(&state->rest->page));
     return close_page(maker, &buf);
@@ -479,6 +509,11 @@ static void collect_cold(const struct cold_pages *pages, bool stored, struct num
         add_number(out, pages->pending);
 }
 
+static uint64_t kept_number(const struct kept_slot *slot, bool stored)
+{
+    return slot->block != NULL ? number_in(&slot->block->page, stored) : slot->place.number;
+}
+
 static void collect_mbox(const struct mbox *mbox, bool stored, struct numbers *out)
 {
     const struct mbox_info *info = mbox_info(mbox);
@@ -495,6 +530,8 @@ static void collect_mbox(const struct mbox *mbox, bool stored, struct numbers *o
         add_number(out, number_in(&mbox->expunged.slots[i].block->page, stored));
     for (size_t i = 0; i < mbox->n_overlays; i++)
         add_number(out, number_in(&mbox->overlays[i]->page, stored));
+    for (size_t i = 0; mbox->kept != NULL && i < mbox->kept->n_slots; i++)
+        add_number(out, kept_number(&mbox->kept->slots[i], stored));
 }
 
 static int compare_pointers(const void *a, const void *b)
@@ -522,7 +559,8 @@ static void collect_leaf(const struct sorted_leaf *leaf, bool stored, bool mailb
     for (uint32_t row = 0; mailboxes && row < leaf->n; row++) {
         const struct mbox *mbox = mbox_in(leaf, row);
 
-        if (acct_mailbox_by_id(other, mbox_info(mbox)->id) != mbox)
+        if (acct_mailbox_by_id(other, mbox_info(mbox)->id) != mbox &&
+            acct_deleted_by_id(other, mbox_info(mbox)->id) != mbox)
             collect_mbox(mbox, stored, out);
     }
 }
@@ -556,6 +594,7 @@ static struct numbers collect(const struct acct_state *state, const struct acct_
     struct numbers out = {0};
 
     collect_set(state->by_id, other->by_id, stored, true, other, &out);
+    collect_set(state->deleted, other->deleted, stored, true, other, &out);
     collect_set(state->subscriptions, other->subscriptions, stored, false, other, &out);
     if (!rest_is_empty(state->rest))
         add_number(&out, number_in(&state->rest->page, stored));
@@ -591,7 +630,9 @@ void acct_pages_make(const struct acct_state *state, const struct acct_state *st
     struct page_batch batch = {0};
 
     for (size_t i = 0; i < state->by_id->n_leaves; i++)
-        make_mailboxes(&maker, state->by_id->leaves[i].leaf);
+        make_mailboxes(&maker, state->by_id->leaves[i].leaf, PAGE_MAILBOXES);
+    for (size_t i = 0; i < state->deleted->n_leaves; i++)
+        make_mailboxes(&maker, state->deleted->leaves[i].leaf, PAGE_DELETED);
     for (size_t i = 0; i < state->subscriptions->n_leaves; i++)
         make_subscriptions(&maker, state->subscriptions->leaves[i].leaf);
     make_rest(&maker, state->rest);
@@ -637,14 +678,16 @@ static void confirm_mbox(struct mbox *mbox, uint64_t first)
         confirm(&mbox->expunged.slots[i].block->page, first);
     for (size_t i = 0; i < mbox->n_overlays; i++)
         confirm(&mbox->overlays[i]->page, first);
+    for (size_t i = 0; mbox->kept != NULL && i < mbox->kept->n_slots; i++) {
+        if (mbox->kept->slots[i].block != NULL)
+            confirm(&mbox->kept->slots[i].block->page, first);
+    }
 }
 
-void acct_pages_stored(const struct acct_state *state, const struct page_batch *batch)
+static void confirm_mailboxes(const struct sorted *set, uint64_t first)
 {
-    uint64_t first = batch->n_puts > 0 ? batch->puts[0].number : UINT64_MAX;
-
-    for (size_t i = 0; i < state->by_id->n_leaves; i++) {
-        struct sorted_leaf *leaf = state->by_id->leaves[i].leaf;
+    for (size_t i = 0; i < set->n_leaves; i++) {
+        struct sorted_leaf *leaf = set->leaves[i].leaf;
 
         if (leaf->page.pending == 0)
             continue;
@@ -652,6 +695,14 @@ void acct_pages_stored(const struct acct_state *state, const struct page_batch *
             confirm_mbox(mbox_in(leaf, row), first);
         confirm(&leaf->page, first);
     }
+}
+
+void acct_pages_stored(const struct acct_state *state, const struct page_batch *batch)
+{
+    uint64_t first = batch->n_puts > 0 ? batch->puts[0].number : UINT64_MAX;
+
+    confirm_mailboxes(state->by_id, first);
+    confirm_mailboxes(state->deleted, first);
     for (size_t i = 0; i < state->subscriptions->n_leaves; i++)
         confirm(&state->subscriptions->leaves[i].leaf->page, first);
     confirm(&state->rest->page, first);
@@ -682,6 +733,12 @@ static bool is_stored(const struct mbox *mbox)
         if (!lies_in(&mbox->overlays[i]->page, 0))
             return false;
     }
+    for (size_t i = 0; mbox->kept != NULL && i < mbox->kept->n_slots; i++) {
+        const struct kept_slot *slot = &mbox->kept->slots[i];
+
+        if (slot->block != NULL && !lies_in(&slot->block->page, slot->n))
+            return false;
+    }
     return true;
 }
 
@@ -689,10 +746,13 @@ bool acct_mbox_unload(struct acct_state *fork, uint32_t mbox_id)
 {
     const struct mbox *mbox = acct_mailbox_by_id(fork, mbox_id);
     struct mbox_places *places;
+    struct mbox *ours;
 
     if (mbox == NULL || (!mbox->loaded && mbox->n_slots == 0) || !is_stored(mbox))
         return false;
     places = places_of(mbox);
-    mbox_forget_messages(state_own_mbox(fork, mbox_id), places);
+    ours = state_own_mbox(fork, mbox_id);
+    mbox_forget_messages(ours, places);
+    kept_unload(&ours->kept);
     return true;
 }

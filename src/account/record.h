@@ -34,6 +34,8 @@ enum record_type {
     RECORD_XFER_OUT = 14,
     RECORD_XFER_IN = 15,
     RECORD_ACCOUNT = 16,
+    RECORD_FORGET = 17,
+    RECORD_RESTORE = 18,
 };
 
 /* A message comes into a mailbox. uid >= the mailbox's uidnext. */
@@ -83,7 +85,7 @@ struct record_copy {
 
 enum mailbox_op {
     MAILBOX_CREATE = 1,  /* name, mailboxid, uidvalidity, uidnext, special_use */
-    MAILBOX_DELETE = 2,  /* its messages, ACL and metadata go with it */
+    MAILBOX_DELETE = 2,  /* kept whole, until a FORGET record */
     MAILBOX_RENAME = 3,  /* name */
     MAILBOX_USE = 4,     /* special_use */
     MAILBOX_RECENT = 5,  /* first_recent */
@@ -152,6 +154,46 @@ struct record_xfer {
     struct slice payload;
 };
 
+enum forget_op {
+    FORGET_MESSAGES = 1, /* the oldest n messages that mbox keeps; mbox may be a deleted one */
+    FORGET_MAILBOX = 2,  /* the deleted mailbox mbox, with all it keeps */
+};
+
+/* What was expunged or deleted can no longer be brought back: the undelete window is over, or
+ * space is short. */
+struct record_forget {
+    enum forget_op op;
+    uint32_t mbox;
+    uint32_t n;
+};
+
+enum restore_op {
+    RESTORE_MESSAGES = 1, /* mbox, dst, uids, dst_first_uid, savedate */
+    RESTORE_MAILBOX = 2,  /* mbox, name, special_use; new_mbox and, with it, mailboxid and
+                             uidvalidity */
+};
+
+/*
+ * Messages that mbox keeps come into dst, which may be mbox itself: in the order of the uids
+ * they had they get dst_first_uid, +1, ... Dates, ids, bodies, keywords (by name) and flags but
+ * \Deleted go along. Or: the deleted mailbox mbox is there again under a name. new_mbox is 0
+ * and it is what it was, or it is the mailbox's new local id, which comes with a new MAILBOXID
+ * and a new uidvalidity, because its name was another mailbox's since or it gets another one.
+ */
+struct record_restore {
+    enum restore_op op;
+    uint32_t mbox;
+    uint32_t dst, dst_first_uid;
+    struct uid_set uids; /* kept ones only */
+    int64_t savedate;
+    struct slice name;
+    uint32_t special_use;
+    uint32_t new_mbox;
+    struct object_id mailboxid;
+    uint32_t uidvalidity;
+    uint64_t modseq;
+};
+
 /* The first record of an account. */
 struct record_account {
     uint64_t first_modseq;
@@ -174,6 +216,8 @@ struct record {
         struct record_purge purge;
         struct record_xfer xfer; /* XFER_OUT and XFER_IN */
         struct record_account account;
+        struct record_forget forget;
+        struct record_restore restore;
     };
 };
 

@@ -214,6 +214,43 @@ static bool get_xfer(struct scan *sc, struct record_xfer *r)
            scan_varint_bytes(sc, XFER_PAYLOAD_MAX, &r->payload);
 }
 
+static bool get_forget(struct scan *sc, struct record_forget *r)
+{
+    uint8_t op;
+
+    if (!scan_le8(sc, &op) || op < FORGET_MESSAGES || op > FORGET_MAILBOX ||
+        !get_mbox(sc, &r->mbox))
+        return false;
+    r->op = (enum forget_op) op;
+    return r->op == FORGET_MAILBOX || (scan_varint32(sc, UINT32_MAX, &r->n) && r->n != 0);
+}
+
+static bool get_new_mailbox(struct scan *sc, struct record_restore *r)
+{
+    return scan_varint32(sc, UINT32_MAX - 1, &r->new_mbox) &&
+           (r->new_mbox == 0 ||
+            (get_id(sc, &r->mailboxid) && scan_varint32(sc, UINT32_MAX, &r->uidvalidity)));
+}
+
+static bool get_restore(struct scan *sc, struct arena *arena, struct record_restore *r)
+{
+    uint8_t op;
+
+    if (!scan_le8(sc, &op) || op < RESTORE_MESSAGES || op > RESTORE_MAILBOX ||
+        !get_mbox(sc, &r->mbox) || !get_modseq(sc, &r->modseq))
+        return false;
+    r->op = (enum restore_op) op;
+    switch (r->op) {
+    case RESTORE_MESSAGES:
+        return get_mbox(sc, &r->dst) && get_uids(sc, arena, &r->uids) &&
+               get_uid(sc, &r->dst_first_uid) && scan_varint_signed(sc, &r->savedate);
+    case RESTORE_MAILBOX:
+        return scan_varint_bytes(sc, MAILBOX_NAME_BYTES_MAX, &r->name) &&
+               scan_varint32(sc, UINT32_MAX, &r->special_use) && get_new_mailbox(sc, r);
+    }
+    return false;
+}
+
 static bool get_body(struct scan *sc, struct arena *arena, struct record *r)
 {
     switch (r->type) {
@@ -250,6 +287,10 @@ static bool get_body(struct scan *sc, struct arena *arena, struct record *r)
         return get_xfer(sc, &r->xfer);
     case RECORD_ACCOUNT:
         return get_modseq(sc, &r->account.first_modseq);
+    case RECORD_FORGET:
+        return get_forget(sc, &r->forget);
+    case RECORD_RESTORE:
+        return get_restore(sc, arena, &r->restore);
     }
     return false;
 }
@@ -287,7 +328,7 @@ enum rc record_decode(struct scan *sc, struct arena *arena, struct record *out, 
 
     if (scan_done(sc))
         return RC_MORE;
-    if (!scan_le8(&at, &type) || type < RECORD_APPEND || type > RECORD_ACCOUNT)
+    if (!scan_le8(&at, &type) || type < RECORD_APPEND || type > RECORD_RESTORE)
         return corrupt(err, sc, "type not known");
     if (!scan_le8(&at, &version) || version != RECORD_VERSION)
         return corrupt(err, sc, "version not known");

@@ -126,6 +126,30 @@ static void put_quota(struct buf *buf, const struct record_quota *r)
         buf_varint(buf, r->limit);
 }
 
+static void put_restore(struct buf *buf, const struct record_restore *r)
+{
+    buf_le8(buf, (uint8_t) r->op);
+    buf_varint(buf, r->mbox);
+    buf_varint(buf, r->modseq);
+    switch (r->op) {
+    case RESTORE_MESSAGES:
+        buf_varint(buf, r->dst);
+        put_uids(buf, &r->uids);
+        buf_varint(buf, r->dst_first_uid);
+        buf_varint_signed(buf, r->savedate);
+        break;
+    case RESTORE_MAILBOX:
+        buf_varint_bytes(buf, r->name);
+        buf_varint(buf, r->special_use);
+        buf_varint(buf, r->new_mbox);
+        if (r->new_mbox != 0) {
+            put_id(buf, &r->mailboxid);
+            buf_varint(buf, r->uidvalidity);
+        }
+        break;
+    }
+}
+
 static void put_body(struct buf *buf, const struct record *record)
 {
     switch (record->type) {
@@ -185,6 +209,15 @@ static void put_body(struct buf *buf, const struct record *record)
         break;
     case RECORD_ACCOUNT:
         buf_varint(buf, record->account.first_modseq);
+        break;
+    case RECORD_FORGET:
+        buf_le8(buf, (uint8_t) record->forget.op);
+        buf_varint(buf, record->forget.mbox);
+        if (record->forget.op == FORGET_MESSAGES)
+            buf_varint(buf, record->forget.n);
+        break;
+    case RECORD_RESTORE:
+        put_restore(buf, &record->restore);
         break;
     }
 }

@@ -66,6 +66,7 @@ struct acct_state *acct_state_new(uint64_t account_id)
     state->next_mailbox_id = 1;
     state->by_id = sorted_new(mbox_free_item);
     state->by_name = sorted_new(name_item_free);
+    state->deleted = sorted_new(mbox_free_item);
     state->subscriptions = sorted_new(name_item_free);
     state->rest = rest_new();
     state->ledger = xcalloc(1, sizeof(*state->ledger));
@@ -91,6 +92,7 @@ void acct_unref(struct acct_state *state)
         return;
     sorted_unref(state->by_id);
     sorted_unref(state->by_name);
+    sorted_unref(state->deleted);
     sorted_unref(state->subscriptions);
     rest_unref(state->rest);
     if (counted_drop(&state->ledger->counted))
@@ -115,12 +117,14 @@ struct acct_state *acct_fork(const struct acct_state *base)
     fork->next_mailbox_id = base->next_mailbox_id;
     fork->by_id = sorted_ref(base->by_id);
     fork->by_name = sorted_ref(base->by_name);
+    fork->deleted = sorted_ref(base->deleted);
     fork->subscriptions = sorted_ref(base->subscriptions);
     fork->rest = base->rest;
     counted_take(&fork->rest->counted);
     fork->ledger = base->ledger;
     counted_take(&fork->ledger->counted);
     fork->usage = base->usage;
+    fork->kept = base->kept;
     counted_init(&fork->counted);
     return fork;
 }
@@ -160,20 +164,76 @@ bool state_find_mbox(const struct acct_state *state, uint32_t id, size_t *out_at
     return sorted_find(state->by_id, compare_mbox_id, &id, out_at) != NULL;
 }
 
+/* The mailbox at this place of a set, ours to change. */
+static struct mbox *own_mbox_at(struct sorted **set, size_t at)
+{
+    struct counted *item = sorted_own_at(set, at);
+    struct mbox *copy;
+
+    if (counted_is_ours(item))
+        return (struct mbox *) (void *) item;
+    copy = mbox_copy(item_mbox(item));
+    sorted_replace(set, at, &copy->counted);
+    return copy;
+}
+
 struct mbox *state_own_mbox(struct acct_state *fork, uint32_t id)
 {
-    struct counted *item;
-    struct mbox *copy;
     size_t at = 0;
     bool found = state_find_mbox(fork, id, &at);
 
     assert(found);
-    item = sorted_own_at(&fork->by_id, at);
-    if (counted_is_ours(item))
-        return (struct mbox *) (void *) item;
-    copy = mbox_copy(item_mbox(item));
-    sorted_replace(&fork->by_id, at, &copy->counted);
-    return copy;
+    return own_mbox_at(&fork->by_id, at);
+}
+
+struct mbox *state_own_deleted(struct acct_state *fork, uint32_t id)
+{
+    size_t at = 0;
+    const struct counted *item = sorted_find(fork->deleted, compare_mbox_id, &id, &at);
+
+    assert(item != NULL);
+    return own_mbox_at(&fork->deleted, at);
+}
+
+void state_count_mbox(struct acct_state *fork, const struct mbox *mbox, bool in)
+{
+    struct kept_counts kept = mbox_kept(mbox);
+    uint64_t sign = in ? 1 : UINT64_MAX; /* times a number: added, or taken away */
+
+    fork->usage.messages += sign * mbox->counts.messages;
+    fork->usage.bytes += sign * mbox->counts.bytes;
+    fork->kept.messages += sign * kept.messages;
+    fork->kept.bytes += sign * kept.bytes;
+}
+
+void state_count_deleted(struct acct_state *fork, const struct mbox *mbox, bool in)
+{
+    struct kept_counts kept = mbox_kept(mbox);
+    uint64_t sign = in ? 1 : UINT64_MAX;
+
+    fork->kept.messages += sign * ((uint64_t) mbox->counts.messages + kept.messages);
+    fork->kept.bytes += sign * (mbox->counts.bytes + kept.bytes);
+    fork->kept.mailboxes += sign;
+}
+
+void state_insert_deleted(struct acct_state *fork, struct mbox *mbox)
+{
+    const uint32_t id = mbox_info(mbox)->id;
+
+    state_count_deleted(fork, mbox, true);
+    sorted_insert(&fork->deleted, sorted_lower_bound(fork->deleted, compare_mbox_id, &id),
+                  &mbox->counted);
+}
+
+struct mbox *state_take_deleted(struct acct_state *fork, uint32_t id)
+{
+    struct mbox *mbox = mbox_ref(state_own_deleted(fork, id));
+    size_t at = 0;
+
+    state_count_deleted(fork, mbox, false);
+    (void) sorted_find(fork->deleted, compare_mbox_id, &id, &at);
+    sorted_remove(&fork->deleted, at);
+    return mbox;
 }
 
 void state_insert_name(struct acct_state *fork, const struct mbox *mbox)
@@ -185,8 +245,7 @@ void state_insert_name(struct acct_state *fork, const struct mbox *mbox)
                   sorted_lower_bound(fork->by_name, compare_mailbox_name, &info->name),
                   &mbox->info->name->counted);
     fork->usage.mailboxes++;
-    fork->usage.messages += mbox->counts.messages;
-    fork->usage.bytes += mbox->counts.bytes;
+    state_count_mbox(fork, mbox, true);
 }
 
 void state_insert_mbox(struct acct_state *fork, struct mbox *mbox)

@@ -43,4 +43,14 @@ MUST_CHECK enum rc txn_keywords(struct mail_txn *txn, uint32_t mbox_id,
                                 const struct slice *names, size_t n, uint16_t **out,
                                 size_t *out_n, struct err *err);
 
+/* What sessions were told as \Recent since the last record goes along with the next one. */
+void txn_note_recent(struct mail_txn *txn, uint32_t mbox_id);
+/* Superiors that are missing, the highest first; not the name itself. */
+MUST_CHECK enum rc txn_create_superiors(struct mail_txn *txn, struct slice name,
+                                        struct err *err);
+/* Before a mailbox is deleted: the oldest deleted one gives way if there are too many. */
+void txn_make_room_for_deleted(struct mail_txn *txn);
+/* A deleted mailbox goes for good. */
+void txn_forget_mailbox(struct mail_txn *txn, uint32_t mbox_id);
+
 #endif

@@ -96,6 +96,28 @@ MUST_CHECK enum rc txn_copy(struct mail_txn *txn, uint32_t src_mbox, const struc
                             uint32_t dst_mbox, bool move, struct arena *arena,
                             struct copied *out, struct err *err);
 
+/* ---- what is kept of the expunged and the deleted (account/kept.h) ---- */
+
+/* Messages that src keeps come back into dst (src itself, perhaps) under new uids, without
+ * \Deleted; uids that are not kept are left out. All of them, or an error. */
+MUST_CHECK enum rc txn_restore_messages(struct mail_txn *txn, uint32_t src_mbox,
+                                        const struct uid_set *uids, uint32_t dst_mbox,
+                                        struct arena *arena, struct copied *out,
+                                        struct err *err);
+/*
+ * A deleted mailbox comes back: as it was, if its name is free and was nobody's since; under
+ * its name with a new UIDVALIDITY and MAILBOXID, if the name is free again; else so as "NAME
+ * (restored)". Special uses that others have by now stay theirs. *out_id: what it is.
+ */
+MUST_CHECK enum rc txn_restore_mailbox(struct mail_txn *txn, uint32_t mbox_id, uint32_t *out_id,
+                                       struct err *err);
+/*
+ * What went before this time is kept no longer. A bounded number of records; *out_more: there
+ * is more to do. A mailbox whose kept messages cannot be read is passed over (logged).
+ */
+MUST_CHECK enum rc txn_forget_before(struct mail_txn *txn, int64_t sec, bool *out_more,
+                                     struct err *err);
+
 /* ---- mailboxes ---- */
 
 /* name: UTF-8 NFC. Missing superiors are made as well (RFC 9051 6.3.4). RC_EXISTS. *out_id may

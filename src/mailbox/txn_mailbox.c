@@ -37,9 +37,7 @@ static enum rc create_one(struct mail_txn *txn, struct slice name, uint32_t spec
     return RC_OK;
 }
 
-/* Superiors that are missing, the highest first; not the name itself. first_uidvalidity counts
- * up. */
-static enum rc create_superiors(struct mail_txn *txn, struct slice name, struct err *err)
+enum rc txn_create_superiors(struct mail_txn *txn, struct slice name, struct err *err)
 {
     struct engine *engine = account_engine(txn->account);
 
@@ -82,7 +80,7 @@ enum rc txn_create_mailbox_as(struct mail_txn *txn, struct slice name, uint32_t 
         rc = err_set(err, RC_INVALID, "UIDVALIDITY and UIDNEXT cannot be zero",
                      "create: uidvalidity %u uidnext %u", uidvalidity, uidnext);
     if (rc == RC_OK)
-        rc = create_superiors(txn, name, err);
+        rc = txn_create_superiors(txn, name, err);
     if (rc == RC_OK)
         rc = create_one(txn, name, 0, uidvalidity, uidnext, err);
     if (rc == RC_OK && out_id != NULL)
@@ -117,7 +115,7 @@ enum rc txn_create_mailbox(struct mail_txn *txn, struct slice name, uint32_t spe
     if (rc == RC_OK)
         rc = check_special_use(txn, 0, special_use, err);
     if (rc == RC_OK)
-        rc = create_superiors(txn, name, err);
+        rc = txn_create_superiors(txn, name, err);
     if (rc == RC_OK)
         rc = engine->ops->uidvalidity(engine, 1, &uidvalidity, err);
     if (rc == RC_OK)
@@ -143,6 +141,7 @@ static enum rc find(const struct mail_txn *txn, struct slice name, const struct 
 enum rc txn_delete_mailbox(struct mail_txn *txn, struct slice name, struct err *err)
 {
     const struct mbox *mbox;
+    uint32_t id;
     enum rc rc;
 
     if (mailbox_name_is_inbox(name))
@@ -150,11 +149,13 @@ enum rc txn_delete_mailbox(struct mail_txn *txn, struct slice name, struct err *
     name = mailbox_name_canonical(name, txn->arena);
     rc = find(txn, name, &mbox, err);
     if (rc == RC_OK)
-        rc = txn_has_room(txn, RECORD_HEAD_BYTES, err);
-    if (rc == RC_OK)
-        add_mailbox_record(
-            txn, (struct record_mailbox){.op = MAILBOX_DELETE, .mbox = mbox_info(mbox)->id});
-    return rc;
+        rc = txn_has_room(txn, 2 * RECORD_HEAD_BYTES, err);
+    if (rc)
+        return rc;
+    id = mbox_info(mbox)->id;
+    txn_make_room_for_deleted(txn);
+    add_mailbox_record(txn, (struct record_mailbox){.op = MAILBOX_DELETE, .mbox = id});
+    return RC_OK;
 }
 
 /* ---- a mailbox that was elsewhere ---- */
@@ -163,7 +164,7 @@ enum rc txn_adopt_mailbox(struct mail_txn *txn, struct slice name, uint32_t uidv
                           uint32_t *out_id, struct err *err)
 {
     const struct mbox *mbox;
-    uint32_t special_use;
+    uint32_t special_use, id;
     enum rc rc;
 
     name = mailbox_name_canonical(name, txn->arena);
@@ -175,12 +176,14 @@ enum rc txn_adopt_mailbox(struct mail_txn *txn, struct slice name, uint32_t uidv
                        mbox_counts(mbox)->uidnext);
     if (uidvalidity == 0)
         return err_set(err, RC_INVALID, "UIDVALIDITY cannot be zero", "adopt: 0");
-    rc = txn_has_room(txn, 2 * RECORD_HEAD_BYTES + name.len, err);
+    rc = txn_has_room(txn, 4 * RECORD_HEAD_BYTES + name.len, err);
     if (rc)
         return rc;
     special_use = mbox_info(mbox)->special_use;
-    add_mailbox_record(
-        txn, (struct record_mailbox){.op = MAILBOX_DELETE, .mbox = mbox_info(mbox)->id});
+    id = mbox_info(mbox)->id;
+    txn_make_room_for_deleted(txn);
+    add_mailbox_record(txn, (struct record_mailbox){.op = MAILBOX_DELETE, .mbox = id});
+    txn_forget_mailbox(txn, id); /* it was empty: there is nothing to bring back */
     rc = create_one(txn, name, special_use, uidvalidity, 1, err);
     if (rc == RC_OK)
         *out_id = mbox_info(acct_mailbox_by_name(txn->fork, name))->id;
@@ -305,7 +308,7 @@ enum rc txn_rename_mailbox(struct mail_txn *txn, struct slice from, struct slice
                        "rename: below itself");
     if (mailbox_name_is_inbox(from))
         return rename_inbox(txn, to, err);
-    rc = create_superiors(txn, to, err);
+    rc = txn_create_superiors(txn, to, err);
     return rc ? rc : rename_tree(txn, from, to, err);
 }
 

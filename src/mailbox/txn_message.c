@@ -78,7 +78,7 @@ static void add_body(struct mail_txn *txn, const struct staged_body *body, uint3
 }
 
 /* What sessions were told as \Recent since the last record goes along with the next one. */
-static void note_recent(struct mail_txn *txn, uint32_t mbox_id)
+void txn_note_recent(struct mail_txn *txn, uint32_t mbox_id)
 {
     const struct mbox *mbox = acct_mailbox_by_id(txn->fork, mbox_id);
     uint32_t first = account_recent(txn->account, mbox, false);
@@ -132,7 +132,7 @@ enum rc txn_append(struct mail_txn *txn, uint32_t mbox_id, const struct new_mess
                           &append->n_keywords, err);
     if (rc)
         return rc;
-    note_recent(txn, mbox_id);
+    txn_note_recent(txn, mbox_id);
     append->uid = message->uid != 0
                       ? message->uid
                       : mbox_counts(acct_mailbox_by_id(txn->fork, mbox_id))->uidnext;
@@ -436,7 +436,7 @@ enum rc txn_copy(struct mail_txn *txn, uint32_t src_mbox, const struct uid_set *
     rc = carry_keywords(txn, src, &out->src, dst_mbox, err);
     if (rc)
         return rc;
-    note_recent(txn, dst_mbox);
+    txn_note_recent(txn, dst_mbox);
     rc = copy_record(txn, src_mbox, dst_mbox, &out->src, &record.copy, err);
     if (rc == RC_OK)
         rc = txn_need(txn, &record, err);

@@ -20,19 +20,28 @@ static void *copy_block(const void *from, size_t size)
     return to;
 }
 
-struct model *model_copy(const struct model *model)
+static struct model_mbox *copy_mboxes(const struct model_mbox *from, size_t n)
 {
-    struct model *copy = copy_block(model, sizeof(*model));
+    struct model_mbox *to = copy_block(from, n * sizeof(*to));
 
-    copy->mboxes = copy_block(model->mboxes, model->n_mboxes * sizeof(*copy->mboxes));
-    for (size_t i = 0; i < copy->n_mboxes; i++) {
-        struct model_mbox *mbox = &copy->mboxes[i];
+    for (size_t i = 0; i < n; i++) {
+        struct model_mbox *mbox = &to[i];
 
         mbox->messages = copy_block(mbox->messages, mbox->n_messages * sizeof(*mbox->messages));
         mbox->cap = mbox->n_messages;
         mbox->expunges = copy_block(mbox->expunges, mbox->n_expunges * sizeof(*mbox->expunges));
         mbox->privates = copy_block(mbox->privates, mbox->n_privates * sizeof(*mbox->privates));
+        mbox->kept = copy_block(mbox->kept, mbox->n_kept * sizeof(*mbox->kept));
     }
+    return to;
+}
+
+struct model *model_copy(const struct model *model)
+{
+    struct model *copy = copy_block(model, sizeof(*model));
+
+    copy->mboxes = copy_mboxes(model->mboxes, model->n_mboxes);
+    copy->deleted = copy_mboxes(model->deleted, model->n_deleted);
     return copy;
 }
 
@@ -41,13 +50,17 @@ static void mbox_done(struct model_mbox *mbox)
     free(mbox->messages);
     free(mbox->expunges);
     free(mbox->privates);
+    free(mbox->kept);
 }
 
 void model_free(struct model *model)
 {
     for (size_t i = 0; i < model->n_mboxes; i++)
         mbox_done(&model->mboxes[i]);
+    for (size_t i = 0; i < model->n_deleted; i++)
+        mbox_done(&model->deleted[i]);
     free(model->mboxes);
+    free(model->deleted);
     free(model);
 }
 
@@ -78,7 +91,7 @@ static void add_message(struct model_mbox *mbox, const struct model_message *mes
     mbox->uidnext = message->uid + 1;
 }
 
-static void set_keywords(const uint16_t *keywords, size_t n, uint64_t out[KEYWORD_WORDS])
+void model_set_keywords(const uint16_t *keywords, size_t n, uint64_t out[KEYWORD_WORDS])
 {
     for (size_t i = 0; i < n; i++)
         out[keywords[i] / 64] |= (uint64_t) 1 << (keywords[i] % 64);
@@ -89,7 +102,7 @@ static void do_append(struct model *model, const struct record_append *r)
     struct model_mbox *mbox = model_mbox(model, r->mbox);
     struct model_message message = {.uid = r->uid, .flags = r->flags, .modseq = r->modseq};
 
-    set_keywords(r->keywords, r->n_keywords, message.keywords);
+    model_set_keywords(r->keywords, r->n_keywords, message.keywords);
     message.cold = (struct msg_cold){.size = r->size,
                                      .zone_min = r->internaldate.zone_min,
                                      .internaldate = r->internaldate.unix_sec,
@@ -106,7 +119,7 @@ static void change(uint8_t *flags, uint64_t words[KEYWORD_WORDS], const struct r
 {
     uint64_t set[KEYWORD_WORDS] = {0};
 
-    set_keywords(r->keywords, r->n_keywords, set);
+    model_set_keywords(r->keywords, r->n_keywords, set);
     if (r->op == FLAG_OP_ADD)
         *flags |= r->flags;
     else if (r->op == FLAG_OP_REMOVE)
@@ -165,8 +178,29 @@ static void do_flags(struct model *model, const struct record_flags *r)
     raise(model, r->reader == 0 ? mbox : NULL, r->modseq);
 }
 
+static void keep(struct model_mbox *mbox, const struct model_message *message, uint64_t modseq,
+                 const struct record_group *group)
+{
+    struct kept_message *kept;
+    int64_t sec = group->time_us / 1000000;
+
+    if (mbox->n_kept > 0)
+        sec = MAX(sec, mbox->kept[mbox->n_kept - 1].expunged_sec);
+    mbox->kept = xrealloc(mbox->kept, (mbox->n_kept + 1) * sizeof(*mbox->kept));
+    kept = &mbox->kept[mbox->n_kept++];
+    memset(kept, 0, sizeof(*kept));
+    kept->uid = message->uid;
+    kept->flags = message->flags;
+    kept->modseq = modseq;
+    kept->expunged_sec = sec;
+    kept->expunged_by = group->actor.account;
+    kept->cold = message->cold;
+    memcpy(kept->keywords, message->keywords, sizeof(kept->keywords));
+}
+
+/* group: NULL if nothing is to be kept. */
 static void do_expunge(struct model *model, uint32_t id, const struct uid_set *uids,
-                       uint64_t modseq)
+                       uint64_t modseq, const struct record_group *group)
 {
     struct model_mbox *mbox = model_mbox(model, id);
     size_t n = 0, kept = 0;
@@ -174,7 +208,11 @@ static void do_expunge(struct model *model, uint32_t id, const struct uid_set *u
     mbox->expunges = xrealloc(mbox->expunges, (mbox->n_expunges + mbox->n_messages + 1) *
                                                   sizeof(*mbox->expunges));
     for (size_t i = 0; i < mbox->n_messages; i++) {
-        if (uid_set_contains(uids, mbox->messages[i].uid))
+        bool goes = uid_set_contains(uids, mbox->messages[i].uid);
+
+        if (goes && group != NULL)
+            keep(mbox, &mbox->messages[i], modseq, group);
+        if (goes)
             mbox->expunges[mbox->n_expunges++] =
                 (struct model_expunge){mbox->messages[i].uid, modseq};
         else
@@ -189,6 +227,21 @@ static void do_expunge(struct model *model, uint32_t id, const struct uid_set *u
     raise(model, mbox, modseq);
 }
 
+/* The same keywords, by name, in another mailbox's table. */
+static void translate(const struct model_mbox *src, const struct model_mbox *dst,
+                      const uint64_t from[KEYWORD_WORDS], uint64_t to[KEYWORD_WORDS])
+{
+    memset(to, 0, KEYWORD_WORDS * sizeof(*to));
+    for (size_t k = 0; k < src->n_keywords; k++) {
+        if ((from[k / 64] >> (k % 64) & 1) == 0)
+            continue;
+        for (size_t at = 0; at < dst->n_keywords; at++) {
+            if (strcmp(src->keywords[k], dst->keywords[at]) == 0)
+                to[at / 64] |= (uint64_t) 1 << (at % 64);
+        }
+    }
+}
+
 static void do_copy(struct model *model, const struct record_copy *r)
 {
     struct model_mbox *src = model_mbox(model, r->src), *dst = model_mbox(model, r->dst);
@@ -200,15 +253,7 @@ static void do_copy(struct model *model, const struct record_copy *r)
 
         if (!uid_set_contains(&r->uids, copy.uid))
             continue;
-        memset(copy.keywords, 0, sizeof(copy.keywords));
-        for (size_t k = 0; k < src->n_keywords; k++) {
-            if ((src->messages[i].keywords[k / 64] >> (k % 64) & 1) == 0)
-                continue;
-            for (size_t to = 0; to < dst->n_keywords; to++) {
-                if (strcmp(src->keywords[k], dst->keywords[to]) == 0)
-                    copy.keywords[to / 64] |= (uint64_t) 1 << (to % 64);
-            }
-        }
+        translate(src, dst, src->messages[i].keywords, copy.keywords);
         copy.uid = dst->uidnext;
         copy.modseq = r->modseq;
         copy.cold.savedate = r->savedate;
@@ -220,6 +265,13 @@ static void do_copy(struct model *model, const struct record_copy *r)
 static void set_text(char *out, size_t size, struct slice text)
 {
     (void) snprintf(out, size, "%.*s", SLICE_ARG(text));
+}
+
+/* Deleted mailboxes that had the name come back as others. */
+static void give_name(struct model *model, const char *name)
+{
+    for (size_t i = 0; i < model->n_deleted; i++)
+        model->deleted[i].end.name_given |= strcmp(model->deleted[i].name, name) == 0;
 }
 
 static void do_create(struct model *model, const struct record_mailbox *r)
@@ -235,10 +287,22 @@ static void do_create(struct model *model, const struct record_mailbox *r)
                                 .first_recent = r->uidnext,
                                 .special_use = r->special_use};
     set_text(mbox->name, sizeof(mbox->name), r->name);
+    give_name(model, mbox->name);
     model->next_mailbox_id = r->mbox + 1;
 }
 
-static void do_mailbox(struct model *model, const struct record_mailbox *r)
+static void do_delete(struct model *model, struct model_mbox *mbox,
+                      const struct record_group *group)
+{
+    mbox->end = (struct mbox_end){.deleted_sec = group->time_us / 1000000,
+                                  .deleted_by = group->actor.account};
+    model->deleted = xrealloc(model->deleted, (model->n_deleted + 1) * sizeof(*model->deleted));
+    model->deleted[model->n_deleted++] = *mbox;
+    *mbox = model->mboxes[--model->n_mboxes];
+}
+
+static void do_mailbox(struct model *model, const struct record_group *group,
+                       const struct record_mailbox *r)
 {
     struct model_mbox *mbox = NULL;
 
@@ -246,11 +310,11 @@ static void do_mailbox(struct model *model, const struct record_mailbox *r)
         do_create(model, r);
     mbox = model_mbox(model, r->mbox);
     if (r->op == MAILBOX_DELETE) {
-        mbox_done(mbox);
-        *mbox = model->mboxes[--model->n_mboxes];
+        do_delete(model, mbox, group);
         mbox = NULL;
     } else if (r->op == MAILBOX_RENAME) {
         set_text(mbox->name, sizeof(mbox->name), r->name);
+        give_name(model, mbox->name);
     } else if (r->op == MAILBOX_USE) {
         mbox->special_use = r->special_use;
     } else if (r->op == MAILBOX_RECENT) {
@@ -294,7 +358,102 @@ static void do_acl(struct model *model, const struct record_acl *r)
     raise(model, mbox, r->modseq);
 }
 
-void model_apply(struct model *model, const struct record *record)
+/* A deleted mailbox, or NULL. */
+static struct model_mbox *find_deleted(struct model *model, uint32_t id)
+{
+    for (size_t i = 0; i < model->n_deleted; i++) {
+        if (model->deleted[i].id == id)
+            return &model->deleted[i];
+    }
+    return NULL;
+}
+
+static struct model_mbox take_deleted(struct model *model, uint32_t id)
+{
+    struct model_mbox *at = find_deleted(model, id), mbox;
+    size_t behind;
+
+    if (at == NULL) {
+        fail_msg("model has no deleted mailbox %u", id);
+        abort(); /* never reached */
+    }
+    mbox = *at;
+    behind = (size_t) (model->deleted + model->n_deleted - at) - 1;
+
+    memmove(at, at + 1, behind * sizeof(*at));
+    model->n_deleted--;
+    return mbox;
+}
+
+static void do_forget(struct model *model, const struct record_forget *r)
+{
+    struct model_mbox *mbox = find_deleted(model, r->mbox);
+
+    if (r->op == FORGET_MAILBOX) {
+        struct model_mbox gone = take_deleted(model, r->mbox);
+
+        mbox_done(&gone);
+        return;
+    }
+    if (mbox == NULL)
+        mbox = model_mbox(model, r->mbox);
+    mbox->n_kept -= r->n;
+    memmove(mbox->kept, mbox->kept + r->n, mbox->n_kept * sizeof(*mbox->kept));
+}
+
+static void restore_messages(struct model *model, const struct record_restore *r)
+{
+    struct model_mbox *src = model_mbox(model, r->mbox), *dst = model_mbox(model, r->dst);
+    size_t left = 0;
+
+    dst->uidnext = r->dst_first_uid;
+    for (uint32_t uid = 1; uid <= r->uids.runs[r->uids.n - 1].last; uid++) {
+        for (size_t i = 0; uid_set_contains(&r->uids, uid) && i < src->n_kept; i++) {
+            const struct kept_message *kept = &src->kept[i];
+            struct model_message message = {.uid = dst->uidnext, .modseq = r->modseq};
+
+            if (kept->uid != uid)
+                continue;
+            message.flags = kept->flags & (uint8_t) ~FLAG_DELETED;
+            message.cold = kept->cold;
+            message.cold.savedate = r->savedate;
+            translate(src, dst, kept->keywords, message.keywords);
+            add_message(dst, &message);
+        }
+    }
+    for (size_t i = 0; i < src->n_kept; i++) {
+        if (!uid_set_contains(&r->uids, src->kept[i].uid))
+            src->kept[left++] = src->kept[i];
+    }
+    src->n_kept = left;
+    raise(model, dst, r->modseq);
+}
+
+static void do_restore(struct model *model, const struct record_restore *r)
+{
+    struct model_mbox *mbox;
+
+    if (r->op == RESTORE_MESSAGES) {
+        restore_messages(model, r);
+        return;
+    }
+    model->mboxes = xrealloc(model->mboxes, (model->n_mboxes + 1) * sizeof(*model->mboxes));
+    mbox = &model->mboxes[model->n_mboxes++];
+    *mbox = take_deleted(model, r->mbox);
+    set_text(mbox->name, sizeof(mbox->name), r->name);
+    mbox->special_use = r->special_use;
+    if (r->new_mbox != 0) {
+        mbox->id = r->new_mbox;
+        mbox->mailboxid = r->mailboxid;
+        mbox->uidvalidity = r->uidvalidity;
+        model->next_mailbox_id = r->new_mbox + 1;
+    }
+    give_name(model, mbox->name);
+    raise(model, mbox, r->modseq);
+}
+
+void model_apply(struct model *model, const struct record_group *group,
+                 const struct record *record)
 {
     struct model_mbox *mbox;
 
@@ -306,17 +465,18 @@ void model_apply(struct model *model, const struct record *record)
         do_flags(model, &record->flags);
         break;
     case RECORD_EXPUNGE:
-        do_expunge(model, record->expunge.mbox, &record->expunge.uids, record->expunge.modseq);
+        do_expunge(model, record->expunge.mbox, &record->expunge.uids, record->expunge.modseq,
+                   group);
         break;
     case RECORD_COPY:
         do_copy(model, &record->copy);
         break;
     case RECORD_MOVE:
         do_copy(model, &record->copy);
-        do_expunge(model, record->copy.src, &record->copy.uids, record->copy.modseq);
+        do_expunge(model, record->copy.src, &record->copy.uids, record->copy.modseq, NULL);
         break;
     case RECORD_MAILBOX:
-        do_mailbox(model, &record->mailbox);
+        do_mailbox(model, group, &record->mailbox);
         break;
     case RECORD_SUBSCRIBE:
         model->subscribed[entry_number(record->subscribe.name)] = record->subscribe.on;
@@ -349,241 +509,11 @@ void model_apply(struct model *model, const struct record *record)
     case RECORD_ACCOUNT:
         model->modseq = record->account.first_modseq;
         break;
+    case RECORD_FORGET:
+        do_forget(model, &record->forget);
+        break;
+    case RECORD_RESTORE:
+        do_restore(model, &record->restore);
+        break;
     }
-}
-
-/* ---- comparison ---- */
-
-static void compare_message(const struct model_mbox *want, const struct mbox *mbox,
-                            uint32_t index)
-{
-    const struct model_message *message = &want->messages[index];
-    uint16_t keywords[KEYWORDS_MAX];
-    uint64_t words[KEYWORD_WORDS] = {0};
-    uint32_t found = 0;
-    size_t n = mbox_keywords(mbox, index, keywords);
-
-    assert_int_equal(mbox_uid(mbox, index), message->uid);
-    assert_int_equal(mbox_flags(mbox, index), message->flags);
-    assert_true(mbox_modseq(mbox, index) == message->modseq);
-    if (mbox_has_cold(mbox, index))
-        assert_memory_equal(mbox_cold(mbox, index), &message->cold, sizeof(message->cold));
-    set_keywords(keywords, n, words);
-    assert_memory_equal(words, message->keywords, sizeof(words));
-    for (size_t i = 0; i < n; i++)
-        assert_true(mbox_has_keyword(mbox, index, keywords[i]) &&
-                    (i == 0 || keywords[i] > keywords[i - 1]));
-    assert_true(mbox_find(mbox, message->uid, &found));
-    assert_int_equal(found, index);
-    assert_int_equal(mbox_lower_bound(mbox, message->uid + 1), index + 1);
-}
-
-static void compare_chunks(const struct mbox *mbox)
-{
-    uint32_t index = 0;
-
-    for (size_t i = 0; i < mbox_chunk_count(mbox); i++) {
-        struct chunk_view view = mbox_chunk(mbox, i);
-        uint64_t greatest = 0;
-
-        assert_true(view.n >= 1 && view.n <= CHUNK_MESSAGES);
-        assert_int_equal(mbox_chunk_start(mbox, i), index);
-        for (uint32_t row = 0; row < view.n; row++, index++) {
-            uint64_t modseq = mbox_modseq(mbox, index);
-
-            greatest = MAX(greatest, modseq);
-            assert_true(view.modseq_delta[row] == MODSEQ_ESCAPE ||
-                        view.modseq_base + view.modseq_delta[row] == modseq);
-            assert_int_equal(view.uid[row], mbox_uid(mbox, index));
-            assert_int_equal(mbox_chunk_of(mbox, index), i);
-        }
-        assert_true(mbox_chunk_modseq(mbox, i) == greatest);
-    }
-    assert_int_equal(index, mbox_counts(mbox)->messages);
-}
-
-static void compare_expunged(const struct model_mbox *want, const struct mbox *mbox,
-                             uint64_t since, uint32_t up_to)
-{
-    AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
-    struct uid_set got = mbox_expunged_since(mbox, since, up_to, arena);
-    uint64_t n = 0;
-
-    for (size_t i = 0; i < want->n_expunges; i++) {
-        const struct model_expunge *expunge = &want->expunges[i];
-
-        if (expunge->modseq <= since || expunge->modseq <= want->expunged_below ||
-            expunge->uid > up_to)
-            continue;
-        assert_true(uid_set_contains(&got, expunge->uid));
-        n++;
-    }
-    assert_true(uid_set_span(&got) == n);
-}
-
-static void compare_private(const struct model_mbox *want, const struct mbox *mbox)
-{
-    size_t n = 0, rows;
-
-    for (size_t i = 0; i < mbox_overlay_count(mbox); i++) {
-        uint64_t reader = mbox_overlay_reader(mbox, i), greatest = 0;
-        const struct overlay_row *row = mbox_overlay_rows(mbox, reader, &rows);
-
-        assert_true(i == 0 || reader > mbox_overlay_reader(mbox, i - 1));
-        for (size_t r = 0; r < rows; r++) {
-            assert_true(r == 0 || row[r].uid > row[r - 1].uid);
-            greatest = MAX(greatest, row[r].modseq);
-        }
-        assert_true(mbox_overlay_modseq(mbox, reader) >= greatest);
-        n += rows;
-    }
-    assert_int_equal(n, want->n_privates);
-    for (size_t i = 0; i < want->n_privates; i++) {
-        const struct overlay_row *row =
-            mbox_overlay_find(mbox, want->privates[i].reader, want->privates[i].row.uid);
-
-        assert_non_null(row);
-        assert_memory_equal(row->keywords, want->privates[i].row.keywords,
-                            sizeof(row->keywords));
-        assert_int_equal(row->flags, want->privates[i].row.flags);
-        assert_true(row->modseq == want->privates[i].row.modseq);
-    }
-}
-
-static void compare_pairs(char want[8][8], char letter, const struct text_pair *pairs, size_t n)
-{
-    size_t at = 0;
-
-    for (size_t i = 0; i < 8; i++) {
-        char name[3] = {letter, (char) ('0' + i), '\0'};
-
-        if (want[i][0] == '\0')
-            continue;
-        assert_true(at < n);
-        assert_slice_equal(pairs[at].key, slice_from_str(name));
-        assert_slice_equal(pairs[at].value, slice_from_str(want[i]));
-        at++;
-    }
-    assert_int_equal(at, n);
-}
-
-static void compare_counts(const struct model_mbox *want, const struct mbox *mbox)
-{
-    const struct mbox_counts *got = mbox_counts(mbox);
-    struct mbox_counts counts = {.messages = (uint32_t) want->n_messages};
-
-    for (size_t i = 0; i < want->n_messages; i++) {
-        const struct model_message *message = &want->messages[i];
-
-        counts.unseen += (message->flags & FLAG_SEEN) == 0;
-        counts.deleted += (message->flags & FLAG_DELETED) != 0;
-        counts.bytes += message->cold.size;
-        if ((message->flags & FLAG_DELETED) != 0)
-            counts.bytes_deleted += message->cold.size;
-    }
-    assert_int_equal(got->messages, counts.messages);
-    assert_int_equal(got->unseen, counts.unseen);
-    assert_int_equal(got->deleted, counts.deleted);
-    assert_true(got->bytes == counts.bytes && got->bytes_deleted == counts.bytes_deleted);
-    assert_int_equal(got->uidnext, want->uidnext);
-    assert_int_equal(got->first_recent, want->first_recent);
-    assert_true(got->highestmodseq == want->highestmodseq);
-    assert_true(got->expunged_below == want->expunged_below);
-}
-
-static void compare_info(struct model_mbox *want, const struct mbox *mbox)
-{
-    const struct mbox_info *info = mbox_info(mbox);
-
-    assert_int_equal(info->id, want->id);
-    assert_slice_equal(info->name, slice_from_str(want->name));
-    assert_memory_equal(&info->mailboxid, &want->mailboxid, sizeof(want->mailboxid));
-    assert_int_equal(info->uidvalidity, want->uidvalidity);
-    assert_int_equal(info->special_use, want->special_use);
-    assert_int_equal(info->n_keywords, want->n_keywords);
-    for (size_t i = 0; i < info->n_keywords; i++) {
-        assert_slice_equal(info->keywords[i], slice_from_str(want->keywords[i]));
-        assert_int_equal(mbox_keyword_index(mbox, info->keywords[i]), (int) i);
-    }
-    compare_pairs(want->acl, 'a', info->acl, info->n_acl);
-    compare_pairs(want->metadata, 'm', info->metadata, info->n_metadata);
-}
-
-static void compare_mbox(struct model_mbox *want, const struct mbox *mbox, bool all_loaded,
-                         uint64_t seed)
-{
-    uint32_t unseen = 0;
-
-    compare_counts(want, mbox);
-    compare_info(want, mbox);
-    assert_true(mbox_is_loaded(mbox) || !all_loaded);
-    if (!mbox_is_loaded(mbox))
-        return;
-    for (uint32_t i = 0; i < want->n_messages; i++)
-        compare_message(want, mbox, i);
-    while (unseen < want->n_messages && (want->messages[unseen].flags & FLAG_SEEN) != 0)
-        unseen++;
-    assert_int_equal(mbox_first_unseen(mbox), unseen);
-    compare_chunks(mbox);
-    compare_expunged(want, mbox, 0, UID_MAX);
-    compare_expunged(want, mbox, seed % (want->highestmodseq + 1),
-                     (uint32_t) (seed % want->uidnext));
-    compare_private(want, mbox);
-}
-
-static void compare_rest(struct model *want, const struct acct_state *state)
-{
-    struct text_pair pairs[8];
-    size_t subscribed = 0, quotas = 0;
-
-    for (size_t i = 0; i < MIN(acct_metadata_count(state), COUNT(pairs)); i++)
-        pairs[i] = acct_metadata_at(state, i);
-    compare_pairs(want->metadata, 'm', pairs, acct_metadata_count(state));
-    for (size_t i = 0; i < 8; i++) {
-        char name[3] = {'s', (char) ('0' + i), '\0'};
-
-        assert_int_equal(acct_is_subscribed(state, slice_from_str(name)), want->subscribed[i]);
-        if (want->subscribed[i])
-            assert_slice_equal(acct_subscription_at(state, subscribed++), slice_from_str(name));
-        if (want->quota[i] != 0)
-            assert_true(acct_quota_at(state, quotas++).limit == want->quota[i]);
-    }
-    assert_int_equal(acct_subscription_count(state), subscribed);
-    assert_int_equal(acct_quota_count(state), quotas);
-    assert_int_equal(acct_xfer_count(state), want->n_xfers);
-}
-
-void model_compare(struct model *model, const struct acct_state *state, bool all_loaded,
-                   uint64_t seed)
-{
-    struct acct_usage usage = acct_usage(state);
-    uint64_t bytes = 0, messages = 0;
-
-    assert_true(acct_modseq(state) == model->modseq);
-    assert_true(acct_next_body_id(state) == model->next_body_id);
-    assert_int_equal(acct_next_mailbox_id(state), model->next_mailbox_id);
-    assert_int_equal(acct_mailbox_count(state), model->n_mboxes);
-    for (size_t i = 0; i < model->n_mboxes; i++) {
-        struct model_mbox *want = &model->mboxes[i];
-        const struct mbox *mbox = acct_mailbox_by_id(state, want->id);
-
-        assert_non_null(mbox);
-        compare_mbox(want, mbox, all_loaded, seed);
-        assert_ptr_equal(acct_mailbox_by_name(state, slice_from_str(want->name)), mbox);
-        assert_ptr_equal(acct_mailbox_by_mailboxid(state, &want->mailboxid), mbox);
-        messages += want->n_messages;
-        bytes += mbox_counts(mbox)->bytes;
-    }
-    for (size_t i = 0; i < acct_mailbox_count(state); i++) {
-        struct slice name = mbox_info(acct_mailbox_at(state, i))->name, before;
-
-        assert_int_equal(acct_mailbox_lower_bound(state, name), i);
-        if (i == 0)
-            continue;
-        before = mbox_info(acct_mailbox_at(state, i - 1))->name;
-        assert_true(slice_eq(before, SLICE("INBOX")) || slice_cmp(before, name) < 0);
-    }
-    compare_rest(model, state);
-    assert_true(usage.messages == messages && usage.bytes == bytes);
-    assert_true(usage.mailboxes == model->n_mboxes);
 }

@@ -8,6 +8,7 @@
 #ifndef ROOST_TESTS_ACCOUNT_MODEL_H
 #define ROOST_TESTS_ACCOUNT_MODEL_H
 
+#include "account/kept.h"
 #include "account/state.h"
 #include "lib/test.h"
 
@@ -44,6 +45,9 @@ struct model_mbox {
     size_t n_expunges;
     struct model_private *privates; /* in no order */
     size_t n_privates;
+    struct kept_message *kept; /* the oldest first */
+    size_t n_kept;
+    struct mbox_end end; /* of a deleted one */
 };
 
 #define MODEL_MAILBOXES 200
@@ -54,6 +58,8 @@ struct model {
     uint32_t next_mailbox_id;
     struct model_mbox *mboxes; /* by id */
     size_t n_mboxes;
+    struct model_mbox *deleted; /* in the order they went */
+    size_t n_deleted;
     bool subscribed[MODEL_NAMES_MAX]; /* "s0", "s1" ... */
     uint64_t quota[MODEL_NAMES_MAX];  /* "q0" ...; 0: unlimited */
     char metadata[8][8];
@@ -64,7 +70,11 @@ struct model *model_new(void);
 struct model *model_copy(const struct model *model);
 void model_free(struct model *model);
 struct model_mbox *model_mbox(struct model *model, uint32_t id);
-void model_apply(struct model *model, const struct record *record);
+void model_apply(struct model *model, const struct record_group *group,
+                 const struct record *record);
+
+/* Sets the bits of keywords in out. */
+void model_set_keywords(const uint16_t *keywords, size_t n, uint64_t out[KEYWORD_WORDS]);
 
 /* Fails the test where they differ. Mailboxes that are not loaded are compared without their
  * messages, unless all must be loaded. seed moves the questions about. */

@@ -1,7 +1,7 @@
 /* test_account.c - random records against a slow, obvious model: versions, records, pages. */
 // links: account
-// lib: account_model
-#include "account/pages.h"
+// lib: account_model account_compare
+#include "account/live_bodies.h"
 #include "base/map.h"
 #include "lib/account_model.h"
 
@@ -86,6 +86,7 @@ struct walk {
     struct page_store store;
     struct kept kept[VERSIONS_KEPT];
     size_t n_kept;
+    int64_t now_us;
     uint64_t modseq_step; /* how far modseq jumps, so that deltas overflow in some walks */
 };
 
@@ -119,7 +120,9 @@ static enum rc load_whole(struct walk *walk, struct acct_state *fork, uint32_t i
     enum rc rc = acct_mbox_load(fork, id, store_read, &walk->store, err);
     const struct mbox *mbox = acct_mailbox_by_id(fork, id);
 
-    if (rc == RC_OK && mbox_counts(mbox)->messages > 0)
+    if (mbox == NULL)
+        mbox = acct_deleted_by_id(fork, id);
+    if (rc == RC_OK && mbox != NULL && mbox_counts(mbox)->messages > 0)
         rc = acct_cold_load(fork, mbox, 0, mbox_counts(mbox)->messages - 1, store_read,
                             &walk->store, err);
     return rc;
@@ -138,7 +141,7 @@ static enum rc load_needed(struct walk *walk, struct acct_state *fork,
 /* Through the journal's form and back, checked, and applied to both. */
 static void put(struct walk *walk, struct acct_state *fork, const struct record *record)
 {
-    struct record_group group = {.time_us = 1};
+    const struct record_group group = {.time_us = walk->now_us, .actor.account = pick(walk, 3)};
     struct record back;
     struct buf buf, again;
     struct scan sc;
@@ -156,7 +159,7 @@ static void put(struct walk *walk, struct acct_state *fork, const struct record 
     if (acct_check(fork, &back, &err) != RC_OK)
         fail_msg("seed %d: type %d: %s", (int) walk->seed, (int) back.type, err.detail);
     acct_apply(fork, &group, &back);
-    model_apply(walk->model, record);
+    model_apply(walk->model, &group, record);
     buf_done(&buf);
     buf_done(&again);
 }
@@ -303,12 +306,27 @@ static void walk_copy(struct walk *walk, struct acct_state *fork)
     put(walk, fork, &record);
 }
 
+/* A name nobody has; sometimes one that a deleted mailbox had. */
+static struct slice free_name(struct walk *walk)
+{
+    const struct model *model = walk->model;
+    const char *old =
+        model->n_deleted > 0 ? model->deleted[pick(walk, model->n_deleted)].name : NULL;
+    bool is_taken = old == NULL || pick(walk, 3) == 0;
+
+    for (size_t i = 0; !is_taken && i < model->n_mboxes; i++)
+        is_taken = strcmp(model->mboxes[i].name, old) == 0;
+    return slice_from_str(is_taken
+                              ? arena_printf(walk->arena, "%c/%x", 'a' + (int) pick(walk, 4),
+                                             (unsigned) pick(walk, 1u << 30))
+                              : arena_printf(walk->arena, "%s", old));
+}
+
 static void walk_mailbox(struct walk *walk, struct acct_state *fork)
 {
     const struct model_mbox *mbox = some_mbox(walk);
     struct record record = {.type = RECORD_MAILBOX};
-    struct slice name = slice_from_str(arena_printf(
-        walk->arena, "%c/%x", 'a' + (int) pick(walk, 4), (unsigned) pick(walk, 1u << 30)));
+    struct slice name = free_name(walk);
 
     record.mailbox = (struct record_mailbox){
         .op = (enum mailbox_op)(1 + pick(walk, 6)),
@@ -399,13 +417,120 @@ static void walk_threadid(struct walk *walk, struct acct_state *fork)
     }
 }
 
+/* All a mailbox keeps, some runs of it, or one. */
+static struct uid_set some_kept(struct walk *walk, const struct model_mbox *mbox)
+{
+    struct uid_set_builder builder;
+    uint32_t one_in = 1 + pick(walk, 8), sure = mbox->kept[pick(walk, mbox->n_kept)].uid;
+
+    uid_set_start(&builder, walk->arena);
+    for (uint32_t uid = 1; uid < mbox->uidnext; uid++) {
+        bool is_kept = false;
+
+        for (size_t i = 0; !is_kept && i < mbox->n_kept; i++)
+            is_kept = mbox->kept[i].uid == uid;
+        if (is_kept && (uid == sure || pick(walk, one_in) == 0))
+            uid_set_add(&builder, uid);
+    }
+    return uid_set_finish(&builder);
+}
+
+static void walk_restore(struct walk *walk, struct acct_state *fork)
+{
+    const struct model_mbox *src = some_mbox(walk), *dst = some_mbox(walk);
+    uint32_t src_id = src->id, dst_id = pick(walk, 2) == 0 ? src->id : dst->id;
+    struct record record = {.type = RECORD_RESTORE};
+
+    if (src->n_kept == 0 || src->uidnext > 4000 ||
+        dst->n_keywords + src->n_keywords > KEYWORDS_MAX)
+        return;
+    for (size_t i = 0; src_id != dst_id && i < src->n_keywords; i++)
+        add_keyword(walk, fork, dst_id, slice_from_str(src->keywords[i]));
+    src = model_mbox(walk->model, src_id);
+    dst = model_mbox(walk->model, dst_id);
+    record.restore = (struct record_restore){
+        .op = RESTORE_MESSAGES,
+        .mbox = src_id,
+        .dst = dst_id,
+        .uids = some_kept(walk, src),
+        .dst_first_uid = dst->uidnext + pick(walk, 2),
+        .savedate = (int64_t) pick(walk, 1u << 31),
+        .modseq = new_modseq(walk),
+    };
+    put(walk, fork, &record);
+}
+
+static void walk_restore_mailbox(struct walk *walk, struct acct_state *fork)
+{
+    struct record record = {.type = RECORD_RESTORE};
+    const struct model_mbox *mbox;
+    struct slice name;
+    bool is_taken = false;
+
+    if (walk->model->n_deleted == 0 || walk->model->n_mboxes >= MODEL_MAILBOXES)
+        return;
+    mbox = &walk->model->deleted[pick(walk, walk->model->n_deleted)];
+    name = slice_from_str(arena_printf(walk->arena, "%s", mbox->name));
+    record.restore = (struct record_restore){
+        .op = RESTORE_MAILBOX, .mbox = mbox->id, .modseq = new_modseq(walk)};
+    for (size_t i = 0; i < walk->model->n_mboxes; i++)
+        is_taken = is_taken || strcmp(walk->model->mboxes[i].name, mbox->name) == 0;
+    if (mbox->end.name_given || pick(walk, 3) == 0) {
+        if (is_taken || pick(walk, 2) == 0)
+            name = slice_from_str(
+                arena_printf(walk->arena, "back/%x", (unsigned) pick(walk, 1u << 30)));
+
+        record.restore.new_mbox = walk->model->next_mailbox_id + pick(walk, 2);
+        record.restore.mailboxid = some_id(walk);
+        record.restore.uidvalidity = 1 + pick(walk, 1u << 30);
+    }
+    record.restore.name = name;
+    record.restore.special_use = pick(walk, 256);
+    put(walk, fork, &record);
+}
+
+static void walk_forget(struct walk *walk, struct acct_state *fork)
+{
+    const struct model *model = walk->model;
+    bool is_deleted = model->n_deleted > 0 && pick(walk, 2) == 0;
+    const struct model_mbox *mbox =
+        is_deleted ? &model->deleted[pick(walk, model->n_deleted)] : some_mbox(walk);
+    struct record record = {.type = RECORD_FORGET};
+
+    record.forget = (struct record_forget){.op = FORGET_MAILBOX, .mbox = mbox->id};
+    if (!is_deleted || pick(walk, 2) == 0) {
+        record.forget.op = FORGET_MESSAGES;
+        if (mbox->n_kept == 0)
+            return;
+        record.forget.n = 1 + pick(walk, mbox->n_kept);
+    }
+    put(walk, fork, &record);
+}
+
+static void walk_kept(struct walk *walk, struct acct_state *fork)
+{
+    switch (pick(walk, 4)) {
+    case 0:
+        walk_restore(walk, fork);
+        break;
+    case 1:
+        walk_restore_mailbox(walk, fork);
+        break;
+    default:
+        walk_forget(walk, fork);
+        break;
+    }
+}
+
 static void walk_record(struct walk *walk, struct acct_state *fork)
 {
     static void (*const steps[])(struct walk *, struct acct_state *) = {
-        walk_append,  walk_append, walk_append,  walk_flags, walk_flags, walk_expunge,
-        walk_expunge, walk_copy,   walk_mailbox, walk_small, walk_small, walk_threadid,
+        walk_append,  walk_append,   walk_append, walk_flags,   walk_flags,
+        walk_expunge, walk_expunge,  walk_copy,   walk_mailbox, walk_small,
+        walk_small,   walk_threadid, walk_kept,
     };
 
+    walk->now_us += (int64_t) pick(walk, 5000000) - 1000000; /* clocks are set back */
     steps[pick(walk, COUNT(steps))](walk, fork);
 }
 
@@ -454,6 +579,65 @@ static void checkpoint(struct walk *walk)
     arena_free(arena);
 }
 
+/* The messages of deleted mailboxes, and everything that any mailbox keeps. */
+static void load_kept(struct walk *walk, struct acct_state *fork)
+{
+    const struct model *model = walk->model;
+    struct err err;
+
+    for (size_t i = 0; i < model->n_deleted; i++) {
+        if (load_whole(walk, fork, model->deleted[i].id, &err) != RC_OK)
+            fail_msg("seed %d: load deleted: %s", (int) walk->seed, err.detail);
+    }
+    for (size_t i = 0; i < model->n_mboxes + model->n_deleted; i++) {
+        uint32_t id =
+            i < model->n_mboxes ? model->mboxes[i].id : model->deleted[i - model->n_mboxes].id;
+
+        if (acct_kept_load(fork, id, 0, UINT32_MAX, store_read, &walk->store, &err) != RC_OK)
+            fail_msg("seed %d: load kept of %u: %s", (int) walk->seed, id, err.detail);
+    }
+}
+
+/* What the account names, whether told by the version or by the model. */
+static enum rc note_bodies(void *ctx, const uint64_t *ids, size_t n, struct err *err)
+{
+    struct map *bodies = ctx;
+
+    (void) err;
+    for (size_t i = 0; i < n; i++)
+        (void) map_put(bodies, MAP_KEY(ids[i]), bodies);
+    return RC_OK;
+}
+
+static void note_model_bodies(const struct model_mbox *mbox, struct map *bodies)
+{
+    for (size_t i = 0; i < mbox->n_messages; i++)
+        (void) note_bodies(bodies, &mbox->messages[i].cold.body_id, 1, NULL);
+    for (size_t i = 0; i < mbox->n_kept; i++)
+        (void) note_bodies(bodies, &mbox->kept[i].cold.body_id, 1, NULL);
+}
+
+static void compare_live_bodies(struct walk *walk)
+{
+    struct map *want = map_new(), *got = map_new();
+    const struct model *model = walk->model;
+    struct slice key;
+    struct err err;
+    void *value;
+
+    for (size_t i = 0; i < model->n_mboxes; i++)
+        note_model_bodies(&model->mboxes[i], want);
+    for (size_t i = 0; i < model->n_deleted; i++)
+        note_model_bodies(&model->deleted[i], want);
+    if (acct_each_live_body(walk->tip, store_read, &walk->store, note_bodies, got, &err))
+        fail_msg("seed %d: live bodies: %s", (int) walk->seed, err.detail);
+    assert_int_equal(map_count(got), map_count(want));
+    for (size_t at = 0; map_next(want, &at, &key, &value);)
+        assert_non_null(map_get(got, key));
+    map_free(want);
+    map_free(got);
+}
+
 /* What was stored opens as the same account, and no page lies there that the root does not
  * need. */
 static void reopen(struct walk *walk)
@@ -475,6 +659,7 @@ static void reopen(struct walk *walk)
         if (load_whole(walk, fork, id, &err) != RC_OK)
             fail_msg("seed %d: load %u: %s", (int) walk->seed, id, err.detail);
     }
+    load_kept(walk, fork);
     model_compare(walk->model, fork, true, next(walk));
     assert_int_equal(walk->store.n_read, map_count(walk->store.pages));
     if (pick(walk, 2) == 0) { /* go on from what was opened, as after a restart */
@@ -492,7 +677,7 @@ static void unload_some(struct walk *walk)
 {
     struct acct_state *fork = acct_fork(walk->tip);
 
-    if (acct_mbox_unload(fork, some_mbox(walk)->id)) {
+    if (acct_mbox_unload(fork, some_mbox(walk)->id)) { /* and what it keeps */
         acct_unref(walk->tip);
         walk->tip = fork;
         return;
@@ -561,6 +746,8 @@ static void one_walk(uint64_t seed)
             unload_some(&walk);
         if (pick(&walk, 16) == 0)
             model_compare(walk.model, walk.tip, false, next(&walk));
+        if (pick(&walk, 16) == 0)
+            compare_live_bodies(&walk);
         arena_reset(walk.arena);
     }
     end(&walk);
