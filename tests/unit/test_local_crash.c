@@ -348,6 +348,10 @@ static void a_missing_segment_is_refused(void **state)
     assert_int_equal(unlink(path), 0);
     assert_int_equal(open_copy(&scene, &engine, &err), RC_CORRUPT);
     scene_copy(&scene);
+    (void) snprintf(path, sizeof(path), "%s/state/data.mdb", scene.copy);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(open_copy(&scene, &engine, &err), RC_CORRUPT);
+    scene_copy(&scene);
     (void) snprintf(path, sizeof(path), "%s/super", scene.copy);
     assert_int_equal(truncate(path, 100), 0);
     assert_int_equal(open_copy(&scene, &engine, &err), RC_CORRUPT);

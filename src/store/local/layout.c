@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "store/local/local.h"
+#include "store/local/state.h"
 #include "store/local/super.h"
 
 enum rc file_error(struct err *err, const char *what)
@@ -213,7 +214,8 @@ static enum rc make_dir(int at, const char *name, struct err *err)
     return RC_OK;
 }
 
-/* The superblock comes last: a directory without one is not a store and may be made again. */
+/* The superblock comes last, after the names of the directories and the state are durable: a
+ * directory without one is not a store and may be made again, one with it is whole. */
 enum rc local_store_create(const char *path, struct err *err)
 {
     static const char *const dirs[] = {"log", "spill", "packs", "state"};
@@ -233,7 +235,11 @@ enum rc local_store_create(const char *path, struct err *err)
         if (rc)
             return rc;
     }
-    rc = super_create(root, err);
+    rc = state_create(path, root, err);
+    if (!rc)
+        rc = layout_sync_dir(root, err);
+    if (!rc)
+        rc = super_create(root, err);
     if (!rc)
         rc = open_dir(root, "..", &parent, err);
     return rc ? rc : layout_sync_dir(parent, err);

@@ -75,7 +75,8 @@ static int open_for_writing(int log, const char *name, int extra, bool buffered,
 enum rc segment_make_spare(int log, const char *spare_name, uint64_t bytes, bool buffered,
                            struct err *err)
 {
-    AUTO(freep) char *zeros = segment_buffer_new(ZERO_CHUNK);
+    size_t chunk = (size_t) MIN(bytes, (uint64_t) ZERO_CHUNK);
+    AUTO(freep) char *zeros = segment_buffer_new(chunk);
     bool is_direct;
     AUTO(closep)
     int fd = open_for_writing(log, spare_name, O_CREAT | O_TRUNC, buffered, &is_direct);
@@ -83,10 +84,9 @@ enum rc segment_make_spare(int log, const char *spare_name, uint64_t bytes, bool
 
     if (fd < 0)
         return file_error(err, spare_name);
-    memset(zeros, 0, ZERO_CHUNK);
-    for (uint64_t at = 0; at < bytes && !rc; at += ZERO_CHUNK)
-        rc =
-            file_write_all(fd, zeros, (size_t) MIN(bytes - at, (uint64_t) ZERO_CHUNK), at, err);
+    memset(zeros, 0, chunk);
+    for (uint64_t at = 0; at < bytes && !rc; at += chunk)
+        rc = file_write_all(fd, zeros, (size_t) MIN(bytes - at, (uint64_t) chunk), at, err);
     if (!rc && fdatasync(fd) != 0)
         rc = file_error(err, "fdatasync of a new segment");
     if (rc)

@@ -522,6 +522,9 @@ static int open_env(struct state *state, const struct state_options *options)
         return code;
     if (snprintf(dir, sizeof(dir), "%s/state", options->path) >= (int) sizeof(dir))
         return ENAMETOOLONG;
+    /* LMDB would make an empty one in its place. */
+    if (faccessat(options->root, "state/data.mdb", F_OK, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT ? MDB_CORRUPTED : errno;
     if (unlinkat(options->root, "state/lock.mdb", 0) != 0 && errno != ENOENT)
         return errno;
     code = mdb_env_set_maxdbs(state->env, STATE_TABLES);

@@ -39,7 +39,10 @@ struct state_options {
     void *fatal_ctx;
 };
 
-/* The file has passed state_check() (state_check.h). */
+/* An empty state, durable, in the folder `state` of a store that is being made. */
+MUST_CHECK enum rc state_create(const char *path, int root, struct err *err);
+
+/* The file has passed state_check() (state_check.h). RC_CORRUPT: it is not there. */
 MUST_CHECK enum rc state_open(const struct state_options *options, struct state **out,
                               struct err *err);
 /* The table's name in data.mdb. Static. */

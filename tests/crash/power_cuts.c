@@ -1,0 +1,418 @@
+/*
+ * power_cuts.c - small workloads on a mail store, and every state a power cut may leave them
+ * in.
+ *
+ *   crash_power_cuts [--only NAME] [--seed N] [--from N] [--to N]
+ *
+ * Workloads are all sequences of steps (scene.h) up to a length, by number, and some journeys
+ * that are long enough to recycle segments. ROOST_LARGE=1 takes them all. Each runs in a child
+ * process, so that a crash of the product is one failure and not the end.
+ */
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "explore.h"
+#include "steps.h"
+
+#define STEPS_MAX     16u
+#define NAME_BYTES    256u
+#define PATH_BYTES    160u
+#define SEED          20261121u
+#define SINGLES       ((uint64_t) STEP_COUNT)
+#define PAIRS         (SINGLES * STEP_COUNT)
+#define TRIPLES       (PAIRS * STEP_COUNT)
+#define CHILD_SECONDS 3600u /* a child that takes longer hangs */
+
+struct workload {
+    char name[NAME_BYTES];
+    enum step steps[STEPS_MAX];
+    size_t n;
+    bool is_pipelined; /* waits for the disk at the end only */
+    bool stops;        /* ends with a clean stop, recorded */
+    bool is_dirty;     /* the store it starts from was not stopped */
+    bool is_birth;     /* starts from nothing */
+};
+
+/* What parent and children share. */
+struct shared {
+    struct tally tally;
+    char progress[512];
+};
+
+struct program {
+    char folder[128];
+    struct shared *shared;
+    struct explorer explorer;
+    struct ledger *ledger;
+    uint64_t seed;
+};
+
+/* ---- which workloads ---- */
+
+// clang-format off
+static const struct {
+    const char *name;
+    enum step steps[STEPS_MAX];
+    size_t n;
+} journeys[] = {
+    {"recycle", {STEP_APPEND_BIG, STEP_APPEND_BIG, STEP_APPEND_BIG, STEP_CHECKPOINT, STEP_APPEND_BIG, STEP_APPEND_BIG,
+                 STEP_CHECKPOINT, STEP_APPEND_BIG, STEP_APPEND_BIG, STEP_CHECKPOINT, STEP_SETTLE}, 11},
+    {"pack", {STEP_APPEND_INLINE, STEP_MULTIAPPEND, STEP_APPEND_BIG, STEP_APPEND_BIG, STEP_SETTLE, STEP_EXPUNGE,
+              STEP_APPEND_BIG, STEP_APPEND_BIG, STEP_SETTLE, STEP_RESTART}, 10},
+    {"spills", {STEP_APPEND_SPILL, STEP_APPEND_SPILL, STEP_APPEND_BIG, STEP_APPEND_BIG, STEP_SETTLE, STEP_EXPUNGE,
+                STEP_CHECKPOINT, STEP_SETTLE}, 8},
+    {"restarts", {STEP_APPEND_SMALL, STEP_RESTART, STEP_RESTART, STEP_APPEND_INLINE, STEP_RESTART, STEP_MOVE,
+                  STEP_RESTART}, 7},
+    {"leaving", {STEP_OTHER_ACCOUNT, STEP_APPEND_BIG, STEP_REMOVE_ACCOUNT, STEP_APPEND_BIG, STEP_SETTLE,
+                 STEP_CHECKPOINT, STEP_RESTART, STEP_NEW_ACCOUNT}, 8},
+    {"deleting", {STEP_MOVE, STEP_DELETE, STEP_CREATE, STEP_COPY, STEP_CHECKPOINT, STEP_DELETE, STEP_CREATE,
+                  STEP_APPEND_BIG, STEP_APPEND_BIG, STEP_CHECKPOINT}, 10},
+    {"wearing", {STEP_APPEND_BIG, STEP_EXPUNGE, STEP_APPEND_BIG, STEP_EXPUNGE, STEP_CHECKPOINT, STEP_APPEND_BIG,
+                 STEP_EXPUNGE, STEP_APPEND_BIG, STEP_EXPUNGE, STEP_CHECKPOINT, STEP_PURGE, STEP_SETTLE, STEP_RESTART}, 13},
+};
+// clang-format on
+
+/* Number n of all sequences: those of one step first, then pairs, then triples. */
+static void sequence(uint64_t n, uint64_t seed, struct workload *out)
+{
+    uint64_t mix = n * 2654435761u + seed;
+
+    *out = (struct workload){.n = 1};
+    if (n >= SINGLES) {
+        n -= SINGLES;
+        out->n = 2;
+    }
+    if (out->n == 2 && n >= PAIRS) {
+        n -= PAIRS;
+        out->n = 3;
+    }
+    for (size_t i = out->n; i-- > 0; n /= STEP_COUNT)
+        out->steps[i] = (enum step)(n % STEP_COUNT);
+    mix = seeded(&mix);
+    out->is_pipelined = (mix & 1) != 0;
+    out->stops = (mix & 2) != 0;
+    out->is_dirty = (mix & 4) != 0;
+}
+
+static void give_name(struct workload *workload, const char *name)
+{
+    size_t len = 0;
+
+    for (size_t i = 0; i < workload->n && name == NULL; i++)
+        len += (size_t) snprintf(workload->name + len, NAME_BYTES - len, "%s%s",
+                                 i > 0 ? "," : "", step_name(workload->steps[i]));
+    if (name != NULL)
+        len = (size_t) snprintf(workload->name, NAME_BYTES, "%s", name);
+    (void) snprintf(workload->name + len, NAME_BYTES - len, "%s%s%s",
+                    workload->is_pipelined ? "+pipelined" : "", workload->stops ? "+stop" : "",
+                    workload->is_dirty ? "+dirty" : "");
+}
+
+/* ---- one workload, in its child ---- */
+
+static void store_path(const struct program *program, const char *which, char out[PATH_BYTES])
+{
+    (void) snprintf(out, PATH_BYTES, "%s/%s", program->folder, which);
+}
+
+static void copy_tree(struct recording *recording, const char *from, const char *to)
+{
+    struct disk *disk;
+
+    recording_begin(recording, from, NULL);
+    recording_end();
+    disk = disk_new(recording);
+    (void) disk_count(disk);
+    disk_choose(disk, 0);
+    disk_write(disk, to);
+    disk_free(disk);
+}
+
+static void must(enum rc rc, const char *what, const struct err *err)
+{
+    if (rc)
+        die("%s: %s: %s", what, err->text, err->detail);
+}
+
+static void run_steps(struct scene *scene, const struct workload *workload)
+{
+    struct err err;
+
+    if (workload->is_birth) {
+        must(local_store_create(scene->path, &err), "create", &err);
+        recording_mark(0, 0, 0);
+    }
+    must(scene_open(scene, &err), "open", &err);
+    must(scene_begin_ledger(scene, &err), "read", &err);
+    for (size_t i = 0; i < workload->n; i++)
+        must(scene_step(scene, workload->steps[i], &err), step_name(workload->steps[i]), &err);
+    scene_wait(scene);
+}
+
+static void record(const struct program *program, const struct workload *workload,
+                   const char *run)
+{
+    AUTO(freep) struct scene *scene = xcalloc(1, sizeof(*scene));
+
+    (void) snprintf(scene->path, sizeof(scene->path), "%s/%s", run, SCENE_STORE_NAME);
+    scene->ledger = program->ledger;
+    scene->recording = program->explorer.recordings[0];
+    scene->is_pipelined = workload->is_pipelined;
+    scene->n_made = 1000;
+    recording_begin(scene->recording, run, NULL);
+    run_steps(scene, workload);
+    if (!workload->stops)
+        recording_end();
+    scene_close(scene);
+    if (workload->stops)
+        recording_end();
+    if (scene->recording->second_syncs > 0 || scene->recording->hidden_writes > 0)
+        die("calls that are not allowed: %u second syncs, %u hidden writes",
+            scene->recording->second_syncs, scene->recording->hidden_writes);
+}
+
+_Noreturn static void child(struct program *program, const struct workload *workload)
+{
+    struct expectation start = {.ledger = program->ledger,
+                                .may_be_missing = workload->is_birth};
+    char run[PATH_BYTES], base[PATH_BYTES];
+
+    (void) alarm(CHILD_SECONDS);
+    verify_note_log();
+    store_path(program, "run", run);
+    store_path(program, workload->is_dirty ? "dirty" : "clean", base);
+    if (workload->is_birth)
+        (void) mkdir(run, 0700);
+    else
+        copy_tree(program->explorer.recordings[0], base, run);
+    record(program, workload, run);
+    remove_tree(run);
+    program->explorer.name = workload->name;
+    program->explorer.seed = program->seed;
+    explore(&program->explorer, &start);
+    _exit(0);
+}
+
+static void run(struct program *program, const struct workload *workload)
+{
+    struct tally *tally = &program->shared->tally;
+    char path[PATH_BYTES];
+    int status;
+    pid_t pid;
+
+    (void) snprintf(program->shared->progress, sizeof(program->shared->progress), "recording");
+    (void) fflush(stdout);
+    pid = fork();
+    if (pid == 0)
+        child(program, workload);
+    if (pid < 0 || waitpid(pid, &status, 0) != pid)
+        die("fork");
+    tally->workloads++;
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        tally->failures++;
+        (void) printf("FAILED: %s: the process ended with %s %d while: %s\n", workload->name,
+                      WIFEXITED(status) ? "status" : "signal",
+                      WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status),
+                      program->shared->progress);
+    }
+    store_path(program, "run", path);
+    remove_tree(path);
+    for (size_t i = 0; i < EXPLORE_DEPTH; i++) {
+        (void) snprintf(path, sizeof(path), "%s/state-%zu", program->folder, i);
+        remove_tree(path);
+    }
+}
+
+/* ---- the stores workloads start from ---- */
+
+/* One that was stopped, and the same but for the stop. */
+static void make_bases(struct program *program)
+{
+    char path[PATH_BYTES];
+    int status;
+    pid_t pid;
+
+    store_path(program, "clean", path);
+    (void) mkdir(path, 0700);
+    scene_make_store(path, program->ledger);
+    store_path(program, "dirty", path);
+    (void) mkdir(path, 0700);
+    pid = fork();
+    if (pid == 0) {
+        struct scene *scene = xcalloc(1, sizeof(*scene));
+        struct err err;
+
+        scene_make_store(path, program->ledger);
+        (void) snprintf(scene->path, sizeof(scene->path), "%s/%s", path, SCENE_STORE_NAME);
+        scene->ledger = program->ledger;
+        must(scene_open(scene, &err), "open", &err);
+        must(scene_begin_ledger(scene, &err), "read", &err);
+        must(scene_step(scene, STEP_APPEND_INLINE, &err), "append", &err);
+        must(scene_step(scene, STEP_APPEND_SPILL, &err), "append", &err);
+        must(scene_step(scene, STEP_MOVE, &err), "move", &err);
+        _exit(0);
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
+        die("the store that is not stopped cannot be made");
+}
+
+static void *shared_memory(size_t bytes)
+{
+    void *ptr = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    if (ptr == MAP_FAILED)
+        die("no memory");
+    return ptr;
+}
+
+static void prepare(struct program *program)
+{
+    const char *base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
+
+    (void) snprintf(program->folder, sizeof(program->folder), "%s/roost-crash-XXXXXX", base);
+    if (mkdtemp(program->folder) == NULL)
+        die("%s cannot be made", program->folder);
+    program->shared = shared_memory(sizeof(*program->shared));
+    program->ledger = ledger_new();
+    program->explorer.folder = program->folder;
+    program->explorer.tally = &program->shared->tally;
+    program->explorer.progress = program->shared->progress;
+    program->explorer.progress_cap = sizeof(program->shared->progress);
+    for (size_t i = 0; i < EXPLORE_DEPTH; i++)
+        program->explorer.recordings[i] = recording_new();
+    for (size_t i = 1; i <= EXPLORE_DEPTH; i++)
+        program->explorer.branches[i] = xcalloc(1, sizeof(struct ledger));
+    log_set_level(LEVEL_ERROR);
+    make_bases(program);
+}
+
+static void print_tally(const struct tally *tally)
+{
+    (void) printf("%llu workloads, %llu recorded calls, %llu points, %llu states looked at\n",
+                  (unsigned long long) tally->workloads, (unsigned long long) tally->calls,
+                  (unsigned long long) tally->points, (unsigned long long) tally->states);
+    for (size_t i = 0; i < EXPLORE_DEPTH; i++)
+        (void) printf("%s: %llu recordings (%llu exhaustively), %llu different states opened\n",
+                      i == 0   ? "workloads"
+                      : i == 1 ? "recoveries"
+                               : "recoveries of recoveries",
+                      (unsigned long long) tally->recordings[i],
+                      (unsigned long long) tally->exhaustive[i],
+                      (unsigned long long) tally->opened[i]);
+    (void) printf("%llu failures\n", (unsigned long long) tally->failures);
+}
+
+/* ---- which run ---- */
+
+struct choice_of_runs {
+    const char *only;
+    uint64_t from, to;
+    bool is_large;
+};
+
+static bool is_wanted(const struct choice_of_runs *runs, const struct workload *workload)
+{
+    return runs->only == NULL || strncmp(runs->only, workload->name, strlen(runs->only)) == 0;
+}
+
+#define SMALL_PAIRS   130u /* of the small size, beside all single steps and all journeys */
+#define SMALL_TRIPLES 50u
+
+static void set_limits(struct explorer *explorer, bool is_large, size_t n_steps)
+{
+    static const struct explore_limits small[EXPLORE_DEPTH] = {
+        {16, 1},
+        {6,  1},
+        {3,  0}
+    };
+    static const struct explore_limits large[EXPLORE_DEPTH] = {
+        {10000, 20},
+        {200,   4 },
+        {50,    0 }
+    };
+    static const struct explore_limits triples[EXPLORE_DEPTH] = {
+        {100, 1},
+        {30,  1},
+        {15,  0}
+    };
+    const struct explore_limits *limits = is_large ? n_steps == 3 ? triples : large : small;
+
+    memcpy(explorer->limits, limits, sizeof(explorer->limits));
+}
+
+static void run_journeys(struct program *program, const struct choice_of_runs *runs)
+{
+    struct workload birth = {
+        .steps = {STEP_NEW_ACCOUNT, STEP_RESTART, STEP_NEW_ACCOUNT},
+          .n = 3, .is_birth = true
+    };
+
+    set_limits(&program->explorer, runs->is_large, 0);
+    give_name(&birth, "birth");
+    if (is_wanted(runs, &birth))
+        run(program, &birth);
+    for (size_t i = 0; i < COUNT(journeys); i++) {
+        struct workload workload = {.n = journeys[i].n, .is_pipelined = i % 2 != 0};
+
+        memcpy(workload.steps, journeys[i].steps, sizeof(workload.steps));
+        give_name(&workload, journeys[i].name);
+        if (is_wanted(runs, &workload))
+            run(program, &workload);
+    }
+}
+
+static void run_sequence(struct program *program, const struct choice_of_runs *runs, uint64_t n)
+{
+    struct workload workload;
+
+    sequence(n, program->seed, &workload);
+    give_name(&workload, NULL);
+    set_limits(&program->explorer, runs->is_large, workload.n);
+    if (is_wanted(runs, &workload))
+        run(program, &workload);
+}
+
+static void run_all(struct program *program, const struct choice_of_runs *runs)
+{
+    uint64_t dice = program->seed;
+
+    run_journeys(program, runs);
+    if (runs->is_large || runs->only != NULL) {
+        for (uint64_t n = runs->from; n < MIN(runs->to, SINGLES + PAIRS + TRIPLES); n++)
+            run_sequence(program, runs, n);
+        return;
+    }
+    for (uint64_t n = 0; n < SINGLES; n++)
+        run_sequence(program, runs, n);
+    for (uint64_t i = 0; i < SMALL_PAIRS; i++)
+        run_sequence(program, runs, SINGLES + seeded(&dice) % PAIRS);
+    for (uint64_t i = 0; i < SMALL_TRIPLES; i++)
+        run_sequence(program, runs, SINGLES + PAIRS + seeded(&dice) % TRIPLES);
+}
+
+int main(int argc, char **argv)
+{
+    struct program program = {.seed = SEED};
+    struct choice_of_runs runs = {.to = UINT64_MAX, .is_large = getenv("ROOST_LARGE") != NULL};
+
+    for (int i = 1; i + 1 < argc; i += 2) {
+        if (strcmp(argv[i], "--only") == 0)
+            runs.only = argv[i + 1];
+        else if (strcmp(argv[i], "--seed") == 0)
+            program.seed = strtoull(argv[i + 1], NULL, 10);
+        else if (strcmp(argv[i], "--from") == 0)
+            runs.from = strtoull(argv[i + 1], NULL, 10);
+        else if (strcmp(argv[i], "--to") == 0)
+            runs.to = strtoull(argv[i + 1], NULL, 10);
+    }
+    prepare(&program);
+    (void) printf("seed %llu\n", (unsigned long long) program.seed);
+    run_all(&program, &runs);
+    print_tally(&program.shared->tally);
+    remove_tree(program.folder);
+    return program.shared->tally.failures == 0 ? 0 : 1;
+}
