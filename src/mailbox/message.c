@@ -13,6 +13,7 @@ struct message {
     struct arena *arena;
     struct digest digest;
     bool has_digest;
+    bool has_text; /* the digest was read with its text */
 };
 
 struct message *message_open(struct account *account, uint64_t body_id, uint32_t size)
@@ -115,9 +116,42 @@ static struct slice make_table(struct message *message, struct slice bytes)
     return arena_dup(message->arena, buf_slice(&opaque));
 }
 
-static enum rc make_digest(struct message *message, struct err *err)
+/* Leaf parts that other messages may hold too, in the order of the message. */
+static struct body_range *find_leaves(const struct digest *digest, size_t *out_n)
+{
+    struct body_range *leaves = xcalloc((size_t) digest->n_parts + 1, sizeof(*leaves));
+    uint64_t end = 0;
+    size_t n = 0;
+
+    for (uint32_t i = 0; i < digest->n_parts; i++) {
+        struct digest_part part = digest_part(digest, i);
+
+        if (part.first_child != DIGEST_NONE || part.body < end || part.end < part.body ||
+            part.end - part.body < BODY_SHARE_MIN_BYTES)
+            continue;
+        leaves[n++] = (struct body_range){part.body, part.end - part.body};
+        end = part.end;
+    }
+    *out_n = n;
+    return leaves;
+}
+
+static void keep_digest(struct message *message)
 {
     struct engine *engine = account_engine(message->account);
+    struct slice table = message->digest.table;
+    size_t core_len = digest_core_len(&message->digest), n_leaves = 0;
+    AUTO(freep) struct body_range *leaves = find_leaves(&message->digest, &n_leaves);
+    struct digest_bytes bytes = {.version = DIGEST_VERSION,
+                                 .core = slice_sub(table, 0, core_len),
+                                 .text = slice_from(table, core_len)};
+
+    engine->ops->digest_put(engine, message->account->id, message->body_id, &bytes, leaves,
+                            n_leaves);
+}
+
+static enum rc make_digest(struct message *message, struct err *err)
+{
     AUTO(buf_done) struct buf bytes;
     struct slice table;
     enum rc rc;
@@ -129,35 +163,61 @@ static enum rc make_digest(struct message *message, struct err *err)
     table = make_table(message, buf_slice(&bytes));
     rc = digest_open(table, &message->digest, err);
     if (rc == RC_OK)
-        engine->ops->digest_put(engine, message->account->id, message->body_id, DIGEST_VERSION,
-                                table);
+        keep_digest(message);
+    return rc;
+}
+
+/* What is kept, if it is of this message, and with its text if that is wanted. */
+static bool read_digest(struct message *message, bool with_text)
+{
+    struct engine *engine = account_engine(message->account);
+    struct slice table;
+    struct err stale;
+    enum rc rc = engine->ops->digest_get(engine, message->account->id, message->body_id,
+                                         DIGEST_VERSION, with_text, message->arena, &table);
+
+    if (rc == RC_OK)
+        rc = digest_open(table, &message->digest, &stale);
+    message->has_digest = rc == RC_OK && message->digest.message_size == message->size &&
+                          (!with_text || message->digest.has_text);
+    message->has_text = with_text;
+    return message->has_digest;
+}
+
+static enum rc need_digest(struct message *message, bool with_text, struct err *err)
+{
+    enum rc rc = RC_OK;
+
+    if (!read_digest(message, with_text)) {
+        rc = make_digest(message, err);
+        message->has_digest = rc == RC_OK;
+        message->has_text = true;
+    }
     return rc;
 }
 
 const struct digest *message_digest_if_made(struct message *message)
 {
-    struct engine *engine = account_engine(message->account);
-    struct err stale;
-    struct slice table;
-    enum rc rc;
-
-    if (!message->has_digest) {
-        rc = engine->ops->digest_get(engine, message->account->id, message->body_id,
-                                     DIGEST_VERSION, message->arena, &table);
-        if (rc == RC_OK)
-            rc = digest_open(table, &message->digest, &stale);
-        message->has_digest = rc == RC_OK && message->digest.message_size == message->size;
-    }
-    return message->has_digest ? &message->digest : NULL;
+    return message->has_digest || read_digest(message, false) ? &message->digest : NULL;
 }
 
 enum rc message_digest(struct message *message, const struct digest **out, struct err *err)
 {
+    enum rc rc = message->has_digest ? RC_OK : need_digest(message, false, err);
+
+    if (rc == RC_OK)
+        *out = &message->digest;
+    return rc;
+}
+
+enum rc message_digest_with_text(struct message *message, const struct digest **out,
+                                 struct err *err)
+{
     enum rc rc = RC_OK;
 
-    if (message_digest_if_made(message) == NULL) {
-        rc = make_digest(message, err);
-        message->has_digest = rc == RC_OK;
+    if (!message->has_digest || !message->has_text) {
+        message_drop_digest(message);
+        rc = need_digest(message, true, err);
     }
     if (rc == RC_OK)
         *out = &message->digest;
@@ -168,5 +228,5 @@ void message_drop_digest(struct message *message)
 {
     arena_free(message->arena);
     message->arena = arena_new(DIGEST_ARENA_BYTES);
-    message->has_digest = false;
+    message->has_digest = message->has_text = false;
 }

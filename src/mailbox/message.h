@@ -22,11 +22,14 @@ uint64_t message_size(const struct message *message);
  * out). */
 MUST_CHECK enum rc message_read(struct message *message, uint64_t offset, size_t len,
                                 struct buf *out, struct err *err);
-/* The digest; valid until it is dropped or message_close. */
+/* The digest, mostly without its search text; valid until it is dropped or message_close. */
 MUST_CHECK enum rc message_digest(struct message *message, const struct digest **out,
                                   struct err *err);
 /* The same if nothing has to be made for it, else NULL. */
 const struct digest *message_digest_if_made(struct message *message);
+/* The whole of it; one given before is dropped. */
+MUST_CHECK enum rc message_digest_with_text(struct message *message, const struct digest **out,
+                                            struct err *err);
 /* Give its memory back, which may be as much as the message's text; the next message_digest
  * reads it again. */
 void message_drop_digest(struct message *message);

@@ -39,20 +39,35 @@ static const struct msg_cold *cold_of(struct match *match)
     return &none;
 }
 
-/* The digest, opened at the first key that needs it; false if it cannot be had. */
-static bool need_digest(struct match *match)
+/* The message, opened at the first key that needs it; false if its row cannot be had. */
+static bool need_message(struct match *match)
 {
-    const struct msg_cold *cold = NULL;
+    const struct msg_cold *cold;
 
-    if (match->digest != NULL)
+    if (match->failed.rc != RC_OK)
+        return false;
+    if (match->message != NULL)
         return true;
-    if (match->failed.rc == RC_OK)
-        cold = cold_of(match);
+    cold = cold_of(match);
     if (match->failed.rc != RC_OK)
         return false;
     match->work += MATCH_DIGEST_WORK;
     match->message = message_open(match->account, cold->body_id, cold->size);
-    return message_digest(match->message, &match->digest, &match->failed) == RC_OK;
+    return true;
+}
+
+/* The digest; false if it cannot be had. */
+static bool need_digest(struct match *match)
+{
+    return need_message(match) &&
+           message_digest(match->message, &match->digest, &match->failed) == RC_OK;
+}
+
+/* The same with its text. */
+static bool need_text(struct match *match)
+{
+    return need_message(match) &&
+           message_digest_with_text(match->message, &match->digest, &match->failed) == RC_OK;
 }
 
 static bool text_has(struct match *match, const struct plan_node *node, struct slice text)
@@ -115,7 +130,7 @@ static bool header_has(struct match *match, const struct plan_node *node)
     const char *known = field_of(node->key->kind);
     struct slice name = known != NULL ? slice_from_str(known) : node->key->field;
 
-    if (!need_digest(match))
+    if (!need_text(match))
         return false;
     for (uint32_t i = 0; i < match->digest->n_spans; i++) {
         struct digest_span span = digest_span(match->digest, i);
@@ -145,7 +160,7 @@ static bool raw_has(struct match *match, const struct plan_node *node)
 /* BODY: the text of the parts with their headers; TEXT: the message's own header as well. */
 static bool body_has(struct match *match, const struct plan_node *node)
 {
-    if (!need_digest(match))
+    if (!need_text(match))
         return false;
     for (uint32_t i = 0; i < match->digest->n_spans; i++) {
         struct digest_span span = digest_span(match->digest, i);

@@ -77,6 +77,20 @@ struct account_image {
     size_t n_tail;
 };
 
+/* Derived data of a body, of a version that the caller knows. */
+struct digest_bytes {
+    uint32_t version;
+    struct slice core; /* read often, and for many bodies in a row; not empty */
+    struct slice text; /* what follows the core: read by searches; may be empty */
+};
+
+/* A part of a body that may be found in others of its account too (an attachment), as it stands
+ * there. */
+struct body_range {
+    uint64_t offset, length;
+};
+#define BODY_SHARE_MIN_BYTES ((uint64_t) 16 << 10) /* shorter ones are not worth a hint */
+
 struct engine_events {
     /* Groups of this account up to position are durable. */
     void (*durable)(void *ctx, uint64_t account, uint64_t position);
@@ -191,12 +205,15 @@ struct engine_ops {
                          struct err *err);
     void (*body_close)(struct body *body); /* NULL is allowed */
 
-    /* Derived data of a body; may be lost at any time. get: RC_NOT_FOUND when there is none of
-     * that version. */
+    /* Derived data of a body; may be lost at any time. leaves: hints, in the order of the
+     * body, not overlapping; an engine may store such a part once. get answers the core, with
+     * the text behind it if that is wanted and there; RC_NOT_FOUND: none of that version. */
     void (*digest_put)(struct engine *engine, uint64_t account, uint64_t body_id,
-                       uint32_t version, struct slice digest);
+                       const struct digest_bytes *digest, const struct body_range *leaves,
+                       size_t n_leaves);
     enum rc (*digest_get)(struct engine *engine, uint64_t account, uint64_t body_id,
-                          uint32_t version, struct arena *arena, struct slice *out);
+                          uint32_t version, bool with_text, struct arena *arena,
+                          struct slice *out);
 
     /* The pages of a durable version and its position, durable as one when it returns. */
     enum rc (*write_pages)(struct engine *engine, uint64_t account, uint64_t position,

@@ -1,77 +1,200 @@
 /*
- * fuzz_pack.c - the pieces of a pack: header, entry, row, footer; what is read is written again
- * and must read the same.
+ * fuzz_pack.c - the pieces of a pack: header, frames and what they decompress to, directory,
+ * rows, entries, footer, lines of base64; what is read is written again and must read the same.
  */
 // links: store_local
 #include <stdint.h>
 
 #include "store/local/batch.h"
+#include "store/local/codec.h"
+#include "store/local/lines.h"
 #include "store/local/pack.h"
-
-#define BLOCKS_MAX 64u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+static void check_ends(struct slice input)
+{
+    char header[PACK_HEADER_BYTES], bytes[PACK_FOOTER_BYTES];
+    struct pack_ident ident;
+    struct pack_footer footer;
+
+    if (pack_header_read(slice_sub(input, 0, PACK_HEADER_BYTES), &ident)) {
+        pack_header_write(header, &ident);
+        if (!slice_eq(slice_of(header, sizeof(header)), slice_sub(input, 0, sizeof(header))))
+            die("a header is not written as it was read");
+    }
+    if (pack_footer_read(slice_sub(input, 0, PACK_FOOTER_BYTES), &footer)) {
+        pack_footer_write(bytes, &footer);
+        if (!slice_eq(slice_of(bytes, sizeof(bytes)), slice_sub(input, 0, sizeof(bytes))))
+            die("a footer is not written as it was read");
+    }
+}
+
+/* Fields from the input, in a frame with a right checksum. */
+static void check_frame(struct slice input)
+{
+    static const struct pack_ident ident = {.number = 1, .salt = {7}};
+    char head[PACK_FRAME_BYTES];
+    struct scan sc = scan_of(input);
+    struct pack_frame frame = {0}, again = {0};
+    uint8_t stream, codec;
+
+    (void) pack_frame_read(input, &ident, &again);
+    if (!scan_le8(&sc, &stream) || !scan_le8(&sc, &codec) || !scan_le32(&sc, &frame.raw_len) ||
+        !scan_le32(&sc, &frame.stored_len) || !scan_le64(&sc, &frame.at))
+        return;
+    frame.stream = (enum pack_stream)(stream % PACK_STREAMS);
+    frame.codec = (enum pack_codec)(codec % (PACK_LZ4 + 1));
+    pack_frame_write(head, &ident, &frame);
+    if (!pack_frame_read(slice_of(head, sizeof(head)), &ident, &again))
+        return; /* lengths that no frame has */
+    if (again.raw_len > PACK_BLOCK_BYTES || again.stored_len > again.raw_len ||
+        again.stream != frame.stream || again.at != frame.at)
+        die("a frame does not read back");
+}
+
+/* The input as stored bytes of each codec, and as bytes to store. */
+static void check_codecs(struct slice input)
+{
+    struct compressor *compressor = compressor_new();
+    struct decompressor *decompressor = decompressor_new();
+    AUTO(freep) char *stored = xmalloc(PACK_BLOCK_BYTES);
+    AUTO(freep) char *raw = xmalloc(PACK_BLOCK_BYTES);
+    struct slice block = slice_sub(input, 0, PACK_BLOCK_BYTES);
+
+    for (int codec = PACK_RAW; codec <= PACK_LZ4; codec++) {
+        size_t len = 0;
+        enum pack_codec used;
+
+        (void) codec_decompress(decompressor, (enum pack_codec) codec, NULL, block, raw,
+                                MIN(block.len * 3, (size_t) PACK_BLOCK_BYTES));
+        if (codec == PACK_ZSTD_DICT || block.len == 0)
+            continue;
+        used = codec_compress(compressor, (enum pack_codec) codec, NULL, block, stored, &len);
+        if (len > block.len ||
+            !codec_decompress(decompressor, used, NULL, slice_of(stored, len), raw,
+                              block.len) ||
+            !slice_eq(slice_of(raw, block.len), block))
+            die("a block does not come back");
+    }
+    compressor_free(compressor);
+    decompressor_free(decompressor);
+}
+
 static void check_entry(struct slice input)
 {
-    uint64_t hashes[BLOCKS_MAX] = {0};
-    char bytes[PACK_ENTRY_BYTES + BLOCKS_MAX * 8];
     struct pack_entry entry, again;
+    size_t len;
+    char *bytes;
 
-    if (!pack_entry_read(input, &entry) || entry.n_blocks > BLOCKS_MAX)
+    if (!pack_entry_read_head(input, &entry) || pack_entry_len(&entry) > input.len)
         return;
-    entry.hashes = hashes;
+    if (!pack_entry_read(input, &entry))
+        return;
+    len = pack_entry_len(&entry);
+    bytes = xmalloc(len);
     pack_entry_write(bytes, &entry);
-    if (!pack_entry_read(slice_of(bytes, sizeof(bytes)), &again) ||
-        again.account != entry.account || again.body_id != entry.body_id ||
-        again.mbox != entry.mbox || again.uid != entry.uid || again.flags != entry.flags ||
-        again.internaldate != entry.internaldate || again.length != entry.length)
+    if (pack_entry_literal(&entry) > entry.length ||
+        !pack_entry_read(slice_of(bytes, len), &again))
         die("an entry does not read back");
+    pack_entry_done(&again);
+    pack_entry_done(&entry);
+    free(bytes);
 }
 
-/* Fields from the input, written with a right checksum. */
-static void check_row(struct slice input)
+/* An entry whose fields come from the input, its checksum made right. */
+static void check_made_entry(struct slice input)
 {
     struct scan sc = scan_of(input);
-    struct pack_row row = {0}, again;
-    char bytes[PACK_ROW_BYTES];
+    struct pack_piece pieces[4];
+    uint64_t hashes[4] = {0};
+    struct pack_entry entry = {.n_pieces = 0, .pieces = pieces, .hashes = hashes}, again;
+    char bytes[PACK_ENTRY_BYTES + 4 * PACK_PIECE_BYTES + 4 * 8];
+    uint8_t kind, line;
+    uint64_t length;
 
-    if (!scan_le64(&sc, &row.account) || !scan_le64(&sc, &row.body_id) ||
-        !scan_le64(&sc, &row.offset) || !scan_le32(&sc, &row.digest_len))
+    if (!scan_le64(&sc, &entry.account) || !scan_le64(&sc, &entry.body_id))
         return;
-    pack_row_write(bytes, &row);
-    if (!pack_row_read(slice_of(bytes, sizeof(bytes)), &again) ||
-        again.account != row.account || again.offset != row.offset ||
-        again.digest_len != row.digest_len)
-        die("a row does not read back");
+    while (entry.n_pieces < 4 && scan_le8(&sc, &kind) && scan_le8(&sc, &line) &&
+           scan_le64(&sc, &length)) {
+        pieces[entry.n_pieces++] =
+            (struct pack_piece){.kind = (enum pack_piece_kind)(kind % (PACK_PART_LINES + 1)),
+                                .line = line,
+                                .length = length % BODY_BLOCK_BYTES,
+                                .part_id = kind % 3 == 0 ? 0 : PACK_PART_BIT | length};
+        entry.length += length % BODY_BLOCK_BYTES;
+    }
+    entry.n_blocks = body_blocks(entry.length);
+    pack_entry_write(bytes, &entry);
+    if (!pack_entry_read(slice_of(bytes, sizeof(bytes)), &again))
+        return; /* a piece of no length, a line that is none */
+    if (again.length != entry.length || again.n_pieces != entry.n_pieces)
+        die("a made entry does not read back");
+    pack_entry_done(&again);
 }
 
-static void check_footer(struct slice input)
+static void check_rows(struct slice input)
 {
-    struct scan sc = scan_of(input);
-    struct pack_footer footer = {0}, again;
-    char bytes[PACK_FOOTER_BYTES];
+    char bytes[PACK_ROW_BYTES], place[PACK_DIRECTORY_BYTES];
+    struct pack_frame frame, same;
+    struct pack_row row;
 
-    (void) pack_footer_read(slice_sub(input, 0, PACK_FOOTER_BYTES), &again);
-    if (!scan_le64(&sc, &footer.number) || !scan_le64(&sc, &footer.n_rows) ||
-        !scan_le64(&sc, &footer.index_at))
+    if (pack_row_read(input, &row)) {
+        pack_row_write(bytes, &row);
+        if (!slice_eq(slice_of(bytes, sizeof(bytes)), slice_sub(input, 0, sizeof(bytes))))
+            die("a row is not written as it was read");
+    }
+    if (pack_directory_read(input, &frame)) {
+        pack_directory_write(place, &frame);
+        if (!pack_directory_read(slice_of(place, sizeof(place)), &same) ||
+            same.file_at != frame.file_at || same.raw_len != frame.raw_len)
+            die("a place does not read back");
+    }
+}
+
+static enum rc read_memory(void *ctx, uint64_t offset, char *out, size_t len, struct err *err)
+{
+    const struct slice *bytes = ctx;
+
+    (void) err;
+    if (offset > bytes->len || len > bytes->len - offset)
+        die("a read behind the end");
+    memcpy(out, bytes->ptr + offset, len);
+    return RC_OK;
+}
+
+/* What is taken as lines comes back, whole and from the middle. */
+static void check_lines(struct slice input)
+{
+    AUTO(buf_done) struct buf decoded;
+    AUTO(freep) char *again = xmalloc(input.len + 1);
+    struct slice bytes;
+    uint8_t line = 0;
+    size_t taken, from;
+
+    buf_init(&decoded, input.len + 4);
+    taken = lines_decode(input, &line, &decoded);
+    if (taken == 0)
         return;
-    pack_footer_write(bytes, &footer);
-    if (!pack_footer_read(slice_of(bytes, sizeof(bytes)), &again) ||
-        again.n_rows != footer.n_rows || again.index_at != footer.index_at)
-        die("a footer does not read back");
+    bytes = buf_slice(&decoded);
+    from = taken / 3;
+    if (taken > lines_length(bytes.len, line) ||
+        lines_read(read_memory, &bytes, bytes.len, line, from, again, taken - from, NULL) !=
+            RC_OK ||
+        !slice_eq(slice_of(again, taken - from), slice_sub(input, from, taken - from)))
+        die("lines do not come back");
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static const unsigned char uuid[16] = {1};
     struct slice input = slice_of(data, size);
-    struct pack_row row;
 
-    (void) pack_header_read(slice_sub(input, 0, PACK_HEADER_BYTES), 1, uuid);
-    (void) pack_row_read(slice_sub(input, 0, PACK_ROW_BYTES), &row);
+    check_ends(input);
+    check_frame(input);
+    check_codecs(input);
     check_entry(input);
-    check_row(input);
-    check_footer(input);
+    check_made_entry(input);
+    check_rows(input);
+    check_lines(input);
     return 0;
 }

@@ -9,7 +9,7 @@ MUST_CHECK enum rc body_open(struct local *local, uint64_t account, uint64_t bod
 uint64_t body_length(const struct body *body);
 MUST_CHECK enum rc body_read(const struct body *body, uint64_t offset, char *out, size_t len,
                              struct err *err);
-void body_close(struct body *body);
+void body_close(struct body *body); /* NULL is allowed */
 
 /*
  * Blocks [first block of offset ..] of a body whose bytes begin at base in fd, each checked

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "store/local/bytes.h"
 #include "store/local/pack_rows.h"
+#include "store/local/parts.h"
 
 #define ROOT_HEAD_BYTES   16u
 #define PAGE_HEAD_BYTES   8u
@@ -438,12 +439,12 @@ enum rc checkpoint_put_digests(struct state *state, const struct loose_digest *d
     return state_write(state, run_put_digests, &job, err);
 }
 
-enum rc checkpoint_digest(struct state *state, uint64_t account, uint64_t body_id,
-                          uint32_t version, struct arena *arena, struct slice *out,
-                          struct err *err)
+enum rc checkpoint_loose_digest(struct state *state, uint64_t account, uint64_t body_id,
+                                struct arena *arena, uint32_t *out_version, struct slice *out,
+                                struct err *err)
 {
     struct account_key key = key_of(account, body_id);
-    uint64_t stored_version = 0, hash = 0;
+    uint64_t version = 0, hash = 0;
     struct slice value;
     struct scan sc;
     enum rc rc = state_get(state, TABLE_DIGESTS, whole_key(&key), arena, &value, err);
@@ -451,11 +452,10 @@ enum rc checkpoint_digest(struct state *state, uint64_t account, uint64_t body_i
     if (rc)
         return rc;
     sc = scan_of(value);
-    if (!scan_le64(&sc, &stored_version) || !scan_le64(&sc, &hash) ||
+    if (!scan_le64(&sc, &version) || !scan_le64(&sc, &hash) || version > UINT32_MAX ||
         row_hash(account, body_id, scan_rest(&sc)) != hash)
         return damaged(err, "digest", account);
-    if (stored_version != version)
-        return err_set(err, RC_NOT_FOUND, "No digest", "digest of another version");
+    *out_version = (uint32_t) version;
     *out = scan_rest(&sc);
     return RC_OK;
 }
@@ -478,6 +478,8 @@ static enum rc run_remove(struct state_txn *txn, void *ctx, struct err *err)
     if (rc)
         return rc;
     rc = pack_rows_drop_account(txn, job->account, err);
+    if (!rc)
+        rc = parts_remove(txn, job->account, err);
     if (rc)
         return rc;
     put_le64(value, job->lsn);

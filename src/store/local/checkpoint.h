@@ -82,10 +82,11 @@ struct loose_digest {
 MUST_CHECK enum rc checkpoint_put_digests(struct state *state,
                                           const struct loose_digest *digests, size_t n,
                                           struct err *err);
-/* RC_NOT_FOUND: there is none of that version. */
-MUST_CHECK enum rc checkpoint_digest(struct state *state, uint64_t account, uint64_t body_id,
-                                     uint32_t version, struct arena *arena, struct slice *out,
-                                     struct err *err);
+/* As it was put. RC_NOT_FOUND. */
+MUST_CHECK enum rc checkpoint_loose_digest(struct state *state, uint64_t account,
+                                           uint64_t body_id, struct arena *arena,
+                                           uint32_t *out_version, struct slice *out,
+                                           struct err *err);
 
 /* The account's rows go; recovery skips its groups up to lsn. */
 MUST_CHECK enum rc checkpoint_remove(struct state *state, uint64_t account, uint64_t lsn,

@@ -1,16 +1,20 @@
-/* digests.c - a bounded map of digests, and their region in packs. */
+/* digests.c - a bounded map of digests, and where they are when they are not in it. */
 #include "store/local/digests.h"
 
-#include <xxhash.h>
+#include <lz4.h>
+#include <lz4hc.h>
 
 #include "base/log.h"
+#include "store/local/bytes.h"
 #include "store/local/checkpoint.h"
 #include "store/local/pack.h"
 
 struct digest {
     uint64_t account, body_id;
     uint32_t version;
-    size_t len;
+    size_t core_len, len; /* with the text behind the core */
+    struct body_range *leaves;
+    size_t n_leaves;
     struct link age;
     char bytes[];
 };
@@ -52,6 +56,7 @@ static void forget(struct digests *digests, struct digest *digest)
     (void) map_remove(digests->map, key_slice(&key));
     list_remove(&digest->age);
     digests->bytes -= digest->len;
+    free(digest->leaves);
     free(digest);
 }
 
@@ -66,6 +71,71 @@ void digests_free(struct digests *digests)
     map_free(digests->map);
     (void) pthread_mutex_destroy(&digests->lock);
     free(digests);
+}
+
+/* ---- loose ones, as bytes: four lengths, then core and text, lz4 where that shrinks ---- */
+
+#define LOOSE_HEAD_BYTES 16u
+#define LOOSE_LEVEL      4
+#define LZ4_RATIO_MAX    255u /* what the format can do; more is damage */
+
+/* Returns the length stored. */
+static size_t squeeze(struct slice raw, char *out)
+{
+    int n = 0;
+
+    if (raw.len > 0 && raw.len <= LZ4_MAX_INPUT_SIZE)
+        n = LZ4_compress_HC(raw.ptr, out, (int) raw.len, (int) raw.len, LOOSE_LEVEL);
+    if (n > 0 && (size_t) n < raw.len)
+        return (size_t) n;
+    if (raw.len > 0)
+        memcpy(out, raw.ptr, raw.len);
+    return raw.len;
+}
+
+static bool unsqueeze(struct slice stored, char *out, size_t raw_len)
+{
+    if (stored.len < raw_len)
+        return LZ4_decompress_safe(stored.ptr, out, (int) stored.len, (int) raw_len) ==
+               (int) raw_len;
+    if (raw_len > 0)
+        memcpy(out, stored.ptr, raw_len);
+    return true;
+}
+
+static struct slice loose_write(struct arena *arena, struct slice core, struct slice text)
+{
+    char *out = arena_alloc(arena, LOOSE_HEAD_BYTES + core.len + text.len);
+    size_t core_stored = squeeze(core, out + LOOSE_HEAD_BYTES);
+    size_t text_stored = squeeze(text, out + LOOSE_HEAD_BYTES + core_stored);
+
+    put_le32(out, (uint32_t) core.len);
+    put_le32(out + 4, (uint32_t) text.len);
+    put_le32(out + 8, (uint32_t) core_stored);
+    put_le32(out + 12, (uint32_t) text_stored);
+    return slice_of(out, LOOSE_HEAD_BYTES + core_stored + text_stored);
+}
+
+struct loose_view {
+    uint32_t core_len, text_len;
+    struct slice core, text; /* stored */
+};
+
+static bool lengths_fit(uint32_t raw, uint32_t stored)
+{
+    return stored <= raw && raw / LZ4_RATIO_MAX <= stored && raw <= LZ4_MAX_INPUT_SIZE;
+}
+
+static bool loose_read(struct slice bytes, struct loose_view *out)
+{
+    struct scan sc = scan_of(bytes);
+    uint32_t core_stored, text_stored;
+
+    return scan_le32(&sc, &out->core_len) && scan_le32(&sc, &out->text_len) &&
+           scan_le32(&sc, &core_stored) && scan_le32(&sc, &text_stored) &&
+           lengths_fit(out->core_len, core_stored) && lengths_fit(out->text_len, text_stored) &&
+           scan_take(&sc, core_stored, &out->core) && scan_take(&sc, text_stored, &out->text) &&
+           scan_done(&sc);
 }
 
 /* ---- more than memory may hold: the oldest go to the state, a part of the bound at a time
@@ -92,7 +162,9 @@ static size_t choose_oldest(struct digests *digests, struct arena *arena,
             .account = digest->account,
             .body_id = digest->body_id,
             .version = digest->version,
-            .bytes = arena_dup(arena, slice_of(digest->bytes, digest->len)),
+            .bytes = loose_write(
+                arena, slice_of(digest->bytes, digest->core_len),
+                slice_of(digest->bytes + digest->core_len, digest->len - digest->core_len)),
         };
         taken += digest->len;
     }
@@ -140,25 +212,47 @@ static bool must_move(struct digests *digests)
     return true;
 }
 
-void digests_put(struct digests *digests, uint64_t account, uint64_t body_id, uint32_t version,
-                 struct slice bytes)
+static struct digest *digest_new(uint64_t account, uint64_t body_id,
+                                 const struct digest_bytes *from,
+                                 const struct body_range *leaves, size_t n_leaves)
+{
+    size_t len = from->core.len + from->text.len;
+    struct digest *digest = xmalloc(sizeof(*digest) + len);
+
+    *digest = (struct digest){.account = account,
+                              .body_id = body_id,
+                              .version = from->version,
+                              .core_len = from->core.len,
+                              .len = len,
+                              .leaves = xcalloc(n_leaves + 1, sizeof(*leaves)),
+                              .n_leaves = n_leaves};
+    if (from->core.len > 0)
+        memcpy(digest->bytes, from->core.ptr, from->core.len);
+    if (from->text.len > 0)
+        memcpy(digest->bytes + from->core.len, from->text.ptr, from->text.len);
+    if (n_leaves > 0)
+        memcpy(digest->leaves, leaves, n_leaves * sizeof(*leaves));
+    return digest;
+}
+
+void digests_put(struct digests *digests, uint64_t account, uint64_t body_id,
+                 const struct digest_bytes *from, const struct body_range *leaves,
+                 size_t n_leaves)
 {
     struct digest_key key = {account, body_id};
+    uint64_t most = digests->local->options.digest_memory_bytes;
     struct digest *digest, *old;
     bool move;
 
-    if (bytes.len > digests->local->options.digest_memory_bytes || bytes.len > UINT32_MAX)
+    if (from->core.len > most || from->text.len > most - from->core.len ||
+        most > LZ4_MAX_INPUT_SIZE)
         return;
-    digest = xmalloc(sizeof(*digest) + bytes.len);
-    *digest = (struct digest){
-        .account = account, .body_id = body_id, .version = version, .len = bytes.len};
-    if (bytes.len > 0)
-        memcpy(digest->bytes, bytes.ptr, bytes.len);
+    digest = digest_new(account, body_id, from, leaves, n_leaves);
     (void) pthread_mutex_lock(&digests->lock);
     old = map_get(digests->map, key_slice(&key));
     if (old != NULL)
         forget(digests, old);
-    digests->bytes += bytes.len;
+    digests->bytes += digest->len;
     (void) map_put(digests->map, key_slice(&key), digest);
     list_push_back(&digests->age, &digest->age);
     move = must_move(digests);
@@ -167,23 +261,71 @@ void digests_put(struct digests *digests, uint64_t account, uint64_t body_id, ui
         move_oldest(digests);
 }
 
-char *digests_copy(struct digests *digests, uint64_t account, uint64_t body_id,
-                   uint32_t *out_version, size_t *out_len)
+/* ---- for the writer of a pack ---- */
+
+void held_digest_done(struct held_digest *held)
+{
+    free(held->bytes);
+    free(held->leaves);
+    *held = (struct held_digest){0};
+}
+
+static bool hold_from_memory(struct digests *digests, uint64_t account, uint64_t body_id,
+                             struct held_digest *out)
 {
     struct digest_key key = {account, body_id};
     const struct digest *digest;
-    char *copy = NULL;
 
     (void) pthread_mutex_lock(&digests->lock);
     digest = map_get(digests->map, key_slice(&key));
     if (digest != NULL) {
-        copy = xmalloc(digest->len + 1);
-        memcpy(copy, digest->bytes, digest->len);
-        *out_version = digest->version;
-        *out_len = digest->len;
+        *out = (struct held_digest){.version = digest->version,
+                                    .core_len = digest->core_len,
+                                    .text_len = digest->len - digest->core_len,
+                                    .bytes = xmalloc(digest->len + 1),
+                                    .leaves =
+                                        xcalloc(digest->n_leaves + 1, sizeof(*digest->leaves)),
+                                    .n_leaves = digest->n_leaves};
+        memcpy(out->bytes, digest->bytes, digest->len);
+        memcpy(out->leaves, digest->leaves, digest->n_leaves * sizeof(*digest->leaves));
     }
     (void) pthread_mutex_unlock(&digests->lock);
-    return copy;
+    return digest != NULL;
+}
+
+static bool hold_loose(struct digests *digests, uint64_t account, uint64_t body_id,
+                       struct held_digest *out)
+{
+    AUTO(arena_freep)
+    struct arena *arena = arena_new((size_t) digests->local->options.digest_memory_bytes * 2);
+    struct loose_view view;
+    struct slice bytes;
+    uint32_t version;
+    char *raw;
+
+    if (checkpoint_loose_digest(digests->local->state, account, body_id, arena, &version,
+                                &bytes, NULL) != RC_OK ||
+        !loose_read(bytes, &view))
+        return false;
+    raw = xmalloc((size_t) view.core_len + view.text_len + 1);
+    if (!unsqueeze(view.core, raw, view.core_len) ||
+        !unsqueeze(view.text, raw + view.core_len, view.text_len)) {
+        free(raw);
+        return false;
+    }
+    *out = (struct held_digest){.version = version,
+                                .core_len = view.core_len,
+                                .text_len = view.text_len,
+                                .bytes = raw,
+                                .is_loose = true};
+    return true;
+}
+
+bool digests_hold(struct digests *digests, uint64_t account, uint64_t body_id,
+                  struct held_digest *out)
+{
+    return hold_from_memory(digests, account, body_id, out) ||
+           hold_loose(digests, account, body_id, out);
 }
 
 void digests_drop(struct digests *digests, uint64_t account, uint64_t body_id)
@@ -198,11 +340,39 @@ void digests_drop(struct digests *digests, uint64_t account, uint64_t body_id)
     (void) pthread_mutex_unlock(&digests->lock);
 }
 
+/* ---- reading ---- */
+
+static enum rc get_held(struct digests *digests, uint64_t account, uint64_t body_id,
+                        uint32_t version, bool with_text, struct arena *arena,
+                        struct slice *out)
+{
+    struct digest_key key = {account, body_id};
+    const struct digest *digest;
+    enum rc rc = RC_NOT_FOUND;
+    char *bytes = NULL;
+    size_t len = 0;
+
+    (void) pthread_mutex_lock(&digests->lock);
+    digest = map_get(digests->map, key_slice(&key));
+    if (digest != NULL && digest->version == version) {
+        len = with_text ? digest->len : digest->core_len;
+        bytes = arena_try(arena, len);
+        rc = bytes != NULL ? RC_OK : RC_LIMIT;
+        if (bytes != NULL)
+            memcpy(bytes, digest->bytes, len);
+    }
+    (void) pthread_mutex_unlock(&digests->lock);
+    if (rc == RC_OK)
+        *out = slice_of(bytes, len);
+    return rc;
+}
+
 static enum rc read_packed(const struct pack *pack, uint32_t row_number, uint64_t account,
-                           uint64_t body_id, uint32_t version, struct arena *arena,
-                           struct slice *out)
+                           uint64_t body_id, uint32_t version, bool with_text,
+                           struct arena *arena, struct slice *out)
 {
     struct pack_row row;
+    size_t text_len;
     char *bytes;
     enum rc rc = pack_read_row(pack, row_number, &row, NULL);
 
@@ -211,20 +381,23 @@ static enum rc read_packed(const struct pack *pack, uint32_t row_number, uint64_
     if (row.account != account || row.body_id != body_id || row.digest_version != version ||
         row.digest_len == 0)
         return RC_NOT_FOUND;
-    bytes = arena_try(arena, row.digest_len);
+    text_len = with_text ? row.text_len : 0;
+    bytes = arena_try(arena, (size_t) row.digest_len + text_len);
     if (bytes == NULL)
         return RC_LIMIT;
-    rc = file_read_all(pack_fd(pack), bytes, row.digest_len, row.digest_at, NULL);
-    if (!rc && XXH3_64bits(bytes, row.digest_len) != row.digest_hash)
-        rc = RC_CORRUPT;
+    rc = pack_stream_read(pack, PACK_DIGESTS, row.digest_at, bytes, row.digest_len, NULL);
     if (!rc)
-        *out = slice_of(bytes, row.digest_len);
+        rc = pack_stream_read(pack, PACK_TEXTS, row.text_at, bytes + row.digest_len, text_len,
+                              NULL);
+    if (!rc)
+        *out = slice_of(bytes, row.digest_len + text_len);
     return rc;
 }
 
 /* From the body's pack; a damaged one is as good as none: it is made again from the body. */
 static enum rc get_packed(struct digests *digests, uint64_t account, uint64_t body_id,
-                          uint32_t version, struct arena *arena, struct slice *out)
+                          uint32_t version, bool with_text, struct arena *arena,
+                          struct slice *out)
 {
     struct pack_place place;
     struct pack *pack = NULL;
@@ -234,26 +407,44 @@ static enum rc get_packed(struct digests *digests, uint64_t account, uint64_t bo
         rc = packs_get(digests->local->packs, place.pack, &pack, NULL);
     if (rc)
         return RC_NOT_FOUND;
-    rc = read_packed(pack, place.row, account, body_id, version, arena, out);
+    rc = read_packed(pack, place.row, account, body_id, version, with_text, arena, out);
     packs_put(digests->local->packs, pack);
     return rc == RC_OK || rc == RC_LIMIT ? rc : RC_NOT_FOUND;
 }
 
-enum rc digests_get(struct digests *digests, uint64_t account, uint64_t body_id,
-                    uint32_t version, struct arena *arena, struct slice *out)
+static enum rc get_loose(struct digests *digests, uint64_t account, uint64_t body_id,
+                         uint32_t version, bool with_text, struct arena *arena,
+                         struct slice *out)
 {
     uint32_t stored_version = 0;
-    size_t len = 0;
-    AUTO(freep) char *copy = digests_copy(digests, account, body_id, &stored_version, &len);
-    enum rc rc;
+    struct loose_view view;
+    struct slice stored;
+    size_t len;
+    char *bytes;
 
-    if (copy != NULL && stored_version == version) {
-        *out = arena_dup(arena, slice_of(copy, len));
-        return RC_OK;
-    }
-    rc = get_packed(digests, account, body_id, version, arena, out);
+    if (checkpoint_loose_digest(digests->local->state, account, body_id, arena, &stored_version,
+                                &stored, NULL) != RC_OK ||
+        stored_version != version || !loose_read(stored, &view))
+        return RC_NOT_FOUND;
+    len = view.core_len + (with_text ? (size_t) view.text_len : 0);
+    bytes = arena_try(arena, len);
+    if (bytes == NULL)
+        return RC_LIMIT;
+    if (!unsqueeze(view.core, bytes, view.core_len) ||
+        (with_text && !unsqueeze(view.text, bytes + view.core_len, view.text_len)))
+        return RC_NOT_FOUND;
+    *out = slice_of(bytes, len);
+    return RC_OK;
+}
+
+enum rc digests_get(struct digests *digests, uint64_t account, uint64_t body_id,
+                    uint32_t version, bool with_text, struct arena *arena, struct slice *out)
+{
+    enum rc rc = get_held(digests, account, body_id, version, with_text, arena, out);
+
     if (rc == RC_NOT_FOUND)
-        rc = checkpoint_digest(digests->local->state, account, body_id, version, arena, out,
-                               NULL);
-    return rc == RC_OK || rc == RC_LIMIT ? rc : RC_NOT_FOUND;
+        rc = get_packed(digests, account, body_id, version, with_text, arena, out);
+    if (rc == RC_NOT_FOUND)
+        rc = get_loose(digests, account, body_id, version, with_text, arena, out);
+    return rc;
 }

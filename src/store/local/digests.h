@@ -1,24 +1,40 @@
 /*
  * digests.h - digests that wait for the packer, in memory and bounded; those in packs; and
- * those that came too late for their pack or were too many for memory, which lie in the state.
+ * those that came too late for their pack or were too many for memory, which lie in the state,
+ * compressed, until a pack takes them.
  *
- * Derived data: what is lost is made again when asked for.
+ * A digest has a core, which lists are answered from, and text for searching, which is kept
+ * apart. Derived data: what is lost is made again when asked for.
  */
 #ifndef ROOST_STORE_LOCAL_DIGESTS_H
 #define ROOST_STORE_LOCAL_DIGESTS_H
 
 #include "store/local/store.h"
 
+/* A copy of a digest. */
+struct held_digest {
+    uint32_t version;
+    size_t core_len, text_len;
+    char *bytes; /* core, then text */
+    struct body_range *leaves;
+    size_t n_leaves;
+    bool is_loose; /* lies in the state */
+};
+void held_digest_done(struct held_digest *held);
+
 struct digests *digests_new(struct local *local);
 void digests_free(struct digests *digests);
-void digests_put(struct digests *digests, uint64_t account, uint64_t body_id, uint32_t version,
-                 struct slice digest);
-/* A copy for the packer (free() it), or NULL. */
-char *digests_copy(struct digests *digests, uint64_t account, uint64_t body_id,
-                   uint32_t *out_version, size_t *out_len);
+void digests_put(struct digests *digests, uint64_t account, uint64_t body_id,
+                 const struct digest_bytes *digest, const struct body_range *leaves,
+                 size_t n_leaves);
+/* For the writer of a pack: from memory, else loose in the state. False: neither. */
+bool digests_hold(struct digests *digests, uint64_t account, uint64_t body_id,
+                  struct held_digest *out);
+/* From memory only. */
 void digests_drop(struct digests *digests, uint64_t account, uint64_t body_id);
-/* From memory or from the body's pack. RC_NOT_FOUND. */
+/* From memory, from the body's pack or from the state. RC_NOT_FOUND. */
 MUST_CHECK enum rc digests_get(struct digests *digests, uint64_t account, uint64_t body_id,
-                               uint32_t version, struct arena *arena, struct slice *out);
+                               uint32_t version, bool with_text, struct arena *arena,
+                               struct slice *out);
 
 #endif

@@ -10,8 +10,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "store/local/ballast.h"
+#include "store/local/block_cache.h"
 #include "store/local/body.h"
 #include "store/local/compact.h"
+#include "store/local/dict.h"
 #include "store/local/digests.h"
 #include "store/local/hold.h"
 #include "store/local/journal.h"
@@ -81,6 +83,8 @@ static void local_free(struct local *local)
     packs_free(local->packs);
     digests_free(local->digests);
     ballast_free(local->ballast);
+    dicts_free(local->dicts);
+    block_cache_free(local->blocks);
     holds_free(local->holds);
     index_done(&local->index);
     layout_close(&local->layout);
@@ -338,15 +342,18 @@ static enum rc local_body_open(struct engine *engine, uint64_t account, uint64_t
 }
 
 static void local_digest_put(struct engine *engine, uint64_t account, uint64_t body_id,
-                             uint32_t version, struct slice digest)
+                             const struct digest_bytes *digest, const struct body_range *leaves,
+                             size_t n_leaves)
 {
-    digests_put(local_of(engine)->digests, account, body_id, version, digest);
+    digests_put(local_of(engine)->digests, account, body_id, digest, leaves, n_leaves);
 }
 
 static enum rc local_digest_get(struct engine *engine, uint64_t account, uint64_t body_id,
-                                uint32_t version, struct arena *arena, struct slice *out)
+                                uint32_t version, bool with_text, struct arena *arena,
+                                struct slice *out)
 {
-    return digests_get(local_of(engine)->digests, account, body_id, version, arena, out);
+    return digests_get(local_of(engine)->digests, account, body_id, version, with_text, arena,
+                       out);
 }
 
 static enum rc local_write_pages(struct engine *engine, uint64_t account, uint64_t position,
@@ -462,6 +469,7 @@ static enum rc local_remove(struct engine *engine, uint64_t account, struct err 
         return rc;
     accounts_remove(local->accounts, account);
     forget_account(local, account);
+    dicts_retire(local->dicts);
     keeper_poke(local->keeper);
     journal_note_pressure(local->journal);
     return RC_OK;
@@ -650,6 +658,8 @@ enum rc local_engine_open(const struct local_options *options, struct engine **o
     (void) pthread_mutex_init(&local->uidvalidity_lock, NULL);
     local->digests = digests_new(local);
     local->packs = packs_new(local);
+    local->dicts = dicts_new(local);
+    local->blocks = block_cache_new();
     local->holds = holds_new();
     rc = fill_options(&local->options, err);
     if (!rc)

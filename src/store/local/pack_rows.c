@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "store/local/bytes.h"
 #include "store/local/pack.h"
+#include "store/local/parts.h"
 
 #define PACK_VALUE_BYTES 80u
 
@@ -147,9 +148,21 @@ static enum rc drop_place(struct state_txn *txn, uint64_t account, uint64_t body
     return rc ? rc : checkpoint_txn_drop_place(txn, account, body_id, err);
 }
 
-/* A body is dead: what is known of it goes. */
+static enum rc drop_part(void *ctx, struct state_txn *txn, uint64_t account, uint64_t part_id,
+                         struct err *err)
+{
+    (void) ctx;
+    return drop_place(txn, account, part_id, err);
+}
+
+/* A body is dead: what is known of it goes, and the parts that only it was made of. A damaged
+ * row of references keeps its parts, which costs space and no mail. */
 static enum rc bury(struct state_txn *txn, uint64_t account, uint64_t body_id, struct err *err)
 {
+    enum rc rc = part_unref(txn, account, body_id, drop_part, NULL, err);
+
+    if (rc && rc != RC_CORRUPT)
+        return rc;
     return checkpoint_txn_drop_digest(txn, account, body_id, err);
 }
 

@@ -29,9 +29,10 @@ MUST_CHECK enum rc pack_writer_new(struct local *local, uint64_t number,
 /* A body from elsewhere: entry says what it is, with the checksums it came in with. */
 MUST_CHECK enum rc pack_writer_add(struct pack_writer *writer, const struct pack_entry *entry,
                                    const struct pack_source *source, struct err *err);
-/* A row of another pack with its digest: bytes as they are, compressed again only where they
- * must be (another dictionary, neighbours that are left behind). Damaged ones as well. A part
- * is copied like a body. */
+/* A row of another pack with its digest: compressed again only where it must be (another
+ * dictionary, neighbours that are left behind). A part is copied like a body. RC_CORRUPT: the
+ * entry cannot be read whole, or is not the body that the row names; nothing was written, and
+ * the pack it is in stays for whoever repairs it. */
 MUST_CHECK enum rc pack_copy_entry(struct pack_writer *writer, const struct pack *from,
                                    uint32_t row, struct err *err);
 /* Everything is written and durable under its name. RC_FULL, RC_IO. */
@@ -41,17 +42,11 @@ MUST_CHECK enum rc pack_writer_finish(struct pack_writer *writer, uint64_t *out_
  * PACK_PART_BIT). They live as long as the writer. */
 const struct packed_body *pack_writer_bodies(const struct pack_writer *writer, size_t *out_n);
 /* Within the transaction that makes the pack known: references to parts are counted, loose
- * digests that the pack took are dropped. RC_CONFLICT: a part that it shares has died
+ * digests that the pack took are dropped. A body that gets no place there (it died meanwhile)
+ * is given to part_unref() after this. RC_CONFLICT: a part that the pack shares has died
  * meanwhile; this pack is of no use, write another. */
 MUST_CHECK enum rc pack_writer_settle(const struct pack_writer *writer, struct state_txn *txn,
                                       struct err *err);
-/* The head of a raw entry; its length bytes follow by pack_writer_bytes(). */
-MUST_CHECK enum rc pack_writer_entry(struct pack_writer *writer, const struct pack_entry *entry,
-                                     struct pack_place *out_place, struct err *err);
-MUST_CHECK enum rc pack_writer_bytes(struct pack_writer *writer, struct slice bytes,
-                                     struct err *err);
-/* Of the entry that was begun last. */
-void pack_writer_digest(struct pack_writer *writer, uint32_t version, struct slice digest);
 /* Without finish: the file goes. */
 void pack_writer_free(struct pack_writer *writer);
 void pack_writer_freep(struct pack_writer **writer);

@@ -27,7 +27,6 @@
 #include "store/local/pack_write.h"
 #include "store/local/stage.h"
 
-#define COPY_BYTES      ((size_t) 1 << 20) /* whole blocks */
 #define PACK_BODIES_MAX ((size_t) 1 << 20) /* in one pack */
 
 struct packer {
@@ -191,70 +190,34 @@ static int by_place(const void *a, const void *b)
 
 /* Damaged bytes are moved as they are, missing ones as zeros: their checksums fail here and
  * will fail for every reader. */
-static void read_piece(const struct move *move, uint64_t at, char *out, size_t len)
+static enum rc read_move(void *ctx, uint64_t at, char *out, size_t len, struct err *err)
 {
-    struct err err;
+    const struct move *move = ctx;
     enum rc rc = body_read_checked(move->fd, move->base, move->entry.length, move->entry.hashes,
-                                   at, out, len, &err);
+                                   at, out, len, err);
 
     if (rc == RC_OK)
-        return;
+        return rc;
     log_event(LEVEL_ERROR, "store.damage", LOG_ID("account", move->entry.account),
-              LOG_NUM("body", move->entry.body_id), LOG_ERR(&err));
+              LOG_NUM("body", move->entry.body_id), LOG_ERR(err));
     memset(out, 0, len);
     if (file_read_all(move->fd, out, len, move->base + at, NULL) != RC_OK)
         memset(out, 0, len);
-}
-
-static enum rc copy_body(struct pack_writer *writer, const struct move *move, char *piece,
-                         struct err *err)
-{
-    for (uint64_t at = 0; at < move->entry.length; at += COPY_BYTES) {
-        size_t len = (size_t) MIN(move->entry.length - at, (uint64_t) COPY_BYTES);
-        enum rc rc;
-
-        read_piece(move, at, piece, len);
-        rc = pack_writer_bytes(writer, slice_of(piece, len), err);
-        if (rc)
-            return rc;
-    }
-    return RC_OK;
-}
-
-static void copy_digest(struct packer *packer, struct pack_writer *writer,
-                        const struct move *move)
-{
-    uint32_t version = 0;
-    size_t len = 0;
-    AUTO(freep)
-    char *digest = digests_copy(packer->local->digests, move->entry.account,
-                                move->entry.body_id, &version, &len);
-
-    if (digest != NULL && len > 0)
-        pack_writer_digest(writer, version, slice_of(digest, len));
+    return RC_CORRUPT;
 }
 
 /* RC_MORE: told to stop in the middle; the file is dropped. */
 static enum rc write_pack(struct packer *packer, const struct moves *moves,
-                          struct packed_body *places, uint64_t number, uint64_t *out_bytes,
-                          struct err *err)
+                          struct pack_writer *writer, uint64_t *out_bytes, struct err *err)
 {
-    AUTO(pack_writer_freep) struct pack_writer *writer = NULL;
-    AUTO(freep) char *piece = xmalloc(COPY_BYTES);
-    enum rc rc = pack_writer_new(packer->local, number, &writer, err);
+    enum rc rc = RC_OK;
 
     for (size_t i = 0; i < moves->n && !rc; i++) {
-        const struct move *move = &moves->list[i];
+        struct pack_source source = {read_move, &moves->list[i]};
 
         if (!pace_rest(&packer->pace, is_pressing(packer->local)))
             return RC_MORE;
-        places[i].account = move->entry.account;
-        places[i].body_id = move->entry.body_id;
-        rc = pack_writer_entry(writer, &move->entry, &places[i].place, err);
-        if (!rc)
-            rc = copy_body(writer, move, piece, err);
-        if (!rc)
-            copy_digest(packer, writer, move);
+        rc = pack_writer_add(writer, &moves->list[i].entry, &source, err);
     }
     return rc ? rc : pack_writer_finish(writer, out_bytes, err);
 }
@@ -276,31 +239,48 @@ static void drop_places(struct local *local, const struct moves *moves)
     }
 }
 
+/* A pack that is about to be named. */
+struct new_pack {
+    struct local *local;
+    struct pack_writer *writer;
+};
+
 static bool has_place(void *ctx, uint64_t account, uint64_t body_id)
 {
-    struct local *local = ctx;
+    const struct new_pack *new_pack = ctx;
+    struct index *index = &new_pack->local->index;
     bool found;
 
-    (void) pthread_mutex_lock(&local->index.lock);
-    found = index_find_place(&local->index, account, body_id) != NULL;
-    (void) pthread_mutex_unlock(&local->index.lock);
+    (void) pthread_mutex_lock(&index->lock);
+    found = index_find_place(index, account, body_id) != NULL;
+    (void) pthread_mutex_unlock(&index->lock);
     return found;
+}
+
+static enum rc settle(void *ctx, struct state_txn *txn, struct err *err)
+{
+    const struct new_pack *new_pack = ctx;
+
+    return pack_writer_settle(new_pack->writer, txn, err);
 }
 
 static enum rc make_pack(struct packer *packer, struct moves *moves, uint64_t number,
                          struct err *err)
 {
     struct local *local = packer->local;
-    AUTO(freep) struct packed_body *bodies = xcalloc(moves->n, sizeof(*bodies));
-    struct pack_change change = {.pack = {.number = number},
-                                 .bodies = bodies,
-                                 .n_bodies = moves->n,
-                                 .is_alive = has_place,
-                                 .ctx = local};
-    enum rc rc = write_pack(packer, moves, bodies, number, &change.pack.file_bytes, err);
+    AUTO(pack_writer_freep) struct pack_writer *writer = NULL;
+    struct new_pack new_pack = {.local = local};
+    struct pack_change change = {
+        .pack = {.number = number}, .is_alive = has_place, .settle = settle, .ctx = &new_pack};
+    enum rc rc = pack_writer_new(local, number, &writer, err);
 
     if (!rc)
-        rc = pack_rows_change(local->state, &change, err);
+        rc = write_pack(packer, moves, writer, &change.pack.file_bytes, err);
+    if (rc)
+        return rc;
+    new_pack.writer = writer;
+    change.bodies = pack_writer_bodies(writer, &change.n_bodies);
+    rc = pack_rows_change(local->state, &change, err);
     if (rc)
         return rc;
     (void) atomic_fetch_add(&local->pack_bytes, change.pack.file_bytes);

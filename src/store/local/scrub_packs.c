@@ -1,10 +1,7 @@
 /* scrub_packs.c - packs, one after the other. */
-#include "store/local/body.h"
 #include "store/local/pack.h"
 #include "store/local/pack_rows.h"
 #include "store/local/scrub_pass.h"
-
-#define PIECE_BYTES ((size_t) 1 << 20) /* whole blocks */
 
 struct next_pack {
     uint64_t from, number;
@@ -22,51 +19,72 @@ static bool see_pack(void *ctx, const struct pack_info *info)
     return false;
 }
 
-static enum rc check_entry(struct scrub_pass *pass, const struct pack *pack,
-                           const struct pack_row *row, char *piece, uint64_t *out_at)
+/* Whose messages lie in these bytes of the stream; one finding for each. */
+static void tell_frame(struct scrub_pass *pass, const struct pack *pack,
+                       const struct pack_frame *frame, struct scrub_finding *finding)
 {
-    struct pack_entry entry;
-    enum rc rc = pack_read_entry(pack, row->offset, row->account, row->body_id, &entry, NULL);
+    uint32_t n = pack_rows(pack);
+    bool is_told = false;
 
-    *out_at = row->offset;
-    if (rc)
-        return rc;
-    for (uint64_t at = 0; !rc && at < entry.length; at += PIECE_BYTES) {
-        size_t len = (size_t) MIN(entry.length - at, (uint64_t) PIECE_BYTES);
+    finding->what = "message in a pack";
+    for (uint32_t i = 0; i < n; i++) {
+        struct pack_row row, next = {.offset = UINT64_MAX};
 
-        *out_at = entry.bytes_at + at;
-        rc = body_read_checked(pack_fd(pack), entry.bytes_at, entry.length, entry.hashes, at,
-                               piece, len, NULL);
-        if (!rc && !scrub_read(pass, len))
-            rc = RC_MORE;
+        if (pack_read_row(pack, i, &row, NULL) != RC_OK ||
+            row.offset >= frame->at + frame->raw_len)
+            continue;
+        if (i + 1 < n && pack_read_row(pack, i + 1, &next, NULL) != RC_OK)
+            continue;
+        if (next.offset <= frame->at)
+            continue;
+        finding->account = row.account;
+        scrub_found(pass, finding);
+        is_told = true;
     }
-    free(entry.hashes);
-    return rc;
+    finding->account = 0;
+    if (!is_told)
+        scrub_found(pass, finding);
 }
 
+static void tell(struct scrub_pass *pass, const struct pack *pack, size_t i, const char *file)
+{
+    struct pack_frame frame = pack_frame_place(pack, i);
+    struct scrub_finding finding = {.file = file, .offset = frame.file_at};
+
+    switch (frame.stream) {
+    case PACK_BODIES:
+        tell_frame(pass, pack, &frame, &finding);
+        return;
+    case PACK_DIGESTS:
+    case PACK_TEXTS:
+        finding.what = "digests in a pack";
+        finding.is_derived = true;
+        break;
+    case PACK_ROWS:
+        finding.what = "index of the pack";
+        break;
+    }
+    scrub_found(pass, &finding);
+}
+
+/* Stored bytes are checked as they are: nothing is decompressed. */
 static enum rc check_pack(struct scrub_pass *pass, const struct pack *pack, const char *file)
 {
-    AUTO(freep) char *piece = xmalloc(PIECE_BYTES);
-    struct scrub_finding finding = {.file = file};
-    enum rc rc = RC_OK;
+    AUTO(freep) char *room = xmalloc(PACK_FRAME_ROOM_BYTES);
 
-    if (pack_check_index(pack, NULL) != RC_OK) {
-        finding.what = "index of the pack";
-        scrub_found(pass, &finding);
-    }
-    for (uint32_t i = 0; i < pack_rows(pack) && rc != RC_MORE; i++) {
-        struct pack_row row;
+    if (pack_check_ends(pack, NULL) != RC_OK)
+        scrub_found(pass,
+                    &(struct scrub_finding){.file = file, .what = "head or end of the pack"});
+    for (size_t i = 0; i < pack_frames(pack); i++) {
+        struct pack_frame frame;
+        struct slice stored;
 
-        if (pack_read_row(pack, i, &row, NULL) != RC_OK)
-            continue; /* the index's checksum has told */
-        rc = check_entry(pass, pack, &row, piece, &finding.offset);
-        if (rc == RC_OK || rc == RC_MORE)
-            continue;
-        finding.what = "message in a pack";
-        finding.account = row.account;
-        scrub_found(pass, &finding);
+        if (pack_read_frame(pack, i, room, &frame, &stored, NULL) != RC_OK)
+            tell(pass, pack, i, file);
+        else if (!scrub_read(pass, PACK_FRAME_BYTES + stored.len))
+            return RC_MORE;
     }
-    return rc == RC_MORE ? RC_MORE : RC_OK;
+    return RC_OK;
 }
 
 enum rc scrub_packs(struct scrub_pass *pass, struct err *err)

@@ -34,9 +34,12 @@
 #define JOB_PAGES         2u /* pages that one change rewrites beside its value, as a rule */
 
 static const char *const table_names[STATE_TABLES] = {
-    [TABLE_META] = "meta",       [TABLE_ROOTS] = "roots", [TABLE_PAGES] = "pages",
-    [TABLE_PLACES] = "places",   [TABLE_PACKS] = "packs", [TABLE_REMOVED] = "removed",
-    [TABLE_DIGESTS] = "digests", [TABLE_SWEPT] = "swept",
+    [TABLE_META] = "meta",           [TABLE_ROOTS] = "roots",
+    [TABLE_PAGES] = "pages",         [TABLE_PLACES] = "places",
+    [TABLE_PACKS] = "packs",         [TABLE_REMOVED] = "removed",
+    [TABLE_DIGESTS] = "digests",     [TABLE_SWEPT] = "swept",
+    [TABLE_DICTS] = "dicts",         [TABLE_PARTS] = "parts",
+    [TABLE_PART_REFS] = "part-refs", [TABLE_BODY_PARTS] = "body-parts",
 };
 
 const char *state_table_name(enum state_table table)

@@ -16,16 +16,20 @@
 #include "base/slice.h"
 
 enum state_table {
-    TABLE_META,    /* name -> value */
-    TABLE_ROOTS,   /* account -> lsn, checksum, root */
-    TABLE_PAGES,   /* account, page -> checksum, bytes */
-    TABLE_PLACES,  /* account, body id -> pack, offset, length, row, stored */
-    TABLE_PACKS,   /* pack -> state, owner, bytes, bodies, what of it is dead (pack_rows.h) */
-    TABLE_REMOVED, /* account -> lsn at which it was removed */
-    TABLE_DIGESTS, /* account, body id -> version, checksum, digest: those in no pack */
-    TABLE_SWEPT,   /* account -> when its bodies were judged last (live.h) */
+    TABLE_META,      /* name -> value */
+    TABLE_ROOTS,     /* account -> lsn, checksum, root */
+    TABLE_PAGES,     /* account, page -> checksum, bytes */
+    TABLE_PLACES,    /* account, body id -> pack, offset, length, row, stored */
+    TABLE_PACKS,     /* pack -> state, owner, bytes, bodies, what of it is dead (pack_rows.h) */
+    TABLE_REMOVED,   /* account -> lsn at which it was removed */
+    TABLE_DIGESTS,   /* account, body id -> version, checksum, digest: those in no pack */
+    TABLE_SWEPT,     /* account -> when its bodies were judged last (live.h) */
+    TABLE_DICTS,     /* dictionary -> its file's bytes */
+    TABLE_PARTS,     /* account, hash, length -> part id (parts.h) */
+    TABLE_PART_REFS, /* account, part id -> references, hash, length */
+    TABLE_BODY_PARTS, /* account, body id -> part ids */
 };
-#define STATE_TABLES (TABLE_SWEPT + 1)
+#define STATE_TABLES (TABLE_BODY_PARTS + 1)
 
 struct state;
 struct state_txn;

@@ -6,7 +6,8 @@
  *                  stages                   v                     state:  LMDB's writer
  *                                   load(), body_open()
  *
- * Locks, taken upwards only: journal < keeper < index < packs, digests, state. A thread that
+ * Locks, taken upwards only: journal < keeper < index < packs, digests,
+ * dictionaries, blocks, state. A thread that
  * holds one of them waits for nothing but its own condition.
  */
 #ifndef ROOST_STORE_LOCAL_STORE_H
@@ -28,6 +29,8 @@ struct compactor;
 struct packs;
 struct digests;
 struct scrubber;
+struct dicts;
+struct block_cache;
 struct holds;
 struct ballast;
 
@@ -46,9 +49,11 @@ struct local {
     struct packs *packs;
     struct digests *digests;
     struct scrubber *scrubber;
+    struct dicts *dicts;
+    struct block_cache *blocks;
     struct holds *holds;
     struct ballast *ballast;
-    uint64_t share; /* what one reserve may take of the disk */
+    uint64_t share;              /* what one reserve may take of the disk */
     struct engine_events events; /* set by start() before anything is committed */
     char *path;
     bool was_salvaged; /* the state was made anew at this start: places may lack */

@@ -36,6 +36,7 @@ void disk_body_unref(struct body *body)
         return;
     heap_free(body->bytes);
     heap_free(body->digest);
+    heap_free(body->digest_text);
     free(body);
 }
 

@@ -15,6 +15,7 @@ struct body {
     struct slice bytes;
     uint32_t digest_version;
     struct slice digest; /* ptr NULL: none */
+    struct slice digest_text;
 };
 
 struct memory_group {

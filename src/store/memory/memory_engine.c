@@ -462,23 +462,39 @@ static void memory_body_close(struct body *body)
 }
 
 static void memory_digest_put(struct engine *engine, uint64_t account, uint64_t body_id,
-                              uint32_t version, struct slice digest)
+                              const struct digest_bytes *digest,
+                              const struct body_range *leaves, size_t n_leaves)
 {
     struct memory_engine *self = self_of(engine);
     struct body *body;
 
+    (void) leaves; /* nothing is stored once here */
+    (void) n_leaves;
     lock(self);
     body = find_body(self, account, body_id);
     if (body != NULL) {
         heap_free(body->digest);
-        body->digest = heap_dup(digest);
-        body->digest_version = version;
+        heap_free(body->digest_text);
+        body->digest = heap_dup(digest->core);
+        body->digest_text = heap_dup(digest->text);
+        body->digest_version = digest->version;
     }
     unlock(self);
 }
 
+static struct slice join(struct arena *arena, struct slice a, struct slice b)
+{
+    char *bytes = arena_alloc(arena, a.len + b.len);
+
+    memcpy(bytes, a.ptr, a.len);
+    if (b.len > 0)
+        memcpy(bytes + a.len, b.ptr, b.len);
+    return slice_of(bytes, a.len + b.len);
+}
+
 static enum rc memory_digest_get(struct engine *engine, uint64_t account, uint64_t body_id,
-                                 uint32_t version, struct arena *arena, struct slice *out)
+                                 uint32_t version, bool with_text, struct arena *arena,
+                                 struct slice *out)
 {
     struct memory_engine *self = self_of(engine);
     const struct body *body;
@@ -487,7 +503,7 @@ static enum rc memory_digest_get(struct engine *engine, uint64_t account, uint64
     lock(self);
     body = find_body(self, account, body_id);
     if (body != NULL && body->digest.ptr != NULL && body->digest_version == version) {
-        *out = arena_dup(arena, body->digest);
+        *out = join(arena, body->digest, with_text ? body->digest_text : SLICE(""));
         rc = RC_OK;
     }
     unlock(self);
