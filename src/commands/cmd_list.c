@@ -12,6 +12,7 @@
 #include "commands/cmd.h"
 #include "commands/list_line.h"
 #include "commands/list_match.h"
+#include "commands/metadata_line.h"
 #include "commands/resync.h"
 #include "commands/status_values.h"
 
@@ -130,6 +131,15 @@ static enum rc say_status(const struct cmd *cmd, const struct list_walk *walk,
     return RC_OK;
 }
 
+/* RFC 9590: then METADATA, of the same ones. */
+static void say_metadata(const struct cmd *cmd, const struct list_walk *walk, struct slice name)
+{
+    const struct mbox *mbox = acct_mailbox_by_name(walk->state, name);
+
+    if ((walk->args->returns & IMAP_RETURN_METADATA) != 0 && mbox != NULL)
+        metadata_line_say(cmd->reply, mbox, name, &walk->args->metadata);
+}
+
 /* A basic LIST of an IMAP4rev1 client knows \Noselect only. */
 static void speak_rev1(const struct cmd *cmd, const struct list_walk *walk,
                        struct imap_list_line *line)
@@ -153,6 +163,8 @@ static enum rc say_name(const struct cmd *cmd, const struct list_walk *walk, str
         line.attrs |= IMAP_ATTR_SUBSCRIBED;
     line.childinfo = childinfo;
     imap_print_list_line(cmd->reply->out, &line, cmd->session->mode);
+    if (selected)
+        say_metadata(cmd, walk, name);
     return selected ? say_status(cmd, walk, name, err) : RC_OK;
 }
 

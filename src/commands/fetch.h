@@ -40,7 +40,7 @@ struct fetch_run {
     struct message_set set;
     struct flags_text flags;
     bool sets_seen, needs_message, fast;
-    bool needs_rows; /* dates, sizes or bodies of messages */
+    bool needs_rows;   /* dates, sizes or bodies of messages */
     bool some_gone;    /* named by number, but expunged: the tagged answer says so */
     struct err failed; /* the first thing that could not be answered; rc RC_OK: none */
     const char *failed_code;

@@ -23,6 +23,8 @@ static const struct command commands[] = {
     {"LSUB",       ST_ANY,      IMAP_CAP_IMAP4REV1,   imap_parse_lsub,     cmd_lsub,        "RFC 3501 6.3.9", CMD_EXPUNGES},
     {"NAMESPACE",  ST_ANY,      IMAP_CAP_NAMESPACE,   imap_parse_none,     cmd_namespace,   "6.3.10",       CMD_EXPUNGES},
     {"STATUS",     ST_ANY,      IMAP_CAP_NONE,        imap_parse_status,   cmd_status,      "6.3.11",       CMD_EXPUNGES},
+    {"GETMETADATA",ST_ANY,      IMAP_CAP_METADATA,    imap_parse_getmetadata, cmd_getmetadata, "RFC 5464 4.2", CMD_EXPUNGES},
+    {"SETMETADATA",ST_ANY,      IMAP_CAP_METADATA,    imap_parse_setmetadata, cmd_setmetadata, "RFC 5464 4.3", CMD_WRITES | CMD_EXPUNGES},
     {"APPEND",     ST_ANY,      IMAP_CAP_NONE,        imap_parse_append,   cmd_append,      "6.3.12",       CMD_WRITES | CMD_EXPUNGES},
     {"COMPRESS",   ST_ANY,      IMAP_CAP_COMPRESS,    imap_parse_compress, cmd_compress,    "RFC 4978 3",   CMD_EXPUNGES},
     {"IDLE",       ST_ANY,      IMAP_CAP_IDLE,        imap_parse_none,     cmd_idle,        "6.3.13",       CMD_EXPUNGES},

@@ -80,7 +80,45 @@ enum imap_list_return {
     IMAP_RETURN_SUBSCRIBED = 1u << 0,
     IMAP_RETURN_CHILDREN = 1u << 1,
     IMAP_RETURN_SPECIAL_USE = 1u << 2,
-    IMAP_RETURN_STATUS = 1u << 3, /* status_items says which */
+    IMAP_RETURN_STATUS = 1u << 3,   /* status_items says which */
+    IMAP_RETURN_METADATA = 1u << 4, /* metadata says which: RFC 9590 */
+};
+
+#define METADATA_MAX_ENTRIES 1024u /* in one command */
+
+/* Entry names in lower case: they are compared so (RFC 5464 3.2). */
+struct imap_metadata_names {
+    const struct slice *names;
+    size_t n;
+};
+
+struct imap_metadata_place {
+    bool server; /* "": the server's own entries */
+    struct imap_mailbox mailbox;
+};
+
+enum imap_metadata_depth { IMAP_DEPTH_0, IMAP_DEPTH_1, IMAP_DEPTH_INFINITY };
+
+/* GETMETADATA: RFC 5464 4.2. */
+struct imap_getmetadata_args {
+    struct imap_metadata_place place;
+    bool has_maxsize;
+    uint32_t maxsize;
+    enum imap_metadata_depth depth;
+    struct imap_metadata_names entries; /* n >= 1 */
+};
+
+struct imap_metadata_value {
+    struct slice entry;
+    bool nil;           /* the entry goes */
+    struct slice value; /* may hold NUL */
+};
+
+/* SETMETADATA: RFC 5464 4.3. */
+struct imap_setmetadata_args {
+    struct imap_metadata_place place;
+    const struct imap_metadata_value *values;
+    size_t n; /* >= 1 */
 };
 
 /* LIST and LSUB: RFC 9051 6.3.9, RFC 3501 6.3.9. */
@@ -88,7 +126,8 @@ struct imap_list_args {
     bool extended;    /* selection options, return options or a list of patterns: RFC 5258 3 */
     uint32_t select;  /* bits of enum imap_list_select */
     uint32_t returns; /* bits of enum imap_list_return */
-    uint32_t status_items;        /* bits of enum imap_status_item */
+    uint32_t status_items; /* bits of enum imap_status_item */
+    struct imap_metadata_names metadata;
     struct slice reference;       /* UTF-8, NFC */
     const struct slice *patterns; /* UTF-8, NFC, with % and * */
     size_t n_patterns;            /* >= 1 */
@@ -259,6 +298,8 @@ union imap_args {
     struct imap_select_args select;
     struct imap_status_args status;
     struct imap_list_args list;
+    struct imap_getmetadata_args getmetadata;
+    struct imap_setmetadata_args setmetadata;
     struct imap_append_args append;
     struct imap_fetch_args fetch;
     struct imap_store_args store;

@@ -79,6 +79,8 @@ imap_parse_fn imap_parse_rename;       /* rename */
 imap_parse_fn imap_parse_list;         /* list */
 imap_parse_fn imap_parse_lsub;         /* list */
 imap_parse_fn imap_parse_status;       /* status */
+imap_parse_fn imap_parse_getmetadata;  /* getmetadata */
+imap_parse_fn imap_parse_setmetadata;  /* setmetadata */
 imap_parse_fn imap_parse_append;       /* append */
 imap_parse_fn imap_parse_expunge;      /* expunge: EXPUNGE, UID EXPUNGE */
 imap_parse_fn imap_parse_search;       /* search */

@@ -79,6 +79,10 @@ enum rc lex_status_items(struct imap_input *in, uint32_t *out, struct err *err);
 /* The name of one bit of enum imap_status_item. */
 const char *lex_status_item_name(uint32_t bit);
 
+/* SP "(" entry *(SP entry) ")": LIST's RETURN (METADATA ...). */
+enum rc lex_metadata_names(struct imap_input *in, struct imap_metadata_names *out,
+                           struct err *err);
+
 /* section, or section-binary: part numbers alone. The "[" is next. */
 enum rc lex_section(struct imap_input *in, bool binary, struct imap_section *out,
                     struct err *err);

@@ -1,7 +1,8 @@
 /*
  * parse_list.c - LIST and LSUB.
  *
- * Spec: RFC 9051 6.3.9 and section 9 (list), RFC 5258, RFC 5819 (STATUS), RFC 6154
+ * Spec: RFC 9051 6.3.9 and section 9 (list), RFC 5258, RFC 5819 (STATUS), RFC 9590
+ * (METADATA), RFC 6154
  * (SPECIAL-USE), RFC 3501 6.3.9 (LSUB). An option of an extension is a row below.
  */
 #include "imap/lex.h"
@@ -26,11 +27,19 @@ static enum rc take_return_status(struct imap_input *in, void *ctx, struct err *
     return lex_status_items(in, &list->status_items, err);
 }
 
+static enum rc take_return_metadata(struct imap_input *in, void *ctx, struct err *err)
+{
+    struct imap_list_args *list = ctx;
+
+    return lex_metadata_names(in, &list->metadata, err);
+}
+
 static const struct lex_option return_options[] = {
-    {"SUBSCRIBED",  IMAP_RETURN_SUBSCRIBED,  NULL              },
-    {"CHILDREN",    IMAP_RETURN_CHILDREN,    NULL              },
-    {"SPECIAL-USE", IMAP_RETURN_SPECIAL_USE, NULL              },
-    {"STATUS",      IMAP_RETURN_STATUS,      take_return_status},
+    {"SUBSCRIBED",  IMAP_RETURN_SUBSCRIBED,  NULL                },
+    {"CHILDREN",    IMAP_RETURN_CHILDREN,    NULL                },
+    {"SPECIAL-USE", IMAP_RETURN_SPECIAL_USE, NULL                },
+    {"STATUS",      IMAP_RETURN_STATUS,      take_return_status  },
+    {"METADATA",    IMAP_RETURN_METADATA,    take_return_metadata},
 };
 
 static enum rc take_select_options(struct imap_input *in, struct imap_list_args *list,

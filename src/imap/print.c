@@ -90,6 +90,16 @@ static bool fits_astring_atom(struct slice s)
            !slice_eq_nocase(s, SLICE("NIL"));
 }
 
+void imap_print_value(struct buf *buf, struct slice s, struct imap_mode mode)
+{
+    if (s.ptr == NULL || slice_find(s, '\0') == s.len) {
+        imap_print_nstring(buf, s, mode);
+        return;
+    }
+    imap_print_literal8_header(buf, s.len);
+    buf_append(buf, s);
+}
+
 void imap_print_astring(struct buf *buf, struct slice s, struct imap_mode mode)
 {
     if (fits_astring_atom(s))

@@ -24,6 +24,8 @@ void imap_print_nil(struct buf *buf);
 void imap_print_string(struct buf *buf, struct slice s, struct imap_mode mode);
 /* The same; NULL pointer: NIL. */
 void imap_print_nstring(struct buf *buf, struct slice s, struct imap_mode mode);
+/* The same, but bytes with NUL as literal8: RFC 5464 section 5 (value). */
+void imap_print_value(struct buf *buf, struct slice s, struct imap_mode mode);
 /* An atom if it can be one, else a string. */
 void imap_print_astring(struct buf *buf, struct slice s, struct imap_mode mode);
 /* "{len}" CRLF: the caller appends the len bytes, none of them NUL. */

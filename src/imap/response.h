@@ -49,6 +49,7 @@ enum imap_data {
     IMAP_DATA_EXPUNGE,     /* number */
     IMAP_DATA_FETCH,       /* number, fetch */
     IMAP_DATA_VANISHED,    /* vanished */
+    IMAP_DATA_METADATA,    /* checked, not kept */
 };
 
 struct imap_words {

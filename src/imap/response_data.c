@@ -397,6 +397,35 @@ static enum rc take_vanished(struct imap_input *in, struct imap_response *out, s
     return RC_OK;
 }
 
+/* nstring / literal8 */
+static bool take_metadata_value(struct imap_input *in)
+{
+    struct lex_literal lit;
+    struct slice value;
+    bool nil;
+
+    return scan_peek(&in->sc) == '~' ? lex_literal(in, &lit) : lex_nstring(in, &nil, &value);
+}
+
+/* SP mailbox SP (entry-values / entry-list): RFC 5464 section 5; the mailbox may be "" */
+static enum rc take_metadata(struct imap_input *in, struct imap_response *out, struct err *err)
+{
+    struct slice text;
+    bool values;
+
+    (void) out;
+    if (!lex_sp(in) || !lex_astring(in, &text) || !lex_sp(in))
+        return lex_fail(in, err, "a mailbox name and entries");
+    values = lex_byte(in, '(');
+    do {
+        if (!lex_astring(in, &text) || text.len == 0 || text.ptr[0] != '/')
+            return lex_fail(in, err, "an entry name");
+        if (values && (!lex_sp(in) || !take_metadata_value(in)))
+            return lex_fail(in, err, "a space and a value");
+    } while (lex_sp(in));
+    return !values || lex_byte(in, ')') ? RC_OK : lex_fail(in, err, "a space or \")\"");
+}
+
 // clang-format off
 static const struct {
     const char *name;
@@ -414,6 +443,7 @@ static const struct {
     {"NAMESPACE",  IMAP_DATA_NAMESPACE,   take_namespace},
     {"ID",         IMAP_DATA_ID,          take_id},
     {"VANISHED",   IMAP_DATA_VANISHED,    take_vanished},
+    {"METADATA",   IMAP_DATA_METADATA,    take_metadata},
 };
 
 static const struct {

@@ -135,6 +135,13 @@ MUST_CHECK enum rc txn_create_mailbox_as(struct mail_txn *txn, struct slice name
  */
 MUST_CHECK enum rc txn_adopt_mailbox(struct mail_txn *txn, struct slice name,
                                      uint32_t uidvalidity, uint32_t *out_id, struct err *err);
+/*
+ * An entry of a mailbox, or of the account (mbox_id 0); value NULL: it goes. What changes
+ * nothing writes no record. RC_LIMIT: the value is longer than METADATA_VALUE_MAX, the name
+ * than METADATA_NAME_MAX, or there are METADATA_ENTRIES_MAX already.
+ */
+MUST_CHECK enum rc txn_set_metadata(struct mail_txn *txn, uint32_t mbox_id, struct slice entry,
+                                    const struct slice *value, struct err *err);
 /* INBOX: RC_INVALID. Children stay. */
 MUST_CHECK enum rc txn_delete_mailbox(struct mail_txn *txn, struct slice name, struct err *err);
 /* With everything below it. INBOX: its messages move into a new mailbox of that name (RFC

@@ -348,6 +348,71 @@ enum rc txn_set_uidnext(struct mail_txn *txn, uint32_t mbox_id, uint32_t uidnext
     return RC_OK;
 }
 
+static const struct text_pair *find_pair(const struct text_pair *pairs, size_t n,
+                                         struct slice key)
+{
+    for (size_t i = 0; i < n; i++)
+        if (slice_eq(pairs[i].key, key))
+            return &pairs[i];
+    return NULL;
+}
+
+/* The account's entries as an array, like a mailbox's. */
+static const struct text_pair *account_entries(const struct mail_txn *txn, size_t *out_n)
+{
+    size_t n = acct_metadata_count(txn->fork);
+    struct text_pair *pairs = ARENA_ARRAY(txn->arena, struct text_pair, n);
+
+    for (size_t i = 0; i < n; i++)
+        pairs[i] = acct_metadata_at(txn->fork, i);
+    *out_n = n;
+    return pairs;
+}
+
+static enum rc check_entry(struct slice entry, const struct slice *value, bool is_new, size_t n,
+                           struct err *err)
+{
+    if (entry.len > METADATA_NAME_MAX || (value != NULL && value->len > METADATA_VALUE_MAX))
+        return err_set(err, RC_LIMIT, "The entry is too long", "metadata: %zu, %zu bytes",
+                       entry.len, value != NULL ? value->len : 0);
+    if (is_new && n >= METADATA_ENTRIES_MAX)
+        return err_set(err, RC_LIMIT, "Too many entries", "metadata: %zu there", n);
+    return RC_OK;
+}
+
+enum rc txn_set_metadata(struct mail_txn *txn, uint32_t mbox_id, struct slice entry,
+                         const struct slice *value, struct err *err)
+{
+    const struct text_pair *pairs, *old;
+    struct record record = {.type = RECORD_METADATA};
+    size_t n;
+    enum rc rc;
+
+    if (mbox_id == 0) {
+        pairs = account_entries(txn, &n);
+    } else {
+        const struct mbox_info *info = mbox_info(acct_mailbox_by_id(txn->fork, mbox_id));
+
+        pairs = info->metadata;
+        n = info->n_metadata;
+    }
+    old = find_pair(pairs, n, entry);
+    if (value == NULL ? old == NULL : old != NULL && slice_eq(old->value, *value))
+        return RC_OK;
+    rc = check_entry(entry, value, old == NULL, n, err);
+    if (rc == RC_OK)
+        rc = txn_has_room(txn, RECORD_HEAD_BYTES + entry.len + (value != NULL ? value->len : 0),
+                          err);
+    if (rc)
+        return rc;
+    record.metadata = (struct record_metadata){
+        .mbox = mbox_id, .entry = entry, .is_nil = value == NULL, .modseq = txn_modseq(txn)};
+    if (value != NULL)
+        record.metadata.value = *value;
+    txn_add(txn, &record);
+    return RC_OK;
+}
+
 enum rc txn_subscribe(struct mail_txn *txn, struct slice name, bool on, struct err *err)
 {
     enum rc rc = mailbox_name_check(name, err);

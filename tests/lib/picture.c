@@ -130,6 +130,7 @@ const char *picture_draw(struct picture *picture, const struct imap_response *re
     case IMAP_DATA_ESEARCH:
     case IMAP_DATA_NAMESPACE:
     case IMAP_DATA_ID:
+    case IMAP_DATA_METADATA:
         return NULL;
     }
     return NULL;

@@ -228,6 +228,18 @@ static const struct row rows[] = {
     {imap_parse_expunge, "a UID EXPUNGE", RC_SYNTAX},
 
     {imap_parse_search, "a SEARCH ALL", RC_OK},
+    {imap_parse_getmetadata, "a GETMETADATA \"\" /shared/comment", RC_OK},
+    {imap_parse_getmetadata, "a GETMETADATA (DEPTH 1 MAXSIZE 9) INBOX (/private/a /shared/b)", RC_OK},
+    {imap_parse_getmetadata, "a GETMETADATA INBOX (DEPTH 1) /private/a", RC_OK},
+    {imap_parse_getmetadata, "a GETMETADATA INBOX", RC_SYNTAX},
+    {imap_parse_getmetadata, "a GETMETADATA INBOX ()", RC_SYNTAX},
+    {imap_parse_getmetadata, "a GETMETADATA () INBOX /private/a", RC_SYNTAX},
+    {imap_parse_getmetadata, "a GETMETADATA INBOX /public/a", RC_SYNTAX},
+    {imap_parse_setmetadata, "a SETMETADATA INBOX (/private/a NIL /private/b \"\")", RC_OK},
+    {imap_parse_setmetadata, "a SETMETADATA INBOX (/private/a)", RC_SYNTAX},
+    {imap_parse_setmetadata, "a SETMETADATA INBOX /private/a x", RC_SYNTAX},
+    {imap_parse_compress, "a COMPRESS deflate", RC_OK},
+    {imap_parse_compress, "a COMPRESS LZ4", RC_SYNTAX},
     {imap_parse_search, "a SEARCH EMAILID Mx_-9 THREADID T1", RC_OK},
     {imap_parse_search, "a SEARCH EMAILID a+b", RC_SYNTAX},
     {imap_parse_search, "a SEARCH OLDER 1 YOUNGER 4294967295", RC_OK},
@@ -544,6 +556,12 @@ static void counts_have_limits(void **state)
     assert_int_equal(
         repeated(imap_parse_store, "a STORE 1 FLAGS ", "k", IMAP_KEYWORD_MAX_BYTES + 1, ""),
         RC_LIMIT);
+    assert_int_equal(repeated(imap_parse_getmetadata, "a GETMETADATA x (/shared/a",
+                              " /shared/a", METADATA_MAX_ENTRIES - 1, ")"),
+                     RC_OK);
+    assert_int_equal(repeated(imap_parse_getmetadata, "a GETMETADATA x (/shared/a",
+                              " /shared/a", METADATA_MAX_ENTRIES, ")"),
+                     RC_LIMIT);
     assert_int_equal(repeated(imap_parse_list, "a LIST \"\" (x", " x", 999, ")"), RC_OK);
     assert_int_equal(repeated(imap_parse_list, "a LIST \"\" (x", " x", 1000, ")"), RC_LIMIT);
     assert_int_equal(repeated(imap_parse_enable, "a ENABLE", " X", ENABLE_MAX_CAPABILITIES, ""),
@@ -568,9 +586,9 @@ static void a_message_is_named_by_its_literal(void **state)
     static const char text[] =
         "a APPEND {1+}\r\nx (\\Seen) {5}\r\n \" 1-Jan-2000 00:00:00 +0100\" ~{2+}\r\n";
     static const struct imap_literal literals[] = {
-        {.at = 15,         .len = 1, .nonsync = true      },
-        {         .at = 30,                .len = 5,         .spooled = true              },
-        { .at = 67, .len = 2,         .binary = true, .nonsync = true, .spooled = true},
+        {.at = 15,         .len = 1, .nonsync = true},
+        {         .at = 30,                .len = 5,         .spooled = true        },
+        { .at = 67, .len = 2,         .binary = true,                                          .nonsync = true, .spooled = true},
     };
     AUTO(arena_freep) struct arena *arena = arena_new(COMMAND_ARENA_BYTES);
     struct imap_text whole = {slice_from_str(text), literals, COUNT(literals)};
