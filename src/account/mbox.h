@@ -52,6 +52,9 @@ struct mbox {
 
 /* n places to be filled in; a chunk has two at least. */
 struct mbox_places *mbox_places_new(size_t n);
+/* Where the messages lie once the pages that were made are stored: in the places of what is not
+ * in memory, and then where the objects in memory do. pages_make.c */
+struct mbox_places *mbox_places_now(const struct mbox *mbox);
 /* The hot page of the last chunk; NULL if there is none. */
 const struct page_place *mbox_places_last_chunk(const struct mbox_places *places);
 

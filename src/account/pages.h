@@ -70,5 +70,15 @@ MUST_CHECK enum rc acct_kept_load(struct acct_state *fork, uint32_t mbox_id, uin
 /* Forget the messages of a mailbox whose pages are stored and current; false if they are not.
  */
 bool acct_mbox_unload(struct acct_state *fork, uint32_t mbox_id);
+/*
+ * The stored version without its messages in memory, as a version of its own that is stored as
+ * well. But mailboxes in keep (n local ids, ascending) are as tip has them: a version of the
+ * same position, in which more may be loaded. In the thread of the calls above.
+ */
+struct acct_state *acct_unloaded(const struct acct_state *stored, const struct acct_state *tip,
+                                 const uint32_t *keep, size_t n_keep);
+/* Bytes of memory a version takes, by the sizes its parts were made with; what versions share
+ * counts in each. */
+size_t acct_memory(const struct acct_state *state);
 
 #endif

@@ -277,9 +277,7 @@ static uint32_t cold_places_now(const struct cold_store *cold, struct page_place
     return n;
 }
 
-/* Where the messages lie once this batch is stored: in the places of what is not loaded, and
- * then where the objects in memory do. */
-static struct mbox_places *places_of(const struct mbox *mbox)
+struct mbox_places *mbox_places_now(const struct mbox *mbox)
 {
     const struct mbox_places *base = mbox->loaded ? NULL : mbox->places;
     size_t n_base = base != NULL ? base->n : 0;
@@ -348,7 +346,7 @@ static void put_places(struct buf *buf, const struct mbox_places *places)
 static void put_mbox(struct buf *buf, const struct mbox *mbox)
 {
     const struct mbox_info *info = mbox_info(mbox);
-    struct mbox_places *places = places_of(mbox);
+    struct mbox_places *places = mbox_places_now(mbox);
 
     buf_varint(buf, info->id);
     put_id(buf, &info->mailboxid);
@@ -706,53 +704,4 @@ void acct_pages_stored(const struct acct_state *state, const struct page_batch *
     for (size_t i = 0; i < state->subscriptions->n_leaves; i++)
         confirm(&state->subscriptions->leaves[i].leaf->page, first);
     confirm(&state->rest->page, first);
-}
-
-/* ---- unloading ---- */
-
-static bool lies_in(const struct page_ref *ref, uint32_t rows)
-{
-    return ref->number != 0 && ref->pending == 0 && ref->rows == rows;
-}
-
-static bool is_stored(const struct mbox *mbox)
-{
-    for (size_t i = 0; i < mbox->n_slots; i++) {
-        const struct chunk_slot *slot = &mbox->slots[i];
-        const struct cold_pages *cold = &slot->chunk->cold->pages;
-
-        if (!lies_in(&slot->chunk->page, slot->n) || cold->pending != 0 ||
-            cold_rows_in(cold->pieces, cold->n) < chunk_cold_needed(slot->chunk, slot->n))
-            return false;
-    }
-    for (size_t i = 0; i < mbox->expunged.n_slots; i++) {
-        if (!lies_in(&mbox->expunged.slots[i].block->page, mbox->expunged.slots[i].n))
-            return false;
-    }
-    for (size_t i = 0; i < mbox->n_overlays; i++) {
-        if (!lies_in(&mbox->overlays[i]->page, 0))
-            return false;
-    }
-    for (size_t i = 0; mbox->kept != NULL && i < mbox->kept->n_slots; i++) {
-        const struct kept_slot *slot = &mbox->kept->slots[i];
-
-        if (slot->block != NULL && !lies_in(&slot->block->page, slot->n))
-            return false;
-    }
-    return true;
-}
-
-bool acct_mbox_unload(struct acct_state *fork, uint32_t mbox_id)
-{
-    const struct mbox *mbox = acct_mailbox_by_id(fork, mbox_id);
-    struct mbox_places *places;
-    struct mbox *ours;
-
-    if (mbox == NULL || (!mbox->loaded && mbox->n_slots == 0) || !is_stored(mbox))
-        return false;
-    places = places_of(mbox);
-    ours = state_own_mbox(fork, mbox_id);
-    mbox_forget_messages(ours, places);
-    kept_unload(&ours->kept);
-    return true;
 }

@@ -273,6 +273,14 @@ void sorted_replace(struct sorted **set, size_t at, struct counted *item)
         (*set)->free_item(old);
 }
 
+void sorted_exchange(struct sorted **set, size_t at, struct counted *item)
+{
+    struct page_ref page = (*set)->leaves[leaf_of(*set, at)].leaf->page;
+
+    sorted_replace(set, at, item);
+    (*set)->leaves[leaf_of(*set, at)].leaf->page = page;
+}
+
 /* Take the slot out of a root that is ours; its leaf is gone already. */
 static void close_slot(struct sorted **set, size_t slot)
 {

@@ -56,6 +56,9 @@ struct counted *sorted_find(const struct sorted *set, item_compare_fn *compare, 
  * item. */
 void sorted_insert(struct sorted **set, size_t at, struct counted *item);
 void sorted_replace(struct sorted **set, size_t at, struct counted *item);
+/* As sorted_replace, for an item that is the same in another form: the leaf's page still holds.
+ * In the thread that calls pages.h. */
+void sorted_exchange(struct sorted **set, size_t at, struct counted *item);
 void sorted_remove(struct sorted **set, size_t at);
 /* The item, in a leaf that only this set reaches: if nobody else holds the item, it may be
  * changed in place. */

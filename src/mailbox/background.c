@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "mailbox/memory.h"
 #include "mailbox/message.h"
 #include "mailbox/open_account.h"
 
@@ -32,6 +33,7 @@ struct background {
     struct digest_job *queue;   /* lock; a ring of DIGEST_QUEUE_MAX */
     size_t head, n;             /* lock */
     struct map *wanted;         /* lock; ids of accounts to checkpoint */
+    bool is_poked;              /* lock */
     bool stop;                  /* lock */
 };
 
@@ -254,6 +256,14 @@ void background_want_checkpoint(struct background *background, uint64_t id)
     (void) pthread_mutex_unlock(&background->lock);
 }
 
+void background_poke(struct background *background)
+{
+    (void) pthread_mutex_lock(&background->lock);
+    background->is_poked = true;
+    (void) pthread_cond_signal(&background->tick);
+    (void) pthread_mutex_unlock(&background->lock);
+}
+
 /* One of the accounts asked for, taken off the list. */
 static bool next_wanted(struct background *background, uint64_t *out)
 {
@@ -326,8 +336,9 @@ static bool wait_turn(struct background *background)
     (void) clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += BACKGROUND_TICK_SEC;
     (void) pthread_mutex_lock(&background->lock);
-    if (!background->stop && map_count(background->wanted) == 0)
+    if (!background->stop && !background->is_poked && map_count(background->wanted) == 0)
         (void) pthread_cond_timedwait(&background->tick, &background->lock, &until);
+    background->is_poked = false;
     on = !background->stop;
     (void) pthread_mutex_unlock(&background->lock);
     return on;
@@ -341,6 +352,7 @@ static void *run_checkpoints(void *ctx)
     while (wait_turn(background)) {
         checkpoint_wanted(background);
         checkpoint_all(background, ids, false);
+        memory_turn(background->store, checkpoint);
     }
     checkpoint_all(background, ids, true);
     return NULL;

@@ -22,6 +22,8 @@ void background_free(struct background *background);
 void background_queue_digest(struct background *background, uint64_t account, uint64_t body_id,
                              uint32_t size);
 void background_want_checkpoint(struct background *background, uint64_t account);
+/* There is something to do before the next turn is due: memory is above its budget. */
+void background_poke(struct background *background);
 
 /* mail_store.c, for the background: the account if it is open, with one more user; ids of open
  * accounts. */

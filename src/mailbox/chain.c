@@ -75,6 +75,7 @@ void chain_link(struct account *account, struct acct_state *state)
     struct acct_state *old_tip, *old_durable = NULL;
 
     version->state = acct_ref(state);
+    atomic_store(&account->is_touched, true);
     (void) pthread_mutex_lock(&account->watch);
     old_tip = account->tip;
     account->tip = state;

@@ -2,11 +2,13 @@
  * load.c - an account from its checkpoint and the journal behind it; new accounts.
  */
 #include "base/clock.h"
+#include "mailbox/memory.h"
 #include "mailbox/open_account.h"
 #include "mailbox/open_txn.h"
 
 #define LOAD_ARENA_BYTES   ((size_t) 4 << 30) /* pages and tail; bounded by what was stored */
 #define RECORD_ARENA_BYTES ((size_t) 64 << 20)
+#define LOADED_ROW_BYTES   9u /* hot columns of a message: until they are measured */
 
 enum rc account_need(struct account *account, struct acct_state *fork,
                      const struct record *record, struct err *err)
@@ -28,6 +30,7 @@ enum rc account_need_rows(struct account *account, const struct acct_state *stat
 
     if (first == last && mbox_has_cold(mbox, first))
         return RC_OK;
+    atomic_store(&account->is_touched, true);
     read = engine->ops->page_reader(engine, account->id, &ctx);
     return acct_cold_load(state, mbox, first, last, read, ctx, err);
 }
@@ -116,6 +119,7 @@ enum rc account_load(struct account *account, struct err *err)
     if (stored == NULL || acct_position(stored) < acct_position(state))
         account->dirty_since_us = clock_mono_us();
     (void) pthread_mutex_unlock(&account->watch);
+    memory_note(account, acct_memory(state));
     return RC_OK;
 }
 
@@ -153,14 +157,17 @@ static enum rc load_into_tip(struct account *account, uint32_t mbox_id, struct e
     acct_set_position(fork, acct_position(account->tip));
     read = engine->ops->page_reader(engine, account->id, &ctx);
     rc = acct_mbox_load(fork, mbox_id, read, ctx, err);
-    if (rc == RC_OK)
+    if (rc == RC_OK) {
+        memory_note(account, (size_t) mbox_counts(mbox)->messages * LOADED_ROW_BYTES);
         chain_replace_tip(account, TAKE(fork));
+    }
     return rc;
 }
 
 enum rc account_read_mailbox(struct account *account, uint64_t own_position, uint32_t mbox_id,
                              struct acct_state **out, struct err *err)
 {
+    atomic_store(&account->used_us, clock_mono_us());
     for (;;) {
         AUTO(acct_unrefp) struct acct_state *state = account_read(account, own_position);
         const struct mbox *mbox = acct_mailbox_by_id(state, mbox_id);

@@ -2,10 +2,8 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "mailbox/background.h"
+#include "mailbox/memory.h"
 #include "mailbox/open_account.h"
-
-/* Accounts nobody uses that stay in memory for the next login or delivery. */
-#define IDLE_ACCOUNTS_MAX 512u
 
 struct mail_store {
     struct engine *engine;
@@ -13,6 +11,8 @@ struct mail_store {
     void (*note)(void *ctx, uint64_t account, bool begins);
     void *note_ctx;
     struct background *background;
+    size_t memory_budget;
+    _Atomic size_t memory; /* a sum of the accounts', see memory.h */
 
     pthread_mutex_t registry;
     struct map *accounts;   /* registry; id -> struct account */
@@ -73,6 +73,7 @@ static struct account *account_new(struct mail_store *store, uint64_t id)
     list_init(&account->waiters);
     list_init(&account->watchers);
     list_init(&account->recents);
+    list_init(&account->held);
     account->tip = acct_state_new(id);
     account->durable = acct_ref(account->tip);
     return account;
@@ -82,6 +83,7 @@ static void account_free(struct account *account)
 {
     struct link *link;
 
+    memory_forget(account);
     while ((link = list_pop_front(&account->recents)) != NULL)
         free(LINK_OWNER(link, struct recent_claim, link));
     while ((link = list_pop_front(&account->pending)) != NULL) {
@@ -131,22 +133,83 @@ static bool is_clean(struct account *account)
     return clean;
 }
 
-/* registry is held. Idle accounts beyond the bound go, if the checkpoint has all of them. */
-static void evict(struct mail_store *store, size_t keep)
+/* registry is held; nobody uses the account. */
+static void drop_idle(struct account *account)
+{
+    list_remove(&account->idle);
+    account->store->n_idle--;
+    (void) map_remove(account->store->accounts, MAP_KEY(account->id));
+    account_free(account);
+}
+
+/* registry is held. All idle accounts go that the checkpoint has all of. */
+static void evict_all(struct mail_store *store)
 {
     LIST_FOREACH(it, &store->idle)
     {
         struct account *account = LINK_OWNER(it, struct account, idle);
 
-        if (store->n_idle <= keep)
-            return;
-        if (!is_clean(account))
-            continue;
-        list_remove(&account->idle);
-        store->n_idle--;
-        (void) map_remove(store->accounts, MAP_KEY(account->id));
-        account_free(account);
+        if (is_clean(account))
+            drop_idle(account);
     }
+}
+
+struct account *store_take_idle(struct mail_store *store)
+{
+    struct account *account = NULL;
+
+    (void) pthread_mutex_lock(&store->registry);
+    if (!list_is_empty(&store->idle))
+        account = take(store, LINK_OWNER(store->idle.head.next, struct account, idle)->id);
+    (void) pthread_mutex_unlock(&store->registry);
+    return account;
+}
+
+size_t store_idle_accounts(struct mail_store *store)
+{
+    size_t n;
+
+    (void) pthread_mutex_lock(&store->registry);
+    n = store->n_idle;
+    (void) pthread_mutex_unlock(&store->registry);
+    return n;
+}
+
+void store_drop(struct account *account)
+{
+    struct mail_store *store = account->store;
+
+    (void) pthread_mutex_lock(&store->registry);
+    if (--account->n_users == 0) {
+        list_push_back(&store->idle, &account->idle);
+        store->n_idle++;
+        if (is_clean(account))
+            drop_idle(account);
+    }
+    (void) pthread_mutex_unlock(&store->registry);
+}
+
+size_t store_memory(const struct mail_store *store)
+{
+    return atomic_load(&store->memory);
+}
+
+size_t store_memory_budget(const struct mail_store *store)
+{
+    return store->memory_budget;
+}
+
+void store_note_memory(struct mail_store *store, size_t bytes)
+{
+    size_t before = atomic_fetch_add(&store->memory, bytes);
+
+    if (before <= store->memory_budget && bytes > store->memory_budget - before)
+        background_poke(store->background);
+}
+
+void store_give_memory(struct mail_store *store, size_t bytes)
+{
+    (void) atomic_fetch_sub(&store->memory, bytes);
 }
 
 void account_close(struct account *account)
@@ -160,7 +223,6 @@ void account_close(struct account *account)
     if (--account->n_users == 0) {
         list_push_back(&store->idle, &account->idle);
         store->n_idle++;
-        evict(store, IDLE_ACCOUNTS_MAX);
     }
     (void) pthread_mutex_unlock(&store->registry);
 }
@@ -261,10 +323,7 @@ enum rc mail_store_remove(struct mail_store *store, uint64_t id, struct err *err
                        account->n_users);
     }
     if (account != NULL) {
-        list_remove(&account->idle);
-        store->n_idle--;
-        (void) map_remove(store->accounts, MAP_KEY(id));
-        account_free(account);
+        drop_idle(account);
     }
     (void) pthread_mutex_unlock(&store->registry);
     return store->engine->ops->remove(store->engine, id, err);
@@ -328,6 +387,8 @@ struct mail_store *mail_store_new(const struct mail_store_options *options)
     store->digester = options->digester;
     store->note = options->note;
     store->note_ctx = options->note_ctx;
+    store->memory_budget =
+        options->memory_bytes > 0 ? options->memory_bytes : MAIL_MEMORY_BYTES;
     (void) pthread_mutex_init(&store->registry, NULL);
     store->accounts = map_new();
     store->quarantine = map_new();
@@ -343,7 +404,7 @@ void mail_store_close(struct mail_store *store)
     if (store == NULL)
         return;
     background_stop(store->background);
-    evict(store, 0);
+    evict_all(store);
     store->engine->ops->close(store->engine);
     background_free(store->background);
     while (!list_is_empty(&store->idle))

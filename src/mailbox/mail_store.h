@@ -32,6 +32,7 @@ struct mail_store_options {
      * May be NULL. */
     void (*note)(void *ctx, uint64_t account, bool begins);
     void *note_ctx;
+    size_t memory_bytes; /* for accounts, mailboxes and messages; 0: MAIL_MEMORY_BYTES */
 };
 
 /* Starts the background threads (digests, checkpoints). */
@@ -39,6 +40,8 @@ struct mail_store *mail_store_new(const struct mail_store_options *options);
 /* All accounts are closed by their users. Writes checkpoints, closes the engine. */
 void mail_store_close(struct mail_store *store);
 struct engine *mail_store_engine(struct mail_store *store);
+/* Bytes that open accounts take, as last measured. */
+size_t store_memory(const struct mail_store *store);
 
 /*
  * Open an account. A new one (nothing stored) gets INBOX, Drafts, Sent, Junk, Trash and Archive
@@ -68,6 +71,17 @@ struct acct_state *account_read(struct account *account, uint64_t own_position);
 MUST_CHECK enum rc account_read_mailbox(struct account *account, uint64_t own_position,
                                         uint32_t mbox_id, struct acct_state **out,
                                         struct err *err);
+
+/*
+ * While a mailbox is held, once or more, its messages stay in memory: by whoever works with
+ * versions of it for longer than one call.
+ */
+struct held_mailbox {
+    struct link link;
+    uint32_t mbox_id;
+};
+void account_hold(struct account *account, struct held_mailbox *held, uint32_t mbox_id);
+void account_release(struct account *account, struct held_mailbox *held);
 
 /*
  * Bring the rows of messages first..last (indexes) of a loaded mailbox of this version into

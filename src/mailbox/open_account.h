@@ -16,6 +16,7 @@
 #define ROOST_MAILBOX_OPEN_ACCOUNT_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "mailbox/mail_store.h"
 
@@ -35,6 +36,11 @@ struct account {
     struct mail_store *store;
     uint64_t id;
 
+    /* memory.h; relaxed figures that nothing else rests on */
+    _Atomic size_t memory;   /* as last measured, and what was noted since */
+    atomic_bool is_touched;  /* to be measured again */
+    _Atomic int64_t used_us; /* a mailbox was read */
+
     /* guarded by the store's registry lock */
     size_t n_users;
     struct link idle; /* in the store's list of idle accounts while n_users == 0 */
@@ -53,6 +59,7 @@ struct account {
     struct list waiters;        /* watch */
     struct list watchers;       /* watch */
     struct list recents;        /* watch */
+    struct list held;           /* watch */
     int64_t dirty_since_us;     /* watch; 0: checkpointed */
 };
 
@@ -75,6 +82,16 @@ void chain_durable(struct account *account, uint64_t position);
 /* Put a version that shows the same position with more of it loaded in place of the tip (and of
  * durable, where that is the same). lock is held; takes the reference. */
 void chain_replace_tip(struct account *account, struct acct_state *state);
+
+/* mail_store.c, for memory.c: bytes of all accounts, and what they should not exceed. */
+size_t store_memory_budget(const struct mail_store *store);
+void store_note_memory(struct mail_store *store, size_t bytes);
+void store_give_memory(struct mail_store *store, size_t bytes);
+size_t store_idle_accounts(struct mail_store *store);
+/* The account nobody has used for the longest time, with one user; NULL: there is none. */
+struct account *store_take_idle(struct mail_store *store);
+/* One user less; if nobody else came and the checkpoint has all of it, the account goes. */
+void store_drop(struct account *account);
 
 /* mail_store.c, for its neighbours */
 struct engine *account_engine(const struct account *account);

@@ -22,6 +22,7 @@ struct known_flags {
 };
 
 struct mbox_view {
+    struct held_mailbox held; /* as long as it is open */
     struct account *account;
     uint32_t mbox_id;
     bool read_only;

@@ -139,13 +139,17 @@ static void tell_all(struct mbox_view *view)
 enum rc view_open(struct account *account, uint64_t own_position, uint32_t mbox_id,
                   bool read_only, struct mbox_view **out, struct err *err)
 {
-    struct mbox_view *view;
+    struct mbox_view *view = xcalloc(1, sizeof(*view));
     struct acct_state *state;
-    enum rc rc = account_read_mailbox(account, own_position, mbox_id, &state, err);
+    enum rc rc;
 
-    if (rc)
+    account_hold(account, &view->held, mbox_id);
+    rc = account_read_mailbox(account, own_position, mbox_id, &state, err);
+    if (rc) {
+        account_release(account, &view->held);
+        free(view);
         return rc;
-    view = xcalloc(1, sizeof(*view));
+    }
     view->account = account;
     view->mbox_id = mbox_id;
     view->read_only = read_only;
@@ -161,6 +165,7 @@ void view_close(struct mbox_view *view)
     if (view == NULL)
         return;
     view_park(view);
+    account_release(view->account, &view->held);
     view_forget_known(view);
     free(view->hidden);
     free(view->recent);

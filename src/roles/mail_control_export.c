@@ -108,7 +108,7 @@ static enum rc send_message(struct export *export, const struct mbox *mbox, uint
     return send_rest(export, message, err);
 }
 
-static enum rc send_mailbox(struct export *export, uint32_t mbox_id, struct err *err)
+static enum rc send_held(struct export *export, uint32_t mbox_id, struct err *err)
 {
     AUTO(acct_unrefp) struct acct_state *state = NULL;
     const struct mbox *mbox;
@@ -133,6 +133,17 @@ static enum rc send_mailbox(struct export *export, uint32_t mbox_id, struct err 
         if (rc == RC_OK)
             rc = send_message(export, mbox, i, err);
     }
+    return rc;
+}
+
+static enum rc send_mailbox(struct export *export, uint32_t mbox_id, struct err *err)
+{
+    struct held_mailbox held = {0};
+    enum rc rc;
+
+    account_hold(export->account, &held, mbox_id);
+    rc = send_held(export, mbox_id, err);
+    account_release(export->account, &held);
     return rc;
 }
 
