@@ -14,8 +14,9 @@
 #define DIGEST_REST_US          ((int64_t) 100 * 1000) /* at least, while jobs gather */
 #define DIGEST_REST_PARTS       3 /* rest this many times as long as a burst took */
 #define CHECKPOINT_AFTER_US     ((int64_t) 30 * 1000000) /* dirty for so long */
-#define BACKGROUND_TICK_SEC     1
-#define BACKGROUND_ACCOUNTS_MAX 65536u /* looked at in one turn */
+#define BACKGROUND_TICK_US      ((int64_t) 1000000)
+#define BACKGROUND_POKED_US     ((int64_t) 20000) /* between turns that are asked for */
+#define BACKGROUND_ACCOUNTS_MAX 65536u            /* looked at in one turn */
 #define CHECKPOINT_ARENA_BYTES  ((size_t) 4 << 30)
 
 struct digest_job {
@@ -333,10 +334,9 @@ static bool wait_turn(struct background *background)
     struct timespec until;
     bool on;
 
-    (void) clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += BACKGROUND_TICK_SEC;
     (void) pthread_mutex_lock(&background->lock);
-    if (!background->stop && !background->is_poked && map_count(background->wanted) == 0)
+    until = time_after(background->is_poked ? BACKGROUND_POKED_US : BACKGROUND_TICK_US);
+    if (!background->stop && map_count(background->wanted) == 0)
         (void) pthread_cond_timedwait(&background->tick, &background->lock, &until);
     background->is_poked = false;
     on = !background->stop;

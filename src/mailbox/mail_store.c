@@ -201,9 +201,7 @@ size_t store_memory_budget(const struct mail_store *store)
 
 void store_note_memory(struct mail_store *store, size_t bytes)
 {
-    size_t before = atomic_fetch_add(&store->memory, bytes);
-
-    if (before <= store->memory_budget && bytes > store->memory_budget - before)
+    if (atomic_fetch_add(&store->memory, bytes) + bytes > store->memory_budget)
         background_poke(store->background);
 }
 

@@ -27,7 +27,9 @@ static enum rc make_digest(struct digester *digester, uint64_t account, struct s
 
 static void open_store(struct mail_world *world)
 {
-    struct mail_store_options options = {.engine = world->engine, .digester = &world->digester};
+    struct mail_store_options options = {.engine = world->engine,
+                                         .digester = &world->digester,
+                                         .memory_bytes = world->memory_bytes};
 
     world->digester.make = make_digest;
     world->store = mail_store_new(&options);

@@ -15,6 +15,7 @@ struct mail_world {
     struct digester digester;
     struct memory_disk *disk; /* memory engines; outlives them */
     char path[64];            /* local engine: its folder; else empty */
+    size_t memory_bytes;      /* the store's budget; 0: the product's */
     struct engine *engine;
     struct mail_store *store;
 };
