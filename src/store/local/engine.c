@@ -634,6 +634,8 @@ static enum rc open_parts(struct local *local, struct err *err)
     if (!rc)
         rc = journal_new(local, &result->keeper.key, &result->point, &local->journal, err);
     if (!rc)
+        keeper_begin(local->keeper);
+    if (!rc)
         rc = scrubber_new(local, &local->scrubber, err);
     if (!rc && !local->options.no_packer)
         rc = compactor_new(local, &local->compactor, err);

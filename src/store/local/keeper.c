@@ -41,13 +41,13 @@ struct keeper {
     struct keeper_spare spares[SPARES_MAX]; /* lock */
     size_t n_spares;                        /* lock */
     struct keeper_spare reserve;            /* lock: bytes 0: there is none */
+    struct keeper_spare for_start;          /* lock: the same; left to the next start */
     uint64_t next_spare;                    /* lock */
     bool wants_next;                        /* lock */
     bool wants_reserve;                     /* lock: the store has outgrown its first segment */
     bool is_poked;                          /* lock: look for segments to recycle */
     bool is_poked_wanted;                   /* lock: look for accounts to ask */
     bool is_full;                           /* lock */
-    bool is_on_reserve;                     /* lock: the reserve is the current segment */
     bool is_stopping;                       /* lock */
 };
 
@@ -56,7 +56,6 @@ static void set_full(struct keeper *keeper, bool is_full)
     if (keeper->is_full == is_full)
         return;
     keeper->is_full = is_full;
-    keeper->is_on_reserve = false;
     if (is_full) { /* what a backup keeps may be just what is missing */
         hold_break(keeper->local, "disk full");
         keeper->is_poked = true;
@@ -104,17 +103,21 @@ static enum rc make_spare(struct keeper *keeper, uint64_t bytes, struct keeper_s
     return rc;
 }
 
-/* A spare with room for need bytes of batches, taken off the list. */
+/* The smallest spare with room for need bytes of batches, taken off the list. */
 static bool take_spare(struct keeper *keeper, uint64_t need, struct keeper_spare *out)
 {
+    size_t best = keeper->n_spares;
+
     for (size_t i = 0; i < keeper->n_spares; i++) {
-        if (keeper->spares[i].bytes < need + SEGMENT_HEADER_BYTES)
-            continue;
-        *out = keeper->spares[i];
-        keeper->spares[i] = keeper->spares[--keeper->n_spares];
-        return true;
+        if (keeper->spares[i].bytes >= need + SEGMENT_HEADER_BYTES &&
+            (best == keeper->n_spares || keeper->spares[i].bytes < keeper->spares[best].bytes))
+            best = i;
     }
-    return false;
+    if (best == keeper->n_spares)
+        return false;
+    *out = keeper->spares[best];
+    keeper->spares[best] = keeper->spares[--keeper->n_spares];
+    return true;
 }
 
 static uint64_t new_segment_bytes(const struct keeper *keeper, uint64_t need)
@@ -138,7 +141,6 @@ static bool find_spare(struct keeper *keeper, uint64_t need, struct keeper_spare
         return false;
     *out = keeper->reserve;
     keeper->reserve.bytes = 0;
-    keeper->is_on_reserve = true;
     return true;
 }
 
@@ -153,7 +155,7 @@ static void put_back_next(struct keeper *keeper)
     spare_name(to, spare);
     keeper->next_number--;
     if (renameat(keeper->local->layout.log, from, keeper->local->layout.log, to) == 0 &&
-        keeper->n_spares < SPARES_MAX)
+        keeper->n_spares < SPARES_KEPT)
         keeper->spares[keeper->n_spares++] = (struct keeper_spare){spare, segment->bytes};
     else
         (void) unlinkat(keeper->local->layout.log, to, 0); /* one more than is kept */
@@ -252,8 +254,8 @@ enum admission keeper_admits(struct keeper *keeper, uint64_t len, uint64_t left,
     if (!has_bodies)
         room = MAX(room, keeper->reserve.bytes);
     room = MAX(left, room > SEGMENT_HEADER_BYTES ? room - SEGMENT_HEADER_BYTES : 0);
-    if (has_bodies && keeper->is_on_reserve)
-        room = 0;
+    if (has_bodies && is_full && keeper->reserve.bytes == 0)
+        room = 0; /* what is left is the reserve, or all that is left of it */
     (void) pthread_mutex_unlock(&keeper->lock);
     if (total <= room || (!is_full && (has_next || !has_bodies)))
         return ADMIT;
@@ -372,7 +374,7 @@ static void free_segment_file(struct keeper *keeper, struct segment *segment)
     if (renameat(log, from, log, to) != 0)
         return; /* below the start: the next recovery deals with it */
     (void) pthread_mutex_lock(&keeper->lock);
-    if (keeper->n_spares < SPARES_MAX) {
+    if (keeper->n_spares < SPARES_KEPT) {
         keeper->spares[keeper->n_spares++] = spare;
         is_kept = true;
     }
@@ -478,7 +480,8 @@ static void run_pokes(struct keeper *keeper)
 
 static bool needs_reserve(const struct keeper *keeper)
 {
-    return keeper->wants_reserve && keeper->reserve.bytes == 0;
+    return keeper->wants_reserve &&
+           (keeper->reserve.bytes == 0 || keeper->for_start.bytes == 0);
 }
 
 /* Commits may wait to hear which it is: a segment, or a full disk. */
@@ -486,7 +489,7 @@ static bool try_next(struct keeper *keeper)
 {
     bool is_made = make_next(keeper);
 
-    if (!is_made || keeper->is_on_reserve)
+    if (!is_made)
         set_full(keeper, true);
     (void) pthread_mutex_unlock(&keeper->lock);
     journal_note_room(keeper->local->journal);
@@ -494,13 +497,22 @@ static bool try_next(struct keeper *keeper)
     return is_made;
 }
 
-/* A recycled segment serves as well as a new one, and is there when the disk is full. */
+/* A recycled segment serves as well as a new one. */
+static bool make_one(struct keeper *keeper, uint64_t bytes, struct keeper_spare *out)
+{
+    return out->bytes > 0 || take_spare(keeper, bytes - SEGMENT_HEADER_BYTES, out) ||
+           make_spare(keeper, bytes, out) == RC_OK;
+}
+
+/* What is there when the disk is full: a segment for groups without bodies, and one for the
+ * next start, which must not find everything used up. */
 static bool make_reserve(struct keeper *keeper)
 {
-    uint64_t bytes = keeper->local->share;
+    const struct local *local = keeper->local;
 
-    return take_spare(keeper, bytes - SEGMENT_HEADER_BYTES, &keeper->reserve) ||
-           make_spare(keeper, bytes, &keeper->reserve) == RC_OK;
+    return make_one(keeper, local->share, &keeper->reserve) &&
+           make_one(keeper, MIN(local->options.first_segment_bytes, local->share),
+                    &keeper->for_start);
 }
 
 static bool needs_ballast(const struct keeper *keeper)
@@ -542,17 +554,19 @@ static bool wants_nothing(const struct keeper *keeper)
     return !keeper->wants_next && !needs_reserve(keeper) && !needs_ballast(keeper);
 }
 
-/* Called with the lock held, gives it up meanwhile. */
-static void ask_for_space(struct keeper *keeper)
+/* Commits that wait hear whether the disk is full, and those with something to give that it is.
+ * Called with the lock held, gives it up meanwhile. */
+static void tell_of_space(struct keeper *keeper, bool is_short)
 {
     struct local *local = keeper->local;
     struct engine_events events;
 
     (void) pthread_mutex_unlock(&keeper->lock);
+    journal_note_room(local->journal);
     (void) pthread_mutex_lock(&local->index.lock);
     events = local->events;
     (void) pthread_mutex_unlock(&local->index.lock);
-    if (events.space_wanted != NULL)
+    if (is_short && events.space_wanted != NULL)
         events.space_wanted(events.ctx);
     (void) pthread_mutex_lock(&keeper->lock);
 }
@@ -563,7 +577,7 @@ static void *keeper_main(void *arg)
 
     (void) pthread_mutex_lock(&keeper->lock);
     while (!keeper->is_stopping) {
-        bool is_short;
+        bool was_full = keeper->is_full, is_short;
 
         if (keeper->wants_next && next_fits(keeper) && keeper->need > 0)
             keeper->wants_next = false;
@@ -574,13 +588,27 @@ static void *keeper_main(void *arg)
             set_full(keeper, true);
         else if (wants_nothing(keeper))
             set_full(keeper, false);
-        if (is_short)
-            ask_for_space(keeper);
+        if (is_short || keeper->is_full != was_full)
+            tell_of_space(keeper, is_short);
         if (!keeper->is_stopping && !keeper->is_poked && (is_short || wants_nothing(keeper)))
             wait_for_work(keeper, is_short);
     }
     (void) pthread_mutex_unlock(&keeper->lock);
     return NULL;
+}
+
+/* A store that has grown wants its reserves from the start. */
+static bool has_grown(struct local *local)
+{
+    uint64_t used = 0;
+
+    (void) pthread_mutex_lock(&local->index.lock);
+    LIST_FOREACH(it, &local->index.live)
+    {
+        used += LINK_OWNER(it, struct segment, live)->used;
+    }
+    (void) pthread_mutex_unlock(&local->index.lock);
+    return used > local->options.first_segment_bytes / 4 || atomic_load(&local->pack_bytes) > 0;
 }
 
 enum rc keeper_new(struct local *local, const struct keeper_start *start, struct keeper **out,
@@ -611,6 +639,16 @@ enum rc keeper_new(struct local *local, const struct keeper_start *start, struct
     keeper->has_thread = true;
     *out = keeper;
     return RC_OK;
+}
+
+void keeper_begin(struct keeper *keeper)
+{
+    bool is_wanted = has_grown(keeper->local);
+
+    (void) pthread_mutex_lock(&keeper->lock);
+    keeper->wants_reserve = keeper->wants_reserve || is_wanted;
+    (void) pthread_cond_signal(&keeper->work);
+    (void) pthread_mutex_unlock(&keeper->lock);
 }
 
 void keeper_stop(struct keeper *keeper)

@@ -12,7 +12,8 @@
 #include "store/local/store.h"
 
 #define FULL_RETRY_MS        500
-#define SPARES_MAX           2u /* free segments kept beside the reserve */
+#define SPARES_KEPT          2u /* free segments kept beside the reserve and the start's */
+#define SPARES_MAX           (SPARES_KEPT + 2u)
 #define LIVE_SEGMENTS_WANTED 8u /* beyond this, accounts are asked for checkpoints */
 #define TAIL_WANTED_BYTES                                                                      \
     ((uint64_t) 1 << 20) /* records of one account; keeps load() quick                         \
@@ -33,6 +34,8 @@ struct keeper_start {
 
 MUST_CHECK enum rc keeper_new(struct local *local, const struct keeper_start *start,
                               struct keeper **out, struct err *err);
+/* The journal is there: reserves may be made. */
+void keeper_begin(struct keeper *keeper);
 /* A ready segment with room for need bytes of batches. Blocks until there is one. */
 struct segment *keeper_take(struct keeper *keeper, uint64_t need);
 /* The current segment fills up: have the next one ready. */

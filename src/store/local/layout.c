@@ -19,6 +19,8 @@
 #include "store/local/state.h"
 #include "store/local/super.h"
 
+#define ASIDE_MORE_BYTES 4096u /* beyond what was written now: the superblock grows slowly */
+
 enum rc file_error(struct err *err, const char *what)
 {
     if (errno == ENOSPC || errno == EDQUOT)
@@ -69,25 +71,42 @@ enum rc layout_sync_dir(int dir, struct err *err)
     return RC_OK;
 }
 
+/* The blocks for the next content, so that a full disk does not stop it. Without, it takes
+ * what space there is then. */
+static void keep_aside(int dir, const char *aside, size_t len)
+{
+    AUTO(closep)
+    int fd = openat(dir, aside, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    if (fd >= 0)
+        (void) fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, (off_t) (len + ASIDE_MORE_BYTES));
+}
+
 enum rc layout_replace(int dir, const char *name, const char *bytes, size_t len,
                        struct err *err)
 {
     char aside[LAYOUT_NAME_BYTES];
     AUTO(closep) int fd = -1;
+    struct stat st;
     enum rc rc;
 
     (void) snprintf(aside, sizeof(aside), "%.20s.new", name);
-    fd = openat(dir, aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    fd = openat(dir, aside, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return file_error(err, aside);
     rc = file_write_all(fd, bytes, len, 0, err);
     if (rc)
         return rc;
+    if (fstat(fd, &st) != 0 || ((uint64_t) st.st_size > len && ftruncate(fd, (off_t) len) != 0))
+        return file_error(err, "cut to length");
     if (fsync(fd) != 0)
         return file_error(err, "fsync");
     if (renameat(dir, aside, dir, name) != 0)
         return file_error(err, "rename");
-    return layout_sync_dir(dir, err);
+    rc = layout_sync_dir(dir, err);
+    if (!rc)
+        keep_aside(dir, aside, len);
+    return rc;
 }
 
 void layout_name(char out[LAYOUT_NAME_BYTES], uint64_t number, const char *suffix)

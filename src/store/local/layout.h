@@ -39,7 +39,8 @@ MUST_CHECK enum rc layout_each(int dir, bool (*fn)(void *ctx, const char *name),
 
 /* Make a rename or creation in the directory durable. */
 MUST_CHECK enum rc layout_sync_dir(int dir, struct err *err);
-/* A new content for name: written aside, synced, renamed, directory synced. */
+/* A new content for name: written aside, synced, renamed, directory synced. The file aside
+ * stays, empty, with the blocks for the next time. */
 MUST_CHECK enum rc layout_replace(int dir, const char *name, const char *bytes, size_t len,
                                   struct err *err);
 

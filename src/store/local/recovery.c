@@ -287,22 +287,26 @@ static enum rc settle_segments(struct recovery *rec, struct journal_point *end, 
     return RC_OK;
 }
 
-/* A spare for the first segment: any that is there, or a new small one. */
+/* A spare for the first segment: the smallest that will do, or a new one. */
 static enum rc first_spare(struct recovery *rec, struct keeper_spare *out, struct err *err)
 {
     struct local *local = rec->local;
+    uint64_t bytes = MIN(local->options.first_segment_bytes, local->share);
     char name[LAYOUT_NAME_BYTES];
     enum rc rc;
+    size_t best = rec->n_spares;
 
     for (size_t i = 0; i < rec->n_spares; i++) {
-        if (rec->spares[i].bytes < local->options.first_segment_bytes ||
-            rec->spares[i].bytes % JOURNAL_BLOCK_BYTES != 0)
-            continue;
-        *out = rec->spares[i];
-        rec->spares[i] = rec->spares[--rec->n_spares];
+        if (rec->spares[i].bytes >= bytes && rec->spares[i].bytes % JOURNAL_BLOCK_BYTES == 0 &&
+            (best == rec->n_spares || rec->spares[i].bytes < rec->spares[best].bytes))
+            best = i;
+    }
+    if (best < rec->n_spares) {
+        *out = rec->spares[best];
+        rec->spares[best] = rec->spares[--rec->n_spares];
         return RC_OK;
     }
-    *out = (struct keeper_spare){rec->next_spare++, local->options.first_segment_bytes};
+    *out = (struct keeper_spare){rec->next_spare++, bytes};
     layout_name(name, out->number, ".spare");
     do {
         rc = segment_make_spare(local->layout.log, name, out->bytes, local->options.buffered,
@@ -496,12 +500,14 @@ static enum rc forget_removed(struct recovery *rec, struct err *err)
 {
     AUTO(freep) uint64_t *accounts = xcalloc(rec->n_removed + 1, sizeof(*accounts));
     size_t n = 0;
+    enum rc rc;
 
     for (size_t i = 0; i < rec->n_removed; i++) {
         if (rec->removed[i].lsn < rec->local->super->start.lsn)
             accounts[n++] = rec->removed[i].account;
     }
-    return checkpoint_forget_removed(rec->local->state, accounts, n, err);
+    rc = checkpoint_forget_removed(rec->local->state, accounts, n, err);
+    return rc == RC_FULL ? RC_OK : rc; /* the next start does it */
 }
 
 static enum rc run(struct recovery *rec, struct recovery_result *out, struct err *err)

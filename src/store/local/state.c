@@ -12,8 +12,10 @@
  * reserve. A commit that finds no space all the same is tried again for as long as is_full
  * finds some.
  *
- * lock.mdb holds process-shared mutexes of a dead process after a crash; nobody else can have
- * the environment open, since we hold the store's lock, so it is removed at start.
+ * lock.mdb holds process-shared mutexes of a dead process after a crash. Nobody else can have
+ * the environment open, since we hold the store's lock, and LMDB, alone with the file, makes
+ * them new. The file is kept, and its blocks are allocated: it is written to as memory, where a
+ * full disk would be a SIGBUS.
  */
 #include "store/local/state.h"
 
@@ -516,6 +518,17 @@ static void state_free(struct state *state)
     free(state);
 }
 
+/* A file that is there already has its blocks. Where there is no space now, LMDB may still find
+ * some when it wants it. */
+static void allocate_lock_file(int root)
+{
+    AUTO(closep) int fd = openat(root, "state/lock.mdb", O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    struct stat st;
+
+    if (fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0)
+        (void) fallocate(fd, 0, 0, st.st_size);
+}
+
 static int open_env(struct state *state, const struct state_options *options)
 {
     char dir[STATE_PATH_BYTES];
@@ -528,8 +541,6 @@ static int open_env(struct state *state, const struct state_options *options)
     /* LMDB would make an empty one in its place. */
     if (faccessat(options->root, "state/data.mdb", F_OK, AT_SYMLINK_NOFOLLOW) != 0)
         return errno == ENOENT ? MDB_CORRUPTED : errno;
-    if (unlinkat(options->root, "state/lock.mdb", 0) != 0 && errno != ENOENT)
-        return errno;
     code = mdb_env_set_maxdbs(state->env, STATE_TABLES);
     if (code == 0)
         code = mdb_env_set_maxreaders(state->env, STATE_READERS_MAX);
@@ -538,6 +549,8 @@ static int open_env(struct state *state, const struct state_options *options)
                                    (size_t) state_map_bytes(options->root, options->map_bytes));
     if (code == 0)
         code = mdb_env_open(state->env, dir, MDB_NOTLS, 0600);
+    if (code == 0)
+        allocate_lock_file(options->root);
     return code != 0 ? code : open_tables(state);
 }
 
