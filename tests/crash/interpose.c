@@ -21,7 +21,7 @@
 #include "recording.h"
 
 #define FDS_MAX     4096
-#define LOCK_FILE   "lock.mdb" /* LMDB's: removed at every start, so what it holds is nothing */
+#define LOCK_FILE   "lock.mdb" /* LMDB's: made new at every start, so it holds nothing */
 #define HALF(n)     (((n) + 1) / 2)
 #define MODE_OF(ap) ((mode_t) va_arg(ap, unsigned int))
 

@@ -27,7 +27,8 @@ from roost_server import Server, wait_for
 
 KILLS = 1000 if "ROOST_LARGE" in os.environ else 12
 LOAD_SEC = (0.2, 1.2)  # how long clients work before a kill at a random time
-MOMENT_SEC = 3  # how long a moment is waited for
+PROGRESS = 100  # kills between two reports
+MOMENT_SEC = 1  # how long a moment is waited for
 MAIL_KILLS_MAX = 2  # one after the other: then the supervisor waits longer before it starts the next
 USERS = 4
 CLIENTS = 12
@@ -210,11 +211,14 @@ class Kill9(unittest.TestCase):
     def test_nothing_acknowledged_is_lost(self):
         print("seed %d" % SEED)
         self.server.start()
-        longest = 0
+        longest = told = 0
         try:
             while sum(self.kills.values()) < KILLS:
                 longest = max(longest, self.load())
                 self.check()
+                if sum(self.kills.values()) // PROGRESS > told:
+                    told += 1
+                    self.report(longest)
         except BaseException:
             sys.stderr.write("The server's log ends:\n%s\n" % self.server.log()[-4000:])
             raise
