@@ -34,16 +34,22 @@ static enum rc check_command(const struct session *session, const struct imap_te
 {
     AUTO(arena_freep) struct arena *arena = arena_new(APPEND_HEAD_ARENA_BYTES);
     AUTO(acct_unrefp) struct acct_state *state = NULL;
+    const struct imap_append_args *append;
     struct err ignored;
     struct imap_cmd cmd;
+    bool replace;
 
     if (session->rights == SESSION_READ_ONLY)
         return err_set(err, RC_DENIED, "This login may only read", "append: read-only");
-    if (imap_parse_head(text, session->mode, arena, &cmd, &ignored) != RC_OK ||
-        imap_parse_args(&cmd, imap_parse_append, &ignored) != RC_OK)
+    if (imap_parse_head(text, session->mode, arena, &cmd, &ignored) != RC_OK)
         return RC_OK;
+    replace = slice_eq_nocase(cmd.name, SLICE("REPLACE"));
+    if (imap_parse_args(&cmd, replace ? imap_parse_replace : imap_parse_append, &ignored) !=
+        RC_OK)
+        return RC_OK;
+    append = replace ? &cmd.args.replace.append : &cmd.args.append;
     state = session_read(session);
-    if (acct_mailbox_by_name(state, cmd.args.append.mailbox.name) == NULL)
+    if (acct_mailbox_by_name(state, append->mailbox.name) == NULL)
         return err_set(err, RC_NOT_FOUND, "No such mailbox", "append: unknown name");
     return RC_OK;
 }

@@ -1,5 +1,6 @@
 /*
- * append_sink.h - where the messages of an APPEND go while they arrive.
+ * append_sink.h - where the messages of an APPEND, or of a REPLACE, go while they
+ * arrive.
  *
  * Spec: RFC 9051 6.3.12, RFC 3502, RFC 7889. The reader calls it (imap/reader.h, imap_sink).
  * begin refuses what would fail anyway, before the client sends a byte of it: a name without a

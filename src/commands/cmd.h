@@ -85,6 +85,6 @@ cmd_run_fn cmd_select, cmd_examine, cmd_unselect, cmd_close;
 cmd_run_fn cmd_create, cmd_delete, cmd_rename, cmd_subscribe, cmd_unsubscribe;
 cmd_run_fn cmd_list, cmd_lsub, cmd_namespace, cmd_status;
 cmd_run_fn cmd_append, cmd_expunge, cmd_search, cmd_fetch, cmd_store, cmd_copy, cmd_move;
-cmd_run_fn cmd_idle, cmd_compress, cmd_getmetadata, cmd_setmetadata;
+cmd_run_fn cmd_replace, cmd_idle, cmd_compress, cmd_getmetadata, cmd_setmetadata;
 
 #endif

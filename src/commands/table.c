@@ -32,6 +32,7 @@ static const struct command commands[] = {
     {"CLOSE",      ST_SELECTED, IMAP_CAP_NONE,        imap_parse_none,     cmd_close,       "6.4.1",        CMD_UNSELECTS},
     {"UNSELECT",   ST_SELECTED, IMAP_CAP_UNSELECT,    imap_parse_none,     cmd_unselect,    "6.4.2",        CMD_UNSELECTS},
     {"EXPUNGE",    ST_SELECTED, IMAP_CAP_NONE,        imap_parse_expunge,  cmd_expunge,     "6.4.3",        CMD_WRITES | CMD_CHANGES | CMD_EXPUNGES | CMD_UID},
+    {"REPLACE",    ST_SELECTED, IMAP_CAP_REPLACE,     imap_parse_replace, cmd_replace,     "RFC 8508 3",   CMD_WRITES | CMD_CHANGES | CMD_SEQ | CMD_UID | CMD_EXPUNGES},
     {"SEARCH",     ST_SELECTED, IMAP_CAP_NONE,        imap_parse_search,   cmd_search,      "6.4.4",        CMD_SEQ | CMD_SEQ_KEYS | CMD_UID},
     {"FETCH",      ST_SELECTED, IMAP_CAP_NONE,        imap_parse_fetch,    cmd_fetch,       "6.4.5",        CMD_SEQ | CMD_UID},
     {"STORE",      ST_SELECTED, IMAP_CAP_NONE,        imap_parse_store,    cmd_store,       "6.4.6",        CMD_WRITES | CMD_CHANGES | CMD_SEQ | CMD_UID},

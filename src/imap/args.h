@@ -155,6 +155,12 @@ struct imap_append_args {
     size_t n; /* >= 1 */
 };
 
+/* REPLACE and UID REPLACE: RFC 8508 3. */
+struct imap_replace_args {
+    struct imap_set set;            /* one number, or "*" */
+    struct imap_append_args append; /* n == 1 */
+};
+
 enum imap_section_text {
     IMAP_SECTION_ALL, /* BODY[] or BODY[1.2]: the whole thing */
     IMAP_SECTION_HEADER,
@@ -301,6 +307,7 @@ union imap_args {
     struct imap_getmetadata_args getmetadata;
     struct imap_setmetadata_args setmetadata;
     struct imap_append_args append;
+    struct imap_replace_args replace;
     struct imap_fetch_args fetch;
     struct imap_store_args store;
     struct imap_copy_args copy;

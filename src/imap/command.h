@@ -82,6 +82,7 @@ imap_parse_fn imap_parse_status;       /* status */
 imap_parse_fn imap_parse_getmetadata;  /* getmetadata */
 imap_parse_fn imap_parse_setmetadata;  /* setmetadata */
 imap_parse_fn imap_parse_append;       /* append */
+imap_parse_fn imap_parse_replace;      /* replace: REPLACE */
 imap_parse_fn imap_parse_expunge;      /* expunge: EXPUNGE, UID EXPUNGE */
 imap_parse_fn imap_parse_search;       /* search */
 imap_parse_fn imap_parse_fetch;        /* fetch */

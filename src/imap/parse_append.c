@@ -1,9 +1,9 @@
 /*
- * parse_append.c - APPEND of one message or several.
+ * parse_append.c - APPEND of one message or several, REPLACE.
  *
  * Spec: RFC 9051 6.3.12, RFC 3502 (MULTIAPPEND), RFC 3516 4.4 (literal8), RFC 6855 4 (UTF8
- * (~{...}), which clients of the time before RFC 9755 send). A data extension (RFC 4466
- * append-data-ext) is a row below.
+ * (~{...}), which clients of the time before RFC 9755 send), RFC 8508 (REPLACE). A data
+ * extension (RFC 4466 append-data-ext) is a row below.
  */
 #include "imap/lex.h"
 
@@ -84,10 +84,10 @@ static enum rc take_message(struct imap_input *in, struct imap_append_message *o
     return RC_OK;
 }
 
-enum rc imap_parse_append(struct imap_input *in, union imap_args *args, struct err *err)
+/* SP mailbox 1*append-message, at most `most`. */
+static enum rc take_append(struct imap_input *in, size_t most, struct imap_append_args *out,
+                           struct err *err)
 {
-    /* Each message has a literal, and each literal a "{". */
-    size_t max = in->literals != NULL ? in->n_literals : slice_count(scan_rest(&in->sc), '{');
     struct imap_append_args append = {0};
     struct imap_append_message *messages;
     enum rc rc;
@@ -97,15 +97,48 @@ enum rc imap_parse_append(struct imap_input *in, union imap_args *args, struct e
     rc = lex_mailbox(in, &append.mailbox, err);
     if (rc)
         return rc;
-    messages = ARENA_ARRAY(in->arena, struct imap_append_message, max);
+    messages = ARENA_ARRAY(in->arena, struct imap_append_message, most);
     do {
-        if (append.n == max)
+        if (append.n == most)
             return lex_fail(in, err, "a message literal");
         rc = take_message(in, &messages[append.n++], err);
         if (rc)
             return rc;
-    } while (scan_peek(&in->sc) == ' ');
+    } while (append.n < most && scan_peek(&in->sc) == ' ');
     append.messages = messages;
-    args->append = append;
+    *out = append;
     return RC_OK;
+}
+
+enum rc imap_parse_append(struct imap_input *in, union imap_args *args, struct err *err)
+{
+    /* Each message has a literal, and each literal a "{". */
+    size_t max = in->literals != NULL ? in->n_literals : slice_count(scan_rest(&in->sc), '{');
+    struct imap_append_args append;
+    enum rc rc = take_append(in, max, &append, err);
+
+    if (!rc)
+        args->append = append;
+    return rc;
+}
+
+/* RFC 8508 section 5: SP (seq-number / uniqueid) SP mailbox append-message */
+enum rc imap_parse_replace(struct imap_input *in, union imap_args *args, struct err *err)
+{
+    struct imap_replace_args replace;
+    const struct seq_range *one;
+    enum rc rc;
+
+    if (!lex_sp(in))
+        return lex_fail(in, err, "a space and a number");
+    rc = lex_set(in, &replace.set, err);
+    if (rc)
+        return rc;
+    one = replace.set.set.ranges;
+    if (replace.set.saved || replace.set.set.n != 1 || one->first != one->last)
+        return lex_fail(in, err, "one number before here");
+    rc = take_append(in, 1, &replace.append, err);
+    if (!rc)
+        args->replace = replace;
+    return rc;
 }

@@ -254,9 +254,10 @@ static const struct {
     const char *name;
     unsigned n_args;
 } spooling[] = {
-    {"APPEND", 1},
+    {"APPEND",  1},
+    {"REPLACE", 2},
 };
-#define SPOOLING_MAX_ARGS 1u /* the most in the rows above */
+#define SPOOLING_MAX_ARGS 2u /* the most in the rows above */
 
 static bool is_not_space(char c)
 {

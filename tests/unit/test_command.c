@@ -238,6 +238,11 @@ static const struct row rows[] = {
     {imap_parse_setmetadata, "a SETMETADATA INBOX (/private/a NIL /private/b \"\")", RC_OK},
     {imap_parse_setmetadata, "a SETMETADATA INBOX (/private/a)", RC_SYNTAX},
     {imap_parse_setmetadata, "a SETMETADATA INBOX /private/a x", RC_SYNTAX},
+    {imap_parse_replace, "a REPLACE 4 x (\\Seen) {1+}\r\nx", RC_OK},
+    {imap_parse_replace, "a REPLACE * x {1+}\r\nx", RC_OK},
+    {imap_parse_replace, "a REPLACE 4:5 x {1+}\r\nx", RC_SYNTAX},
+    {imap_parse_replace, "a REPLACE $ x {1+}\r\nx", RC_SYNTAX},
+    {imap_parse_replace, "a REPLACE 4 x {1+}\r\nx {1+}\r\ny", RC_SYNTAX},
     {imap_parse_compress, "a COMPRESS deflate", RC_OK},
     {imap_parse_compress, "a COMPRESS LZ4", RC_SYNTAX},
     {imap_parse_search, "a SEARCH EMAILID Mx_-9 THREADID T1", RC_OK},
@@ -588,7 +593,7 @@ static void a_message_is_named_by_its_literal(void **state)
     static const struct imap_literal literals[] = {
         {.at = 15,         .len = 1, .nonsync = true},
         {         .at = 30,                .len = 5,         .spooled = true        },
-        { .at = 67, .len = 2,         .binary = true,                                          .nonsync = true, .spooled = true},
+        { .at = 67, .len = 2,         .binary = true,              .nonsync = true, .spooled = true},
     };
     AUTO(arena_freep) struct arena *arena = arena_new(COMMAND_ARENA_BYTES);
     struct imap_text whole = {slice_from_str(text), literals, COUNT(literals)};
