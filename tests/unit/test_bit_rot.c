@@ -225,6 +225,10 @@ static enum rc hash_mailbox(struct account *account, uint32_t mbox_id, XXH3_stat
     if (rc)
         return rc;
     mbox = acct_mailbox_by_id(state, mbox_id);
+    if (mbox_counts(mbox)->messages > 0)
+        rc = account_need_rows(account, state, mbox, 0, mbox_counts(mbox)->messages - 1, err);
+    if (rc)
+        return rc;
     for (uint32_t i = 0; i < mbox_counts(mbox)->messages; i++) {
         const struct msg_cold *cold = mbox_cold(mbox, i);
         uint64_t row[6] = {mbox_uid(mbox, i),    mbox_flags(mbox, i),
