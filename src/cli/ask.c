@@ -34,6 +34,16 @@ static int read_config(const char *path, struct config **out)
     return CLI_FAILED;
 }
 
+int cli_data_dir(const struct cli_args *args, char *out, size_t len)
+{
+    AUTO(config_freep) struct config *config = NULL;
+    int code = args->data != NULL ? CLI_OK : read_config(args->config, &config);
+
+    if (code == CLI_OK)
+        (void) snprintf(out, len, "%s", args->data != NULL ? args->data : config->data_dir);
+    return code;
+}
+
 int cli_ask_open(const struct cli_args *args, const char *role, struct cli_ask *out)
 {
     AUTO(config_freep) struct config *config = NULL;
@@ -60,13 +70,16 @@ void cli_ask_close(struct cli_ask *ask)
     *ask = (struct cli_ask){0};
 }
 
-static void keep_row(struct cli_ask *ask, const struct control_fields *fields)
+void cli_keep_row(struct cli_ask *ask, const struct control_field *fields, size_t n)
 {
     json_t *row = json_object();
 
-    for (size_t i = 0; i < fields->n; i++) {
-        const struct control_field *field = &fields->field[i];
-        json_t *value = json_stringn(field->value.ptr, field->value.len);
+    if (ask->rows == NULL)
+        ask->rows = json_array();
+    for (size_t i = 0; i < n; i++) {
+        const struct control_field *field = &fields[i];
+        json_t *value =
+            json_stringn(field->value.ptr != NULL ? field->value.ptr : "", field->value.len);
 
         if (value == NULL) /* not UTF-8: nothing of ours */
             value = json_string("?");
@@ -97,7 +110,7 @@ static int take_reply(struct cli_ask *ask, const struct cli_taker *taker, bool *
         return CLI_FAILED;
     }
     if (reply.kind == CONTROL_ROW)
-        keep_row(ask, &reply.fields);
+        cli_keep_row(ask, reply.fields.field, reply.fields.n);
     if (reply.kind == CONTROL_PROGRESS && taker != NULL)
         taker->progress(taker->ctx, reply.done, reply.total);
     if (reply.kind == CONTROL_DATA && taker != NULL &&

@@ -21,6 +21,8 @@ struct cli_ask {
 
 /* Connect to DATA/run/ROLE.sock of the server that args->config configures. */
 int cli_ask_open(const struct cli_args *args, const char *role, struct cli_ask *out);
+/* The data directory of that server, for what works without it. */
+int cli_data_dir(const struct cli_args *args, char *out, size_t len);
 void cli_ask_close(struct cli_ask *ask); /* also the AUTO cleanup */
 
 /* One request without data; its rows are added to ask->rows. */
@@ -41,6 +43,8 @@ struct cli_taker {
 };
 /* The answer of a request without data of its own, its data handed on; rows are kept. */
 int cli_ask_take(struct cli_ask *ask, const struct cli_taker *taker);
+/* One row more, from elsewhere than a server; ask->rows is made if there are none. */
+void cli_keep_row(struct cli_ask *ask, const struct control_field *fields, size_t n);
 /* Read replies until a row has come; CLI_FAILED if the request ended instead. */
 int cli_ask_row(struct cli_ask *ask);
 

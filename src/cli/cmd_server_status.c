@@ -4,7 +4,8 @@
 static const char usage[] =
     "usage: roost status [--json]\n\n"
     "Each process of the running server with its pid, seconds since its start, restarts, and\n"
-    "what confines it; then sessions and what the store holds. The exit code is 1 if the\n"
+    "what confines it; then sessions and what the store holds, and the last pass of the "
+    "scrubber. The exit code is 1 if the\n"
     "server does not answer, so scripts can ask with it.\n";
 
 static const struct cli_column role_columns[] = {
@@ -27,6 +28,13 @@ static const struct cli_column store_columns[] = {
     {"bodies",           "MESSAGES",    CLI_NUMBER},
     {"commits",          "COMMITS",     CLI_NUMBER},
     {"batches",          "SYNCS",       CLI_NUMBER},
+};
+
+static const struct cli_column scrub_columns[] = {
+    {"scrub_ended",    "LAST SCRUB", CLI_TIME  },
+    {"scrub_findings", "FINDINGS",   CLI_NUMBER},
+    {"scrub_bytes",    "BYTES READ", CLI_NUMBER},
+    {"scrub_running",  "NOW",        CLI_NUMBER},
 };
 
 static int fetch(const struct cli_args *args, const char *role, struct cli_ask *out)
@@ -61,11 +69,15 @@ int cmd_server_status(int argc, char *const *argv)
         cli_print_rows(&roles, role_columns, COUNT(role_columns), true);
         (void) printf(", \"store\": ");
         cli_print_rows(&store, store_columns, COUNT(store_columns), true);
+        (void) printf(", \"scrub\": ");
+        cli_print_rows(&store, scrub_columns, COUNT(scrub_columns), true);
         (void) printf("}\n");
         return CLI_OK;
     }
     cli_print_rows(&roles, role_columns, COUNT(role_columns), false);
     (void) fputc('\n', stdout);
     cli_print_rows(&store, store_columns, COUNT(store_columns), false);
+    (void) fputc('\n', stdout);
+    cli_print_rows(&store, scrub_columns, COUNT(scrub_columns), false);
     return CLI_OK;
 }

@@ -14,6 +14,8 @@ static const struct cli_command commands[] = {
     {"domain",       "mail domains and catch-alls",                 cmd_domain       },
     {"session",      "who is logged in; end sessions",              cmd_session      },
     {"mailbox",      "mailboxes of a user",                         cmd_mailbox      },
+    {"check",        "is all mail there; what is lost; --repair",   cmd_check        },
+    {"scrub",        "read and verify everything that is stored",   cmd_scrub        },
     {"import",       "mail from mbox, Maildir, .eml and tar files", cmd_import       },
     {"export",       "a user's mail as a Maildir or as mbox files", cmd_export       },
 };

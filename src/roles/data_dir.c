@@ -106,40 +106,59 @@ enum rc data_dir_prepare(const struct config *config, struct err *err)
 }
 
 /* In a process of its own, since there is no way back from another user. */
-_Noreturn static void create_store_as(const char *path, const struct stat *st)
+_Noreturn static void run_as_owner(const struct stat *st, const char *path,
+                                   int (*fn)(const char *path, void *ctx), void *ctx)
 {
-    struct err err;
-    enum rc rc = RC_OK;
-
     if (st->st_uid != geteuid() &&
         (setgroups(0, NULL) != 0 || setresgid(st->st_gid, st->st_gid, st->st_gid) != 0 ||
-         setresuid(st->st_uid, st->st_uid, st->st_uid) != 0))
-        rc = err_set(&err, RC_IO, "No store", "%s: %s", path, strerror(errno));
-    if (rc == RC_OK)
-        rc = local_store_create(path, &err);
-    if (rc != RC_OK && rc != RC_EXISTS)
-        (void) fprintf(stderr, "roost: %s\n", err.detail);
-    _exit(rc == RC_OK || rc == RC_EXISTS ? 0 : 1);
+         setresuid(st->st_uid, st->st_uid, st->st_uid) != 0)) {
+        (void) fprintf(stderr, "roost: %s: %s\n", path, strerror(errno));
+        _exit(1);
+    }
+    exit(fn(path, ctx));
 }
 
-enum rc data_dir_create_store(const struct config *config, struct err *err)
+enum rc data_dir_with_store(const char *data, int (*fn)(const char *path, void *ctx), void *ctx,
+                            int *out_code, struct err *err)
 {
     char path[PATH_BYTES];
     struct stat st;
     int status;
     pid_t pid;
 
-    (void) snprintf(path, sizeof(path), "%s/" ROLE_MAIL_DIR, config->data_dir);
+    (void) snprintf(path, sizeof(path), "%s/" ROLE_MAIL_DIR, data);
     if (stat(path, &st) != 0)
         return err_set(err, RC_IO, "No store", "%s: %s", path, strerror(errno));
+    (void) fflush(NULL); /* what is buffered is printed once */
     pid = fork();
     if (pid == 0)
-        create_store_as(path, &st);
+        run_as_owner(&st, path, fn, ctx);
     if (pid < 0 || waitpid(pid, &status, 0) != pid)
         return err_set(err, RC_IO, "No store", "%s: %s", path, strerror(errno));
-    if (status != 0)
-        return err_set(err, RC_IO, "No store", "%s: the store cannot be made", path);
+    *out_code = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
     return RC_OK;
+}
+
+static int create_store(const char *path, void *ctx)
+{
+    struct err err;
+    enum rc rc = local_store_create(path, &err);
+
+    (void) ctx;
+    if (rc != RC_OK && rc != RC_EXISTS)
+        (void) fprintf(stderr, "roost: %s\n", err.detail);
+    return rc == RC_OK || rc == RC_EXISTS ? 0 : 1;
+}
+
+enum rc data_dir_create_store(const struct config *config, struct err *err)
+{
+    int code = 0;
+    enum rc rc = data_dir_with_store(config->data_dir, create_store, NULL, &code, err);
+
+    if (!rc && code != 0)
+        return err_set(err, RC_IO, "No store", "%.100s: the store cannot be made",
+                       config->data_dir);
+    return rc;
 }
 
 enum rc data_dir_lock(const struct config *config, int *out_fd, struct err *err)

@@ -28,6 +28,13 @@ MUST_CHECK enum rc data_dir_prepare(const struct config *config, struct err *err
  */
 MUST_CHECK enum rc data_dir_create_store(const struct config *config, struct err *err);
 
+/*
+ * Run fn on DATA/mail in a process of its own, as the user whose folder that is; *out_code is
+ * what fn answered, or 1 if the process ended otherwise.
+ */
+MUST_CHECK enum rc data_dir_with_store(const char *data, int (*fn)(const char *path, void *ctx),
+                                       void *ctx, int *out_code, struct err *err);
+
 /* The lock, held until *out_fd is closed. RC_EXISTS: another server runs here. */
 MUST_CHECK enum rc data_dir_lock(const struct config *config, int *out_fd, struct err *err);
 

@@ -326,7 +326,7 @@ static void store_status(struct control_conn *conn, const struct control_fields 
 {
     struct mail_role *mail = ctx;
     struct engine *engine = mail_store_engine(mail->store);
-    char room[8][NUMBER_BYTES];
+    char room[8][NUMBER_BYTES], scrub[4][NUMBER_BYTES];
     struct engine_status status = {0};
 
     (void) in;
@@ -341,6 +341,10 @@ static void store_status(struct control_conn *conn, const struct control_fields 
         CONTROL_TEXT("bodies", number(room[5], status.bodies)),
         CONTROL_TEXT("commits", number(room[6], status.commits)),
         CONTROL_TEXT("batches", number(room[7], status.batches)),
+        CONTROL_TEXT("scrub_ended", number(scrub[0], (uint64_t) status.scrub_ended)),
+        CONTROL_TEXT("scrub_findings", number(scrub[1], status.scrub_findings)),
+        CONTROL_TEXT("scrub_bytes", number(scrub[2], status.scrub_bytes)),
+        CONTROL_TEXT("scrub_running", number(scrub[3], status.scrub_running)),
     };
 
     control_row(conn, fields, COUNT(fields));
@@ -357,5 +361,7 @@ const struct control_verb mail_verbs[] = {
     {"mailbox.rename", mailbox_rename, NULL            },
     {"import",         mail_import,    mail_import_data},
     {"export",         mail_export,    NULL            },
+    {"scrub",          mail_scrub,     NULL            },
+    {"check",          mail_check,     NULL            },
 };
 const size_t mail_verbs_count = COUNT(mail_verbs);

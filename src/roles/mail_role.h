@@ -10,7 +10,7 @@
  * mail_lookup.c   auth is asked for the account of a name
  * mail_control.c  the command line: connections, each with a thread while it is served;
  *                 mail_control_verbs.c (sessions, mailboxes, figures), mail_control_import.c,
- *                 mail_control_export.c
+ *                 mail_control_export.c, mail_control_check.c
  * mail_accounts.c accounts that were deleted, now or while nobody listened
  */
 #ifndef ROOST_ROLES_MAIL_ROLE_H
@@ -98,6 +98,11 @@ MUST_CHECK enum rc mail_post(struct mail_peer *peer, const struct msg *msg, stru
 enum rc mail_ask_recipient(void *ctx, uint64_t request, struct slice address, struct err *err);
 /* clients_options.ends: any thread. */
 void mail_client_ends(void *ctx, uint32_t gate, uint64_t conn);
+
+/* ---- mail_control_check.c: verbs ---- */
+
+void mail_scrub(struct control_conn *conn, const struct control_fields *fields, void *ctx);
+void mail_check(struct control_conn *conn, const struct control_fields *fields, void *ctx);
 
 /* ---- mail_accounts.c ---- */
 

@@ -111,6 +111,14 @@ struct engine_events {
     void *ctx;
 };
 
+/* What is told of a body beside its bytes: as it was when it came in. */
+struct body_info {
+    uint64_t body_id, length;
+    uint32_t mbox, uid;
+    uint8_t flags;
+    int64_t internaldate;
+};
+
 /* Something at rest that fails its check. */
 struct scrub_finding {
     const char *file; /* below the store's folder */
@@ -240,6 +248,19 @@ struct engine_ops {
     /* Everything of the account goes: pages, bodies, journal memory. Its id is never used
      * again. */
     enum rc (*remove)(struct engine *engine, uint64_t account, struct err *err);
+
+    /*
+     * Every body of the account that can be found, in no order, until fn answers false; dead
+     * ones that have not gone yet among them. A body that is on its way from one place to
+     * another may be told twice. For the repair of an account. NULL: the engine keeps nothing
+     * of the kind.
+     */
+    enum rc (*bodies)(struct engine *engine, uint64_t account,
+                      bool (*fn)(void *ctx, const struct body_info *body), void *ctx,
+                      struct err *err);
+    /* The position of the last group committed, of any account: write_pages() of an account
+     * that is made anew covers everything up to there. */
+    uint64_t (*newest)(struct engine *engine);
 
     /*
      * Read everything at rest and verify it, at the speed that watch->goes_on() allows. Each

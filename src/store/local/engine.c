@@ -16,6 +16,7 @@
 #include "store/local/dict.h"
 #include "store/local/digests.h"
 #include "store/local/hold.h"
+#include "store/local/inventory.h"
 #include "store/local/journal.h"
 #include "store/local/keeper.h"
 #include "store/local/live.h"
@@ -497,6 +498,18 @@ static void local_status(struct engine *engine, struct engine_status *out)
     *out = status;
 }
 
+static enum rc local_bodies(struct engine *engine, uint64_t account,
+                            bool (*fn)(void *ctx, const struct body_info *body), void *ctx,
+                            struct err *err)
+{
+    return inventory_bodies(local_of(engine), account, fn, ctx, err);
+}
+
+static uint64_t local_newest(struct engine *engine)
+{
+    return journal_assigned(local_of(engine)->journal);
+}
+
 static enum rc local_scrub(struct engine *engine, const struct scrub_watch *watch,
                            uint64_t *out_bytes, uint64_t *out_findings, struct err *err)
 {
@@ -530,6 +543,8 @@ static const struct engine_ops local_ops = {
     .account_space = local_account_space,
     .uidvalidity = local_uidvalidity,
     .remove = local_remove,
+    .bodies = local_bodies,
+    .newest = local_newest,
     .scrub = local_scrub,
     .status = local_status,
 };

@@ -1,0 +1,23 @@
+/*
+ * repair.h - an account that does not open any more, made anew from its messages.
+ *
+ * What says which mailboxes an account has is damaged; its bodies are not. Each body tells its
+ * mailbox (a number), uid, flags and date as they were when it came in (docs/formats/packs.md),
+ * so the account is made again from them: the mailboxes a new account begins with have their
+ * names, others are called "Recovered/N". All of them get new UIDVALIDITY, so no uid names
+ * another mail. What was expunged lately may come back; changes of flags since the message came
+ * in are lost.
+ */
+#ifndef ROOST_MAILBOX_REPAIR_H
+#define ROOST_MAILBOX_REPAIR_H
+
+#include "mailbox/check.h"
+
+/* RC_EXISTS: it opens, nothing is to be repaired. Adds to sum->repaired. */
+MUST_CHECK enum rc repair_account(struct mail_store *store, uint64_t id, struct check_sum *sum,
+                                  struct err *err);
+/* check_store(), and every account that does not open is repaired. */
+MUST_CHECK enum rc repair_store(struct mail_store *store, const struct check_watch *watch,
+                                struct check_sum *sum, struct err *err);
+
+#endif
