@@ -80,7 +80,7 @@ static bool tell_row(const struct inventory *inventory, const struct found *row,
                                               .uid = entry.uid,
                                               .flags = entry.flags,
                                               .internaldate = entry.internaldate});
-        free(entry.hashes);
+        pack_entry_done(&entry);
     }
     packs_put(inventory->local->packs, pack);
     return goes_on;

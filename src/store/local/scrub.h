@@ -18,7 +18,6 @@
 #define SCRUB_FIRST_SEC     600 /* a start has better things to do */
 #define SCRUB_LOOK_SEC      3600
 #define SCRUB_BYTES_PER_SEC ((uint64_t) 20 << 20)
-#define SCRUB_PART_BYTES    ((uint64_t) 4 << 20) /* between two looks at who wants to stop */
 
 struct scrubber;
 

@@ -1,4 +1,7 @@
-/* scrub_packs.c - packs, one after the other. */
+/*
+ * scrub_packs.c - packs, one after the other, frame by frame: stored bytes have a checksum, so
+ * nothing is decompressed.
+ */
 #include "store/local/pack.h"
 #include "store/local/pack_rows.h"
 #include "store/local/scrub_pass.h"
@@ -19,72 +22,79 @@ static bool see_pack(void *ctx, const struct pack_info *info)
     return false;
 }
 
-/* Whose messages lie in these bytes of the stream; one finding for each. */
-static void tell_frame(struct scrub_pass *pass, const struct pack *pack,
-                       const struct pack_frame *frame, struct scrub_finding *finding)
+/* A finding for each account that has a message in this stretch of the bodies. */
+static void tell_owners(struct scrub_pass *pass, const struct pack *pack,
+                        const struct pack_frame *frame, struct scrub_finding *finding)
 {
-    uint32_t n = pack_rows(pack);
-    bool is_told = false;
+    struct pack_row row = {0}, next = {0};
+    bool has_row = false, is_told = false;
+    uint64_t last = 0;
 
-    finding->what = "message in a pack";
-    for (uint32_t i = 0; i < n; i++) {
-        struct pack_row row, next = {.offset = UINT64_MAX};
+    for (uint32_t i = 0; i <= pack_rows(pack); i++) {
+        bool is_end = i == pack_rows(pack);
+        bool has_next = !is_end && pack_read_row(pack, i, &next, NULL) == RC_OK;
 
-        if (pack_read_row(pack, i, &row, NULL) != RC_OK ||
-            row.offset >= frame->at + frame->raw_len)
-            continue;
-        if (i + 1 < n && pack_read_row(pack, i + 1, &next, NULL) != RC_OK)
-            continue;
-        if (next.offset <= frame->at)
-            continue;
-        finding->account = row.account;
-        scrub_found(pass, finding);
-        is_told = true;
+        /* A row reaches to where the next one begins. */
+        if (has_row && row.offset < frame->at + frame->raw_len &&
+            (is_end || (has_next && next.offset > frame->at)) &&
+            (!is_told || row.account != last)) {
+            finding->account = last = row.account;
+            scrub_found(pass, finding);
+            is_told = true;
+        }
+        has_row = has_next || (has_row && !is_end);
+        if (has_next)
+            row = next;
     }
-    finding->account = 0;
     if (!is_told)
         scrub_found(pass, finding);
 }
 
-static void tell(struct scrub_pass *pass, const struct pack *pack, size_t i, const char *file)
+static void tell_frame(struct scrub_pass *pass, const struct pack *pack, size_t i,
+                       const char *file)
 {
+    static const char *const what[PACK_STREAMS] = {
+        [PACK_BODIES] = "messages in a pack",
+        [PACK_DIGESTS] = "digests in a pack",
+        [PACK_TEXTS] = "search text in a pack",
+        [PACK_ROWS] = "index of a pack",
+    };
     struct pack_frame frame = pack_frame_place(pack, i);
-    struct scrub_finding finding = {.file = file, .offset = frame.file_at};
+    struct scrub_finding finding = {.file = file,
+                                    .what = what[frame.stream],
+                                    .offset = frame.file_at,
+                                    .is_derived = frame.stream == PACK_DIGESTS ||
+                                                  frame.stream == PACK_TEXTS};
 
-    switch (frame.stream) {
-    case PACK_BODIES:
-        tell_frame(pass, pack, &frame, &finding);
-        return;
-    case PACK_DIGESTS:
-    case PACK_TEXTS:
-        finding.what = "digests in a pack";
-        finding.is_derived = true;
-        break;
-    case PACK_ROWS:
-        finding.what = "index of the pack";
-        break;
-    }
-    scrub_found(pass, &finding);
+    if (frame.stream == PACK_BODIES)
+        tell_owners(pass, pack, &frame, &finding);
+    else
+        scrub_found(pass, &finding);
 }
 
-/* Stored bytes are checked as they are: nothing is decompressed. */
 static enum rc check_pack(struct scrub_pass *pass, const struct pack *pack, const char *file)
 {
     AUTO(freep) char *room = xmalloc(PACK_FRAME_ROOM_BYTES);
+    uint64_t unread = 0;
 
     if (pack_check_ends(pack, NULL) != RC_OK)
-        scrub_found(pass,
-                    &(struct scrub_finding){.file = file, .what = "head or end of the pack"});
+        scrub_found(pass, &(struct scrub_finding){.file = file,
+                                                  .what = "header, directory or footer",
+                                                  .is_derived = true});
     for (size_t i = 0; i < pack_frames(pack); i++) {
-        struct pack_frame frame;
-        struct slice stored;
+        struct pack_frame frame = {0};
+        struct slice stored = {0};
 
         if (pack_read_frame(pack, i, room, &frame, &stored, NULL) != RC_OK)
-            tell(pass, pack, i, file);
-        else if (!scrub_read(pass, PACK_FRAME_BYTES + stored.len))
-            return RC_MORE;
+            tell_frame(pass, pack, i, file);
+        unread += PACK_FRAME_BYTES + stored.len;
+        if (unread >= SCRUB_TOLD_BYTES) {
+            if (!scrub_read(pass, unread))
+                return RC_MORE;
+            unread = 0;
+        }
     }
-    return RC_OK;
+    return scrub_read(pass, unread) ? RC_OK : RC_MORE;
 }
 
 enum rc scrub_packs(struct scrub_pass *pass, struct err *err)
@@ -106,9 +116,9 @@ enum rc scrub_packs(struct scrub_pass *pass, struct err *err)
             rc = check_pack(pass, pack, file);
         else
             scrub_found(
-                pass, &(struct scrub_finding){.file = file, .what = "head or end of the pack"});
+                pass, &(struct scrub_finding){.file = file, .what = "the pack cannot be read"});
         packs_put(local->packs, pack);
         pass->cursor.number = next.number + 1;
     }
-    return rc == RC_CORRUPT ? RC_OK : rc; /* the table's rows are the state's stage to tell */
+    return rc == RC_CORRUPT ? RC_OK : rc; /* rows of the table are the state's stage to tell */
 }

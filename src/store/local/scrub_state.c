@@ -30,6 +30,11 @@ struct part {
     size_t n_bad;
 };
 
+static bool table_is_by_account(enum state_table table)
+{
+    return table != TABLE_META && table != TABLE_PACKS && table != TABLE_DICTS;
+}
+
 static bool check_row(void *ctx, struct slice table, struct slice key, struct slice stored)
 {
     struct part *part = ctx;
@@ -37,7 +42,7 @@ static bool check_row(void *ctx, struct slice table, struct slice key, struct sl
 
     if (state_row_open(table, key, stored, &value))
         return true;
-    part->account = key.len >= 8 && part->table != TABLE_PACKS ? get_be64(key.ptr) : 0;
+    part->account = key.len >= 8 && table_is_by_account(part->table) ? get_be64(key.ptr) : 0;
     if (part->n_bad < BAD_MAX && key.len <= MDB_KEY_MAX_BYTES) {
         memcpy(part->bad[part->n_bad].key, key.ptr, key.len);
         part->bad[part->n_bad++].key_len = key.len;
@@ -124,7 +129,7 @@ enum rc scrub_state(struct scrub_pass *pass, struct err *err)
     while (!rc && pass->cursor.number <= STATE_TABLES) {
         struct part part = {
             .pass = pass,
-            .table = (enum state_table) MIN(pass->cursor.number, (uint64_t) TABLE_DIGESTS),
+            .table = (enum state_table) MIN(pass->cursor.number, (uint64_t) STATE_TABLES - 1),
             .bad = bad};
         bool is_end = true;
 
