@@ -1,0 +1,131 @@
+"""Bit rot met by a real server: it serves what is sound, says what is not, and mends what it can."""
+
+import json
+import os
+import random
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from roost_server import ROOST, Server, sample
+
+PARTLY = 3
+MESSAGES = 40
+USERS = ("u1", "u2", "u3")
+FLIPS = 12
+
+
+class BitRot(unittest.TestCase):
+    def setUp(self):
+        self.server = Server(users=len(USERS)).start()
+        self.addCleanup(self.server.close)
+        for number in range(1, MESSAGES + 1):
+            for user in USERS:
+                self.server.deliver(user, sample(number, 2000))
+        self.truth = {user: self.picture(user) for user in USERS}
+
+    def roost(self, *words, code=0):
+        done = subprocess.run([ROOST, *words, "-c", self.server.config, "--json"],
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr + self.server.log())
+        return json.loads(done.stdout)
+
+    def picture(self, user):
+        """Everything of INBOX, message by message; None for what the server refuses."""
+        with self.server.wire(user) as wire:
+            lines, tagged = wire.command("SELECT INBOX")
+            if not tagged.startswith(b"OK"):
+                return None
+            exists = [int(m.group(1)) for m in (re.match(rb"\* (\d+) EXISTS", l) for l in lines) if m]
+            seen = {}
+            for seq in range(1, exists[0] + 1):
+                lines, tagged = wire.command("FETCH %d (UID FLAGS BODY.PEEK[])" % seq)
+                seen[seq] = lines[0] if tagged.startswith(b"OK") and lines else None
+            return seen
+
+    def flip(self, name, bit):
+        path = os.path.join(self.server.data, "mail", name)
+        with open(path, "r+b") as file:
+            file.seek(bit // 8)
+            (byte,) = file.read(1)
+            file.seek(bit // 8)
+            file.write(bytes([byte ^ 1 << bit % 8]))
+
+    def files(self):
+        root = os.path.join(self.server.data, "mail")
+        for folder, _, names in os.walk(root):
+            for name in names:
+                path = os.path.join(folder, name)
+                dead = name in ("lock", "lock.mdb", "ballast") or name.endswith(".spare")
+                if not dead and os.path.getsize(path) > 0:
+                    yield os.path.relpath(path, root), os.path.getsize(path)
+
+    def test_a_sound_store_passes(self):
+        self.assertEqual(self.roost("scrub"), [])
+        found = self.roost("check")
+        self.assertEqual(found["losses"], [])
+        self.assertEqual(found["sum"][0]["messages"], MESSAGES * len(USERS))
+        status = self.roost("status")
+        self.assertEqual(status["scrub"][0]["scrub_findings"], 0)
+        self.assertNotEqual(status["scrub"][0]["scrub_ended"], 0)
+        self.server.stop()
+        found = self.roost("check", "--offline")
+        self.assertEqual(found["losses"], [])
+
+    def test_flips_never_make_it_lie(self):
+        dice = random.Random(7)
+        store, sealed = os.path.join(self.server.data, "mail"), self.server.data + ".sealed"
+        self.server.stop()
+        subprocess.run(["cp", "-a", store, sealed], check=True)  # owners too
+        self.addCleanup(shutil.rmtree, sealed)
+        for _ in range(FLIPS):
+            shutil.rmtree(store)
+            subprocess.run(["cp", "-a", sealed, store], check=True)
+            name, size = dice.choice(sorted(self.files()))
+            bit = dice.randrange(size * 8)
+            self.flip(name, bit)
+            self.server.start()
+            for user in USERS:
+                now = self.picture(user)
+                for seq, line in (now or {}).items():
+                    self.assertIn(line, (None, self.truth[user][seq]), (name, bit, user))
+                self.assertTrue(now is None or len(now) == MESSAGES, (name, bit, user))
+            self.server.stop()
+
+    def test_an_account_without_its_root_is_made_anew(self):
+        self.server.stop()
+        state = os.path.join(self.server.data, "mail", "state", "data.mdb")
+        wanted = self.account("u2").to_bytes(8, "big")
+        with open(state, "rb") as file:
+            data = bytearray(file.read())
+        at = -1
+        while (at := data.find(wanted, at + 1)) >= 0:  # each row that is the account's own
+            data[at + 7] ^= 1
+        with open(state, "wb") as file:
+            file.write(data)
+        self.server.start()
+        self.assertEqual(self.picture("u1"), self.truth["u1"])
+        self.assertEqual(self.picture("u3"), self.truth["u3"])
+        found = self.roost("check", code=PARTLY)
+        self.assertEqual([loss["lost"] for loss in found["losses"]], ["account"])
+        found = self.roost("check", "--repair", code=PARTLY)
+        self.assertEqual(found["sum"][0]["repaired"], 1)
+        now = self.picture("u2")
+        bodies = lambda seen: sorted(line.split(b"}\r\n", 1)[-1] for line in seen.values())
+        self.assertEqual(bodies(now), bodies(self.truth["u2"]))
+        self.assertEqual(self.roost("check")["losses"], [])
+
+    def account(self, user):
+        """Its id: the first column of the table of accounts that auth keeps."""
+        database = sqlite3.connect(os.path.join(self.server.data, "auth", "auth.db"))
+        (number,) = database.execute("SELECT id FROM accounts WHERE name = ?", (user,)).fetchone()
+        database.close()
+        return number % 2**64
+
+
+if __name__ == "__main__":
+    unittest.main()
