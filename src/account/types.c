@@ -176,3 +176,23 @@ struct uid_set uid_set_without(const struct uid_set *from, const struct uid_set 
     }
     return uid_set_finish(&left);
 }
+
+struct uid_set uid_set_ranks(const struct uid_set *set, uint64_t n, uint64_t m,
+                             struct arena *arena)
+{
+    struct uid_set_builder part;
+    uint64_t before = 0;
+
+    uid_set_start(&part, arena);
+    for (size_t i = 0; i < set->n && before < m; i++) {
+        const struct uid_run *run = &set->runs[i];
+        uint64_t len = (uint64_t) run->last - run->first + 1;
+        uint64_t from = n > before ? n - before : 1, to = MIN(m - before, len);
+
+        if (from <= to)
+            uid_set_add_run(&part, (uint32_t) (run->first + from - 1),
+                            (uint32_t) (run->first + to - 1));
+        before += len;
+    }
+    return uid_set_finish(&part);
+}

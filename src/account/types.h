@@ -109,6 +109,9 @@ struct uid_set uid_set_finish(const struct uid_set_builder *builder);
 /* What is in both; what is in `from` and not in `of`. O(runs of both). */
 struct uid_set uid_set_common(const struct uid_set *a, const struct uid_set *b,
                               struct arena *arena);
+/* The n-th to the m-th number, from 1; what is behind the end is left out. */
+struct uid_set uid_set_ranks(const struct uid_set *set, uint64_t n, uint64_t m,
+                             struct arena *arena);
 struct uid_set uid_set_without(const struct uid_set *from, const struct uid_set *of,
                                struct arena *arena);
 

@@ -12,6 +12,7 @@
 #include "commands/fetch.h"
 #include "commands/resync.h"
 #include "mailbox/txn.h"
+#include "search/resolve.h"
 
 #define SEEN_TRIES_MAX 16u
 
@@ -108,6 +109,29 @@ static struct uid_set vanished_of(struct cmd *cmd, const struct message_set *set
     return resync_vanished(view, &asked, args->changedsince, 0, cmd->arena);
 }
 
+/* RFC 9394 3.3: those of the set that are there, counted from the first or the last. */
+static struct uid_set partial_of(struct cmd *cmd, const struct uid_set *uids)
+{
+    const struct mbox *mbox = view_mbox(cmd->session->view);
+    uint64_t low, high, before = 0;
+    struct uid_set_builder part;
+
+    uid_set_start(&part, cmd->arena);
+    if (!imap_partial_ranks(&cmd->args.fetch.partial, mbox_count_uids(mbox, uids), &low, &high))
+        return uid_set_finish(&part);
+    for (size_t i = 0; i < uids->n && before < high; i++) {
+        uint32_t at = mbox_lower_bound(mbox, uids->runs[i].first);
+        uint64_t n = mbox_index_behind(mbox, uids->runs[i].last) - at;
+        uint64_t from = low > before ? low - before : 1, to = MIN(high - before, n);
+
+        if (from <= to)
+            uid_set_add_run(&part, mbox_uid(mbox, (uint32_t) (at + from - 1)),
+                            mbox_uid(mbox, (uint32_t) (at + to - 1)));
+        before += n;
+    }
+    return uid_set_finish(&part);
+}
+
 static enum rc start(struct cmd *cmd, struct err *err)
 {
     const struct imap_fetch_args *args = &cmd->args.fetch;
@@ -124,6 +148,8 @@ static enum rc start(struct cmd *cmd, struct err *err)
         return rc;
     if (args->has_changedsince || (args->kinds & KIND(IMAP_FETCH_MODSEQ)) != 0)
         condstore_enable(cmd);
+    if (args->has_partial)
+        set.uids = partial_of(cmd, &set.uids);
     run = fetch_begin(cmd, args, &set);
     if (args->vanished)
         run->vanished = vanished_of(cmd, &set);

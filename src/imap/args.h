@@ -212,6 +212,26 @@ struct imap_fetch_item {
     struct imap_section section;
 };
 
+/* PARTIAL 1:10 or -1:-10 (RFC 9394 4), as the client wrote it; never 0. */
+struct imap_partial {
+    bool from_end;
+    uint32_t from, to;
+};
+
+/* As ranks from 1 among count results, *from <= *to; false: none of them exists. */
+static inline bool imap_partial_ranks(const struct imap_partial *partial, uint64_t count,
+                                      uint64_t *from, uint64_t *to)
+{
+    uint64_t low = MIN(partial->from, partial->to), high = MAX(partial->from, partial->to);
+
+    if (low > count)
+        return false;
+    high = MIN(high, count);
+    *from = partial->from_end ? count - high + 1 : low;
+    *to = partial->from_end ? count - low + 1 : high;
+    return true;
+}
+
 #define FETCH_MAX_ITEMS 4096u /* items in one FETCH */
 
 /* FETCH and UID FETCH: RFC 9051 6.4.5. Macros (ALL FAST FULL) come resolved into items. */
@@ -223,6 +243,8 @@ struct imap_fetch_args {
     bool has_changedsince;
     uint64_t changedsince; /* RFC 7162 3.1.4.1 */
     bool vanished;         /* RFC 7162 3.2.6: only with UID and CHANGEDSINCE */
+    bool has_partial;      /* RFC 9394 3.3: only with UID */
+    struct imap_partial partial;
 };
 
 enum imap_store_op { IMAP_STORE_SET, IMAP_STORE_ADD, IMAP_STORE_REMOVE };
@@ -249,12 +271,14 @@ enum imap_search_return {
     IMAP_SEARCH_ALL = 1u << 2,
     IMAP_SEARCH_COUNT = 1u << 3,
     IMAP_SEARCH_SAVE = 1u << 4,
+    IMAP_SEARCH_PARTIAL = 1u << 5, /* never with ALL */
 };
 
 /* SEARCH and UID SEARCH: RFC 9051 6.4.4. */
 struct imap_search_args {
     bool has_return;  /* RETURN (...) was there: answer ESEARCH. IMAP4rev2 always does. */
     uint32_t returns; /* bits of enum imap_search_return; RETURN () comes as ALL */
+    struct imap_partial partial;
     bool bad_charset; /* the charset is not known: NO [BADCHARSET]; key is NULL */
     struct imap_search_key *key;
 };

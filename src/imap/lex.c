@@ -440,3 +440,15 @@ enum rc lex_options(struct imap_input *in, const struct lex_option *rows, size_t
     *bits = seen;
     return RC_OK;
 }
+
+enum rc lex_partial(struct imap_input *in, struct imap_partial *out, struct err *err)
+{
+    struct imap_partial partial = {0};
+
+    partial.from_end = lex_byte(in, '-');
+    if (!lex_nz_number(in, &partial.from) || !lex_byte(in, ':') ||
+        lex_byte(in, '-') != partial.from_end || !lex_nz_number(in, &partial.to))
+        return lex_fail(in, err, "a range like 1:10 or -1:-10");
+    *out = partial;
+    return RC_OK;
+}

@@ -59,6 +59,9 @@ enum rc lex_flags(struct imap_input *in, struct imap_flags *out, struct err *err
 /* mod-sequence-value and -valzer: below 2^63 (RFC 7162 section 7). */
 bool lex_modseq(struct imap_input *in, bool zero_allowed, uint64_t *out);
 
+/* partial-range: RFC 9394 4 */
+enum rc lex_partial(struct imap_input *in, struct imap_partial *out, struct err *err);
+
 /*
  * Options and parameters in the generic syntax of RFC 4466 2.1 and RFC 5258 6: "(" [name [SP
  * value]

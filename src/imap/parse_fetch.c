@@ -321,7 +321,7 @@ static enum rc take_one_item(struct imap_input *in, struct imap_fetch_args *fetc
     return take_item(in, item, err);
 }
 
-enum { FETCH_CHANGEDSINCE = 1u << 0, FETCH_VANISHED = 1u << 1 };
+enum { FETCH_CHANGEDSINCE = 1u << 0, FETCH_VANISHED = 1u << 1, FETCH_PARTIAL = 1u << 2 };
 
 static enum rc take_changedsince(struct imap_input *in, void *ctx, struct err *err)
 {
@@ -333,9 +333,21 @@ static enum rc take_changedsince(struct imap_input *in, void *ctx, struct err *e
     return RC_OK;
 }
 
+static enum rc take_partial_range(struct imap_input *in, void *ctx, struct err *err)
+{
+    struct imap_fetch_args *fetch = ctx;
+
+    if (!in->uid)
+        return lex_fail(in, err, "PARTIAL with UID FETCH only, before here");
+    fetch->has_partial = true;
+    return lex_sp(in) ? lex_partial(in, &fetch->partial, err)
+                      : lex_fail(in, err, "a space and a range");
+}
+
 static const struct lex_option fetch_modifiers[] = {
-    {"CHANGEDSINCE", FETCH_CHANGEDSINCE, take_changedsince},
-    {"VANISHED",     FETCH_VANISHED,     NULL             },
+    {"CHANGEDSINCE", FETCH_CHANGEDSINCE, take_changedsince },
+    {"VANISHED",     FETCH_VANISHED,     NULL              },
+    {"PARTIAL",      FETCH_PARTIAL,      take_partial_range},
 };
 
 /* [SP "(" fetch-modifier *(SP fetch-modifier) ")"] */

@@ -359,12 +359,21 @@ static enum rc take_key(struct program *p, unsigned depth, struct imap_search_ke
     return lex_byte(p->in, ')') ? RC_OK : fail(p, "a space or \")\"");
 }
 
+static enum rc take_partial(struct imap_input *in, void *ctx, struct err *err)
+{
+    struct imap_search_args *search = ctx;
+
+    return lex_sp(in) ? lex_partial(in, &search->partial, err)
+                      : lex_fail(in, err, "a space and a range");
+}
+
 static const struct lex_option return_options[] = {
-    {"MIN",   IMAP_SEARCH_MIN,   NULL},
-    {"MAX",   IMAP_SEARCH_MAX,   NULL},
-    {"ALL",   IMAP_SEARCH_ALL,   NULL},
-    {"COUNT", IMAP_SEARCH_COUNT, NULL},
-    {"SAVE",  IMAP_SEARCH_SAVE,  NULL},
+    {"MIN",     IMAP_SEARCH_MIN,     NULL        },
+    {"MAX",     IMAP_SEARCH_MAX,     NULL        },
+    {"ALL",     IMAP_SEARCH_ALL,     NULL        },
+    {"COUNT",   IMAP_SEARCH_COUNT,   NULL        },
+    {"SAVE",    IMAP_SEARCH_SAVE,    NULL        },
+    {"PARTIAL", IMAP_SEARCH_PARTIAL, take_partial},
 };
 
 /* [SP "RETURN" SP "(" ... ")"]: RETURN () means ALL (RFC 4731 3.1). */
@@ -377,10 +386,13 @@ static enum rc take_return(struct imap_input *in, struct imap_search_args *searc
         return RC_OK;
     if (!lex_sp(in))
         return lex_fail(in, err, "a space and return options");
-    rc = lex_options(in, return_options, COUNT(return_options), "a SEARCH return option", NULL,
-                     &search->returns, err);
+    rc = lex_options(in, return_options, COUNT(return_options), "a SEARCH return option",
+                     search, &search->returns, err);
     if (rc)
         return rc;
+    if ((search->returns & IMAP_SEARCH_PARTIAL) != 0 &&
+        (search->returns & IMAP_SEARCH_ALL) != 0)
+        return lex_fail(in, err, "PARTIAL or ALL, not both, before here");
     search->has_return = true;
     if (search->returns == 0)
         search->returns = IMAP_SEARCH_ALL;

@@ -111,7 +111,9 @@ struct imap_esearch_line {
     uint32_t returns; /* bits of enum imap_search_return */
     uint32_t min, max, count;
     struct slice all;
-    uint64_t modseq; /* 0: none (RFC 7162 3.1.5) */
+    struct imap_partial partial; /* PARTIAL: what was asked for ... */
+    struct slice part;           /* ... and the set; empty: NIL */
+    uint64_t modseq;             /* 0: none (RFC 7162 3.1.5) */
 };
 void imap_print_esearch_line(struct buf *buf, const struct imap_esearch_line *line);
 

@@ -136,6 +136,19 @@ static void print_named(struct buf *buf, const char *name, uint64_t number)
     buf_u64(buf, number);
 }
 
+/* RFC 9394 4: "PARTIAL" SP "(" partial-range SP partial-results ")" */
+static void print_partial(struct buf *buf, const struct imap_esearch_line *line)
+{
+    const char *sign = line->partial.from_end ? "-" : "";
+
+    buf_printf(buf, " PARTIAL (%s%u:%s%u ", sign, line->partial.from, sign, line->partial.to);
+    if (line->part.len > 0)
+        buf_append(buf, line->part);
+    else
+        imap_print_nil(buf);
+    buf_byte(buf, ')');
+}
+
 void imap_print_esearch_line(struct buf *buf, const struct imap_esearch_line *line)
 {
     /* A tag is printed as a string: it may hold what an atom does not. */
@@ -154,6 +167,8 @@ void imap_print_esearch_line(struct buf *buf, const struct imap_esearch_line *li
     }
     if ((line->returns & IMAP_SEARCH_COUNT) != 0)
         print_named(buf, " COUNT ", line->count);
+    if ((line->returns & IMAP_SEARCH_PARTIAL) != 0)
+        print_partial(buf, line);
     if (line->modseq != 0)
         print_named(buf, " MODSEQ ", line->modseq);
     buf_str(buf, "\r\n");

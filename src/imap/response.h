@@ -77,7 +77,8 @@ struct imap_esearch_data {
     uint32_t present; /* bits of enum imap_search_return */
     uint32_t min, max, count;
     struct seqset all;
-    uint64_t modseq; /* 0: not there */
+    struct seqset part; /* PARTIAL; n == 0: NIL */
+    uint64_t modseq;    /* 0: not there */
 };
 
 /* nil: ptr is NULL. */

@@ -295,6 +295,24 @@ static enum rc take_correlator(struct imap_input *in, struct imap_esearch_data *
 }
 
 /* search-return-data, the SP read already */
+/* "PARTIAL" SP "(" partial-range SP (sequence-set / "NIL") ")", behind the word */
+static enum rc take_partial_data(struct imap_input *in, struct imap_esearch_data *esearch,
+                                 struct err *err)
+{
+    struct imap_partial range;
+    enum rc rc;
+
+    esearch->present |= IMAP_SEARCH_PARTIAL;
+    if (!lex_sp(in) || !lex_byte(in, '('))
+        return lex_fail(in, err, "\"(\" and a range");
+    rc = lex_partial(in, &range, err);
+    if (rc)
+        return rc;
+    if (!lex_sp(in) || (!lex_word(in, "NIL") && !response_take_plain_set(in, &esearch->part)))
+        return lex_fail(in, err, "a set of numbers or NIL");
+    return lex_byte(in, ')') ? RC_OK : lex_fail(in, err, "\")\"");
+}
+
 static enum rc take_return_data(struct imap_input *in, struct imap_esearch_data *esearch,
                                 struct err *err)
 {
@@ -323,6 +341,8 @@ static enum rc take_return_data(struct imap_input *in, struct imap_esearch_data 
             return lex_fail(in, err, "a set of numbers");
         return RC_OK;
     }
+    if (lex_word(in, "PARTIAL"))
+        return take_partial_data(in, esearch, err);
     if (!lex_word(in, "MODSEQ") || !lex_sp(in) || !lex_modseq(in, false, &esearch->modseq))
         return lex_fail(in, err, "search return data");
     return RC_OK;

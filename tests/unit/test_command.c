@@ -243,6 +243,13 @@ static const struct row rows[] = {
     {imap_parse_replace, "a REPLACE 4:5 x {1+}\r\nx", RC_SYNTAX},
     {imap_parse_replace, "a REPLACE $ x {1+}\r\nx", RC_SYNTAX},
     {imap_parse_replace, "a REPLACE 4 x {1+}\r\nx {1+}\r\ny", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH RETURN (PARTIAL 1:500 COUNT) ALL", RC_OK},
+    {imap_parse_search, "a SEARCH RETURN (PARTIAL -500:-400) ALL", RC_OK},
+    {imap_parse_search, "a SEARCH RETURN (PARTIAL 1:500 ALL) ALL", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH RETURN (PARTIAL 1:-5) ALL", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH RETURN (PARTIAL 1:*) ALL", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH RETURN (PARTIAL 0:5) ALL", RC_SYNTAX},
+    {imap_parse_fetch, "a FETCH 1:9 (UID) (PARTIAL 1:5)", RC_SYNTAX},
     {imap_parse_compress, "a COMPRESS deflate", RC_OK},
     {imap_parse_compress, "a COMPRESS LZ4", RC_SYNTAX},
     {imap_parse_search, "a SEARCH EMAILID Mx_-9 THREADID T1", RC_OK},
@@ -591,9 +598,9 @@ static void a_message_is_named_by_its_literal(void **state)
     static const char text[] =
         "a APPEND {1+}\r\nx (\\Seen) {5}\r\n \" 1-Jan-2000 00:00:00 +0100\" ~{2+}\r\n";
     static const struct imap_literal literals[] = {
-        {.at = 15,         .len = 1, .nonsync = true},
-        {         .at = 30,                .len = 5,         .spooled = true        },
-        { .at = 67, .len = 2,         .binary = true,              .nonsync = true, .spooled = true},
+        {.at = 15,         .len = 1, .nonsync = true                                     },
+        {         .at = 30,                .len = 5,         .spooled = true                                             },
+        { .at = 67, .len = 2,         .binary = true, .nonsync = true, .spooled = true},
     };
     AUTO(arena_freep) struct arena *arena = arena_new(COMMAND_ARENA_BYTES);
     struct imap_text whole = {slice_from_str(text), literals, COUNT(literals)};

@@ -39,6 +39,20 @@ static void check(const struct uid_set *set, const bool in[SPAN + 1])
         assert_int_equal(uid_set_contains(set, uid), in[uid]);
 }
 
+/* Some ranks of it, counted one by one. */
+static void check_ranks(const struct uid_set *set, const bool in[SPAN + 1], struct arena *arena)
+{
+    uint32_t from = 1 + next(SPAN), to = from + next(SPAN), rank = 0;
+    struct uid_set got = uid_set_ranks(set, from, to, arena);
+    bool some[SPAN + 1];
+
+    for (uint32_t uid = 1; uid <= SPAN; uid++) {
+        rank += in[uid];
+        some[uid] = in[uid] && rank >= from && rank <= to;
+    }
+    check(&got, some);
+}
+
 static void common_and_without_are_those_of_the_bits(void **unused)
 {
     (void) unused;
@@ -58,6 +72,7 @@ static void common_and_without_are_those_of_the_bits(void **unused)
         check(&got, both);
         got = uid_set_without(&a, &b, arena);
         check(&got, left);
+        check_ranks(&a, in_a, arena);
     }
 }
 
