@@ -215,7 +215,7 @@ uint64_t index_uncheckpointed(const struct index *index)
 
         is_found = is_found || segment->n_tail > 0;
         if (is_found)
-            bytes += segment->used;
+            bytes += segment->used + segment->n_tail * GROUP_REPLAY_BYTES;
     }
     return bytes;
 }

@@ -112,7 +112,9 @@ void spill_free(struct spill *spill);
 struct segment *index_recyclable(const struct index *index);
 /* Every group up to this LSN is in a checkpoint; UINT64_MAX: there is no group without. */
 uint64_t index_covered(const struct index *index);
-/* Bytes of the journal from the oldest group without a checkpoint. */
+/* What the next start has to work through: bytes of the journal from the oldest group without a
+ * checkpoint, and GROUP_REPLAY_BYTES for each such group. */
+#define GROUP_REPLAY_BYTES 512u /* to index a group takes as long as to read so many */
 uint64_t index_uncheckpointed(const struct index *index);
 
 const uint64_t *place_hashes(const struct place *place);

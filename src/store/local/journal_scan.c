@@ -2,11 +2,13 @@
 #include "store/local/journal_scan.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "store/local/layout.h"
 
-#define WINDOW_BYTES ((size_t) 1 << 20) /* read ahead in one call */
+#define WINDOW_BYTES ((size_t) 4 << 20) /* read in one call; what a batch lacks is read again  \
+                                         */
 
 /* A piece of a segment in memory. */
 struct window {
@@ -41,6 +43,9 @@ static struct slice window_get(struct window *window, const struct segment *segm
         window->buf = xrealloc(window->buf, want);
         window->cap = want;
     }
+    if (window->segment != segment)
+        (void) posix_fadvise(segment->read_fd, (off_t) offset, 0,
+                             POSIX_FADV_WILLNEED); /* a hint */
     window->segment = segment;
     window->at = offset;
     window->len = 0;

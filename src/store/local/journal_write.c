@@ -549,6 +549,10 @@ static void update_pressure(struct journal *journal)
     (void) pthread_mutex_unlock(&local->index.lock);
     if (journal->is_blocked && !is_blocked)
         (void) pthread_cond_broadcast(&journal->room);
+    if (is_blocked && !journal->is_blocked) {
+        packer_poke(local->packer);
+        keeper_poke_wanted(local->keeper);
+    }
     journal->is_blocked = is_blocked;
 }
 

@@ -127,17 +127,18 @@ static bool is_worth_a_pack(const struct local *local, bool is_full)
 /*
  * The bodies of the oldest segments, up to a pack's worth (of the oldest one alone when the
  * disk is full, so that the ballast has room for it): of those that are closed, if that is
- * worth a pack, and whatever is old enough, wherever it lies. Places in a segment are in the
- * order of their LSN.
+ * worth a pack, and whatever is old enough, or pressed for by commits, wherever it lies. Places
+ * in a segment are in the order of their LSN, and of groups that are durable.
  */
 static void collect(struct packer *packer, struct moves *moves)
 {
     struct index *index = &packer->local->index;
-    bool is_worth, is_full = keeper_is_full(packer->local->keeper);
+    bool is_worth, is_pressed, is_full = keeper_is_full(packer->local->keeper);
     uint64_t bytes = 0, most = is_full ? 1 : packer->local->options.pack_bytes;
 
     (void) pthread_mutex_lock(&index->lock);
     is_worth = is_worth_a_pack(packer->local, is_full);
+    is_pressed = index->unpacked_bytes > packer->local->options.unpacked_max_bytes / 2;
     LIST_FOREACH(it, &index->live)
     {
         struct segment *segment = LINK_OWNER(it, struct segment, live);
@@ -148,7 +149,8 @@ static void collect(struct packer *packer, struct moves *moves)
         {
             const struct place *place = LINK_OWNER(p, struct place, of_segment);
 
-            if (!(is_worth && segment->is_closed) && place->lsn > packer->aged_lsn)
+            if (!(is_worth && segment->is_closed) && !is_pressed &&
+                place->lsn > packer->aged_lsn)
                 break;
             add_move(moves, place);
             bytes += place->length;
