@@ -96,7 +96,7 @@ static void take_file(const struct corpus *corpus, const char *path, const char 
 {
     struct slice name = slice_from_str(path);
     bool is_packed = slice_ends(name, SLICE(".zst"));
-    AUTO(buf_done) struct buf content;
+    AUTO(buf_done) struct buf content = {0};
     pid_t child = -1;
     int status = 0;
 

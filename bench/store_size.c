@@ -23,6 +23,7 @@
 #include "corpus.h"
 #include "mailbox/message.h"
 #include "mailbox/txn.h"
+#include "store/local/batch.h"
 #include "store/local/body.h"
 #include "store/local/layout.h"
 #include "store/local/pack_rows.h"
@@ -325,7 +326,7 @@ static void add_again(const struct bench *bench, struct pack_writer *writer,
                                .uid = item->uid,
                                .length = item->size,
                                .n_blocks =
-                                   (item->size + PACK_BLOCK_BYTES - 1) / PACK_BLOCK_BYTES,
+                                   (item->size + BODY_BLOCK_BYTES - 1) / BODY_BLOCK_BYTES,
                                .hashes = hashes};
     struct pack_source source = {.read = read_source};
     struct body *body;
@@ -340,7 +341,7 @@ static void add_again(const struct bench *bench, struct pack_writer *writer,
 static void time_packing(const struct bench *bench)
 {
     AUTO(pack_writer_freep) struct pack_writer *writer = NULL;
-    AUTO(freep) uint64_t *hashes = xcalloc(BODY_MAX_BYTES / PACK_BLOCK_BYTES, sizeof(*hashes));
+    AUTO(freep) uint64_t *hashes = xcalloc(BODY_MAX_BYTES / BODY_BLOCK_BYTES, sizeof(*hashes));
     AUTO(freep) char *room = xmalloc(BODY_MAX_BYTES >> 4);
     double start, took, reading;
     struct err err;

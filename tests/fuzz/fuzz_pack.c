@@ -48,7 +48,7 @@ static void check_frame(struct slice input)
     pack_frame_write(head, &ident, &frame);
     if (!pack_frame_read(slice_of(head, sizeof(head)), &ident, &again))
         return; /* lengths that no frame has */
-    if (again.raw_len > PACK_BLOCK_BYTES || again.stored_len > again.raw_len ||
+    if (again.raw_len > PACK_BLOCK_MAX || again.stored_len > again.raw_len ||
         again.stream != frame.stream || again.at != frame.at)
         die("a frame does not read back");
 }
@@ -58,16 +58,16 @@ static void check_codecs(struct slice input)
 {
     struct compressor *compressor = compressor_new();
     struct decompressor *decompressor = decompressor_new();
-    AUTO(freep) char *stored = xmalloc(PACK_BLOCK_BYTES);
-    AUTO(freep) char *raw = xmalloc(PACK_BLOCK_BYTES);
-    struct slice block = slice_sub(input, 0, PACK_BLOCK_BYTES);
+    AUTO(freep) char *stored = xmalloc(PACK_BLOCK_MAX);
+    AUTO(freep) char *raw = xmalloc(PACK_BLOCK_MAX);
+    struct slice block = slice_sub(input, 0, PACK_BLOCK_MAX);
 
     for (int codec = PACK_RAW; codec <= PACK_LZ4; codec++) {
         size_t len = 0;
         enum pack_codec used;
 
         (void) codec_decompress(decompressor, (enum pack_codec) codec, NULL, block, raw,
-                                MIN(block.len * 3, (size_t) PACK_BLOCK_BYTES));
+                                MIN(block.len * 3, (size_t) PACK_BLOCK_MAX));
         if (codec == PACK_ZSTD_DICT || block.len == 0)
             continue;
         used = codec_compress(compressor, (enum pack_codec) codec, NULL, block, stored, &len);

@@ -19,7 +19,7 @@ struct block_cache {
     pthread_mutex_t lock;
     struct map *blocks;                            /* lock: key -> block */
     struct list age;                               /* lock: least recently used first */
-    size_t n;                                      /* lock */
+    size_t bytes;                                  /* lock: of the blocks in the map */
     struct decompressor *idle[DECOMPRESSORS_KEPT]; /* lock */
     size_t n_idle;                                 /* lock */
 };
@@ -84,23 +84,28 @@ struct block *block_cache_find(struct block_cache *cache, uint64_t pack, size_t 
     return block;
 }
 
-/* With the lock held: the oldest goes; one that is being read is freed by its last reader. */
-static struct block *evict(struct block_cache *cache)
+/* With the lock held: the oldest go; one that is being read is freed by its last reader. */
+static void evict(struct block_cache *cache, struct list *out_dead)
 {
-    struct block *oldest = LINK_OWNER(cache->age.head.next, struct block, age);
+    while (cache->bytes > BLOCK_CACHE_BYTES) {
+        struct block *oldest = LINK_OWNER(cache->age.head.next, struct block, age);
 
-    list_remove(&oldest->age);
-    (void) map_remove(cache->blocks, key_slice(&oldest->key));
-    oldest->is_listed = false;
-    cache->n--;
-    return oldest->refs == 0 ? oldest : NULL;
+        list_remove(&oldest->age);
+        (void) map_remove(cache->blocks, key_slice(&oldest->key));
+        oldest->is_listed = false;
+        cache->bytes -= oldest->len;
+        if (oldest->refs == 0)
+            list_push_back(out_dead, &oldest->age);
+    }
 }
 
 struct block *block_cache_add(struct block_cache *cache, uint64_t pack, size_t frame,
                               char *bytes, size_t len)
 {
-    struct block *block = xcalloc(1, sizeof(*block)), *found, *dead = NULL;
+    struct block *block = xcalloc(1, sizeof(*block)), *found;
+    struct list dead;
 
+    list_init(&dead);
     *block = (struct block){
         .key = {pack, frame},
           .is_listed = true, .len = len, .bytes = bytes
@@ -108,17 +113,20 @@ struct block *block_cache_add(struct block_cache *cache, uint64_t pack, size_t f
     (void) pthread_mutex_lock(&cache->lock);
     found = map_get(cache->blocks, key_slice(&block->key));
     if (found != NULL) {
-        dead = block;
+        list_push_back(&dead, &block->age);
         block = found;
     } else {
         (void) map_put(cache->blocks, key_slice(&block->key), block);
         list_push_back(&cache->age, &block->age);
-        if (++cache->n > BLOCK_CACHE_BLOCKS)
-            dead = evict(cache);
+        cache->bytes += len;
     }
     (void) use(cache, block);
+    evict(cache, &dead);
     (void) pthread_mutex_unlock(&cache->lock);
-    block_free(dead);
+    LIST_FOREACH(it, &dead)
+    {
+        block_free(LINK_OWNER(it, struct block, age));
+    }
     return block;
 }
 

@@ -11,7 +11,7 @@
 
 #include "store/local/codec.h"
 
-#define BLOCK_CACHE_BLOCKS 128u /* of 64 KiB: 8 MiB */
+#define BLOCK_CACHE_BYTES ((size_t) 8 << 20)
 
 struct block_cache;
 struct block;

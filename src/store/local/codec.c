@@ -56,6 +56,10 @@ static size_t compress(struct compressor *compressor, enum pack_codec want,
                                        dict->compress);
         break;
     case PACK_LZ4:
+        n = LZ4_compress_default(raw.ptr, out, (int) raw.len, (int) raw.len);
+        len = n > 0 ? (size_t) n : 0;
+        break;
+    case PACK_LZ4_HC:
         n = LZ4_compress_HC_extStateHC(compressor->lz4, raw.ptr, out, (int) raw.len,
                                        (int) raw.len, LZ4_LEVEL);
         len = n > 0 ? (size_t) n : 0;
@@ -70,10 +74,10 @@ enum pack_codec codec_compress(struct compressor *compressor, enum pack_codec wa
 {
     size_t len = compress(compressor, want, dict, raw, out);
 
-    assert(raw.len <= PACK_BLOCK_BYTES);
+    assert(raw.len <= PACK_BLOCK_MAX);
     if (len > 0 && len < raw.len) {
         *out_len = len;
-        return want;
+        return want == PACK_LZ4_HC ? PACK_LZ4 : want;
     }
     memcpy(out, raw.ptr, raw.len);
     *out_len = raw.len;
@@ -104,7 +108,7 @@ bool codec_decompress(struct decompressor *decompressor, enum pack_codec codec,
     size_t len = 0;
     int n;
 
-    if (stored.len > PACK_BLOCK_BYTES || raw_len > PACK_BLOCK_BYTES)
+    if (stored.len > PACK_BLOCK_MAX || raw_len > PACK_BLOCK_MAX)
         return false;
     switch (codec) {
     case PACK_RAW:
@@ -122,6 +126,7 @@ bool codec_decompress(struct decompressor *decompressor, enum pack_codec codec,
                                          stored.len, dict->decompress);
         break;
     case PACK_LZ4:
+    case PACK_LZ4_HC:
         n = LZ4_decompress_safe(stored.ptr, out, (int) stored.len, (int) raw_len);
         len = n > 0 ? (size_t) n : 0;
         break;

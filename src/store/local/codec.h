@@ -1,5 +1,5 @@
 /*
- * codec.h - blocks compressed and back. A block is at most PACK_BLOCK_BYTES raw; what does not
+ * codec.h - blocks compressed and back. A block is at most PACK_BLOCK_MAX raw; what does not
  * shrink stays raw, so that stored bytes never outgrow a block.
  */
 #ifndef ROOST_STORE_LOCAL_CODEC_H
@@ -13,8 +13,8 @@ struct compressor;
 struct compressor *compressor_new(void);
 void compressor_free(struct compressor *compressor); /* NULL is allowed */
 
-/* want: PACK_ZSTD, PACK_ZSTD_DICT (dict is not NULL then) or PACK_LZ4. out holds raw.len bytes.
- * PACK_RAW when it does not shrink: the raw bytes are the stored ones. */
+/* want: PACK_ZSTD, PACK_ZSTD_DICT (dict is not NULL then), PACK_LZ4 or PACK_LZ4_HC. out holds
+ * raw.len bytes. PACK_RAW when it does not shrink: the raw bytes are the stored ones. */
 enum pack_codec codec_compress(struct compressor *compressor, enum pack_codec want,
                                const struct dict *dict, struct slice raw, char *out,
                                size_t *out_len);

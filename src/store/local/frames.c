@@ -3,15 +3,17 @@
 #include <assert.h>
 #include <xxhash.h>
 
-#define RESYNC_BYTES                                                                           \
-    (PACK_BLOCK_BYTES / 2) /* a block this full may be closed to fall in step */
+#define RESYNC_PART 2 /* a block this full may be closed to fall in step */
 
 void frames_init(struct frames *frames, enum pack_stream stream, enum pack_codec codec,
-                 struct compressor *compressor, struct frame_sink sink)
+                 size_t block_max, struct compressor *compressor, struct frame_sink sink)
 {
-    *frames = (struct frames){
-        .stream = stream, .codec = codec, .compressor = compressor, .sink = sink};
-    frames->block = xmalloc(PACK_BLOCK_BYTES);
+    *frames = (struct frames){.stream = stream,
+                              .codec = codec,
+                              .block_max = block_max,
+                              .compressor = compressor,
+                              .sink = sink};
+    frames->block = xmalloc(block_max);
     frames->stored = xmalloc(PACK_FRAME_ROOM_BYTES);
 }
 
@@ -130,13 +132,13 @@ static void mark_unit(struct frames *frames)
 enum rc frames_unit(struct frames *frames, uint64_t len, const struct frame_origin *origin,
                     struct err *err)
 {
-    bool fits = len <= PACK_BLOCK_BYTES - frames->n;
+    bool fits = len <= frames->block_max - frames->n;
     enum rc rc = RC_OK;
 
     assert(frames->unit_left == 0);
     frames->unit_left = len;
-    frames->unit_is_long = len > PACK_BLOCK_BYTES;
-    if (!fits || (frames->n >= RESYNC_BYTES && begins_frame(frames, origin)))
+    frames->unit_is_long = len > frames->block_max;
+    if (!fits || (frames->n >= frames->block_max / RESYNC_PART && begins_frame(frames, origin)))
         rc = close_block(frames, err);
     if (!rc && frames->holds)
         mark_unit(frames);
@@ -159,7 +161,7 @@ enum rc frames_append(struct frames *frames, struct slice bytes,
     frames->unit_left -= bytes.len;
     frames->length += bytes.len;
     while (bytes.len > 0 && !rc) {
-        size_t n = MIN(PACK_BLOCK_BYTES - frames->n, bytes.len);
+        size_t n = MIN(frames->block_max - frames->n, bytes.len);
 
         if (frames->n == 0)
             frames->origin = from;
@@ -169,7 +171,7 @@ enum rc frames_append(struct frames *frames, struct slice bytes,
         frames->n += n;
         from.at += n;
         bytes = slice_from(bytes, n);
-        if (frames->n == PACK_BLOCK_BYTES)
+        if (frames->n == frames->block_max)
             rc = close_block(frames, err);
     }
     if (!rc && frames->unit_is_long && frames->unit_left == 0)
@@ -190,24 +192,30 @@ void frames_hold(struct frames *frames)
     frames->holds = true;
 }
 
-static struct slice sample_at(const struct frames *frames, const struct unit_mark *mark)
+/* The beginning of a unit, as far as it lies before the next one in its block. */
+static struct slice sample_at(const struct frames *frames, size_t i)
 {
-    const struct held_block *held;
+    const struct unit_mark *mark = &frames->units[i], *next = mark + 1;
+    struct slice block = slice_of(frames->block, frames->n);
 
-    if (mark->block >= frames->n_held)
-        return slice_sub(slice_of(frames->block, frames->n), mark->at, DICT_SAMPLE_BYTES);
-    held = &frames->held[mark->block];
-    return slice_sub(slice_of(held->bytes, held->len), mark->at, DICT_SAMPLE_BYTES);
+    if (mark->block < frames->n_held)
+        block = slice_of(frames->held[mark->block].bytes, frames->held[mark->block].len);
+    if (i + 1 < frames->n_units && next->block == mark->block)
+        block = slice_sub(block, 0, next->at);
+    return slice_sub(block, mark->at, DICT_SAMPLE_BYTES);
 }
 
 unsigned frames_samples(const struct frames *frames, char *out, size_t **out_lens)
 {
     size_t *lens = xcalloc(frames->n_units + 1, sizeof(*lens));
-    size_t step = (size_t) (frames->length / DICT_SAMPLE_MAX_BYTES) + 1, used = 0;
+    size_t all = 0, used = 0, step;
     unsigned n = 0;
 
+    for (size_t i = 0; i < frames->n_units; i++)
+        all += sample_at(frames, i).len;
+    step = all / DICT_SAMPLE_MAX_BYTES + 1;
     for (size_t i = 0; i < frames->n_units; i += step) {
-        struct slice sample = sample_at(frames, &frames->units[i]);
+        struct slice sample = sample_at(frames, i);
 
         if (sample.len > DICT_SAMPLE_MAX_BYTES - used)
             break;

@@ -44,6 +44,7 @@ struct unit_mark {
 struct frames {
     enum pack_stream stream;
     enum pack_codec codec;
+    size_t block_max;
     const struct dict *dict;
     struct compressor *compressor; /* the writer's */
     struct frame_sink sink;
@@ -53,7 +54,7 @@ struct frames {
     uint64_t unit_left; /* of the unit that was announced */
     bool unit_is_long;
     struct frame_origin origin; /* of the block's first byte; pack NULL: mixed */
-    char *block;                /* PACK_BLOCK_BYTES */
+    char *block;                /* block_max */
     char *stored;               /* PACK_FRAME_ROOM_BYTES */
     bool holds;
     struct held_block *held;
@@ -62,8 +63,9 @@ struct frames {
     size_t n_units, cap_units;
 };
 
+/* block_max: at most PACK_BLOCK_MAX. */
 void frames_init(struct frames *frames, enum pack_stream stream, enum pack_codec codec,
-                 struct compressor *compressor, struct frame_sink sink);
+                 size_t block_max, struct compressor *compressor, struct frame_sink sink);
 void frames_done(struct frames *frames);
 
 /* The next len bytes belong together. origin: where they are copied from, or NULL. */

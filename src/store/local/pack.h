@@ -4,10 +4,10 @@
  *     header | frames of bodies | of digests | of texts | of rows | directory | footer
  *
  * A pack is written once and never changed. It holds four streams of raw bytes, cut into blocks
- * of at most 64 KiB; a frame is a block compressed alone, with a head that says which block it
- * is. So any byte is a look into the directory and one frame away, neighbours share a frame,
- * and a scrub needs no decompression. Directory and footer only save a walk over the frames:
- * when they are damaged the walk is made.
+ * (64 KiB, of digests 256 KiB); a frame is a block compressed alone, with a head that says
+ * which block it is. So any byte is a look into the directory and one frame away, neighbours
+ * share a frame, and a scrub needs no decompression. Directory and footer only save a walk over
+ * the frames: when they are damaged the walk is made.
  *
  * Entries lie in the order account, mailbox, uid and carry what rebuilds a mailbox without any
  * other file.
@@ -18,22 +18,28 @@
 #include "store/local/store.h"
 
 #define PACK_HEADER_BYTES    128u
-#define PACK_FRAME_BYTES     40u /* and the stored bytes behind */
-#define PACK_BLOCK_BYTES     65536u
-#define PACK_DIRECTORY_BYTES 16u /* for each frame */
+#define PACK_FRAME_BYTES     40u     /* and the stored bytes behind */
+#define PACK_BLOCK_MAX       262144u /* raw bytes of a frame */
+#define PACK_DIRECTORY_BYTES 16u     /* for each frame */
 #define PACK_FOOTER_BYTES    128u
 #define PACK_ROW_BYTES       56u
 #define PACK_ENTRY_BYTES     72u /* then pieces, then 8 for each block, then the bytes */
 #define PACK_PIECE_BYTES     24u
 #define PACK_PIECES_MAX      2048u
 
-#define PACK_FRAME_ROOM_BYTES ((size_t) PACK_FRAME_BYTES + PACK_BLOCK_BYTES)
+#define PACK_FRAME_ROOM_BYTES ((size_t) PACK_FRAME_BYTES + PACK_BLOCK_MAX)
 
 #define PACK_PART_BIT                                                                          \
     ((uint64_t) 1 << 63) /* body ids with it are parts, which bodies share                     \
                           */
 
-enum pack_codec { PACK_RAW, PACK_ZSTD, PACK_ZSTD_DICT, PACK_LZ4 };
+enum pack_codec {
+    PACK_RAW,
+    PACK_ZSTD,
+    PACK_ZSTD_DICT,
+    PACK_LZ4,
+    PACK_LZ4_HC /* a way to write PACK_LZ4; never in a file */
+};
 enum pack_stream { PACK_BODIES, PACK_DIGESTS, PACK_TEXTS, PACK_ROWS };
 #define PACK_STREAMS (PACK_ROWS + 1)
 

@@ -118,18 +118,26 @@ static enum rc write_deferred(struct pack_file *file, const struct deferred *def
     return put_bytes(file, buf_slice(&deferred->bytes), err);
 }
 
+/* Bodies: what is read at random is small. Digests: what lists read lies together, and is
+ * decompressed fast. Text is large and only searched. */
+static const struct {
+    enum pack_codec codec;
+    size_t block_max;
+    enum rc (*write)(void *ctx, const struct pack_frame *frame, struct slice stored,
+                     struct err *err);
+} stream_kinds[PACK_STREAMS] = {
+    [PACK_BODIES] = {PACK_ZSTD,   65536u,  write_frame  },
+    [PACK_DIGESTS] = {PACK_LZ4_HC, 262144u, defer_digests},
+    [PACK_TEXTS] = {PACK_LZ4,    65536u,  defer_texts  },
+    [PACK_ROWS] = {PACK_ZSTD,   65536u,  write_frame  },
+};
+
 static void init_streams(struct pack_file *file)
 {
-    struct compressor *compressor = file->compressor;
-
-    frames_init(&file->streams[PACK_BODIES], PACK_BODIES, PACK_ZSTD, compressor,
-                (struct frame_sink){file, write_frame});
-    frames_init(&file->streams[PACK_DIGESTS], PACK_DIGESTS, PACK_LZ4, compressor,
-                (struct frame_sink){file, defer_digests});
-    frames_init(&file->streams[PACK_TEXTS], PACK_TEXTS, PACK_LZ4, compressor,
-                (struct frame_sink){file, defer_texts});
-    frames_init(&file->streams[PACK_ROWS], PACK_ROWS, PACK_ZSTD, compressor,
-                (struct frame_sink){file, write_frame});
+    for (unsigned i = 0; i < PACK_STREAMS; i++)
+        frames_init(&file->streams[i], (enum pack_stream) i, stream_kinds[i].codec,
+                    stream_kinds[i].block_max, file->compressor,
+                    (struct frame_sink){file, stream_kinds[i].write});
 }
 
 /* The header's place is filled at the end, when the dictionary is known. */

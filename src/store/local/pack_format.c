@@ -134,7 +134,7 @@ bool pack_frame_read(struct slice bytes, const struct pack_ident *ident, struct 
         stream >= PACK_STREAMS || !scan_le8(&sc, &codec) || codec > PACK_LZ4 ||
         !scan_le8(&sc, &cipher) || cipher != 0 || !scan_le8(&sc, &reserved))
         return false;
-    if (!scan_le32(&sc, &raw_len) || raw_len == 0 || raw_len > PACK_BLOCK_BYTES ||
+    if (!scan_le32(&sc, &raw_len) || raw_len == 0 || raw_len > PACK_BLOCK_MAX ||
         !scan_le32(&sc, &stored_len) || stored_len == 0 || stored_len > raw_len ||
         (codec == PACK_RAW && stored_len != raw_len))
         return false;
@@ -167,7 +167,7 @@ bool pack_directory_read(struct slice bytes, struct pack_frame *out)
 
     if (!scan_le8(&sc, &stream) || stream >= PACK_STREAMS || !scan_take(&sc, 3, &reserved) ||
         !scan_le32(&sc, &frame.raw_len) || frame.raw_len == 0 ||
-        frame.raw_len > PACK_BLOCK_BYTES || !scan_le64(&sc, &frame.file_at))
+        frame.raw_len > PACK_BLOCK_MAX || !scan_le64(&sc, &frame.file_at))
         return false;
     frame.stream = (enum pack_stream) stream;
     *out = frame;

@@ -14,7 +14,7 @@
 #include "store/local/pack_file.h"
 #include "store/local/share.h"
 
-#define COPY_BYTES ((size_t) PACK_BLOCK_BYTES)
+#define COPY_BYTES ((size_t) BODY_BLOCK_BYTES)
 
 /* A digest that the state may forget once the pack is known. */
 struct loose_key {
