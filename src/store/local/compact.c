@@ -23,6 +23,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "store/local/dict.h"
 #include "store/local/hold.h"
 #include "store/local/keeper.h"
 #include "store/local/live.h"
@@ -327,12 +328,15 @@ static void drop_pack(struct local *local, uint64_t number)
 static void drop_sources(struct work *work)
 {
     struct local *local = work->compactor->local;
+    struct err err;
 
     for (size_t i = 0; i < work->n_packs; i++) {
         packs_put(local->packs, TAKE(work->packs[i]));
         drop_pack(local, work->numbers[i]);
         (void) atomic_fetch_sub(&local->pack_bytes, work->infos[i].file_bytes);
     }
+    if (dicts_sweep(local->dicts, &err) != RC_OK)
+        log_event(LEVEL_WARNING, "store.dictionary", LOG_ERR(&err));
 }
 
 /* ---- one round ---- */

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "store/local/bytes.h"
+#include "store/local/hold.h"
 #include "store/local/pack.h"
 #include "store/local/pack_rows.h"
 
@@ -516,10 +517,16 @@ static enum rc remove_unused(const struct sweep *sweep, struct err *err)
         if (rc)
             return rc;
         layout_name(name, id, ".dict");
-        if (unlinkat(dicts->local->layout.packs, name, 0) != 0 && errno != ENOENT)
-            return file_error(err, "removal of a dictionary");
+        hold_unlink(dicts->local, dicts->local->layout.packs, name);
     }
     return RC_OK;
+}
+
+/* So it is nearly always. */
+static bool has_only_current(const struct sweep *sweep)
+{
+    return sweep->n_files == 0 ||
+           (sweep->n_files == 1 && is_held(sweep->dicts, sweep->files[0]));
 }
 
 enum rc dicts_sweep(struct dicts *dicts, struct err *err)
@@ -529,9 +536,10 @@ enum rc dicts_sweep(struct dicts *dicts, struct err *err)
     struct sweep sweep = {.dicts = dicts, .used = used, .files = files};
     enum rc rc = layout_each(dicts->local->layout.packs, see_file, &sweep, err);
 
-    if (!rc && sweep.n_files > 0)
-        rc = pack_rows_each(dicts->local->state, see_pack, &sweep, err);
-    if (!rc && sweep.n_files > 0)
+    if (rc || has_only_current(&sweep))
+        return rc;
+    rc = pack_rows_each(dicts->local->state, see_pack, &sweep, err);
+    if (!rc)
         rc = mark_used(&sweep, err);
     if (!rc)
         rc = remove_unused(&sweep, err);
