@@ -32,6 +32,7 @@ int cmd_import(int argc, char *const *argv);
 int cmd_init(int argc, char *const *argv);
 int cmd_mailbox(int argc, char *const *argv);
 int cmd_scrub(int argc, char *const *argv);
+int cmd_undelete(int argc, char *const *argv);
 int cmd_serve(int argc, char *const *argv);
 int cmd_session(int argc, char *const *argv);
 int cmd_server_status(int argc, char *const *argv);

@@ -16,6 +16,7 @@ static const struct cli_command commands[] = {
     {"mailbox",      "mailboxes of a user",                         cmd_mailbox      },
     {"check",        "is all mail there; what is lost; --repair",   cmd_check        },
     {"scrub",        "read and verify everything that is stored",   cmd_scrub        },
+    {"undelete",     "expunged mail and deleted mailboxes, back",   cmd_undelete     },
     {"import",       "mail from mbox, Maildir, .eml and tar files", cmd_import       },
     {"export",       "a user's mail as a Maildir or as mbox files", cmd_export       },
 };

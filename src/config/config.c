@@ -83,6 +83,8 @@ static const struct setting settings[] = {
      "largest message taken by APPEND, LMTP and import"},
     {"connections_per_user", KIND_NUMBER, AT(connections_per_user), "200", 1, 100000, NULL,
      "IMAP connections of one user at a time"},
+    {"undelete_days", KIND_NUMBER, AT(undelete_days), "14", 0, 3650, NULL,
+     "expunged messages and deleted mailboxes can be brought back for so long; 0: not at all"},
     {"threads", KIND_NUMBER, AT(threads), "0", 0, 256, NULL,
      "threads that run commands; 0: twice the processors"},
     {"sandbox", KIND_CHOICE, AT(sandbox), "enforce", 0, 0, "enforce best-effort",

@@ -57,7 +57,8 @@ struct config {
     /* limits */
     uint64_t message_max_bytes;
     uint32_t connections_per_user;
-    uint32_t threads; /* of the mail role; 0: twice the processors, at least 4 */
+    uint32_t undelete_days; /* 0: what is expunged cannot be brought back */
+    uint32_t threads;       /* of the mail role; 0: twice the processors, at least 4 */
 
     /* processes */
     enum sandbox_mode sandbox;

@@ -8,7 +8,8 @@
 
 #define LOAD_ARENA_BYTES   ((size_t) 4 << 30) /* pages and tail; bounded by what was stored */
 #define RECORD_ARENA_BYTES ((size_t) 64 << 20)
-#define LOADED_ROW_BYTES   9u /* hot columns of a message: until they are measured */
+#define LOADED_ROW_BYTES   9u  /* hot columns of a message: until they are measured */
+#define READ_KEPT_TRIES    16u /* checkpoints that may come between */
 
 enum rc account_need(struct account *account, struct acct_state *fork,
                      const struct record *record, struct err *err)
@@ -190,6 +191,35 @@ enum rc account_read_mailbox(struct account *account, uint64_t own_position, uin
         /* Versions before the tip stay unloaded, and the tip may hold what a crash takes back:
          * look again when it is durable. */
         account_wait_durable(account, tip);
+    }
+}
+
+static enum rc load_kept(struct account *account, struct acct_state *fork, struct err *err)
+{
+    struct engine *engine = account_engine(account);
+    enum rc rc = RC_OK;
+    void *ctx;
+    page_read_fn *read = engine->ops->page_reader(engine, account->id, &ctx);
+
+    for (size_t i = 0; rc == RC_OK && i < acct_mailbox_count(fork); i++)
+        rc = acct_kept_load(fork, mbox_info(acct_mailbox_at(fork, i))->id, 0, UINT32_MAX, read,
+                            ctx, err);
+    return rc;
+}
+
+enum rc account_read_kept(struct account *account, struct acct_state **out, struct err *err)
+{
+    for (unsigned tries = 1;; tries++) {
+        AUTO(acct_unrefp) struct acct_state *state = account_read(account, 0);
+        AUTO(acct_unrefp) struct acct_state *fork = acct_fork(state);
+        enum rc rc = load_kept(account, fork, err);
+
+        if (rc == RC_OK)
+            *out = TAKE(fork);
+        /* A checkpoint may have dropped a page of this version: a newer one has it elsewhere.
+         */
+        if (rc != RC_NOT_FOUND || tries == READ_KEPT_TRIES)
+            return rc;
     }
 }
 

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "mailbox/background.h"
+#include "mailbox/expiry.h"
 #include "mailbox/memory.h"
 #include "mailbox/open_account.h"
 
@@ -13,6 +14,7 @@ struct mail_store {
     struct background *background;
     size_t memory_budget;
     _Atomic size_t memory; /* a sum of the accounts', see memory.h */
+    struct expiry *expiry;
 
     pthread_mutex_t registry;
     struct map *accounts;   /* registry; id -> struct account */
@@ -373,12 +375,20 @@ static void on_checkpoint_wanted(void *ctx, uint64_t id)
     background_want_checkpoint(store->background, id);
 }
 
+static void on_space_wanted(void *ctx)
+{
+    struct mail_store *store = ctx;
+
+    expiry_want_space(store->expiry);
+}
+
 struct mail_store *mail_store_new(const struct mail_store_options *options)
 {
     struct mail_store *store = xcalloc(1, sizeof(*store));
     struct engine_events events = {.durable = on_durable,
                                    .changed = on_changed,
                                    .checkpoint_wanted = on_checkpoint_wanted,
+                                   .space_wanted = on_space_wanted,
                                    .ctx = store};
 
     store->engine = options->engine;
@@ -392,8 +402,10 @@ struct mail_store *mail_store_new(const struct mail_store_options *options)
     store->quarantine = map_new();
     list_init(&store->idle);
     store->background = background_new(store);
+    store->expiry = expiry_new(store, options->undelete_sec);
     store->engine->ops->start(store->engine, &events);
     background_start(store->background);
+    expiry_start(store->expiry);
     return store;
 }
 
@@ -401,10 +413,12 @@ void mail_store_close(struct mail_store *store)
 {
     if (store == NULL)
         return;
+    expiry_stop(store->expiry);
     background_stop(store->background);
     evict_all(store);
     store->engine->ops->close(store->engine);
     background_free(store->background);
+    expiry_free(store->expiry);
     while (!list_is_empty(&store->idle))
         account_free(LINK_OWNER(list_pop_front(&store->idle), struct account, idle));
     map_free(store->accounts);

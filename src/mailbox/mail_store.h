@@ -32,10 +32,11 @@ struct mail_store_options {
      * May be NULL. */
     void (*note)(void *ctx, uint64_t account, bool begins);
     void *note_ctx;
-    size_t memory_bytes; /* for accounts, mailboxes and messages; 0: MAIL_MEMORY_BYTES */
+    size_t memory_bytes;  /* for accounts, mailboxes and messages; 0: MAIL_MEMORY_BYTES */
+    int64_t undelete_sec; /* what is expunged or deleted is kept so long; 0: not at all */
 };
 
-/* Starts the background threads (digests, checkpoints). */
+/* Starts the background threads (digests, checkpoints, expiry). */
 struct mail_store *mail_store_new(const struct mail_store_options *options);
 /* All accounts are closed by their users. Writes checkpoints, closes the engine. */
 void mail_store_close(struct mail_store *store);
@@ -55,6 +56,9 @@ void account_close(struct account *account); /* NULL is allowed */
 void account_closep(struct account **account);
 uint64_t account_id(const struct account *account);
 struct mail_store *account_store(const struct account *account);
+
+/* What went before this time is kept for undelete no longer; durable when it returns. */
+MUST_CHECK enum rc account_expire(struct account *account, int64_t before_sec, struct err *err);
 
 /* Refuse to open these from now on; ends nothing that is open. */
 void mail_store_quarantine(struct mail_store *store, uint64_t id, bool on);
@@ -89,6 +93,11 @@ void account_release(struct account *account, struct held_mailbox *held);
  */
 MUST_CHECK enum rc account_need_rows(struct account *account, const struct acct_state *state,
                                      const struct mbox *mbox, uint32_t first, uint32_t last,
+                                     struct err *err);
+
+/* The newest durable version with all that its mailboxes keep of the expunged (account/kept.h)
+ * in memory; deleted mailboxes are not gone through. RC_CORRUPT. */
+MUST_CHECK enum rc account_read_kept(struct account *account, struct acct_state **out,
                                      struct err *err);
 
 /* Uids from here on no session was told of as \Recent (RFC 3501 2.3.2); claim: they are being

@@ -17,6 +17,7 @@
 
 #define PATH_MAX_BYTES   4096u
 #define MAIL_THREADS_MIN 4u
+#define DAY_SEC          (24 * 60 * 60)
 #define MAIL_THREADS_MAX 256u
 
 /* Blocks above it go back to the kernel when they are freed. Left to itself malloc raises its
@@ -56,7 +57,10 @@ static enum rc open_store(struct mail_role *mail, struct err *err)
     char path[PATH_MAX_BYTES];
     struct local_options local = {.path = path};
     struct mail_store_options store = {
-        .digester = &mail->digester, .note = note_account, .note_ctx = mail};
+        .digester = &mail->digester,
+        .note = note_account,
+        .note_ctx = mail,
+        .undelete_sec = (int64_t) mail->start->config->undelete_days * DAY_SEC};
     enum rc rc;
 
     if (snprintf(path, sizeof(path), "%s/mail", mail->start->config->data_dir) >=

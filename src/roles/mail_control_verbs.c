@@ -352,16 +352,18 @@ static void store_status(struct control_conn *conn, const struct control_fields 
 }
 
 const struct control_verb mail_verbs[] = {
-    {"status",         store_status,   NULL            },
-    {"session.list",   session_list,   NULL            },
-    {"session.kick",   session_kick,   NULL            },
-    {"mailbox.list",   mailbox_list,   NULL            },
-    {"mailbox.create", mailbox_create, NULL            },
-    {"mailbox.delete", mailbox_delete, NULL            },
-    {"mailbox.rename", mailbox_rename, NULL            },
-    {"import",         mail_import,    mail_import_data},
-    {"export",         mail_export,    NULL            },
-    {"scrub",          mail_scrub,     NULL            },
-    {"check",          mail_check,     NULL            },
+    {"status",           store_status,          NULL            },
+    {"session.list",     session_list,          NULL            },
+    {"session.kick",     session_kick,          NULL            },
+    {"mailbox.list",     mailbox_list,          NULL            },
+    {"mailbox.create",   mailbox_create,        NULL            },
+    {"mailbox.delete",   mailbox_delete,        NULL            },
+    {"mailbox.rename",   mailbox_rename,        NULL            },
+    {"undelete.list",    mail_undelete_list,    NULL            },
+    {"undelete.restore", mail_undelete_restore, NULL            },
+    {"import",           mail_import,           mail_import_data},
+    {"export",           mail_export,           NULL            },
+    {"scrub",            mail_scrub,            NULL            },
+    {"check",            mail_check,            NULL            },
 };
 const size_t mail_verbs_count = COUNT(mail_verbs);

@@ -10,7 +10,7 @@
  * mail_lookup.c   auth is asked for the account of a name
  * mail_control.c  the command line: connections, each with a thread while it is served;
  *                 mail_control_verbs.c (sessions, mailboxes, figures), mail_control_import.c,
- *                 mail_control_export.c, mail_control_check.c
+ *                 mail_control_export.c, mail_control_check.c, mail_control_undelete.c
  * mail_accounts.c accounts that were deleted, now or while nobody listened
  */
 #ifndef ROOST_ROLES_MAIL_ROLE_H
@@ -162,5 +162,12 @@ MUST_CHECK enum rc mail_open_user(struct mail_role *mail, const struct control_f
 void mail_import(struct control_conn *conn, const struct control_fields *fields, void *ctx);
 void mail_import_data(struct control_conn *conn, struct slice bytes, bool end, void *ctx);
 void mail_export(struct control_conn *conn, const struct control_fields *fields, void *ctx);
+/* mail_control_undelete.c: user, and of mailbox, since, before (unix seconds), search, uids
+ * what is given -> a row for each message and mailbox that is kept; restore: also to -> a row
+ * for each mailbox something came back to. */
+void mail_undelete_list(struct control_conn *conn, const struct control_fields *fields,
+                        void *ctx);
+void mail_undelete_restore(struct control_conn *conn, const struct control_fields *fields,
+                           void *ctx);
 
 #endif

@@ -29,7 +29,8 @@ static void open_store(struct mail_world *world)
 {
     struct mail_store_options options = {.engine = world->engine,
                                          .digester = &world->digester,
-                                         .memory_bytes = world->memory_bytes};
+                                         .memory_bytes = world->memory_bytes,
+                                         .undelete_sec = INT32_MAX};
 
     world->digester.make = make_digest;
     world->store = mail_store_new(&options);

@@ -42,7 +42,8 @@ static enum rc make_digest(struct digester *digester, uint64_t account, struct s
 struct rig *rig_new(struct engine *engine)
 {
     struct rig *rig = xcalloc(1, sizeof(*rig));
-    struct mail_store_options options = {.engine = engine, .digester = &rig->digester};
+    struct mail_store_options options = {
+        .engine = engine, .digester = &rig->digester, .undelete_sec = INT32_MAX};
 
     rig->digester.make = make_digest;
     list_init(&rig->sessions);
