@@ -6,7 +6,8 @@
 #include "commands/resync.h"
 #include "commands/status_values.h"
 
-/* Messages no session was told of as \Recent; needs the uids, so the mailbox is loaded. */
+/* Messages no session was told of as \Recent: mostly none, or all of a mailbox that nobody has
+ * selected yet. Else it takes the uids, and the mailbox is loaded. */
 static enum rc count_recent(const struct session *session, const struct mbox *mbox,
                             uint64_t *out, struct err *err)
 {
@@ -14,8 +15,8 @@ static enum rc count_recent(const struct session *session, const struct mbox *mb
     uint32_t first = account_recent(session->account, mbox, false);
     enum rc rc;
 
-    if (first >= mbox_counts(mbox)->uidnext) {
-        *out = 0;
+    if (first <= 1 || first >= mbox_counts(mbox)->uidnext) {
+        *out = first <= 1 ? mbox_counts(mbox)->messages : 0;
         return RC_OK;
     }
     rc = account_read_mailbox(session->account, session->own_position, mbox_info(mbox)->id,
