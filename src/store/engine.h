@@ -137,6 +137,9 @@ struct scrub_watch {
 
 struct engine_status {
     uint64_t journal_bytes, unpacked_bytes, pack_bytes, checkpoint_bytes;
+    uint64_t raw_bytes;  /* of all bodies that live, as they came */
+    uint64_t dead_bytes; /* of the packs: what compaction takes back */
+    uint64_t packs;
     uint64_t commits, batches, bodies;
     /* The last pass over everything, by itself or asked for: when it ended (unix seconds; 0:
      * never), what it read and found; and what the one that runs has read, 0 if none does. */

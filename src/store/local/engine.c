@@ -21,6 +21,7 @@
 #include "store/local/keeper.h"
 #include "store/local/live.h"
 #include "store/local/pack.h"
+#include "store/local/pack_rows.h"
 #include "store/local/packer.h"
 #include "store/local/recovery.h"
 #include "store/local/scrub.h"
@@ -476,6 +477,18 @@ static enum rc local_remove(struct engine *engine, uint64_t account, struct err 
     return RC_OK;
 }
 
+static bool add_pack(void *ctx, const struct pack_info *pack)
+{
+    struct engine_status *status = ctx;
+
+    if (pack->state != PACK_LIVE)
+        return true;
+    status->packs++;
+    status->raw_bytes += pack->raw_bytes - MIN(pack->dead_raw, pack->raw_bytes);
+    status->dead_bytes += MIN(pack->dead_stored, pack->file_bytes);
+    return true;
+}
+
 static void local_status(struct engine *engine, struct engine_status *out)
 {
     struct local *local = local_of(engine);
@@ -489,6 +502,9 @@ static void local_status(struct engine *engine, struct engine_status *out)
     status.unpacked_bytes = local->index.unpacked_bytes;
     (void) pthread_mutex_unlock(&local->index.lock);
     status.pack_bytes = atomic_load(&local->pack_bytes);
+    if (pack_rows_each(local->state, add_pack, &status, NULL) != RC_OK)
+        log_event(LEVEL_WARNING, "store.figures", LOG_STR("table", "packs"));
+    status.raw_bytes += status.unpacked_bytes;
     status.checkpoint_bytes = state_bytes(local->state);
     scrub_status(local->scrubber, &status);
     status.commits = atomic_load(&local->n_commits);

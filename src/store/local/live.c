@@ -18,14 +18,13 @@
 #include "store/local/digests.h"
 #include "store/local/journal.h"
 #include "store/local/keeper.h"
+#include "store/local/pack.h"
 #include "store/local/pack_rows.h"
 #include "store/local/stage.h"
 
-#define SLICE_PLACES 256u  /* looked at under one hold of the index lock */
-#define SLICE_ROWS   4096u /* looked at in one read of the state */
-#define INTERNAL_ID_FIRST                                                                      \
-    ((uint64_t) 1 << 63)    /* ids from here on are the engine's own: no bodies of messages */
-#define MISSING_LOG_MAX 16u /* lines for one account */
+#define SLICE_PLACES    256u  /* looked at under one hold of the index lock */
+#define SLICE_ROWS      4096u /* looked at in one read of the state */
+#define MISSING_LOG_MAX 16u   /* lines for one account */
 
 struct sweep {
     struct local *local;
@@ -316,7 +315,7 @@ static bool add_place(void *ctx, uint64_t id, const struct pack_place *place)
     walk->from = id + 1;
     if (place == NULL)
         return true;
-    if (id < INTERNAL_ID_FIRST) {
+    if ((id & PACK_PART_BIT) == 0) {
         walk->space.bodies++;
         walk->space.raw_bytes += place->length;
     }

@@ -118,9 +118,15 @@ enum rc pack_rows_forget(struct state *state, uint64_t pack, struct err *err)
     return state_write(state, run_forget, &job, err);
 }
 
+/* Parts are in the bodies that refer to them already. */
+static uint64_t raw_of(uint64_t body_id, const struct pack_place *place)
+{
+    return (body_id & PACK_PART_BIT) != 0 ? 0 : place->length;
+}
+
 /* The body that lies at the place is dead there. */
-static enum rc count_dead(struct state_txn *txn, const struct pack_place *place,
-                          struct err *err)
+static enum rc count_dead(struct state_txn *txn, uint64_t body_id,
+                          const struct pack_place *place, struct err *err)
 {
     struct pack_info info;
     enum rc rc = get_info(txn, place->pack, &info, err);
@@ -130,7 +136,7 @@ static enum rc count_dead(struct state_txn *txn, const struct pack_place *place,
     if (rc)
         return rc;
     info.dead_bodies++;
-    info.dead_raw += place->length;
+    info.dead_raw += raw_of(body_id, place);
     info.dead_stored += place->stored;
     return put_info(txn, &info, err);
 }
@@ -142,7 +148,7 @@ static enum rc drop_place(struct state_txn *txn, uint64_t account, uint64_t body
     enum rc rc = checkpoint_txn_find_place(txn, account, body_id, &place, err);
 
     if (rc == RC_OK)
-        rc = count_dead(txn, &place, err);
+        rc = count_dead(txn, body_id, &place, err);
     else if (rc == RC_NOT_FOUND || rc == RC_CORRUPT)
         rc = RC_OK; /* a damaged row names no pack */
     return rc ? rc : checkpoint_txn_drop_place(txn, account, body_id, err);
@@ -246,14 +252,14 @@ static enum rc move_body(struct state_txn *txn, const struct pack_change *change
     if (rc)
         return rc;
     info->bodies++;
-    info->raw_bytes += place->length;
+    info->raw_bytes += raw_of(body->body_id, place);
     info->stored_bytes += place->stored;
     if (wanted) {
         rc = drop_place(txn, body->account, body->body_id, err);
         return rc ? rc : checkpoint_txn_put_place(txn, body, err);
     }
     info->dead_bodies++;
-    info->dead_raw += place->length;
+    info->dead_raw += raw_of(body->body_id, place);
     info->dead_stored += place->stored;
     return RC_OK;
 }
