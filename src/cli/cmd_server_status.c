@@ -1,12 +1,17 @@
 /* cmd_server_status.c - `roost status`: the server's processes, sessions and store. */
-#include "cli/ask.h"
+#include "cli/status_space.h"
 
 static const char usage[] =
-    "usage: roost status [--json]\n\n"
+    "usage: roost status [--json]\n"
+    "       roost status --space [--account USER | --accounts N] [--json]\n\n"
     "Each process of the running server with its pid, seconds since its start, restarts, and\n"
-    "what confines it; then sessions and what the store holds, and the last pass of the "
-    "scrubber. The exit code is 1 if the\n"
-    "server does not answer, so scripts can ask with it.\n";
+    "what confines it; then sessions and what the store holds, and the last pass of the\n"
+    "scrubber. The exit code is 1 if the server does not answer, so scripts can ask with it.\n"
+    "\n"
+    "With --space, what the mail takes, in bytes: RAW as it came in, STORED of it on disk,\n"
+    "DEAD what compaction will take back, KEPT what can be undeleted (in RAW and STORED too),\n"
+    "then journal, checkpoints and search index. With --account of one user, with --accounts\n"
+    "of the N users that take most.\n";
 
 static const struct cli_column role_columns[] = {
     {"role",       "ROLE",     CLI_TEXT  },
@@ -48,10 +53,17 @@ int cmd_server_status(int argc, char *const *argv)
 {
     AUTO(cli_ask_close) struct cli_ask roles = {0};
     AUTO(cli_ask_close) struct cli_ask store = {0};
+    const char *account = NULL, *top = NULL;
+    bool space = false;
+    const struct cli_option options[] = {
+        {"--space",    NULL,     &space},
+        {"--account",  &account, NULL  },
+        {"--accounts", &top,     NULL  },
+    };
     struct cli_args args;
     int code;
 
-    if (!cli_parse(argc, argv, NULL, 0, &args))
+    if (!cli_parse(argc, argv, options, COUNT(options), &args))
         return CLI_USAGE;
     if (args.help) {
         (void) fputs(usage, stdout);
@@ -59,6 +71,10 @@ int cmd_server_status(int argc, char *const *argv)
     }
     if (args.n_words != 0)
         return cli_usage_error("status", "no arguments");
+    if ((account != NULL || top != NULL) && (!space || (account != NULL && top != NULL)))
+        return cli_usage_error("status", "--account or --accounts, with --space");
+    if (space)
+        return cli_status_space(&args, account, top);
     code = fetch(&args, "supervisor", &roles);
     if (code == CLI_OK)
         code = fetch(&args, "mail", &store);

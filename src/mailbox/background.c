@@ -6,6 +6,7 @@
 #include "mailbox/memory.h"
 #include "mailbox/message.h"
 #include "mailbox/open_account.h"
+#include "mailbox/sweep.h"
 
 #define DIGEST_QUEUE_MAX                                                                       \
     262144u /* 24 bytes each, used as they come: a large import waits for its digests */
@@ -26,6 +27,7 @@ struct digest_job {
 
 struct background {
     struct mail_store *store;
+    struct sweeper *sweeper;
     pthread_t digests, checkpoints;
 
     pthread_mutex_t lock;
@@ -44,6 +46,7 @@ struct background *background_new(struct mail_store *store)
     pthread_condattr_t attr;
 
     background->store = store;
+    background->sweeper = sweeper_new(store);
     background->wanted = map_new();
     background->queue = xcalloc(DIGEST_QUEUE_MAX, sizeof(*background->queue));
     (void) pthread_mutex_init(&background->lock, NULL);
@@ -61,6 +64,7 @@ void background_free(struct background *background)
     (void) pthread_cond_destroy(&background->digest_work);
     (void) pthread_cond_destroy(&background->tick);
     map_free(background->wanted);
+    sweeper_free(background->sweeper);
     free(background->queue);
     free(background);
 }
@@ -235,7 +239,8 @@ static bool is_due(struct account *account, bool all)
     return due;
 }
 
-static void checkpoint_all(struct background *background, uint64_t *ids, bool all)
+/* ids: room for BACKGROUND_ACCOUNTS_MAX; the open accounts, how many. */
+static size_t checkpoint_all(struct background *background, uint64_t *ids, bool all)
 {
     size_t n = store_open_accounts(background->store, ids, BACKGROUND_ACCOUNTS_MAX);
 
@@ -246,6 +251,7 @@ static void checkpoint_all(struct background *background, uint64_t *ids, bool al
         if (account != NULL && is_due(account, all))
             checkpoint(account);
     }
+    return n;
 }
 
 /* An engine's thread asks: only note it. */
@@ -263,6 +269,16 @@ void background_poke(struct background *background)
     background->is_poked = true;
     (void) pthread_cond_signal(&background->tick);
     (void) pthread_mutex_unlock(&background->lock);
+}
+
+void background_want_sweep(struct background *background, uint64_t id)
+{
+    sweeper_want(background->sweeper, id);
+}
+
+void background_want_space(struct background *background)
+{
+    sweeper_hurry(background->sweeper);
 }
 
 /* One of the accounts asked for, taken off the list. */
@@ -298,8 +314,8 @@ static bool is_loaded(struct account *account)
  * without its writer's lock: the writer may hold it inside a commit that waits for just this
  * checkpoint.
  */
-static enum rc take_account(struct mail_store *store, uint64_t id, struct account **out,
-                            struct err *err)
+enum rc background_take_account(struct mail_store *store, uint64_t id, struct account **out,
+                                struct err *err)
 {
     struct account *account = store_take_open(store, id);
 
@@ -320,7 +336,7 @@ static void checkpoint_wanted(struct background *background)
         AUTO(account_closep) struct account *account = NULL;
         struct err err;
 
-        if (take_account(background->store, id, &account, &err))
+        if (background_take_account(background->store, id, &account, &err))
             log_event(LEVEL_WARNING, "checkpoint.skipped", LOG_ID("account", id),
                       LOG_ERR(&err));
         else if (is_due(account, true))
@@ -351,10 +367,10 @@ static void *run_checkpoints(void *ctx)
 
     while (wait_turn(background)) {
         checkpoint_wanted(background);
-        checkpoint_all(background, ids, false);
+        sweeper_turn(background->sweeper, ids, checkpoint_all(background, ids, false));
         memory_turn(background->store, checkpoint);
     }
-    checkpoint_all(background, ids, true);
+    (void) checkpoint_all(background, ids, true);
     return NULL;
 }
 
@@ -370,6 +386,7 @@ void background_start(struct background *background)
 {
     start_thread(&background->digests, run_digests, background);
     start_thread(&background->checkpoints, run_checkpoints, background);
+    sweeper_start(background->sweeper);
 }
 
 void background_stop(struct background *background)
@@ -381,4 +398,5 @@ void background_stop(struct background *background)
     (void) pthread_mutex_unlock(&background->lock);
     (void) pthread_join(background->digests, NULL);
     (void) pthread_join(background->checkpoints, NULL);
+    sweeper_stop(background->sweeper);
 }

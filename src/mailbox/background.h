@@ -25,6 +25,16 @@ void background_want_checkpoint(struct background *background, uint64_t account)
 /* There is something to do before the next turn is due: memory is above its budget. */
 void background_poke(struct background *background);
 
+/* The engine wants to know which bodies live (sweep.h). */
+void background_want_sweep(struct background *background, uint64_t account);
+
+/* The engine has no space: whatever gives some is done soon. */
+void background_want_space(struct background *background);
+
+/* In the checkpoint thread: the account with one more user, opened if it is closed. */
+MUST_CHECK enum rc background_take_account(struct mail_store *store, uint64_t id,
+                                           struct account **out, struct err *err);
+
 /* mail_store.c, for the background: the account if it is open, with one more user; ids of open
  * accounts. */
 struct account *store_take_open(struct mail_store *store, uint64_t id);

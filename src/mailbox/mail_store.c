@@ -375,11 +375,19 @@ static void on_checkpoint_wanted(void *ctx, uint64_t id)
     background_want_checkpoint(store->background, id);
 }
 
+static void on_live_wanted(void *ctx, uint64_t id)
+{
+    struct mail_store *store = ctx;
+
+    background_want_sweep(store->background, id);
+}
+
 static void on_space_wanted(void *ctx)
 {
     struct mail_store *store = ctx;
 
     expiry_want_space(store->expiry);
+    background_want_space(store->background);
 }
 
 struct mail_store *mail_store_new(const struct mail_store_options *options)
@@ -388,6 +396,7 @@ struct mail_store *mail_store_new(const struct mail_store_options *options)
     struct engine_events events = {.durable = on_durable,
                                    .changed = on_changed,
                                    .checkpoint_wanted = on_checkpoint_wanted,
+                                   .live_wanted = on_live_wanted,
                                    .space_wanted = on_space_wanted,
                                    .ctx = store};
 

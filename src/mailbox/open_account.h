@@ -50,6 +50,12 @@ struct account {
     struct acct_state
         *stored; /* version of the last checkpoint, or NULL; the checkpoint thread's alone */
 
+    /* The checkpoint thread's alone: what there was when bodies were judged last (sweep.h). */
+    struct {
+        uint64_t names, next_body_id;
+        int64_t at_us; /* 0: never */
+    } sweep;
+
     pthread_mutex_t watch;
     pthread_cond_t advanced;    /* with watch: durable_position grew */
     struct acct_state *tip;     /* watch; written with lock held as well */

@@ -10,8 +10,9 @@
 #include "ipc/control.h"
 #include "roles/auth_role.h"
 
-#define PAGE_ROWS    500u /* of one list request */
-#define NUMBER_BYTES 24u
+#define PAGE_ROWS         500u /* of one list request */
+#define NUMBER_BYTES      24u
+#define ACCOUNT_HEX_BYTES 17u
 
 /* A decimal number as a field's value; text is the caller's room for it. */
 static struct slice number(char text[NUMBER_BYTES], int64_t value)
@@ -141,10 +142,18 @@ struct page {
     size_t n_rows;
 };
 
+/* As the log and `roost status --space` name it. */
+static struct slice account_hex(char room[ACCOUNT_HEX_BYTES], uint64_t id)
+{
+    (void) snprintf(room, ACCOUNT_HEX_BYTES, "%016llx", (unsigned long long) id);
+    return slice_from_str(room);
+}
+
 static bool user_row(void *ctx, const struct auth_account *account)
 {
     struct page *page = ctx;
     char devices[NUMBER_BYTES], created[NUMBER_BYTES], legacy[NUMBER_BYTES];
+    char id[ACCOUNT_HEX_BYTES];
     bool live = realm_account_enabled(page->auth->realm, account);
     const struct control_field row[] = {
         CONTROL_TEXT("user", account->name),
@@ -158,6 +167,7 @@ static bool user_row(void *ctx, const struct auth_account *account)
         CONTROL_TEXT("password", account->password.len > 0 ? SLICE("yes") : SLICE("no")),
         CONTROL_TEXT("created", number(created, account->created)),
         CONTROL_TEXT("legacy_used", number(legacy, account->legacy_used)),
+        CONTROL_TEXT("account", account_hex(id, account->id)),
     };
 
     control_row(page->conn, row, COUNT(row));

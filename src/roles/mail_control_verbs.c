@@ -353,6 +353,9 @@ static void store_status(struct control_conn *conn, const struct control_fields 
 
 const struct control_verb mail_verbs[] = {
     {"status",           store_status,          NULL            },
+    {"space",            mail_space,            NULL            },
+    {"space.user",       mail_space_user,       NULL            },
+    {"space.accounts",   mail_space_accounts,   NULL            },
     {"session.list",     session_list,          NULL            },
     {"session.kick",     session_kick,          NULL            },
     {"mailbox.list",     mailbox_list,          NULL            },

@@ -157,6 +157,13 @@ extern const size_t mail_verbs_count;
 MUST_CHECK enum rc mail_open_user(struct mail_role *mail, const struct control_fields *fields,
                                   struct account **out, struct err *err);
 
+/* ---- mail_control_space.c ---- */
+
+void mail_space(struct control_conn *conn, const struct control_fields *fields, void *ctx);
+void mail_space_user(struct control_conn *conn, const struct control_fields *fields, void *ctx);
+void mail_space_accounts(struct control_conn *conn, const struct control_fields *fields,
+                         void *ctx);
+
 /* ---- mail_control_import.c, mail_control_export.c ---- */
 
 void mail_import(struct control_conn *conn, const struct control_fields *fields, void *ctx);

@@ -84,6 +84,13 @@ static bool rest(struct compactor *compactor)
     return goes_on;
 }
 
+/* Left alone until the next start. */
+static void refuse(struct compactor *compactor, uint64_t number)
+{
+    if (compactor->n_refused < COMPACT_REFUSED)
+        compactor->refused[compactor->n_refused++] = number;
+}
+
 /* ---- what lives ---- */
 
 static void add_item(struct work *work, const struct item *item)
@@ -190,6 +197,8 @@ static enum rc copy_items(struct output *output, struct err *err)
         const struct item *item = &output->items[i];
 
         rc = pack_copy_entry(output->writer, work->packs[item->source], item->row, err);
+        if (rc == RC_CORRUPT)
+            refuse(work->compactor, work->numbers[item->source]);
         if (!rc && !rest(work->compactor))
             rc = RC_MORE;
     }
@@ -341,12 +350,6 @@ static void drop_sources(struct work *work)
 
 /* ---- one round ---- */
 
-static void refuse(struct compactor *compactor, uint64_t number)
-{
-    if (compactor->n_refused < COMPACT_REFUSED)
-        compactor->refused[compactor->n_refused++] = number;
-}
-
 static enum rc open_sources(struct work *work, struct err *err)
 {
     struct compactor *compactor = work->compactor;
@@ -367,13 +370,15 @@ static enum rc open_sources(struct work *work, struct err *err)
 
 static enum rc compact(struct work *work, struct err *err)
 {
+    size_t n_refused = work->compactor->n_refused;
     enum rc rc = open_sources(work, err);
 
-    if (rc)
-        return rc;
-    rc = work->n_items > 0 ? make_packs(work, err) : retire_all(work, err);
-    for (size_t i = 0; i < work->n_packs && rc == RC_CORRUPT; i++)
-        refuse(work->compactor, work->numbers[i]);
+    if (!rc)
+        rc = work->n_items > 0 ? make_packs(work, err) : retire_all(work, err);
+    if (rc == RC_CORRUPT && work->compactor->n_refused == n_refused) {
+        for (size_t i = 0; i < work->n_packs; i++)
+            refuse(work->compactor, work->numbers[i]); /* one of them, or their rows */
+    }
     return rc;
 }
 
@@ -502,7 +507,7 @@ static void *compactor_main(void *arg)
         if (rc == RC_OK || rc == RC_MORE)
             continue;
         live_ask(compactor->local, &compactor->asker);
-        if (rc != RC_CORRUPT)
+        if (rc != RC_CORRUPT) /* there may be others */
             pace_wait(&compactor->pace, COMPACT_TICK_MS);
     }
     return NULL;

@@ -71,6 +71,7 @@ static void local_start(struct engine *engine, const struct engine_events *event
     local->events = *events;
     (void) pthread_mutex_unlock(&local->index.lock);
     keeper_poke_wanted(local->keeper);
+    compactor_poke(local->compactor); /* it may ask which bodies live */
 }
 
 static void local_free(struct local *local)
