@@ -211,8 +211,8 @@ static ssize_t write_tracked(struct recording *recording, uint32_t file, int fd,
 
     if (offset < 0)
         at = (off_t) syscall(SYS_lseek, fd, 0, SEEK_CUR);
-    if (is_synced && recording->files[file].sync_failed)
-        recording->second_syncs++;
+    if (is_synced)
+        recording_note_sync(recording, file);
     if (is_synced && recording_fails(recording, CALL_SYNC))
         return fail_sync_write(recording, file, (uint64_t) at, fd, iov, n);
     if (recording_fails(recording, CALL_WRITE)) {
@@ -355,8 +355,7 @@ static int sync_any(int fd, long number)
         recording_unlock();
         return (int) syscall(number, fd);
     }
-    if (recording->files[file].sync_failed)
-        recording->second_syncs++;
+    recording_note_sync(recording, file);
     if (recording_fails(recording, CALL_SYNC)) {
         recording->files[file].sync_failed = true;
         rc = fail_with(recording, EIO);

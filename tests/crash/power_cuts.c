@@ -16,11 +16,10 @@
 
 #include "base/log.h"
 #include "explore.h"
-#include "steps.h"
+#include "store_pair.h"
 
 #define STEPS_MAX     16u
 #define NAME_BYTES    256u
-#define PATH_BYTES    160u
 #define SEED          20261121u
 #define SINGLES       ((uint64_t) STEP_COUNT)
 #define PAIRS         (SINGLES * STEP_COUNT)
@@ -44,7 +43,7 @@ struct shared {
 };
 
 struct program {
-    char folder[128];
+    struct store_pair pair;
     struct shared *shared;
     struct explorer explorer;
     struct ledger *ledger;
@@ -114,24 +113,6 @@ static void give_name(struct workload *workload, const char *name)
 
 /* ---- one workload, in its child ---- */
 
-static void store_path(const struct program *program, const char *which, char out[PATH_BYTES])
-{
-    (void) snprintf(out, PATH_BYTES, "%s/%s", program->folder, which);
-}
-
-static void copy_tree(struct recording *recording, const char *from, const char *to)
-{
-    struct disk *disk;
-
-    recording_begin(recording, from, NULL);
-    recording_end();
-    disk = disk_new(recording);
-    (void) disk_count(disk);
-    disk_choose(disk, 0);
-    disk_write(disk, to);
-    disk_free(disk);
-}
-
 static void must(enum rc rc, const char *what, const struct err *err)
 {
     if (rc)
@@ -170,25 +151,24 @@ static void record(const struct program *program, const struct workload *workloa
     scene_close(scene);
     if (workload->stops)
         recording_end();
-    if (scene->recording->second_syncs > 0 || scene->recording->hidden_writes > 0)
-        die("calls that are not allowed: %u second syncs, %u hidden writes",
-            scene->recording->second_syncs, scene->recording->hidden_writes);
+    if (recording_synced_again(scene->recording) != NULL || scene->recording->hidden_writes > 0)
+        die("calls that are not allowed");
 }
 
 _Noreturn static void child(struct program *program, const struct workload *workload)
 {
     struct expectation start = {.ledger = program->ledger,
                                 .may_be_missing = workload->is_birth};
-    char run[PATH_BYTES], base[PATH_BYTES];
+    char run[STORE_PATH_BYTES];
 
     (void) alarm(CHILD_SECONDS);
     verify_note_log();
-    store_path(program, "run", run);
-    store_path(program, workload->is_dirty ? "dirty" : "clean", base);
+    store_pair_path(&program->pair, "run", run);
     if (workload->is_birth)
         (void) mkdir(run, 0700);
     else
-        copy_tree(program->explorer.recordings[0], base, run);
+        store_pair_copy(&program->pair, program->explorer.recordings[0], workload->is_dirty,
+                        run);
     record(program, workload, run);
     remove_tree(run);
     program->explorer.name = workload->name;
@@ -200,7 +180,7 @@ _Noreturn static void child(struct program *program, const struct workload *work
 static void run(struct program *program, const struct workload *workload)
 {
     struct tally *tally = &program->shared->tally;
-    char path[PATH_BYTES];
+    char path[STORE_PATH_BYTES];
     int status;
     pid_t pid;
 
@@ -219,46 +199,15 @@ static void run(struct program *program, const struct workload *workload)
                       WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status),
                       program->shared->progress);
     }
-    store_path(program, "run", path);
+    store_pair_path(&program->pair, "run", path);
     remove_tree(path);
     for (size_t i = 0; i < EXPLORE_DEPTH; i++) {
-        (void) snprintf(path, sizeof(path), "%s/state-%zu", program->folder, i);
+        (void) snprintf(path, sizeof(path), "%s/state-%zu", program->pair.folder, i);
         remove_tree(path);
     }
 }
 
-/* ---- the stores workloads start from ---- */
-
-/* One that was stopped, and the same but for the stop. */
-static void make_bases(struct program *program)
-{
-    char path[PATH_BYTES];
-    int status;
-    pid_t pid;
-
-    store_path(program, "clean", path);
-    (void) mkdir(path, 0700);
-    scene_make_store(path, program->ledger);
-    store_path(program, "dirty", path);
-    (void) mkdir(path, 0700);
-    pid = fork();
-    if (pid == 0) {
-        struct scene *scene = xcalloc(1, sizeof(*scene));
-        struct err err;
-
-        scene_make_store(path, program->ledger);
-        (void) snprintf(scene->path, sizeof(scene->path), "%s/%s", path, SCENE_STORE_NAME);
-        scene->ledger = program->ledger;
-        must(scene_open(scene, &err), "open", &err);
-        must(scene_begin_ledger(scene, &err), "read", &err);
-        must(scene_step(scene, STEP_APPEND_INLINE, &err), "append", &err);
-        must(scene_step(scene, STEP_APPEND_SPILL, &err), "append", &err);
-        must(scene_step(scene, STEP_MOVE, &err), "move", &err);
-        _exit(0);
-    }
-    if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0)
-        die("the store that is not stopped cannot be made");
-}
+/* ---- the program ---- */
 
 static void *shared_memory(size_t bytes)
 {
@@ -271,14 +220,11 @@ static void *shared_memory(size_t bytes)
 
 static void prepare(struct program *program)
 {
-    const char *base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
-
-    (void) snprintf(program->folder, sizeof(program->folder), "%s/roost-crash-XXXXXX", base);
-    if (mkdtemp(program->folder) == NULL)
-        die("%s cannot be made", program->folder);
+    log_set_level(LEVEL_ERROR);
+    store_pair_make(&program->pair);
     program->shared = shared_memory(sizeof(*program->shared));
     program->ledger = ledger_new();
-    program->explorer.folder = program->folder;
+    program->explorer.folder = program->pair.folder;
     program->explorer.tally = &program->shared->tally;
     program->explorer.progress = program->shared->progress;
     program->explorer.progress_cap = sizeof(program->shared->progress);
@@ -286,8 +232,6 @@ static void prepare(struct program *program)
         program->explorer.recordings[i] = recording_new();
     for (size_t i = 1; i <= EXPLORE_DEPTH; i++)
         program->explorer.branches[i] = xcalloc(1, sizeof(struct ledger));
-    log_set_level(LEVEL_ERROR);
-    make_bases(program);
 }
 
 static void print_tally(const struct tally *tally)
@@ -413,6 +357,6 @@ int main(int argc, char **argv)
     (void) printf("seed %llu\n", (unsigned long long) program.seed);
     run_all(&program, &runs);
     print_tally(&program.shared->tally);
-    remove_tree(program.folder);
+    store_pair_remove(&program.pair);
     return program.shared->tally.failures == 0 ? 0 : 1;
 }

@@ -229,6 +229,34 @@ bool recording_fails(struct recording *recording, enum call_kind kind)
     return true;
 }
 
+void recording_note_sync(struct recording *recording, uint32_t file)
+{
+    if (recording->files[file].sync_failed)
+        recording->files[file].synced_again = true;
+}
+
+void recording_new_life(void)
+{
+    recording_lock();
+    for (uint32_t i = 1; current != NULL && i < current->n_files; i++)
+        current->files[i].sync_failed = false;
+    recording_unlock();
+}
+
+const char *recording_synced_again(const struct recording *recording)
+{
+    for (uint32_t i = 1; i < recording->n_files; i++) {
+        if (!recording->files[i].synced_again)
+            continue;
+        for (uint32_t k = 0; k < recording->n_entries; k++) {
+            if (recording->entries[k].file == i)
+                return recording->entries[k].name;
+        }
+        return "a file without a name";
+    }
+    return NULL;
+}
+
 void recording_mark(uint32_t what, uint64_t value, uint64_t more)
 {
     recording_lock();
@@ -299,7 +327,7 @@ void recording_begin(struct recording *recording, const char *root, const struct
     recording->n_files = RECORD_ROOT + 1;
     recording->files[RECORD_ROOT] = (struct record_file){.is_dir = true};
     recording->is_full = recording->has_fired = false;
-    recording->second_syncs = recording->hidden_writes = 0;
+    recording->hidden_writes = 0;
     recording->fault = fault != NULL ? *fault : (struct fault){0};
     for (size_t i = 0; i < CALL_KINDS; i++)
         atomic_store(&recording->calls[i], 0);

@@ -48,6 +48,7 @@ struct op {
 struct record_file {
     bool is_dir;
     bool sync_failed; /* a sync of it has failed: another may not be tried */
+    bool synced_again;
 };
 
 /* A name as the running program sees it. */
@@ -77,7 +78,6 @@ struct recording {
     struct fault fault;
     _Atomic uint64_t calls[CALL_KINDS]; /* since recording_begin() */
     bool has_fired;
-    uint32_t second_syncs;  /* syncs of a file of which one had failed: never allowed */
     uint32_t hidden_writes; /* writable shared mappings: writes that nobody records */
     struct record_file files[RECORD_FILES_MAX];
     struct record_entry entries[RECORD_ENTRIES_MAX];
@@ -92,6 +92,12 @@ void recording_free(struct recording *recording);
 void recording_begin(struct recording *recording, const char *root, const struct fault *fault);
 /* The recording that is running ends. No other thread touches the files. */
 void recording_end(void);
+
+/* The program under test stands for a new process from here on: descriptors begin anew. */
+void recording_new_life(void);
+/* The name of a file that was synced again after a sync of it had failed, which is never
+ * allowed; NULL: there is none. */
+const char *recording_synced_again(const struct recording *recording);
 
 /* From a thread of the program under test: what must be true of every state from here on. */
 void recording_mark(uint32_t what, uint64_t value, uint64_t more);
@@ -117,6 +123,8 @@ void recording_rename(struct recording *recording, uint32_t dir, const char *nam
                       uint32_t dir2, const char *name2);
 void recording_unlink(struct recording *recording, uint32_t dir, const char *name);
 
+/* A sync is asked for: was it allowed? */
+void recording_note_sync(struct recording *recording, uint32_t file);
 /* Counts the call; true when it is the one to fail. */
 bool recording_fails(struct recording *recording, enum call_kind kind);
 

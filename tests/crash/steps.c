@@ -182,7 +182,9 @@ static enum rc append_texts(struct scene *scene, size_t i, const char *mailbox, 
                             size_t n, struct err *err)
 {
     char *texts[4] = {NULL};
-    struct slice bodies[4] = {{NULL, 0}};
+    struct slice bodies[4] = {
+        {NULL, 0}
+    };
     enum rc rc;
 
     for (size_t k = 0; k < n; k++) {
@@ -498,6 +500,7 @@ static enum rc restart(struct scene *scene, struct err *err)
 {
     scene_wait(scene);
     scene_close(scene);
+    recording_new_life();
     return scene_open(scene, err);
 }
 

@@ -330,8 +330,9 @@ static void drop_pack(struct local *local, uint64_t number)
     packs_forget(local->packs, number);
     if (faccessat(local->layout.packs, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
         return;
-    if (layout_sync_dir(local->layout.packs, &err) == RC_OK)
-        pack_forget(local, number);
+    if (layout_sync_dir(local->layout.packs, &err) != RC_OK)
+        local_fatal(local, &err);
+    pack_forget(local, number);
 }
 
 static void drop_sources(struct work *work)

@@ -98,8 +98,8 @@ static void local_free(struct local *local)
 }
 
 /* After a clean stop checkpoints hold everything, usually: then nothing but bodies is read from
- * the journal again. */
-static void note_all_covered(struct local *local, const struct journal_point *end)
+ * the journal again. False: a sync failed, and nothing more is synced. */
+static bool note_all_covered(struct local *local, const struct journal_point *end)
 {
     struct err err;
     uint64_t covered;
@@ -111,8 +111,10 @@ static void note_all_covered(struct local *local, const struct journal_point *en
         covered = end->segment != 0 ? end->lsn - 1 : 0; /* no segment: nothing was written */
     if (covered > 0)
         accounts_note_covered(local->accounts, covered);
-    if (accounts_sync(local->accounts, &err) != RC_OK)
-        log_event(LEVEL_WARNING, "store.accounts", LOG_ERR(&err));
+    if (accounts_sync(local->accounts, &err) == RC_OK)
+        return true;
+    log_event(LEVEL_WARNING, "store.accounts", LOG_ERR(&err));
+    return err.rc != RC_IO;
 }
 
 static void local_close(struct engine *engine)
@@ -128,9 +130,8 @@ static void local_close(struct engine *engine)
         compactor_stop(local->compactor);
     journal_stop(local->journal, &end);
     keeper_stop(local->keeper);
-    note_all_covered(local, &end);
     /* Without the seal the next start walks to the end of the journal, as after a crash. */
-    if (recovery_seal(local, &end, &err) != RC_OK)
+    if (note_all_covered(local, &end) && recovery_seal(local, &end, &err) != RC_OK)
         log_event(LEVEL_WARNING, "store.unsealed", LOG_ERR(&err));
     local_free(local);
 }

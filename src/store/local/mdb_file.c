@@ -25,8 +25,9 @@
 #define PAGE_BYTES_MAX    65536u
 #define NO_PAGE           UINT64_MAX
 #define FIRST_DATA_PAGE   2u
-#define PAGES_UNWRITTEN   65536u /* at the end: given to a transaction and not used by it */
-#define FREE_LIST_FLAGS   0x08u  /* MDB_INTEGERKEY */
+#define PAGES_UNWRITTEN   65536u  /* at the end: given to a transaction and not used by it */
+#define FREE_LIST_FLAGS   0x08u   /* MDB_INTEGERKEY */
+#define KEPT_FLAGS        0x4000u /* MDB_NOSUBDIR: LMDB keeps how a file was opened first */
 #define VALUE_MAX_BYTES   ((uint64_t) 1 << 30)
 
 enum page_flags { PAGE_BRANCH = 1, PAGE_LEAF = 2, PAGE_OVERFLOW = 4, PAGE_META = 8 };
@@ -91,6 +92,8 @@ static bool read_bytes(struct mdb_file *file, char *out, size_t len, uint64_t of
 
         if (n < 0 && errno == EINTR)
             continue;
+        if (n < 0)
+            file->read_error = errno;
         if (n <= 0)
             return false;
         done += (size_t) n;
@@ -246,7 +249,7 @@ static bool meta_parse(struct slice page, uint64_t number, struct mdb_meta *out)
     out->page_bytes = out->free_list.pad;
     return out->page_bytes >= PAGE_BYTES_MIN && out->page_bytes <= PAGE_BYTES_MAX &&
            (out->page_bytes & (out->page_bytes - 1)) == 0 &&
-           out->free_list.flags == FREE_LIST_FLAGS && out->main.flags == 0;
+           (out->free_list.flags & ~KEPT_FLAGS) == FREE_LIST_FLAGS && out->main.flags == 0;
 }
 
 /* A transaction writes the meta page of its number's parity; a new file has 0 in both. */

@@ -54,6 +54,7 @@ struct mdb_file {
     uint64_t n_seen;     /* bits */
     uint64_t n_damaged;
     uint64_t bytes_read;
+    int read_error; /* errno of a read that failed: what it hid is not known to be damaged */
 };
 
 /*

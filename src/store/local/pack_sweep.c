@@ -72,9 +72,11 @@ void pack_remove(struct local *local, uint64_t number)
 {
     struct err err;
 
-    if (remove_file(local, number, ".pack") && remove_file(local, number, ".new") &&
-        layout_sync_dir(local->layout.packs, &err) == RC_OK)
-        pack_forget(local, number);
+    if (!remove_file(local, number, ".pack") || !remove_file(local, number, ".new"))
+        return;
+    if (layout_sync_dir(local->layout.packs, &err) != RC_OK)
+        local_fatal(local, &err);
+    pack_forget(local, number);
 }
 
 static void tell_unnamed(const struct sweep *sweep)

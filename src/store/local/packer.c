@@ -190,8 +190,15 @@ static int by_place(const void *a, const void *b)
     return x->body_id < y->body_id ? -1 : x->body_id > y->body_id;
 }
 
+static enum rc not_readable(struct err *err)
+{
+    return err_set(err, RC_UNAVAILABLE, "Storage failure",
+                   "packer: a body is not readable now");
+}
+
 /* Damaged bytes are moved as they are, missing ones as zeros: their checksums fail here and
- * will fail for every reader. */
+ * will fail for every reader. Bytes that the disk does not give are neither: RC_UNAVAILABLE,
+ * and the body stays where it is. */
 static enum rc read_move(void *ctx, uint64_t at, char *out, size_t len, struct err *err)
 {
     const struct move *move = ctx;
@@ -203,9 +210,14 @@ static enum rc read_move(void *ctx, uint64_t at, char *out, size_t len, struct e
     log_event(LEVEL_ERROR, "store.damage", LOG_ID("account", move->entry.account),
               LOG_NUM("body", move->entry.body_id), LOG_ERR(err));
     memset(out, 0, len);
-    if (file_read_all(move->fd, out, len, move->base + at, NULL) != RC_OK)
+    if (move->fd < 0) /* the file is missing */
+        return RC_CORRUPT;
+    if (rc != RC_CORRUPT)
+        return not_readable(err);
+    rc = file_read_all(move->fd, out, len, move->base + at, err);
+    if (rc == RC_CORRUPT) /* the file ends early */
         memset(out, 0, len);
-    return RC_CORRUPT;
+    return rc == RC_OK || rc == RC_CORRUPT ? RC_CORRUPT : not_readable(err);
 }
 
 /* RC_MORE: told to stop in the middle; the file is dropped. */
@@ -359,8 +371,8 @@ static void *packer_main(void *arg)
         rc = pack_some(packer, &has_more);
         if (rc == RC_FULL && ballast_give(packer->local->ballast))
             continue; /* a pack now is a segment free after it */
-        if (rc == RC_FULL || !has_more)
-            pace_wait(&packer->pace, rc == RC_FULL
+        if (rc == RC_FULL || rc == RC_UNAVAILABLE || !has_more)
+            pace_wait(&packer->pace, rc == RC_FULL || rc == RC_UNAVAILABLE
                                          ? PACKER_RETRY_MS
                                          : (int64_t) packer->local->options.pack_after_ms);
     }

@@ -44,7 +44,9 @@ struct recovery {
     struct removed_account *removed;
     size_t n_removed;
     uint64_t n_groups, n_bodies;
-    bool list_lags; /* the list of accounts is behind the state */
+    bool list_lags;  /* the list of accounts is behind the state */
+    bool has_failed; /* a file that is there could not be opened */
+    struct err failure;
 };
 
 static bool see_log_file(void *ctx, const char *name)
@@ -64,15 +66,30 @@ static bool see_log_file(void *ctx, const char *name)
     return true;
 }
 
+/* A file that is there and does not open says nothing of what is in it: recovery ends before it
+ * takes the journal to end there, or a body to be lost. */
+static void note_failure(struct recovery *rec, const struct err *err)
+{
+    if (!rec->has_failed)
+        rec->failure = *err;
+    rec->has_failed = true;
+}
+
 static struct segment *find_segment(void *ctx, uint64_t number)
 {
     struct recovery *rec = ctx;
     struct segment *segment = map_get(rec->segments, MAP_KEY(number));
+    struct err err;
+    enum rc rc;
 
-    if (segment == NULL &&
-        segment_open(rec->local->layout.log, number, &segment, NULL) == RC_OK)
+    if (segment != NULL)
+        return segment;
+    rc = segment_open(rec->local->layout.log, number, &segment, &err);
+    if (rc == RC_OK)
         (void) map_put(rec->segments, MAP_KEY(number), segment);
-    return segment;
+    else if (rc == RC_IO)
+        note_failure(rec, &err);
+    return rc == RC_OK ? segment : NULL;
 }
 
 static bool see_removed(void *ctx, uint64_t account, uint64_t lsn)
@@ -105,9 +122,15 @@ static struct spill *find_spill(struct recovery *rec, uint64_t number)
     spill->number = number;
     layout_name(name, number, ".body");
     spill->fd = openat(rec->local->layout.spill, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-    if (spill->fd < 0)
+    if (spill->fd < 0 && errno != ENOENT) {
+        struct err err;
+
+        (void) file_error(&err, "open of a spill file");
+        note_failure(rec, &err);
+    } else if (spill->fd < 0) {
         log_event(LEVEL_ERROR, "store.damage", LOG_STR("file", name),
                   LOG_STR("error", strerror(errno)));
+    }
     (void) map_put(rec->spills, MAP_KEY(number), spill);
     return spill;
 }
@@ -239,6 +262,10 @@ static enum rc walk_epochs(struct recovery *rec, struct journal_point *out, stru
                            "journal: epoch %u begins at LSN %llu, not %llu", i,
                            (unsigned long long) point.lsn, (unsigned long long) lsn);
         rc = journal_scan_epoch(&source, &super->epochs[i], &point, take_group, rec, err);
+        if (rec->has_failed) {
+            *err = rec->failure;
+            return err->rc;
+        }
         if (rc)
             return rc;
     }

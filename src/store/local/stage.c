@@ -52,8 +52,8 @@ static enum rc spill_create(struct local *local, struct spill **out, struct err 
     return RC_OK;
 }
 
-/* Makes the file and its final name durable. A failed sync is final for this body only: nothing
- * refers to it yet. */
+/* Makes the file and its final name durable. A failed sync of the file is final for this body
+ * only: nothing refers to it yet. One of the directory is final for all. */
 static enum rc spill_settle(struct local *local, const struct spill *spill, struct err *err)
 {
     char from[LAYOUT_NAME_BYTES], to[LAYOUT_NAME_BYTES];
@@ -64,7 +64,9 @@ static enum rc spill_settle(struct local *local, const struct spill *spill, stru
         return file_error(err, "fdatasync of a spill file");
     if (renameat(local->layout.spill, from, local->layout.spill, to) != 0)
         return file_error(err, "rename of a spill file");
-    return layout_sync_dir(local->layout.spill, err);
+    if (layout_sync_dir(local->layout.spill, err) != RC_OK)
+        local_fatal(local, err);
+    return RC_OK;
 }
 
 void spill_remove(struct local *local, struct spill *spill)
@@ -246,9 +248,12 @@ enum rc stage_finish(struct body_stage *stage, struct err *err)
     if (!stage->is_finished && stage->length % BODY_BLOCK_BYTES != 0)
         add_hash(stage);
     stage->is_finished = true;
+    if (stage->has_failed)
+        return err_set(err, RC_IO, "Storage failure", "a spill file was not synced");
     if (stage->spill != NULL && !stage->is_synced) {
         enum rc rc = spill_settle(stage->local, stage->spill, err);
 
+        stage->has_failed = rc != RC_OK;
         if (rc)
             return rc;
         stage->is_synced = true;

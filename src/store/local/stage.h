@@ -23,7 +23,8 @@ struct body_stage {
     struct spill *spill;   /* the file; its reference is the stage's */
     uint64_t spill_offset; /* where the body begins in it */
     uint64_t flushed;
-    bool is_synced; /* the file and its name are durable */
+    bool is_synced;  /* the file and its name are durable */
+    bool has_failed; /* a sync of the file failed: it is never tried again */
     bool is_finished;
     uint64_t *hashes; /* of whole blocks, and of the last one once finished */
     size_t n_hashes, cap_hashes;

@@ -68,6 +68,11 @@ enum rc state_check(int root, bool *out_is_damaged, struct err *err)
     if (rc == RC_OK || rc == RC_CORRUPT)
         *out_is_damaged = file.n_damaged > 0;
     mdb_file_done(&file);
+    if (file.read_error !=
+        0) { /* a disk that cannot be read is not damage, and may come back */
+        errno = file.read_error;
+        return file_error(err, "read of " STATE_FILE);
+    }
     return rc == RC_CORRUPT ? RC_OK : rc;
 }
 
@@ -178,6 +183,15 @@ static void take_root(struct salvage *salvage, struct slice key, struct slice va
     put_row(salvage, TABLE_ROOTS, key, stored, 0);
 }
 
+/* A removal that no tree leads to may be of a transaction that failed: where the account has a
+ * root, it was not removed. */
+static bool has_root(struct salvage *salvage, struct slice key)
+{
+    MDB_val k = val_of(slice_sub(key, 0, 8)), v;
+
+    return mdb_get(salvage->txn, salvage->tables[TABLE_ROOTS], &k, &v) == 0;
+}
+
 static void take_row(struct salvage *salvage, enum state_table table, struct slice key,
                      struct slice value, struct slice stored)
 {
@@ -191,8 +205,9 @@ static void take_row(struct salvage *salvage, enum state_table table, struct sli
         take_root(salvage, key, value, stored);
     else if (!salvage->is_orphan)
         put_row(salvage, table, key, stored, 0);
-    else if (table == TABLE_PAGES ? is_known(salvage, get_be64(key.ptr))
-                                  : table != TABLE_DIGESTS)
+    else if (table == TABLE_REMOVED ? !has_root(salvage, key)
+             : table == TABLE_PAGES ? is_known(salvage, get_be64(key.ptr))
+                                    : table != TABLE_DIGESTS)
         put_row(salvage, table, key, stored, MDB_NOOVERWRITE);
 }
 
