@@ -106,7 +106,7 @@ static void nest(struct level *level)
     state_path(level, path);
     disk_write(level->disk, path);
     recording_begin(recording, path, NULL);
-    verify_store(path, &level->now, branch, &verdict);
+    explorer->verify(path, &level->now, branch, &verdict);
     recording_end();
     remove_tree(path);
     if (!verdict.ok)
@@ -153,7 +153,7 @@ static void try_state(struct level *level)
     state_path(level, path);
     disk_write(level->disk, path);
     /* The level below has a ledger to spare. */
-    verify_store(path, &level->now, explorer->branches[EXPLORE_DEPTH], &verdict);
+    explorer->verify(path, &level->now, explorer->branches[EXPLORE_DEPTH], &verdict);
     remove_tree(path);
     level->now.ledger->text->len = text_before;
     if (!verdict.ok) {
@@ -274,4 +274,20 @@ static void explore_level(struct explorer *explorer, size_t depth,
 void explore(struct explorer *explorer, const struct expectation *start)
 {
     explore_level(explorer, 0, start);
+}
+
+void explore_print(const struct tally *tally)
+{
+    (void) printf("%llu workloads, %llu recorded calls, %llu points, %llu states looked at\n",
+                  (unsigned long long) tally->workloads, (unsigned long long) tally->calls,
+                  (unsigned long long) tally->points, (unsigned long long) tally->states);
+    for (size_t i = 0; i < EXPLORE_DEPTH; i++)
+        (void) printf("%s: %llu recordings (%llu exhaustively), %llu different states opened\n",
+                      i == 0   ? "workloads"
+                      : i == 1 ? "recoveries"
+                               : "recoveries of recoveries",
+                      (unsigned long long) tally->recordings[i],
+                      (unsigned long long) tally->exhaustive[i],
+                      (unsigned long long) tally->opened[i]);
+    (void) printf("%llu failures\n", (unsigned long long) tally->failures);
 }

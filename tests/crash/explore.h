@@ -34,6 +34,7 @@ struct tally {
 };
 
 struct explorer {
+    verify_fn *verify;
     const char *name;   /* of the workload */
     const char *folder; /* where states are written */
     struct explore_limits limits[EXPLORE_DEPTH];
@@ -48,6 +49,9 @@ struct explorer {
 
 /* The recording at depth 0, with the expectation that holds at its start. */
 void explore(struct explorer *explorer, const struct expectation *start);
+
+/* The counts, on standard output. */
+void explore_print(const struct tally *tally);
 
 void remove_tree(const char *path);
 

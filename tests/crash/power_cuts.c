@@ -224,6 +224,7 @@ static void prepare(struct program *program)
     store_pair_make(&program->pair);
     program->shared = shared_memory(sizeof(*program->shared));
     program->ledger = ledger_new();
+    program->explorer.verify = verify_store;
     program->explorer.folder = program->pair.folder;
     program->explorer.tally = &program->shared->tally;
     program->explorer.progress = program->shared->progress;
@@ -232,22 +233,6 @@ static void prepare(struct program *program)
         program->explorer.recordings[i] = recording_new();
     for (size_t i = 1; i <= EXPLORE_DEPTH; i++)
         program->explorer.branches[i] = xcalloc(1, sizeof(struct ledger));
-}
-
-static void print_tally(const struct tally *tally)
-{
-    (void) printf("%llu workloads, %llu recorded calls, %llu points, %llu states looked at\n",
-                  (unsigned long long) tally->workloads, (unsigned long long) tally->calls,
-                  (unsigned long long) tally->points, (unsigned long long) tally->states);
-    for (size_t i = 0; i < EXPLORE_DEPTH; i++)
-        (void) printf("%s: %llu recordings (%llu exhaustively), %llu different states opened\n",
-                      i == 0   ? "workloads"
-                      : i == 1 ? "recoveries"
-                               : "recoveries of recoveries",
-                      (unsigned long long) tally->recordings[i],
-                      (unsigned long long) tally->exhaustive[i],
-                      (unsigned long long) tally->opened[i]);
-    (void) printf("%llu failures\n", (unsigned long long) tally->failures);
 }
 
 /* ---- which run ---- */
@@ -356,7 +341,7 @@ int main(int argc, char **argv)
     prepare(&program);
     (void) printf("seed %llu\n", (unsigned long long) program.seed);
     run_all(&program, &runs);
-    print_tally(&program.shared->tally);
+    explore_print(&program.shared->tally);
     store_pair_remove(&program.pair);
     return program.shared->tally.failures == 0 ? 0 : 1;
 }

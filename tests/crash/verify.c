@@ -54,7 +54,7 @@ const char *verify_log(void)
     return log_text_kept;
 }
 
-static void PRINTF_LIKE(2, 3) no(struct verdict *out, const char *fmt, ...)
+void verify_refuse(struct verdict *out, const char *fmt, ...)
 {
     va_list ap;
 
@@ -64,13 +64,14 @@ static void PRINTF_LIKE(2, 3) no(struct verdict *out, const char *fmt, ...)
     out->ok = false;
 }
 
-static void take_got(struct verdict *out, struct slice want, const struct buf *got)
+void verify_take_got(struct verdict *out, struct slice want, struct slice got)
 {
-    char *copy = xmalloc(got->len + 1);
+    char *copy = xmalloc(got.len + 1);
 
-    memcpy(copy, got->ptr, got->len);
+    if (got.len > 0)
+        memcpy(copy, got.ptr, got.len);
     out->want = want;
-    out->got = slice_of(copy, got->len);
+    out->got = slice_of(copy, got.len);
 }
 
 /* An account that was being founded is there with its mailboxes, empty, or not at all. */
@@ -91,7 +92,7 @@ static bool identify(struct scene *scene, size_t i, const struct expectation *ex
     struct err err;
 
     if (scene_print(scene, i, text, &uidvalidity, &err) != RC_OK) {
-        no(out, "account %zu cannot be read: %s", i, err.detail);
+        verify_refuse(out, "account %zu cannot be read: %s", i, err.detail);
         return false;
     }
     if (ledger_find(expect->ledger, i, expect->least[i], buf_slice(text), &out->found[i])) {
@@ -101,10 +102,11 @@ static bool identify(struct scene *scene, size_t i, const struct expectation *ex
     } else {
         bool was_lost = ledger_find(expect->ledger, i, 0, buf_slice(text), &out->found[i]);
 
-        no(out, "account %zu is not a version from %zu to %zu%s", i, expect->least[i],
-           account->n_versions - 1,
-           was_lost ? ": acknowledged changes are lost" : ": it is none there was");
-        take_got(out, ledger_text_of(expect->ledger, i, account->n_versions - 1), text);
+        verify_refuse(out, "account %zu is not a version from %zu to %zu%s", i,
+                      expect->least[i], account->n_versions - 1,
+                      was_lost ? ": acknowledged changes are lost" : ": it is none there was");
+        verify_take_got(out, ledger_text_of(expect->ledger, i, account->n_versions - 1),
+                        buf_slice(text));
         return false;
     }
     scene->ledger->accounts[i].is_being_made = false;
@@ -133,7 +135,7 @@ static bool go_on(struct scene *scene, const struct expectation *expect, struct 
         enum rc rc = scene_step(scene, steps[i], &err);
 
         if (rc != RC_OK) {
-            no(out, "after recovery: %s: %s", step_name(steps[i]), err.detail);
+            verify_refuse(out, "after recovery: %s: %s", step_name(steps[i]), err.detail);
             return false;
         }
     }
@@ -142,7 +144,7 @@ static bool go_on(struct scene *scene, const struct expectation *expect, struct 
         uint32_t now = account->versions[account->n_versions - 1].uidvalidity;
 
         if (now <= greatest_acknowledged(expect, 0)) {
-            no(out, "after recovery: UIDVALIDITY %u was given before", now);
+            verify_refuse(out, "after recovery: UIDVALIDITY %u was given before", now);
             return false;
         }
     }
@@ -159,12 +161,13 @@ static bool is_as_left(struct scene *scene, struct buf *text, struct verdict *ou
         uint32_t uidvalidity;
 
         if (scene_print(scene, i, text, &uidvalidity, &err) != RC_OK) {
-            no(out, "after a clean stop: account %zu cannot be read: %s", i, err.detail);
+            verify_refuse(out, "after a clean stop: account %zu cannot be read: %s", i,
+                          err.detail);
             return false;
         }
         if (!slice_eq(want, buf_slice(text))) {
-            no(out, "after a clean stop: account %zu is not what it was", i);
-            take_got(out, want, text);
+            verify_refuse(out, "after a clean stop: account %zu is not what it was", i);
+            verify_take_got(out, want, buf_slice(text));
             return false;
         }
     }
@@ -184,7 +187,7 @@ static bool open_store(struct scene *scene, const struct expectation *expect,
             rc = scene_open(scene, &err);
     }
     if (rc != RC_OK)
-        no(out, "the store does not open: %s: %s", rc_name(rc), err.detail);
+        verify_refuse(out, "the store does not open: %s: %s", rc_name(rc), err.detail);
     return rc == RC_OK;
 }
 
@@ -195,7 +198,7 @@ static bool reopen(struct scene *scene, struct verdict *out)
     scene_close(scene);
     if (scene_open(scene, &err) == RC_OK)
         return true;
-    no(out, "after a clean stop the store does not open: %s", err.detail);
+    verify_refuse(out, "after a clean stop the store does not open: %s", err.detail);
     return false;
 }
 

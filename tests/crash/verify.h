@@ -29,11 +29,18 @@ struct verdict {
 };
 
 /*
- * folder holds the store. branch becomes the ledger of what follows: up to what was found, and
- * what was added. If a recording is running, it is marked with what was served from then on.
+ * folder holds what a cut has left. branch becomes the ledger of what follows: up to what was
+ * found, and what was added. If a recording is running, it is marked with what was served from
+ * then on.
  */
-void verify_store(const char *folder, const struct expectation *expect, struct ledger *branch,
-                  struct verdict *out);
+typedef void verify_fn(const char *folder, const struct expectation *expect,
+                       struct ledger *branch, struct verdict *out);
+verify_fn verify_store;
+
+/* It is not; why. */
+void verify_refuse(struct verdict *out, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* A copy of what was found instead of what was wanted. */
+void verify_take_got(struct verdict *out, struct slice want, struct slice got);
 
 /* The last events of the product's log, for a failure's message. */
 void verify_note_log(void);
