@@ -30,6 +30,7 @@
 #define CASES            300u
 #define CASES_LARGE      10000u
 #define STATE_PAGE_BYTES 4096u
+#define STATE_META_BYTES 152u
 #define STATE_HEAD_BYTES 96u
 #define CHILD_SEC        60u
 #define SEGMENT_BYTES    ((uint64_t) 256 << 10)
@@ -484,6 +485,8 @@ static const struct file *choose(const struct scene *scene, unsigned i, uint64_t
     if (i % 4 == 0)
         *out_bit = x % (file->bytes / STATE_PAGE_BYTES) * STATE_PAGE_BYTES * 8 +
                    (x >> 32) % (STATE_HEAD_BYTES * 8);
+    if (i % 16 == 4) /* a meta page */
+        *out_bit = x % 2 * STATE_PAGE_BYTES * 8 + (x >> 32) % (STATE_META_BYTES * 8);
     return file;
 }
 

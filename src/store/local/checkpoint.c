@@ -376,6 +376,30 @@ enum rc checkpoint_each_place(struct state *state, uint64_t account, uint64_t fr
     return state_each_from(state, TABLE_PLACES, whole_key(&key), each_place, &walk, err);
 }
 
+struct all_places_walk {
+    bool (*fn)(void *ctx, const struct pack_place *place);
+    void *ctx;
+};
+
+static bool each_of_all(void *ctx, struct slice key, struct slice value)
+{
+    const struct all_places_walk *walk = ctx;
+    struct pack_place place;
+
+    return key.len != 16 ||
+           !read_place(get_be64(key.ptr), get_be64(key.ptr + 8), value, &place) ||
+           walk->fn(walk->ctx, &place);
+}
+
+enum rc checkpoint_all_places(struct state *state,
+                              bool (*fn)(void *ctx, const struct pack_place *place), void *ctx,
+                              struct err *err)
+{
+    struct all_places_walk walk = {fn, ctx};
+
+    return state_each(state, TABLE_PLACES, each_of_all, &walk, err);
+}
+
 struct pair_walk {
     bool (*fn)(void *ctx, uint64_t key, uint64_t value);
     void *ctx;

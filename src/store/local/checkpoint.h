@@ -56,6 +56,11 @@ MUST_CHECK enum rc checkpoint_each_place(struct state *state, uint64_t account, 
                                                     const struct pack_place *place),
                                          void *ctx, struct err *err);
 
+/* Every place of every account, until fn answers false. RC_CORRUPT: a row fails its check. */
+MUST_CHECK enum rc checkpoint_all_places(struct state *state,
+                                         bool (*fn)(void *ctx, const struct pack_place *place),
+                                         void *ctx, struct err *err);
+
 /* Within a job (pack_rows.c, which keeps the packs' counts true). */
 MUST_CHECK enum rc checkpoint_txn_find_place(struct state_txn *txn, uint64_t account,
                                              uint64_t body_id, struct pack_place *out,

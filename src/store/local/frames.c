@@ -129,6 +129,12 @@ static void mark_unit(struct frames *frames)
     frames->units[frames->n_units++] = (struct unit_mark){frames->n_held, frames->n};
 }
 
+enum rc frames_cut(struct frames *frames, struct err *err)
+{
+    assert(frames->unit_left == 0);
+    return close_block(frames, err);
+}
+
 enum rc frames_unit(struct frames *frames, uint64_t len, const struct frame_origin *origin,
                     struct err *err)
 {

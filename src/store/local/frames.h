@@ -68,6 +68,9 @@ void frames_init(struct frames *frames, enum pack_stream stream, enum pack_codec
                  size_t block_max, struct compressor *compressor, struct frame_sink sink);
 void frames_done(struct frames *frames);
 
+/* The next bytes begin a block: they are somebody else's, and damage to one block must not
+ * concern two accounts. */
+MUST_CHECK enum rc frames_cut(struct frames *frames, struct err *err);
 /* The next len bytes belong together. origin: where they are copied from, or NULL. */
 MUST_CHECK enum rc frames_unit(struct frames *frames, uint64_t len,
                                const struct frame_origin *origin, struct err *err);

@@ -325,6 +325,7 @@ enum rc mdb_file_open(int fd, const struct mdb_visit *visit, struct mdb_file *ou
     }
     if (good[0] && good[1] && !metas_follow(&metas[0], &metas[1]))
         damaged(out, visit, 0, "meta pages do not follow one another");
+    out->is_doubtful = out->n_damaged > 0;
     if (good[0] || good[1])
         out->meta = metas[good[1] && (!good[0] || metas[1].txnid > metas[0].txnid)];
     make_seen(out);
@@ -425,7 +426,8 @@ static bool mark_free_pages(struct mdb_file *file, struct slice list)
     if (!scan_le64(&sc, &n) || n > scan_left(&sc) / 8)
         return false;
     for (uint64_t i = 0; i < n; i++) {
-        if (!scan_le64(&sc, &page) || page >= before || !mark(file, page))
+        if (!scan_le64(&sc, &page) || page >= before ||
+            (!file->is_doubtful && !mark(file, page)))
             return false;
         before = page;
     }

@@ -52,6 +52,7 @@ struct mdb_file {
     struct mdb_meta meta;
     unsigned char *seen; /* a bit a page: reached, or free */
     uint64_t n_seen;     /* bits */
+    bool is_doubtful;    /* the meta page may be the older one: its free pages may be in use */
     uint64_t n_damaged;
     uint64_t bytes_read;
     int read_error; /* errno of a read that failed: what it hid is not known to be damaged */

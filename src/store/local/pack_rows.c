@@ -345,3 +345,27 @@ enum rc pack_rows_each(struct state *state, bool (*fn)(void *ctx, const struct p
         return err_set(err, RC_CORRUPT, "Stored data is damaged", "table of packs");
     return rc;
 }
+
+struct mend_job {
+    const struct pack_info *info;
+    const struct packed_body *places;
+    size_t n;
+};
+
+static enum rc run_mend(struct state_txn *txn, void *ctx, struct err *err)
+{
+    const struct mend_job *job = ctx;
+    enum rc rc = put_info(txn, job->info, err);
+
+    for (size_t i = 0; i < job->n && !rc; i++)
+        rc = checkpoint_txn_put_place(txn, &job->places[i], err);
+    return rc;
+}
+
+enum rc pack_rows_mend(struct state *state, const struct pack_info *info,
+                       const struct packed_body *places, size_t n, struct err *err)
+{
+    struct mend_job job = {info, places, n};
+
+    return state_write(state, run_mend, &job, err);
+}

@@ -66,6 +66,10 @@ MUST_CHECK enum rc pack_rows_drop(struct state *state, uint64_t account, const u
 MUST_CHECK enum rc pack_rows_drop_account(struct state_txn *txn, uint64_t account,
                                           struct err *err);
 
+/* What was lost of a pack with the state: its row, and places of its bodies. */
+MUST_CHECK enum rc pack_rows_mend(struct state *state, const struct pack_info *info,
+                                  const struct packed_body *places, size_t n, struct err *err);
+
 /* Until fn answers false. RC_CORRUPT: a row fails its check; those behind it were not told. */
 MUST_CHECK enum rc pack_rows_each(struct state *state,
                                   bool (*fn)(void *ctx, const struct pack_info *pack),

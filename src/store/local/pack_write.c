@@ -183,8 +183,11 @@ static enum rc put_head(struct pack_writer *writer, const struct pack_entry *ent
     size_t len = pack_entry_len(entry);
     AUTO(freep) char *head = xmalloc(len);
     struct frames *bodies = &writer->file.streams[PACK_BODIES];
-    enum rc rc = frames_unit(bodies, len + pack_entry_literal(entry), origin, err);
+    bool is_others = writer->n > 1 && writer->rows[writer->n - 2].account != entry->account;
+    enum rc rc = is_others ? frames_cut(bodies, err) : RC_OK;
 
+    if (!rc)
+        rc = frames_unit(bodies, len + pack_entry_literal(entry), origin, err);
     pack_entry_write(head, entry);
     return rc ? rc : frames_append(bodies, slice_of(head, len), origin, err);
 }

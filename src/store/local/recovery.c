@@ -25,6 +25,7 @@
 #include "store/local/ballast.h"
 #include "store/local/journal_scan.h"
 #include "store/local/pack_sweep.h"
+#include "store/local/places_mend.h"
 #include "store/local/stage.h"
 
 #define SPARES_SEEN_MAX 64u /* more than the keeper ever leaves */
@@ -44,8 +45,9 @@ struct recovery {
     struct removed_account *removed;
     size_t n_removed;
     uint64_t n_groups, n_bodies;
-    bool list_lags;  /* the list of accounts is behind the state */
-    bool has_failed; /* a file that is there could not be opened */
+    bool list_lags;      /* the list of accounts is behind the state */
+    struct map *damaged; /* accounts whose root is lost */
+    bool has_failed;     /* a file that is there could not be opened */
     struct err failure;
 };
 
@@ -218,7 +220,9 @@ static enum rc take_group(void *ctx, struct segment *segment, uint32_t offset,
         if (rc == RC_IO)
             return rc;
     }
-    if (group->lsn > account->root_lsn)
+    /* Nothing can be applied to an account without its root, and its groups must not hold the
+     * journal, which others wait for; its bodies are all that it will be made of. */
+    if (group->lsn > account->root_lsn && map_get(rec->damaged, MAP_KEY(account->id)) == NULL)
         index_add_tail(index, account, &entry);
     rec->n_groups++;
     return add_bodies(rec, account, segment, offset, group, err);
@@ -503,10 +507,12 @@ static void judge_listed(void *ctx, uint64_t account, uint64_t listed)
         return;
     }
     rc = checkpoint_lsn(rec->local->state, account, &lsn, NULL);
-    if (rc != RC_OK || lsn < listed)
-        log_event(LEVEL_ERROR, "store.account_damaged", LOG_ID("account", account),
-                  LOG_NUM("lsn", listed), LOG_NUM("found", lsn),
-                  LOG_STR("what", rc ? "its root is lost" : "its root is an older one"));
+    if (rc == RC_OK && lsn >= listed)
+        return;
+    (void) map_put(rec->damaged, MAP_KEY(account), rec);
+    log_event(LEVEL_ERROR, "store.account_damaged", LOG_ID("account", account),
+              LOG_NUM("lsn", listed), LOG_NUM("found", lsn),
+              LOG_STR("what", rc ? "its root is lost" : "its root is an older one"));
 }
 
 /* The state and the list are told of each other: the list lags behind after a crash. */
@@ -554,6 +560,8 @@ static enum rc run(struct recovery *rec, struct recovery_result *out, struct err
         rc = checkpoint_each_removed(local->state, see_removed, rec, err);
     if (!rc)
         rc = reconcile_accounts(rec, err);
+    if (!rc && local->was_salvaged)
+        rc = places_mend(local, err);
     if (!rc)
         rc = walk_epochs(rec, &end, err);
     if (!rc)
@@ -585,11 +593,13 @@ enum rc recovery_run(struct local *local, struct recovery_result *out, struct er
     rec->local = local;
     rec->segments = map_new();
     rec->spills = map_new();
+    rec->damaged = map_new();
     rc = run(rec, out, err);
     for (size_t at = 0; map_next(rec->segments, &at, &key, &value);)
         segment_free(value); /* those that did not become live */
     map_free(rec->segments);
     map_free(rec->spills);
+    map_free(rec->damaged);
     free(rec->removed);
     if (rc) {
         segment_free(out->keeper.first);

@@ -192,6 +192,17 @@ static bool has_root(struct salvage *salvage, struct slice key)
     return mdb_get(salvage->txn, salvage->tables[TABLE_ROOTS], &k, &v) == 0;
 }
 
+/*
+ * Tables that are made again, or whose rows must agree with one another in number: a count of
+ * references that is too small would let go of a part that bodies need. Without these rows
+ * shared parts stay until their account goes, and new bodies share new ones.
+ */
+static bool is_left_out(enum state_table table)
+{
+    return table == TABLE_SWEPT || table == TABLE_PARTS || table == TABLE_PART_REFS ||
+           table == TABLE_BODY_PARTS;
+}
+
 static void take_row(struct salvage *salvage, enum state_table table, struct slice key,
                      struct slice value, struct slice stored)
 {
@@ -199,7 +210,7 @@ static void take_row(struct salvage *salvage, enum state_table table, struct sli
         take_meta(salvage, key, value, stored);
         return;
     }
-    if (key.len < 8)
+    if (key.len < 8 || is_left_out(table))
         return;
     if (table == TABLE_ROOTS && key.len == 8)
         take_root(salvage, key, value, stored);
