@@ -13,7 +13,7 @@
 
 #define PACK_VERSION  2u
 #define HEADER_MAGIC  0x324b5052u /* "RPK2" */
-#define FRAME_MAGIC   0x3242504bu /* "KPB2" */
+#define FRAME_MAGIC   0x32424b50u /* "PKB2" */
 #define ENTRY_MAGIC   0x32454b50u /* "PKE2" */
 #define FOOTER_MAGIC  0x32464b50u /* "PKF2" */
 #define HEADER_HASHED (PACK_HEADER_BYTES - 8u)
