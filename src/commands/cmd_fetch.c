@@ -64,6 +64,23 @@ static void run_done(void *cursor)
     buf_done(&run->bytes);
 }
 
+/*
+ * Messages named by number that another session expunged, which this one has not heard: what
+ * they were is kept for undelete, and answered from there (RFC 2180 4.1.2). What is kept no
+ * longer, or not in memory, is NO [EXPUNGEISSUED].
+ */
+static void find_kept(struct fetch_run *run)
+{
+    const struct mbox_view *view = run->cmd->session->view;
+    const struct kept_message *const *found = NULL;
+    uint64_t n_gone = run->set.n_seqs - mbox_count_uids(run->mbox, &run->set.uids);
+
+    run->n_kept = mbox_kept_find(run->mbox, &run->set.uids, view_told_modseq(view),
+                                 run->cmd->arena, &found);
+    run->kept = found;
+    run->some_gone = run->n_kept < n_gone;
+}
+
 struct fetch_run *fetch_begin(struct cmd *cmd, const struct imap_fetch_args *args,
                               const struct message_set *set)
 {
@@ -76,6 +93,8 @@ struct fetch_run *fetch_begin(struct cmd *cmd, const struct imap_fetch_args *arg
     run->mbox = view_mbox(session->view);
     run->set = *set;
     run->some_gone = message_set_check(set, run->mbox, &gone) != RC_OK;
+    if (run->some_gone && !args->has_changedsince)
+        find_kept(run);
     run->fast = (args->kinds & ~flag_kinds) == 0 && (args->kinds & KIND(IMAP_FETCH_FLAGS)) != 0;
     run->needs_message = (args->kinds & ~fetch_column_kinds) != 0;
     run->needs_rows = (args->kinds & ~flag_kinds) != 0;
@@ -302,6 +321,19 @@ static bool has_row(struct fetch_run *run)
     return rc == RC_OK;
 }
 
+static bool next_kept(struct fetch_run *run)
+{
+    const struct mbox_view *view = run->cmd->session->view;
+
+    for (; run->n_rows < FETCH_BATCH_MESSAGES && run->kept_at < run->n_kept; run->kept_at++) {
+        const struct kept_message *kept = run->kept[run->kept_at];
+
+        run->rows[run->n_rows++] = (struct fetch_row){
+            .seq = view_seq(view, kept->uid), .uid = kept->uid, .kept = kept};
+    }
+    return run->n_rows > 0;
+}
+
 static bool next_batch(struct fetch_run *run)
 {
     uint64_t bytes = 0;
@@ -316,9 +348,11 @@ static bool next_batch(struct fetch_run *run)
         if (run->needs_message)
             bytes += mbox_cold(run->mbox, run->walk.index)->size;
     }
-    if (run->sets_seen && run->n_rows > 0)
+    if (run->n_rows == 0)
+        return next_kept(run);
+    if (run->sets_seen)
         set_seen(run);
-    return run->n_rows > 0;
+    return true;
 }
 
 static enum rc fetch_batches(struct fetch_run *run, struct err *err)
@@ -374,7 +408,9 @@ enum rc fetch_go(struct fetch_run *run, struct err *err)
 {
     if (!resync_write_earlier(&run->vanished, &run->vanished_told, run->cmd->reply))
         return RC_MORE;
-    return run->fast ? fetch_flags(run) : fetch_batches(run, err);
+    if (run->fast && fetch_flags(run) != RC_OK)
+        return RC_MORE;
+    return fetch_batches(run, err);
 }
 
 enum rc cmd_fetch(struct cmd *cmd, struct err *err)

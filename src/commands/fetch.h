@@ -9,6 +9,7 @@
 #ifndef ROOST_COMMANDS_FETCH_H
 #define ROOST_COMMANDS_FETCH_H
 
+#include "account/kept.h"
 #include "commands/cmd.h"
 #include "commands/flags_text.h"
 #include "mailbox/message.h"
@@ -19,7 +20,8 @@
 
 struct fetch_row {
     uint32_t seq, uid, index;
-    bool seen_now; /* this FETCH has set \Seen */
+    bool seen_now;                   /* this FETCH has set \Seen */
+    const struct kept_message *kept; /* expunged, which the client has not heard; NULL: there */
 };
 
 /* The bytes of a section being sent: from the message, or from memory. */
@@ -40,8 +42,10 @@ struct fetch_run {
     struct message_set set;
     struct flags_text flags;
     bool sets_seen, needs_message, fast;
-    bool needs_rows;   /* dates, sizes or bodies of messages */
-    bool some_gone;    /* named by number, but expunged: the tagged answer says so */
+    bool needs_rows; /* dates, sizes or bodies of messages */
+    bool some_gone;  /* named by number, expunged, and not kept: the tagged answer says so */
+    const struct kept_message *const *kept; /* those that are: answered behind the others */
+    size_t n_kept, kept_at;
     struct err failed; /* the first thing that could not be answered; rc RC_OK: none */
     const char *failed_code;
 

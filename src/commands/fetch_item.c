@@ -18,6 +18,13 @@ static const struct fetch_row *row_of(const struct fetch_run *run)
     return &run->rows[run->row_at];
 }
 
+static const struct msg_cold *cold_of(const struct fetch_run *run)
+{
+    const struct fetch_row *row = row_of(run);
+
+    return row->kept != NULL ? &row->kept->cold : mbox_cold(run->mbox, row->index);
+}
+
 static void separate(struct fetch_run *run)
 {
     if (!run->line_empty)
@@ -42,20 +49,36 @@ static void say_uid(struct fetch_run *run)
 static void say_flags(struct fetch_run *run)
 {
     const struct fetch_row *row = row_of(run);
-    uint32_t bits = flags_text_bits(&run->flags, row->index, row->uid);
+    struct buf *out = run->cmd->reply->out;
 
     separate(run);
-    buf_str(run->cmd->reply->out, "FLAGS ");
-    flags_text_list(&run->flags, row->index, bits | (row->seen_now ? IMAP_SEEN : 0),
-                    run->cmd->reply->out);
+    buf_str(out, "FLAGS ");
+    if (row->kept != NULL)
+        flags_text_list_kept(&run->flags, row->kept, out);
+    else
+        flags_text_list(&run->flags, row->index,
+                        flags_text_bits(&run->flags, row->index, row->uid) |
+                            (row->seen_now ? IMAP_SEEN : 0),
+                        out);
 }
 
-/* Of a message whose \Seen this FETCH has set: that change's. */
-static void say_modseq(struct fetch_run *run)
+/*
+ * Of a message whose \Seen this FETCH has set: that change's. Of one whose expunge is withheld:
+ * what the client may know, for a client takes the greatest MODSEQ it was told as where to
+ * resume, and its VANISHED lies above (RFC 7162 3.2.10).
+ */
+static uint64_t modseq_of(struct fetch_run *run)
 {
     const struct fetch_row *row = row_of(run);
-    uint64_t modseq =
-        row->seen_now ? run->seen_modseq : flags_text_modseq(&run->flags, row->index);
+
+    if (row->kept != NULL)
+        return view_told_modseq(run->cmd->session->view);
+    return row->seen_now ? run->seen_modseq : flags_text_modseq(&run->flags, row->index);
+}
+
+static void say_modseq(struct fetch_run *run)
+{
+    uint64_t modseq = modseq_of(run);
 
     separate(run);
     buf_printf(run->cmd->reply->out, "MODSEQ (%llu)", (unsigned long long) modseq);
@@ -63,7 +86,7 @@ static void say_modseq(struct fetch_run *run)
 
 static void say_date(struct fetch_run *run, const struct imap_fetch_item *item)
 {
-    const struct msg_cold *cold = mbox_cold(run->mbox, row_of(run)->index);
+    const struct msg_cold *cold = cold_of(run);
 
     fetch_item_name(run, item);
     imap_print_date_time(run->cmd->reply->out,
@@ -73,7 +96,7 @@ static void say_date(struct fetch_run *run, const struct imap_fetch_item *item)
 /* RFC 8474 5: a message without a thread has NIL. */
 static void say_object_id(struct fetch_run *run, const struct imap_fetch_item *item)
 {
-    const struct msg_cold *cold = mbox_cold(run->mbox, row_of(run)->index);
+    const struct msg_cold *cold = cold_of(run);
     bool thread = item->kind == IMAP_FETCH_THREADID;
     const struct object_id *id = thread ? &cold->threadid : &cold->emailid;
     char text[OBJECT_ID_TEXT_BYTES];
@@ -89,7 +112,7 @@ static void say_object_id(struct fetch_run *run, const struct imap_fetch_item *i
 /* RFC 8514 4.2; kept without a zone. */
 static void say_savedate(struct fetch_run *run, const struct imap_fetch_item *item)
 {
-    const struct msg_cold *cold = mbox_cold(run->mbox, row_of(run)->index);
+    const struct msg_cold *cold = cold_of(run);
 
     fetch_item_name(run, item);
     imap_print_date_time(run->cmd->reply->out, (struct imap_date_time){cold->savedate, 0});
@@ -157,7 +180,7 @@ static void say_item(struct fetch_run *run, const struct imap_fetch_item *item)
         return;
     case IMAP_FETCH_RFC822_SIZE:
         fetch_item_name(run, item);
-        buf_u64(out, mbox_cold(run->mbox, row_of(run)->index)->size);
+        buf_u64(out, cold_of(run)->size);
         return;
     case IMAP_FETCH_MODSEQ:
         say_modseq(run);
@@ -261,7 +284,7 @@ static void open_line(struct fetch_run *run)
     run->line_start = out->len;
     run->item_at = 0;
     if (run->needs_message) {
-        const struct msg_cold *cold = mbox_cold(run->mbox, row_of(run)->index);
+        const struct msg_cold *cold = cold_of(run);
 
         run->message = message_open(run->cmd->session->account, cold->body_id, cold->size);
     }

@@ -46,6 +46,12 @@ uint32_t flags_text_bits(struct flags_text *text, uint32_t index, uint32_t uid)
     return bits;
 }
 
+static void add_keyword(struct flags_text *text, uint16_t keyword)
+{
+    buf_byte(&text->tail, ' ');
+    buf_append(&text->tail, text->info->keywords[keyword]);
+}
+
 struct slice flags_text_keywords(struct flags_text *text, uint32_t index)
 {
     uint16_t keywords[KEYWORDS_MAX];
@@ -55,10 +61,8 @@ struct slice flags_text_keywords(struct flags_text *text, uint32_t index)
         return (struct slice){NULL, 0};
     n = mbox_keywords(text->mbox, index, keywords);
     buf_reset(&text->tail);
-    for (size_t i = 0; i < n; i++) {
-        buf_byte(&text->tail, ' ');
-        buf_append(&text->tail, text->info->keywords[keywords[i]]);
-    }
+    for (size_t i = 0; i < n; i++)
+        add_keyword(text, keywords[i]);
     return buf_slice(&text->tail);
 }
 
@@ -70,14 +74,32 @@ uint64_t flags_text_modseq(struct flags_text *text, uint32_t index)
                                   : text->chunk.modseq_base + delta;
 }
 
-void flags_text_list(struct flags_text *text, uint32_t index, uint32_t bits, struct buf *out)
+static void put_list(uint32_t bits, struct slice keywords, struct buf *out)
 {
     const struct imap_flags flags = {.bits = bits};
-    struct slice keywords = flags_text_keywords(text, index);
 
     buf_byte(out, '(');
     if (!imap_print_flags(out, &flags) && keywords.len > 0)
         keywords = slice_from(keywords, 1);
     buf_append(out, keywords);
     buf_byte(out, ')');
+}
+
+void flags_text_list(struct flags_text *text, uint32_t index, uint32_t bits, struct buf *out)
+{
+    put_list(bits, flags_text_keywords(text, index), out);
+}
+
+void flags_text_list_kept(struct flags_text *text, const struct kept_message *kept,
+                          struct buf *out)
+{
+    uint32_t recent =
+        text->recent && view_is_recent(text->view, kept->uid) ? (uint32_t) IMAP_RECENT : 0;
+
+    buf_reset(&text->tail);
+    for (uint16_t i = 0; i < text->info->n_keywords; i++) {
+        if ((kept->keywords[i / 64] >> (i % 64) & 1) != 0)
+            add_keyword(text, i);
+    }
+    put_list(kept->flags | recent, buf_slice(&text->tail), out);
 }

@@ -7,6 +7,7 @@
 #ifndef ROOST_COMMANDS_FLAGS_TEXT_H
 #define ROOST_COMMANDS_FLAGS_TEXT_H
 
+#include "account/kept.h"
 #include "imap/print.h"
 #include "mailbox/view.h"
 
@@ -33,6 +34,9 @@ uint32_t flags_text_bits(struct flags_text *text, uint32_t index, uint32_t uid);
 struct slice flags_text_keywords(struct flags_text *text, uint32_t index);
 uint64_t flags_text_modseq(struct flags_text *text, uint32_t index);
 
+/* The same of an expunged message that the mailbox keeps, as flags_text_list() has it. */
+void flags_text_list_kept(struct flags_text *text, const struct kept_message *kept,
+                          struct buf *out);
 /* "(\Seen $Junk)" */
 void flags_text_list(struct flags_text *text, uint32_t index, uint32_t bits, struct buf *out);
 

@@ -129,7 +129,7 @@ static bool rename_inbox(struct oracle *oracle, const char *to)
     while (inbox->n > 0) {
         (void) oracle_append(oracle, target, inbox->messages[0]->flags,
                              inbox->messages[0]->marker);
-        oracle_expunge(inbox, inbox->messages[0]);
+        oracle_move_away(inbox, inbox->messages[0]);
     }
     return true;
 }
@@ -216,6 +216,12 @@ void oracle_expunge(struct oracle_mailbox *mailbox, struct oracle_message *messa
     mailbox->n--;
     mailbox->version++;
     message->gone = true;
+}
+
+void oracle_move_away(struct oracle_mailbox *mailbox, struct oracle_message *message)
+{
+    oracle_expunge(mailbox, message);
+    message->moved = true;
 }
 
 void oracle_set_flags(struct oracle_mailbox *mailbox, struct oracle_message *message,

@@ -20,6 +20,7 @@ struct oracle_message {
     uint32_t uid, flags;
     uint64_t marker;        /* says which message its text is; copies share it */
     bool gone;              /* expunged */
+    bool moved;             /* and is in another mailbox: what it was is not kept here */
     unsigned version;       /* grows with each change of flags */
     uint64_t told_modseq;   /* the last that anybody was told; 0: none */
     unsigned told_version;  /* of that time */
@@ -74,6 +75,8 @@ bool oracle_rename(struct oracle *oracle, const char *from, const char *to);
 struct oracle_message *oracle_append(struct oracle *oracle, struct oracle_mailbox *mailbox,
                                      uint32_t flags, uint64_t marker);
 void oracle_expunge(struct oracle_mailbox *mailbox, struct oracle_message *message);
+/* The same, when its copy is in another mailbox. */
+void oracle_move_away(struct oracle_mailbox *mailbox, struct oracle_message *message);
 void oracle_set_flags(struct oracle_mailbox *mailbox, struct oracle_message *message,
                       uint32_t flags);
 size_t oracle_count(const struct oracle_mailbox *mailbox, uint32_t with, uint32_t without);

@@ -27,6 +27,8 @@ static void check_heard(struct walk *walk, struct player *player, const struct p
         if (picked->uid && drawn->uid == 0)
             walk_fail(walk, player, "UID FETCH without UID");
     }
+    for (size_t i = 0; i < picked->n_kept; i++) /* by number, and gone: told all the same */
+        (void) heard_of(walk, player, picked->kept[i]);
 }
 
 void walk_fetch(struct walk *walk, struct player *player)
@@ -47,7 +49,7 @@ void walk_fetch(struct walk *walk, struct player *player)
               items[item]);
     if (walk_was_ended(walk, player))
         return;
-    (void) walk_outcome(walk, player, !picked.has_gone);
+    (void) walk_outcome(walk, player, !picked.has_moved);
     walk_judge(walk, player, picked.uid);
     check_heard(walk, player, &picked);
 }
@@ -85,8 +87,8 @@ static void check_bodies(struct walk *walk, struct player *player, const struct 
             n++;
         }
     }
-    if (n != picked->n)
-        walk_fail(walk, player, "%zu texts were told, of %zu", n, picked->n);
+    if (n != picked->n + picked->n_kept)
+        walk_fail(walk, player, "%zu texts were told, of %zu", n, picked->n + picked->n_kept);
 }
 
 void walk_fetch_body(struct walk *walk, struct player *player)
@@ -101,7 +103,7 @@ void walk_fetch_body(struct walk *walk, struct player *player)
               peek ? ".PEEK" : "");
     if (walk_was_ended(walk, player))
         return;
-    (void) walk_outcome(walk, player, !picked.has_gone);
+    (void) walk_outcome(walk, player, !picked.has_moved);
     check_bodies(walk, player, &picked);
     for (size_t i = 0; i < picked.n && !peek && !player->view.read_only; i++)
         oracle_set_flags(player->view.mailbox, picked.messages[i],
@@ -279,7 +281,7 @@ void walk_copy(struct walk *walk, struct player *player)
             (void) oracle_append(walk->oracle, target, picked.messages[i]->flags,
                                  picked.messages[i]->marker);
         for (size_t i = 0; i < picked.n && move; i++)
-            oracle_expunge(player->view.mailbox, picked.messages[i]);
+            oracle_move_away(player->view.mailbox, picked.messages[i]);
         check_copyuid(walk, player, target, &picked, first_uid);
         if (move)
             check_order(walk, player);

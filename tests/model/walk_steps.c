@@ -125,6 +125,15 @@ static const char *choose_range(struct walk *walk, struct choice *choice)
     }
 }
 
+static void pick_gone(struct picked *out, struct oracle_message *message)
+{
+    out->has_gone = true;
+    if (message->moved)
+        out->has_moved = true;
+    else
+        out->kept[out->n_kept++] = message;
+}
+
 void steps_pick(struct walk *walk, const struct player *player, struct picked *out)
 {
     const struct oracle_view *view = &player->view;
@@ -135,12 +144,13 @@ void steps_pick(struct walk *walk, const struct player *player, struct picked *o
     for (uint32_t more = walk_random(walk, 3); more > 0; more--)
         out->text = arena_printf(walk->plan, "%s,%s", out->text, choose_range(walk, &choice));
     out->messages = ARENA_ARRAY(walk->plan, struct oracle_message *, view->n);
+    out->kept = ARENA_ARRAY(walk->plan, struct oracle_message *, view->n);
     for (size_t i = 0; i < view->n; i++) {
         if (!choice.named[i])
             continue;
         if (!view->numbered[i]->gone)
             out->messages[out->n++] = view->numbered[i];
         else if (!choice.uid)
-            out->has_gone = true;
+            pick_gone(out, view->numbered[i]);
     }
 }

@@ -22,7 +22,10 @@ struct picked {
     const char *text;
     struct oracle_message **messages; /* those that are there, by uid */
     size_t n;
-    bool has_gone; /* named by number, and gone */
+    bool has_gone;  /* named by number, and gone */
+    bool has_moved; /* gone to another mailbox: FETCH cannot answer from what is kept */
+    struct oracle_message **kept; /* gone, and not moved: FETCH answers */
+    size_t n_kept;
 };
 /* Of an empty view by uid. */
 void steps_pick(struct walk *walk, const struct player *player, struct picked *out);
