@@ -52,7 +52,7 @@ struct world {
     struct one_account accounts[ACCOUNTS];
     uint64_t next_account;
     uint64_t random;
-    char failure[160];
+    char failure[256];
 };
 
 struct held {
@@ -79,7 +79,7 @@ static bool fails(struct run *run, const char *what, uint64_t account, uint64_t 
 {
     if (run->world->failure[0] == '\0')
         (void) snprintf(run->world->failure, sizeof(run->world->failure),
-                        "%s: account %llu body %llu", what, (unsigned long long) account,
+                        "%.180s: account %llu body %llu", what, (unsigned long long) account,
                         (unsigned long long) id);
     return false;
 }
