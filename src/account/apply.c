@@ -188,6 +188,9 @@ static void apply_mailbox(struct acct_state *fork, const struct record_group *gr
         mbox = state_own_mbox(fork, r->mbox);
         mbox->counts.uidnext = MAX(mbox->counts.uidnext, r->uidnext);
         break;
+    case MAILBOX_UIDVALIDITY:
+        info_set_uidvalidity(&state_own_mbox(fork, r->mbox)->info, r->uidvalidity);
+        break;
     }
     if (r->op != MAILBOX_DELETE)
         mbox_raise_modseq(state_own_mbox(fork, r->mbox), r->modseq);

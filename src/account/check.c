@@ -257,7 +257,7 @@ static enum rc check_create(const struct acct_state *state, const struct record_
 static enum rc check_mailbox(const struct acct_state *state, const struct record_mailbox *r,
                              struct err *err)
 {
-    const struct mbox *mbox;
+    const struct mbox *mbox = NULL;
     enum rc rc = RC_OK;
 
     if (r->modseq != 0)
@@ -274,6 +274,10 @@ static enum rc check_mailbox(const struct acct_state *state, const struct record
     case MAILBOX_DELETE:
         if (acct_deleted_count(state) >= DELETED_MAILBOXES_MAX)
             return refuse(err, "too many deleted mailboxes");
+        return RC_OK;
+    case MAILBOX_UIDVALIDITY:
+        if (r->uidvalidity <= mbox_info(mbox)->uidvalidity)
+            return refuse(err, "a UIDVALIDITY that does not rise");
         return RC_OK;
     case MAILBOX_RECENT:
     case MAILBOX_UIDNEXT:

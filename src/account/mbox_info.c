@@ -211,6 +211,12 @@ void info_set_special_use(struct info_object **object, uint32_t special_use)
     (*object)->info.special_use = special_use;
 }
 
+void info_set_uidvalidity(struct info_object **object, uint32_t uidvalidity)
+{
+    info_own(object);
+    (*object)->info.uidvalidity = uidvalidity;
+}
+
 void info_add_keyword(struct info_object **object, struct slice name)
 {
     struct info_object *own;

@@ -84,12 +84,14 @@ struct record_copy {
 };
 
 enum mailbox_op {
-    MAILBOX_CREATE = 1,  /* name, mailboxid, uidvalidity, uidnext, special_use */
-    MAILBOX_DELETE = 2,  /* kept whole, until a FORGET record */
-    MAILBOX_RENAME = 3,  /* name */
-    MAILBOX_USE = 4,     /* special_use */
-    MAILBOX_RECENT = 5,  /* first_recent */
-    MAILBOX_UIDNEXT = 6, /* uidnext, upwards only (import) */
+    MAILBOX_CREATE = 1,      /* name, mailboxid, uidvalidity, uidnext, special_use */
+    MAILBOX_DELETE = 2,      /* kept whole, until a FORGET record */
+    MAILBOX_RENAME = 3,      /* name */
+    MAILBOX_USE = 4,         /* special_use */
+    MAILBOX_RECENT = 5,      /* first_recent */
+    MAILBOX_UIDNEXT = 6,     /* uidnext, upwards only (import) */
+    MAILBOX_UIDVALIDITY = 7, /* uidvalidity, a greater one: uids here were perhaps given
+                                twice (restore) */
 };
 
 struct record_mailbox {

@@ -154,7 +154,7 @@ static bool get_mailbox(struct scan *sc, struct record_mailbox *r)
 {
     uint8_t op;
 
-    if (!scan_le8(sc, &op) || op < MAILBOX_CREATE || op > MAILBOX_UIDNEXT ||
+    if (!scan_le8(sc, &op) || op < MAILBOX_CREATE || op > MAILBOX_UIDVALIDITY ||
         !get_mbox(sc, &r->mbox) || !scan_varint(sc, MODSEQ_MAX, &r->modseq))
         return false;
     r->op = (enum mailbox_op) op;
@@ -171,6 +171,8 @@ static bool get_mailbox(struct scan *sc, struct record_mailbox *r)
         return scan_varint32(sc, UINT32_MAX, &r->first_recent);
     case MAILBOX_UIDNEXT:
         return scan_varint32(sc, UINT32_MAX, &r->uidnext);
+    case MAILBOX_UIDVALIDITY:
+        return scan_varint32(sc, UINT32_MAX, &r->uidvalidity);
     }
     return false;
 }

@@ -105,6 +105,9 @@ static void put_mailbox(struct buf *buf, const struct record_mailbox *r)
     case MAILBOX_UIDNEXT:
         buf_varint(buf, r->uidnext);
         break;
+    case MAILBOX_UIDVALIDITY:
+        buf_varint(buf, r->uidvalidity);
+        break;
     }
 }
 

@@ -393,6 +393,59 @@ enum rc auth_db_open(const char *folder, bool create, struct auth_db **out, stru
     return RC_OK;
 }
 
+static enum rc write_whole(int fd, const unsigned char *bytes, size_t len, struct err *err)
+{
+    for (size_t at = 0; at < len;) {
+        ssize_t n = write(fd, bytes + at, len - at);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return err_set(err, errno == ENOSPC ? RC_FULL : RC_IO, "The copy failed",
+                           AUTH_COPY_NAME ": %s", strerror(errno));
+        at += (size_t) n;
+    }
+    if (fsync(fd) != 0)
+        return err_set(err, RC_IO, "The copy failed", AUTH_COPY_NAME ": %s", strerror(errno));
+    return RC_OK;
+}
+
+/* In memory at once: accounts and devices, no mail. What lies in the log only is included. */
+enum rc auth_db_copy(struct auth_db *db, struct err *err)
+{
+    const char *path = sqlite3_db_filename(db->sqlite, "main");
+    char copy[PATH_MAX_BYTES + sizeof(AUTH_COPY_NAME)];
+    AUTO(closep) int fd = -1;
+    sqlite3_int64 len = 0;
+    unsigned char *bytes;
+    enum rc rc;
+
+    (void) snprintf(copy, sizeof(copy), "%.*s" AUTH_COPY_NAME,
+                    (int) slice_rfind(slice_from_str(path), '/') + 1, path);
+    fd = open(copy, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return err_set(err, RC_IO, "The copy failed", "%s: %s", copy, strerror(errno));
+    bytes = sqlite3_serialize(db->sqlite, "main", &len, 0);
+    if (bytes == NULL)
+        return err_set(err, RC_UNAVAILABLE, "No memory for the copy", "auth.db: serialize");
+    rc = write_whole(fd, bytes, (size_t) len, err);
+    sqlite3_free(bytes);
+    return rc;
+}
+
+enum rc auth_db_forget_pepper(const char *folder, struct err *err)
+{
+    AUTO(auth_db_closep) struct auth_db *db = xcalloc(1, sizeof(*db));
+    char path[PATH_MAX_BYTES];
+
+    (void) snprintf(path, sizeof(path), "%s/auth.db", folder);
+    if (sqlite3_open_v2(path, &db->sqlite,
+                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
+                        NULL) != SQLITE_OK)
+        return sql_failed(db, err);
+    return exec(db, "DELETE FROM meta WHERE key = 'pepper_check'", err);
+}
+
 void auth_db_close(struct auth_db *db)
 {
     if (db == NULL)

@@ -78,6 +78,18 @@ struct auth_domain {
  */
 MUST_CHECK enum rc auth_db_open(const char *folder, bool create, struct auth_db **out,
                                 struct err *err);
+/* A copy of all that is committed, durable, as AUTH_COPY_NAME in the database's folder; one
+ * that lies there is replaced. */
+#define AUTH_COPY_NAME "backup.db"
+MUST_CHECK enum rc auth_db_copy(struct auth_db *db, struct err *err);
+
+/*
+ * The database in folder forgets its pepper, which is lost: no app password that it knows will
+ * ever fit again, and the next auth_db_open(folder, true) makes a new one. For a backup that
+ * was made without secrets.
+ */
+MUST_CHECK enum rc auth_db_forget_pepper(const char *folder, struct err *err);
+
 void auth_db_close(struct auth_db *db);
 void auth_db_closep(struct auth_db **db);
 const struct pepper *auth_db_pepper(const struct auth_db *db);

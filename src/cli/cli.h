@@ -24,6 +24,7 @@ int cli_main(int argc, char *const *argv);
 
 int cmd_alias(int argc, char *const *argv);
 int cmd_check(int argc, char *const *argv);
+int cmd_backup(int argc, char *const *argv);
 int cmd_check_config(int argc, char *const *argv);
 int cmd_device(int argc, char *const *argv);
 int cmd_domain(int argc, char *const *argv);
@@ -33,6 +34,7 @@ int cmd_init(int argc, char *const *argv);
 int cmd_mailbox(int argc, char *const *argv);
 int cmd_scrub(int argc, char *const *argv);
 int cmd_undelete(int argc, char *const *argv);
+int cmd_restore(int argc, char *const *argv);
 int cmd_serve(int argc, char *const *argv);
 int cmd_session(int argc, char *const *argv);
 int cmd_server_status(int argc, char *const *argv);

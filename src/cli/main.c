@@ -17,6 +17,8 @@ static const struct cli_command commands[] = {
     {"check",        "is all mail there; what is lost; --repair",   cmd_check        },
     {"scrub",        "read and verify everything that is stored",   cmd_scrub        },
     {"undelete",     "expunged mail and deleted mailboxes, back",   cmd_undelete     },
+    {"backup",       "hot, incremental backups, and their proof",   cmd_backup       },
+    {"restore",      "a server, a user or a mailbox from a backup", cmd_restore      },
     {"import",       "mail from mbox, Maildir, .eml and tar files", cmd_import       },
     {"export",       "a user's mail as a Maildir or as mbox files", cmd_export       },
 };

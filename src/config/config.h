@@ -60,6 +60,10 @@ struct config {
     uint32_t undelete_days; /* 0: what is expunged cannot be brought back */
     uint32_t threads;       /* of the mail role; 0: twice the processors, at least 4 */
 
+    /* store */
+    bool archive; /* closed journal segments wait for the next backup */
+    uint64_t archive_max_bytes;
+
     /* processes */
     enum sandbox_mode sandbox;
     const char

@@ -25,6 +25,7 @@ void mail_frame_encode(struct buf *out, const struct mail_frame *frame)
         buf_le32(out, frame->uidvalidity);
         buf_le32(out, frame->uidnext);
         buf_le8(out, frame->subscribe);
+        buf_le32(out, frame->special_use);
         break;
     case MAIL_MESSAGE:
         buf_le32(out, frame->mailbox);
@@ -33,6 +34,8 @@ void mail_frame_encode(struct buf *out, const struct mail_frame *frame)
         buf_le64(out, (uint64_t) frame->date);
         buf_le16(out, (uint16_t) frame->zone_min);
         buf_append(out, slice_of(frame->key, sizeof(frame->key)));
+        buf_append(out, slice_of(frame->thread, sizeof(frame->thread)));
+        buf_le64(out, (uint64_t) frame->savedate);
         buf_le16(out, (uint16_t) frame->n_keywords);
         for (size_t i = 0; i < frame->n_keywords; i++)
             buf_le_bytes(out, frame->keywords[i]);
@@ -41,6 +44,13 @@ void mail_frame_encode(struct buf *out, const struct mail_frame *frame)
     case MAIL_SUBSCRIBED:
         buf_le_bytes(out, frame->name);
         break;
+    case MAIL_RIGHTS:
+    case MAIL_METADATA:
+        buf_le8(out, frame->of_mailbox);
+        buf_le32(out, frame->mailbox);
+        buf_le_bytes(out, frame->name);
+        buf_le_bytes(out, frame->value);
+        break;
     }
     if (!out->overflow)
         buf_patch_le32(out, at, (uint32_t) (out->len - at - sizeof(uint32_t)));
@@ -48,41 +58,65 @@ void mail_frame_encode(struct buf *out, const struct mail_frame *frame)
 
 static bool decode_message(struct scan *sc, struct mail_frame *out)
 {
-    struct slice key;
-    uint64_t date;
+    struct slice key, thread;
+    uint64_t date, savedate;
     uint16_t zone, n_keywords;
 
     if (!scan_le32(sc, &out->mailbox) || !scan_le32(sc, &out->uid) ||
         !scan_le8(sc, &out->flags) || !scan_le64(sc, &date) || !scan_le16(sc, &zone) ||
-        !scan_take(sc, MAIL_KEY_BYTES, &key) || !scan_le16(sc, &n_keywords) ||
+        !scan_take(sc, MAIL_KEY_BYTES, &key) || !scan_take(sc, MAIL_KEY_BYTES, &thread) ||
+        !scan_le64(sc, &savedate) || !scan_le16(sc, &n_keywords) ||
         n_keywords > MAIL_KEYWORDS_MAX)
         return false;
     out->date = (int64_t) date;
     out->zone_min = (int16_t) zone;
     out->n_keywords = n_keywords;
     memcpy(out->key, key.ptr, key.len);
+    memcpy(out->thread, thread.ptr, thread.len);
+    out->savedate = (int64_t) savedate;
     for (size_t i = 0; i < n_keywords; i++)
         if (!scan_le_bytes(sc, MAIL_HEAD_MAX_BYTES, &out->keywords[i]))
             return false;
     return scan_le32(sc, &out->size);
 }
 
+static bool decode_mailbox(struct scan *sc, struct mail_frame *out)
+{
+    uint8_t subscribe;
+
+    if (!scan_le_bytes(sc, MAIL_HEAD_MAX_BYTES, &out->name) ||
+        !scan_le32(sc, &out->uidvalidity) || !scan_le32(sc, &out->uidnext) ||
+        !scan_le8(sc, &subscribe) || subscribe > 1)
+        return false;
+    out->subscribe = subscribe == 1;
+    return scan_le32(sc, &out->special_use);
+}
+
+static bool decode_pair(struct scan *sc, struct mail_frame *out)
+{
+    uint8_t of_mailbox;
+
+    if (!scan_le8(sc, &of_mailbox) || of_mailbox > 1)
+        return false;
+    out->of_mailbox = of_mailbox == 1;
+    return scan_le32(sc, &out->mailbox) && scan_le_bytes(sc, MAIL_HEAD_MAX_BYTES, &out->name) &&
+           scan_le_bytes(sc, MAIL_HEAD_MAX_BYTES, &out->value);
+}
+
 static bool decode_head(uint8_t kind, struct slice head, struct mail_frame *out)
 {
     struct scan sc = scan_of(head);
-    uint8_t subscribe = 0;
-    bool ok;
+    bool ok = false;
 
     *out = (struct mail_frame){.kind = (enum mail_frame_kind) kind};
     if (kind == MAIL_MAILBOX)
-        ok = scan_le_bytes(&sc, MAIL_HEAD_MAX_BYTES, &out->name) &&
-             scan_le32(&sc, &out->uidvalidity) && scan_le32(&sc, &out->uidnext) &&
-             scan_le8(&sc, &subscribe) && subscribe <= 1;
+        ok = decode_mailbox(&sc, out);
     else if (kind == MAIL_SUBSCRIBED)
         ok = scan_le_bytes(&sc, MAIL_HEAD_MAX_BYTES, &out->name);
-    else
-        ok = kind == MAIL_MESSAGE && decode_message(&sc, out);
-    out->subscribe = subscribe == 1;
+    else if (kind == MAIL_MESSAGE)
+        ok = decode_message(&sc, out);
+    else if (kind == MAIL_RIGHTS || kind == MAIL_METADATA)
+        ok = decode_pair(&sc, out);
     return ok && scan_done(&sc);
 }
 

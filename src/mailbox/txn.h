@@ -47,9 +47,10 @@ struct new_message {
     const struct slice *keywords; /* names; new ones enter the mailbox's table */
     size_t n_keywords;
     struct mail_date internaldate;
-    int64_t savedate;                /* 0: now */
-    uint32_t uid;                    /* 0: the next; else >= uidnext (import) */
-    const struct object_id *emailid; /* NULL: a new one; else nobody else's (import) */
+    int64_t savedate;                 /* 0: now */
+    uint32_t uid;                     /* 0: the next; else >= uidnext (import) */
+    const struct object_id *emailid;  /* NULL: a new one; else nobody else's (import) */
+    const struct object_id *threadid; /* NULL: given later */
 };
 MUST_CHECK enum rc txn_append(struct mail_txn *txn, uint32_t mbox_id,
                               const struct new_message *message, uint32_t *out_uid,
@@ -152,6 +153,13 @@ MUST_CHECK enum rc txn_set_special_use(struct mail_txn *txn, uint32_t mbox_id,
                                        uint32_t special_use, struct err *err);
 MUST_CHECK enum rc txn_set_uidnext(struct mail_txn *txn, uint32_t mbox_id, uint32_t uidnext,
                                    struct err *err);
+/* Another UIDVALIDITY, never given before: whoever knows the mailbox forgets what its UIDs were
+ * (a store that was set back). Messages stay. */
+MUST_CHECK enum rc txn_renew_uidvalidity(struct mail_txn *txn, uint32_t mbox_id,
+                                         struct err *err);
+/* An entry as it was elsewhere (restore). Empty rights take it out. RC_LIMIT. */
+MUST_CHECK enum rc txn_put_acl(struct mail_txn *txn, uint32_t mbox_id, struct slice identifier,
+                               struct slice rights, struct err *err);
 MUST_CHECK enum rc txn_subscribe(struct mail_txn *txn, struct slice name, bool on,
                                  struct err *err);
 

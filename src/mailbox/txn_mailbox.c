@@ -413,6 +413,44 @@ enum rc txn_set_metadata(struct mail_txn *txn, uint32_t mbox_id, struct slice en
     return RC_OK;
 }
 
+/* At least the store's next; an imported mailbox may have one that is greater already. */
+enum rc txn_renew_uidvalidity(struct mail_txn *txn, uint32_t mbox_id, struct err *err)
+{
+    struct engine *engine = account_engine(txn->account);
+    const struct mbox *mbox = acct_mailbox_by_id(txn->fork, mbox_id);
+    uint32_t uidvalidity, old;
+    enum rc rc;
+
+    if (mbox == NULL)
+        return err_set(err, RC_NOT_FOUND, "No such mailbox", "mailbox %u is gone", mbox_id);
+    old = mbox_info(mbox)->uidvalidity;
+    if (old == UINT32_MAX)
+        return err_set(err, RC_LIMIT, "No UIDVALIDITY left", "mailbox %u", mbox_id);
+    rc = engine->ops->uidvalidity(engine, 1, &uidvalidity, err);
+    if (rc)
+        return rc;
+    add_mailbox_record(txn, (struct record_mailbox){.op = MAILBOX_UIDVALIDITY,
+                                                    .mbox = mbox_id,
+                                                    .uidvalidity = MAX(uidvalidity, old + 1)});
+    return RC_OK;
+}
+
+/* An entry that somebody else had: the state's own check decides. */
+enum rc txn_put_acl(struct mail_txn *txn, uint32_t mbox_id, struct slice identifier,
+                    struct slice rights, struct err *err)
+{
+    const struct record record = {
+        .type = RECORD_ACL, .acl = {mbox_id, identifier, rights, txn->modseq}
+    };
+    enum rc rc = txn_has_room(txn, RECORD_HEAD_BYTES + identifier.len + rights.len, err);
+
+    if (rc == RC_OK && acct_check(txn->fork, &record, err) != RC_OK)
+        rc = err_set(err, RC_LIMIT, "It cannot be taken over", "an ACL entry was refused");
+    if (rc == RC_OK)
+        txn_add(txn, &record);
+    return rc;
+}
+
 enum rc txn_subscribe(struct mail_txn *txn, struct slice name, bool on, struct err *err)
 {
     enum rc rc = mailbox_name_check(name, err);

@@ -140,6 +140,8 @@ enum rc txn_append(struct mail_txn *txn, uint32_t mbox_id, const struct new_mess
     append->keywords = keywords;
     append->size = (uint32_t) size;
     append->internaldate = message->internaldate;
+    if (message->threadid != NULL)
+        append->threadid = *message->threadid;
     append->savedate =
         message->savedate != 0 ? message->savedate : txn->group.time_us / 1000000;
     append->emailid = message->emailid != NULL ? *message->emailid : object_id_new();

@@ -584,6 +584,22 @@ static void device_revoke(struct control_conn *conn, const struct control_fields
     end(conn, revoke_device(ctx, conn, fields, &err), &err);
 }
 
+/* -> file: a copy of the database in auth's folder, for the command line to take away */
+static void backup(struct control_conn *conn, const struct control_fields *fields, void *ctx)
+{
+    const struct control_field row = CONTROL_TEXT("file", SLICE(AUTH_COPY_NAME));
+    struct auth_role *auth = ctx;
+    struct err err;
+    enum rc rc;
+
+    (void) fields;
+    auth_uses_flush(auth);
+    rc = auth_db_copy(auth->db, &err);
+    if (rc == RC_OK)
+        control_row(conn, &row, 1);
+    end(conn, rc, &err);
+}
+
 const struct control_verb auth_verbs[] = {
     {"user.add",      user_add,          NULL           },
     {"user.add-many", auth_batch_users,  auth_batch_data},
@@ -602,5 +618,6 @@ const struct control_verb auth_verbs[] = {
     {"device.add",    device_add,        NULL           },
     {"device.list",   device_list,       NULL           },
     {"device.revoke", device_revoke,     NULL           },
+    {"backup",        backup,            NULL           },
 };
 const size_t auth_verbs_count = COUNT(auth_verbs);

@@ -31,9 +31,8 @@ static bool has_users(const struct config *config)
     return geteuid() == 0 && config->user_prefix[0] != '\0';
 }
 
-/* Who a role runs as; the supervisor stays who started it. */
-static enum rc owner_of(const struct config *config, enum role role, uid_t *uid, gid_t *gid,
-                        struct err *err)
+enum rc data_dir_owner(const struct config *config, enum role role, uid_t *uid, gid_t *gid,
+                       struct err *err)
 {
     char user[USER_BYTES];
     const struct passwd *pw;
@@ -74,7 +73,7 @@ static enum rc prepare_folder(const struct config *config, size_t at, struct err
     char path[PATH_BYTES];
     uid_t uid;
     gid_t gid;
-    enum rc rc = owner_of(config, folders[at].role, &uid, &gid, err);
+    enum rc rc = data_dir_owner(config, folders[at].role, &uid, &gid, err);
 
     if (rc)
         return rc;

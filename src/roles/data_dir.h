@@ -13,7 +13,10 @@
 #ifndef ROOST_ROLES_DATA_DIR_H
 #define ROOST_ROLES_DATA_DIR_H
 
+#include <sys/types.h>
+
 #include "config/config.h"
+#include "roles/role.h"
 
 /*
  * Check the owner and make the folders that are missing. RC_DENIED: it belongs to somebody
@@ -34,6 +37,10 @@ MUST_CHECK enum rc data_dir_create_store(const struct config *config, struct err
  */
 MUST_CHECK enum rc data_dir_with_store(const char *data, int (*fn)(const char *path, void *ctx),
                                        void *ctx, int *out_code, struct err *err);
+
+/* Who a role runs as, and so whose its folder is; the supervisor's is who started it. */
+MUST_CHECK enum rc data_dir_owner(const struct config *config, enum role role, uid_t *uid,
+                                  gid_t *gid, struct err *err);
 
 /* The lock, held until *out_fd is closed. RC_EXISTS: another server runs here. */
 MUST_CHECK enum rc data_dir_lock(const struct config *config, int *out_fd, struct err *err);

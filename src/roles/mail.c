@@ -55,7 +55,9 @@ static enum rc make_digest(struct digester *digester, uint64_t account, struct s
 static enum rc open_store(struct mail_role *mail, struct err *err)
 {
     char path[PATH_MAX_BYTES];
-    struct local_options local = {.path = path};
+    const struct config *config = mail->start->config;
+    struct local_options local = {
+        .path = path, .archive_max_bytes = config->archive ? config->archive_max_bytes : 0};
     struct mail_store_options store = {
         .digester = &mail->digester,
         .note = note_account,

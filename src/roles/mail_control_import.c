@@ -38,7 +38,7 @@ struct pending {
     uint32_t target, uid;
     uint8_t flags;
     struct mail_date date;
-    struct object_id emailid;
+    struct object_id emailid, threadid; /* threadid zero: given later */
     const struct slice *keywords;
     size_t n_keywords;
 };
@@ -225,6 +225,9 @@ static enum rc append_batch(struct import *import, struct mail_txn *txn, size_t 
                                       .n_keywords = pending->n_keywords,
                                       .internaldate = pending->date,
                                       .emailid = &pending->emailid};
+
+        if (!object_id_is_zero(&pending->threadid))
+            message.threadid = &pending->threadid;
         uint32_t uid;
         enum rc rc;
 
@@ -311,6 +314,15 @@ static enum rc commit_batch(struct import *import, struct err *err)
 
 /* ---- mailboxes ---- */
 
+/* A use that another mailbox has stays there. */
+static uint32_t free_uses(const struct acct_state *state, uint32_t special_use)
+{
+    special_use &= ~(uint32_t) (USE_ALL | USE_FLAGGED);
+    for (size_t i = 0; i < acct_mailbox_count(state); i++)
+        special_use &= ~mbox_info(acct_mailbox_at(state, i))->special_use;
+    return special_use;
+}
+
 /* May messages keep the uids they had elsewhere? They may in a mailbox that has this
  * UIDVALIDITY, or can take it. */
 static enum rc open_target(struct mail_txn *txn, const struct mail_frame *frame,
@@ -326,7 +338,9 @@ static enum rc open_target(struct mail_txn *txn, const struct mail_frame *frame,
         return txn_create_mailbox_as(txn, frame->name, frame->uidvalidity, 1, &target->mbox_id,
                                      err);
     if (mbox == NULL)
-        return txn_create_mailbox(txn, frame->name, 0, &target->mbox_id, err);
+        return txn_create_mailbox(txn, frame->name,
+                                  free_uses(txn_state(txn), frame->special_use),
+                                  &target->mbox_id, err);
     target->mbox_id = mbox_info(mbox)->id;
     if (frame->uidvalidity == 0 || mbox_info(mbox)->uidvalidity == frame->uidvalidity)
         return RC_OK;
@@ -447,9 +461,10 @@ static enum rc take_message(struct import *import, const struct mail_frame *fram
     const char *why = cannot_take(import, frame);
     struct pending *pending = &import->batch[import->n_batch];
     struct slice *keywords;
-    struct object_id id;
+    struct object_id id, thread;
 
     memcpy(id.bytes, frame->key, sizeof(id.bytes));
+    memcpy(thread.bytes, frame->thread, sizeof(thread.bytes));
     if (object_id_is_zero(&id))
         id = object_id_new();
     if (why != NULL) {
@@ -471,11 +486,51 @@ static enum rc take_message(struct import *import, const struct mail_frame *fram
         .flags = frame->flags,
         .date = {frame->date, frame->zone_min},
         .emailid = id,
+        .threadid = thread,
         .keywords = keywords,
         .n_keywords = frame->n_keywords
     };
     return engine->ops->stage(engine, account_id(import->account), frame->size,
                               &import->staging, err);
+}
+
+/* An entry that cannot be had is named and left out. */
+static enum rc put_pair(struct import *import, const struct mail_frame *frame, uint32_t mbox_id,
+                        struct err *err)
+{
+    AUTO(txn_abortp) struct mail_txn *txn = NULL;
+    struct actor nobody = {0};
+    enum rc rc = txn_begin(import->account, &nobody, &txn, err);
+
+    if (rc)
+        return rc;
+    rc = frame->kind == MAIL_RIGHTS
+             ? txn_put_acl(txn, mbox_id, frame->name, frame->value, err)
+             : txn_set_metadata(txn, mbox_id, frame->name, &frame->value, err);
+    if (rc == RC_LIMIT || rc == RC_NOT_FOUND) {
+        refuse_mailbox(import, frame->name, err->text);
+        return RC_OK;
+    }
+    return rc ? rc : txn_commit(&txn, &import->position, err);
+}
+
+static enum rc take_pair(struct import *import, const struct mail_frame *frame, struct err *err)
+{
+    uint32_t mbox_id = 0;
+    unsigned tries = 0;
+    enum rc rc;
+
+    if (frame->of_mailbox || frame->kind == MAIL_RIGHTS) {
+        if (frame->mailbox >= import->n_targets)
+            return err_set(err, RC_SYNTAX, "Not understood", "import: an entry of no mailbox");
+        if (import->targets[frame->mailbox].refused)
+            return RC_OK;
+        mbox_id = import->targets[frame->mailbox].mbox_id;
+    }
+    do {
+        rc = put_pair(import, frame, mbox_id, err);
+    } while (rc == RC_CONFLICT && ++tries < IMPORT_CONFLICTS_MAX);
+    return rc;
 }
 
 static enum rc take_frame(void *ctx, const struct mail_frame *frame, struct err *err)
@@ -484,6 +539,9 @@ static enum rc take_frame(void *ctx, const struct mail_frame *frame, struct err 
     struct target ignored = {0};
 
     switch (frame->kind) {
+    case MAIL_RIGHTS:
+    case MAIL_METADATA:
+        return take_pair(import, frame, err);
     case MAIL_MAILBOX:
         return take_mailbox(import, frame, err);
     case MAIL_MESSAGE:

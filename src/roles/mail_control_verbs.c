@@ -368,5 +368,6 @@ const struct control_verb mail_verbs[] = {
     {"export",           mail_export,           NULL            },
     {"scrub",            mail_scrub,            NULL            },
     {"check",            mail_check,            NULL            },
+    {"backup",           mail_backup,           mail_backup_data},
 };
 const size_t mail_verbs_count = COUNT(mail_verbs);

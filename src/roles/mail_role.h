@@ -10,7 +10,8 @@
  * mail_lookup.c   auth is asked for the account of a name
  * mail_control.c  the command line: connections, each with a thread while it is served;
  *                 mail_control_verbs.c (sessions, mailboxes, figures), mail_control_import.c,
- *                 mail_control_export.c, mail_control_check.c, mail_control_undelete.c
+ *                 mail_control_export.c, mail_control_check.c, mail_control_undelete.c,
+ *                 mail_control_backup.c
  * mail_accounts.c accounts that were deleted, now or while nobody listened
  */
 #ifndef ROOST_ROLES_MAIL_ROLE_H
@@ -176,5 +177,10 @@ void mail_undelete_list(struct control_conn *conn, const struct control_fields *
                         void *ctx);
 void mail_undelete_restore(struct control_conn *conn, const struct control_fields *fields,
                            void *ctx);
+
+/* ---- mail_control_backup.c ---- */
+
+void mail_backup(struct control_conn *conn, const struct control_fields *fields, void *ctx);
+void mail_backup_data(struct control_conn *conn, struct slice bytes, bool end, void *ctx);
 
 #endif

@@ -55,12 +55,14 @@ static void scan_segment(const char *bytes, size_t len)
     struct epoch epoch = {.key = key};
     struct journal_point point = {.segment = 1, .lsn = 1, .offset = SEGMENT_HEADER_BYTES};
     uint64_t n_groups = 0;
+    bool is_cut = false;
     struct err err;
 
     segment.read_fd = memfd_create("segment", MFD_CLOEXEC);
     if (segment.read_fd < 0 || write(segment.read_fd, bytes, len) != (ssize_t) len)
         die("memfd");
-    if (journal_scan_epoch(&source, &epoch, &point, walk_group, &n_groups, &err) == RC_OK &&
+    if (journal_scan_epoch(&source, &epoch, &point, walk_group, &n_groups, &is_cut, &err) ==
+            RC_OK &&
         point.lsn != 1 + n_groups)
         die("the walk counts %llu groups, the point says %llu", (unsigned long long) n_groups,
             (unsigned long long) point.lsn);

@@ -321,6 +321,8 @@ static void do_mailbox(struct model *model, const struct record_group *group,
         mbox->first_recent = MAX(mbox->first_recent, r->first_recent);
     } else if (r->op == MAILBOX_UIDNEXT) {
         mbox->uidnext = MAX(mbox->uidnext, r->uidnext);
+    } else if (r->op == MAILBOX_UIDVALIDITY) {
+        mbox->uidvalidity = r->uidvalidity;
     }
     raise(model, mbox, r->modseq);
 }

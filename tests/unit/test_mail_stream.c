@@ -16,6 +16,14 @@ static enum rc hear_frame(void *ctx, const struct mail_frame *frame, struct err 
     buf_printf(&heard->log, "%c[%.*s %u %u %u %u %u %lld %d %u", (char) frame->kind,
                SLICE_ARG(frame->name), frame->uidvalidity, frame->uidnext, frame->mailbox,
                frame->uid, frame->flags, (long long) frame->date, frame->zone_min, frame->size);
+    if (frame->thread[0] != 0 || frame->savedate != 0)
+        buf_printf(&heard->log, " thread %u saved %lld", frame->thread[0],
+                   (long long) frame->savedate);
+    if (frame->value.len > 0)
+        buf_printf(&heard->log, " =%.*s%s", SLICE_ARG(frame->value),
+                   frame->of_mailbox ? " of it" : "");
+    if (frame->special_use != 0)
+        buf_printf(&heard->log, " use %u", frame->special_use);
     for (size_t i = 0; i < frame->n_keywords; i++)
         buf_printf(&heard->log, " %.*s", SLICE_ARG(frame->keywords[i]));
     buf_str(&heard->log, frame->subscribe ? " subscribe]" : "]");
@@ -40,30 +48,44 @@ static void put_sample(struct buf *out)
                                        .name = SLICE("Work"),
                                        .uidvalidity = 7,
                                        .uidnext = 9,
-                                       .subscribe = true};
+                                       .subscribe = true,
+                                       .special_use = 6};
     const struct mail_frame message = {
         .kind = MAIL_MESSAGE,
         .uid = 3,
         .flags = 5,
         .date = -1,
         .zone_min = -90,
-        .keywords = {SLICE("a"), SLICE("$b")},
+        .thread = {8           },
+        .savedate = 77,
+        .keywords = { SLICE("a"), SLICE("$b")},
         .n_keywords = 2,
         .size = 5
     };
     const struct mail_frame empty = {.kind = MAIL_MESSAGE, .mailbox = 1};
     const struct mail_frame name = {.kind = MAIL_SUBSCRIBED, .name = SLICE("x")};
+    const struct mail_frame right = {.kind = MAIL_RIGHTS,
+                                     .of_mailbox = true,
+                                     .mailbox = 1,
+                                     .name = SLICE("bob"),
+                                     .value = SLICE("lr")};
+    const struct mail_frame note = {
+        .kind = MAIL_METADATA, .name = SLICE("/private/comment"), .value = SLICE("v")};
 
     mail_frame_encode(out, &mailbox);
     mail_frame_encode(out, &message);
     buf_str(out, "hello");
     mail_frame_encode(out, &empty);
     mail_frame_encode(out, &name);
+    mail_frame_encode(out, &right);
+    mail_frame_encode(out, &note);
 }
 
 static const char sample[] =
-    "M[Work 7 9 0 0 0 0 0 0 subscribe]A[ 0 0 0 3 5 -1 -90 5 a $b]hello."
-    "A[ 0 0 1 0 0 0 0 0].S[x 0 0 0 0 0 0 0 0]";
+    "M[Work 7 9 0 0 0 0 0 0 use 6 subscribe]"
+    "A[ 0 0 0 3 5 -1 -90 5 thread 8 saved 77 a $b]hello."
+    "A[ 0 0 1 0 0 0 0 0].S[x 0 0 0 0 0 0 0 0]"
+    "R[bob 0 0 1 0 0 0 0 0 =lr of it]D[/private/comment 0 0 0 0 0 0 0 0 =v]";
 
 static void survives_any_cut(void **state)
 {
@@ -150,7 +172,7 @@ static void refuses_one_keyword_too_many(void **state)
         frame.keywords[i] = SLICE("k");
     mail_frame_encode(&stream, &frame);
     assert_int_equal(mail_stream_feed(reader, buf_slice(&stream), &err), RC_OK);
-    stream.ptr[5 + 4 + 4 + 1 + 8 + 2 + MAIL_KEY_BYTES] = 1; /* 0x0100 becomes 0x0101 */
+    stream.ptr[5 + 4 + 4 + 1 + 8 + 2 + 2 * MAIL_KEY_BYTES + 8] = 1; /* 0x0100 becomes 0x0101 */
     assert_int_equal(mail_stream_feed(reader, buf_slice(&stream), &err), RC_SYNTAX);
     mail_stream_free(reader);
     buf_done(&heard.log);

@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "store/local/archive.h"
 #include "store/local/ballast.h"
 #include "store/local/block_cache.h"
 #include "store/local/body.h"
@@ -89,6 +90,7 @@ static void local_free(struct local *local)
     dicts_free(local->dicts);
     block_cache_free(local->blocks);
     holds_free(local->holds);
+    archive_close(local->archive);
     index_done(&local->index);
     layout_close(&local->layout);
     (void) pthread_mutex_destroy(&local->uidvalidity_lock);
@@ -656,6 +658,9 @@ static enum rc open_parts(struct local *local, struct err *err)
         prepare_for_a_full_disk(local);
     if (!rc)
         rc = open_accounts(local, err);
+    if (!rc)
+        rc = archive_open(local->layout.root, local->options.archive_max_bytes, &local->archive,
+                          err);
     if (!rc)
         rc = open_state(local, err);
     if (!rc)

@@ -64,6 +64,7 @@ struct walk {
     struct window window;
     journal_group_fn *fn;
     void *ctx;
+    bool is_cut;
 };
 
 static bool header_belongs(const struct batch_header *header, const struct segment *segment,
@@ -296,6 +297,9 @@ static enum rc walk_batches(struct walk *walk, struct err *err)
             walk->point.offset = SEGMENT_HEADER_BYTES;
             segment->start = walk->point;
         }
+        walk->is_cut = walk->source->until_us != 0 && header.clock_us > walk->source->until_us;
+        if (walk->is_cut)
+            return RC_OK;
         rc = deliver(walk, segment, offset, &header, payload, err);
         if (rc)
             return rc;
@@ -309,18 +313,20 @@ static enum rc walk_batches(struct walk *walk, struct err *err)
 
 enum rc journal_scan_epoch(const struct journal_source *source, const struct epoch *epoch,
                            struct journal_point *point, journal_group_fn *fn, void *ctx,
-                           struct err *err)
+                           bool *out_is_cut, struct err *err)
 {
     struct walk walk = {
         .source = source, .epoch = epoch, .point = *point, .fn = fn, .ctx = ctx};
     enum rc rc = walk_batches(&walk, err);
 
-    if (!rc)
+    if (!rc && !walk.is_cut)
         rc = judge_end(&walk, err);
     if (walk.window.has_failed)
         rc = err_set(err, RC_IO, "Storage failure", "journal: %s", walk.window.err.detail);
     window_done(&walk.window);
-    if (!rc)
-        *point = walk.point;
-    return rc;
+    if (rc)
+        return rc;
+    *point = walk.point;
+    *out_is_cut = walk.is_cut;
+    return RC_OK;
 }

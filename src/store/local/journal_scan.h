@@ -25,6 +25,7 @@ struct journal_source {
     /* LSNs first..last lie in a place that is damaged. */
     void (*damage)(void *ctx, uint64_t segment, uint64_t offset, uint64_t first, uint64_t last);
     void *ctx;
+    int64_t until_us; /* the walk ends before the first batch with a later clock; 0: no end */
 };
 
 /* offset: of the group in the segment. */
@@ -32,11 +33,13 @@ typedef enum rc journal_group_fn(void *ctx, struct segment *segment, uint32_t of
                                  const struct group_view *group, struct err *err);
 
 /*
- * Walk the epoch from *point; on RC_OK *point is its end. Fills start and used of the segments
+ * Walk the epoch from *point; on RC_OK *point is its end, or with *out_is_cut the place before
+ * the first batch that is too late. Fills start and used of the segments
  * it passes. RC_CORRUPT: damage, the detail says where.
  */
 MUST_CHECK enum rc journal_scan_epoch(const struct journal_source *source,
                                       const struct epoch *epoch, struct journal_point *point,
-                                      journal_group_fn *fn, void *ctx, struct err *err);
+                                      journal_group_fn *fn, void *ctx, bool *out_is_cut,
+                                      struct err *err);
 
 #endif

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "store/local/archive.h"
 #include "store/local/ballast.h"
 #include "store/local/hold.h"
 #include "store/local/journal.h"
@@ -298,13 +299,16 @@ static size_t detach_free(struct local *local, struct segment **out,
 }
 
 /* Epochs that end before the journal starts have no segment any more. */
-static void drop_old_epochs(struct super *super)
+static void drop_old_epochs(struct local *local)
 {
+    struct super *super = local->super;
     uint32_t n = 0;
 
     while (n < super->n_epochs && super->epochs[n].is_closed &&
            super->epochs[n].end.segment < super->start.segment)
         n++;
+    if (n > 0)
+        archive_super(local->archive, local->layout.root, super->start.segment);
     memmove(super->epochs, super->epochs + n, (super->n_epochs - n) * sizeof(super->epochs[0]));
     super->n_epochs -= n;
 }
@@ -348,7 +352,7 @@ static void write_start(struct keeper *keeper, const struct journal_point *start
         local_fatal(local, &err);
     local->super->start = *start;
     local->super->min_state_serial = state_serial(local->state);
-    drop_old_epochs(local->super);
+    drop_old_epochs(local);
     do {
         rc = local_write_super(local, &err);
     } while (rc == RC_FULL && give_up_spare(keeper));
@@ -383,8 +387,21 @@ static void free_segment_file(struct keeper *keeper, struct segment *segment)
         (void) unlinkat(log, to, 0); /* found again at the next start */
 }
 
+/* Kept for the next backup, or used again. */
+static void let_go(struct keeper *keeper, struct segment *segment, bool is_archived)
+{
+    if (!is_archived) {
+        free_segment_file(keeper, segment);
+        return;
+    }
+    archive_settle(keeper->local->archive, keeper->local->layout.log, segment);
+    segment_free(segment);
+}
+
 static void recycle(struct keeper *keeper)
 {
+    const struct local *local = keeper->local;
+    bool is_archived[RECYCLE_MAX];
     struct segment *free_ones[RECYCLE_MAX];
     struct journal_point start;
     size_t n;
@@ -392,9 +409,12 @@ static void recycle(struct keeper *keeper)
     if (!hold_may_recycle(keeper->local))
         return;
     while ((n = detach_free(keeper->local, free_ones, &start)) > 0) {
+        for (size_t i = 0; i < n; i++)
+            is_archived[i] = archive_take(local->archive, local->layout.log, free_ones[i]);
         write_start(keeper, &start);
         for (size_t i = 0; i < n; i++)
-            free_segment_file(keeper, free_ones[i]);
+            let_go(keeper, free_ones[i], is_archived[i]);
+        archive_trim(local->archive);
     }
     hold_recycle_done(keeper->local);
 }

@@ -39,6 +39,9 @@ struct local_options {
     uint64_t pack_after_ms;            /* what is older is packed however little it is */
     bool buffered;                     /* no O_DIRECT even where it works */
     bool no_packer;                    /* bodies stay in the journal */
+    uint64_t archive_max_bytes;        /* closed segments kept for a backup; 0: none */
+    int64_t until_us; /* a copy that is to show a moment: batches with a later clock are cut
+                         off, for good */
     /* Called once when nothing more may be acknowledged; does not return to the engine's good
      * will: if it returns, the engine ends the process. NULL: log and end. */
     void (*fatal)(void *ctx, const struct err *err);

@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "store/local/ballast.h"
@@ -32,6 +33,13 @@
 
 struct removed_account {
     uint64_t account, lsn;
+};
+
+struct root_check {
+    struct state *state;
+    uint64_t end; /* the LSN that the next group gets */
+    struct err *err;
+    enum rc rc;
 };
 
 struct recovery {
@@ -248,11 +256,12 @@ static struct journal_point epoch_start(const struct super *super, uint32_t i)
 /* Walk all epochs; on RC_OK *out is the end of the last. */
 static enum rc walk_epochs(struct recovery *rec, struct journal_point *out, struct err *err)
 {
-    const struct super *super = rec->local->super;
+    struct super *super = rec->local->super;
     struct journal_source source = {.segment = find_segment,
                                     .last_segment = rec->last_segment,
                                     .covered = accounts_covered(rec->local->accounts),
                                     .damage = see_damage,
+                                    .until_us = rec->local->options.until_us,
                                     .ctx = rec};
     struct journal_point point = super->start;
 
@@ -265,13 +274,18 @@ static enum rc walk_epochs(struct recovery *rec, struct journal_point *out, stru
             return err_set(err, RC_CORRUPT, "The journal is damaged",
                            "journal: epoch %u begins at LSN %llu, not %llu", i,
                            (unsigned long long) point.lsn, (unsigned long long) lsn);
-        rc = journal_scan_epoch(&source, &super->epochs[i], &point, take_group, rec, err);
+        rc = journal_scan_epoch(&source, &super->epochs[i], &point, take_group, rec,
+                                &rec->local->is_cut, err);
         if (rec->has_failed) {
             *err = rec->failure;
             return err->rc;
         }
         if (rc)
             return rc;
+        if (rec->local->is_cut) { /* what follows is no part of the store any more */
+            super->n_epochs = i + 1;
+            super->epochs[i].is_closed = false;
+        }
     }
     *out = point;
     return RC_OK;
@@ -475,6 +489,8 @@ static enum rc sweep_all(struct recovery *rec, struct err *err)
         rc = pack_sweep(rec->local, err);
     if (rc)
         return rc;
+    /* Never a number of an earlier run: backups of different times lie beside one another. */
+    next_spill = MAX(next_spill, (uint64_t) MAX(clock_wall_us(), (int64_t) 0));
     atomic_store(&rec->local->next_spill, next_spill);
     return RC_OK;
 }
@@ -543,6 +559,50 @@ static enum rc forget_removed(struct recovery *rec, struct err *err)
     return rc == RC_FULL ? RC_OK : rc; /* the next start does it */
 }
 
+/* Copies of the state whose backup did not live to take them away. */
+static bool sweep_copy(void *ctx, const char *name)
+{
+    (void) unlinkat(*(const int *) ctx, name, 0); /* else the next time */
+    return true;
+}
+
+static void sweep_backups(const struct layout *layout)
+{
+    AUTO(closep)
+    int dir = openat(layout->root, "backup", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (dir >= 0 && layout_each(dir, sweep_copy, &dir, NULL) != RC_OK)
+        log_event(LEVEL_WARNING, "store.unswept", LOG_STR("folder", "backup"));
+}
+
+static bool sees_old_root(void *ctx, uint64_t account)
+{
+    struct root_check *check = ctx;
+    uint64_t lsn = 0;
+
+    check->rc = checkpoint_lsn(check->state, account, &lsn, check->err);
+    if (check->rc == RC_OK && lsn >= check->end)
+        check->rc =
+            err_set(check->err, RC_INVALID, "The checkpoints are newer than that moment",
+                    "state: account %016llx is at LSN %llu, the journal ends before %llu",
+                    (unsigned long long) account, (unsigned long long) lsn,
+                    (unsigned long long) check->end);
+    return check->rc == RC_OK;
+}
+
+/* A journal that was cut must reach as far as the checkpoints do: replay starts behind them,
+ * and new groups would have positions that a checkpoint claims to hold. */
+static enum rc check_roots(struct recovery *rec, const struct journal_point *end,
+                           struct err *err)
+{
+    struct root_check check = {rec->local->state, end->lsn, err, RC_OK};
+    enum rc rc;
+
+    if (!rec->local->is_cut)
+        return RC_OK;
+    rc = checkpoint_list(rec->local->state, sees_old_root, &check, err);
+    return rc ? rc : check.rc;
+}
+
 static enum rc run(struct recovery *rec, struct recovery_result *out, struct err *err)
 {
     struct local *local = rec->local;
@@ -555,6 +615,7 @@ static enum rc run(struct recovery *rec, struct recovery_result *out, struct err
                        "state/data.mdb",
                        (unsigned long long) state_serial(local->state),
                        (unsigned long long) local->super->min_state_serial);
+    sweep_backups(&local->layout);
     rc = layout_each(local->layout.log, see_log_file, rec, err);
     if (!rc)
         rc = checkpoint_each_removed(local->state, see_removed, rec, err);
@@ -564,6 +625,8 @@ static enum rc run(struct recovery *rec, struct recovery_result *out, struct err
         rc = places_mend(local, err);
     if (!rc)
         rc = walk_epochs(rec, &end, err);
+    if (!rc)
+        rc = check_roots(rec, &end, err);
     if (!rc)
         rc = settle_segments(rec, &end, err);
     if (!rc)

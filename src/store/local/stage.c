@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "store/local/archive.h"
 #include "store/local/hold.h"
 #include "store/local/keeper.h"
 
@@ -79,6 +80,7 @@ void spill_remove(struct local *local, struct spill *spill)
     layout_name(name, spill->number, ".new");
     if (unlinkat(local->layout.spill, name, 0) != 0) {
         layout_name(name, spill->number, ".body");
+        archive_body(local->archive, local->layout.spill, name);
         hold_unlink(local, local->layout.spill, name);
     }
     spill_free(spill);

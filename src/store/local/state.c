@@ -609,3 +609,17 @@ uint64_t state_bytes(struct state *state)
         return 0;
     return ((uint64_t) info.me_last_pgno + 1) * stat.ms_psize;
 }
+
+/* LMDB refuses to leave pages out when it finds some that nothing names; then all are copied.
+ */
+enum rc state_copy(struct state *state, int fd, struct err *err)
+{
+    int code = mdb_env_copyfd2(state->env, fd, MDB_CP_COMPACT);
+
+    if (code == MDB_INCOMPATIBLE) {
+        if (ftruncate(fd, 0) != 0 || lseek(fd, 0, SEEK_SET) != 0)
+            return state_error(err, errno, "copy of the state");
+        code = mdb_env_copyfd2(state->env, fd, 0);
+    }
+    return code != 0 ? state_error(err, code, "copy of the state") : RC_OK;
+}

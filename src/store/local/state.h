@@ -71,6 +71,9 @@ void state_snapshot_end(struct state_snapshot *snapshot);
 
 uint64_t state_serial(struct state *state);
 uint64_t state_bytes(struct state *state);
+/* A copy of the newest committed transaction into an empty file, in one read transaction and
+ * without free pages. RC_FULL. */
+MUST_CHECK enum rc state_copy(struct state *state, int fd, struct err *err);
 
 /* Runs fn within a write transaction; durable when it returns RC_OK. fn may run again after a
  * failure of others, so it changes nothing but the transaction and *ctx idempotently. */

@@ -33,6 +33,7 @@ struct dicts;
 struct block_cache;
 struct holds;
 struct ballast;
+struct archive;
 
 struct local {
     struct engine base;
@@ -53,7 +54,9 @@ struct local {
     struct block_cache *blocks;
     struct holds *holds;
     struct ballast *ballast;
-    uint64_t share;              /* what one reserve may take of the disk */
+    uint64_t share; /* what one reserve may take of the disk */
+    struct archive *archive;
+    bool is_cut;                 /* set by recovery: options.until_us left batches out */
     struct engine_events events; /* set by start() before anything is committed */
     char *path;
     bool was_salvaged; /* the state was made anew at this start: places may lack */
