@@ -203,7 +203,7 @@ static void look(struct level *level, bool is_barrier)
 /* Acknowledged, or (behind a recovery) served: from here on a new ledger tells what may be. */
 static void take_mark(struct level *level, const struct op *op)
 {
-    if (op->len != 0 && level->depth > 0)
+    if (op->len != 0)
         level->now.ledger = level->explorer->branches[level->depth];
     level->now.least[op->file] = (size_t) op->offset;
     level->now.may_be_missing = false;

@@ -14,6 +14,7 @@
  *     acknowledgement that rests on one is found out here.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -80,6 +81,8 @@ _Noreturn static void child(struct program *program, const struct workload *work
     struct err err;
 
     (void) alarm(CHILD_SECONDS);
+    if (allocation > 0) /* "out of memory" is what is expected */
+        (void) dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
     (void) snprintf(scene->path, sizeof(scene->path), "%s/%s", run, SCENE_STORE_NAME);
     scene->ledger = program->ledger;
     scene->recording = program->recording;

@@ -44,6 +44,8 @@ static uint32_t file_of(const struct recording *recording, int fd)
 
 static int fail_with(const struct recording *recording, int otherwise)
 {
+    if (recording->fault.error == FAULT_DIES)
+        _exit(0);
     errno = recording->fault.error != 0 ? recording->fault.error : otherwise;
     return -1;
 }

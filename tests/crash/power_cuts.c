@@ -24,6 +24,7 @@
 #define SINGLES       ((uint64_t) STEP_COUNT)
 #define PAIRS         (SINGLES * STEP_COUNT)
 #define TRIPLES       (PAIRS * STEP_COUNT)
+#define KILLED_AT_MAX 24u   /* syncs of a start and some mails */
 #define CHILD_SECONDS 3600u /* a child that takes longer hangs */
 
 struct workload {
@@ -34,6 +35,8 @@ struct workload {
     bool stops;        /* ends with a clean stop, recorded */
     bool is_dirty;     /* the store it starts from was not stopped */
     bool is_birth;     /* starts from nothing */
+    uint64_t
+        killed_at; /* sync at which the process dies, to be recovered by another; 0: none */
 };
 
 /* What parent and children share. */
@@ -155,6 +158,41 @@ static void record(const struct program *program, const struct workload *workloa
         die("calls that are not allowed");
 }
 
+/* The process dies, the power goes later: what was in the kernel's memory only is recovered by
+ * the next process, which must make it certain before it serves it. */
+static void record_killed(const struct program *program, const struct workload *workload,
+                          const char *run, struct expectation *start)
+{
+    struct recording *recording = program->explorer.recordings[0];
+    struct fault fault = {CALL_SYNC, workload->killed_at, FAULT_DIES};
+    struct expectation expect = *start;
+    struct verdict verdict;
+    pid_t pid;
+
+    store_pair_ledger(&program->pair, workload->is_dirty, program->ledger);
+    pid = fork();
+    if (pid == 0) {
+        struct scene *scene = xcalloc(1, sizeof(*scene));
+
+        (void) snprintf(scene->path, sizeof(scene->path), "%s/%s", run, SCENE_STORE_NAME);
+        scene->ledger = program->ledger;
+        scene->recording = recording;
+        scene->n_made = 1000;
+        recording_begin(recording, run, &fault);
+        run_steps(scene, workload);
+        _exit(0);
+    }
+    if (pid < 0 || waitpid(pid, NULL, 0) != pid)
+        die("fork");
+    for (size_t i = 0; i < LEDGER_ACCOUNTS; i++)
+        expect.least[i] = program->ledger->accounts[i].acknowledged;
+    recording_resume(recording);
+    verify_store(run, &expect, program->explorer.branches[0], &verdict);
+    recording_end();
+    if (!verdict.ok)
+        die("after the process died: %s", verdict.why);
+}
+
 _Noreturn static void child(struct program *program, const struct workload *workload)
 {
     struct expectation start = {.ledger = program->ledger,
@@ -169,7 +207,10 @@ _Noreturn static void child(struct program *program, const struct workload *work
     else
         store_pair_copy(&program->pair, program->explorer.recordings[0], workload->is_dirty,
                         run);
-    record(program, workload, run);
+    if (workload->killed_at > 0)
+        record_killed(program, workload, run, &start);
+    else
+        record(program, workload, run);
     remove_tree(run);
     program->explorer.name = workload->name;
     program->explorer.seed = program->seed;
@@ -231,7 +272,7 @@ static void prepare(struct program *program)
     program->explorer.progress_cap = sizeof(program->shared->progress);
     for (size_t i = 0; i < EXPLORE_DEPTH; i++)
         program->explorer.recordings[i] = recording_new();
-    for (size_t i = 1; i <= EXPLORE_DEPTH; i++)
+    for (size_t i = 0; i <= EXPLORE_DEPTH; i++)
         program->explorer.branches[i] = xcalloc(1, sizeof(struct ledger));
 }
 
@@ -258,17 +299,14 @@ static void set_limits(struct explorer *explorer, bool is_large, size_t n_steps)
         {6,  1},
         {3,  0}
     };
-    static const struct explore_limits large[EXPLORE_DEPTH] = {
-        {10000, 20},
-        {200,   4 },
-        {50,    0 }
+    /* A night has so many states: most for what is short. */
+    static const struct explore_limits large[4][EXPLORE_DEPTH] = {
+        {{3000, 6}, {80, 3}, {30, 0}}, /* journeys */
+        {{3000, 6}, {80, 3}, {30, 0}}, /* by the number of steps */
+        {{300, 3},  {40, 2}, {15, 0}},
+        {{16, 1},   {6, 1},  {3, 0} },
     };
-    static const struct explore_limits triples[EXPLORE_DEPTH] = {
-        {100, 1},
-        {30,  1},
-        {15,  0}
-    };
-    const struct explore_limits *limits = is_large ? n_steps == 3 ? triples : large : small;
+    const struct explore_limits *limits = is_large ? large[n_steps] : small;
 
     memcpy(explorer->limits, limits, sizeof(explorer->limits));
 }
@@ -294,6 +332,25 @@ static void run_journeys(struct program *program, const struct choice_of_runs *r
     }
 }
 
+/* The same mail is being delivered when the process dies at each of its syncs. */
+static void run_killed(struct program *program, const struct choice_of_runs *runs)
+{
+    set_limits(&program->explorer, runs->is_large, 0);
+    for (uint64_t at = 1; at <= KILLED_AT_MAX; at += runs->is_large ? 1 : 3) {
+        struct workload workload = {
+            .steps = {STEP_APPEND_INLINE, STEP_FLAGS, STEP_APPEND_SPILL, STEP_MOVE,
+                      STEP_APPEND_BIG, STEP_CHECKPOINT},
+            .n = 6,
+            .is_dirty = at % 2 != 0,
+            .killed_at = at
+        };
+
+        give_name(&workload, "killed");
+        if (is_wanted(runs, &workload))
+            run(program, &workload);
+    }
+}
+
 static void run_sequence(struct program *program, const struct choice_of_runs *runs, uint64_t n)
 {
     struct workload workload;
@@ -310,6 +367,7 @@ static void run_all(struct program *program, const struct choice_of_runs *runs)
     uint64_t dice = program->seed;
 
     run_journeys(program, runs);
+    run_killed(program, runs);
     if (runs->is_large || runs->only != NULL) {
         for (uint64_t n = runs->from; n < MIN(runs->to, SINGLES + PAIRS + TRIPLES); n++)
             run_sequence(program, runs, n);

@@ -341,6 +341,15 @@ void recording_begin(struct recording *recording, const char *root, const struct
     recording_unlock();
 }
 
+void recording_resume(struct recording *recording)
+{
+    recording->generation = ++generations;
+    recording->fault.at = 0;
+    recording_lock();
+    current = recording;
+    recording_unlock();
+}
+
 void recording_end(void)
 {
     recording_lock();

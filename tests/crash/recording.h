@@ -64,8 +64,11 @@ enum call_kind { CALL_OPEN, CALL_READ, CALL_WRITE, CALL_SYNC, CALL_NAME, CALL_MA
 struct fault {
     enum call_kind kind;
     uint64_t at; /* 0: none */
-    int error;   /* errno; 0: the call is done by half (writes) */
+    int error;   /* errno; 0: the call is done by half (writes); or FAULT_DIES */
 };
+#define FAULT_DIES                                                                             \
+    (-1) /* the process ends there, with what it wrote in the kernel's memory                  \
+          */
 
 struct recording {
     char root[256];
@@ -90,6 +93,9 @@ void recording_free(struct recording *recording);
 
 /* Take down what is below root, and from now on what is done to it. No other thread runs. */
 void recording_begin(struct recording *recording, const char *root, const struct fault *fault);
+/* Go on with what a process that has died recorded: what it did not sync is still not certain.
+ */
+void recording_resume(struct recording *recording);
 /* The recording that is running ends. No other thread touches the files. */
 void recording_end(void);
 
