@@ -365,7 +365,8 @@ static enum rc open_sources(struct work *work, struct err *err)
         if (rc)
             return rc;
     }
-    qsort(work->items, work->n_items, sizeof(*work->items), by_place);
+    if (work->n_items > 0)
+        qsort(work->items, work->n_items, sizeof(*work->items), by_place);
     return RC_OK;
 }
 
