@@ -92,6 +92,27 @@ class Cli(unittest.TestCase):
         self.assertEqual(roles, {"supervisor", "gate", "auth", "mail", "digest", "log"})
         self.assertEqual(status["store"][0]["state"], "ok")
 
+    def test_the_space_report_counts_what_is_kept_apart(self):
+        mail = b"Subject: space\r\n\r\n" + b"of some length\r\n" * 100
+        imap = self.server.imap(self.user)
+        for _ in range(10):
+            self.assertEqual(imap.append("INBOX", None, None, mail)[0], "OK")
+        imap.select("INBOX")
+        imap.store("1:3", "+FLAGS", "\\Deleted")
+        imap.expunge()
+        imap.logout()
+        row = self.roost("status", "--space", "--account", self.user)[0]
+        self.assertEqual((row["user"], row["bodies"], row["raw_bytes"]),
+                         (self.user, 10, 10 * len(mail)))
+        self.assertEqual((row["kept_messages"], row["kept_bytes"]), (3, 3 * len(mail)))
+        rows = self.roost("status", "--space", "--accounts", "40")
+        self.assertIn(row, rows)
+        self.assertEqual(rows, sorted(rows, key=lambda r: -r["stored_bytes"]))
+        store = self.roost("status", "--space")[0]
+        self.assertGreaterEqual(store["raw_bytes"], row["raw_bytes"])
+        self.assertGreaterEqual(store["kept_bytes"], row["kept_bytes"])
+        self.roost("status", "--space", "--account", "nobody-there", code=1)
+
     def test_a_user_is_added_and_logs_in_with_the_password_shown(self):
         made = self.roost("user", "add", "newcomer")[0]
         imap = self.server.imap()
@@ -337,7 +358,8 @@ class Cli(unittest.TestCase):
     def test_nonsense_is_refused(self):
         for words in (["nonsense"], ["import"], ["import", self.user, "x", "--mbox", "what"],
                       ["export", self.user], ["mailbox", "list"], ["session", "kick"],
-                      ["status", "x"], ["import", self.user, "x", "--what"]):
+                      ["status", "x"], ["status", "--account", self.user],
+                      ["import", self.user, "x", "--what"]):
             done = subprocess.run([ROOST, *words, "-c", self.server.config], capture_output=True)
             self.assertEqual(done.returncode, 2, words)
             self.assertTrue(done.stderr)
