@@ -9,6 +9,8 @@
  *     spill/N.body    bodies too long for the journal; spill/N.new: on their way in
  *     packs/N.pack    bodies at rest; packs/N.new: being written
  *     state/data.mdb  LMDB: pages, roots, places of bodies
+ *     archive/        segments, spill files and superblocks that wait for a backup (archive.h)
+ *     backup/         copies of the state that a backup is taking
  */
 #ifndef ROOST_STORE_LOCAL_LAYOUT_H
 #define ROOST_STORE_LOCAL_LAYOUT_H
