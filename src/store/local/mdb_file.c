@@ -676,6 +676,21 @@ void mdb_file_verify(struct mdb_file *file, enum mdb_depth depth, const struct m
         damaged(file, visit, 0, "pages that are neither used nor free");
 }
 
+/* Keys of the free list are numbers, others bytes. */
+static size_t least_key_behind(char *key, size_t len, bool is_number)
+{
+    if (!is_number) {
+        key[len] = '\0';
+        return len + 1;
+    }
+    for (size_t i = 0; i < len; i++) {
+        key[i] = (char) (key[i] + 1);
+        if (key[i] != 0) /* no carry */
+            break;
+    }
+    return len;
+}
+
 void mdb_file_verify_part(struct mdb_file *file, struct slice table, char *key, size_t *key_len,
                           uint64_t max_bytes, bool *out_is_end, const struct mdb_visit *visit)
 {
@@ -704,8 +719,7 @@ void mdb_file_verify_part(struct mdb_file *file, struct slice table, char *key, 
     if (!walk->is_cut || walk->last.len >= MDB_KEY_MAX_BYTES)
         return;
     memcpy(key, walk->last.bytes, walk->last.len);
-    key[walk->last.len] = '\0'; /* the least key behind the last */
-    *key_len = walk->last.len + !walk->is_free_list;
+    *key_len = least_key_behind(key, walk->last.len, walk->is_free_list);
     *out_is_end = false;
 }
 
