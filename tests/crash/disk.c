@@ -186,6 +186,8 @@ static void reserve(struct node *node, uint64_t size)
 
 static void put_touch(char *to, const struct touch *touch, uint64_t from, uint64_t end)
 {
+    if (from == end)
+        return;
     if (touch->bytes != NULL)
         memcpy(to + from, touch->bytes + (from - touch->offset), (size_t) (end - from));
     else

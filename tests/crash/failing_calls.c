@@ -29,9 +29,13 @@
 #define STEPS_MAX     16u
 #define CHILD_SECONDS 60u /* a child that takes longer hangs */
 #define CUTS          6u  /* states tried for a cut behind the fault */
-#define EVERY         5u  /* of the normal size: each fifth n, and all of the first few */
-#define FIRST_ALL     8u
-#define MEMORY_RUNS   60u /* of the normal size, for each workload */
+#ifdef __SANITIZE_ADDRESS__
+#define EVERY 31u /* everything takes so much longer */
+#else
+#define EVERY 5u
+#endif
+#define FIRST_ALL   8u
+#define MEMORY_RUNS 60u /* of the normal size, for each workload */
 
 enum ending { ENDED_WELL = 0, ENDED_REFUSED = 3 };
 
