@@ -310,11 +310,14 @@ static enum rc migrate(struct auth_db *db, struct err *err)
     rc = query_int(db, "PRAGMA application_id", &application, err);
     if (rc)
         return rc;
-    if (version < 0 || version > AUTH_DB_VERSION ||
-        (version > 0 && application != APPLICATION_ID))
-        return err_set(err, RC_CORRUPT, "Account database is of another kind or newer",
+    if (version < 0 || (version > 0 && application != APPLICATION_ID))
+        return err_set(err, RC_CORRUPT, "Account database is of another kind",
                        "auth.db: version %lld, application %llx", (long long) version,
                        (unsigned long long) application);
+    if (version > AUTH_DB_VERSION)
+        return err_set(err, RC_INVALID, "Account database needs another version of the program",
+                       "auth.db: version %lld, this program knows %d", (long long) version,
+                       AUTH_DB_VERSION);
     for (; rc == RC_OK && version < AUTH_DB_VERSION; version++)
         rc = migrate_step(db, version, err);
     return rc;
@@ -360,7 +363,10 @@ static enum rc make_file(const char *path, bool create, struct err *err)
     struct stat st;
 
     if (fd < 0 || fstat(fd, &st) != 0)
-        return err_set(err, errno == ENOENT ? RC_NOT_FOUND : RC_IO,
+        return err_set(err,
+                       errno == ENOENT   ? RC_NOT_FOUND
+                       : errno == EACCES ? RC_DENIED
+                                         : RC_IO,
                        "Account database cannot be opened", "%s: %s", path, strerror(errno));
     if ((st.st_mode & 077) != 0)
         return err_set(err, RC_DENIED, "Account database can be read by others",

@@ -70,6 +70,7 @@
 #define MSG_READY_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
     BYTES(sandbox, MSG_TEXT_MAX) /* what confines the role: shown by `roost status` */
 #define MSG_FAILED_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U8(rc)                       /* enum rc: decides the exit code */ \
     BYTES(text, MSG_TEXT_MAX)    /* why the role cannot start: the supervisor does not retry */
 
 /* any -> log */

@@ -280,7 +280,7 @@ enum rc role_confine(struct role_start *start, struct err *err)
 
 void role_failed(struct role_start *start, const struct err *err)
 {
-    struct msg failed = {.type = MSG_FAILED};
+    struct msg failed = {.type = MSG_FAILED, .failed = {.rc = (uint8_t) err->rc}};
 
     failed.failed.text = slice_sub(slice_from_str(err->detail), 0, MSG_TEXT_MAX);
     if (channel_send(start->supervisor, &failed, NULL, START_TIMEOUT_MS, NULL) != RC_OK)

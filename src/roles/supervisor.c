@@ -230,18 +230,34 @@ void supervisor_child_ready(struct child *child, struct slice sandbox)
     notify_ready();
 }
 
-/* At the first start a role that cannot run is a mistake of the set-up: say it and end. */
-void supervisor_child_failed(struct child *child, struct slice text)
+/* Why `roost serve` ended, for scripts; docs/operating.md has the table. 2 is a wrong command
+ * line. */
+static int exit_code(enum rc rc)
+{
+    static const unsigned char codes[RC_COUNT] = {
+        [RC_NOT_FOUND] = 4, /* no data directory, no store */
+        [RC_EXISTS] = 5,    /* somebody else has it */
+        [RC_UNAVAILABLE] = 5, [RC_DENIED] = 6, [RC_INVALID] = 7, /* another version's */
+        [RC_CORRUPT] = 8, /* damaged, missing, or another store's */
+        [RC_FULL] = 9,        [RC_IO] = 10,
+    };
+
+    return (unsigned) rc < RC_COUNT && codes[rc] != 0 ? codes[rc] : 1;
+}
+
+/* In its first life a role that cannot run is a mistake of the set-up: say it and end. (Mail is
+ * ready, and the server started, before its store is open.) */
+void supervisor_child_failed(struct child *child, enum rc rc, struct slice text)
 {
     struct supervisor *sup = child->sup;
 
     log_event(LEVEL_ERROR, "role.failed", LOG_STR("role", role_name(child->role)),
               LOG_TEXT("reason", text));
-    if (sup->started || sup->stopping)
+    if (sup->stopping || (sup->started && child->restarts > 0))
         return;
     (void) fprintf(stderr, "roost: %s cannot start: %.*s\n", role_name(child->role),
                    SLICE_ARG(text));
-    sup->status = 1;
+    sup->status = exit_code(rc);
     supervisor_stop(sup);
 }
 
@@ -545,7 +561,7 @@ int supervisor_run(const struct config *config)
         rc = loop_run(sup->loop, &err);
     if (rc) {
         (void) fprintf(stderr, "roost: %s\n", err.detail);
-        sup->status = 1;
+        sup->status = exit_code(rc);
     }
     close_all(sup);
     status = sup->status;

@@ -89,7 +89,7 @@ void child_post_certs(struct child *child);
 
 /* supervisor.c */
 void supervisor_child_ready(struct child *child, struct slice sandbox);
-void supervisor_child_failed(struct child *child, struct slice text);
+void supervisor_child_failed(struct child *child, enum rc rc, struct slice text);
 void supervisor_reload(struct supervisor *sup);
 void supervisor_stop(struct supervisor *sup);
 

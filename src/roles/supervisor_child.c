@@ -206,7 +206,8 @@ static void hear(struct child *child, const struct packet *packet)
         supervisor_child_ready(child, packet->msg.ready.sandbox);
         break;
     case MSG_FAILED:
-        supervisor_child_failed(child, packet->msg.failed.text);
+        supervisor_child_failed(child, (enum rc) packet->msg.failed.rc,
+                                packet->msg.failed.text);
         break;
     default: /* the decoder lets nothing else through to the supervisor */
         break;
@@ -239,8 +240,19 @@ static void on_child(void *ctx, unsigned ready)
     }
 }
 
+/* It has ended; what it said last may not be read yet. */
+static void hear_last_words(struct child *child)
+{
+    struct packet *packet;
+    struct err err;
+
+    while (child->channel != NULL && channel_take(child->channel, &packet, &err) == RC_OK)
+        hear(child, packet);
+}
+
 void child_gone(struct child *child)
 {
+    hear_last_words(child);
     loop_remove(child->sup->loop, &child->watch);
     channel_free(child->channel);
     child->channel = NULL;

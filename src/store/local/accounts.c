@@ -160,7 +160,7 @@ enum rc accounts_open(int root, const unsigned char uuid[16], struct accounts **
     accounts->map = map_new();
     accounts->fd = openat(root, LIST_NAME, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (accounts->fd < 0 && errno != ENOENT)
-        rc = file_error(err, "open of the list of accounts");
+        rc = open_error(err, "open of the list of accounts");
     else if (accounts->fd >= 0)
         rc = read_file(accounts->fd, &bytes, &len, err);
     if (rc) {

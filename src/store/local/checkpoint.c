@@ -18,6 +18,7 @@
 #define PAGE_HEAD_BYTES   8u
 #define DIGEST_HEAD_BYTES 16u
 #define PLACE_BYTES       40u
+#define STORE_KEY         SLICE("store")
 #define UIDVALIDITY_KEY   SLICE("uidvalidity")
 
 struct account_key {
@@ -594,5 +595,26 @@ enum rc checkpoint_uidvalidity(struct state *state, uint32_t n, uint32_t *out_fi
 
     if (!rc)
         *out_first = job.first;
+    return rc;
+}
+
+static enum rc run_claim(struct state_txn *txn, void *ctx, struct err *err)
+{
+    return state_txn_put(txn, TABLE_META, STORE_KEY, slice_of(ctx, 16), err);
+}
+
+enum rc checkpoint_claim(struct state *state, const unsigned char uuid[16], struct err *err)
+{
+    char stored[16], own[16];
+    size_t len = 0;
+    enum rc rc =
+        state_get_small(state, TABLE_META, STORE_KEY, stored, sizeof(stored), &len, err);
+
+    memcpy(own, uuid, sizeof(own));
+    if (rc == RC_NOT_FOUND)
+        return state_write(state, run_claim, own, err);
+    if (!rc && (len != sizeof(stored) || memcmp(stored, own, sizeof(own)) != 0))
+        return err_set(err, RC_CORRUPT, "The state is another store's",
+                       "state/data.mdb is another store's: put back this store's own");
     return rc;
 }

@@ -105,6 +105,11 @@ bool checkpoint_is_removed(struct state *state, uint64_t account);
 MUST_CHECK enum rc checkpoint_forget_removed(struct state *state, const uint64_t *accounts,
                                              size_t n, struct err *err);
 
+/* Is this the state of the store with that uuid? RC_CORRUPT if it is another's. A state that
+ * does not say is told. */
+MUST_CHECK enum rc checkpoint_claim(struct state *state, const unsigned char uuid[16],
+                                    struct err *err);
+
 /* First of n values that were never given; durable. */
 MUST_CHECK enum rc checkpoint_uidvalidity(struct state *state, uint32_t n, uint32_t *out_first,
                                           struct err *err);

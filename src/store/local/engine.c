@@ -666,6 +666,8 @@ static enum rc open_parts(struct local *local, struct err *err)
     if (!rc)
         state_reserve(local->state, local->share, state_is_full);
     if (!rc)
+        rc = checkpoint_claim(local->state, local->super->uuid, err);
+    if (!rc)
         rc = recovery_run(local, result, err);
     if (!rc)
         rc = keeper_new(local, &result->keeper, &local->keeper, err);

@@ -28,6 +28,13 @@ enum rc file_error(struct err *err, const char *what)
     return err_set(err, RC_IO, "Storage failure", "%s: %s", what, strerror(errno));
 }
 
+enum rc open_error(struct err *err, const char *what)
+{
+    if (errno == EACCES || errno == EPERM || errno == EROFS)
+        return err_set(err, RC_DENIED, "Storage failure", "%s: %s", what, strerror(errno));
+    return file_error(err, what);
+}
+
 enum rc file_write_all(int fd, const char *bytes, size_t len, uint64_t offset, struct err *err)
 {
     while (len > 0) {
@@ -166,9 +173,10 @@ static enum rc open_dir(int at, const char *name, int *out, struct err *err)
 {
     int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
+    if (fd < 0 && errno == ENOENT)
+        return err_set(err, RC_NOT_FOUND, "No store here", "%s: %s", name, strerror(errno));
     if (fd < 0)
-        return err_set(err, errno == ENOENT ? RC_NOT_FOUND : RC_IO, "No store here", "%s: %s",
-                       name, strerror(errno));
+        return open_error(err, name);
     *out = fd;
     return RC_OK;
 }
@@ -179,7 +187,7 @@ static enum rc take_lock(int root, int *out, struct err *err)
     int fd = openat(root, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
     if (fd < 0)
-        return file_error(err, "lock");
+        return open_error(err, "lock");
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         enum rc rc = RC_UNAVAILABLE;
 

@@ -52,6 +52,8 @@ MUST_CHECK enum rc file_write_all(int fd, const char *bytes, size_t len, uint64_
 /* Exactly len bytes; RC_CORRUPT when the file ends before. */
 MUST_CHECK enum rc file_read_all(int fd, char *out, size_t len, uint64_t offset,
                                  struct err *err);
+/* RC_DENIED when it is not ours to open, else as file_error(). */
+enum rc open_error(struct err *err, const char *what);
 /* RC_FULL or RC_IO from errno. */
 enum rc file_error(struct err *err, const char *what);
 

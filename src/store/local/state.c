@@ -98,6 +98,8 @@ static enum rc state_error(struct err *err, int code, const char *what)
         code == MDB_VERSION_MISMATCH || code == MDB_BAD_TXN)
         return err_set(err, RC_CORRUPT, "Stored data is damaged", "%s: %s", what,
                        mdb_strerror(code));
+    if (code == EACCES)
+        return err_set(err, RC_DENIED, "Storage failure", "%s: %s", what, mdb_strerror(code));
     return err_set(err, RC_IO, "Storage failure", "%s: %s", what, mdb_strerror(code));
 }
 

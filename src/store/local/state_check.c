@@ -56,7 +56,7 @@ enum rc state_check(int root, bool *out_is_damaged, struct err *err)
 
     *out_is_damaged = false;
     if (fd < 0)
-        return errno == ENOENT ? RC_OK : file_error(err, "open " STATE_FILE);
+        return errno == ENOENT ? RC_OK : open_error(err, "open " STATE_FILE);
     if (fstat(fd, &st) != 0)
         return file_error(err, "fstat " STATE_FILE);
     rc = mdb_file_open(fd, &visit, &file, err);

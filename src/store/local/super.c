@@ -170,8 +170,10 @@ enum rc super_read(int root, struct super *out, bool *out_damaged, struct err *e
     struct stat st;
     enum rc rc;
 
-    if (fd < 0)
+    if (fd < 0 && errno == ENOENT)
         return err_set(err, RC_NOT_FOUND, "No store here", "super: %s", strerror(errno));
+    if (fd < 0)
+        return open_error(err, "super");
     if (fstat(fd, &st) != 0)
         return file_error(err, "fstat super");
     if (!S_ISREG(st.st_mode) || st.st_size < 0 || (uint64_t) st.st_size > SUPER_MAX_BYTES)
