@@ -112,7 +112,7 @@ class BadStore(unittest.TestCase):
                               text=True, timeout=60, check=False)
 
     def refused(self, code, line):
-        top = "auth" if "auth cannot start" in line else "mail"
+        top = "auth" if line.startswith("auth ") else "mail"
         before = picture(self.data, top)
         done = self.serve()
         plain = [text for text in done.stderr.splitlines() if text.startswith("roost: ")]
@@ -265,7 +265,7 @@ class BadStore(unittest.TestCase):
             with self.subTest(name):
                 before = os.stat(self.path(name))
                 os.chown(self.path(name), 12345, 12345)
-                self.refused(DENIED, "cannot start: ")
+                self.refused(DENIED, name.split("/")[0] + " cannot start: ")
                 os.chown(self.path(name), before.st_uid, before.st_gid)
 
     # ---- what the server comes up with
