@@ -319,8 +319,7 @@ enum rc backup_dir_add(struct backup_dir *dir, struct backup_manifest *manifest,
     rc = backup_sync_folder(folder, err);
     if (rc)
         return rc;
-    dir->manifests =
-        xrealloc(dir->manifests, (dir->n + 1) * sizeof(struct backup_manifest *));
+    dir->manifests = xrealloc(dir->manifests, (dir->n + 1) * sizeof(struct backup_manifest *));
     dir->manifests[dir->n++] = manifest;
     return RC_OK;
 }

@@ -141,7 +141,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case 3:
         super = xcalloc(1, sizeof(*super));
-        if (super_decode(input, super, &is_damaged, &err) == RC_OK && super->n_epochs > SUPER_EPOCHS_MAX)
+        if (super_decode(input, super, &is_damaged, &err) == RC_OK &&
+            super->n_epochs > SUPER_EPOCHS_MAX)
             die("more epochs than there is room for");
         break;
     }
