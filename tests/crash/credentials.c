@@ -316,7 +316,7 @@ int main(int argc, char **argv)
     bool is_large = getenv("ROOST_LARGE") != NULL;
     uint64_t seed = argc > 2 ? strtoull(argv[2], NULL, 10) : SEED;
     char folder[64] = "/tmp/roost-crash-XXXXXX";
-    struct explorer explorer = {.verify = verify_database, .name = "credentials", .seed = seed};
+    static struct explorer explorer = {.verify = verify_database, .name = "credentials"};
     struct ledger *ledger = ledger_new();
     struct shared *shared =
         mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -329,6 +329,7 @@ int main(int argc, char **argv)
         (void) snprintf(folder, sizeof(folder), "/dev/shm/roost-crash-XXXXXX");
     if (mkdtemp(folder) == NULL)
         die("%s cannot be made", folder);
+    explorer.seed = seed;
     explorer.folder = folder;
     explorer.tally = &shared->tally;
     explorer.progress = shared->progress;

@@ -185,7 +185,7 @@ int main(void)
         .progress = progress,
         .progress_cap = sizeof(progress)
     };
-    struct scene *scene = xcalloc(1, sizeof(*scene));
+    AUTO(freep) struct scene *scene = xcalloc(1, sizeof(*scene));
     struct expectation start = {0};
     char run[STORE_PATH_BYTES];
     struct err err;

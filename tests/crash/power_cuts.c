@@ -389,7 +389,7 @@ static void run_all(struct program *program, const struct choice_of_runs *runs)
 
 int main(int argc, char **argv)
 {
-    struct program program = {.seed = SEED};
+    static struct program program = {.seed = SEED};
     struct choice_of_runs runs = {.to = UINT64_MAX, .is_large = getenv("ROOST_LARGE") != NULL};
 
     for (int i = 1; i + 1 < argc; i += 2) {
