@@ -439,7 +439,8 @@ static void look_node(struct disk *disk, uint32_t file)
     node->versions = xcalloc(node->n_sectors, sizeof(*node->versions));
     node->chosen = xcalloc(node->n_sectors, sizeof(*node->chosen));
     live = xmalloc((size_t) span + 1);
-    memcpy(live, node->certain, (size_t) span);
+    if (span > 0)
+        memcpy(live, node->certain, (size_t) span);
     replay(node, live, count_version, NULL);
     for (size_t i = 0; i < node->n_sectors; i++) {
         if (node->versions[i] > 0)
