@@ -450,7 +450,7 @@ static uint64_t archive_bytes(const struct local_store *store, uint64_t *out_n)
 
     *out_n = 0;
     for (uint64_t i = 1; i < 100; i++) {
-        char path[128];
+        char path[400];
         struct stat st;
 
         (void) snprintf(path, sizeof(path), "%s/archive/%016llx.seg", store->path,
