@@ -14,7 +14,8 @@
 #include "base/scan.h"
 #include "cli/backup_dir_names.h"
 
-#define IDENTITY_MAX 256u
+#define IDENTITY_MAX    256u
+#define PACK_SALT_BYTES 128u /* docs/formats/packs.md: the header */
 
 static enum rc failed(struct err *err, const char *path)
 {
@@ -54,6 +55,52 @@ enum rc backup_pool_take(const struct backup_dir *dir, const char *new_path, con
     if (rename(new_path, path) != 0)
         return failed(err, path);
     return RC_OK;
+}
+
+bool backup_pool_has(const struct backup_dir *dir, const char *name, uint64_t length,
+                     const struct backup_hash *hash)
+{
+    char path[BACKUP_FILE_PATH];
+    struct stat st;
+
+    backup_pool_path(dir, name, hash, path);
+    return lstat(path, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t) st.st_size == length;
+}
+
+static bool same_salt(const char *a, const char *b)
+{
+    char salt[2][PACK_SALT_BYTES];
+    const char *paths[2] = {a, b};
+
+    for (size_t i = 0; i < 2; i++) {
+        FILE *file = fopen(paths[i], "re");
+        bool ok = file != NULL && fread(salt[i], 1, PACK_SALT_BYTES, file) == PACK_SALT_BYTES;
+
+        if (file != NULL)
+            (void) fclose(file); /* only read */
+        if (!ok)
+            return false;
+    }
+    return memcmp(salt[0], salt[1], PACK_SALT_BYTES) == 0;
+}
+
+bool backup_pack_is_known(const struct backup_dir *dir, const char *path, const char *name,
+                          uint64_t length, struct backup_hash *out)
+{
+    for (size_t i = dir->n; i > 0; i--) {
+        const struct backup_entry *entry = backup_manifest_find(dir->manifests[i - 1], name);
+        char pool[BACKUP_FILE_PATH];
+
+        if (entry == NULL || entry->length != length ||
+            !backup_pool_has(dir, name, length, &entry->hash))
+            continue;
+        backup_pool_path(dir, name, &entry->hash, pool);
+        if (!same_salt(path, pool))
+            continue;
+        *out = entry->hash;
+        return true;
+    }
+    return false;
 }
 
 /* ---- reading the directory ---- */

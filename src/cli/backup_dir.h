@@ -76,6 +76,12 @@ void backup_pool_new(const struct backup_dir *dir, char out[BACKUP_FILE_PATH]);
 MUST_CHECK enum rc backup_pool_take(const struct backup_dir *dir, const char *new_path,
                                     const char *name, const struct backup_hash *hash,
                                     struct err *err);
+bool backup_pool_has(const struct backup_dir *dir, const char *name, uint64_t length,
+                     const struct backup_hash *hash);
+/* A pack never changes and has random bytes in its header: the same name, length and header as
+ * in an older backup make it the pack that was copied then, and its hash is known. */
+bool backup_pack_is_known(const struct backup_dir *dir, const char *path, const char *name,
+                          uint64_t length, struct backup_hash *out);
 /* The pool is durable, then the manifest. It becomes the directory's newest. */
 MUST_CHECK enum rc backup_dir_add(struct backup_dir *dir, struct backup_manifest *manifest,
                                   struct err *err);

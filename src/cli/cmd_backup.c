@@ -16,8 +16,6 @@
 #include "cli/progress.h"
 #include "config/config.h"
 
-#define PACK_SALT_BYTES 128u /* docs/formats/packs.md: the header */
-
 static const char usage[] =
     "usage: roost backup DIR [--key-file FILE | --without-secrets] [--keep N] [--json]\n"
     "       roost backup list DIR [--json]\n"
@@ -90,21 +88,11 @@ static void add(struct run *run, const char *name, uint64_t length,
     progress_tell(&run->progress, run->n_files, run->bytes_done, run->bytes_all);
 }
 
-static bool is_there(const struct run *run, const char *name, const struct backup_hash *hash,
-                     uint64_t length)
-{
-    char path[BACKUP_FILE_PATH];
-    struct stat st;
-
-    backup_pool_path(&run->dir, name, hash, path);
-    return lstat(path, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t) st.st_size == length;
-}
-
 /* What was made aside enters the pool, unless the pool has it. */
 static enum rc keep_new(struct run *run, const char *aside, const char *name, uint64_t length,
                         const struct backup_hash *hash, struct err *err)
 {
-    bool known = is_there(run, name, hash, length);
+    bool known = backup_pool_has(&run->dir, name, length, hash);
     enum rc rc = RC_OK;
 
     if (known)
@@ -114,45 +102,6 @@ static enum rc keep_new(struct run *run, const char *aside, const char *name, ui
     if (rc == RC_OK)
         add(run, name, length, hash, !known);
     return rc;
-}
-
-static bool same_salt(const char *a, const char *b)
-{
-    char salt[2][PACK_SALT_BYTES];
-    const char *paths[2] = {a, b};
-
-    for (size_t i = 0; i < 2; i++) {
-        FILE *file = fopen(paths[i], "re");
-        bool ok = file != NULL && fread(salt[i], 1, PACK_SALT_BYTES, file) == PACK_SALT_BYTES;
-
-        if (file != NULL)
-            (void) fclose(file); /* only read */
-        if (!ok)
-            return false;
-    }
-    return memcmp(salt[0], salt[1], PACK_SALT_BYTES) == 0;
-}
-
-/* A pack never changes and has random bytes in its header: the same name, length and header
- * make it the pack that was copied before, and its hash is known. */
-static bool pack_is_known(const struct run *run, const char *path, const char *name,
-                          uint64_t length, struct backup_hash *out)
-{
-    for (size_t i = run->dir.n; i > 0; i--) {
-        const struct backup_entry *entry =
-            backup_manifest_find(run->dir.manifests[i - 1], name);
-        char pool[BACKUP_FILE_PATH];
-
-        if (entry == NULL || entry->length != length ||
-            !is_there(run, name, &entry->hash, length))
-            continue;
-        backup_pool_path(&run->dir, name, &entry->hash, pool);
-        if (!same_salt(path, pool))
-            continue;
-        *out = entry->hash;
-        return true;
-    }
-    return false;
 }
 
 /* Files that are written on or used again are copied; all others can be linked. */
@@ -172,7 +121,7 @@ static enum rc store_file(struct run *run, const json_t *row, struct err *err)
     (void) snprintf(path, sizeof(path), "%.3900s/mail/%.80s", run->data, below);
     (void) snprintf(name, sizeof(name), "mail/%.80s", text_of(row, "name"));
     if (strcmp(text_of(row, "pack"), "yes") == 0 &&
-        pack_is_known(run, path, name, length, &hash)) {
+        backup_pack_is_known(&run->dir, path, name, length, &hash)) {
         add(run, name, length, &hash, false);
         return RC_OK;
     }

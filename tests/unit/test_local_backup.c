@@ -2,17 +2,15 @@
  * two copies can be had again. */
 // links: cli store_local
 // labels: concurrency
-// lib: local_store
+// lib: local_store backup_world
 #include <fcntl.h>
-#include <poll.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "cli/backup_tree.h"
-#include "lib/local_store.h"
+#include "lib/backup_world.h"
 #include "lib/test.h"
 #include "store/local/backup.h"
 #include "store/local/hold.h"
@@ -21,7 +19,6 @@
 #define ACCOUNT     7u
 #define GROUP_BYTES ((size_t) 20000)
 #define GROUPS_MAX  4000u
-#define WAIT_MS     20000
 
 /* ---- groups that say which they are ---- */
 
@@ -80,118 +77,17 @@ static uint64_t last_group(struct engine *engine)
     return last;
 }
 
-static void wait_until(bool (*holds)(void *ctx), void *ctx)
-{
-    for (int waited = 0; !holds(ctx); waited += 5) {
-        if (waited > WAIT_MS)
-            fail_msg("it never comes");
-        (void) poll(NULL, 0, 5);
-    }
-}
-
-/* ---- a backup directory, as `roost backup` fills it ---- */
-
-struct world {
-    struct local_store store;
-    char folder[64];
-    struct backup_dir dir;
-    size_t n_archived; /* files of the last backup that came from the archive */
-};
-
-static void world_make(struct world *world, uint64_t archive_max_bytes)
-{
-    struct err err;
-
-    memset(world, 0, sizeof(*world));
-    local_store_make(&world->store);
-    world->store.options.archive_max_bytes = archive_max_bytes;
-    (void) snprintf(world->folder, sizeof(world->folder), "/tmp/roost-backup-XXXXXX");
-    assert_non_null(mkdtemp(world->folder));
-    assert_int_equal(backup_dir_open(world->folder, "00112233445566778899aabbccddeeff", true,
-                                     &world->dir, &err),
-                     RC_OK);
-}
-
-static void world_done(struct world *world)
-{
-    local_store_remove(&world->store);
-    backup_dir_close(&world->dir);
-    local_store_remove_tree(world->folder);
-}
-
-static void take_file(struct world *world, struct backup_manifest *manifest,
-                      const struct local_backup_file *file)
-{
-    char path[256], name[BACKUP_NAME_BYTES], aside[BACKUP_FILE_PATH];
-    struct backup_hash hash;
-    struct err err;
-
-    (void) snprintf(path, sizeof(path), "%s/%s", world->store.path, file->path);
-    (void) snprintf(name, sizeof(name), "mail/%s", file->name);
-    backup_pool_new(&world->dir, aside);
-    if (backup_copy_file(path, file->length, aside, &hash, &err) != RC_OK ||
-        backup_pool_take(&world->dir, aside, name, &hash, &err) != RC_OK)
-        fail_msg("copy: %s", err.detail);
-    backup_manifest_add(manifest, name, file->length, &hash);
-    world->n_archived += strncmp(file->path, "archive/", 8) == 0;
-}
-
-static void take_backup(struct world *world)
-{
-    struct backup_manifest *manifest = backup_manifest_new();
-    struct local_backup *backup = NULL;
-    const struct local_backup_file *files;
-    struct err err;
-    size_t n;
-
-    if (local_backup_begin(world->store.engine, &backup, &err) != RC_OK)
-        fail_msg("begin: %s", err.detail);
-    world->n_archived = 0;
-    files = local_backup_files(backup, &n);
-    for (size_t i = 0; i < n; i++)
-        take_file(world, manifest, &files[i]);
-    memcpy(manifest->store, world->dir.store, sizeof(manifest->store));
-    manifest->time_us = local_backup_point(backup)->time_us;
-    manifest->lsn = local_backup_point(backup)->lsn;
-    assert_int_equal(local_backup_check(backup, &err), RC_OK);
-    if (backup_dir_add(&world->dir, manifest, &err) != RC_OK)
-        fail_msg("add: %s", err.detail);
-    local_backup_taken(backup);
-    local_backup_end(backup);
-}
-
 /* Opened as it was at that time (0: as late as can be): the last group. RC of what failed. */
-static enum rc open_at(struct world *world, int64_t at_us, uint64_t *out_last)
+static enum rc open_at(struct backup_world *world, int64_t at_us, uint64_t *out_last)
 {
-    struct backup_wish wish = {.dir = &world->dir, .at_us = at_us, .may_link = true};
-    struct local_options options = world->store.options;
-    char scratch[BACKUP_FILE_PATH];
-    struct backup_tree tree;
-    struct engine *engine;
-    struct err err;
-    enum rc rc;
+    struct backup_restored restored;
+    enum rc rc = backup_world_restore(world, at_us, &restored);
 
-    assert_int_equal(backup_scratch_make(&world->dir, NULL, scratch, &err), RC_OK);
-    rc = backup_tree_make(&wish, scratch, &tree, &err);
-    options.path = scratch;
-    options.archive_max_bytes = 0;
-    options.until_us = tree.until_us;
-    if (rc == RC_OK)
-        rc = local_engine_open(&options, &engine, &err);
-    if (rc == RC_OK) {
-        uint64_t lsn;
-        bool is_cut;
-
-        local_engine_end(engine, &lsn, &is_cut);
-        if (!is_cut && lsn < tree.least_lsn)
-            rc = RC_CONFLICT;
-        *out_last = last_group(engine);
-        engine->ops->close(engine);
-    }
     if (rc)
-        print_message("at %lld: %s\n", (long long) at_us, err.detail);
-    backup_scratch_remove(scratch);
-    return rc;
+        return rc;
+    *out_last = last_group(restored.engine);
+    backup_world_let_go(&restored);
+    return RC_OK;
 }
 
 /* ---- under load ---- */
@@ -230,33 +126,33 @@ static bool has_written_more(void *ctx)
 
 static void a_copy_under_load_is_one_moment(void **state)
 {
-    struct world world;
+    struct backup_world world;
     struct writer writer;
     pthread_t thread;
 
     (void) state;
-    world_make(&world, 0);
+    backup_world_make(&world, 0);
     local_store_open(&world.store);
     writer = (struct writer){.store = &world.store};
     assert_int_equal(pthread_create(&thread, NULL, write_groups, &writer), 0);
     for (int round = 0; round < 3; round++) {
         uint64_t before = atomic_load(&writer.written), last = 0;
 
-        take_backup(&world);
+        backup_world_take(&world);
         assert_int_equal(open_at(&world, 0, &last), RC_OK);
         assert_true(last >= before);
     }
-    wait_until(has_written_more, &writer);
+    backup_world_wait(has_written_more, &writer);
     atomic_store(&writer.stop, true);
     (void) pthread_join(thread, NULL);
-    world_done(&world);
+    backup_world_done(&world);
 }
 
 /* ---- between two backups ---- */
 
 static bool archive_has_some(void *ctx)
 {
-    struct world *world = ctx;
+    struct backup_world *world = ctx;
     char path[128];
     struct stat st;
     uint64_t n = 0;
@@ -272,15 +168,15 @@ static bool archive_has_some(void *ctx)
 static void any_moment_between_two_backups_can_be_had(void **state)
 {
     int64_t times[241] = {0};
-    struct world world;
+    struct backup_world world;
     uint64_t last = 0, n = 0;
 
     (void) state;
-    world_make(&world, (uint64_t) 1 << 30);
+    backup_world_make(&world, (uint64_t) 1 << 30);
     for (int run = 0; run < 3; run++) { /* a restart is a new epoch */
         local_store_open(&world.store);
         if (run == 0)
-            take_backup(&world);
+            backup_world_take(&world);
         for (int i = 0; i < 80; i++) {
             uint64_t position = put_group(&world.store, ++n);
 
@@ -290,11 +186,11 @@ static void any_moment_between_two_backups_can_be_had(void **state)
                 write_root(&world.store, position, n);
         }
         if (run == 1)
-            wait_until(archive_has_some, &world);
+            backup_world_wait(archive_has_some, &world);
         if (run < 2)
             local_store_close(&world.store);
     }
-    take_backup(&world);
+    backup_world_take(&world);
     assert_true(world.n_archived >= 3); /* segments, and a superblock with what was let go of */
     for (uint64_t i = 1; i < n; i += 29) {
         assert_int_equal(open_at(&world, times[i], &last), RC_OK);
@@ -304,23 +200,23 @@ static void any_moment_between_two_backups_can_be_had(void **state)
     assert_int_equal(last, 0);
     assert_int_equal(open_at(&world, clock_wall_us(), &last), RC_NOT_FOUND); /* too late */
     assert_int_equal(open_at(&world, 1, &last), RC_NOT_FOUND);               /* too early */
-    world_done(&world);
+    backup_world_done(&world);
 }
 
 /* Without the archive the journal between is gone, and that is said. */
 static void a_gap_is_noticed(void **state)
 {
-    struct world world;
+    struct backup_world world;
     uint64_t last = 0, position = 0;
     int64_t middle = 0;
     enum rc rc;
 
     (void) state;
-    world_make(&world, 0);
+    backup_world_make(&world, 0);
     for (int run = 0; run < 3; run++) {
         local_store_open(&world.store);
         if (run == 0)
-            take_backup(&world);
+            backup_world_take(&world);
         for (uint64_t i = 1; i <= 200; i++)
             position = put_group(&world.store, (uint64_t) run * 200 + i);
         local_store_wait(&world.store, position);
@@ -330,34 +226,34 @@ static void a_gap_is_noticed(void **state)
         local_store_close(&world.store);
     }
     local_store_open(&world.store);
-    take_backup(&world);
+    backup_world_take(&world);
     rc = open_at(&world, middle, &last);
     assert_true(rc == RC_CONFLICT || rc == RC_CORRUPT || (rc == RC_OK && last == 400));
     assert_int_equal(open_at(&world, 0, &last), RC_OK);
     assert_int_equal(last, 600);
-    world_done(&world);
+    backup_world_done(&world);
 }
 
 /* A store that was restored goes its own way: the journal of the first life is not mixed in. */
 static void two_histories_are_not_mixed(void **state)
 {
-    struct world world;
+    struct backup_world world;
     char first_life[80];
     uint64_t last = 0;
     int64_t in_second;
 
     (void) state;
-    world_make(&world, (uint64_t) 1 << 30);
+    backup_world_make(&world, (uint64_t) 1 << 30);
     local_store_open(&world.store);
     local_store_wait(&world.store, put_group(&world.store, 1));
-    take_backup(&world);
+    backup_world_take(&world);
     local_store_close(&world.store);
     (void) snprintf(first_life, sizeof(first_life), "%.60s.first", world.store.path);
     local_store_copy(world.store.path, first_life);
     local_store_open(&world.store); /* the first life goes on, and is backed up */
     local_store_wait(&world.store, put_group(&world.store, 2));
     local_store_wait(&world.store, put_group(&world.store, 3));
-    take_backup(&world);
+    backup_world_take(&world);
     local_store_close(&world.store);
     local_store_remove_tree(world.store.path);
     assert_int_equal(rename(first_life, world.store.path), 0);
@@ -367,12 +263,12 @@ static void two_histories_are_not_mixed(void **state)
     in_second = clock_wall_us();
     local_store_wait(&world.store, put_group(&world.store, 3));
     local_store_wait(&world.store, put_group(&world.store, 4));
-    take_backup(&world);
+    backup_world_take(&world);
     assert_int_equal(open_at(&world, in_second, &last), RC_OK);
     assert_int_equal(last, 2);
     assert_int_equal(open_at(&world, 0, &last), RC_OK);
     assert_int_equal(last, 4);
-    world_done(&world);
+    backup_world_done(&world);
 }
 
 /* ---- holds and the archive's bound ---- */
@@ -493,7 +389,7 @@ static void the_archive_has_a_bound(void **state)
         position = put_group(&store, n);
     local_store_wait(&store, position);
     write_root(&store, position, 500);
-    wait_until(is_within_bound, &bound);
+    backup_world_wait(is_within_bound, &bound);
     local_store_remove(&store);
 }
 
