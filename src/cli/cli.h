@@ -32,6 +32,7 @@ int cmd_export(int argc, char *const *argv);
 int cmd_import(int argc, char *const *argv);
 int cmd_init(int argc, char *const *argv);
 int cmd_mailbox(int argc, char *const *argv);
+int cmd_quarantine(int argc, char *const *argv);
 int cmd_scrub(int argc, char *const *argv);
 int cmd_undelete(int argc, char *const *argv);
 int cmd_restore(int argc, char *const *argv);

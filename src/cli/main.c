@@ -16,6 +16,7 @@ static const struct cli_command commands[] = {
     {"mailbox",      "mailboxes of a user",                         cmd_mailbox      },
     {"check",        "is all mail there; what is lost; --repair",   cmd_check        },
     {"scrub",        "read and verify everything that is stored",   cmd_scrub        },
+    {"quarantine",   "accounts out of service after crashes",       cmd_quarantine   },
     {"undelete",     "expunged mail and deleted mailboxes, back",   cmd_undelete     },
     {"backup",       "hot, incremental backups, and their proof",   cmd_backup       },
     {"restore",      "a server, a user or a mailbox from a backup", cmd_restore      },

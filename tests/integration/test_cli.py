@@ -1,6 +1,7 @@
 """The command line against a running server: accounts, sessions, mailboxes, import and export."""
 
 import hashlib
+import imaplib
 import json
 import mailbox
 import os
@@ -359,10 +360,63 @@ class Cli(unittest.TestCase):
         for words in (["nonsense"], ["import"], ["import", self.user, "x", "--mbox", "what"],
                       ["export", self.user], ["mailbox", "list"], ["session", "kick"],
                       ["status", "x"], ["status", "--account", self.user],
+                      ["quarantine"], ["quarantine", "list", "x"], ["quarantine", "clear"],
+                      ["quarantine", "clear", "x", "--account", "1"],
                       ["import", self.user, "x", "--what"]):
             done = subprocess.run([ROOST, *words, "-c", self.server.config], capture_output=True)
             self.assertEqual(done.returncode, 2, words)
             self.assertTrue(done.stderr)
+
+
+class Quarantine(unittest.TestCase):
+    """Accounts that are listed when the server starts, as crashes leave them (test_supervision)."""
+
+    def setUp(self):
+        self.server = Server(users=3).start()
+        self.addCleanup(self.server.close)
+        for user in ("u1", "u2"):
+            self.deliver(user)
+        self.accounts = {row["user"]: row["account"] for row in self.roost("status", "--space", "--accounts", "9")}
+        self.server.stop()
+        with open(os.path.join(self.server.data, "run", "quarantine"), "w", encoding="ascii") as out:
+            out.write("%d\n%d\n" % (int(self.accounts["u1"], 16), 77))
+        self.server.start()
+
+    def roost(self, *words, code=0):
+        done = subprocess.run([ROOST, *words, "-c", self.server.config, "--json"],
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return json.loads(done.stdout) if done.stdout else None
+
+    def deliver(self, user):
+        imap = self.server.imap(user)
+        try:
+            self.assertEqual(imap.append("INBOX", None, None, message(1))[0], "OK")
+        finally:
+            imap.shutdown()
+
+    def is_served(self, user):
+        try:
+            self.deliver(user)
+            return True
+        except (imaplib.IMAP4.error, OSError):
+            return False
+
+    def test_who_is_in_it_comes_back_when_cleared(self):
+        self.assertFalse(self.is_served("u1"))
+        self.deliver("u2")
+        rows = self.roost("quarantine", "list")
+        self.assertEqual({(row["user"], row["account"]) for row in rows},
+                         {("u1", self.accounts["u1"]), ("(deleted)", "%016x" % 77)})
+        self.roost("quarantine", "clear", "u2", code=1)
+        self.roost("quarantine", "clear", "U1")
+        wait_for(lambda: self.is_served("u1"), self.server.log)
+        self.roost("quarantine", "clear", "u1", code=1)
+        self.roost("quarantine", "clear", "--account", "%016x" % 77)
+        self.assertEqual(self.roost("quarantine", "list"), [])
+        self.server.stop()
+        self.server.start()
+        self.assertTrue(self.is_served("u1"))
 
 
 class Interrupted(unittest.TestCase):
