@@ -10,7 +10,7 @@
 
 #include "account/page_frame.h"
 #include "account/pages.h"
-#include "account/varint.h"
+#include "base/varint.h"
 
 #define PAGE_ARENA_BYTES ((size_t) 1 << 30) /* above any page written */
 

@@ -13,7 +13,7 @@
 #include "account/page_frame.h"
 #include "account/pages.h"
 #include "account/state_parts.h"
-#include "account/varint.h"
+#include "base/varint.h"
 
 #define PUTS_FIRST 64u
 

@@ -6,7 +6,7 @@
  * least two bytes and becomes eight, a keyword one and becomes two.
  */
 #include "account/record.h"
-#include "account/varint.h"
+#include "base/varint.h"
 
 #define RECORD_VERSION 1u
 #define GROUP_VERSION  1u

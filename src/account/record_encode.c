@@ -2,7 +2,7 @@
 #include <assert.h>
 
 #include "account/record.h"
-#include "account/varint.h"
+#include "base/varint.h"
 
 #define RECORD_VERSION 1u
 #define GROUP_VERSION  1u

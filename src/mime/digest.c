@@ -3,7 +3,10 @@
 #include "base/ascii.h"
 #include "base/scan.h"
 #include "base/utf8.h"
+#include "base/varint.h"
 #include "mime/digest_table.h"
+
+#define PART_SHORT_STRINGS 3u /* type, subtype, charset: lengths of one byte */
 
 /*
  * Opening checks what the accessors rely on, once; then they read without a failure path:
@@ -13,15 +16,22 @@
  *  4. enums have a value of theirs.
  */
 
-static struct slice section(const struct digest *d, size_t index)
+struct slice digest_section_bytes(const struct digest *d, enum digest_table_section index)
 {
     return slice_sub(d->table, d->section[index].offset, d->section[index].len);
 }
 
-/* A cursor on record i of a section. */
-static struct scan record(const struct digest *d, size_t index, size_t i, size_t size)
+static size_t part_bytes(const struct digest *d)
 {
-    return scan_of(slice_sub(section(d, index), i * size, size));
+    return DIGEST_PART_FIXED + (size_t) DIGEST_PART_NUMBERS * d->number_bytes;
+}
+
+/* A cursor on the record of a part. */
+static struct scan part_record(const struct digest *d, uint32_t index)
+{
+    size_t size = part_bytes(d);
+
+    return scan_of(slice_sub(digest_section_bytes(d, SECTION_PARTS), index * size, size));
 }
 
 /* Reads that the checks of digest_open make safe; a short record reads as zero. */
@@ -30,14 +40,6 @@ static uint32_t get32(struct scan *sc)
     uint32_t value = 0;
 
     (void) scan_le32(sc, &value);
-    return value;
-}
-
-static uint64_t get64(struct scan *sc)
-{
-    uint64_t value = 0;
-
-    (void) scan_le64(sc, &value);
     return value;
 }
 
@@ -57,12 +59,9 @@ static uint8_t get8(struct scan *sc)
     return value;
 }
 
-/* A pool reference that points outside is cut to what is there: never out of bounds. */
-static struct slice get_string(const struct digest *d, struct scan *sc)
+static uint32_t get_number(const struct digest *d, struct scan *sc)
 {
-    uint32_t offset = get32(sc), len = get32(sc);
-
-    return slice_sub(section(d, SECTION_STRINGS), offset, len);
+    return d->number_bytes == 2 ? get16(sc) : get32(sc);
 }
 
 static enum rc corrupt(struct err *err, const char *what)
@@ -70,49 +69,76 @@ static enum rc corrupt(struct err *err, const char *what)
     return err_set(err, RC_CORRUPT, "Message data is damaged", "digest: %s", what);
 }
 
+/* The sections follow the head without gap; the text may be missing. */
+static enum rc read_sections(struct digest *d, struct scan *sc, struct err *err)
+{
+    uint64_t at = 0;
+    size_t left;
+
+    for (size_t i = 0; i < SECTION_COUNT; i++)
+        if (!scan_varint32(sc, UINT32_MAX, &d->section[i].len))
+            return corrupt(err, "no head");
+    left = scan_left(sc);
+    for (size_t i = 0; i < SECTION_COUNT; i++) {
+        if (i == SECTION_TEXT && at == left)
+            d->section[i].len = 0;
+        if (d->section[i].len > left - at)
+            return corrupt(err, "section out of bounds");
+        d->section[i].offset = (uint32_t) (scan_offset(sc) + at);
+        at += d->section[i].len;
+    }
+    d->has_text = d->section[SECTION_TEXT].len > 0;
+    return at == left ? RC_OK : corrupt(err, "length");
+}
+
 static enum rc read_head(struct digest *d, struct err *err)
 {
     struct scan sc = scan_of(d->table);
-    uint32_t core, at = DIGEST_HEAD_BYTES;
-    uint16_t version, n_sections;
-    struct slice zero;
+    uint16_t version;
 
-    if (d->table.len < DIGEST_HEAD_BYTES || !scan_literal(&sc, DIGEST_MAGIC))
+    if (d->table.len > DIGEST_MAX_BYTES || !scan_literal(&sc, DIGEST_MAGIC) ||
+        !scan_le16(&sc, &version))
         return corrupt(err, "no head");
-    version = get16(&sc);
-    n_sections = get16(&sc);
     if (version != DIGEST_VERSION)
         return err_set(err, RC_INVALID, "Message data is of another version",
                        "digest: version %u", version);
-    if (n_sections != SECTION_COUNT)
-        return corrupt(err, "number of sections");
-    d->flags = get32(&sc);
-    d->message_size = get32(&sc);
-    d->header_end = get32(&sc);
-    core = get32(&sc);
-    (void) scan_take(&sc, 16, &zero);
-    for (size_t i = 0; i < SECTION_COUNT; i++) {
-        d->section[i].offset = get32(&sc);
-        d->section[i].len = get32(&sc);
-        if (i == SECTION_TEXT && (d->section[i].offset != core || core != at))
-            return corrupt(err, "core length");
-        if (i == SECTION_TEXT && d->table.len == core)
-            d->section[i].len = 0;
-        if (d->section[i].offset != at || d->section[i].len > d->table.len - at)
-            return corrupt(err, "section out of bounds");
-        at += d->section[i].len;
-    }
-    d->has_text = d->table.len > core;
-    if (at != d->table.len)
-        return corrupt(err, "length");
-    return RC_OK;
+    d->number_bytes = get8(&sc);
+    if (d->number_bytes != 2 && d->number_bytes != 4)
+        return corrupt(err, "size of numbers");
+    if (!scan_varint32(&sc, UINT32_MAX, &d->flags))
+        return corrupt(err, "no head");
+    return read_sections(d, &sc, err);
 }
 
-/* Number of records of a section; false if the last is not whole. */
-static bool count_records(const struct digest *d, size_t index, size_t size, uint32_t *out)
+/* The number of parts, and what the root says of the whole message. */
+static bool count_parts(struct digest *d)
 {
-    *out = (uint32_t) (d->section[index].len / size);
-    return d->section[index].len % size == 0;
+    size_t len = d->section[SECTION_PARTS].len, n = len / part_bytes(d);
+    struct digest_part root;
+
+    if (n == 0 || n > MIME_PARTS_MAX || len % part_bytes(d) != 0)
+        return false;
+    d->n_parts = (uint32_t) n;
+    root = digest_part(d, 0);
+    d->message_size = root.end;
+    d->header_end = root.body;
+    return root.mime == 0 && root.body <= root.end && root.end <= DIGEST_MESSAGE_MAX_BYTES;
+}
+
+/* The number of fields: each lies in the message, behind the one before, and the copied lines
+ * are as long as their fields. */
+static bool count_fields(struct digest *d)
+{
+    struct digest_fields fields;
+    struct digest_field field;
+    uint64_t copied = 0;
+
+    digest_fields_begin(d, &fields);
+    while (digest_fields_next(&fields, &field)) {
+        d->n_fields++;
+        copied += field.copied ? field.end - field.start : 0;
+    }
+    return digest_fields_done(&fields) && copied == d->section[SECTION_RAW].len;
 }
 
 static bool link_is_ahead(const struct digest *d, uint32_t link, uint32_t index)
@@ -131,14 +157,10 @@ static bool child_fits(const struct digest *d, const struct digest_part *part, u
 
 static bool part_is_sound(const struct digest *d, uint32_t index)
 {
-    struct scan sc = record(d, SECTION_PARTS, index, DIGEST_PART_BYTES);
+    struct scan sc = part_record(d, index);
     struct digest_part part = digest_part(d, index);
-    struct slice skipped;
-    uint8_t kind, encoding;
+    uint8_t kind = get8(&sc), encoding = get8(&sc);
 
-    (void) scan_take(&sc, 40, &skipped);
-    kind = get8(&sc);
-    encoding = get8(&sc);
     return kind < DIGEST_PART_KIND_COUNT && encoding < DIGEST_ENCODING_COUNT &&
            (part.parent == DIGEST_NONE ? index == 0 : part.parent < index) &&
            link_is_ahead(d, part.first_child, index) &&
@@ -147,30 +169,12 @@ static bool part_is_sound(const struct digest *d, uint32_t index)
            part.first_field <= d->n_fields && part.n_fields <= d->n_fields - part.first_field;
 }
 
-static bool field_is_sound(const struct digest *d, uint32_t index)
-{
-    struct digest_field field = digest_field(d, index);
-
-    return field.start <= field.value && field.value <= field.end &&
-           field.end <= d->message_size && field.name_len <= field.value - field.start;
-}
-
-/* Copied lines name fields in order and lie in the raw section. */
-static bool known_is_sound(const struct digest *d, uint32_t index)
-{
-    struct scan sc = record(d, SECTION_KNOWN, index, DIGEST_KNOWN_BYTES);
-    uint32_t field = get32(&sc), offset = get32(&sc), len = get32(&sc);
-    uint32_t raw_len = d->section[SECTION_RAW].len;
-
-    return field < d->n_fields && offset <= raw_len && len <= raw_len - offset &&
-           digest_field(d, field).name_len <= len;
-}
-
 static bool span_is_sound(const struct digest *d, uint32_t index)
 {
     size_t pool = d->section[SECTION_TEXT].len - 4 - (size_t) d->n_spans * DIGEST_SPAN_BYTES;
-    struct scan sc = scan_of(slice_sub(
-        section(d, SECTION_TEXT), 4 + (size_t) index * DIGEST_SPAN_BYTES, DIGEST_SPAN_BYTES));
+    struct scan sc =
+        scan_of(slice_sub(digest_section_bytes(d, SECTION_TEXT),
+                          4 + (size_t) index * DIGEST_SPAN_BYTES, DIGEST_SPAN_BYTES));
     uint8_t kind = get8(&sc);
     uint32_t name_len, part, start, len, value;
 
@@ -184,23 +188,9 @@ static bool span_is_sound(const struct digest *d, uint32_t index)
            len <= pool - start && name_len <= value && value <= len;
 }
 
-static bool keys_are_whole(const struct digest *d)
-{
-    size_t len = d->section[SECTION_KEYS].len;
-    struct scan sc = scan_of(section(d, SECTION_KEYS));
-    struct slice skipped;
-    uint32_t n;
-
-    if (len < DIGEST_KEYS_BYTES)
-        return false;
-    (void) scan_take(&sc, DIGEST_KEYS_BYTES - 4, &skipped);
-    n = get32(&sc);
-    return len - DIGEST_KEYS_BYTES == (size_t) n * DIGEST_STRING_BYTES;
-}
-
 static bool spans_are_whole(struct digest *d)
 {
-    struct scan sc = scan_of(section(d, SECTION_TEXT));
+    struct scan sc = scan_of(digest_section_bytes(d, SECTION_TEXT));
     size_t len = d->section[SECTION_TEXT].len;
 
     d->n_spans = 0;
@@ -228,18 +218,15 @@ enum rc digest_open(struct slice table, struct digest *out, struct err *err)
 
     if (rc)
         return rc;
-    if (!count_records(&d, SECTION_PARTS, DIGEST_PART_BYTES, &d.n_parts) ||
-        !count_records(&d, SECTION_FIELDS, DIGEST_FIELD_BYTES, &d.n_fields) ||
-        !count_records(&d, SECTION_KNOWN, DIGEST_KNOWN_BYTES, &d.n_known) ||
-        !keys_are_whole(&d) || !spans_are_whole(&d))
-        return corrupt(err, "record cut");
-    if (d.n_parts == 0 || d.n_parts > MIME_PARTS_MAX || d.header_end > d.message_size)
+    if (!count_parts(&d))
         return corrupt(err, "number of parts");
-    if (!all_sound(&d, d.n_fields, field_is_sound))
+    if (!count_fields(&d))
         return corrupt(err, "field");
+    if (!digest_keys_are_sound(&d))
+        return corrupt(err, "keys");
     if (!all_sound(&d, d.n_parts, part_is_sound))
         return corrupt(err, "part");
-    if (!all_sound(&d, d.n_known, known_is_sound) || !all_sound(&d, d.n_spans, span_is_sound))
+    if (!spans_are_whole(&d) || !all_sound(&d, d.n_spans, span_is_sound))
         return corrupt(err, "span");
     *out = d;
     return RC_OK;
@@ -257,88 +244,65 @@ struct slice digest_wire(const struct digest *digest, enum digest_item item,
 
     if (digest->section[index].len == 0)
         index = SECTION_WIRE + (size_t) item;
-    return section(digest, index);
+    return digest_section_bytes(digest, index);
+}
+
+/* Five lengths, then where the strings begin. What lies outside the pool is cut. */
+static void get_part_strings(const struct digest *d, struct scan *sc, struct digest_part *part)
+{
+    struct slice *const strings[] = {&part->type, &part->subtype, &part->charset,
+                                     &part->filename, &part->content_id};
+    size_t lens[COUNT(strings)];
+    struct slice rest;
+
+    for (size_t i = 0; i < COUNT(strings); i++)
+        lens[i] = i < PART_SHORT_STRINGS ? get8(sc) : get16(sc);
+    rest = slice_from(digest_section_bytes(d, SECTION_STRINGS), get32(sc));
+    for (size_t i = 0; i < COUNT(strings); i++) {
+        *strings[i] = slice_sub(rest, 0, lens[i]);
+        rest = slice_from(rest, lens[i]);
+    }
 }
 
 struct digest_part digest_part(const struct digest *digest, uint32_t index)
 {
-    struct scan sc = record(digest, SECTION_PARTS, index, DIGEST_PART_BYTES);
-    struct digest_part part = {0};
+    struct scan sc = part_record(digest, index);
+    struct digest_part part = {
+        .parent = DIGEST_NONE, .first_child = DIGEST_NONE, .next_sibling = DIGEST_NONE};
+    uint32_t up, next, saved;
 
-    part.parent = get32(&sc);
-    part.first_child = get32(&sc);
-    part.next_sibling = get32(&sc);
-    part.number = get32(&sc);
-    part.mime = get32(&sc);
-    part.body = get32(&sc);
-    part.end = get32(&sc);
-    part.lines = get32(&sc);
-    part.first_field = get32(&sc);
-    part.n_fields = get32(&sc);
     part.kind = (enum digest_part_kind) get8(&sc);
     part.encoding = (enum digest_encoding) get8(&sc);
-    part.flags = get16(&sc);
-    (void) get32(&sc);
-    part.decoded_size = get64(&sc);
-    part.type = get_string(digest, &sc);
-    part.subtype = get_string(digest, &sc);
-    part.charset = get_string(digest, &sc);
-    part.filename = get_string(digest, &sc);
-    part.content_id = get_string(digest, &sc);
+    part.flags = get8(&sc);
+    up = get16(&sc);
+    next = get16(&sc);
+    part.number = get16(&sc);
+    get_part_strings(digest, &sc, &part);
+    saved = get32(&sc);
+    part.mime = get_number(digest, &sc);
+    part.body = part.mime + get_number(digest, &sc);
+    part.end = part.body + get_number(digest, &sc);
+    part.lines = get_number(digest, &sc);
+    part.first_field = get_number(digest, &sc);
+    part.n_fields = get_number(digest, &sc);
+    part.decoded_size = (uint32_t) (part.end - part.body - saved);
+    if (up > 0)
+        part.parent = index - up;
+    if (next > 0)
+        part.next_sibling = index + next;
+    if (part.kind != DIGEST_LEAF && part.kind != DIGEST_TEXT)
+        part.first_child = index + 1;
     return part;
-}
-
-struct digest_field digest_field(const struct digest *digest, uint32_t index)
-{
-    struct scan sc = record(digest, SECTION_FIELDS, index, DIGEST_FIELD_BYTES);
-    struct digest_field field = {0};
-
-    field.start = get32(&sc);
-    field.value = get32(&sc);
-    field.end = get32(&sc);
-    field.name_len = get16(&sc);
-    return field;
-}
-
-struct digest_keys digest_keys(const struct digest *digest)
-{
-    struct scan sc = scan_of(section(digest, SECTION_KEYS));
-    struct digest_keys keys = {0};
-    uint32_t flags = get32(&sc);
-
-    keys.has_sent = (flags & 1) != 0;
-    keys.is_reply = (flags & 2) != 0;
-    keys.sent_day = (int32_t) get32(&sc);
-    keys.sent_sec = (int64_t) get64(&sc);
-    keys.base_subject = get_string(digest, &sc);
-    keys.from_mailbox = get_string(digest, &sc);
-    keys.to_mailbox = get_string(digest, &sc);
-    keys.cc_mailbox = get_string(digest, &sc);
-    keys.from_display = get_string(digest, &sc);
-    keys.to_display = get_string(digest, &sc);
-    keys.message_id = get_string(digest, &sc);
-    keys.in_reply_to = get_string(digest, &sc);
-    keys.n_references = get32(&sc);
-    return keys;
-}
-
-struct slice digest_reference(const struct digest *digest, uint32_t index)
-{
-    struct scan sc = scan_of(slice_sub(section(digest, SECTION_KEYS),
-                                       DIGEST_KEYS_BYTES + (size_t) index * DIGEST_STRING_BYTES,
-                                       DIGEST_STRING_BYTES));
-
-    return get_string(digest, &sc);
 }
 
 struct slice digest_preview(const struct digest *digest)
 {
-    return section(digest, SECTION_PREVIEW);
+    return digest_section_bytes(digest, SECTION_PREVIEW);
 }
 
 struct digest_span digest_span(const struct digest *digest, uint32_t index)
 {
-    struct slice region = section(digest, SECTION_TEXT);
+    struct slice region = digest_section_bytes(digest, SECTION_TEXT);
     struct slice pool = slice_from(region, 4 + (size_t) digest->n_spans * DIGEST_SPAN_BYTES);
     struct scan sc =
         scan_of(slice_sub(region, 4 + (size_t) index * DIGEST_SPAN_BYTES, DIGEST_SPAN_BYTES));

@@ -17,9 +17,10 @@
 #define ROOST_MIME_DIGEST_H
 
 #include "base/buf.h"
+#include "base/scan.h"
 #include "base/slice.h"
 
-#define DIGEST_VERSION 1u
+#define DIGEST_VERSION 2u
 #define DIGEST_MESSAGE_MAX_BYTES                                                               \
     ((size_t) 1 << 30)                             /* what the table's u32 offsets may hold    \
                                                     */
@@ -101,6 +102,7 @@ struct digest_part {
 struct digest_field {
     uint32_t start, value, end;
     uint16_t name_len;
+    bool copied; /* its line is in the table */
 };
 
 struct digest_range {
@@ -118,6 +120,12 @@ struct digest_keys {
     struct slice from_display, to_display;             /* RFC 5957 section 3 */
     struct slice message_id, in_reply_to;              /* without < >, quoting removed */
     uint32_t n_references;                             /* from the References field */
+};
+
+/* The ids of the References field still to come. */
+struct digest_references {
+    struct scan lengths;
+    struct slice strings;
 };
 
 enum digest_span_kind {
@@ -143,8 +151,9 @@ struct digest {
     struct slice table;
     uint32_t flags;
     uint32_t message_size, header_end;
-    uint32_t n_parts, n_fields, n_known, n_spans;
-    bool has_text; /* the search text region is there */
+    uint32_t n_parts, n_fields, n_spans;
+    uint32_t number_bytes; /* of the numbers of a part record */
+    bool has_text;         /* the search text region is there */
     struct {
         uint32_t offset, len;
     } section[17];
@@ -171,13 +180,12 @@ MUST_CHECK enum rc digest_verify(const struct digest *digest, struct slice msg,
  */
 size_t digest_core_len(const struct digest *digest);
 
-/* ---- structure; index < n_parts, n_fields, ... ---- */
+/* ---- structure; index < n_parts ---- */
 
 /* The wire form; where a form was not made it equals P, and P comes back. */
 struct slice digest_wire(const struct digest *digest, enum digest_item item,
                          enum digest_form form);
 struct digest_part digest_part(const struct digest *digest, uint32_t index);
-struct digest_field digest_field(const struct digest *digest, uint32_t index);
 
 /* The part that a path of numbers names (RFC 9051 6.4.5.1), n >= 1; RC_NOT_FOUND if none. */
 MUST_CHECK enum rc digest_find_part(const struct digest *digest, const uint32_t *path, size_t n,
@@ -217,7 +225,9 @@ void digest_header_fields(const struct digest *digest, const struct digest_heade
 /* ---- keys, preview, search text ---- */
 
 struct digest_keys digest_keys(const struct digest *digest);
-struct slice digest_reference(const struct digest *digest, uint32_t index);
+/* The references, oldest first; false after the last. */
+void digest_references(const struct digest *digest, struct digest_references *out);
+bool digest_next_reference(struct digest_references *references, struct slice *out);
 /* UTF-8, at most 200 characters, one line; may be empty (RFC 8970). */
 struct slice digest_preview(const struct digest *digest);
 /* All runs lie in order; n_spans is 0 without the region. */

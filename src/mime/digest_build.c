@@ -2,6 +2,7 @@
 #include <assert.h>
 
 #include "base/utf8.h"
+#include "base/varint.h"
 #include "mime/bodystructure.h"
 #include "mime/cte.h"
 #include "mime/digest_table.h"
@@ -37,13 +38,10 @@ bool digest_field_is_known(struct slice name)
     return false;
 }
 
-void digest_put_string(struct digest_writer *w, struct buf *section, struct slice s)
+/* The numbers of a part record count octets of the message, or what is fewer. */
+static unsigned number_bytes(const struct digest_writer *w)
 {
-    struct buf *pool = &w->section[SECTION_STRINGS];
-
-    buf_le32(section, (uint32_t) pool->len);
-    buf_le32(section, (uint32_t) s.len);
-    buf_append(pool, s);
+    return w->tree->msg.len <= UINT16_MAX ? 2 : 4;
 }
 
 /* RFC 2183 2.3; the name parameter of the type is older and common. */
@@ -71,28 +69,59 @@ static bool is_leaf(const struct mime_part *part)
     return part->kind == DIGEST_LEAF || part->kind == DIGEST_TEXT;
 }
 
-/* Type, subtype, charset, file name, content id. */
+/* Type, subtype, charset, file name, content id: bytes to the pool, lengths to the record. */
 static void put_part_strings(struct digest_writer *w, const struct mime_part *part,
                              struct slice filename)
 {
     AUTO(buf_done) struct buf charset = {0};
     AUTO(buf_done) struct buf id = {0};
-    struct buf *out = &w->section[SECTION_PARTS];
+    struct buf *out = &w->section[SECTION_PARTS], *pool = &w->section[SECTION_STRINGS];
+    struct slice cut_charset, cut_id;
+    uint32_t at = (uint32_t) pool->len;
 
     buf_init(&charset, part->content[MIME_TYPE].len + 1);
     buf_init(&id, 4 * part->content[MIME_ID].len + 64);
     (void) param_get(part->content[MIME_TYPE], SLICE("charset"), &charset);
     words_decode(part->content[MIME_ID], &id);
-    digest_put_string(w, out, part->type);
-    digest_put_string(w, out, part->subtype);
-    digest_put_string(w, out, slice_sub(buf_slice(&charset), 0, MIME_TOKEN_MAX_BYTES));
-    digest_put_string(w, out, filename);
-    digest_put_string(w, out, utf8_cut(buf_slice(&id), NAME_MAX_BYTES));
+    cut_charset = slice_sub(buf_slice(&charset), 0, MIME_TOKEN_MAX_BYTES);
+    cut_id = utf8_cut(buf_slice(&id), NAME_MAX_BYTES);
+    buf_append(pool, part->type);
+    buf_append(pool, part->subtype);
+    buf_append(pool, cut_charset);
+    buf_append(pool, filename);
+    buf_append(pool, cut_id);
+    buf_le8(out, (uint8_t) part->type.len);
+    buf_le8(out, (uint8_t) part->subtype.len);
+    buf_le8(out, (uint8_t) cut_charset.len);
+    buf_le16(out, (uint16_t) filename.len);
+    buf_le16(out, (uint16_t) cut_id.len);
+    buf_le32(out, at);
 }
 
-static void put_part(struct digest_writer *w, struct mime_part *part, struct slice body)
+static void put_number(struct digest_writer *w, uint32_t value)
+{
+    struct buf *out = &w->section[SECTION_PARTS];
+
+    if (number_bytes(w) == 2)
+        buf_le16(out, (uint16_t) value);
+    else
+        buf_le32(out, value);
+}
+
+static void put_part_numbers(struct digest_writer *w, const struct mime_part *part)
+{
+    put_number(w, part->mime);
+    put_number(w, part->body - part->mime);
+    put_number(w, part->end - part->body);
+    put_number(w, part->lines);
+    put_number(w, part->first_field);
+    put_number(w, part->n_fields);
+}
+
+static void put_part(struct digest_writer *w, uint32_t index, struct slice body)
 {
     AUTO(buf_done) struct buf filename = {0};
+    struct mime_part *part = &w->tree->parts[index];
     struct buf *out = &w->section[SECTION_PARTS];
     uint64_t decoded_size = body.len;
     bool damaged = false;
@@ -109,64 +138,66 @@ static void put_part(struct digest_writer *w, struct mime_part *part, struct sli
         part->flags |= DIGEST_PART_UNDECODABLE;
     if ((part->flags & DIGEST_PART_ATTACHMENT) != 0)
         w->flags |= DIGEST_HAS_ATTACHMENT;
-    buf_le32(out, part->parent);
-    buf_le32(out, part->first_child);
-    buf_le32(out, part->next_sibling);
-    buf_le32(out, part->number);
-    buf_le32(out, part->mime);
-    buf_le32(out, part->body);
-    buf_le32(out, part->end);
-    buf_le32(out, part->lines);
-    buf_le32(out, part->first_field);
-    buf_le32(out, part->n_fields);
+    assert(part->first_child == (is_leaf(part) ? DIGEST_NONE : index + 1));
+    assert(part->flags <= UINT8_MAX);
     buf_le8(out, (uint8_t) part->kind);
     buf_le8(out, (uint8_t) part->encoding);
-    buf_le16(out, (uint16_t) part->flags);
-    buf_le32(out, 0);
-    buf_le64(out, decoded_size);
+    buf_le8(out, (uint8_t) part->flags);
+    buf_le16(out, (uint16_t) (index > 0 ? index - part->parent : 0));
+    buf_le16(out,
+             (uint16_t) (part->next_sibling != DIGEST_NONE ? part->next_sibling - index : 0));
+    buf_le16(out, (uint16_t) part->number);
     put_part_strings(w, part, utf8_cut(buf_slice(&filename), NAME_MAX_BYTES));
+    buf_le32(out, (uint32_t) (body.len - decoded_size));
+    put_part_numbers(w, part);
 }
 
 static void write_parts(struct digest_writer *w)
 {
     for (uint32_t i = 0; i < w->tree->n_parts; i++)
-        put_part(w, &w->tree->parts[i], mime_part_body(w->tree, i));
+        put_part(w, i, mime_part_body(w->tree, i));
+}
+
+/* Copy the line if it is a known field of the message's own header. */
+static bool copy_line(struct digest_writer *w, uint32_t index)
+{
+    const struct mime_part *root = &w->tree->parts[0];
+    const struct digest_field *field = &w->tree->fields[index];
+    struct slice line = slice_sub(w->tree->msg, field->start, field->end - field->start);
+    struct buf *raw = &w->section[SECTION_RAW];
+
+    if (index - root->first_field >= root->n_fields || field->name_len == 0 ||
+        (w->flags & DIGEST_RAW_CUT) != 0 ||
+        !digest_field_is_known(mime_field_name(w->tree, index)))
+        return false;
+    if (raw->len + line.len > DIGEST_RAW_MAX_BYTES) {
+        w->flags |= DIGEST_RAW_CUT;
+        return false;
+    }
+    buf_append(raw, line);
+    return true;
 }
 
 static void write_fields(struct digest_writer *w)
 {
-    struct buf *out = &w->section[SECTION_FIELDS];
+    struct buf *shapes = &w->section[SECTION_SHAPES], *lengths = &w->section[SECTION_LENGTHS];
+    uint32_t at = 0;
 
     for (uint32_t i = 0; i < w->tree->n_fields; i++) {
         const struct digest_field *field = &w->tree->fields[i];
+        uint32_t skip = field->value - field->start - field->name_len;
+        bool unusual = field->start != at || skip != DIGEST_SKIP_COLON;
+        uint32_t shape = (uint32_t) field->name_len << SHAPE_NAME_SHIFT;
 
-        buf_le32(out, field->start);
-        buf_le32(out, field->value);
-        buf_le32(out, field->end);
-        buf_le16(out, field->name_len);
-        buf_le16(out, 0);
-    }
-}
-
-/* Copies of the known fields of the message's own header. */
-static void write_known(struct digest_writer *w)
-{
-    const struct mime_part *root = &w->tree->parts[0];
-    struct buf *raw = &w->section[SECTION_RAW], *known = &w->section[SECTION_KNOWN];
-
-    for (uint32_t i = root->first_field; i < root->first_field + root->n_fields; i++) {
-        const struct digest_field *field = &w->tree->fields[i];
-
-        if (field->name_len == 0 || !digest_field_is_known(mime_field_name(w->tree, i)))
-            continue;
-        if (raw->len + (field->end - field->start) > DIGEST_RAW_MAX_BYTES) {
-            w->flags |= DIGEST_RAW_CUT;
-            return;
+        buf_varint(shapes, shape | (unusual ? SHAPE_UNUSUAL : 0) |
+                               (copy_line(w, i) ? SHAPE_COPIED : 0));
+        if (unusual) {
+            assert(field->start >= at); /* parts and their fields stand in order */
+            buf_varint(shapes, field->start - at);
+            buf_varint(shapes, skip);
         }
-        buf_le32(known, i);
-        buf_le32(known, (uint32_t) raw->len);
-        buf_le32(known, field->end - field->start);
-        buf_append(raw, slice_sub(w->tree->msg, field->start, field->end - field->start));
+        buf_varint(lengths, field->end - field->value);
+        at = field->end;
     }
 }
 
@@ -220,35 +251,19 @@ static void writer_done(struct digest_writer *w)
     buf_done(&w->text);
 }
 
-static size_t core_len(const struct digest_writer *w)
+static size_t section_len(const struct digest_writer *w, size_t index)
 {
-    size_t len = DIGEST_HEAD_BYTES;
-
-    for (size_t i = 0; i < SECTION_TEXT; i++)
-        len += w->section[i].len;
-    return len;
+    return w->section[index].len + (index == SECTION_TEXT ? w->text.len : 0);
 }
 
 static void put_head(const struct digest_writer *w, struct buf *out)
 {
-    size_t at = DIGEST_HEAD_BYTES;
-
     buf_append(out, DIGEST_MAGIC);
     buf_le16(out, DIGEST_VERSION);
-    buf_le16(out, SECTION_COUNT);
-    buf_le32(out, w->flags);
-    buf_le32(out, (uint32_t) w->tree->msg.len);
-    buf_le32(out, w->tree->parts[0].body);
-    buf_le32(out, (uint32_t) core_len(w));
-    buf_le64(out, 0);
-    buf_le64(out, 0);
-    for (size_t i = 0; i < SECTION_COUNT; i++) {
-        size_t len = w->section[i].len + (i == SECTION_TEXT ? w->text.len : 0);
-
-        buf_le32(out, (uint32_t) at);
-        buf_le32(out, (uint32_t) len);
-        at += len;
-    }
+    buf_le8(out, (uint8_t) number_bytes(w));
+    buf_varint(out, w->flags);
+    for (size_t i = 0; i < SECTION_COUNT; i++)
+        buf_varint(out, section_len(w, i));
 }
 
 /* False if some section met its maximum. */
@@ -273,7 +288,6 @@ static bool build(struct mime_tree *tree, struct buf *out)
     writer_init(&w, tree);
     write_parts(&w);
     write_fields(&w);
-    write_known(&w);
     write_envelope(&w);
     digest_write_text(&w);
     built = put_table(&w, out);

@@ -1,5 +1,6 @@
 /* digest_keys.c - the sort and thread keys of a digest. */
 #include "base/utf8.h"
+#include "base/varint.h"
 #include "mime/charset.h"
 #include "mime/date.h"
 #include "mime/digest_table.h"
@@ -11,21 +12,38 @@
 
 #define KEY_MAX_BYTES 2048u /* of a subject or name: what sorts equal so far is equal */
 
-enum { KEY_HAS_SENT = 1, KEY_IS_REPLY = 2 };
+#define DAY_SEC 86400
 
+/* The bytes to the pool, the length to the section. */
 static void put_key(struct digest_writer *w, struct slice utf8)
 {
-    digest_put_string(w, &w->section[SECTION_KEYS], utf8_cut(utf8, KEY_MAX_BYTES));
+    struct slice key = utf8_cut(utf8, KEY_MAX_BYTES);
+
+    buf_varint(&w->section[SECTION_KEYS], key.len);
+    buf_append(&w->section[SECTION_STRINGS], key);
 }
 
-static void put_subject(struct digest_writer *w, const struct envelope *envelope,
-                        bool *out_is_reply)
+/* Days since 1970 in UTC. */
+static int64_t day_of(int64_t utc_sec)
+{
+    return utc_sec / DAY_SEC - (utc_sec % DAY_SEC < 0 ? 1 : 0);
+}
+
+/* The flags and the date, then the first string. */
+static void put_subject(struct digest_writer *w, const struct envelope *envelope)
 {
     AUTO(buf_done) struct buf base = {0};
     struct slice raw = envelope->text[ENV_SUBJECT];
+    struct buf *keys = &w->section[SECTION_KEYS];
+    struct mime_date date = {0};
+    unsigned flags = date_parse(envelope->text[ENV_DATE], &date) ? KEY_HAS_SENT : 0;
 
     buf_init(&base, 4 * raw.len + 64);
-    *out_is_reply = subject_base(raw, &base);
+    flags |= subject_base(raw, &base) ? KEY_IS_REPLY : 0;
+    buf_le8(keys, (uint8_t) flags);
+    buf_varint_signed(keys, date.utc_sec);
+    buf_varint_signed(keys, date.day - day_of(date.utc_sec));
+    buf_varint(keys, w->section[SECTION_STRINGS].len);
     put_key(w, buf_slice(&base));
 }
 
@@ -95,7 +113,7 @@ static void put_references(struct digest_writer *w, struct slice raw)
     while (msgid_next(&sc, &id))
         n++;
     skip = n > MSGID_REFERENCES_MAX ? n - MSGID_REFERENCES_MAX : 0;
-    buf_le32(&w->section[SECTION_KEYS], n - skip);
+    buf_varint(&w->section[SECTION_KEYS], n - skip);
     sc = scan_of(raw);
     for (uint32_t i = 0; msgid_next(&sc, &id); i++)
         if (i >= skip)
@@ -104,16 +122,7 @@ static void put_references(struct digest_writer *w, struct slice raw)
 
 void digest_write_keys(struct digest_writer *w, const struct envelope *envelope)
 {
-    struct buf *keys = &w->section[SECTION_KEYS];
-    struct mime_date date = {0};
-    bool has_sent = date_parse(envelope->text[ENV_DATE], &date), is_reply;
-
-    buf_le32(keys, has_sent ? KEY_HAS_SENT : 0);
-    buf_le32(keys, (uint32_t) date.day);
-    buf_le64(keys, (uint64_t) date.utc_sec);
-    put_subject(w, envelope, &is_reply);
-    if (is_reply)
-        buf_patch_le32(keys, 0, (has_sent ? KEY_HAS_SENT : 0) | KEY_IS_REPLY);
+    put_subject(w, envelope);
     put_mailbox(w, &envelope->list[ENV_FROM]);
     put_mailbox(w, &envelope->list[ENV_TO]);
     put_mailbox(w, &envelope->list[ENV_CC]);
@@ -122,4 +131,85 @@ void digest_write_keys(struct digest_writer *w, const struct envelope *envelope)
     put_first_id(w, envelope->text[ENV_MESSAGE_ID], true);
     put_first_id(w, envelope->text[ENV_IN_REPLY_TO], false);
     put_references(w, envelope->text[ENV_REFERENCES]);
+}
+
+/* ---- reading ---- */
+
+/* The next length, and as much of the pool; empty where either is cut. */
+static bool next_string(struct digest_references *from, struct slice *out)
+{
+    uint32_t len = 0;
+
+    *out = slice_of("", 0);
+    if (!scan_varint32(&from->lengths, UINT32_MAX, &len) || len > from->strings.len)
+        return false;
+    *out = slice_sub(from->strings, 0, len);
+    from->strings = slice_from(from->strings, len);
+    return true;
+}
+
+/* False if something is missing; what is missing is empty then. */
+static bool read_keys(const struct digest *d, struct digest_keys *out,
+                      struct digest_references *at)
+{
+    struct digest_keys keys = {0};
+    struct slice *const strings[DIGEST_KEY_STRINGS] = {
+        &keys.base_subject, &keys.from_mailbox, &keys.to_mailbox, &keys.cc_mailbox,
+        &keys.from_display, &keys.to_display,   &keys.message_id, &keys.in_reply_to,
+    };
+    uint32_t first = 0;
+    int64_t days = 0;
+    uint8_t flags = 0;
+    bool whole;
+
+    at->lengths = scan_of(digest_section_bytes(d, SECTION_KEYS));
+    whole = scan_le8(&at->lengths, &flags) &&
+            scan_varint_signed(&at->lengths, &keys.sent_sec) &&
+            scan_varint_signed(&at->lengths, &days) &&
+            scan_varint32(&at->lengths, UINT32_MAX, &first);
+    at->strings = slice_from(digest_section_bytes(d, SECTION_STRINGS), first);
+    for (size_t i = 0; i < COUNT(strings); i++)
+        whole = next_string(at, strings[i]) && whole;
+    whole = scan_varint32(&at->lengths, UINT32_MAX, &keys.n_references) && whole;
+    keys.has_sent = (flags & KEY_HAS_SENT) != 0;
+    keys.is_reply = (flags & KEY_IS_REPLY) != 0;
+    keys.sent_day = (int32_t) (uint32_t) ((uint64_t) day_of(keys.sent_sec) + (uint64_t) days);
+    *out = keys;
+    return whole;
+}
+
+bool digest_keys_are_sound(const struct digest *digest)
+{
+    struct digest_references references;
+    struct digest_keys keys;
+    struct slice id;
+
+    if (!read_keys(digest, &keys, &references) ||
+        keys.n_references > scan_left(&references.lengths))
+        return false;
+    for (uint32_t i = 0; i < keys.n_references; i++)
+        if (!next_string(&references, &id))
+            return false;
+    return scan_done(&references.lengths);
+}
+
+struct digest_keys digest_keys(const struct digest *digest)
+{
+    struct digest_references references;
+    struct digest_keys keys;
+
+    (void) read_keys(digest, &keys, &references);
+    return keys;
+}
+
+void digest_references(const struct digest *digest, struct digest_references *out)
+{
+    struct digest_keys keys;
+
+    (void) read_keys(digest, &keys, out);
+}
+
+bool digest_next_reference(struct digest_references *references, struct slice *out)
+{
+    return next_string(references, out);
 }

@@ -1,5 +1,4 @@
 /* digest_section.c - BODY[section]: which bytes of the message a section is. */
-#include "base/scan.h"
 #include "mime/digest_table.h"
 
 static bool is_message(const struct digest_part *part)
@@ -172,35 +171,37 @@ static void put_field(struct slice field, struct buf *out)
 static void put_copied(const struct digest *digest, const struct slice *names, size_t n_names,
                        struct buf *out)
 {
-    struct slice raw = slice_sub(digest->table, digest->section[SECTION_RAW].offset,
-                                 digest->section[SECTION_RAW].len);
-    struct scan sc = scan_of(slice_sub(digest->table, digest->section[SECTION_KNOWN].offset,
-                                       digest->section[SECTION_KNOWN].len));
-    uint32_t index, offset, len;
+    struct scan raw = scan_of(digest_section_bytes(digest, SECTION_RAW));
+    struct digest_fields fields;
+    struct digest_field field;
+    struct slice line;
 
-    while (scan_le32(&sc, &index) && scan_le32(&sc, &offset) && scan_le32(&sc, &len)) {
-        struct slice field = slice_sub(raw, offset, len);
-
-        if (is_listed(slice_sub(field, 0, digest_field(digest, index).name_len), names,
-                      n_names))
-            put_field(field, out);
-    }
+    digest_fields_begin(digest, &fields);
+    while (digest_fields_next(&fields, &field))
+        if (field.copied && scan_take(&raw, field.end - field.start, &line) &&
+            is_listed(slice_sub(line, 0, field.name_len), names, n_names))
+            put_field(line, out);
 }
 
 void digest_header_fields(const struct digest *digest, const struct digest_header *header,
                           struct slice header_bytes, const struct slice *names, size_t n_names,
                           bool not, struct buf *out)
 {
+    struct digest_fields fields;
+    struct digest_field field;
+
     if (header_bytes.len == 0 && header->range.len > 0) {
         put_copied(digest, names, n_names, out);
         buf_str(out, "\r\n");
         return;
     }
-    for (uint32_t i = 0; i < header->n_fields; i++) {
-        struct digest_field field = digest_field(digest, header->first_field + i);
+    digest_fields_begin(digest, &fields);
+    for (uint32_t i = 0; i < header->first_field + header->n_fields; i++) {
         struct slice bytes;
 
-        if (field.start < header->range.offset)
+        if (!digest_fields_next(&fields, &field))
+            break;
+        if (i < header->first_field || field.start < header->range.offset)
             continue;
         bytes = slice_sub(header_bytes, field.start - header->range.offset,
                           field.end - field.start);

@@ -4,25 +4,24 @@
 #ifndef ROOST_MIME_DIGEST_TABLE_H
 #define ROOST_MIME_DIGEST_TABLE_H
 
+#include "base/scan.h"
 #include "mime/digest.h"
 #include "mime/envelope.h"
 #include "mime/part.h"
 
 #define DIGEST_MAGIC        SLICE("RoDg")
-#define DIGEST_HEAD_BYTES   176u
-#define DIGEST_PART_BYTES   96u
-#define DIGEST_FIELD_BYTES  16u
-#define DIGEST_KNOWN_BYTES  12u
+#define DIGEST_PART_FIXED   24u /* bytes of a part record before its numbers */
+#define DIGEST_PART_NUMBERS 6u  /* of 2 or 4 bytes, as the message is long */
 #define DIGEST_SPAN_BYTES   24u
-#define DIGEST_STRING_BYTES 8u
-#define DIGEST_KEYS_BYTES   84u /* without the references */
+#define DIGEST_KEY_STRINGS  8u /* without the references */
+#define DIGEST_SKIP_COLON   1u /* from a field's name to its value, as nearly always */
 /* Of one section; past it the message is one opaque leaf. */
 #define DIGEST_SECTION_MAX_BYTES ((size_t) 64 << 20)
 
 enum digest_table_section {
     SECTION_PARTS,
-    SECTION_FIELDS,
-    SECTION_KNOWN,
+    SECTION_SHAPES,
+    SECTION_LENGTHS,
     SECTION_RAW,
     SECTION_STRINGS,
     SECTION_WIRE, /* three items in each of three forms: WIRE + 3 * form + item */
@@ -31,6 +30,26 @@ enum digest_table_section {
     SECTION_TEXT,
 };
 #define SECTION_COUNT (SECTION_TEXT + 1)
+
+enum digest_shape {
+    SHAPE_COPIED = 1u << 0,  /* the line is in the raw section */
+    SHAPE_UNUSUAL = 1u << 1, /* a gap before the field and a skip of its own follow */
+};
+#define SHAPE_NAME_SHIFT 2u
+
+enum digest_key_flag { KEY_HAS_SENT = 1u << 0, KEY_IS_REPLY = 1u << 1 };
+
+/* The header fields, in their order. Safe on any bytes: what lies past the message, or is cut,
+ * ends the walk. */
+struct digest_fields {
+    struct scan shapes, lengths;
+    uint32_t at, limit; /* end of the field before; size of the message */
+};
+
+void digest_fields_begin(const struct digest *digest, struct digest_fields *out);
+bool digest_fields_next(struct digest_fields *fields, struct digest_field *out);
+/* Nothing is left; false after a walk that damage ended. */
+bool digest_fields_done(const struct digest_fields *fields);
 
 /* Fields whose lines are copied: what mail programs ask for when they list a mailbox. */
 bool digest_field_is_known(struct slice name);
@@ -44,8 +63,9 @@ struct digest_writer {
     uint32_t n_spans;
 };
 
-/* A string reference: bytes added to the pool, offset and length to the section. */
-void digest_put_string(struct digest_writer *w, struct buf *section, struct slice s);
+struct slice digest_section_bytes(const struct digest *digest, enum digest_table_section index);
+/* The keys are whole and their strings lie in the pool. */
+bool digest_keys_are_sound(const struct digest *digest);
 
 void digest_write_keys(struct digest_writer *w, const struct envelope *envelope);
 void digest_write_text(struct digest_writer *w);

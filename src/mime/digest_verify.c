@@ -97,19 +97,15 @@ static bool wires_are_sound(const struct digest *digest)
 /* Copied lines are what the message has there. */
 static bool copies_are_true(const struct digest *digest, struct slice msg)
 {
-    struct slice raw = slice_sub(digest->table, digest->section[SECTION_RAW].offset,
-                                 digest->section[SECTION_RAW].len);
-    struct scan sc = scan_of(slice_sub(digest->table, digest->section[SECTION_KNOWN].offset,
-                                       digest->section[SECTION_KNOWN].len));
-    uint32_t index, offset, len;
+    struct scan raw = scan_of(digest_section_bytes(digest, SECTION_RAW));
+    struct digest_fields fields;
+    struct digest_field field;
 
-    while (scan_le32(&sc, &index) && scan_le32(&sc, &offset) && scan_le32(&sc, &len)) {
-        struct digest_field field = digest_field(digest, index);
-
-        if (!slice_eq(slice_sub(raw, offset, len),
-                      slice_sub(msg, field.start, field.end - field.start)))
+    digest_fields_begin(digest, &fields);
+    while (digest_fields_next(&fields, &field))
+        if (field.copied &&
+            !scan_literal(&raw, slice_sub(msg, field.start, field.end - field.start)))
             return false;
-    }
     return true;
 }
 

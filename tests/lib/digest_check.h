@@ -21,13 +21,16 @@ static inline uint32_t check_touch(struct slice s)
 static inline uint32_t check_touch_keys(const struct digest *digest)
 {
     struct digest_keys keys = digest_keys(digest);
+    struct digest_references references;
+    struct slice id;
     uint32_t sum = check_touch(keys.base_subject) + check_touch(keys.from_mailbox) +
                    check_touch(keys.to_mailbox) + check_touch(keys.cc_mailbox) +
                    check_touch(keys.from_display) + check_touch(keys.to_display) +
                    check_touch(keys.message_id) + check_touch(keys.in_reply_to);
 
-    for (uint32_t i = 0; i < keys.n_references; i++)
-        sum += check_touch(digest_reference(digest, i));
+    digest_references(digest, &references);
+    while (digest_next_reference(&references, &id))
+        sum += check_touch(id);
     return sum;
 }
 

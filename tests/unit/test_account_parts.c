@@ -7,7 +7,7 @@
 #include "account/chunk.h"
 #include "account/pages.h"
 #include "account/sorted.h"
-#include "account/varint.h"
+#include "base/varint.h"
 #include "lib/test.h"
 
 static void apply(struct acct_state *state, const struct record *record)

@@ -284,7 +284,10 @@ static void keys_are_those_of_sort_and_thread(void **state)
         "Subject: Re: [l] hi\r\nDate: Sat, 21 Nov 2026 00:30:00 +0100\r\n"
         "Message-ID: <\"a\\b\"@c>\r\nIn-Reply-To: your mail <p@q> of today\r\n"
         "References: <1@x>junk<2@x>\r\n <3@x>\r\n\r\nhello\r\n";
+    static const char *const ids[] = {"1@x", "2@x", "3@x", NULL};
+    struct digest_references references;
     struct digest_keys keys;
+    struct slice id;
     struct made made;
 
     (void) state;
@@ -302,7 +305,12 @@ static void keys_are_those_of_sort_and_thread(void **state)
     assert_slice_equal(keys.message_id, SLICE("ab@c"));
     assert_slice_equal(keys.in_reply_to, SLICE("p@q"));
     assert_int_equal(keys.n_references, 3);
-    assert_slice_equal(digest_reference(&made.digest, 2), SLICE("3@x"));
+    digest_references(&made.digest, &references);
+    for (const char *const *expected = ids; *expected != NULL; expected++) {
+        assert_true(digest_next_reference(&references, &id));
+        assert_slice_equal(id, slice_from_str(*expected));
+    }
+    assert_false(digest_next_reference(&references, &id));
     assert_slice_equal(digest_preview(&made.digest), SLICE("hello"));
     done(&made);
 }
@@ -422,6 +430,69 @@ static void what_could_not_be_parsed_is_opaque(void **state)
     assert_int_equal(digest.n_spans, 0);
 }
 
+/* Around the size where the numbers of a part record become wider. */
+static void numbers_are_as_wide_as_the_message(void **state)
+{
+    static const struct slice names[] = {
+        {"x-odd", 5}
+    };
+    static const char header[] = "no field\r\nX-Odd \t:  y\r\nSubject: z\r\n\r\n";
+    AUTO(buf_done) struct buf msg = {0};
+
+    (void) state;
+    buf_init(&msg, (size_t) 1 << 20);
+    for (size_t len = UINT16_MAX - 1; len <= UINT16_MAX + 2; len++) {
+        AUTO(buf_done) struct buf out = {0};
+        struct digest_header found;
+        struct digest_part root;
+        struct made made;
+
+        buf_init(&out, 4096);
+        buf_reset(&msg);
+        buf_str(&msg, header);
+        while (msg.len < len)
+            buf_byte(&msg, 'b');
+        make(&made, buf_slice(&msg));
+        root = digest_part(&made.digest, 0);
+        assert_int_equal(made.digest.number_bytes, len <= UINT16_MAX ? 2 : 4);
+        assert_int_equal(made.digest.message_size, len);
+        assert_int_equal(made.digest.header_end, strlen(header));
+        assert_int_equal(root.end, len);
+        assert_int_equal(root.decoded_size, len - strlen(header));
+        assert_int_equal(digest_header_of(&made.digest, NULL, 0, &found), RC_OK);
+        assert_int_equal(found.n_fields, 3);
+        digest_header_fields(&made.digest, &found, slice_of(header, strlen(header)), names, 1,
+                             false, &out);
+        assert_slice_equal(buf_slice(&out), SLICE("X-Odd \t:  y\r\n\r\n"));
+        done(&made);
+    }
+}
+
+/* A field that ends past the message, more copied bytes than fields, a length too many. */
+static void fields_past_the_message_are_damage(void **state)
+{
+    struct digest digest;
+    struct made made;
+    struct err err;
+    size_t shapes, lengths;
+
+    (void) state;
+    make(&made, SLICE("X-One: 1\r\nSubject: y\r\n\r\nb\r\n"));
+    shapes = made.digest.section[1].offset;
+    lengths = made.digest.section[2].offset;
+    assert_int_equal(made.digest.section[2].len, 2);
+    assert_int_equal(made.table.ptr[lengths + 1], 4);
+    made.table.ptr[lengths + 1] = 0x7f;
+    assert_int_equal(digest_open(buf_slice(&made.table), &digest, &err), RC_CORRUPT);
+    made.table.ptr[lengths + 1] = 5; /* the copied line is not that long */
+    assert_int_equal(digest_open(buf_slice(&made.table), &digest, &err), RC_CORRUPT);
+    made.table.ptr[lengths + 1] = 4;
+    assert_int_equal(digest_open(buf_slice(&made.table), &digest, &err), RC_OK);
+    made.table.ptr[shapes + 1] = (char) 0x80; /* cut: the second length has no shape */
+    assert_int_equal(digest_open(buf_slice(&made.table), &digest, &err), RC_CORRUPT);
+    done(&made);
+}
+
 static void damaged_tables_are_refused_or_safe(void **state)
 {
     struct made made;
@@ -443,7 +514,7 @@ static void damaged_tables_are_refused_or_safe(void **state)
             (void) check_walk(&digest);
         made.table.ptr[at] = was;
     }
-    made.table.ptr[4] = 2;
+    made.table.ptr[4] = DIGEST_VERSION + 1;
     assert_int_equal(digest_open(buf_slice(&made.table), &digest, &err), RC_INVALID);
     done(&made);
 }
@@ -534,6 +605,8 @@ int main(void)
         cmocka_unit_test(limits_make_opaque_leaves),
         cmocka_unit_test(a_header_past_its_limit_stays_whole),
         cmocka_unit_test(what_could_not_be_parsed_is_opaque),
+        cmocka_unit_test(numbers_are_as_wide_as_the_message),
+        cmocka_unit_test(fields_past_the_message_are_damage),
         cmocka_unit_test(damaged_tables_are_refused_or_safe),
         cmocka_unit_test(verification_catches_what_would_speak_for_us),
         cmocka_unit_test(parts_know_their_octets),

@@ -1,4 +1,4 @@
-#include "account/varint.h"
+#include "base/varint.h"
 
 #define VARINT_MAX_BYTES 10u
 
@@ -30,12 +30,23 @@ void buf_varint_bytes(struct buf *buf, struct slice s)
     buf_append(buf, s);
 }
 
+/* A number of one byte; false at the end. */
+static bool scan_varint_byte(struct scan *sc, uint64_t max, uint64_t *out)
+{
+    if (sc->pos == sc->end || (uint64_t) (unsigned char) *sc->pos > max)
+        return false;
+    *out = (unsigned char) *sc->pos++;
+    return true;
+}
+
 bool scan_varint(struct scan *sc, uint64_t max, uint64_t *out)
 {
     struct scan at = *sc;
     uint64_t value = 0;
     uint8_t byte;
 
+    if (scan_peek(sc) < 0x80) /* one byte, as most are, or the end */
+        return scan_varint_byte(sc, max, out);
     for (unsigned shift = 0; shift < 64; shift += 7) {
         if (!scan_le8(&at, &byte))
             return false;

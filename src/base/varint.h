@@ -2,8 +2,8 @@
  * varint.h - whole numbers in 1 to 10 bytes: seven bits a byte, least first, the top bit set on
  * all but the last. Only the shortest form is read, so that a value has one encoding.
  */
-#ifndef ROOST_ACCOUNT_VARINT_H
-#define ROOST_ACCOUNT_VARINT_H
+#ifndef ROOST_BASE_VARINT_H
+#define ROOST_BASE_VARINT_H
 
 #include "base/buf.h"
 #include "base/scan.h"
