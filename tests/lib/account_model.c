@@ -11,34 +11,52 @@ struct model *model_new(void)
     return model;
 }
 
-static void *copy_block(const void *from, size_t size)
+/* What an array of n has room for at least: it is moved when n reaches that, so growing by one
+ * costs the same however long it is, also where every move copies (ASan). */
+static size_t room_of(size_t n)
 {
-    void *to = xmalloc(size + 1);
+    size_t room = 1;
 
-    if (size > 0)
-        memcpy(to, from, size);
+    while (room < n)
+        room *= 2;
+    return room;
+}
+
+/* The array with room for one more. */
+static void *grown(void *array, size_t n, size_t size)
+{
+    if (n > 0 && n < room_of(n))
+        return array;
+    return xrealloc(array, room_of(n + 1) * size);
+}
+
+static void *copy_array(const void *from, size_t n, size_t size)
+{
+    void *to = xmalloc(room_of(n) * size);
+
+    if (n > 0)
+        memcpy(to, from, n * size);
     return to;
 }
 
 static struct model_mbox *copy_mboxes(const struct model_mbox *from, size_t n)
 {
-    struct model_mbox *to = copy_block(from, n * sizeof(*to));
+    struct model_mbox *to = copy_array(from, n, sizeof(*to));
 
     for (size_t i = 0; i < n; i++) {
         struct model_mbox *mbox = &to[i];
 
-        mbox->messages = copy_block(mbox->messages, mbox->n_messages * sizeof(*mbox->messages));
-        mbox->cap = mbox->n_messages;
-        mbox->expunges = copy_block(mbox->expunges, mbox->n_expunges * sizeof(*mbox->expunges));
-        mbox->privates = copy_block(mbox->privates, mbox->n_privates * sizeof(*mbox->privates));
-        mbox->kept = copy_block(mbox->kept, mbox->n_kept * sizeof(*mbox->kept));
+        mbox->messages = copy_array(mbox->messages, mbox->n_messages, sizeof(*mbox->messages));
+        mbox->expunges = copy_array(mbox->expunges, mbox->n_expunges, sizeof(*mbox->expunges));
+        mbox->privates = copy_array(mbox->privates, mbox->n_privates, sizeof(*mbox->privates));
+        mbox->kept = copy_array(mbox->kept, mbox->n_kept, sizeof(*mbox->kept));
     }
     return to;
 }
 
 struct model *model_copy(const struct model *model)
 {
-    struct model *copy = copy_block(model, sizeof(*model));
+    struct model *copy = copy_array(model, 1, sizeof(*model));
 
     copy->mboxes = copy_mboxes(model->mboxes, model->n_mboxes);
     copy->deleted = copy_mboxes(model->deleted, model->n_deleted);
@@ -83,10 +101,7 @@ static void raise(struct model *model, struct model_mbox *mbox, uint64_t modseq)
 
 static void add_message(struct model_mbox *mbox, const struct model_message *message)
 {
-    if (mbox->n_messages == mbox->cap) {
-        mbox->cap = mbox->cap * 2 + 1;
-        mbox->messages = xrealloc(mbox->messages, mbox->cap * sizeof(*mbox->messages));
-    }
+    mbox->messages = grown(mbox->messages, mbox->n_messages, sizeof(*mbox->messages));
     mbox->messages[mbox->n_messages++] = *message;
     mbox->uidnext = message->uid + 1;
 }
@@ -150,8 +165,7 @@ static void change_private(struct model_mbox *mbox, uint32_t uid, const struct r
     struct model_private *row = private_row(mbox, r->reader, uid);
 
     if (row == NULL) {
-        mbox->privates =
-            xrealloc(mbox->privates, (mbox->n_privates + 1) * sizeof(*mbox->privates));
+        mbox->privates = grown(mbox->privates, mbox->n_privates, sizeof(*mbox->privates));
         row = &mbox->privates[mbox->n_privates++];
         *row = (struct model_private){.reader = r->reader, .row.uid = uid};
     }
@@ -186,7 +200,7 @@ static void keep(struct model_mbox *mbox, const struct model_message *message, u
 
     if (mbox->n_kept > 0)
         sec = MAX(sec, mbox->kept[mbox->n_kept - 1].expunged_sec);
-    mbox->kept = xrealloc(mbox->kept, (mbox->n_kept + 1) * sizeof(*mbox->kept));
+    mbox->kept = grown(mbox->kept, mbox->n_kept, sizeof(*mbox->kept));
     kept = &mbox->kept[mbox->n_kept++];
     memset(kept, 0, sizeof(*kept));
     kept->uid = message->uid;
@@ -198,6 +212,12 @@ static void keep(struct model_mbox *mbox, const struct model_message *message, u
     memcpy(kept->keywords, message->keywords, sizeof(kept->keywords));
 }
 
+static void add_expunge(struct model_mbox *mbox, uint32_t uid, uint64_t modseq)
+{
+    mbox->expunges = grown(mbox->expunges, mbox->n_expunges, sizeof(*mbox->expunges));
+    mbox->expunges[mbox->n_expunges++] = (struct model_expunge){uid, modseq};
+}
+
 /* group: NULL if nothing is to be kept. */
 static void do_expunge(struct model *model, uint32_t id, const struct uid_set *uids,
                        uint64_t modseq, const struct record_group *group)
@@ -205,16 +225,13 @@ static void do_expunge(struct model *model, uint32_t id, const struct uid_set *u
     struct model_mbox *mbox = model_mbox(model, id);
     size_t n = 0, kept = 0;
 
-    mbox->expunges = xrealloc(mbox->expunges, (mbox->n_expunges + mbox->n_messages + 1) *
-                                                  sizeof(*mbox->expunges));
     for (size_t i = 0; i < mbox->n_messages; i++) {
         bool goes = uid_set_contains(uids, mbox->messages[i].uid);
 
         if (goes && group != NULL)
             keep(mbox, &mbox->messages[i], modseq, group);
         if (goes)
-            mbox->expunges[mbox->n_expunges++] =
-                (struct model_expunge){mbox->messages[i].uid, modseq};
+            add_expunge(mbox, mbox->messages[i].uid, modseq);
         else
             mbox->messages[n++] = mbox->messages[i];
     }
@@ -278,7 +295,7 @@ static void do_create(struct model *model, const struct record_mailbox *r)
 {
     struct model_mbox *mbox;
 
-    model->mboxes = xrealloc(model->mboxes, (model->n_mboxes + 1) * sizeof(*model->mboxes));
+    model->mboxes = grown(model->mboxes, model->n_mboxes, sizeof(*model->mboxes));
     mbox = &model->mboxes[model->n_mboxes++];
     *mbox = (struct model_mbox){.id = r->mbox,
                                 .mailboxid = r->mailboxid,
@@ -296,7 +313,7 @@ static void do_delete(struct model *model, struct model_mbox *mbox,
 {
     mbox->end = (struct mbox_end){.deleted_sec = group->time_us / 1000000,
                                   .deleted_by = group->actor.account};
-    model->deleted = xrealloc(model->deleted, (model->n_deleted + 1) * sizeof(*model->deleted));
+    model->deleted = grown(model->deleted, model->n_deleted, sizeof(*model->deleted));
     model->deleted[model->n_deleted++] = *mbox;
     *mbox = model->mboxes[--model->n_mboxes];
 }
@@ -439,7 +456,7 @@ static void do_restore(struct model *model, const struct record_restore *r)
         restore_messages(model, r);
         return;
     }
-    model->mboxes = xrealloc(model->mboxes, (model->n_mboxes + 1) * sizeof(*model->mboxes));
+    model->mboxes = grown(model->mboxes, model->n_mboxes, sizeof(*model->mboxes));
     mbox = &model->mboxes[model->n_mboxes++];
     *mbox = take_deleted(model, r->mbox);
     set_text(mbox->name, sizeof(mbox->name), r->name);

@@ -40,7 +40,7 @@ struct model_mbox {
     size_t n_keywords;
     char acl[8][8], metadata[8][8]; /* by number of the entry; empty: none */
     struct model_message *messages; /* by uid */
-    size_t n_messages, cap;
+    size_t n_messages;
     struct model_expunge *expunges; /* in the order they came */
     size_t n_expunges;
     struct model_private *privates; /* in no order */
