@@ -275,6 +275,8 @@ static void tell(struct sweeper *sweeper, const struct sweep_job *job)
     enum rc rc = engine->ops->keep_bodies(engine, job->account, job->ids, job->n, job->below,
                                           &missing, &err);
 
+    if (rc == RC_FULL) /* what it would give back is what is missing */
+        sweeper_want(sweeper, job->account);
     if (rc && rc != RC_NOT_FOUND)
         log_event(LEVEL_WARNING, "sweep.failed", LOG_ID("account", job->account),
                   LOG_ERR(&err));

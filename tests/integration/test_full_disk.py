@@ -3,11 +3,12 @@
 Clients with journals (journals.py) append and deliver until the disk is full; whatever space the server gives up, somebody
 else takes. Mail is refused then, with the right words; reading goes on, and so does all that makes space. The server is
 killed and started on the full disk. When the space comes back, the service does, by itself. Nothing acknowledged is lost,
-nothing refused is there.
+nothing refused is there. Mail that was expunged and is kept for undelete makes room for new mail.
 
 Mounting needs root; without, the test is skipped and says so.
 """
 
+import base64
 import collections
 import errno
 import os
@@ -27,6 +28,8 @@ from roost_server import SKIPPED, Server, wait_for
 
 DISK_BYTES = 192 << 20
 HOG_STEP = 64 << 10
+MAIL_BYTES = 100 << 10
+ROOM_SEC = 60  # at most, until what was expunged has made room
 CLIENTS = 4
 USERS = 2
 SMALL_COMMANDS = 3000  # each a write of its own: three times what the reserved segment holds
@@ -239,6 +242,48 @@ class FullDisk(unittest.TestCase):
         self.assertIn(" store.room ", self.server.log())
         print("%d acknowledged, refused: %s; back after %.2f s" %
               (self.acked(), dict(self.refused(self.clients + self.deliverers)), back))
+
+
+class KeptMail(unittest.TestCase):
+    """Expunged mail that is kept for undelete goes when the disk is full, the oldest first."""
+
+    def setUp(self):
+        self.server = SmallDisk(users=1).start()
+        self.addCleanup(self.server.close)
+        self.imap = Imap(self.server.imap_port)
+        self.addCleanup(self.imap.close)
+        self.imap.run(b"LOGIN u1 pass")
+        self.imap.run(b"CREATE Old")
+
+    def append(self, mailbox, name):
+        """Is it taken? Of bytes that nothing makes smaller."""
+        body = base64.encodebytes(os.urandom(MAIL_BYTES)).replace(b"\n", b"\r\n")
+        text = b"Subject: %s\r\n\r\n%s\r\n" % (name, body)
+        answer = self.imap.finish(self.imap.send(b"APPEND %s {%d+}\r\n%s" % (mailbox, len(text), text)))[-1][0]
+        if b" OK" not in answer:
+            self.assertIn(b"NO [UNAVAILABLE]", answer)
+        return b" OK" in answer
+
+    def test_new_mail_takes_its_place(self):
+        n = 0
+        while self.append(b"Old", b"old%d" % n):
+            n += 1
+        self.imap.run(b"SELECT Old")
+        self.imap.run(b"STORE 1:%d +FLAGS.SILENT (\\Deleted)" % (n // 2))
+        self.imap.run(b"EXPUNGE")
+        began = time.monotonic()
+        taken = 0
+        while taken < n // 4 and time.monotonic() < began + ROOM_SEC:
+            if self.append(b"INBOX", b"new%d" % taken):
+                taken += 1
+            else:
+                time.sleep(0.1)
+        print("%d mails filled the disk; %d new ones took %.1f s" % (n, taken, time.monotonic() - began))
+        self.assertEqual(taken, n // 4, self.server.log())
+        self.assertIn(" undelete.shortened ", self.server.log())
+        self.assertIn(b"MESSAGES %d)" % (n - n // 2), self.imap.run(b"STATUS Old (MESSAGES)")[0][0])
+        for uid in (n // 2 + 1, n):
+            self.imap.run(b"UID FETCH %d (BODY.PEEK[])" % uid)
 
 
 if __name__ == "__main__":

@@ -70,19 +70,33 @@ static bool shrink(const struct ballast *ballast, uint64_t to)
     return fd >= 0 && ftruncate(fd, (off_t) to) == 0;
 }
 
-bool ballast_give(struct ballast *ballast)
+static bool give(struct ballast *ballast, unsigned n_kept)
 {
     uint64_t piece = MAX(ballast->bytes / BALLAST_PIECES, (uint64_t) JOURNAL_BLOCK_BYTES), left;
     bool is_given;
 
     (void) pthread_mutex_lock(&ballast->lock);
     left = ballast->have > piece ? ballast->have - piece : 0;
-    is_given = ballast->have > 0 && shrink(ballast, left);
+    if (ballast->have <= n_kept * piece) {
+        (void) pthread_mutex_unlock(&ballast->lock);
+        return false;
+    }
+    is_given = shrink(ballast, left);
     ballast->have = is_given ? left : 0; /* what does not shrink is of no help */
     (void) pthread_mutex_unlock(&ballast->lock);
     if (is_given)
         log_event(LEVEL_WARNING, "store.ballast", LOG_NUM("left_bytes", left));
     return is_given;
+}
+
+bool ballast_give(struct ballast *ballast)
+{
+    return give(ballast, 0);
+}
+
+bool ballast_give_for_pack(struct ballast *ballast)
+{
+    return give(ballast, BALLAST_PIECES_SPARED);
 }
 
 bool ballast_is_whole(struct ballast *ballast)

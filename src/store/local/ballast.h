@@ -2,8 +2,9 @@
  * ballast.h - space that is kept for bad times: the file `ballast` in the store's folder.
  *
  * It is given up in pieces when the disk is full, to what the service cannot go on without or
- * what makes space: the superblock, the pack that empties a segment, the start of the server.
- * The keeper makes it again when space is back. Its bytes mean nothing.
+ * what makes space: the superblock, the pack that empties a segment, the sweep of dead bodies,
+ * packs made anew without them, the start of the server. The keeper makes it again when space
+ * is back. Its bytes mean nothing.
  *
  * All calls may come from any thread.
  */
@@ -14,9 +15,11 @@
 
 #include "base/err.h"
 
-#define BALLAST_PIECES   8u  /* so many can be given up one after the other */
-#define DISK_SHARE_PARTS 64u /* of a small file system no single reserve takes more than this  \
-                              */
+#define BALLAST_PIECES        8u /* so many can be given up one after the other */
+#define BALLAST_PIECES_SPARED 2u /* not for packs: small writes of the state make room, too */
+#define DISK_SHARE_PARTS                                                                       \
+    64u /* of a small file system no single reserve takes more than this                       \
+         */
 #define START_FREE_BYTES                                                                       \
     ((uint64_t) 1 << 20) /* LMDB's lock file, a new superblock, SQLite's side files */
 
@@ -34,6 +37,8 @@ void ballast_free(struct ballast *ballast);
 
 /* A piece becomes free space; false: there is none left. */
 bool ballast_give(struct ballast *ballast);
+/* The same, but for the last BALLAST_PIECES_SPARED. */
+bool ballast_give_for_pack(struct ballast *ballast);
 bool ballast_is_whole(struct ballast *ballast);
 /* RC_FULL. */
 MUST_CHECK enum rc ballast_fill(struct ballast *ballast, struct err *err);

@@ -23,6 +23,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "store/local/ballast.h"
 #include "store/local/dict.h"
 #include "store/local/hold.h"
 #include "store/local/keeper.h"
@@ -32,9 +33,10 @@
 #include "store/local/pack_write.h"
 #include "store/local/packer.h"
 
-#define COMPACT_TICK_MS 60000 /* looks around also without a poke */
-#define COMPACT_REFUSED 1024u /* packs that cannot be read; more than that: no compaction */
-#define ITEMS_MAX       ((size_t) 4 << 20) /* bodies of the packs that are merged together */
+#define COMPACT_TICK_MS  60000 /* looks around also without a poke */
+#define COMPACT_RETRY_MS 1000  /* after a full disk */
+#define COMPACT_REFUSED  1024u /* packs that cannot be read; more than that: no compaction */
+#define ITEMS_MAX        ((size_t) 4 << 20) /* bodies of the packs that are merged together */
 
 struct compactor {
     struct local *local;
@@ -508,6 +510,11 @@ static void *compactor_main(void *arg)
 
         if (rc == RC_OK || rc == RC_MORE)
             continue;
+        if (rc == RC_FULL) { /* what it would take back is what is missing */
+            if (!ballast_give_for_pack(compactor->local->ballast))
+                pace_wait(&compactor->pace, COMPACT_RETRY_MS);
+            continue;
+        }
         live_ask(compactor->local, &compactor->asker);
         if (rc != RC_CORRUPT) /* there may be others */
             pace_wait(&compactor->pace, COMPACT_TICK_MS);

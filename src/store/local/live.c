@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "store/local/ballast.h"
 #include "store/local/compact.h"
 #include "store/local/digests.h"
 #include "store/local/journal.h"
@@ -92,11 +93,18 @@ static size_t count_places(struct sweep *sweep)
     return n;
 }
 
+/* A full disk is what the dead are counted for: that is worth some of the last reserve. */
 static enum rc drop_dead(struct sweep *sweep, struct err *err)
 {
+    struct local *local = sweep->local;
+    enum rc rc;
+
     for (size_t i = 0; i < sweep->n_dead; i++)
-        digests_drop(sweep->local->digests, sweep->account, sweep->dead[i]);
-    return pack_rows_drop(sweep->local->state, sweep->account, sweep->dead, sweep->n_dead, err);
+        digests_drop(local->digests, sweep->account, sweep->dead[i]);
+    do
+        rc = pack_rows_drop(local->state, sweep->account, sweep->dead, sweep->n_dead, err);
+    while (rc == RC_FULL && ballast_give(local->ballast));
+    return rc;
 }
 
 static enum rc sweep_memory(struct sweep *sweep, struct err *err)
@@ -237,10 +245,10 @@ enum rc live_keep(struct local *local, uint64_t account, const struct live_set *
     sweep_rest(&sweep);
     if (is_gone(local, account))
         sweep.n_missing = 0; /* removed meanwhile */
+    compactor_poke(local->compactor);
     rc = checkpoint_put_swept(local->state, account, err);
     if (rc)
         return rc;
-    compactor_poke(local->compactor);
     *out_missing = sweep.n_missing;
     return RC_OK;
 }

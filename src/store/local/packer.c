@@ -369,7 +369,7 @@ static void *packer_main(void *arg)
 
         note_age(packer);
         rc = pack_some(packer, &has_more);
-        if (rc == RC_FULL && ballast_give(packer->local->ballast))
+        if (rc == RC_FULL && ballast_give_for_pack(packer->local->ballast))
             continue; /* a pack now is a segment free after it */
         if (rc == RC_FULL || rc == RC_UNAVAILABLE || !has_more)
             pace_wait(&packer->pace, rc == RC_FULL || rc == RC_UNAVAILABLE
