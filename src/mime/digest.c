@@ -16,7 +16,7 @@
  *  4. enums have a value of theirs.
  */
 
-struct slice digest_section_bytes(const struct digest *d, enum digest_table_section index)
+struct slice digest_section_bytes(const struct digest *d, size_t index)
 {
     return slice_sub(d->table, d->section[index].offset, d->section[index].len);
 }

@@ -63,7 +63,8 @@ struct digest_writer {
     uint32_t n_spans;
 };
 
-struct slice digest_section_bytes(const struct digest *digest, enum digest_table_section index);
+/* index: enum digest_table_section */
+struct slice digest_section_bytes(const struct digest *digest, size_t index);
 /* The keys are whole and their strings lie in the pool. */
 bool digest_keys_are_sound(const struct digest *digest);
 
