@@ -21,7 +21,9 @@ static const char usage[] =
     "  --repair        make accounts that do not open anew, from the messages that can be "
     "found\n"
     "                  (docs/operating.md says what that brings back)\n"
-    "  --offline       the server is stopped: this process opens the store\n"
+    "  --offline       the server is stopped: this process opens the store. With --repair a\n"
+    "                  journal that is damaged in its middle, with which no server starts, is\n"
+    "                  salvaged first; what that costs is printed\n"
     "\n"
     "Exit code: 0 all is there, 3 something is lost or was repaired, 1 it could not be "
     "checked.\n";

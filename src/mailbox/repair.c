@@ -121,13 +121,36 @@ static enum rc add_message(struct repair *repair, const struct body_info *body, 
     return apply(repair, &(struct record){.type = RECORD_APPEND, .append = append}, err);
 }
 
-static enum rc build(struct repair *repair, const struct inventory *inventory, struct err *err)
+/* The account as a new one begins. */
+static enum rc begin(struct repair *repair, struct err *err)
 {
-    uint32_t most = COUNT(first_mailboxes);
     enum rc rc = apply(
         repair,
         &(struct record){.type = RECORD_ACCOUNT, .account = {.first_modseq = repair->modseq}},
         err);
+
+    while (!rc && repair->n_mailboxes < COUNT(first_mailboxes))
+        rc = add_mailbox(repair, err);
+    for (size_t i = 0; i < COUNT(first_mailboxes) && !rc; i++)
+        rc = add_subscription(repair, first_mailboxes[i].name, err);
+    return rc;
+}
+
+enum rc repair_begin(struct acct_state *fork, uint32_t uidvalidity, uint64_t modseq,
+                     struct err *err)
+{
+    struct repair repair = {.fork = fork,
+                            .group = {.time_us = clock_wall_us()},
+                            .modseq = modseq,
+                            .uidvalidity = uidvalidity};
+
+    return begin(&repair, err);
+}
+
+static enum rc build(struct repair *repair, const struct inventory *inventory, struct err *err)
+{
+    uint32_t most = COUNT(first_mailboxes);
+    enum rc rc = begin(repair, err);
 
     for (size_t i = 0; i < inventory->n; i++)
         most = MAX(most, inventory->list[i].mbox);
@@ -135,8 +158,6 @@ static enum rc build(struct repair *repair, const struct inventory *inventory, s
         rc = err_set(err, RC_LIMIT, "Too many mailboxes", "repair: mailbox %u", most);
     while (!rc && repair->n_mailboxes < most)
         rc = add_mailbox(repair, err);
-    for (size_t i = 0; i < COUNT(first_mailboxes) && !rc; i++)
-        rc = add_subscription(repair, first_mailboxes[i].name, err);
     for (size_t i = 0; i < inventory->n && !rc; i++) {
         const struct body_info *body = &inventory->list[i];
 
@@ -162,7 +183,7 @@ static enum rc write_version(struct repair *repair, struct err *err)
 static enum rc run(struct repair *repair, struct inventory *inventory, struct err *err)
 {
     struct engine *engine = mail_store_engine(repair->store);
-    enum rc rc = engine->ops->bodies(engine, repair->account, keep_body, inventory, err);
+    enum rc rc = engine->ops->bodies(engine, repair->account, 0, keep_body, inventory, err);
 
     if (!rc)
         rc = engine->ops->uidvalidity(engine, 1, &repair->uidvalidity, err);

@@ -20,4 +20,9 @@ MUST_CHECK enum rc repair_account(struct mail_store *store, uint64_t id, struct 
 MUST_CHECK enum rc repair_store(struct mail_store *store, const struct check_watch *watch,
                                 struct check_sum *sum, struct err *err);
 
+/* The records an account begins with, applied to a fork that has none: the mailboxes of a new
+ * one. */
+MUST_CHECK enum rc repair_begin(struct acct_state *fork, uint32_t uidvalidity, uint64_t modseq,
+                                struct err *err);
+
 #endif

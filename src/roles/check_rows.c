@@ -1,11 +1,16 @@
 /* check_rows.c - losses and sums as rows; a store opened for this alone. */
 #include "roles/check_rows.h"
 
+#include <time.h>
+
 #include "base/log.h"
 #include "mailbox/repair.h"
+#include "roles/salvage_journal.h"
 #include "store/local/local.h"
 
 #define NUMBER_BYTES 24u
+#define TIME_BYTES   32u
+#define REASON_BYTES 256u
 
 struct job {
     const struct check_out *out;
@@ -76,10 +81,9 @@ static enum rc check_one(struct mail_store *store, uint64_t account, bool repair
                                                    : rc;
 }
 
-enum rc check_rows(struct mail_store *store, uint64_t account, bool repair,
-                   const struct check_out *out, struct err *err)
+static enum rc check_rows_of(struct mail_store *store, uint64_t account, bool repair,
+                             struct job job, struct err *err)
 {
-    struct job job = {.out = out};
     const struct check_watch watch = {put_loss, goes_on, &job};
     enum rc rc;
 
@@ -91,6 +95,78 @@ enum rc check_rows(struct mail_store *store, uint64_t account, bool repair,
     if (!rc)
         put_sum(&job);
     return rc;
+}
+
+enum rc check_rows(struct mail_store *store, uint64_t account, bool repair,
+                   const struct check_out *out, struct err *err)
+{
+    return check_rows_of(store, account, repair, (struct job){.out = out}, err);
+}
+
+/* ---- a journal that has lost groups ---- */
+
+static void put_told(const struct job *job, const char *what, uint64_t account,
+                     uint64_t messages, uint64_t bytes, int64_t date, const char *why)
+{
+    char room[4][NUMBER_BYTES];
+    const struct control_field fields[] = {
+        CONTROL_TEXT("lost", slice_from_str(what)),
+        CONTROL_TEXT("account", number(room[0], account)),
+        CONTROL_TEXT("mailbox", SLICE("")),
+        CONTROL_TEXT("uid", SLICE("0")),
+        CONTROL_TEXT("messages", number(room[1], messages)),
+        CONTROL_TEXT("size", number(room[2], bytes)),
+        CONTROL_TEXT("date", number(room[3], (uint64_t) MAX(date, (int64_t) 0))),
+        CONTROL_TEXT("error", slice_from_str(why)),
+    };
+
+    job->out->row(job->out->ctx, fields, COUNT(fields));
+}
+
+/* unknown: what a clock that is not known is called. */
+static void write_time(char out[TIME_BYTES], int64_t us, const char *unknown)
+{
+    time_t sec = (time_t) (us / 1000000);
+    struct tm tm;
+
+    if (us <= 0 || gmtime_r(&sec, &tm) == NULL ||
+        strftime(out, TIME_BYTES, "%Y-%m-%dT%H:%M:%SZ", &tm) == 0)
+        (void) snprintf(out, TIME_BYTES, "%s", unknown);
+}
+
+static void put_lost_groups(void *ctx, const struct lost_groups *lost)
+{
+    const struct job *job = ctx;
+    char after[TIME_BYTES], before[TIME_BYTES], why[REASON_BYTES];
+
+    write_time(after, lost->after_us, "the last checkpoint");
+    write_time(before, lost->before_us, "the stop");
+    if (lost->last < lost->first)
+        (void) snprintf(why, sizeof(why),
+                        "log/%016llx.seg at %llu: bytes of messages, no changes",
+                        (unsigned long long) lost->segment, (unsigned long long) lost->offset);
+    else
+        (void) snprintf(why, sizeof(why),
+                        "log/%016llx.seg at %llu: changes %llu to %llu, between %s and %s",
+                        (unsigned long long) lost->segment, (unsigned long long) lost->offset,
+                        (unsigned long long) lost->first, (unsigned long long) lost->last,
+                        after, before);
+    put_told(job, "journal", 0, 0, lost->bytes, lost->after_us / 1000000, why);
+}
+
+static void put_salvaged(void *ctx, const struct salvage_account *account)
+{
+    struct job *job = ctx;
+    char why[REASON_BYTES];
+
+    (void) snprintf(why, sizeof(why),
+                    "%s; new UIDVALIDITY for %u mailboxes; of later changes %llu kept, %llu "
+                    "refused; messages: in Recovered/",
+                    account->has_known_loss ? "changes are missing" : "changes may be missing",
+                    account->mailboxes, (unsigned long long) account->applied,
+                    (unsigned long long) account->refused);
+    job->sum.repaired++;
+    put_told(job, "changes", account->account, account->saved, 0, 0, why);
 }
 
 /* Nobody asks for a digest here; whoever did would serve the message opaque. */
@@ -111,12 +187,19 @@ enum rc check_rows_offline(const char *path, uint64_t account, bool repair,
     struct digester digester = {.make = no_digest};
     struct mail_store_options options = {.digester = &digester};
     struct mail_store *store;
-    enum rc rc = local_engine_open(&(struct local_options){.path = path}, &options.engine, err);
+    struct job job = {.out = out};
+    const struct salvage_out salvage = {
+        put_lost_groups, {put_salvaged, &job},
+         &job
+    };
+    enum rc rc = repair ? salvage_journal(path, &salvage, err) : RC_OK;
 
+    if (!rc)
+        rc = local_engine_open(&(struct local_options){.path = path}, &options.engine, err);
     if (rc)
         return rc;
     store = mail_store_new(&options);
-    rc = check_rows(store, account, repair, out, err);
+    rc = check_rows_of(store, account, repair, job, err);
     mail_store_close(store);
     return rc;
 }

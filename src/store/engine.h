@@ -66,7 +66,16 @@ struct commit_group {
 
 struct tail_group {
     uint64_t position;
+    uint64_t base; /* as in its commit_group: the account's group before, if none is missing */
     struct slice records;
+};
+
+/* Groups that are lost, of accounts nobody knows any more: a place of the journal that is
+ * damaged and held the only copy of them. */
+struct lost_groups {
+    uint64_t segment, offset, bytes; /* where */
+    uint64_t first, last;            /* positions; last < first: bodies only */
+    int64_t after_us, before_us;     /* clocks of what is next to it; 0: not known */
 };
 
 /* What an account is made of when it is opened. Lives in the arena given to load(). */
@@ -253,12 +262,12 @@ struct engine_ops {
     enum rc (*remove)(struct engine *engine, uint64_t account, struct err *err);
 
     /*
-     * Every body of the account that can be found, in no order, until fn answers false; dead
-     * ones that have not gone yet among them. A body that is on its way from one place to
-     * another may be told twice. For the repair of an account. NULL: the engine keeps nothing
-     * of the kind.
+     * Every body of the account with this id or a greater one that can be found, in no order,
+     * until fn answers false; dead ones that have not gone yet among them. A body that is on
+     * its way from one place to another may be told twice. For the repair of an account. NULL:
+     * the engine keeps nothing of the kind.
      */
-    enum rc (*bodies)(struct engine *engine, uint64_t account,
+    enum rc (*bodies)(struct engine *engine, uint64_t account, uint64_t from,
                       bool (*fn)(void *ctx, const struct body_info *body), void *ctx,
                       struct err *err);
     /* The position of the last group committed, of any account: write_pages() of an account

@@ -110,7 +110,7 @@ static bool note_all_covered(struct local *local, const struct journal_point *en
     covered = index_covered(&local->index);
     (void) pthread_mutex_unlock(&local->index.lock);
     if (covered == UINT64_MAX)
-        covered = end->segment != 0 ? end->lsn - 1 : 0; /* no segment: nothing was written */
+        covered = end->lsn - 1;
     if (covered > 0)
         accounts_note_covered(local->accounts, covered);
     if (accounts_sync(local->accounts, &err) == RC_OK)
@@ -245,7 +245,7 @@ static enum rc read_group(const struct tail_entry *entry, uint64_t account, stru
                        "journal: segment %llx offset %u: checksum of LSN %llu",
                        (unsigned long long) entry->segment->number, entry->offset,
                        (unsigned long long) entry->lsn);
-    *out = (struct tail_group){entry->lsn, group.records};
+    *out = (struct tail_group){entry->lsn, group.base, group.records};
     return RC_OK;
 }
 
@@ -518,11 +518,11 @@ static void local_status(struct engine *engine, struct engine_status *out)
     *out = status;
 }
 
-static enum rc local_bodies(struct engine *engine, uint64_t account,
+static enum rc local_bodies(struct engine *engine, uint64_t account, uint64_t from,
                             bool (*fn)(void *ctx, const struct body_info *body), void *ctx,
                             struct err *err)
 {
-    return inventory_bodies(local_of(engine), account, fn, ctx, err);
+    return inventory_bodies(local_of(engine), account, from, fn, ctx, err);
 }
 
 static uint64_t local_newest(struct engine *engine)

@@ -22,6 +22,8 @@ struct inventory {
 
 static void add_place(struct inventory *inventory, const struct place *place)
 {
+    if (place->body_id < inventory->from)
+        return;
     if (inventory->n == inventory->cap) {
         inventory->cap = MAX(2 * inventory->cap, (size_t) 64);
         inventory->list = xrealloc(inventory->list, inventory->cap * sizeof(*inventory->list));
@@ -104,12 +106,13 @@ static enum rc tell_packed(struct inventory *inventory,
     return rc;
 }
 
-enum rc inventory_bodies(struct local *local, uint64_t account,
+enum rc inventory_bodies(struct local *local, uint64_t account, uint64_t from,
                          bool (*fn)(void *ctx, const struct body_info *body), void *ctx,
                          struct err *err)
 {
     AUTO(freep) struct found *rows = xcalloc(ROWS_AT_ONCE, sizeof(*rows));
-    struct inventory inventory = {.local = local, .account = account, .rows = rows};
+    struct inventory inventory = {
+        .local = local, .account = account, .from = from, .rows = rows};
     enum rc rc = RC_OK;
     bool goes_on = true;
 

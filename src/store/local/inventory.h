@@ -5,7 +5,7 @@
 #include "store/local/store.h"
 
 /* engine_ops.bodies */
-MUST_CHECK enum rc inventory_bodies(struct local *local, uint64_t account,
+MUST_CHECK enum rc inventory_bodies(struct local *local, uint64_t account, uint64_t from,
                                     bool (*fn)(void *ctx, const struct body_info *body),
                                     void *ctx, struct err *err);
 

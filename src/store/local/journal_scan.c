@@ -7,8 +7,9 @@
 
 #include "store/local/layout.h"
 
-#define WINDOW_BYTES ((size_t) 4 << 20) /* read in one call; what a batch lacks is read again  \
-                                         */
+#define WINDOW_BYTES                                                                           \
+    ((size_t) 4 << 20) /* read in one call; what a batch lacks is read again                   \
+                        */
 
 /* A piece of a segment in memory. */
 struct window {
@@ -64,6 +65,7 @@ struct walk {
     struct window window;
     journal_group_fn *fn;
     void *ctx;
+    int64_t clock_us; /* of the last batch; 0: there was none */
     bool is_cut;
 };
 
@@ -207,42 +209,116 @@ static enum rc deliver_rest(struct walk *walk, struct segment *segment, struct e
     return rc;
 }
 
+/* A salvage's part of a batch whose header is good: the groups before the first that does not
+ * verify; *out_lsn is that one's. */
+static enum rc deliver_first(struct walk *walk, struct segment *segment, uint64_t *out_lsn,
+                             int64_t *out_clock_us, struct err *err)
+{
+    uint64_t offset = walk->point.offset;
+    struct slice head = window_get(&walk->window, segment, offset, BATCH_HEADER_BYTES), payload;
+    struct batch_header header;
+    struct group_view group;
+    enum rc rc = RC_OK;
+    struct scan sc;
+
+    if (!batch_header_read(head, &walk->epoch->key, &header) ||
+        !header_belongs(&header, segment, offset) || header.first_lsn != walk->point.lsn)
+        return RC_OK;
+    *out_clock_us = header.clock_us;
+    payload = slice_sub(window_get(&walk->window, segment, offset, header.total_len),
+                        BATCH_HEADER_BYTES, header.payload_len);
+    sc = scan_of(payload);
+    for (uint32_t i = 0; i < header.n_groups && !rc; i++) {
+        size_t at = scan_offset(&sc);
+
+        if (!group_read(&sc, &group) || group.lsn != header.first_lsn + i)
+            break;
+        *out_lsn = group.lsn + 1;
+        rc = walk->fn(walk->ctx, segment, (uint32_t) (offset + BATCH_HEADER_BYTES + at), &group,
+                      err);
+    }
+    return rc;
+}
+
+/* Where the epoch goes on behind the point; false: nowhere, its tail is torn. */
+static bool find_next(struct walk *walk, struct journal_point *out, int64_t *out_clock_us)
+{
+    struct batch_header header;
+
+    if (find_later(walk, &header)) {
+        *out = (struct journal_point){header.segment, header.first_lsn, header.offset,
+                                      header.prev};
+        *out_clock_us = header.clock_us;
+        return true;
+    }
+    *out = walk->epoch->end;
+    return walk->epoch->is_closed;
+}
+
+/* Segments that were passed count as used, so that nobody takes them for free; their bytes. */
+static uint64_t pass_segments(struct walk *walk, const struct journal_point *to)
+{
+    const struct journal_source *source = walk->source;
+    uint64_t bytes = 0;
+
+    for (uint64_t n = walk->point.segment; n <= to->segment; n++) {
+        struct segment *segment = source->segment(source->ctx, n);
+        uint64_t from =
+            n == walk->point.segment ? walk->point.offset : (uint64_t) SEGMENT_HEADER_BYTES;
+
+        if (segment == NULL)
+            continue;
+        if (n != walk->point.segment)
+            segment->start = walk->point;
+        segment->used = n == to->segment ? to->offset : segment->bytes;
+        bytes += segment->used > from ? segment->used - from : 0;
+    }
+    return bytes;
+}
+
+static void tell_damage(const struct walk *walk, const struct lost_groups *lost)
+{
+    const struct journal_source *source = walk->source;
+
+    source->damage(source->ctx, lost->segment, lost->offset, walk->point.lsn, lost->last);
+    if (source->lost != NULL && lost->last > source->covered)
+        source->lost(source->ctx, lost);
+}
+
 /*
  * From the point, where no batch counts, to the next one that may; *out_passed: the walk goes
- * on there. Only if all that lies between is covered by checkpoints. Segments that were passed
- * count as used, so that nobody takes them for free.
+ * on there. Only if all that lies between is covered by checkpoints, or by a salvage.
  */
 static enum rc pass_damage(struct walk *walk, bool *out_passed, struct err *err)
 {
     const struct journal_source *source = walk->source;
-    struct journal_point to = walk->epoch->end;
-    struct batch_header header;
+    struct segment *segment = source->segment(source->ctx, walk->point.segment);
+    struct lost_groups lost = {.segment = walk->point.segment,
+                               .offset = walk->point.offset,
+                               .first = walk->point.lsn,
+                               .after_us = walk->clock_us};
+    struct journal_point to;
+    bool is_covered;
     enum rc rc = RC_OK;
 
     *out_passed = false;
-    if (find_later(walk, &header))
-        to = (struct journal_point){header.segment, header.first_lsn, header.offset,
-                                    header.prev};
-    else if (!walk->epoch->is_closed)
-        return RC_OK; /* a torn tail */
-    if (to.lsn <= walk->point.lsn || to.lsn - 1 > source->covered)
+    if (!find_next(walk, &to, &lost.before_us) || to.lsn <= walk->point.lsn)
         return RC_OK;
-    source->damage(source->ctx, walk->point.segment, walk->point.offset, walk->point.lsn,
-                   to.lsn - 1);
-    for (uint64_t n = walk->point.segment; n <= to.segment && !rc; n++) {
-        struct segment *segment = source->segment(source->ctx, n);
-
-        if (segment == NULL)
-            continue;
-        if (n == walk->point.segment)
-            rc = deliver_rest(walk, segment, err);
-        else
-            segment->start = walk->point;
-        segment->used = n == to.segment ? to.offset : segment->bytes;
-    }
+    lost.last = to.lsn - 1;
+    is_covered = lost.last <= source->covered;
+    if (!is_covered && source->lost == NULL)
+        return RC_OK;
+    if (segment != NULL && is_covered)
+        rc = deliver_rest(walk, segment, err);
+    else if (segment != NULL)
+        rc = deliver_first(walk, segment, &lost.first, &walk->clock_us, err);
+    if (rc)
+        return rc;
+    lost.bytes = pass_segments(walk, &to);
+    tell_damage(walk, &lost);
     walk->point = to;
-    *out_passed = !rc;
-    return rc;
+    *out_passed = true;
+    return RC_OK;
 }
 
 /* The segment of the point, or the one behind it if damage has eaten it. */
@@ -267,6 +343,8 @@ static enum rc walk_batches(struct walk *walk, struct err *err)
 
     if (segment == NULL)
         rc = walk_on(walk, &segment, &goes_on, err);
+    if (!rc && segment == NULL && walk->source->lost != NULL && is_at_end(walk))
+        return RC_OK;
     if (!rc && segment == NULL)
         rc = err_set(err, RC_CORRUPT, "The journal is damaged",
                      "journal: segment %llx is missing",
@@ -306,6 +384,7 @@ static enum rc walk_batches(struct walk *walk, struct err *err)
         walk->point.lsn += header.n_groups;
         walk->point.offset += header.total_len;
         walk->point.prev = header.self;
+        walk->clock_us = header.clock_us;
         segment->used = walk->point.offset;
     }
     return RC_OK;

@@ -9,10 +9,16 @@
  *
  * Damage ends the walk with RC_CORRUPT, unless checkpoints cover all its groups: then the walk
  * goes on behind it, and of a batch with a good header the groups that verify are delivered.
+ *
+ * A walk that salvages (source.lost) goes on behind any damage, at the next header of the epoch
+ * or at its known end. Of a damaged batch with a good header it delivers the groups before the
+ * first that does not verify: where they lie follows from bytes that do, so that no mail can
+ * pass for one.
  */
 #ifndef ROOST_STORE_LOCAL_JOURNAL_SCAN_H
 #define ROOST_STORE_LOCAL_JOURNAL_SCAN_H
 
+#include "store/engine.h"
 #include "store/local/segment.h"
 
 struct journal_source {
@@ -24,6 +30,8 @@ struct journal_source {
     uint64_t covered;
     /* LSNs first..last lie in a place that is damaged. */
     void (*damage)(void *ctx, uint64_t segment, uint64_t offset, uint64_t first, uint64_t last);
+    /* Not NULL: a salvage; what is told here is left out. */
+    void (*lost)(void *ctx, const struct lost_groups *lost);
     void *ctx;
     int64_t until_us; /* the walk ends before the first batch with a later clock; 0: no end */
 };

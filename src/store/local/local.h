@@ -42,6 +42,12 @@ struct local_options {
     uint64_t archive_max_bytes;        /* closed segments kept for a backup; 0: none */
     int64_t until_us; /* a copy that is to show a moment: batches with a later clock are cut
                          off, for good */
+    /* Not NULL: damage in the journal that cost groups does not end the opening: they are left
+     * out and told of, the journal's files from the first such place on are copied to salvage/.
+     * Whoever opens a store like this makes checkpoints of all accounts (mailbox/salvage.h);
+     * before that no other opening succeeds. */
+    void (*lost)(void *ctx, const struct lost_groups *lost);
+    void *lost_ctx;
     /* Called once when nothing more may be acknowledged; does not return to the engine's good
      * will: if it returns, the engine ends the process. NULL: log and end. */
     void (*fatal)(void *ctx, const struct err *err);

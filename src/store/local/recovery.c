@@ -27,6 +27,7 @@
 #include "store/local/journal_scan.h"
 #include "store/local/pack_sweep.h"
 #include "store/local/places_mend.h"
+#include "store/local/salvage_dir.h"
 #include "store/local/stage.h"
 
 #define SPARES_SEEN_MAX 64u /* more than the keeper ever leaves */
@@ -53,6 +54,7 @@ struct recovery {
     struct removed_account *removed;
     size_t n_removed;
     uint64_t n_groups, n_bodies;
+    uint64_t first_lost; /* segment of the first groups that a salvage leaves out; 0: none */
     bool list_lags;      /* the list of accounts is behind the state */
     struct map *damaged; /* accounts whose root is lost */
     bool has_failed;     /* a file that is there could not be opened */
@@ -248,6 +250,38 @@ static void see_damage(void *ctx, uint64_t segment, uint64_t offset, uint64_t fi
               LOG_NUM("lsn", first), LOG_NUM("last_lsn", last));
 }
 
+/* Nobody else has these. */
+static void see_lost(void *ctx, const struct lost_groups *lost)
+{
+    struct recovery *rec = ctx;
+
+    if (rec->first_lost == 0)
+        rec->first_lost = lost->segment;
+    rec->local->options.lost(rec->local->options.lost_ctx, lost);
+}
+
+/* A salvage leaves behind it what somebody with more patience may read: the journal from the
+ * first damage on. Before anything is changed. */
+static enum rc keep_journal(struct recovery *rec, const struct journal_point *end,
+                            struct err *err)
+{
+    enum rc rc = RC_OK;
+
+    if (rec->first_lost == 0)
+        return RC_OK;
+    for (uint64_t n = rec->first_lost; n <= end->segment && !rc; n++) {
+        char name[LAYOUT_NAME_BYTES];
+
+        const struct segment *segment = map_get(rec->segments, MAP_KEY(n));
+
+        if (segment == NULL || segment->used <= SEGMENT_HEADER_BYTES)
+            continue;
+        layout_name(name, n, ".seg");
+        rc = salvage_copy(rec->local->layout.root, "log", name, "the journal is damaged", err);
+    }
+    return rc;
+}
+
 static struct journal_point epoch_start(const struct super *super, uint32_t i)
 {
     return i == 0 ? super->start : super->epochs[i].first;
@@ -261,6 +295,7 @@ static enum rc walk_epochs(struct recovery *rec, struct journal_point *out, stru
                                     .last_segment = rec->last_segment,
                                     .covered = accounts_covered(rec->local->accounts),
                                     .damage = see_damage,
+                                    .lost = rec->local->options.lost != NULL ? see_lost : NULL,
                                     .until_us = rec->local->options.until_us,
                                     .ctx = rec};
     struct journal_point point = super->start;
@@ -627,6 +662,8 @@ static enum rc run(struct recovery *rec, struct recovery_result *out, struct err
         rc = walk_epochs(rec, &end, err);
     if (!rc)
         rc = check_roots(rec, &end, err);
+    if (!rc)
+        rc = keep_journal(rec, &end, err);
     if (!rc)
         rc = settle_segments(rec, &end, err);
     if (!rc)

@@ -13,5 +13,8 @@
  * durable. An event tells of it, with why. */
 MUST_CHECK enum rc salvage_keep(int root, const char *folder, const char *name, bool move,
                                 const char *why, struct err *err);
+/* The same, with a copy of the file: for one that is written to again. RC_FULL. */
+MUST_CHECK enum rc salvage_copy(int root, const char *folder, const char *name, const char *why,
+                                struct err *err);
 
 #endif

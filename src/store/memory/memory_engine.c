@@ -210,6 +210,7 @@ static void fill_image(const struct memory_account *account, struct arena *arena
 
     for (size_t i = 0; i < account->n_groups; i++)
         tail[i] = (struct tail_group){account->groups[i].position,
+                                      account->groups[i].position - 1,
                                       arena_dup(arena, account->groups[i].records)};
     *out = (struct account_image){
         .root = account->root.ptr != NULL ? arena_dup(arena, account->root) : (struct slice){0},
