@@ -37,6 +37,28 @@ def subjects(wire, mailbox):
     return out
 
 
+def objects(wire, mailbox):
+    """{subject: (EMAILID, THREADID, flags, INTERNALDATE)} of a mailbox (RFC 8474 5)."""
+    wire.ok("SELECT %s" % mailbox)
+    out = {}
+    for line in wire.ok("UID FETCH 1:* (EMAILID THREADID FLAGS INTERNALDATE BODY.PEEK[HEADER.FIELDS (SUBJECT)])"):
+        found = re.search(rb"Subject: (\S+)", line)
+        if found is None:
+            continue
+        out[found.group(1).decode()] = (
+            re.search(rb"EMAILID \(([^)]+)\)", line).group(1),
+            re.search(rb"THREADID (NIL|\([^)]+\))", line).group(1),
+            set(re.search(rb"FLAGS \(([^)]*)\)", line).group(1).split()) - {b"\\Recent"},
+            re.search(rb'INTERNALDATE "([^"]*)"', line).group(1))
+    return out
+
+
+def metadata(wire, mailbox):
+    """{entry: value} of the comments (RFC 5464 4.2)."""
+    answer = b"".join(wire.ok("GETMETADATA %s (/private/comment /shared/comment)" % mailbox))
+    return dict(re.findall(rb'(/(?:private|shared)/\S+) "([^"]*)"', answer))
+
+
 def uidvalidity(wire, mailbox):
     return int(re.search(rb"UIDVALIDITY (\d+)", wire.ok("STATUS %s (UIDVALIDITY)" % mailbox)[0]).group(1))
 
@@ -183,6 +205,29 @@ class Backup(unittest.TestCase):
         self.assertIn("No such mailbox", self.restore("--user", USER, "--mailbox", "None", "--into", "x",
                                                       code=1).stderr)
         self.assertEqual([name for name in os.listdir(self.dir) if name.startswith(".")], [])  # no copy is left
+
+    def test_a_deleted_mailbox_comes_back_with_all_that_belongs_to_it(self):
+        wire = self.login()
+        self.fill(wire)
+        reply = message("reply")
+        wire.ok(b'APPEND Work ($Label1) "03-Mar-2021 04:05:06 -0700" {%d+}\r\n%s' % (len(reply), reply))
+        wire.ok('SETMETADATA Work (/private/comment "for me" /shared/comment "for all")')
+        wire.append("INBOX", message("stays"))
+        was, notes = objects(wire, "Work"), metadata(wire, "Work")
+        self.assertEqual(len(was), 14)
+        self.assertEqual(len({row[0] for row in was.values()}), 14)
+        self.assertEqual(notes, {b"/private/comment": b"for me", b"/shared/comment": b"for all"})
+        self.backup()
+        wire.ok("UNSELECT")
+        wire.ok("DELETE Work")
+        wire.ok("CREATE Work")  # another one of that name
+        self.assertEqual(metadata(wire, "Work"), {})
+        wire.ok("DELETE Work")
+
+        done = json.loads(self.restore("--user", USER, "--mailbox", "Work", "--into", "Work", "--json").stdout)
+        self.assertEqual((done["restored"], done["already_there"]), (14, 0))
+        self.assertEqual(objects(wire, "Work"), was)
+        self.assertEqual(metadata(wire, "Work"), notes)
 
     def test_the_journal_of_the_lost_machine_keeps_uids(self):
         wire = self.login()
