@@ -32,7 +32,11 @@ enum rc pem_file_read(const char *path, struct slice *out, struct err *err)
     ssize_t n = 1;
 
     if (fd < 0)
-        return err_set(err, RC_IO, "No certificate", "%s: %s", path, strerror(errno));
+        return err_set(err,
+                       errno == ENOENT   ? RC_NOT_FOUND
+                       : errno == EACCES ? RC_DENIED
+                                         : RC_IO,
+                       "No certificate", "%s: %s", path, strerror(errno));
     room = xmalloc(MSG_CERT_MAX + 1);
     while (n > 0 && len <= MSG_CERT_MAX) {
         n = read(fd, room + len, MSG_CERT_MAX + 1 - len);

@@ -235,7 +235,7 @@ void supervisor_child_ready(struct child *child, struct slice sandbox)
 static int exit_code(enum rc rc)
 {
     static const unsigned char codes[RC_COUNT] = {
-        [RC_NOT_FOUND] = 4, /* no data directory, no store */
+        [RC_NOT_FOUND] = 4, /* no data directory, store, certificate, user */
         [RC_EXISTS] = 5,    /* somebody else has it */
         [RC_UNAVAILABLE] = 5, [RC_DENIED] = 6, [RC_INVALID] = 7, /* another version's */
         [RC_CORRUPT] = 8, /* damaged, missing, or another store's */

@@ -118,7 +118,7 @@ class Running(unittest.TestCase):
     def test_a_second_server_is_kept_out(self):
         done = subprocess.run([harness.ROOST, "serve", "-c", self.server.config],
                               capture_output=True, text=True, timeout=harness.DEADLINE_SEC)
-        self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.returncode, 5)
         self.assertIn("another server", done.stderr)
         self.server.connect().close()
 
@@ -164,32 +164,32 @@ class Ending(unittest.TestCase):
 
 
 class Setting(unittest.TestCase):
-    def refused(self, server):
+    def refused(self, server, code):
         server.spawn()
         server.process.wait(harness.DEADLINE_SEC)
         self.addCleanup(server.close)
-        self.assertEqual(server.process.returncode, 1)
+        self.assertEqual(server.process.returncode, code)
         return server.stderr()
 
     def test_without_init_it_says_what_to_do(self):
-        self.assertIn("roost init", self.refused(Server()))
+        self.assertIn("roost init", self.refused(Server(), 4))
 
     def test_without_certificate_it_does_not_start(self):
         server = Server()
         os.unlink(server.settings["certificate"])
-        self.assertIn("cert.pem", self.refused(server))
+        self.assertIn("cert.pem", self.refused(server, 4))
 
     def test_a_port_in_use_is_named(self):
         server = Server()
         blocker = harness.socket.create_server(("127.0.0.1", server.port))
         self.addCleanup(blocker.close)
-        self.assertIn("127.0.0.1:%d" % server.port, self.refused(server))
+        self.assertIn("127.0.0.1:%d" % server.port, self.refused(server, 5))
 
     @unittest.skipUnless(os.geteuid() == 0, "needs root")
     def test_somebody_elses_data_is_left_alone(self):
         server = Server()
         os.chown(server.data, NOBODY, NOBODY)
-        text = self.refused(server)
+        text = self.refused(server, 6)
         self.assertEqual(len([line for line in text.splitlines() if line]), 1)
         self.assertIn("belongs to uid %d" % NOBODY, text)
         self.assertEqual(os.listdir(server.data), [])
@@ -236,7 +236,7 @@ class Users(unittest.TestCase):
         server = Server(user_prefix="roost-nobody-has-this")
         self.addCleanup(server.close)
         server.spawn()
-        self.assertEqual(server.process.wait(harness.DEADLINE_SEC), 1)
+        self.assertEqual(server.process.wait(harness.DEADLINE_SEC), 4)
         self.assertIn("roost-nobody-has-this-auth", server.stderr())
 
     def test_root_gives_each_role_its_own_uid(self):
