@@ -23,6 +23,7 @@
 #include "lib/mail_world.h"
 #include "lib/test.h"
 #include "mailbox/message.h"
+#include "store/local/dict.h"
 
 #define ACCOUNTS         6u
 #define MESSAGES         70u
@@ -34,6 +35,8 @@
 #define STATE_HEAD_BYTES 96u
 #define CHILD_SEC        60u
 #define SEGMENT_BYTES    ((uint64_t) 256 << 10)
+#define SAMPLES          2000u
+#define SAMPLE_BYTES     400u
 #define LONG_BYTES       ((size_t) 200 << 10) /* a body of several blocks */
 #define SPILLED_BYTES    ((size_t) 5 << 20)   /* beyond what a group keeps inline */
 
@@ -89,6 +92,35 @@ static void add_messages(struct mail_world *world, uint64_t id, unsigned from, u
     }
     account_wait_durable(account, position);
     account_close(account);
+}
+
+/* A dictionary for the packs that are to come, of what the messages begin with. */
+static void train(struct mail_world *world)
+{
+    AUTO(freep) char *samples = xmalloc((size_t) SAMPLES * SAMPLE_BYTES);
+    AUTO(freep) size_t *lens = xcalloc(SAMPLES, sizeof(*lens));
+    struct dicts *dicts = local_of(world->engine)->dicts;
+    const struct dict *dict;
+    struct err err;
+
+    for (unsigned i = 0; i < SAMPLES; i++) {
+        AUTO(freep) char *text = text_of(i % 64, SAMPLE_BYTES);
+
+        lens[i] = SAMPLE_BYTES;
+        memcpy(samples + (size_t) i * SAMPLE_BYTES, text, SAMPLE_BYTES);
+    }
+    if (dicts_train(dicts, samples, lens, SAMPLES, &dict, &err) != RC_OK)
+        fail_msg("%s", err.detail);
+    dicts_unpin(dicts, dict);
+}
+
+static bool has_dictionary(const struct scene *scene)
+{
+    for (size_t i = 0; i < scene->n_files; i++) {
+        if (strstr(scene->files[i].name, ".dict") != NULL)
+            return true;
+    }
+    return false;
 }
 
 static void add_long(struct mail_world *world, uint64_t id, size_t len)
@@ -432,6 +464,7 @@ static void make_scene(struct scene *scene)
     memset(scene, 0, sizeof(*scene));
     make_folder(scene->world.path, sizeof(scene->world.path));
     world_open_local(&scene->world, &options);
+    train(&scene->world);
     for (uint64_t id = 1; id <= ACCOUNTS; id++)
         add_messages(&scene->world, id, 0, MESSAGES);
     for (uint64_t id = 1; id <= ACCOUNTS; id++)
@@ -453,6 +486,7 @@ static void make_scene(struct scene *scene)
     world_close(&scene->world);
     (void) snprintf(scene->sealed, sizeof(scene->sealed), "%s.sealed", scene->world.path);
     copy_tree(scene->world.path, scene->sealed, "", scene);
+    assert_true(has_dictionary(scene));
 }
 
 static void scene_done(struct scene *scene)

@@ -239,6 +239,27 @@ static enum rc load(const struct dicts *dicts, uint64_t id, struct dict **out, s
                          "dictionary %016llx: zstd does not take it", (unsigned long long) id);
 }
 
+enum rc dicts_verify(struct dicts *dicts, uint64_t id, struct dict_check *out, struct err *err)
+{
+    AUTO(freep) char *file = xmalloc(DICT_HEAD_BYTES + DICT_MAX_BYTES);
+    AUTO(freep) char *row = xmalloc(DICT_HEAD_BYTES + DICT_MAX_BYTES);
+    struct slice in_file = {0}, in_row = {0};
+    enum rc file_rc = read_file(dicts, id, file, &in_file, err);
+    enum rc row_rc = read_dict_row(dicts, id, row, &in_row, err);
+
+    *out = (struct dict_check){.bytes = in_file.len + in_row.len,
+                               .is_file_bad = file_rc == RC_CORRUPT,
+                               .is_row_bad = row_rc == RC_CORRUPT,
+                               .is_mended = file_rc == RC_OK || row_rc == RC_OK};
+    if (!out->is_mended)
+        return RC_OK;
+    if (out->is_file_bad)
+        return write_file(dicts, id, slice_of(row, DICT_HEAD_BYTES + in_row.len), err);
+    if (out->is_row_bad)
+        return write_dict_row(dicts, id, slice_of(file, DICT_HEAD_BYTES + in_file.len), err);
+    return RC_OK;
+}
+
 /* Takes dict over; one that came first stays. */
 static const struct dict *keep(struct dicts *dicts, struct dict *dict)
 {

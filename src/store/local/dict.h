@@ -40,6 +40,16 @@ void dicts_free(struct dicts *dicts);
 /* RC_CORRUPT: both copies are damaged or gone. */
 MUST_CHECK enum rc dicts_get(struct dicts *dicts, uint64_t id, const struct dict **out,
                              struct err *err);
+/* Both copies as they lie on the disk, whatever is loaded. */
+struct dict_check {
+    uint64_t bytes;
+    bool is_file_bad, is_row_bad;
+    bool is_mended; /* from the other one */
+};
+/* A copy that is damaged is written again from the other; one that is missing may be on its way
+ * out, the next start judges it. RC_IO, RC_FULL: it could not be written. */
+MUST_CHECK enum rc dicts_verify(struct dicts *dicts, uint64_t id, struct dict_check *out,
+                                struct err *err);
 /* The one that new packs use, pinned; NULL when there is none yet, or a better one is wanted.
  */
 const struct dict *dicts_current(struct dicts *dicts);

@@ -1,7 +1,8 @@
 /*
  * scrub_packs.c - packs, one after the other, frame by frame: stored bytes have a checksum, so
- * nothing is decompressed.
+ * nothing is decompressed. With a pack comes the dictionary it names, in both its places.
  */
+#include "store/local/dict.h"
 #include "store/local/pack.h"
 #include "store/local/pack_rows.h"
 #include "store/local/scrub_pass.h"
@@ -97,9 +98,30 @@ static enum rc check_pack(struct scrub_pass *pass, const struct pack *pack, cons
     return scrub_read(pass, unread) ? RC_OK : RC_MORE;
 }
 
+static void check_dictionary(struct scrub_pass *pass, uint64_t id)
+{
+    char name[LAYOUT_NAME_BYTES], file[LAYOUT_NAME_BYTES + 8];
+    struct dict_check check = {0};
+    struct err err;
+    enum rc rc = dicts_verify(pass->local->dicts, id, &check, &err);
+
+    layout_name(name, id, ".dict");
+    (void) snprintf(file, sizeof(file), "packs/%s", name);
+    pass->bytes += check.bytes;
+    if (check.is_file_bad)
+        scrub_found(pass, &(struct scrub_finding){.file = file,
+                                                  .what = "dictionary",
+                                                  .is_derived = check.is_mended && !rc});
+    if (check.is_row_bad)
+        scrub_found(pass, &(struct scrub_finding){.file = "state/data.mdb",
+                                                  .what = "row of a dictionary",
+                                                  .is_derived = check.is_mended && !rc});
+}
+
 enum rc scrub_packs(struct scrub_pass *pass, struct err *err)
 {
     struct local *local = pass->local;
+    uint64_t last_dict = 0; /* most packs name the same one */
     enum rc rc = RC_OK;
 
     while (!rc) {
@@ -112,11 +134,14 @@ enum rc scrub_packs(struct scrub_pass *pass, struct err *err)
             break;
         layout_name(name, next.number, ".pack");
         (void) snprintf(file, sizeof(file), "packs/%s", name);
-        if (packs_get(local->packs, next.number, &pack, NULL) == RC_OK)
+        if (packs_get(local->packs, next.number, &pack, NULL) == RC_OK) {
+            if (pack_dictionary(pack) != 0 && pack_dictionary(pack) != last_dict)
+                check_dictionary(pass, last_dict = pack_dictionary(pack));
             rc = check_pack(pass, pack, file);
-        else
+        } else {
             scrub_found(
                 pass, &(struct scrub_finding){.file = file, .what = "the pack cannot be read"});
+        }
         packs_put(local->packs, pack);
         pass->cursor.number = next.number + 1;
     }
