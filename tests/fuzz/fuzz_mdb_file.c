@@ -16,7 +16,9 @@
 
 #define FILE_MAX_BYTES ((size_t) 1 << 20)
 #define ROWS           150u
-#define LONG_BYTES     9000u /* in overflow pages */
+#define PART_BYTES     ((uint64_t) 32 << 10) /* several parts, each of more than a path and a row \
+                                              */
+#define LONG_BYTES 9000u                     /* in overflow pages */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -113,8 +115,8 @@ static void read_parts(struct mdb_file *file, const struct mdb_visit *visit)
         bool is_end = false;
 
         for (unsigned turn = 0; !is_end && turn < 1000; turn++)
-            mdb_file_verify_part(file, slice_from_str(names[i]), key, &key_len, 8192, &is_end,
-                                 visit);
+            mdb_file_verify_part(file, slice_from_str(names[i]), key, &key_len, PART_BYTES,
+                                 &is_end, visit);
     }
 }
 

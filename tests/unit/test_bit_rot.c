@@ -376,7 +376,7 @@ static void run_child(const struct scene *scene)
 static void flip(const struct scene *scene, const struct file *file, uint64_t bit)
 {
     char path[1024];
-    unsigned char byte;
+    unsigned char byte = 0;
     int fd;
 
     (void) snprintf(path, sizeof(path), "%s/%s", scene->world.path, file->name);
