@@ -270,9 +270,10 @@ static bool get_cold_map(struct scan *sc, struct chunk *chunk, uint32_t n)
 static struct chunk *get_hot(struct scan *sc, uint32_t rows, const struct chunk_rules *rules)
 {
     struct chunk *chunk;
-    size_t n;
+    uint64_t n;
 
-    if (!page_get_count(sc, CHUNK_MESSAGES, &n) || n == 0 || n != rows)
+    /* No page_get_count(): rows that are alike take no bytes of their own. */
+    if (!scan_varint(sc, CHUNK_MESSAGES, &n) || n == 0 || n != rows)
         return NULL;
     chunk = chunk_new(chunk_fit(rows), 1);
     atomic_init(&chunk->filled, rows);

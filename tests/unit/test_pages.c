@@ -34,7 +34,7 @@ static void create(struct acct_state *state, uint32_t id, struct slice name)
     apply(state, &record);
 }
 
-static void append(struct acct_state *state, uint32_t id, uint8_t flags)
+static void append_at(struct acct_state *state, uint32_t id, uint8_t flags, uint64_t modseq)
 {
     struct record record = {
         .type = RECORD_APPEND,
@@ -43,10 +43,15 @@ static void append(struct acct_state *state, uint32_t id, uint8_t flags)
                    .flags = flags,
                    .size = 100,
                    .body_id = acct_next_body_id(state),
-                   .modseq = acct_modseq(state) + 1},
+                   .modseq = modseq},
     };
 
     apply(state, &record);
+}
+
+static void append(struct acct_state *state, uint32_t id, uint8_t flags)
+{
+    append_at(state, id, flags, acct_modseq(state) + 1);
 }
 
 /* An INBOX of ten messages. */
@@ -200,6 +205,37 @@ static void an_append_reads_the_last_chunk_only(void **state)
     shelf_done(&shelf);
 }
 
+/* Messages of one transaction differ in nothing that a hot page tells: it is shorter than their
+ * number. */
+static void messages_that_are_alike_come_back(void **state)
+{
+    (void) state;
+    for (uint32_t n = 1; n <= 2 * CHUNK_MESSAGES; n = n * 3 + 1) {
+        AUTO(acct_unrefp) struct acct_state *account = acct_state_new(1);
+        AUTO(acct_unrefp) struct acct_state *stored = NULL;
+        AUTO(acct_unrefp) struct acct_state *opened = NULL;
+        struct record first = {.type = RECORD_ACCOUNT, .account = {1}};
+        struct shelf shelf;
+        struct err err;
+        uint64_t modseq;
+
+        apply(account, &first);
+        create(account, 1, SLICE("INBOX"));
+        modseq = acct_modseq(account) + 1;
+        shelf_open(&shelf);
+        for (uint32_t i = 0; i < n; i++)
+            append_at(account, 1, FLAG_SEEN, modseq);
+        put_shelf(&shelf, account, &stored);
+        opened = open_shelf(&shelf);
+        assert_int_equal(acct_mbox_load(opened, 1, read_shelf, &shelf, &err), RC_OK);
+        assert_int_equal(mbox_counts(acct_mailbox_by_id(opened, 1))->messages, n);
+        assert_int_equal(mbox_uid(acct_mailbox_by_id(opened, 1), n - 1), n);
+        assert_int_equal(mbox_modseq(acct_mailbox_by_id(opened, 1), n - 1), modseq);
+        assert_int_equal(mbox_flags(acct_mailbox_by_id(opened, 1), n - 1), FLAG_SEEN);
+        shelf_done(&shelf);
+    }
+}
+
 static const struct uid_run second[] = {
     {2, 3}
 };
@@ -236,6 +272,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_tail_is_cheap_to_checkpoint),
         cmocka_unit_test(an_append_reads_the_last_chunk_only),
+        cmocka_unit_test(messages_that_are_alike_come_back),
         cmocka_unit_test(a_flag_costs_one_hot_page),
     };
 
