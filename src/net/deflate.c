@@ -20,8 +20,7 @@ size_t deflate_bound(size_t len)
  * free for others, wherever the heap has grown meanwhile. */
 static void *state_new(size_t bytes)
 {
-    void *state =
-        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *state = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (state == MAP_FAILED)
         die("out of memory: %zu bytes", bytes);

@@ -16,9 +16,10 @@
 
 #define FILE_MAX_BYTES ((size_t) 1 << 20)
 #define ROWS           150u
-#define PART_BYTES     ((uint64_t) 32 << 10) /* several parts, each of more than a path and a row \
-                                              */
-#define LONG_BYTES 9000u                     /* in overflow pages */
+#define PART_BYTES                                                                             \
+    ((uint64_t) 32 << 10) /* several parts, each of more than a path and a row                 \
+                           */
+#define LONG_BYTES 9000u  /* in overflow pages */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

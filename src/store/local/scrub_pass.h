@@ -7,9 +7,10 @@
 
 #include "store/local/store.h"
 
-#define SCRUB_KEY_BYTES  600u
-#define SCRUB_TOLD_BYTES ((uint64_t) 1 << 20) /* read between two looks at who wants to stop   \
-                                               */
+#define SCRUB_KEY_BYTES 600u
+#define SCRUB_TOLD_BYTES                                                                       \
+    ((uint64_t) 1 << 20) /* read between two looks at who wants to stop                        \
+                          */
 
 /* Where a pass stands; a row of the state while it runs. */
 struct scrub_cursor {

@@ -1,9 +1,9 @@
 /*
  * state_create.c - the state's first file.
  *
- * LMDB writes the two pages of a new file without a sync and never syncs its name, so a cut soon
- * after leaves a file that LMDB itself refuses. So the file is made once, with the store, and
- * durable in content and name before the superblock says that there is a store; afterwards
+ * LMDB writes the two pages of a new file without a sync and never syncs its name, so a cut
+ * soon after leaves a file that LMDB itself refuses. So the file is made once, with the store,
+ * and durable in content and name before the superblock says that there is a store; afterwards
  * LMDB's own order of writes holds, and a missing file is damage.
  */
 #include <errno.h>

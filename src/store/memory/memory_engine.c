@@ -209,9 +209,9 @@ static void fill_image(const struct memory_account *account, struct arena *arena
     struct tail_group *tail = ARENA_ARRAY(arena, struct tail_group, account->n_groups);
 
     for (size_t i = 0; i < account->n_groups; i++)
-        tail[i] = (struct tail_group){account->groups[i].position,
-                                      account->groups[i].position - 1,
-                                      arena_dup(arena, account->groups[i].records)};
+        tail[i] =
+            (struct tail_group){account->groups[i].position, account->groups[i].position - 1,
+                                arena_dup(arena, account->groups[i].records)};
     *out = (struct account_image){
         .root = account->root.ptr != NULL ? arena_dup(arena, account->root) : (struct slice){0},
         .root_position = account->root_position,
