@@ -22,7 +22,8 @@ struct known_flags {
 };
 
 struct mbox_view {
-    struct held_mailbox held; /* as long as it is open */
+    struct held_mailbox *held; /* as long as it is open; the account's list changes it, so marks
+                                  leave it alone */
     struct account *account;
     uint32_t mbox_id;
     bool read_only;

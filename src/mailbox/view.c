@@ -143,10 +143,12 @@ enum rc view_open(struct account *account, uint64_t own_position, uint32_t mbox_
     struct acct_state *state;
     enum rc rc;
 
-    account_hold(account, &view->held, mbox_id);
+    view->held = xcalloc(1, sizeof(*view->held));
+    account_hold(account, view->held, mbox_id);
     rc = account_read_mailbox(account, own_position, mbox_id, &state, err);
     if (rc) {
-        account_release(account, &view->held);
+        account_release(account, view->held);
+        free(view->held);
         free(view);
         return rc;
     }
@@ -165,7 +167,8 @@ void view_close(struct mbox_view *view)
     if (view == NULL)
         return;
     view_park(view);
-    account_release(view->account, &view->held);
+    account_release(view->account, view->held);
+    free(view->held);
     view_forget_known(view);
     free(view->hidden);
     free(view->recent);

@@ -227,5 +227,7 @@ int main(void)
     }
     explore_print(&tally);
     store_pair_remove(&pair);
+    for (size_t i = 0; i <= EXPLORE_DEPTH; i++)
+        free(explorer.branches[i]);
     return tally.failures == 0 ? 0 : 1;
 }

@@ -285,10 +285,11 @@ class BadStore(unittest.TestCase):
                     self.assertTrue(tagged.startswith(b"NO [CORRUPTION] "), (number, tagged))
                 wire.ok("FETCH 1:* (FLAGS UID)")
                 wire.append("INBOX", sample(101, 3000))
-            self.assertIn(" command.failed ", server.log())
-            self.assertIn("error=corrupt", server.log())
+            wait_for(lambda: " command.failed " in server.log() and "error=corrupt" in server.log(),
+                     "the failures in the log")
             self.assertEqual(server.stop(), 0)
         finally:
+            server.stop()
             server.data, server.config, server.console = held
 
 

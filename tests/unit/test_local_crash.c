@@ -364,9 +364,48 @@ static void a_missing_segment_is_refused(void **state)
     scene_done(&scene);
 }
 
+/* The first group of a run finds no room in the run's first segment: that one stays empty, is
+ * swept by the next start, and is not missed by those after it. */
+static void a_first_segment_without_a_batch_is_not_missed(void **state)
+{
+    AUTO(freep) char *bytes = local_store_body(9, TEST_FIRST_BYTES);
+    struct scene scene = {0};
+    struct engine *engine = NULL;
+    struct err err;
+    uint64_t position;
+
+    (void) state;
+    local_store_make(&scene.store);
+    local_store_open(&scene.store);
+    position = local_store_put_body(&scene.store, 7, 1, SLICE("mail"),
+                                    slice_of(bytes, TEST_FIRST_BYTES));
+    local_store_wait(&scene.store, position);
+    for (unsigned starts = 0; starts < 4; starts++) {
+        struct local_options options = scene.store.options;
+        char from[sizeof(scene.copy)];
+
+        (void) snprintf(from, sizeof(from), "%s", starts == 0 ? scene.store.path : scene.copy);
+        (void) snprintf(scene.copy, sizeof(scene.copy), "/tmp/roost-copy-XXXXXX");
+        assert_non_null(mkdtemp(scene.copy));
+        local_store_copy(from, scene.copy); /* as a kill leaves it */
+        if (engine != NULL)
+            engine->ops->close(engine);
+        if (starts > 0)
+            local_store_remove_tree(from);
+        options.path = scene.copy;
+        if (local_engine_open(&options, &engine, &err) != RC_OK)
+            fail_msg("start %u: %s", starts, err.detail);
+        engine->ops->start(engine, &(struct engine_events){0});
+    }
+    engine->ops->close(engine);
+    local_store_remove_tree(scene.copy);
+    local_store_remove(&scene.store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_first_segment_without_a_batch_is_not_missed),
         cmocka_unit_test(a_cut_anywhere_leaves_the_groups_before_it),
         cmocka_unit_test(a_torn_last_batch_is_nothing),
         cmocka_unit_test(damage_before_the_last_batch_is_refused),

@@ -334,12 +334,36 @@ static enum rc walk_on(struct walk *walk, struct segment **segment, bool *out_go
     return RC_OK;
 }
 
+/*
+ * The segment of the point. One in which no batch found room is swept, though the epoch or the
+ * journal began in it: then the one in which the very next batch stands. NULL: damage.
+ */
+static struct segment *first_segment(struct walk *walk)
+{
+    const struct journal_source *source = walk->source;
+    struct segment *segment = source->segment(source->ctx, walk->point.segment);
+    uint64_t number = walk->point.segment;
+    struct batch_header header;
+    struct slice payload;
+
+    if (segment != NULL || walk->point.offset != SEGMENT_HEADER_BYTES || is_at_end(walk))
+        return segment;
+    while (number++ < source->last_segment) {
+        segment = source->segment(source->ctx, number);
+        if (segment != NULL &&
+            read_batch(walk, segment, SEGMENT_HEADER_BYTES, &header, &payload)) {
+            walk->point.segment = number;
+            return segment;
+        }
+    }
+    return NULL;
+}
+
 static enum rc walk_batches(struct walk *walk, struct err *err)
 {
-    bool goes_on;
-    struct segment *segment = walk->source->segment(walk->source->ctx, walk->point.segment);
-
+    struct segment *segment = first_segment(walk);
     enum rc rc = RC_OK;
+    bool goes_on;
 
     if (segment == NULL)
         rc = walk_on(walk, &segment, &goes_on, err);
