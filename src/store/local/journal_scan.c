@@ -183,21 +183,33 @@ static enum rc judge_end(struct walk *walk, struct err *err)
     return damage(walk, end->segment, end->offset, err);
 }
 
+/* The batch at the point, if its header is good; nothing is known of its payload. */
+static bool read_good_head(struct walk *walk, struct segment *segment,
+                           struct batch_header *header, struct slice *payload)
+{
+    uint64_t offset = walk->point.offset;
+    struct slice head = window_get(&walk->window, segment, offset, BATCH_HEADER_BYTES);
+
+    if (!batch_header_read(head, &walk->epoch->key, header) ||
+        !header_belongs(header, segment, offset) || header->first_lsn != walk->point.lsn)
+        return false;
+    *payload = slice_sub(window_get(&walk->window, segment, offset, header->total_len),
+                         BATCH_HEADER_BYTES, header->payload_len);
+    return true;
+}
+
 /* A batch whose header is good: its groups that verify, for their bodies. */
 static enum rc deliver_rest(struct walk *walk, struct segment *segment, struct err *err)
 {
     uint64_t offset = walk->point.offset;
-    struct slice head = window_get(&walk->window, segment, offset, BATCH_HEADER_BYTES), payload;
     struct batch_header header;
     struct group_view group;
+    struct slice payload;
     enum rc rc = RC_OK;
     struct scan sc;
 
-    if (!batch_header_read(head, &walk->epoch->key, &header) ||
-        !header_belongs(&header, segment, offset) || header.first_lsn != walk->point.lsn)
+    if (!read_good_head(walk, segment, &header, &payload))
         return RC_OK;
-    payload = slice_sub(window_get(&walk->window, segment, offset, header.total_len),
-                        BATCH_HEADER_BYTES, header.payload_len);
     sc = scan_of(payload);
     while (!rc && group_read_next(&sc, &group)) {
         size_t at = (size_t) (group.records.ptr - payload.ptr) - GROUP_HEADER_BYTES;
@@ -215,18 +227,15 @@ static enum rc deliver_first(struct walk *walk, struct segment *segment, uint64_
                              int64_t *out_clock_us, struct err *err)
 {
     uint64_t offset = walk->point.offset;
-    struct slice head = window_get(&walk->window, segment, offset, BATCH_HEADER_BYTES), payload;
     struct batch_header header;
     struct group_view group;
+    struct slice payload;
     enum rc rc = RC_OK;
     struct scan sc;
 
-    if (!batch_header_read(head, &walk->epoch->key, &header) ||
-        !header_belongs(&header, segment, offset) || header.first_lsn != walk->point.lsn)
+    if (!read_good_head(walk, segment, &header, &payload))
         return RC_OK;
     *out_clock_us = header.clock_us;
-    payload = slice_sub(window_get(&walk->window, segment, offset, header.total_len),
-                        BATCH_HEADER_BYTES, header.payload_len);
     sc = scan_of(payload);
     for (uint32_t i = 0; i < header.n_groups && !rc; i++) {
         size_t at = scan_offset(&sc);
