@@ -219,7 +219,7 @@ class FullDisk(unittest.TestCase):
 
         self.hog = Hog(os.path.join(self.server.folder, "hog"))
         self.fill()
-        self.assertIn(" store.full ", self.server.log())
+        self.server.logged(" store.full ")
         self.check()
         self.assertIn(b"NO [UNAVAILABLE] ", self.append_a_long_one())
         self.small_commands()
@@ -280,7 +280,7 @@ class KeptMail(unittest.TestCase):
                 time.sleep(0.1)
         print("%d mails filled the disk; %d new ones took %.1f s" % (n, taken, time.monotonic() - began))
         self.assertEqual(taken, n // 4, self.server.log())
-        self.assertIn(" undelete.shortened ", self.server.log())
+        self.server.logged(" undelete.shortened ")
         self.assertIn(b"MESSAGES %d)" % (n - n // 2), self.imap.run(b"STATUS Old (MESSAGES)")[0][0])
         for uid in (n // 2 + 1, n):
             self.imap.run(b"UID FETCH %d (BODY.PEEK[])" % uid)

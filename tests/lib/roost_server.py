@@ -193,6 +193,14 @@ class Server:
         with open(self.console, encoding="utf-8", errors="replace") as text:
             return text.read()
 
+    def logged(self, words, count=1):
+        """The lines of the log with these words, once there are that many: a process of its own writes them."""
+        def lines():
+            found = [line for line in self.log().splitlines() if words in line]
+            return found if len(found) >= count else None
+
+        return wait_for(lines, lambda: "%r in the log:\n%s" % (words, self.log()))
+
     def roles(self):
         """Pids of the running roles: {"gate": [..], "mail": [..], ...}."""
         out = {}
