@@ -15,6 +15,8 @@ struct mail_store {
     size_t memory_budget;
     _Atomic size_t memory; /* a sum of the accounts', see memory.h */
     struct expiry *expiry;
+    struct principal_registry *principals;
+    struct principal_registry *own_principals; /* where none was given; else NULL */
 
     pthread_mutex_t registry;
     struct map *accounts;   /* registry; id -> struct account */
@@ -26,6 +28,16 @@ struct mail_store {
 struct engine *mail_store_engine(struct mail_store *store)
 {
     return store->engine;
+}
+
+struct principals *mail_store_principals(struct mail_store *store)
+{
+    return principal_registry_current(store->principals);
+}
+
+struct principal_registry *mail_store_principal_registry(struct mail_store *store)
+{
+    return store->principals;
 }
 
 struct digester *store_digester(struct mail_store *store)
@@ -406,6 +418,10 @@ struct mail_store *mail_store_new(const struct mail_store_options *options)
     store->note_ctx = options->note_ctx;
     store->memory_budget =
         options->memory_bytes > 0 ? options->memory_bytes : MAIL_MEMORY_BYTES;
+    if (options->principals == NULL)
+        store->own_principals = principal_registry_new();
+    store->principals =
+        store->own_principals != NULL ? store->own_principals : options->principals;
     (void) pthread_mutex_init(&store->registry, NULL);
     store->accounts = map_new();
     store->quarantine = map_new();
@@ -433,5 +449,6 @@ void mail_store_close(struct mail_store *store)
     map_free(store->accounts);
     map_free(store->quarantine);
     (void) pthread_mutex_destroy(&store->registry);
+    principal_registry_free(store->own_principals);
     free(store);
 }

@@ -20,6 +20,7 @@
 #include "account/state.h"
 #include "base/list.h"
 #include "mailbox/digester.h"
+#include "mailbox/principals.h"
 #include "store/engine.h"
 
 struct mail_store;
@@ -34,6 +35,7 @@ struct mail_store_options {
     void *note_ctx;
     size_t memory_bytes;  /* for accounts, mailboxes and messages; 0: MAIL_MEMORY_BYTES */
     int64_t undelete_sec; /* what is expunged or deleted is kept so long; 0: not at all */
+    struct principal_registry *principals; /* must outlive the store; NULL: there is nobody */
 };
 
 /* Starts the background threads (digests, checkpoints, expiry). */
@@ -41,6 +43,9 @@ struct mail_store *mail_store_new(const struct mail_store_options *options);
 /* All accounts are closed by their users. Writes checkpoints, closes the engine. */
 void mail_store_close(struct mail_store *store);
 struct engine *mail_store_engine(struct mail_store *store);
+/* Who there is at the moment; the caller owns a reference. */
+struct principals *mail_store_principals(struct mail_store *store);
+struct principal_registry *mail_store_principal_registry(struct mail_store *store);
 /* Bytes that open accounts take, as last measured. */
 size_t store_memory(const struct mail_store *store);
 
