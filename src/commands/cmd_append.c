@@ -93,7 +93,7 @@ static enum rc begin(struct cmd *cmd, const struct imap_append_args *args,
 static enum rc commit(struct cmd *cmd, const struct imap_append_args *args,
                       struct mail_txn **txn, const struct appended *appended, struct err *err)
 {
-    enum rc rc = txn_commit(txn, &cmd->session->own_position, err);
+    enum rc rc = session_commit(cmd->session, txn, err);
 
     if (rc)
         return rc;

@@ -83,7 +83,7 @@ static enum rc copy(struct cmd *cmd, bool move, struct err *err)
     rc = copy_in(cmd, txn, &set, move, &dst_id, &copied, err);
     if (rc)
         return rc;
-    rc = txn_commit(&txn, &session->own_position, err);
+    rc = session_commit(session, &txn, err);
     if (rc)
         return rc;
     if (move)

@@ -31,7 +31,7 @@ enum rc cmd_expunge(struct cmd *cmd, struct err *err)
     rc = txn_expunge(txn, mbox_id, &set.uids, true, cmd->arena, &gone, err);
     if (rc)
         return rc;
-    rc = txn_commit(&txn, &session->own_position, err);
+    rc = session_commit(session, &txn, err);
     if (rc)
         return rc;
     session->counts.expunged += uid_set_span(&gone);

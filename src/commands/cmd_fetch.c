@@ -277,7 +277,7 @@ static enum rc change_seen(struct fetch_run *run, const struct uid_set *uids,
     if (rc)
         return rc;
     run->seen_modseq = txn_modseq(txn);
-    rc = txn_commit(&txn, &session->own_position, err);
+    rc = session_commit(session, &txn, err);
     if (rc == RC_OK)
         view_mark_known(session->view, &known, run->seen_modseq);
     return rc;

@@ -185,7 +185,7 @@ enum rc cmd_setmetadata(struct cmd *cmd, struct err *err)
     if (!rc)
         rc = set_all(cmd, txn, err);
     if (!rc)
-        rc = txn_commit(&txn, &cmd->session->own_position, err);
+        rc = session_commit(cmd->session, &txn, err);
     if (!rc)
         reply_ok(cmd->reply, "SETMETADATA completed");
     return rc;

@@ -49,7 +49,7 @@ enum rc cmd_create(struct cmd *cmd, struct err *err)
     if (rc)
         return rc;
     object_id_print('M', mailboxid_of(txn, args->mailbox.name), id);
-    rc = txn_commit(&txn, &cmd->session->own_position, err);
+    rc = session_commit(cmd->session, &txn, err);
     if (rc)
         return rc;
     reply_code_text(cmd->reply,
@@ -87,7 +87,7 @@ enum rc cmd_delete(struct cmd *cmd, struct err *err)
     rc = txn_delete_mailbox(txn, name, err);
     if (rc)
         return rc;
-    rc = txn_commit(&txn, &cmd->session->own_position, err);
+    rc = session_commit(cmd->session, &txn, err);
     if (rc)
         return rc;
     mail_events_mailbox(cmd, "mailbox.delete", name, SLICE(""));
@@ -126,7 +126,7 @@ enum rc cmd_rename(struct cmd *cmd, struct err *err)
     rc = txn_rename_mailbox(txn, args->from.name, args->to.name, err);
     if (rc)
         return rc;
-    rc = txn_commit(&txn, &cmd->session->own_position, err);
+    rc = session_commit(cmd->session, &txn, err);
     if (rc)
         return rc;
     mail_events_mailbox(cmd, "mailbox.rename", args->from.name, args->to.name);
@@ -148,7 +148,7 @@ static enum rc set_subscribed(struct cmd *cmd, bool on, struct err *err)
     rc = txn_subscribe(txn, cmd->args.mailbox.mailbox.name, on, err);
     if (rc)
         return rc;
-    return txn_commit(&txn, &cmd->session->own_position, err);
+    return session_commit(cmd->session, &txn, err);
 }
 
 enum rc cmd_subscribe(struct cmd *cmd, struct err *err)

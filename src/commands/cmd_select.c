@@ -189,7 +189,7 @@ static enum rc expunge_deleted(struct session *session, struct arena *arena, str
     rc = txn_expunge(txn, mbox_id, &uids, true, arena, &gone, err);
     if (rc)
         return rc;
-    rc = txn_commit(&txn, &session->own_position, err);
+    rc = session_commit(session, &txn, err);
     if (rc)
         return rc;
     session->counts.expunged += uid_set_span(&gone);

@@ -114,7 +114,7 @@ enum rc cmd_store(struct cmd *cmd, struct err *err)
     if (rc)
         return rc;
     modseq = txn_modseq(txn);
-    rc = txn_commit(&txn, &session->own_position, err);
+    rc = session_commit(session, &txn, err);
     if (rc)
         return rc;
 

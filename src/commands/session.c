@@ -83,6 +83,11 @@ void session_rewind(struct session *session, const struct session_mark *mark)
         view_rewind(session->view, mark->view);
 }
 
+enum rc session_commit(struct session *session, struct mail_txn **txn, struct err *err)
+{
+    return txn_commit(txn, &session->own_position, err);
+}
+
 struct uid_set session_saved(const struct session *session)
 {
     return (struct uid_set){session->saved, session->n_saved};

@@ -23,6 +23,7 @@
 #include "imap/capability.h"
 #include "imap/mode.h"
 #include "imap/seqset.h"
+#include "mailbox/txn.h"
 #include "mailbox/view.h"
 
 #define SAVED_RUNS_MAX   65536u /* runs in a saved search result: 512 KiB a session */
@@ -91,6 +92,13 @@ struct session_mark {
  * its commit. */
 void session_mark(const struct session *session, struct arena *arena, struct session_mark *out);
 void session_rewind(struct session *session, const struct session_mark *mark);
+
+/*
+ * Commit what a command of this session changes: replies wait for it from then on. As
+ * txn_commit(); takes txn in any case.
+ */
+MUST_CHECK enum rc session_commit(struct session *session, struct mail_txn **txn,
+                                  struct err *err);
 
 /* ---- sets of messages ---- */
 

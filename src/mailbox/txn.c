@@ -93,6 +93,11 @@ enum rc txn_commit(struct mail_txn **txn_ptr, uint64_t *out_position, struct err
     return RC_OK;
 }
 
+const struct acct_state *txn_base(const struct mail_txn *txn)
+{
+    return txn->account->tip;
+}
+
 const struct acct_state *txn_state(const struct mail_txn *txn)
 {
     return txn->fork;

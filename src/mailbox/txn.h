@@ -30,6 +30,8 @@ void txn_abortp(struct mail_txn **txn);
  */
 MUST_CHECK enum rc txn_commit(struct mail_txn **txn, uint64_t *out_position, struct err *err);
 
+/* The version it began from; while it is open nobody puts another in its place. */
+const struct acct_state *txn_base(const struct mail_txn *txn);
 /* The state with everything so far applied. */
 const struct acct_state *txn_state(const struct mail_txn *txn);
 uint64_t txn_modseq(const struct mail_txn *txn);
