@@ -432,7 +432,6 @@ struct principals_change *principals_change_begin(struct principal_registry *reg
 
     change->registry = registry;
     change->made = principals_new(base->seed);
-    change->made->epoch = base->epoch + 1;
     if (!whole) {
         change->made->n = base->n;
         table_share(&change->made->by_id, &base->by_id);
@@ -475,12 +474,51 @@ void principals_put(struct principals_change *change, const struct principal *pr
     row_drop(row); /* the tables hold it */
 }
 
+/* The row again, without that group. */
+static void leave_group(struct principals_change *change, const struct row *row, uint64_t group)
+{
+    struct principal same = row->principal;
+    uint64_t groups[PRINCIPAL_GROUPS_MAX];
+    size_t n = 0;
+
+    for (size_t i = 0; i < row->n_groups; i++)
+        if (row->groups[i] != group)
+            groups[n++] = row->groups[i];
+    principals_put(change, &same, groups, n);
+}
+
+/* The tables change under this walk, so it goes over the rows as they were at its start. */
+static void end_group(struct principals_change *change, uint64_t group)
+{
+    struct principals *made = change->made;
+    struct row **members = xcalloc(made->n + 1, sizeof(struct row *));
+    size_t n = 0;
+
+    for (size_t i = 0; i < SHARDS; i++) {
+        const struct shard *shard = made->by_id.shards[i];
+
+        for (size_t k = 0; shard != NULL && k < shard->n; k++)
+            if (principals_is_member(made, shard->slots[k].row->principal.id, group))
+                members[n++] = row_take(shard->slots[k].row);
+    }
+    for (size_t i = 0; i < n; i++) {
+        leave_group(change, members[i], group);
+        row_drop(members[i]);
+    }
+    free(members);
+}
+
 void principals_remove(struct principals_change *change, uint64_t id)
 {
     struct row *row = row_by_id(change->made, id);
+    bool is_group;
 
-    if (row != NULL)
-        take_out(change->made, row);
+    if (row == NULL)
+        return;
+    is_group = row->principal.kind == PRINCIPAL_GROUP;
+    take_out(change->made, row);
+    if (is_group)
+        end_group(change, id);
 }
 
 void principals_publish(struct principals_change **change)
@@ -490,6 +528,7 @@ void principals_publish(struct principals_change **change)
 
     (void) pthread_mutex_lock(&registry->lock);
     old = registry->current;
+    (*change)->made->epoch = old->epoch + 1;
     registry->current = (*change)->made;
     atomic_store_explicit(&registry->epoch, registry->current->epoch, memory_order_release);
     LIST_FOREACH(link, &registry->watchers)

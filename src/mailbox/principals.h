@@ -17,7 +17,7 @@
 #define ROOST_MAILBOX_PRINCIPALS_H
 
 #include "base/list.h"
-#include "base/slice.h"
+#include "mailbox/quota.h"
 
 /* Groups an account is in at most; auth refuses more. */
 #define PRINCIPAL_GROUPS_MAX 256u
@@ -27,8 +27,9 @@ enum principal_kind { PRINCIPAL_USER = 1, PRINCIPAL_SHARED = 2, PRINCIPAL_GROUP 
 struct principal {
     uint64_t id; /* of users and shared accounts: the account's */
     enum principal_kind kind;
-    struct slice name; /* NFC, as it was given */
-    struct slice key;  /* what names are compared by */
+    struct slice name;          /* NFC, as it was given */
+    struct slice key;           /* what names are compared by */
+    struct quota_limits limits; /* of a group: what it gives each member */
 };
 
 struct principals;
@@ -106,7 +107,7 @@ struct principals_change *principals_change_begin(struct principal_registry *reg
  */
 void principals_put(struct principals_change *change, const struct principal *principal,
                     const uint64_t *groups, size_t n_groups);
-/* An unknown id is fine. */
+/* An unknown id is fine. Members of a group leave it: everybody is looked at. */
 void principals_remove(struct principals_change *change, uint64_t id);
 /* The newest snapshot from now on; takes the change. Wakes the watchers. */
 void principals_publish(struct principals_change **change);

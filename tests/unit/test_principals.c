@@ -116,6 +116,49 @@ static void tells_an_accounts_groups(void **state)
     assert_null(principals_groups_of(now, 3, &n));
 }
 
+static void members_of_a_group_that_goes_leave_it(void **state)
+{
+    AUTO(principal_registry_freep)
+    struct principal_registry *registry = principal_registry_new();
+    AUTO(principals_unrefp) struct principals *now = NULL;
+    const uint64_t groups[] = {10, 20};
+    size_t n;
+
+    (void) state;
+    put(registry, of_kind(PRINCIPAL_GROUP, 10, "staff"), NULL, 0);
+    put(registry, of_kind(PRINCIPAL_GROUP, 20, "board"), NULL, 0);
+    put(registry, user(1, "ann"), groups, 2);
+    put(registry, user(2, "bob"), groups, 1);
+    put(registry, user(3, "cat"), groups + 1, 1);
+    take_away(registry, 10);
+    now = principal_registry_current(registry);
+    assert_int_equal(principals_count(now), 4);
+    assert_null(principals_by_id(now, 10));
+    assert_int_equal(*principals_groups_of(now, 1, &n), 20);
+    assert_int_equal(n, 1);
+    (void) principals_groups_of(now, 2, &n);
+    assert_int_equal(n, 0);
+    assert_true(principals_is_member(now, 3, 20));
+    assert_slice_equal(principals_by_name(now, PRINCIPAL_USER, SLICE("ann"))->name,
+                       SLICE("ann"));
+}
+
+/* A transfer of everybody that was begun before a change was published comes after it. */
+static void epochs_rise_whatever_the_order(void **state)
+{
+    AUTO(principal_registry_freep)
+    struct principal_registry *registry = principal_registry_new();
+    AUTO(principals_change_abortp)
+    struct principals_change *whole = principals_change_begin(registry, true);
+    uint64_t before;
+
+    (void) state;
+    put(registry, user(1, "ann"), NULL, 0);
+    before = principal_registry_epoch(registry);
+    principals_publish(&whole);
+    assert_true(principal_registry_epoch(registry) > before);
+}
+
 static void a_snapshot_does_not_change(void **state)
 {
     AUTO(principal_registry_freep)
@@ -350,18 +393,15 @@ static void write_pair(struct busy *busy, unsigned turn)
     AUTO(principals_change_abortp)
     struct principals_change *change = principals_change_begin(busy->registry, false);
     uint64_t pair = turn % BUSY_PAIRS;
+    struct principal first, second;
     char a[24], b[24];
 
     (void) snprintf(a, sizeof(a), "a%u", turn);
     (void) snprintf(b, sizeof(b), "b%u", turn);
-    principals_put(
-        change,
-        &(struct principal){2 * pair + 2, PRINCIPAL_USER, slice_from_str(a), slice_from_str(a)},
-        NULL, 0);
-    principals_put(
-        change,
-        &(struct principal){2 * pair + 3, PRINCIPAL_USER, slice_from_str(b), slice_from_str(b)},
-        NULL, 0);
+    first = user(2 * pair + 2, a);
+    second = user(2 * pair + 3, b);
+    principals_put(change, &first, NULL, 0);
+    principals_put(change, &second, NULL, 0);
     principals_publish(&change);
 }
 
@@ -389,6 +429,8 @@ int main(void)
         cmocka_unit_test(finds_by_id_name_and_kind),
         cmocka_unit_test(one_name_in_two_spellings_is_one_principal),
         cmocka_unit_test(tells_an_accounts_groups),
+        cmocka_unit_test(members_of_a_group_that_goes_leave_it),
+        cmocka_unit_test(epochs_rise_whatever_the_order),
         cmocka_unit_test(a_snapshot_does_not_change),
         cmocka_unit_test(a_name_passes_to_another_id),
         cmocka_unit_test(what_is_not_published_is_forgotten),
