@@ -60,6 +60,21 @@ static const char *const migrations[AUTH_DB_VERSION] = {
     "  catch_all INTEGER REFERENCES accounts (id),"
     "  created INTEGER NOT NULL) WITHOUT ROWID;"
     "INSERT INTO meta VALUES ('policy_epoch', 1);",
+
+    "ALTER TABLE accounts ADD COLUMN kind INTEGER NOT NULL DEFAULT 1 CHECK (kind IN (1, 2));"
+    "CREATE TABLE groups ("
+    "  id INTEGER PRIMARY KEY,"
+    "  name TEXT NOT NULL,"
+    "  name_key TEXT NOT NULL UNIQUE,"
+    "  created INTEGER NOT NULL,"
+    "  storage INTEGER,"
+    "  messages INTEGER,"
+    "  mailboxes INTEGER);"
+    "CREATE TABLE members ("
+    "  group_id INTEGER NOT NULL REFERENCES groups (id),"
+    "  account_id INTEGER NOT NULL REFERENCES accounts (id),"
+    "  PRIMARY KEY (group_id, account_id)) WITHOUT ROWID;"
+    "CREATE INDEX members_account ON members (account_id);",
 };
 
 static enum rc sql_failed(struct auth_db *db, struct err *err)
@@ -102,10 +117,15 @@ void stmt_bind_int(struct stmt *stmt, int64_t value)
     bound(stmt, sqlite3_bind_int64(stmt->handle, ++stmt->n_bound, value));
 }
 
+void stmt_bind_null(struct stmt *stmt)
+{
+    bound(stmt, sqlite3_bind_null(stmt->handle, ++stmt->n_bound));
+}
+
 void stmt_bind_id(struct stmt *stmt, uint64_t id)
 {
     if (id == 0)
-        bound(stmt, sqlite3_bind_null(stmt->handle, ++stmt->n_bound));
+        stmt_bind_null(stmt);
     else
         stmt_bind_int(stmt, (int64_t) id);
 }
@@ -150,6 +170,11 @@ enum rc stmt_change(struct stmt *stmt, const char *text, struct err *err)
     if (sqlite3_changes(stmt->db->sqlite) == 0)
         return err_set(err, RC_NOT_FOUND, text, "auth.db: no row to change");
     return RC_OK;
+}
+
+bool stmt_is_null(const struct stmt *stmt, int column)
+{
+    return sqlite3_column_type(stmt->handle, column) == SQLITE_NULL;
 }
 
 int64_t stmt_int(const struct stmt *stmt, int column)

@@ -16,7 +16,7 @@
 #include "auth/password.h"
 #include "base/arena.h"
 
-#define AUTH_DB_VERSION 1 /* PRAGMA user_version */
+#define AUTH_DB_VERSION 2 /* PRAGMA user_version */
 
 /* Limits of what administrators may store, so that every list fits in messages. */
 #define DEVICES_PER_ACCOUNT_MAX  256u
@@ -24,6 +24,7 @@
 #define DEVICE_FOLDERS_MAX_BYTES 4096u
 #define DEVICE_ADDRESS_MAX_BYTES 64u  /* of the last use */
 #define DEVICE_CLIENT_MAX_BYTES  128u /* of the last use: what the client says it is */
+#define GROUPS_PER_ACCOUNT_MAX   256u /* a list of their ids fits in a message */
 
 /* All columns of one row, with room to spare: names, addresses and folders have their limits.
  */
@@ -33,12 +34,16 @@ struct auth_db;
 
 enum account_state { ACCOUNT_ENABLED = 1, ACCOUNT_DISABLED = 2, ACCOUNT_DELETED = 3 };
 enum account_source { ACCOUNT_OWN = 1, ACCOUNT_PASSWD_FILE = 2 };
+/* A shared account belongs to nobody: it receives mail and others may be given rights on its
+ * mailboxes, but it has no password and no device, so that nobody logs in as it. */
+enum account_kind { ACCOUNT_USER = 1, ACCOUNT_SHARED = 2 };
 
 /* Slices point into the arena given. */
 struct auth_account {
     uint64_t id;
     enum account_state state;
     enum account_source source;
+    enum account_kind kind;
     struct slice name, key;
     struct slice password; /* "{SCHEME}hash"; empty: none */
     int64_t created, password_changed;
@@ -69,6 +74,21 @@ struct auth_domain {
     struct slice domain, key;
     uint64_t catch_all; /* account id, 0: none */
     struct slice catch_all_name;
+};
+
+/* How much each member may hold, by resource; docs/formats/credentials.md. */
+enum group_resource { GROUP_STORAGE, GROUP_MESSAGES, GROUP_MAILBOXES };
+#define GROUP_RESOURCES 3u
+#define GROUP_UNLIMITED UINT64_MAX
+#define GROUP_LIMIT_MAX ((uint64_t) INT64_MAX)
+
+struct auth_group {
+    uint64_t id;
+    struct slice name, key;
+    int64_t created;
+    bool limited[GROUP_RESOURCES]; /* the group says something about it */
+    uint64_t limit[GROUP_RESOURCES];
+    uint64_t n_members; /* set only by auth_db_each_group */
 };
 
 /*
@@ -122,11 +142,15 @@ MUST_CHECK enum rc auth_db_find_deleted(struct auth_db *db, uint64_t id, struct 
 MUST_CHECK enum rc auth_db_add_account(struct auth_db *db, struct slice name,
                                        enum account_source source, uint64_t *out_id,
                                        struct err *err);
+/* The same for a shared account. */
+MUST_CHECK enum rc auth_db_add_shared(struct auth_db *db, struct slice name, uint64_t *out_id,
+                                      struct err *err);
 MUST_CHECK enum rc auth_db_set_state(struct auth_db *db, uint64_t id, enum account_state state,
                                      struct err *err);
 /* Make an account that came from a passwd-file one of ours. */
 MUST_CHECK enum rc auth_db_adopt(struct auth_db *db, uint64_t id, struct err *err);
-/* hash as password_hash_parse takes it, a slow one; empty: no account password any more. */
+/* hash as password_hash_parse takes it, a slow one; empty: no account password any more.
+ * RC_INVALID: a shared account. */
 MUST_CHECK enum rc auth_db_set_password(struct auth_db *db, uint64_t id, struct slice hash,
                                         struct err *err);
 /* A better hash of the same password: nothing else changes. */
@@ -142,7 +166,8 @@ MUST_CHECK enum rc auth_db_each_account(struct auth_db *db, struct slice after,
 
 /* ---- devices (db_devices.c) ---- */
 
-/* RC_LIMIT: too many. The id is short, for people to type, and never used again. */
+/* RC_LIMIT: too many. RC_INVALID: a shared account. The id is short, for people to type, and
+ * never used again. */
 MUST_CHECK enum rc auth_db_add_device(struct auth_db *db, const struct auth_device *device,
                                       const struct app_verifier *verifier, uint64_t *out_id,
                                       struct err *err);
@@ -159,6 +184,48 @@ typedef bool auth_device_fn(void *ctx, const struct auth_device *device);
 /* Devices not revoked, oldest first. */
 MUST_CHECK enum rc auth_db_each_device(struct auth_db *db, uint64_t account_id,
                                        auth_device_fn *fn, void *ctx, struct err *err);
+
+/* ---- groups (db_groups.c) ---- */
+
+/*
+ * Names of groups are a name space of their own; ids come from the same source as those of
+ * accounts. RC_EXISTS.
+ */
+MUST_CHECK enum rc auth_db_add_group(struct auth_db *db, struct slice name, uint64_t *out_id,
+                                     struct err *err);
+MUST_CHECK enum rc auth_db_delete_group(struct auth_db *db, uint64_t id, struct err *err);
+/* As somebody wrote it. RC_NOT_FOUND. */
+MUST_CHECK enum rc auth_db_find_group(struct auth_db *db, struct slice name,
+                                      struct arena *arena, struct auth_group *out,
+                                      struct err *err);
+/* limited false: the group says nothing about that resource any more. */
+MUST_CHECK enum rc auth_db_limit_group(struct auth_db *db, uint64_t id,
+                                       enum group_resource resource, bool limited,
+                                       uint64_t limit, struct err *err);
+typedef bool auth_group_fn(void *ctx, const struct auth_group *group);
+/* In the order of their keys, starting behind `after`; false from fn ends it. */
+MUST_CHECK enum rc auth_db_each_group(struct auth_db *db, struct slice after, auth_group_fn *fn,
+                                      void *ctx, struct err *err);
+
+/* RC_EXISTS: it is one already. RC_LIMIT: the account is in GROUPS_PER_ACCOUNT_MAX. */
+MUST_CHECK enum rc auth_db_add_member(struct auth_db *db, uint64_t group, uint64_t account,
+                                      struct err *err);
+/* RC_NOT_FOUND: it is none. */
+MUST_CHECK enum rc auth_db_remove_member(struct auth_db *db, uint64_t group, uint64_t account,
+                                         struct err *err);
+/* Members in the order of their keys: id, kind, name and key count. */
+MUST_CHECK enum rc auth_db_each_member(struct auth_db *db, uint64_t group, struct slice after,
+                                       auth_account_fn *fn, void *ctx, struct err *err);
+/* All live accounts, the same of each: the directory that mail is told. */
+MUST_CHECK enum rc auth_db_each_principal(struct auth_db *db, struct slice after,
+                                          auth_account_fn *fn, void *ctx, struct err *err);
+/* The groups an account is in, ascending. */
+struct auth_groups {
+    uint64_t ids[GROUPS_PER_ACCOUNT_MAX];
+    size_t n;
+};
+MUST_CHECK enum rc auth_db_groups_of(struct auth_db *db, uint64_t account,
+                                     struct auth_groups *out, struct err *err);
 
 /* ---- aliases and domains (db_names.c) ---- */
 

@@ -15,6 +15,7 @@ static void read_account(const struct stmt *stmt, struct arena *arena, struct au
         .created = stmt_int(stmt, 6),
         .password_changed = stmt_int(stmt, 7),
         .legacy_used = stmt_int(stmt, 8),
+        .kind = (enum account_kind) stmt_int(stmt, 9),
     };
 }
 
@@ -56,7 +57,8 @@ enum rc auth_db_find_deleted(struct auth_db *db, uint64_t id, struct err *err)
 
 /* An id nobody has had; the rows of deleted accounts keep theirs. */
 static enum rc insert_account(struct auth_db *db, struct slice name, struct slice key,
-                              enum account_source source, uint64_t id, struct err *err)
+                              enum account_source source, enum account_kind kind, uint64_t id,
+                              struct err *err)
 {
     AUTO(stmt_donep) struct stmt stmt = stmt_use(db, STMT_ACCOUNT_ADD);
 
@@ -65,11 +67,12 @@ static enum rc insert_account(struct auth_db *db, struct slice name, struct slic
     stmt_bind_text(&stmt, name);
     stmt_bind_text(&stmt, key);
     stmt_bind_int(&stmt, clock_wall_sec());
+    stmt_bind_int(&stmt, kind);
     return stmt_run(&stmt, err);
 }
 
-enum rc auth_db_add_account(struct auth_db *db, struct slice name, enum account_source source,
-                            uint64_t *out_id, struct err *err)
+static enum rc add_account(struct auth_db *db, struct slice name, enum account_source source,
+                           enum account_kind kind, uint64_t *out_id, struct err *err)
 {
     struct auth_key nfc, key;
     uint64_t id = random_id(), other;
@@ -82,13 +85,39 @@ enum rc auth_db_add_account(struct auth_db *db, struct slice name, enum account_
         return rc;
     if (auth_db_find_alias(db, auth_key_slice(&key), &other, NULL) == RC_OK)
         return err_set(err, RC_EXISTS, "An alias has that name", "account: an alias");
-    rc = insert_account(db, auth_key_slice(&nfc), auth_key_slice(&key), source, id, err);
+    rc = insert_account(db, auth_key_slice(&nfc), auth_key_slice(&key), source, kind, id, err);
     if (rc == RC_EXISTS)
-        return err_set(err, RC_EXISTS, "There is such a user already", "account: name taken");
+        return err_set(err, RC_EXISTS, "There is such a user or shared account already",
+                       "account: name taken");
     if (rc)
         return rc;
     *out_id = id;
     return RC_OK;
+}
+
+enum rc auth_db_add_account(struct auth_db *db, struct slice name, enum account_source source,
+                            uint64_t *out_id, struct err *err)
+{
+    return add_account(db, name, source, ACCOUNT_USER, out_id, err);
+}
+
+enum rc auth_db_add_shared(struct auth_db *db, struct slice name, uint64_t *out_id,
+                           struct err *err)
+{
+    return add_account(db, name, ACCOUNT_OWN, ACCOUNT_SHARED, out_id, err);
+}
+
+enum rc auth_db_refuse_shared(struct auth_db *db, uint64_t account, const char *text,
+                              struct err *err)
+{
+    AUTO(stmt_donep) struct stmt stmt = stmt_use(db, STMT_ACCOUNT_KIND);
+    enum rc rc;
+
+    stmt_bind_id(&stmt, account);
+    rc = stmt_row(&stmt, "No such user", err);
+    if (rc == RC_OK && stmt_int(&stmt, 0) == ACCOUNT_SHARED)
+        rc = err_set(err, RC_INVALID, text, "a shared account");
+    return rc;
 }
 
 /* A statement with the account's id and a time, whose changes may be none. */
@@ -122,6 +151,8 @@ static enum rc forget_account(struct auth_db *db, uint64_t id, struct err *err)
         rc = run_for(db, STMT_ALIAS_DELETE_OF, id, false, err);
     if (rc == RC_OK)
         rc = run_for(db, STMT_DOMAIN_FORGET, id, false, err);
+    if (rc == RC_OK)
+        rc = run_for(db, STMT_MEMBER_DELETE_OF, id, false, err);
     return rc;
 }
 
@@ -168,6 +199,8 @@ enum rc auth_db_set_password(struct auth_db *db, uint64_t id, struct slice hash,
 
     if (hash.len > 0)
         rc = password_hash_parse(hash, &parsed, err);
+    if (rc == RC_OK)
+        rc = auth_db_refuse_shared(db, id, "A shared account has no password", err);
     if (rc)
         return rc;
     if (hash.len > 0 && password_hash_is_cheap(&parsed))
@@ -216,7 +249,7 @@ enum rc auth_db_each_account(struct auth_db *db, struct slice after, auth_accoun
             return rc;
         arena_reset(arena);
         read_account(&stmt, arena, &account);
-        account.n_devices = stmt_id(&stmt, 9);
+        account.n_devices = stmt_id(&stmt, 10);
         more = fn(ctx, &account);
     }
     return RC_OK;

@@ -73,6 +73,10 @@ enum rc auth_db_add_device(struct auth_db *db, const struct auth_device *device,
     int64_t n_devices;
     enum rc rc = check_device(device, err);
 
+    if (rc == RC_OK)
+        rc =
+            auth_db_refuse_shared(db, device->account_id,
+                                  "Nobody logs in as a shared account: it has no devices", err);
     if (rc)
         return rc;
     rc = count_devices(db, device->account_id, &n_devices, err);

@@ -13,7 +13,9 @@
 
 /* name, SQL. The columns of each SELECT are in the order its reader takes them. */
 #define ACCOUNT_COLUMNS                                                                        \
-    "id, state, source, name, name_key, password, created, password_changed, legacy_used"
+    "id, state, source, name, name_key, password, created, password_changed, legacy_used, "    \
+    "kind"
+#define GROUP_COLUMNS "id, name, name_key, created, storage, messages, mailboxes"
 #define DEVICE_COLUMNS                                                                         \
     "id, account_id, name, scope, access, folders, created, expires, revoked, last_used, "     \
     "last_address, last_client"
@@ -32,8 +34,8 @@
       "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE name_key = ?1 AND state <> 3")           \
     X(ACCOUNT_BY_ID, "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE id = ?1 AND state <> 3")  \
     X(ACCOUNT_DELETED, "SELECT id FROM accounts WHERE id = ?1 AND state = 3")                  \
-    X(ACCOUNT_ADD, "INSERT INTO accounts (id, state, source, name, name_key, created) "        \
-                   "VALUES (?1, 1, ?2, ?3, ?4, ?5)")                                           \
+    X(ACCOUNT_ADD, "INSERT INTO accounts (id, state, source, name, name_key, created, kind) "  \
+                   "VALUES (?1, 1, ?2, ?3, ?4, ?5, ?6)")                                       \
     X(ACCOUNT_STATE, "UPDATE accounts SET state = ?2 WHERE id = ?1 AND state <> 3")            \
     X(ACCOUNT_ADOPT, "UPDATE accounts SET source = 1 WHERE id = ?1 AND state <> 3")            \
     X(ACCOUNT_PASSWORD, "UPDATE accounts SET password = ?2, password_changed = ?3 "            \
@@ -43,6 +45,7 @@
     X(ACCOUNT_EACH, "SELECT " ACCOUNT_COLUMNS ", (SELECT count(*) FROM devices d "             \
                     "WHERE d.account_id = accounts.id AND d.revoked = 0) FROM accounts "       \
                     "WHERE name_key > ?1 AND state <> 3 ORDER BY name_key")                    \
+    X(ACCOUNT_KIND, "SELECT kind FROM accounts WHERE id = ?1")                                 \
     X(DEVICE_COUNT, "SELECT count(*) FROM devices WHERE account_id = ?1 AND revoked = 0")      \
     X(DEVICE_ADD, "INSERT INTO devices (account_id, name, verifier, scope, access, folders, "  \
                   "created, expires) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")                 \
@@ -57,6 +60,26 @@
                    "WHERE id = ?1 AND last_used <= ?2")                                        \
     X(DEVICE_EACH, "SELECT " DEVICE_COLUMNS " FROM devices "                                   \
                    "WHERE account_id = ?1 AND revoked = 0 ORDER BY id")                        \
+    X(GROUP_ADD, "INSERT INTO groups (id, name, name_key, created) VALUES (?1, ?2, ?3, ?4)")   \
+    X(GROUP_DELETE, "DELETE FROM groups WHERE id = ?1")                                        \
+    X(GROUP_FIND, "SELECT " GROUP_COLUMNS " FROM groups WHERE name_key = ?1")                  \
+    X(GROUP_EACH, "SELECT " GROUP_COLUMNS ", (SELECT count(*) FROM members m "                 \
+                  "WHERE m.group_id = groups.id) FROM groups "                                 \
+                  "WHERE name_key > ?1 ORDER BY name_key")                                     \
+    X(GROUP_STORAGE, "UPDATE groups SET storage = ?2 WHERE id = ?1")                           \
+    X(GROUP_MESSAGES, "UPDATE groups SET messages = ?2 WHERE id = ?1")                         \
+    X(GROUP_MAILBOXES, "UPDATE groups SET mailboxes = ?2 WHERE id = ?1")                       \
+    X(MEMBER_ADD, "INSERT INTO members (group_id, account_id) VALUES (?1, ?2)")                \
+    X(MEMBER_REMOVE, "DELETE FROM members WHERE group_id = ?1 AND account_id = ?2")            \
+    X(MEMBER_DELETE_OF, "DELETE FROM members WHERE account_id = ?1")                           \
+    X(MEMBER_DELETE_IN, "DELETE FROM members WHERE group_id = ?1")                             \
+    X(MEMBER_COUNT, "SELECT count(*) FROM members WHERE account_id = ?1")                      \
+    X(MEMBER_GROUPS, "SELECT group_id FROM members WHERE account_id = ?1")                     \
+    X(MEMBER_EACH, "SELECT a.id, a.kind, a.name, a.name_key FROM members m "                   \
+                   "JOIN accounts a ON a.id = m.account_id WHERE m.group_id = ?1 "             \
+                   "AND a.name_key > ?2 AND a.state <> 3 ORDER BY a.name_key")                 \
+    X(PRINCIPAL_EACH, "SELECT id, kind, name, name_key FROM accounts "                         \
+                      "WHERE name_key > ?1 AND state <> 3 ORDER BY name_key")                  \
     X(ALIAS_FIND, "SELECT account_id FROM aliases WHERE address_key = ?1")                     \
     X(ALIAS_ADD, "INSERT INTO aliases (address_key, address, account_id, created) "            \
                  "VALUES (?1, ?2, ?3, ?4)")                                                    \
@@ -97,6 +120,7 @@ struct stmt stmt_use(struct auth_db *db, enum stmt_id id);
 void stmt_donep(struct stmt *stmt);
 void stmt_bind_int(struct stmt *stmt, int64_t value);
 void stmt_bind_id(struct stmt *stmt, uint64_t id); /* 0 is bound as NULL */
+void stmt_bind_null(struct stmt *stmt);
 void stmt_bind_text(struct stmt *stmt, struct slice text);
 void stmt_bind_blob(struct stmt *stmt, const void *bytes, size_t len);
 
@@ -107,10 +131,14 @@ MUST_CHECK enum rc stmt_run(struct stmt *stmt, struct err *err);
 /* The same, and RC_NOT_FOUND with text if no row was changed. */
 MUST_CHECK enum rc stmt_change(struct stmt *stmt, const char *text, struct err *err);
 
+bool stmt_is_null(const struct stmt *stmt, int column);
 int64_t stmt_int(const struct stmt *stmt, int column);
 uint64_t stmt_id(const struct stmt *stmt, int column);
 struct slice stmt_text(const struct stmt *stmt, int column, struct arena *arena);
 
+/* RC_INVALID with text if it is a shared account. */
+MUST_CHECK enum rc auth_db_refuse_shared(struct auth_db *db, uint64_t account, const char *text,
+                                         struct err *err);
 /* Part of every change of rights. */
 MUST_CHECK enum rc auth_db_epoch_up(struct auth_db *db, struct err *err);
 

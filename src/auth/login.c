@@ -265,6 +265,8 @@ static enum rc check(struct realm *realm, const struct sasl_claim *claim, enum s
     rc = resolve_login(&lookup, sasl_claim_user(claim), arena, &account, err);
     if (rc != RC_OK && rc != RC_NOT_FOUND)
         return rc;
+    if (account.shared) /* nobody logs in as it: as if it were not there */
+        account = (struct resolve_account){.id = NO_ACCOUNT};
     rc = wants_other_user(realm, claim, &account, arena, &out->other_user, err);
     if (rc)
         return rc;

@@ -13,7 +13,8 @@
 /*
  * Bytes a new account's name may not hold: what quoting needs in an address (RFC 5322 3.2.3
  * specials, but "." and "@"), the separator of a passwd-file, and IMAP's wildcards and
- * hierarchy separators, so that a name can stand in "user.NAME" mailboxes.
+ * hierarchy separators, so that a name can stand in "user.NAME" mailboxes. A colon also ends
+ * the word "group" before a group's name where rights are given.
  */
 #define NAME_REFUSED "\"(),:;<>[\\]*%/"
 
@@ -40,6 +41,24 @@ enum rc auth_names_init(struct err *err)
 struct slice auth_key_slice(const struct auth_key *key)
 {
     return slice_of(key->bytes, key->len);
+}
+
+/*
+ * Words that stand for somebody else where rights are given: RFC 4314 2 has "anyone", and a "-"
+ * before a name takes rights away; an "i" and sixteen digits is how an id is written.
+ */
+static bool is_rights_word(struct slice key)
+{
+    size_t n = 1;
+
+    if (slice_starts(key, SLICE("-")) || slice_eq(key, SLICE("anyone")) ||
+        slice_eq(key, SLICE("anonymous")))
+        return true;
+    if (key.len != 17 || key.ptr[0] != 'i')
+        return false;
+    while (n < key.len && ascii_hex_value(key.ptr[n]) >= 0)
+        n++;
+    return n == key.len;
 }
 
 static enum rc bad_name(struct err *err, const char *why)
@@ -236,6 +255,9 @@ enum rc auth_name_check_new(struct slice name, struct auth_key *out, struct err 
                            "name: '%c' in it", *c);
     if (slice_count(name, '@') > 1)
         return bad_name(err, "more than one @");
+    if (is_rights_word(auth_key_slice(&key)))
+        return err_set(err, RC_SYNTAX, "That name means something else in lists of rights",
+                       "name: a word of access control lists");
     rc = append_normalised(unorm2_getNFCInstance(&status), name, &nfc, err);
     if (rc)
         return rc;

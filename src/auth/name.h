@@ -37,8 +37,8 @@ MUST_CHECK enum rc auth_name_key(struct slice name, struct auth_key *out, struct
 MUST_CHECK enum rc auth_domain_key(struct slice domain, struct auth_key *out, struct err *err);
 
 /*
- * A name fit for a new account: as auth_name_key, and none of the bytes that mean something
- * else where names are written (see the .c file). out is the NFC form.
+ * A name fit for a new account or group: as auth_name_key, and none of the bytes that mean
+ * something else where names are written (see the .c file). out is the NFC form.
  */
 MUST_CHECK enum rc auth_name_check_new(struct slice name, struct auth_key *out,
                                        struct err *err);

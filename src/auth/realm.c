@@ -115,8 +115,10 @@ bool realm_account_enabled(const struct realm *realm, const struct auth_account 
 static struct resolve_account to_resolve(const struct realm *realm,
                                          const struct auth_account *account)
 {
-    return (struct resolve_account){account->id, realm_account_enabled(realm, account),
-                                    account->name};
+    return (struct resolve_account){.id = account->id,
+                                    .enabled = realm_account_enabled(realm, account),
+                                    .shared = account->kind == ACCOUNT_SHARED,
+                                    .name = account->name};
 }
 
 /* An account for a user of the passwd-file who has none yet. */
@@ -138,7 +140,8 @@ static enum rc create_from_file(struct realm *realm, struct slice key, struct ar
     log_event(LEVEL_INFO, "account.created", LOG_TEXT("user", user->name),
               LOG_STR("source", "passwd_file"));
     realm->created(realm->created_ctx, id, user->name);
-    *out = (struct resolve_account){id, true, arena_dup(arena, user->name)};
+    *out = (struct resolve_account){
+        .id = id, .enabled = true, .name = arena_dup(arena, user->name)};
     return RC_OK;
 }
 

@@ -23,6 +23,7 @@
 struct resolve_account {
     uint64_t id;
     bool enabled;
+    bool shared; /* receives only */
     struct slice name;
 };
 
@@ -54,7 +55,8 @@ void resolve_recipient(const struct resolve_lookup *lookup, struct slice address
 /*
  * The account a client names when it logs in: the name as it stands, or its local part if the
  * domain is one of ours. No alias, no detail, no catch-all: those receive, they do not log in.
- * RC_NOT_FOUND also for what is no name.
+ * A shared account does not either, which is for the caller to see to: administrators name it
+ * the same way. RC_NOT_FOUND also for what is no name.
  */
 MUST_CHECK enum rc resolve_login(const struct resolve_lookup *lookup, struct slice name,
                                  struct arena *arena, struct resolve_account *out,

@@ -73,6 +73,9 @@ enum resolve_code {
 #define GRANT_WRITE 2u /* absent: a read-only credential */
 #define GRANT_ADMIN 4u
 
+/* Whom a row of the directory is about. */
+enum principal_wire { WIRE_USER = 1, WIRE_SHARED = 2, WIRE_GROUP = 3 };
+
 enum revoke_what { REVOKE_ACCOUNT = 1, REVOKE_DEVICE = 2, REVOKE_ALL = 3 };
 
 enum close_reason {

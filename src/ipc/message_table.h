@@ -22,6 +22,8 @@
 #define MSG_DEVICE_MAX    256u
 #define MSG_FIELDS_MAX    (32u * 1024) /* 24 log fields of 512 bytes fit twice */
 #define MSG_FOLDERS_MAX   8192u
+#define MSG_GROUPS_MAX    (256u * 8) /* ids of the groups an account is in */
+#define MSG_KEY_MAX       255u       /* what names are compared by: auth/name.h */
 #define MSG_LANGUAGE_MAX  256u
 #define MSG_MAILBOX_MAX   2048u
 #define MSG_NONCE_BYTES   16u
@@ -166,6 +168,25 @@
     ADDR(peer) \
     BYTES(client_id, MSG_CLIENT_ID_MAX)
 
+/* auth -> mail: the directory */
+#define MSG_DIRECTORY_BEGIN_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U32(transfer)      /* of this channel, counted from 1: everybody follows, from the start */
+#define MSG_DIRECTORY_ROW_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U32(transfer)      /* part of it; 0: a change */ \
+    U64(id) \
+    U8(kind)           /* enum principal_wire */ \
+    BYTES(name, MSG_USER_MAX) \
+    BYTES(key, MSG_KEY_MAX) \
+    BYTES(groups, MSG_GROUPS_MAX)     /* u64 each, ascending */ \
+    U8(limited)        /* bit 1 << i: the group limits resource i */ \
+    U64(storage)       /* bytes; all ones: without limit */ \
+    U64(messages) \
+    U64(mailboxes)
+#define MSG_DIRECTORY_GONE_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(id)            /* of a group: its members leave it */
+#define MSG_DIRECTORY_END_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U32(transfer)
+
 /* gate <-> mail */
 #define MSG_HANDOVER_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED)    /* fd: data */ \
     U64(conn) \
@@ -238,6 +259,10 @@
     M(LOOKUP_USER,       lookup_user,      56, 1, 0, FROM(MAIL),                   TO(AUTH)) \
     M(USER_FOUND,        user_found,       57, 1, 0, FROM(AUTH),                   TO(MAIL)) \
     M(LAST_USED,         last_used,        58, 1, 0, FROM(MAIL),                   TO(AUTH)) \
+    M(DIRECTORY_BEGIN,   directory_begin,  60, 1, 0, FROM(AUTH),                   TO(MAIL)) \
+    M(DIRECTORY_ROW,     directory_row,    61, 1, 0, FROM(AUTH),                   TO(MAIL)) \
+    M(DIRECTORY_GONE,    directory_gone,   62, 1, 0, FROM(AUTH),                   TO(MAIL)) \
+    M(DIRECTORY_END,     directory_end,    63, 1, 0, FROM(AUTH),                   TO(MAIL)) \
     M(HANDOVER,          handover,         70, 1, 1, FROM(GATE),                   TO(MAIL)) \
     M(HANDOVER_REFUSED,  handover_refused, 71, 1, 0, FROM(MAIL),                   TO(GATE)) \
     M(CONN_CLOSE,        conn_close,       72, 1, 0, FROM(GATE) | FROM(MAIL),      TO(GATE) | TO(MAIL)) \

@@ -24,8 +24,11 @@ static void peer_drop(struct auth_peer *peer)
 /* While answers wait to be taken nothing more is read: the peer's queue stays bounded. */
 static void peer_want(struct auth_peer *peer)
 {
-    loop_want(peer->auth->loop, &peer->watch,
-              channel_wants_write(peer->channel) ? LOOP_OUT : LOOP_IN);
+    unsigned want = channel_wants_write(peer->channel) ? LOOP_OUT : LOOP_IN;
+
+    if (peer == &peer->auth->mail && auth_directory_goes_on(peer->auth))
+        want |= LOOP_OUT;
+    loop_want(peer->auth->loop, &peer->watch, want);
 }
 
 enum rc auth_post(struct auth_peer *peer, const struct msg *msg, struct err *err)
@@ -90,6 +93,8 @@ static void on_peer_ready(void *ctx, unsigned ready)
 
     if ((ready & LOOP_OUT) != 0)
         rc = channel_flush(peer->channel, &err);
+    if (rc == RC_OK && is_mail && (ready & LOOP_OUT) != 0)
+        auth_directory_go_on(peer->auth);
     while (rc == RC_OK && !channel_wants_write(peer->channel)) {
         rc = channel_take(peer->channel, &packet, &err);
         if (rc != RC_OK)
@@ -136,6 +141,8 @@ static void on_peer(void *ctx, const struct role_peer *given)
     if (loop_add(auth->loop, &peer->watch, channel_fd(peer->channel), LOOP_IN, on_peer_ready,
                  peer, &err) != RC_OK)
         peer_lost(peer, err.rc, &err);
+    else if (peer == &auth->mail)
+        auth_directory_start(auth);
 }
 
 static enum rc open_realm(struct auth_role *auth, struct err *err)

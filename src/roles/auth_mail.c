@@ -45,7 +45,10 @@ static enum rc look_up(struct auth_role *auth, const struct msg_lookup_user *msg
     rc = auth_db_get_account(auth->db, msg->account, arena, &row, err);
     if (rc)
         return rc;
-    *out = (struct resolve_account){row.id, realm_account_enabled(auth->realm, &row), row.name};
+    *out = (struct resolve_account){.id = row.id,
+                                    .enabled = realm_account_enabled(auth->realm, &row),
+                                    .shared = row.kind == ACCOUNT_SHARED,
+                                    .name = row.name};
     return RC_OK;
 }
 
@@ -110,6 +113,7 @@ void auth_announce_created(void *ctx, uint64_t id, struct slice name)
                        .type = MSG_ACCOUNT_CREATED,
                        .account_created = {.account = id, .user = name}
     });
+    auth_directory_account(ctx, id);
 }
 
 void auth_announce_deleted(struct auth_role *auth, uint64_t id, struct slice name)
@@ -118,4 +122,5 @@ void auth_announce_deleted(struct auth_role *auth, uint64_t id, struct slice nam
                         .type = MSG_ACCOUNT_DELETED,
                         .account_deleted = {.account = id, .user = name}
     });
+    auth_directory_gone(auth, id);
 }

@@ -6,8 +6,10 @@
  * auth.c           start, peers, supervisor, end
  * auth_attempt.c   one login from AUTH_START to AUTH_OK or AUTH_FAIL
  * auth_mail.c      what mail asks, and what it is told
+ * auth_directory.c users, shared accounts and groups, told to mail
  * auth_uses.c      last use of devices, written behind
- * auth_control.c   the control socket; auth_verbs.c and auth_batch.c its verbs
+ * auth_control.c   the control socket; auth_verbs.c, auth_verbs_groups.c and auth_batch.c its
+ *                  verbs
  */
 #ifndef ROOST_ROLES_AUTH_ROLE_H
 #define ROOST_ROLES_AUTH_ROLE_H
@@ -38,6 +40,13 @@ struct auth_peer {
     uint32_t instance;
 };
 
+/* How far mail has been told who there is. */
+struct auth_directory {
+    enum { DIRECTORY_TOLD, DIRECTORY_BEGINS, DIRECTORY_GROUPS, DIRECTORY_ACCOUNTS } phase;
+    uint32_t transfer;     /* the number of this one, or of the last */
+    struct auth_key after; /* in GROUPS and ACCOUNTS: the key of the last row sent */
+};
+
 struct auth_role {
     struct role_start *start;
     struct loop *loop;
@@ -48,6 +57,7 @@ struct auth_role {
     unsigned n_cpus;
     struct loop_fd supervisor_watch;
     struct auth_peer mail;
+    struct auth_directory directory;
     struct auth_peer gates[ROLE_GATES_MAX];
     struct map *attempts; /* struct attempt by gate instance and connection */
     struct list hashing;  /* attempts whose job the pool has, cancelled ones too */
@@ -86,6 +96,18 @@ void auth_revoke(struct auth_role *auth, enum revoke_what what, uint64_t account
 void auth_announce_created(void *ctx, uint64_t id, struct slice name);
 void auth_announce_deleted(struct auth_role *auth, uint64_t id, struct slice name);
 
+/* ---- auth_directory.c ---- */
+
+/* Mail is new, or has missed something: tell it everything, from the beginning. */
+void auth_directory_start(struct auth_role *auth);
+/* Mail's channel is empty: the next piece. */
+void auth_directory_go_on(struct auth_role *auth);
+bool auth_directory_goes_on(const struct auth_role *auth);
+/* It is new, or has changed. */
+void auth_directory_account(struct auth_role *auth, uint64_t id);
+void auth_directory_group(struct auth_role *auth, struct slice name);
+void auth_directory_gone(struct auth_role *auth, uint64_t id);
+
 /* ---- auth_uses.c ---- */
 
 void auth_note_use(struct auth_role *auth, uint64_t account, uint64_t device,
@@ -101,9 +123,53 @@ void auth_control_done(struct auth_role *auth);
 
 extern const struct control_verb auth_verbs[];
 extern const size_t auth_verbs_count;
+
+/* ---- auth_verbs.c, for its neighbours ---- */
+
+#define AUTH_PAGE_ROWS    500u /* of one list request */
+#define AUTH_NUMBER_BYTES 24u
+struct auth_page {
+    struct control_conn *conn;
+    struct auth_role *auth;
+    size_t n_rows;
+};
+/* A decimal number as a field's value; text is the caller's room for it. */
+struct slice auth_number(char text[AUTH_NUMBER_BYTES], int64_t value);
+/* A field that must be there. */
+MUST_CHECK enum rc auth_needed(const struct control_fields *fields, const char *key,
+                               struct slice *out, struct err *err);
+/* The account named by a field; a user of the passwd-file is created by being named. */
+MUST_CHECK enum rc auth_account_of(struct auth_role *auth, const struct control_fields *fields,
+                                   const char *key, struct arena *arena,
+                                   struct auth_account *out, struct err *err);
+/* The end of every verb that gives no rows of its own. */
+void auth_end(struct control_conn *conn, enum rc rc, const struct err *err);
+/* Who did it stands in the log; the uid is the kernel's word. */
+void auth_log_change(const struct control_conn *conn, const char *event, struct slice what);
 /* The row that shows a new device's password, once. */
 void auth_device_row(struct control_conn *conn, struct slice user,
                      const struct admin_device *made);
+
+/* ---- auth_verbs_groups.c ---- */
+
+void auth_group_create(struct control_conn *conn, const struct control_fields *fields,
+                       void *ctx);
+void auth_group_delete(struct control_conn *conn, const struct control_fields *fields,
+                       void *ctx);
+void auth_group_list(struct control_conn *conn, const struct control_fields *fields, void *ctx);
+void auth_group_members(struct control_conn *conn, const struct control_fields *fields,
+                        void *ctx);
+void auth_group_add(struct control_conn *conn, const struct control_fields *fields, void *ctx);
+void auth_group_remove(struct control_conn *conn, const struct control_fields *fields,
+                       void *ctx);
+void auth_group_limit(struct control_conn *conn, const struct control_fields *fields,
+                      void *ctx);
+void auth_shared_create(struct control_conn *conn, const struct control_fields *fields,
+                        void *ctx);
+void auth_shared_list(struct control_conn *conn, const struct control_fields *fields,
+                      void *ctx);
+void auth_shared_delete(struct control_conn *conn, const struct control_fields *fields,
+                        void *ctx);
 
 /* ---- auth_batch.c: verbs with lines of data ---- */
 

@@ -10,14 +10,11 @@
 #include "ipc/control.h"
 #include "roles/auth_role.h"
 
-#define PAGE_ROWS         500u /* of one list request */
-#define NUMBER_BYTES      24u
 #define ACCOUNT_HEX_BYTES 17u
 
-/* A decimal number as a field's value; text is the caller's room for it. */
-static struct slice number(char text[NUMBER_BYTES], int64_t value)
+struct slice auth_number(char text[AUTH_NUMBER_BYTES], int64_t value)
 {
-    int len = snprintf(text, NUMBER_BYTES, "%lld", (long long) value);
+    int len = snprintf(text, AUTH_NUMBER_BYTES, "%lld", (long long) value);
 
     return slice_of(text, (size_t) len);
 }
@@ -35,23 +32,22 @@ static struct slice state_name(enum account_state state)
     return SLICE("?");
 }
 
-static enum rc needed(const struct control_fields *fields, const char *key, struct slice *out,
-                      struct err *err)
+enum rc auth_needed(const struct control_fields *fields, const char *key, struct slice *out,
+                    struct err *err)
 {
     if (!control_field_get(fields, key, out) || out->len == 0)
         return err_set(err, RC_INVALID, "A field is missing", "%s is missing", key);
     return RC_OK;
 }
 
-/* The account named by a field. The passwd-file's users are created by being named. */
-static enum rc account_of(struct auth_role *auth, const struct control_fields *fields,
-                          const char *key, struct arena *arena, struct auth_account *out,
-                          struct err *err)
+enum rc auth_account_of(struct auth_role *auth, const struct control_fields *fields,
+                        const char *key, struct arena *arena, struct auth_account *out,
+                        struct err *err)
 {
     struct resolve_lookup lookup = realm_lookup(auth->realm);
     struct resolve_account found;
     struct slice name;
-    enum rc rc = needed(fields, key, &name, err);
+    enum rc rc = auth_needed(fields, key, &name, err);
 
     if (rc)
         return rc;
@@ -62,8 +58,7 @@ static enum rc account_of(struct auth_role *auth, const struct control_fields *f
     return auth_db_get_account(auth->db, found.id, arena, out, err);
 }
 
-/* The end of every verb that gives no rows of its own. */
-static void end(struct control_conn *conn, enum rc rc, const struct err *err)
+void auth_end(struct control_conn *conn, enum rc rc, const struct err *err)
 {
     if (rc == RC_OK)
         control_end(conn, RC_OK, "");
@@ -71,8 +66,7 @@ static void end(struct control_conn *conn, enum rc rc, const struct err *err)
         control_end_err(conn, err);
 }
 
-/* Who did it stands in the log; the uid is the kernel's word. */
-static void log_change(const struct control_conn *conn, const char *event, struct slice what)
+void auth_log_change(const struct control_conn *conn, const char *event, struct slice what)
 {
     log_event(LEVEL_INFO, event, LOG_TEXT("name", what),
               LOG_NUM("by_uid", control_conn_uid(conn)));
@@ -81,10 +75,10 @@ static void log_change(const struct control_conn *conn, const char *event, struc
 void auth_device_row(struct control_conn *conn, struct slice user,
                      const struct admin_device *made)
 {
-    char device[NUMBER_BYTES];
+    char device[AUTH_NUMBER_BYTES];
     const struct control_field row[] = {
         CONTROL_TEXT("user", user),
-        CONTROL_TEXT("device", number(device, (int64_t) made->device)),
+        CONTROL_TEXT("device", auth_number(device, (int64_t) made->device)),
         CONTROL_TEXT("password", slice_from_str(made->password)),
     };
 
@@ -114,7 +108,7 @@ static enum rc add_user(struct auth_role *auth, struct control_conn *conn, struc
 
     if (rc == RC_OK) {
         auth_announce_created(auth, made.account, name);
-        log_change(conn, "account.created", name);
+        auth_log_change(conn, "account.created", name);
         auth_device_row(conn, name, &made);
     }
     admin_device_wipe(&made);
@@ -126,21 +120,15 @@ static void user_add(struct control_conn *conn, const struct control_fields *fie
 {
     struct slice name, device, hash;
     struct err err;
-    enum rc rc = needed(fields, "name", &name, &err);
+    enum rc rc = auth_needed(fields, "name", &name, &err);
 
     if (!control_field_get(fields, "device", &device) || device.len == 0)
         device = SLICE(AUTH_FIRST_DEVICE);
     (void) control_field_get(fields, "hash", &hash);
     if (rc == RC_OK)
         rc = add_user(ctx, conn, name, device, hash, &err);
-    end(conn, rc, &err);
+    auth_end(conn, rc, &err);
 }
-
-struct page {
-    struct control_conn *conn;
-    struct auth_role *auth;
-    size_t n_rows;
-};
 
 /* As the log and `roost status --space` name it. */
 static struct slice account_hex(char room[ACCOUNT_HEX_BYTES], uint64_t id)
@@ -151,8 +139,8 @@ static struct slice account_hex(char room[ACCOUNT_HEX_BYTES], uint64_t id)
 
 static bool user_row(void *ctx, const struct auth_account *account)
 {
-    struct page *page = ctx;
-    char devices[NUMBER_BYTES], created[NUMBER_BYTES], legacy[NUMBER_BYTES];
+    struct auth_page *page = ctx;
+    char devices[AUTH_NUMBER_BYTES], created[AUTH_NUMBER_BYTES], legacy[AUTH_NUMBER_BYTES];
     char id[ACCOUNT_HEX_BYTES];
     bool live = realm_account_enabled(page->auth->realm, account);
     const struct control_field row[] = {
@@ -163,29 +151,30 @@ static bool user_row(void *ctx, const struct auth_account *account)
                                   : state_name(account->state)),
         CONTROL_TEXT("source",
                      account->source == ACCOUNT_OWN ? SLICE("own") : SLICE("passwd-file")),
-        CONTROL_TEXT("devices", number(devices, (int64_t) account->n_devices)),
+        CONTROL_TEXT("devices", auth_number(devices, (int64_t) account->n_devices)),
         CONTROL_TEXT("password", account->password.len > 0 ? SLICE("yes") : SLICE("no")),
-        CONTROL_TEXT("created", number(created, account->created)),
-        CONTROL_TEXT("legacy_used", number(legacy, account->legacy_used)),
+        CONTROL_TEXT("created", auth_number(created, account->created)),
+        CONTROL_TEXT("legacy_used", auth_number(legacy, account->legacy_used)),
         CONTROL_TEXT("account", account_hex(id, account->id)),
+        CONTROL_TEXT("kind", account->kind == ACCOUNT_SHARED ? SLICE("shared") : SLICE("user")),
     };
 
     control_row(page->conn, row, COUNT(row));
-    return ++page->n_rows < PAGE_ROWS;
+    return ++page->n_rows < AUTH_PAGE_ROWS;
 }
 
-/* after (optional) -> a page of users, in the order of their keys */
+/* after (optional) -> a page of users and shared accounts, in the order of their keys */
 static void user_list(struct control_conn *conn, const struct control_fields *fields, void *ctx)
 {
     struct auth_role *auth = ctx;
-    struct page page = {conn, auth, 0};
+    struct auth_page page = {conn, auth, 0};
     struct slice after;
     struct err err;
 
     (void) control_field_get(fields, "after", &after);
     realm_refresh(auth->realm);
     auth_uses_flush(auth); /* the list tells when account passwords were last used */
-    end(conn, auth_db_each_account(auth->db, after, user_row, &page, &err), &err);
+    auth_end(conn, auth_db_each_account(auth->db, after, user_row, &page, &err), &err);
 }
 
 static enum rc set_state(struct auth_role *auth, struct control_conn *conn,
@@ -194,10 +183,12 @@ static enum rc set_state(struct auth_role *auth, struct control_conn *conn,
 {
     AUTO(arena_freep) struct arena *arena = arena_new(RESOLVE_ARENA_BYTES);
     struct auth_account account;
-    enum rc rc = account_of(auth, fields, "name", arena, &account, err);
+    enum rc rc = auth_account_of(auth, fields, "name", arena, &account, err);
 
     if (rc)
         return rc;
+    if (account.kind == ACCOUNT_SHARED)
+        return err_set(err, RC_INVALID, "It is a shared account, not a user", "user: shared");
     if (state == ACCOUNT_DELETED && account.source == ACCOUNT_PASSWD_FILE &&
         realm_account_enabled(auth->realm, &account))
         return err_set(err, RC_INVALID, "Remove the user's line from the passwd-file first",
@@ -224,7 +215,7 @@ static void user_enable(struct control_conn *conn, const struct control_fields *
 {
     struct err err;
 
-    end(conn, set_state(ctx, conn, fields, ACCOUNT_ENABLED, &err), &err);
+    auth_end(conn, set_state(ctx, conn, fields, ACCOUNT_ENABLED, &err), &err);
 }
 
 static void user_disable(struct control_conn *conn, const struct control_fields *fields,
@@ -232,7 +223,7 @@ static void user_disable(struct control_conn *conn, const struct control_fields 
 {
     struct err err;
 
-    end(conn, set_state(ctx, conn, fields, ACCOUNT_DISABLED, &err), &err);
+    auth_end(conn, set_state(ctx, conn, fields, ACCOUNT_DISABLED, &err), &err);
 }
 
 static void user_delete(struct control_conn *conn, const struct control_fields *fields,
@@ -240,7 +231,7 @@ static void user_delete(struct control_conn *conn, const struct control_fields *
 {
     struct err err;
 
-    end(conn, set_state(ctx, conn, fields, ACCOUNT_DELETED, &err), &err);
+    auth_end(conn, set_state(ctx, conn, fields, ACCOUNT_DELETED, &err), &err);
 }
 
 static enum rc change_password(struct auth_role *auth, struct control_conn *conn,
@@ -249,7 +240,7 @@ static enum rc change_password(struct auth_role *auth, struct control_conn *conn
     AUTO(arena_freep) struct arena *arena = arena_new(RESOLVE_ARENA_BYTES);
     struct auth_account account;
     struct slice hash;
-    enum rc rc = account_of(auth, fields, "name", arena, &account, err);
+    enum rc rc = auth_account_of(auth, fields, "name", arena, &account, err);
 
     if (rc)
         return rc;
@@ -258,7 +249,7 @@ static enum rc change_password(struct auth_role *auth, struct control_conn *conn
     if (rc)
         return rc;
     auth_revoke(auth, REVOKE_DEVICE, account.id, 0, "password changed");
-    log_change(conn, "account.password", account.name);
+    auth_log_change(conn, "account.password", account.name);
     return RC_OK;
 }
 
@@ -269,7 +260,7 @@ static void user_passwd(struct control_conn *conn, const struct control_fields *
 {
     struct err err;
 
-    end(conn, change_password(ctx, conn, fields, &err), &err);
+    auth_end(conn, change_password(ctx, conn, fields, &err), &err);
 }
 
 /* ---- aliases ---- */
@@ -280,14 +271,14 @@ static enum rc add_alias(struct auth_role *auth, struct control_conn *conn,
     AUTO(arena_freep) struct arena *arena = arena_new(RESOLVE_ARENA_BYTES);
     struct auth_account account;
     struct slice address;
-    enum rc rc = needed(fields, "address", &address, err);
+    enum rc rc = auth_needed(fields, "address", &address, err);
 
     if (rc == RC_OK)
-        rc = account_of(auth, fields, "user", arena, &account, err);
+        rc = auth_account_of(auth, fields, "user", arena, &account, err);
     if (rc == RC_OK)
         rc = auth_db_add_alias(auth->db, address, account.id, err);
     if (rc == RC_OK)
-        log_change(conn, "alias.added", address);
+        auth_log_change(conn, "alias.added", address);
     return rc;
 }
 
@@ -296,12 +287,12 @@ static void alias_add(struct control_conn *conn, const struct control_fields *fi
 {
     struct err err;
 
-    end(conn, add_alias(ctx, conn, fields, &err), &err);
+    auth_end(conn, add_alias(ctx, conn, fields, &err), &err);
 }
 
 static bool alias_row(void *ctx, const struct auth_alias *alias)
 {
-    struct page *page = ctx;
+    struct auth_page *page = ctx;
     const struct control_field row[] = {
         CONTROL_TEXT("address", alias->address),
         CONTROL_TEXT("key", alias->key),
@@ -309,19 +300,19 @@ static bool alias_row(void *ctx, const struct auth_alias *alias)
     };
 
     control_row(page->conn, row, COUNT(row));
-    return ++page->n_rows < PAGE_ROWS;
+    return ++page->n_rows < AUTH_PAGE_ROWS;
 }
 
 static void alias_list(struct control_conn *conn, const struct control_fields *fields,
                        void *ctx)
 {
     struct auth_role *auth = ctx;
-    struct page page = {conn, auth, 0};
+    struct auth_page page = {conn, auth, 0};
     struct slice after;
     struct err err;
 
     (void) control_field_get(fields, "after", &after);
-    end(conn, auth_db_each_alias(auth->db, after, alias_row, &page, &err), &err);
+    auth_end(conn, auth_db_each_alias(auth->db, after, alias_row, &page, &err), &err);
 }
 
 static void alias_delete(struct control_conn *conn, const struct control_fields *fields,
@@ -330,13 +321,13 @@ static void alias_delete(struct control_conn *conn, const struct control_fields 
     struct auth_role *auth = ctx;
     struct slice address;
     struct err err;
-    enum rc rc = needed(fields, "address", &address, &err);
+    enum rc rc = auth_needed(fields, "address", &address, &err);
 
     if (rc == RC_OK)
         rc = auth_db_delete_alias(auth->db, address, &err);
     if (rc == RC_OK)
-        log_change(conn, "alias.deleted", address);
-    end(conn, rc, &err);
+        auth_log_change(conn, "alias.deleted", address);
+    auth_end(conn, rc, &err);
 }
 
 /* ---- domains ---- */
@@ -347,14 +338,14 @@ static enum rc set_domain(struct auth_role *auth, struct control_conn *conn,
     AUTO(arena_freep) struct arena *arena = arena_new(RESOLVE_ARENA_BYTES);
     struct auth_account account = {0};
     struct slice domain, user;
-    enum rc rc = needed(fields, "domain", &domain, err);
+    enum rc rc = auth_needed(fields, "domain", &domain, err);
 
     if (rc == RC_OK && control_field_get(fields, "catch_all", &user) && user.len > 0)
-        rc = account_of(auth, fields, "catch_all", arena, &account, err);
+        rc = auth_account_of(auth, fields, "catch_all", arena, &account, err);
     if (rc == RC_OK)
         rc = auth_db_set_domain(auth->db, domain, account.id, err);
     if (rc == RC_OK)
-        log_change(conn, "domain.added", domain);
+        auth_log_change(conn, "domain.added", domain);
     return rc;
 }
 
@@ -364,12 +355,12 @@ static void domain_add(struct control_conn *conn, const struct control_fields *f
 {
     struct err err;
 
-    end(conn, set_domain(ctx, conn, fields, &err), &err);
+    auth_end(conn, set_domain(ctx, conn, fields, &err), &err);
 }
 
 static bool domain_row(void *ctx, const struct auth_domain *domain)
 {
-    struct page *page = ctx;
+    struct auth_page *page = ctx;
     const struct control_field row[] = {
         CONTROL_TEXT("domain", domain->domain),
         CONTROL_TEXT("key", domain->key),
@@ -378,7 +369,7 @@ static bool domain_row(void *ctx, const struct auth_domain *domain)
     };
 
     control_row(page->conn, row, COUNT(row));
-    return ++page->n_rows < PAGE_ROWS;
+    return ++page->n_rows < AUTH_PAGE_ROWS;
 }
 
 /* The configured domains come first, on the first page. */
@@ -387,7 +378,7 @@ static void domain_list(struct control_conn *conn, const struct control_fields *
 {
     struct auth_role *auth = ctx;
     const struct config *config = auth->start->config;
-    struct page page = {conn, auth, 0};
+    struct auth_page page = {conn, auth, 0};
     struct slice after;
     struct err err;
 
@@ -401,7 +392,7 @@ static void domain_list(struct control_conn *conn, const struct control_fields *
 
         control_row(conn, row, COUNT(row));
     }
-    end(conn, auth_db_each_domain(auth->db, after, domain_row, &page, &err), &err);
+    auth_end(conn, auth_db_each_domain(auth->db, after, domain_row, &page, &err), &err);
 }
 
 static void domain_delete(struct control_conn *conn, const struct control_fields *fields,
@@ -410,13 +401,13 @@ static void domain_delete(struct control_conn *conn, const struct control_fields
     struct auth_role *auth = ctx;
     struct slice domain;
     struct err err;
-    enum rc rc = needed(fields, "domain", &domain, &err);
+    enum rc rc = auth_needed(fields, "domain", &domain, &err);
 
     if (rc == RC_OK)
         rc = auth_db_delete_domain(auth->db, domain, &err);
     if (rc == RC_OK)
-        log_change(conn, "domain.deleted", domain);
-    end(conn, rc, &err);
+        auth_log_change(conn, "domain.deleted", domain);
+    auth_end(conn, rc, &err);
 }
 
 /* ---- devices ---- */
@@ -475,10 +466,10 @@ static enum rc add_device(struct auth_role *auth, struct control_conn *conn,
     struct auth_device device = {0};
     struct auth_account account;
     struct admin_device made;
-    enum rc rc = account_of(auth, fields, "user", arena, &account, err);
+    enum rc rc = auth_account_of(auth, fields, "user", arena, &account, err);
 
     if (rc == RC_OK)
-        rc = needed(fields, "name", &device.name, err);
+        rc = auth_needed(fields, "name", &device.name, err);
     if (rc == RC_OK)
         rc = read_scope(fields, &device.scope, err);
     if (rc == RC_OK)
@@ -507,7 +498,7 @@ static void device_add(struct control_conn *conn, const struct control_fields *f
 {
     struct err err;
 
-    end(conn, add_device(ctx, conn, fields, &err), &err);
+    auth_end(conn, add_device(ctx, conn, fields, &err), &err);
 }
 
 static struct slice scope_name(unsigned scope)
@@ -519,18 +510,19 @@ static struct slice scope_name(unsigned scope)
 
 static bool one_device_row(void *ctx, const struct auth_device *device)
 {
-    struct page *page = ctx;
-    char id[NUMBER_BYTES], created[NUMBER_BYTES], expires[NUMBER_BYTES], used[NUMBER_BYTES];
+    struct auth_page *page = ctx;
+    char id[AUTH_NUMBER_BYTES], created[AUTH_NUMBER_BYTES], expires[AUTH_NUMBER_BYTES],
+        used[AUTH_NUMBER_BYTES];
     const struct control_field row[] = {
-        CONTROL_TEXT("device", number(id, (int64_t) device->id)),
+        CONTROL_TEXT("device", auth_number(id, (int64_t) device->id)),
         CONTROL_TEXT("name", device->name),
         CONTROL_TEXT("scope", scope_name(device->scope)),
         CONTROL_TEXT("access",
                      device->access == ACCESS_READ_ONLY ? SLICE("read-only") : SLICE("full")),
         CONTROL_TEXT("folders", device->folders),
-        CONTROL_TEXT("created", number(created, device->created)),
-        CONTROL_TEXT("expires", number(expires, device->expires)),
-        CONTROL_TEXT("last_used", number(used, device->last_used)),
+        CONTROL_TEXT("created", auth_number(created, device->created)),
+        CONTROL_TEXT("expires", auth_number(expires, device->expires)),
+        CONTROL_TEXT("last_used", auth_number(used, device->last_used)),
         CONTROL_TEXT("address", device->last_address),
         CONTROL_TEXT("client", device->last_client),
     };
@@ -544,15 +536,15 @@ static void device_list(struct control_conn *conn, const struct control_fields *
 {
     AUTO(arena_freep) struct arena *arena = arena_new(RESOLVE_ARENA_BYTES);
     struct auth_role *auth = ctx;
-    struct page page = {conn, auth, 0};
+    struct auth_page page = {conn, auth, 0};
     struct auth_account account;
     struct err err;
-    enum rc rc = account_of(auth, fields, "user", arena, &account, &err);
+    enum rc rc = auth_account_of(auth, fields, "user", arena, &account, &err);
 
     auth_uses_flush(auth); /* the list tells when they were last used */
     if (rc == RC_OK)
         rc = auth_db_each_device(auth->db, account.id, one_device_row, &page, &err);
-    end(conn, rc, &err);
+    auth_end(conn, rc, &err);
 }
 
 static enum rc revoke_device(struct auth_role *auth, struct control_conn *conn,
@@ -561,7 +553,7 @@ static enum rc revoke_device(struct auth_role *auth, struct control_conn *conn,
     AUTO(arena_freep) struct arena *arena = arena_new(RESOLVE_ARENA_BYTES);
     struct auth_account account;
     uint64_t device;
-    enum rc rc = account_of(auth, fields, "user", arena, &account, err);
+    enum rc rc = auth_account_of(auth, fields, "user", arena, &account, err);
 
     if (rc == RC_OK)
         rc = control_field_u64(fields, "device", &device, err);
@@ -581,7 +573,7 @@ static void device_revoke(struct control_conn *conn, const struct control_fields
 {
     struct err err;
 
-    end(conn, revoke_device(ctx, conn, fields, &err), &err);
+    auth_end(conn, revoke_device(ctx, conn, fields, &err), &err);
 }
 
 /* -> file: a copy of the database in auth's folder, for the command line to take away */
@@ -597,27 +589,37 @@ static void backup(struct control_conn *conn, const struct control_fields *field
     rc = auth_db_copy(auth->db, &err);
     if (rc == RC_OK)
         control_row(conn, &row, 1);
-    end(conn, rc, &err);
+    auth_end(conn, rc, &err);
 }
 
 const struct control_verb auth_verbs[] = {
-    {"user.add",      user_add,          NULL           },
-    {"user.add-many", auth_batch_users,  auth_batch_data},
-    {"user.import",   auth_batch_hashes, auth_batch_data},
-    {"user.list",     user_list,         NULL           },
-    {"user.enable",   user_enable,       NULL           },
-    {"user.disable",  user_disable,      NULL           },
-    {"user.delete",   user_delete,       NULL           },
-    {"user.passwd",   user_passwd,       NULL           },
-    {"alias.add",     alias_add,         NULL           },
-    {"alias.list",    alias_list,        NULL           },
-    {"alias.delete",  alias_delete,      NULL           },
-    {"domain.add",    domain_add,        NULL           },
-    {"domain.list",   domain_list,       NULL           },
-    {"domain.delete", domain_delete,     NULL           },
-    {"device.add",    device_add,        NULL           },
-    {"device.list",   device_list,       NULL           },
-    {"device.revoke", device_revoke,     NULL           },
-    {"backup",        backup,            NULL           },
+    {"user.add",      user_add,           NULL           },
+    {"user.add-many", auth_batch_users,   auth_batch_data},
+    {"user.import",   auth_batch_hashes,  auth_batch_data},
+    {"user.list",     user_list,          NULL           },
+    {"user.enable",   user_enable,        NULL           },
+    {"user.disable",  user_disable,       NULL           },
+    {"user.delete",   user_delete,        NULL           },
+    {"user.passwd",   user_passwd,        NULL           },
+    {"shared.create", auth_shared_create, NULL           },
+    {"shared.list",   auth_shared_list,   NULL           },
+    {"shared.delete", auth_shared_delete, NULL           },
+    {"group.create",  auth_group_create,  NULL           },
+    {"group.delete",  auth_group_delete,  NULL           },
+    {"group.list",    auth_group_list,    NULL           },
+    {"group.members", auth_group_members, NULL           },
+    {"group.add",     auth_group_add,     NULL           },
+    {"group.remove",  auth_group_remove,  NULL           },
+    {"group.limit",   auth_group_limit,   NULL           },
+    {"alias.add",     alias_add,          NULL           },
+    {"alias.list",    alias_list,         NULL           },
+    {"alias.delete",  alias_delete,       NULL           },
+    {"domain.add",    domain_add,         NULL           },
+    {"domain.list",   domain_list,        NULL           },
+    {"domain.delete", domain_delete,      NULL           },
+    {"device.add",    device_add,         NULL           },
+    {"device.list",   device_list,        NULL           },
+    {"device.revoke", device_revoke,      NULL           },
+    {"backup",        backup,             NULL           },
 };
 const size_t auth_verbs_count = COUNT(auth_verbs);

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <unistd.h>
 
+#include "auth/name.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
@@ -62,6 +63,7 @@ static enum rc open_store(struct mail_role *mail, struct err *err)
         .digester = &mail->digester,
         .note = note_account,
         .note_ctx = mail,
+        .principals = mail->directory.registry,
         .undelete_sec = (int64_t) mail->start->config->undelete_days * DAY_SEC};
     enum rc rc;
 
@@ -199,6 +201,8 @@ static enum rc start_all(struct mail_role *mail, struct err *err)
     enum rc rc = loop_new(&mail->loop, err);
 
     if (rc == RC_OK)
+        rc = auth_names_init(err); /* opens files of ICU's */
+    if (rc == RC_OK)
         rc = role_confine(mail->start, err);
     if (rc == RC_OK)
         rc = open_store(mail, err);
@@ -226,6 +230,8 @@ static void close_all(struct mail_role *mail)
     clients_free(mail->clients);
     lmtp_server_free(mail->lmtp);
     mail_store_close(mail->store);
+    mail_directory_lost(mail);
+    principal_registry_free(mail->directory.registry);
     digest_client_free(mail->digests);
     map_free(mail->pairs);
     loop_free(mail->loop);
@@ -243,6 +249,7 @@ int role_mail(struct role_start *start)
     mail->auth.mail = mail;
     mail->pairs = map_new();
     mail->digests = digest_client_new();
+    mail->directory.registry = principal_registry_new();
     list_init(&mail->pairs_by_age);
     list_init(&mail->outgoing);
     list_init(&mail->deleted);

@@ -20,8 +20,10 @@ static void peer_drop(struct mail_peer *peer)
         return;
     loop_remove(peer->mail->loop, &peer->watch);
     channel_free(TAKE(peer->channel));
-    if (peer == &peer->mail->auth)
+    if (peer == &peer->mail->auth) {
         lmtp_auth_lost(peer->mail->lmtp);
+        mail_directory_lost(peer->mail);
+    }
 }
 
 static void peer_want(struct mail_peer *peer)
@@ -169,6 +171,14 @@ static void from_auth(struct mail_role *mail, const struct msg *msg)
         mail_account_deleted(mail, msg->account_deleted.account);
     else if (msg->type == MSG_USER_FOUND)
         take_user_found(mail, &msg->user_found);
+    else if (msg->type == MSG_DIRECTORY_BEGIN)
+        mail_directory_begin(mail, &msg->directory_begin);
+    else if (msg->type == MSG_DIRECTORY_ROW)
+        mail_directory_row(mail, &msg->directory_row);
+    else if (msg->type == MSG_DIRECTORY_GONE)
+        mail_directory_gone(mail, &msg->directory_gone);
+    else if (msg->type == MSG_DIRECTORY_END)
+        mail_directory_end(mail, &msg->directory_end);
 }
 
 static void from_gate(struct mail_peer *gate, struct packet *packet)
@@ -230,11 +240,31 @@ static void attach_digest(struct mail_role *mail, int fd)
         log_event(LEVEL_ERROR, "mail.peer_broken", LOG_STR("peer", "digest"), LOG_ERR(&err));
 }
 
+/* False: it broke, and is dropped. */
+static bool hear(struct mail_peer *peer)
+{
+    struct err err;
+
+    if (loop_add(peer->mail->loop, &peer->watch, channel_fd(peer->channel), LOOP_IN,
+                 on_peer_ready, peer, &err) == RC_OK)
+        return true;
+    log_event(LEVEL_ERROR, "mail.peer_broken",
+              LOG_STR("peer", role_name(channel_peer(peer->channel))), LOG_ERR(&err));
+    peer_drop(peer);
+    return false;
+}
+
+void mail_peers_hear_gates(struct mail_role *mail)
+{
+    for (size_t i = 0; i < ROLE_GATES_MAX; i++)
+        if (mail->gates[i].channel != NULL)
+            (void) hear(&mail->gates[i]);
+}
+
 void mail_on_peer(void *ctx, const struct role_peer *given)
 {
     struct mail_role *mail = ctx;
     struct mail_peer *peer = NULL;
-    struct err err;
 
     if (given->role == ROLE_DIGEST) {
         attach_digest(mail, given->fd);
@@ -252,10 +282,9 @@ void mail_on_peer(void *ctx, const struct role_peer *given)
     *peer = (struct mail_peer){.mail = mail,
                                .channel = channel_new(given->fd, ROLE_MAIL, given->role),
                                .instance = given->instance};
-    if (loop_add(mail->loop, &peer->watch, channel_fd(peer->channel), LOOP_IN, on_peer_ready,
-                 peer, &err))
-        peer_drop(peer);
-    else if (peer == &mail->auth)
+    if (peer != &mail->auth && !mail->directory.complete)
+        return; /* it is heard later */
+    if (hear(peer) && peer == &mail->auth)
         mail_accounts_check(mail);
 }
 

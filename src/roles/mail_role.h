@@ -8,6 +8,7 @@
  * mail_peers.c    gates, auth and digest: what comes from them
  * mail_pairing.c  a grant and a handover become a session
  * mail_lookup.c   auth is asked for the account of a name
+ * mail_directory.c  who there is, as auth tells it
  * mail_control.c  the command line: connections, each with a thread while it is served;
  *                 mail_control_verbs.c (sessions, mailboxes, figures), mail_control_import.c,
  *                 mail_control_export.c, mail_control_check.c, mail_control_undelete.c,
@@ -47,10 +48,18 @@ struct mail_peer {
     uint32_t instance;
 };
 
+struct mail_directory {
+    struct principal_registry *registry;
+    struct principals_change *transfer; /* of everybody, under way; NULL: none */
+    uint32_t number;                    /* its */
+    bool complete;                      /* everybody was told once */
+};
+
 struct mail_role {
     struct role_start *start;
     struct loop *loop;
     struct mail_store *store;
+    struct mail_directory directory;
     struct pool *pool;
     struct clients *clients;
     struct lmtp_server *lmtp;
@@ -92,6 +101,8 @@ struct mail_role {
 /* A struct role_events function; also for those that were there at the start. */
 void mail_on_peer(void *ctx, const struct role_peer *given);
 void mail_peers_done(struct mail_role *mail);
+/* Until this is called, messages of gates wait in their sockets. */
+void mail_peers_hear_gates(struct mail_role *mail);
 /* Post, and see that the rest is sent later. RC_UNAVAILABLE: that peer is not there. Loop
  * thread only. */
 MUST_CHECK enum rc mail_post(struct mail_peer *peer, const struct msg *msg, struct err *err);
@@ -99,6 +110,15 @@ MUST_CHECK enum rc mail_post(struct mail_peer *peer, const struct msg *msg, stru
 enum rc mail_ask_recipient(void *ctx, uint64_t request, struct slice address, struct err *err);
 /* clients_options.ends: any thread. */
 void mail_client_ends(void *ctx, uint32_t gate, uint64_t conn);
+
+/* ---- mail_directory.c ---- */
+
+void mail_directory_begin(struct mail_role *mail, const struct msg_directory_begin *msg);
+void mail_directory_row(struct mail_role *mail, const struct msg_directory_row *row);
+void mail_directory_gone(struct mail_role *mail, const struct msg_directory_gone *gone);
+void mail_directory_end(struct mail_role *mail, const struct msg_directory_end *end);
+/* Auth is gone: what it had begun to tell will not be finished. */
+void mail_directory_lost(struct mail_role *mail);
 
 /* ---- mail_control_check.c: verbs ---- */
 

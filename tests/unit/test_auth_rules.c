@@ -182,7 +182,7 @@ static void a_database_of_another_kind_is_refused(void **state)
     place->db = NULL;
     (void) snprintf(path, sizeof(path), "%s/auth.db", place->folder);
     fd = open(path, O_RDWR);
-    assert_int_equal(pwrite(fd, "\0\0\0\2", 4, 60), 4); /* user_version in the header */
+    assert_int_equal(pwrite(fd, "\0\0\0\143", 4, 60), 4); /* user_version in the header: 99 */
     assert_int_equal(auth_db_open(place->folder, false, &db, NULL), RC_INVALID);
     assert_int_equal(pwrite(fd, "no database at all", 18, 0), 18);
     assert_int_equal(auth_db_open(place->folder, false, &db, NULL), RC_CORRUPT);

@@ -215,11 +215,30 @@ static int tear_down(void **state)
     return 0;
 }
 
+static bool is_directory(enum msg_type type)
+{
+    return type == MSG_DIRECTORY_BEGIN || type == MSG_DIRECTORY_ROW ||
+           type == MSG_DIRECTORY_GONE || type == MSG_DIRECTORY_END;
+}
+
+static const struct msg *next_of_directory(struct channel *channel)
+{
+    struct packet *packet = NULL;
+
+    do {
+        assert_int_equal(channel_wait(channel, WAIT_MS, &packet, NULL), RC_OK);
+    } while (!is_directory(packet->msg.type));
+    return &packet->msg;
+}
+
+/* The next message of the directory, or else the next that is none. */
 static const struct msg *expect(struct channel *channel, enum msg_type type)
 {
     struct packet *packet = NULL;
 
-    assert_int_equal(channel_wait(channel, WAIT_MS, &packet, NULL), RC_OK);
+    do {
+        assert_int_equal(channel_wait(channel, WAIT_MS, &packet, NULL), RC_OK);
+    } while (is_directory(packet->msg.type) != is_directory(type));
     if (packet->msg.type != type)
         fail_msg("got %s, want %s", msg_name(packet->msg.type), msg_name(type));
     return &packet->msg;
@@ -443,6 +462,108 @@ static void revoking_a_device_ends_its_sessions_and_its_logins(void **state)
     assert_int_equal(ask(stage, "device.revoke", "user", "anna", "device", made.device).rc,
                      RC_NOT_FOUND);
 }
+
+/* ---- the directory ---- */
+
+static uint64_t expect_row(struct stage *stage, uint32_t transfer, enum principal_wire kind,
+                           const char *name, size_t n_groups)
+{
+    const struct msg_directory_row *row =
+        &expect(stage->mail, MSG_DIRECTORY_ROW)->directory_row;
+
+    assert_int_equal(row->transfer, transfer);
+    assert_int_equal(row->kind, kind);
+    assert_slice_equal(row->name, slice_from_str(name));
+    assert_int_equal(row->groups.len, 8 * n_groups);
+    return row->id;
+}
+
+static void mail_is_told_of_each_change(void **state)
+{
+    struct stage *stage = *state;
+    uint64_t anna, info, staff;
+
+    assert_int_equal(expect(stage->mail, MSG_DIRECTORY_BEGIN)->directory_begin.transfer, 1);
+    assert_int_equal(expect(stage->mail, MSG_DIRECTORY_END)->directory_end.transfer, 1);
+    (void) ask(stage, "user.add", "name", "Anna", "device", "");
+    anna = expect_row(stage, 0, WIRE_USER, "Anna", 0);
+    assert_int_equal(ask(stage, "shared.create", "name", "info", "x", "").rc, RC_OK);
+    info = expect_row(stage, 0, WIRE_SHARED, "info", 0);
+    assert_int_equal(ask(stage, "group.create", "group", "staff", "x", "").rc, RC_OK);
+    staff = expect_row(stage, 0, WIRE_GROUP, "staff", 0);
+    assert_int_equal(ask(stage, "group.add", "group", "staff", "user", "anna").rc, RC_OK);
+    assert_int_equal(expect_row(stage, 0, WIRE_USER, "Anna", 1), anna);
+    assert_int_equal(ask(stage, "group.add", "group", "staff", "user", "info").rc, RC_OK);
+    (void) expect_row(stage, 0, WIRE_SHARED, "info", 1);
+    assert_int_equal(ask(stage, "group.members", "group", "STAFF", "x", "").n_rows, 2);
+    assert_int_equal(ask(stage, "group.limit", "group", "staff", "storage", "77").rc, RC_OK);
+    (void) expect_row(stage, 0, WIRE_GROUP, "staff", 0);
+    assert_int_equal(ask(stage, "group.limit", "group", "staff", "storage", "7x").rc,
+                     RC_INVALID);
+    assert_int_equal(ask(stage, "group.remove", "group", "staff", "user", "anna").rc, RC_OK);
+    assert_int_equal(expect_row(stage, 0, WIRE_USER, "Anna", 0), anna);
+    assert_int_equal(ask(stage, "group.delete", "group", "staff", "x", "").rc, RC_OK);
+    assert_int_equal(expect(stage->mail, MSG_DIRECTORY_GONE)->directory_gone.id, staff);
+    assert_int_equal(ask(stage, "user.delete", "name", "info", "x", "").rc, RC_INVALID);
+    assert_int_equal(ask(stage, "shared.delete", "name", "anna", "x", "").rc, RC_INVALID);
+    assert_int_equal(ask(stage, "shared.list", "after", "", "x", "").n_rows, 1);
+    assert_int_equal(ask(stage, "shared.delete", "name", "info", "x", "").rc, RC_OK);
+    assert_int_equal(expect(stage->mail, MSG_DIRECTORY_GONE)->directory_gone.id, info);
+    assert_int_equal(ask(stage, "user.delete", "name", "anna", "x", "").rc, RC_OK);
+    assert_int_equal(expect(stage->mail, MSG_DIRECTORY_GONE)->directory_gone.id, anna);
+}
+
+/* More than a piece, and more than a socket takes at once. */
+#define MANY_USERS 3000u
+#define PART_BYTES 16000u
+
+static void send_part(struct stage *stage, struct slice part)
+{
+    struct control_reply row;
+
+    while (control_send_data(stage->control, part, NULL) == RC_MORE)
+        assert_int_equal(control_next(stage->control, WAIT_MS, &row, NULL), RC_OK);
+}
+
+static void a_mail_that_comes_later_is_told_everything(void **state)
+{
+    struct stage *stage = *state;
+    AUTO(buf_done) struct buf lines = {.max = 1u << 20};
+    struct msg peer = {
+        .type = MSG_PEER, .peer = {.role = ROLE_MAIL, .index = 0, .instance = 9}
+    };
+    size_t n_users = 0, n_groups = 0;
+    struct control_reply row;
+    const struct msg *msg;
+    int pair[2];
+
+    for (unsigned i = 0; i < MANY_USERS; i++)
+        buf_printf(&lines, "someone-with-a-rather-long-name-%u@example.org\n", i);
+    assert_int_equal(control_request(stage->control, "user.add-many", NULL, 0, NULL), RC_OK);
+    for (size_t at = 0; at < lines.len; at += PART_BYTES)
+        send_part(stage, slice_sub(buf_slice(&lines), at, PART_BYTES));
+    while (control_send_end(stage->control, NULL) == RC_MORE)
+        assert_int_equal(control_next(stage->control, WAIT_MS, &row, NULL), RC_OK);
+    assert_int_equal(read_answer(stage).rc, RC_OK);
+    assert_int_equal(ask(stage, "group.create", "group", "staff", "x", "").rc, RC_OK);
+    assert_int_equal(channel_pair(pair, NULL), RC_OK);
+    assert_int_equal(channel_send(stage->supervisor, &peer, pair, WAIT_MS, NULL), RC_OK);
+    channel_free(stage->mail);
+    stage->mail = channel_new(pair[1], ROLE_MAIL, ROLE_AUTH);
+    assert_int_equal(close(pair[0]), 0);
+    assert_int_equal(expect(stage->mail, MSG_DIRECTORY_BEGIN)->directory_begin.transfer, 1);
+    (void) ask(stage, "alias.list", "after", "", "x", ""); /* auth answers meanwhile */
+    while ((msg = next_of_directory(stage->mail))->type == MSG_DIRECTORY_ROW) {
+        assert_int_equal(msg->directory_row.transfer, 1);
+        n_groups += msg->directory_row.kind == WIRE_GROUP;
+        n_users += msg->directory_row.kind == WIRE_USER;
+    }
+    assert_int_equal(msg->type, MSG_DIRECTORY_END);
+    assert_int_equal(n_users, MANY_USERS);
+    assert_int_equal(n_groups, 1);
+}
+
+/* ---- users ---- */
 
 static void an_account_is_disabled_enabled_and_deleted(void **state)
 {
@@ -682,6 +803,8 @@ int main(void)
         ON_STAGE(a_client_that_waits_gets_an_empty_challenge),
         ON_STAGE(refusals_say_little),
         ON_STAGE(revoking_a_device_ends_its_sessions_and_its_logins),
+        ON_STAGE(mail_is_told_of_each_change),
+        ON_STAGE(a_mail_that_comes_later_is_told_everything),
         ON_STAGE(an_account_is_disabled_enabled_and_deleted),
         ON_STAGE(a_slow_hash_is_checked_and_replaced_by_a_better_one),
         ON_STAGE(many_users_get_a_password_each),
