@@ -73,6 +73,7 @@ struct cmd {
     /* The dispatcher's. */
     enum cmd_phase phase;
     bool enters_idle, ends_session, close_now;
+    bool leaves_login;           /* behind the tagged OK nobody is logged in (RFC 8437) */
     bool starts_compress;        /* what follows the tagged OK is compressed */
     bool tells_modseq;           /* [HIGHESTMODSEQ] with the tagged OK, as the sync leaves it */
     struct view_changes changes; /* being told */
@@ -85,6 +86,7 @@ cmd_run_fn cmd_select, cmd_examine, cmd_unselect, cmd_close;
 cmd_run_fn cmd_create, cmd_delete, cmd_rename, cmd_subscribe, cmd_unsubscribe;
 cmd_run_fn cmd_list, cmd_lsub, cmd_namespace, cmd_status;
 cmd_run_fn cmd_append, cmd_expunge, cmd_search, cmd_fetch, cmd_store, cmd_copy, cmd_move;
+cmd_run_fn cmd_unauthenticate;
 cmd_run_fn cmd_replace, cmd_idle, cmd_compress, cmd_getmetadata, cmd_setmetadata;
 
 #endif

@@ -1,8 +1,9 @@
 /*
- * cmd_any.c - CAPABILITY, NOOP, LOGOUT, ID, ENABLE, COMPRESS and IDLE.
+ * cmd_any.c - CAPABILITY, NOOP, LOGOUT, ID, ENABLE, COMPRESS, UNAUTHENTICATE
+ * and IDLE.
  *
  * Spec: RFC 9051 6.1.1-6.1.3, 6.3.1 and 6.3.13; RFC 2971 (ID); RFC 5161 (ENABLE); RFC
- * 4978 (COMPRESS).
+ * 4978 (COMPRESS); RFC 8437 (UNAUTHENTICATE).
  */
 #include "commands/resync.h"
 #include "imap/print.h"
@@ -109,6 +110,16 @@ enum rc cmd_compress(struct cmd *cmd, struct err *err)
     cmd->session->compressed = true;
     cmd->starts_compress = true;
     reply_ok(cmd->reply, "DEFLATE active");
+    return RC_OK;
+}
+
+/* RFC 8437 3: NO is no answer to it; no EXPUNGE is told. The server forgets everything but TLS
+ * and ID by giving the connection back to where it was before login. */
+enum rc cmd_unauthenticate(struct cmd *cmd, struct err *err)
+{
+    (void) err;
+    cmd->leaves_login = true;
+    reply_ok(cmd->reply, "UNAUTHENTICATE completed");
     return RC_OK;
 }
 

@@ -101,7 +101,10 @@ static enum command_outcome end_command(struct cmd *cmd, bool gone)
         outcome = COMMAND_IDLE;
     else if (outcome == COMMAND_DONE && cmd->starts_compress)
         outcome = COMMAND_COMPRESS;
-    else if (cmd->ends_session) {
+    else if (outcome == COMMAND_DONE && cmd->leaves_login) {
+        session_close(session);
+        outcome = COMMAND_UNAUTHENTICATE;
+    } else if (cmd->ends_session) {
         session_close(session);
         outcome = COMMAND_CLOSE;
     }

@@ -12,6 +12,7 @@
  *     COMMAND_MORE   send (some of) out, then command_resume(); the text of the command stays
  *     COMMAND_IDLE   "+ idling" is in out; wait for a line, meanwhile session_idle_sync()
  *     COMMAND_COMPRESS  as DONE; behind what is in out, both ways are compressed (RFC 4978)
+ *     COMMAND_UNAUTHENTICATE  send out, then the connection is a stranger's again (RFC 8437)
  *     COMMAND_CLOSE  send out, then close the connection
  *
  * Nothing here knows a socket, and nothing waits but for the engine's disk.
@@ -29,6 +30,7 @@ enum command_outcome {
     COMMAND_MORE,
     COMMAND_IDLE,
     COMMAND_COMPRESS,
+    COMMAND_UNAUTHENTICATE,
     COMMAND_CLOSE
 };
 

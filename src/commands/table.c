@@ -27,6 +27,7 @@ static const struct command commands[] = {
     {"SETMETADATA",ST_ANY,      IMAP_CAP_METADATA,    imap_parse_setmetadata, cmd_setmetadata, "RFC 5464 4.3", CMD_WRITES | CMD_EXPUNGES},
     {"APPEND",     ST_ANY,      IMAP_CAP_NONE,        imap_parse_append,   cmd_append,      "6.3.12",       CMD_WRITES | CMD_EXPUNGES},
     {"COMPRESS",   ST_ANY,      IMAP_CAP_COMPRESS,    imap_parse_compress, cmd_compress,    "RFC 4978 3",   CMD_EXPUNGES},
+    {"UNAUTHENTICATE",ST_ANY,   IMAP_CAP_UNAUTHENTICATE, imap_parse_none,  cmd_unauthenticate, "RFC 8437 3", CMD_UNSELECTS},
     {"IDLE",       ST_ANY,      IMAP_CAP_IDLE,        imap_parse_none,     cmd_idle,        "6.3.13",       CMD_EXPUNGES},
     {"CHECK",      ST_SELECTED, IMAP_CAP_IMAP4REV1,   imap_parse_none,     cmd_noop,        "RFC 3501 6.4.1", CMD_EXPUNGES},
     {"CLOSE",      ST_SELECTED, IMAP_CAP_NONE,        imap_parse_none,     cmd_close,       "6.4.1",        CMD_UNSELECTS},

@@ -39,6 +39,7 @@ const struct imap_cap_info imap_caps[IMAP_CAP_COUNT] = {
     [IMAP_CAP_LIST_METADATA]      = {"LIST-METADATA",      SHOW_AFTER,         false, "RFC 9590"},
     [IMAP_CAP_REPLACE]            = {"REPLACE",            SHOW_AFTER,         false, "RFC 8508"},
     [IMAP_CAP_PARTIAL]            = {"PARTIAL",            SHOW_AFTER,         false, "RFC 9394"},
+    [IMAP_CAP_UNAUTHENTICATE]     = {"UNAUTHENTICATE",     SHOW_AFTER,         false, "RFC 8437"},
     [IMAP_CAP_COMPRESS]           = {"COMPRESS=DEFLATE",   SHOW_COMPRESS,      false, "RFC 4978"},
 };
 // clang-format on

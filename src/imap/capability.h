@@ -49,8 +49,9 @@ enum imap_cap {
     IMAP_CAP_LIST_METADATA,
     IMAP_CAP_REPLACE,
     IMAP_CAP_PARTIAL,
+    IMAP_CAP_UNAUTHENTICATE,
+    IMAP_CAP_COUNT,
 };
-#define IMAP_CAP_COUNT (IMAP_CAP_PARTIAL + 1)
 
 /* A capability as a bit in the set of what a session has enabled. */
 #define IMAP_CAP_BIT(cap) ((uint64_t) 1 << (cap))

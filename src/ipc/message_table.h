@@ -212,7 +212,9 @@
     BYTES(text, MSG_TEXT_MAX)
 #define MSG_CONN_BACK_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED)   /* fd: the one handed over */ \
     U64(conn) \
-    BYTES(unread, MSG_UNREAD_MAX)
+    U8(transport)      /* enum transport, as it was handed over */ \
+    BYTES(client_id, MSG_CLIENT_ID_MAX) \
+    BYTES(unread, MSG_UNREAD_MAX)     /* plaintext that followed UNAUTHENTICATE */
 
 /* mail <-> digest */
 #define MSG_DIGEST_WORKER_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) /* fds: channel, in, out */ \
@@ -266,7 +268,7 @@
     M(HANDOVER,          handover,         70, 1, 1, FROM(GATE),                   TO(MAIL)) \
     M(HANDOVER_REFUSED,  handover_refused, 71, 1, 0, FROM(MAIL),                   TO(GATE)) \
     M(CONN_CLOSE,        conn_close,       72, 1, 0, FROM(GATE) | FROM(MAIL),      TO(GATE) | TO(MAIL)) \
-    M(CONN_BACK,         conn_back,        73, 1, 1, FROM(MAIL),                   TO(GATE)) \
+    M(CONN_BACK,         conn_back,        73, 2, 1, FROM(MAIL),                   TO(GATE)) \
     M(DIGEST_WORKER,     digest_worker,    80, 1, 3, FROM(DIGEST),                 TO(MAIL)) \
     M(DIGEST_DROP,       digest_drop,      81, 1, 0, FROM(MAIL),                   TO(DIGEST)) \
     M(DIGEST_REQUEST,    digest_request,   82, 1, 0, FROM(MAIL),                   TO(DIGEST)) \

@@ -128,12 +128,20 @@ static enum rc garbled(struct err *err, int rc)
     return err_set(err, RC_SYNTAX, "Broken compressed data", "isal_inflate: %d", rc);
 }
 
+/* Whole bytes behind the end of the stream that were read ahead: they are not the stream's. */
+static size_t read_ahead(const struct inflate_state *state)
+{
+    if (state->block_state != ISAL_BLOCK_FINISH || state->read_in_length <= 0)
+        return 0;
+    return (size_t) state->read_in_length / 8;
+}
+
 /* One piece. RC_MORE: there may be more behind it. */
 static enum rc run_piece(struct inflater *inflater, struct slice *in, size_t max,
                          struct buf *out, struct err *err)
 {
     struct inflate_state *state = inflater->state;
-    size_t room_len = MIN(max, INFLATE_PIECE), written;
+    size_t room_len = MIN(max, INFLATE_PIECE), written, taken;
     char *room = buf_reserve(out, room_len);
     int rc;
 
@@ -145,7 +153,8 @@ static enum rc run_piece(struct inflater *inflater, struct slice *in, size_t max
     rc = isal_inflate(state);
     written = room_len - state->avail_out;
     out->len += written;
-    *in = slice_from(*in, (size_t) ((const char *) state->next_in - in->ptr));
+    taken = (size_t) ((const char *) state->next_in - in->ptr);
+    *in = slice_from(*in, taken - MIN(taken, read_ahead(state)));
     remember(inflater, slice_of(room, written));
     if (rc != ISAL_DECOMP_OK || state->block_state == ISAL_BLOCK_FINISH)
         return garbled(err, rc);

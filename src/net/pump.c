@@ -178,6 +178,8 @@ static enum rc run_down(struct pump *pump, struct err *err)
         if ((size_t) n < PUMP_BYTES)
             break;
     }
+    if (down->state == PUMP_ENDED && pump->gives_back && down->kept == NULL)
+        down->state = PUMP_PASSED;
     if (down->state == PUMP_ENDED && pump->down_may_end && down->kept == NULL) {
         rc = conn_shut_write(pump->conn, err);
         if (rc == RC_OK)
@@ -216,6 +218,11 @@ static void pump_run(void *ctx)
         pump->events->done(pump->ctx, &err);
         return;
     }
+    if (pump->gives_back && pump->down.state == PUMP_PASSED) {
+        pump_stop(pump);
+        pump->events->given_back(pump->ctx);
+        return;
+    }
     if (pump->up.state == PUMP_PASSED && pump->down.state == PUMP_PASSED) {
         pump_stop(pump);
         pump->events->done(pump->ctx, NULL);
@@ -224,7 +231,7 @@ static void pump_run(void *ctx)
     watch_both(pump);
     if (up == RC_MORE || down == RC_MORE)
         loop_defer(pump->loop, &pump->again, pump_run, pump);
-    if (was_open && pump->down.state == PUMP_ENDED)
+    if (was_open && pump->down.state == PUMP_ENDED && !pump->gives_back)
         pump->events->local_end(pump->ctx);
 }
 
@@ -265,9 +272,27 @@ void pump_release_up(struct pump *pump)
     loop_defer(pump->loop, &pump->again, pump_run, pump);
 }
 
+void pump_put_up(struct pump *pump, struct slice bytes)
+{
+    keep(&pump->up, bytes);
+}
+
+void pump_give_back(struct pump *pump, struct buf *out)
+{
+    struct pump_way *up = &pump->up;
+
+    pump->up_held = true;
+    pump->down_started = true; /* whoever gives back has answered */
+    pump->gives_back = true;
+    if (up->kept != NULL)
+        buf_append(out, slice_of(up->kept + up->at, up->len - up->at));
+    forget_kept(up);
+    loop_defer(pump->loop, &pump->again, pump_run, pump);
+}
+
 void pump_end_down(struct pump *pump, struct slice last_words)
 {
-    if (pump->down.state != PUMP_ENDED || pump->down_may_end)
+    if (pump->down.state != PUMP_ENDED || pump->down_may_end || pump->gives_back)
         return;
     keep(&pump->down, last_words);
     pump->down_may_end = true;

@@ -5,7 +5,7 @@
  * nothing more is read that way until it is gone. So a side that does not read costs at most
  * PUMP_BYTES and stops the sender, and an idle pump holds no buffer at all. The ends are passed
  * on separately: end of input on one side becomes end of output on the other, behind the last
- * byte.
+ * byte. Or the connection is given back: it stays open, and its user goes on with it.
  *
  *     OPEN --end read--> ENDED --nothing kept--> PASSED     for each way
  *
@@ -19,6 +19,7 @@
 #ifndef ROOST_NET_PUMP_H
 #define ROOST_NET_PUMP_H
 
+#include "base/buf.h"
 #include "net/conn.h"
 #include "net/loop.h"
 
@@ -39,6 +40,9 @@ struct pump_events {
     void (*first_down)(void *ctx);
     /* The local side has ended; answer with pump_end_down(), now or later. */
     void (*local_end)(void *ctx);
+    /* After pump_give_back(): all that the local side wrote has been passed on, and the pump is
+     * stopped. May free it. NULL where it is never called. */
+    void (*given_back)(void *ctx);
     /* Nothing more will happen. why: NULL if both ways ended in order. May free the pump. */
     void (*done)(void *ctx, const struct err *why);
 };
@@ -56,6 +60,7 @@ struct pump {
     bool up_held;             /* nothing is read from the connection yet */
     bool up_discards;         /* the local side reads no more */
     bool down_may_end;        /* pump_end_down() was called */
+    bool gives_back;          /* pump_give_back() was called */
     bool down_started;        /* first_down was called */
     bool down_at_line_start;  /* what was read from the local side ends in LF */
 };
@@ -68,6 +73,14 @@ MUST_CHECK enum rc pump_start(struct pump *pump, struct loop *loop, struct conn 
 void pump_release_up(struct pump *pump);
 /* The last words (may be empty), then the end, to the connection. */
 void pump_end_down(struct pump *pump, struct slice last_words);
+/* These come up first, before what the connection sends. Right behind pump_start(). */
+void pump_put_up(struct pump *pump, struct slice bytes);
+/*
+ * The connection is wanted back while it lives: from here on nothing is read from it, and what
+ * was read and not written yet goes to out. What the local side wrote before its end is still
+ * passed on; then given_back() is called.
+ */
+void pump_give_back(struct pump *pump, struct buf *out);
 /* Stop, call nothing more. Closes the local descriptor; the connection stays. Zeroed memory and
  * a stopped pump are left alone. */
 void pump_stop(struct pump *pump);

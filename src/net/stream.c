@@ -7,7 +7,8 @@
 
 #include "net/deflate.h"
 
-#define COMPRESS_PIECE ((size_t) 64 << 10) /* compressed at a time, as the socket takes it */
+#define FLUSH_MARK_BYTES 4u
+#define COMPRESS_PIECE   ((size_t) 64 << 10) /* compressed at a time, as the socket takes it */
 
 struct stream_codec {
     struct deflater *deflater; /* NULL: at rest */
@@ -15,7 +16,9 @@ struct stream_codec {
     bool has_more; /* the inflater has output without more input */
     struct buf in; /* as it came from the socket */
     size_t in_at;
-    struct buf out; /* as it goes to the socket */
+    size_t piece_end; /* of in: up to the end of a flush, or of what has come */
+    unsigned marked;  /* bytes of a flush's mark that were seen last */
+    struct buf out;   /* as it goes to the socket */
     size_t out_at;
 };
 
@@ -88,20 +91,50 @@ static enum stream_read receive(struct stream *stream, struct buf *buf)
     return STREAM_NONE;
 }
 
+/*
+ * A peer may end its compression behind any flush (RFC 8437 4.1), and what follows is plain; an
+ * inflater that is given bytes takes them all. So it is given no more than up to the next mark
+ * of a flush: the length of an empty stored block, 00 00 FF FF (RFC 1951 3.2.4). Where the same
+ * bytes stand for something else, a piece ends early and nothing is lost.
+ */
+static void find_piece(struct stream_codec *codec)
+{
+    size_t at = codec->in_at;
+
+    while (at < codec->in.len && codec->marked < FLUSH_MARK_BYTES) {
+        unsigned char byte = (unsigned char) codec->in.ptr[at++];
+
+        if (byte == (codec->marked < 2 ? 0x00 : 0xff))
+            codec->marked++;
+        else if (byte == 0x00) /* behind 00 00, one more; behind 00 00 FF, the first again */
+            codec->marked = codec->marked == 2 ? 2 : 1;
+        else
+            codec->marked = 0;
+    }
+    if (codec->marked == FLUSH_MARK_BYTES)
+        codec->marked = 0;
+    codec->piece_end = at;
+}
+
 /* As much as one read of a plain stream gives, however little it takes on the wire. */
 static enum stream_read inflate(struct stream *stream)
 {
     struct stream_codec *codec = stream->codec;
-    struct slice wire = slice_from(buf_slice(&codec->in), codec->in_at), before = wire;
+    struct slice wire, before;
     size_t len = stream->in.len;
     struct err err;
-    enum rc rc = inflater_run(codec->inflater, &wire, STREAM_READ_BYTES, &stream->in, &err);
+    enum rc rc;
 
+    if (codec->in_at == codec->piece_end && !codec->has_more)
+        find_piece(codec);
+    wire = before =
+        slice_sub(buf_slice(&codec->in), codec->in_at, codec->piece_end - codec->in_at);
+    rc = inflater_run(codec->inflater, &wire, STREAM_READ_BYTES, &stream->in, &err);
     codec->in_at += before.len - wire.len;
     codec->has_more = rc == RC_MORE;
     if (codec->in_at == codec->in.len) {
         buf_reset(&codec->in);
-        codec->in_at = 0;
+        codec->in_at = codec->piece_end = 0;
     }
     if (stream->in.len > len)
         return STREAM_GOT;
@@ -118,6 +151,8 @@ static enum stream_read read_compressed(struct stream *stream)
             got = inflate(stream);
         if (got != STREAM_NONE)
             return got;
+        if (codec->in_at < codec->in.len)
+            continue;
         got = receive(stream, &codec->in);
         if (got != STREAM_GOT)
             break;
@@ -224,6 +259,15 @@ void stream_compress(struct stream *stream)
     drop_sent(&stream->out, &stream->out_at);
     codec->inflater = inflater_new();
     stream->codec = codec;
+}
+
+void stream_unread(const struct stream *stream, struct buf *out)
+{
+    const struct stream_codec *codec = stream->codec;
+
+    buf_append(out, stream_input(stream));
+    if (codec != NULL)
+        buf_append(out, slice_from(buf_slice(&codec->in), codec->in_at));
 }
 
 bool stream_can_rest(const struct stream *stream)

@@ -52,6 +52,9 @@ enum stream_sent stream_send(struct stream *stream);
 /* What is written from here on goes out compressed; what is not taken yet, and all that comes,
  * is taken for compressed. Once. */
 void stream_compress(struct stream *stream);
+/* What came and was not taken, for whoever reads the socket next; out gets all of it. If the
+ * stream is compressed, what came behind the last flush is taken for plain (RFC 8437 4.1). */
+void stream_unread(const struct stream *stream, struct buf *out);
 /* Does it hold a state of some 100 KiB that it could do without for a while? */
 bool stream_can_rest(const struct stream *stream);
 /* Give that memory back; it is made again when bytes move. */

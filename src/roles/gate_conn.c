@@ -115,7 +115,7 @@ enum rc gate_conn_watch(struct gate_conn *c)
     return RC_OK;
 }
 
-void gate_conn_new(struct gate *gate, const struct gate_listener *listener, int fd)
+static struct gate_conn *make(struct gate *gate, const struct gate_listener *listener, int fd)
 {
     struct gate_conn *c = xcalloc(1, sizeof(*c));
 
@@ -126,9 +126,16 @@ void gate_conn_new(struct gate *gate, const struct gate_listener *listener, int 
     c->peer = gate_address(fd, true);
     c->local = gate_address(fd, false);
     buf_init(&c->out, GATE_OUT_MAX_BYTES);
-    buf_init(&c->unread, MSG_UNREAD_MAX);
+    buf_init(&c->unread, GATE_UNREAD_MAX);
     buf_init(&c->client_id, GATE_CLIENT_ID_MAX);
     buf_init(&c->tag, MSG_TAG_MAX);
+    return c;
+}
+
+void gate_conn_new(struct gate *gate, const struct gate_listener *listener, int fd)
+{
+    struct gate_conn *c = make(gate, listener, fd);
+
     gate_conn_rename(c);
     gate_conn_enter(c, listener->kind == LISTENER_IMAPS ? GATE_HANDSHAKE : GATE_READY);
     if (gate_conn_watch(c) != RC_OK)
@@ -137,6 +144,33 @@ void gate_conn_new(struct gate *gate, const struct gate_listener *listener, int 
     evict_over(gate, GATE_READY, GATE_STRANGERS_MAX);
     if (c->state == GATE_READY)
         gate_greet(c);
+    gate_conn_run(c);
+}
+
+struct gate_conn *gate_conn_known(struct gate *gate, const struct gate_listener *listener,
+                                  int fd, struct slice unread, struct slice client_id)
+{
+    struct gate_conn *c = make(gate, listener, fd);
+
+    buf_append(&c->unread, unread);
+    buf_append(&c->client_id, slice_sub(client_id, 0, GATE_CLIENT_ID_MAX));
+    c->spoke = c->greeted = true;
+    return c;
+}
+
+void gate_conn_return(struct gate_conn *c)
+{
+    struct gate *gate = c->gate;
+
+    gate_conn_rename(c); /* no id is used for two logins */
+    c->reason = (enum close_reason) 0;
+    c->n_bad = 0;
+    gate_conn_enter(c, GATE_READY);
+    if (gate_conn_watch(c) != RC_OK)
+        return;
+    if (gate->stopping)
+        gate_conn_close(c, CLOSE_SHUTDOWN, "Server is shutting down");
+    evict_over(gate, GATE_READY, GATE_STRANGERS_MAX);
     gate_conn_run(c);
 }
 
@@ -431,7 +465,7 @@ static enum rc step_read(struct gate_conn *c)
     struct buf kept = c->unread;
     enum rc rc;
 
-    buf_init(&c->unread, MSG_UNREAD_MAX);
+    buf_init(&c->unread, GATE_UNREAD_MAX);
     rc = read_and_feed(c, buf_slice(&kept));
     buf_done(&kept);
     return rc;

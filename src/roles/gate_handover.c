@@ -23,7 +23,7 @@
 
 #define MAIL_DIED_BYE "* BYE [UNAVAILABLE] Mail service restarts, try again\r\n"
 
-static void forget_login(struct gate_conn *c)
+void gate_forget_login(struct gate_conn *c)
 {
     explicit_bzero(c->nonce, sizeof(c->nonce));
     buf_reset(&c->tag);
@@ -78,7 +78,7 @@ static void first_down(void *ctx)
     struct gate_conn *c = ctx;
 
     timer_stop(c->gate->loop, &c->timer);
-    forget_login(c);
+    gate_forget_login(c);
     pump_release_up(c->pump);
 }
 
@@ -153,7 +153,12 @@ static void carried_done(void *ctx, const struct err *why)
         gate_conn_drop(c, CLOSE_PEER_CLOSED);
 }
 
-static const struct pump_events carry_events = {first_down, local_end, carried_done};
+static const struct pump_events carry_events = {
+    .first_down = first_down,
+    .local_end = local_end,
+    .given_back = gate_carry_ended,
+    .done = carried_done,
+};
 
 /* --- handing over --- */
 
@@ -171,7 +176,7 @@ static enum rc post_handover(struct gate_conn *c, enum transport transport, int 
                      .tag = buf_slice(&c->tag),
                      .command = slice_from_str(c->command),
                      .client_id = buf_slice(&c->client_id),
-                     .unread = buf_slice(&c->unread)}
+                     .unread = slice_sub(buf_slice(&c->unread), 0, MSG_UNREAD_MAX)}
     };
 
     memcpy(msg.handover.nonce, c->nonce, sizeof(msg.handover.nonce));
@@ -207,6 +212,8 @@ static enum rc start_carrying(struct gate_conn *c, struct err *err)
                     c, err);
     if (rc) /* the descriptors are good; only memory of the kernel can be short */
         gate_conn_drop(c, CLOSE_INTERNAL);
+    else
+        pump_put_up(c->pump, slice_from(buf_slice(&c->unread), MSG_UNREAD_MAX));
     return RC_OK;
 }
 
@@ -256,6 +263,9 @@ void gate_handover_message(struct gate *gate, struct packet *packet)
     switch (packet->msg.type) {
     case MSG_HANDOVER_REFUSED:
         on_refused(gate, &packet->msg.handover_refused);
+        break;
+    case MSG_CONN_BACK:
+        gate_take_back(gate, packet);
         break;
     case MSG_CONN_CLOSE:
         on_close(gate, &packet->msg.conn_close);

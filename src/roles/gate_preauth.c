@@ -163,7 +163,7 @@ static const struct gate_command commands[] = {
 static const char *const after_login[] = {
     "SELECT", "EXAMINE", "CREATE", "DELETE", "RENAME", "SUBSCRIBE", "UNSUBSCRIBE", "LIST", "LSUB",
     "NAMESPACE", "STATUS", "APPEND", "IDLE", "CHECK", "CLOSE", "UNSELECT", "EXPUNGE", "SEARCH",
-    "FETCH", "STORE", "COPY", "MOVE",
+    "FETCH", "STORE", "COPY", "MOVE", "UNAUTHENTICATE",
 };
 
 /* RFC 9110 9.3, and CONNECT's friends. */

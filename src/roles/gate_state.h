@@ -6,6 +6,8 @@
  *   HANDSHAKE --> READY <--> ASKED <--> RESPONSE
  *       ^           |          |
  *       +-STARTTLS--+          +--> PASSING --> CARRIED (TLS) or gone (bare)
+ *                   ^                               |
+ *                   +--------UNAUTHENTICATE---------+
  *
  *   CLOSING and DEAD from anywhere
  *
@@ -45,6 +47,9 @@
 #define GATE_OUT_MAX_BYTES  ((size_t) 64 << 10)
 #define GATE_OUT_HIGH_BYTES 4096u /* unsent answers after which a stranger is not read */
 #define GATE_ARENA_BYTES    ((size_t) 1 << 20) /* arguments of one command; the line is 8 KiB */
+#define GATE_UNREAD_MAX                                                                        \
+    ((size_t) 1 << 20) /* what lay between us and mail when it gave a connection back: two     \
+                          socket buffers */
 #define GATE_CLIENT_ID_MAX  1024u /* kept of an ID command, for auth's and mail's log */
 #define GATE_SASL_LINE_MAX  ((size_t) MSG_SASL_MAX / 3 * 4 + 8) /* a long response in base64 */
 #define GATE_LONG_RESPONSES 32u /* lines of that length at once; others get 8 KiB */
@@ -139,6 +144,11 @@ struct gate {
 /* Takes fd, a client's first moment; what goes wrong ends it. */
 void gate_conn_new(struct gate *gate, const struct gate_listener *listener, int fd);
 void gate_conn_enter(struct gate_conn *c, enum gate_state state);
+/* One that had logged in, made anew from what mail gave back. */
+struct gate_conn *gate_conn_known(struct gate *gate, const struct gate_listener *listener,
+                                  int fd, struct slice unread, struct slice client_id);
+/* It is a stranger's again: READY, under a new id and with the time for a login before it. */
+void gate_conn_return(struct gate_conn *c);
 /* Do what can be done now: read, answer, flush; then watch for the rest. */
 void gate_conn_run(struct gate_conn *c);
 /* Say bye (may be empty), then CLOSING. */
@@ -177,10 +187,18 @@ void gate_login_lost_auth(struct gate *gate);
 
 /* gate_handover.c: after login. */
 void gate_hand_over(struct gate_conn *c);
+/* The login has been answered: what was kept of it goes. */
+void gate_forget_login(struct gate_conn *c);
 void gate_handover_message(struct gate *gate, struct packet *packet);
 void gate_handover_lost_mail(struct gate *gate);
 /* Stop carrying; mail hears why. */
 void gate_carry_stop(struct gate_conn *c, enum close_reason reason);
+/* gate_return.c: back from mail (RFC 8437). */
+/* MSG_CONN_BACK; takes the packet's descriptor. */
+void gate_take_back(struct gate *gate, struct packet *packet);
+/* pump_events.given_back; ctx: the connection. */
+void gate_carry_ended(void *ctx);
+
 /* How long to wait for the peer's end. */
 int64_t gate_linger_us(const struct gate *gate);
 

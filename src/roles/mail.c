@@ -100,6 +100,7 @@ static enum rc open_doors(struct mail_role *mail, struct err *err)
                                       .log_mail_events = config->log_mail_events,
                                       .note = note_account,
                                       .ends = mail_client_ends,
+                                      .returns = mail_client_returns,
                                       .ctx = mail};
     struct lmtp_options lmtp = {.store = mail->store,
                                 .hostname = config->hostname,

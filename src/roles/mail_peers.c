@@ -1,6 +1,7 @@
 /*
  * mail_peers.c - gates, auth and digest as the mail role hears them.
  */
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -10,6 +11,7 @@
 struct outgoing {
     struct link link;
     uint32_t gate; /* whom it is for: a gate's instance, or 0 for auth */
+    int fd;        /* goes along; -1: none */
     struct msg msg;
     char text[]; /* what its slice points to */
 };
@@ -32,16 +34,22 @@ static void peer_want(struct mail_peer *peer)
               LOOP_IN | (channel_wants_write(peer->channel) ? LOOP_OUT : 0u));
 }
 
-enum rc mail_post(struct mail_peer *peer, const struct msg *msg, struct err *err)
+static enum rc post(struct mail_peer *peer, const struct msg *msg, const int *fds,
+                    struct err *err)
 {
     enum rc rc;
 
     if (peer->channel == NULL)
         return err_set(err, RC_UNAVAILABLE, "Server is not ready", "%s: peer is not there",
                        msg_name(msg->type));
-    rc = channel_post(peer->channel, msg, NULL, err);
+    rc = channel_post(peer->channel, msg, fds, err);
     peer_want(peer);
     return rc;
+}
+
+enum rc mail_post(struct mail_peer *peer, const struct msg *msg, struct err *err)
+{
+    return post(peer, msg, NULL, err);
 }
 
 /* ---- what pool threads have to say ---- */
@@ -53,6 +61,12 @@ static struct mail_peer *gate_by_instance(struct mail_role *mail, uint32_t insta
             return &mail->gates[i];
     }
     return NULL;
+}
+
+static void outgoing_free(struct outgoing *outgoing)
+{
+    closep(&outgoing->fd);
+    free(outgoing);
 }
 
 static struct outgoing *next_outgoing(struct mail_role *mail)
@@ -67,14 +81,36 @@ static struct outgoing *next_outgoing(struct mail_role *mail)
     return link != NULL ? LINK_OWNER(link, struct outgoing, link) : NULL;
 }
 
+/* A client that nobody takes back hears so. */
+static void say_goodbye(int fd)
+{
+    static const char bye[] = "* BYE [UNAVAILABLE] Log in again\r\n";
+
+    (void) send(fd, bye, sizeof(bye) - 1, MSG_NOSIGNAL | MSG_DONTWAIT); /* it may be gone */
+}
+
+/* A bare connection needs no gate that knows it. */
+static struct mail_peer *any_gate(struct mail_role *mail)
+{
+    for (size_t i = 0; i < ROLE_GATES_MAX; i++)
+        if (mail->gates[i].channel != NULL)
+            return &mail->gates[i];
+    return NULL;
+}
+
 static void send_one(struct mail_role *mail, const struct outgoing *outgoing)
 {
     struct mail_peer *peer =
         outgoing->gate != 0 ? gate_by_instance(mail, outgoing->gate) : &mail->auth;
     struct err err;
 
-    if (peer != NULL && mail_post(peer, &outgoing->msg, &err) == RC_OK)
+    if (peer == NULL && outgoing->msg.type == MSG_CONN_BACK &&
+        outgoing->msg.conn_back.transport == TRANSPORT_BARE)
+        peer = any_gate(mail);
+    if (peer != NULL && post(peer, &outgoing->msg, &outgoing->fd, &err) == RC_OK)
         return;
+    if (outgoing->msg.type == MSG_CONN_BACK)
+        say_goodbye(outgoing->fd);
     if (outgoing->msg.type == MSG_RESOLVE)
         lmtp_resolved(mail->lmtp,
                       &(struct msg_resolved){.request = outgoing->msg.resolve.request,
@@ -88,7 +124,7 @@ static void send_outgoing(void *ctx)
 
     while ((outgoing = next_outgoing(mail)) != NULL) {
         send_one(mail, outgoing);
-        free(outgoing);
+        outgoing_free(outgoing);
     }
 }
 
@@ -104,7 +140,7 @@ static enum rc enqueue(struct mail_role *mail, struct outgoing *outgoing, struct
     }
     (void) pthread_mutex_unlock(&mail->outgoing_lock);
     if (full) {
-        free(outgoing);
+        outgoing_free(outgoing);
         return err_set(err, RC_UNAVAILABLE, "Too busy", "outgoing: %u wait", MAIL_OUTGOING_MAX);
     }
     loop_post(mail->loop, &mail->send, send_outgoing, mail);
@@ -119,7 +155,7 @@ enum rc mail_ask_recipient(void *ctx, uint64_t request, struct slice address, st
         return err_set(err, RC_LIMIT, "The address is too long", "recipient: %zu bytes",
                        address.len);
     outgoing = xmalloc(sizeof(*outgoing) + address.len);
-    *outgoing = (struct outgoing){.msg = {.type = MSG_RESOLVE}};
+    *outgoing = (struct outgoing){.fd = -1, .msg = {.type = MSG_RESOLVE}};
     memcpy(outgoing->text, address.ptr, address.len);
     outgoing->msg.resolve = (struct msg_resolve){
         .request = request, .address = slice_of(outgoing->text, address.len)};
@@ -133,10 +169,43 @@ void mail_client_ends(void *ctx, uint32_t gate, uint64_t conn)
 
     *outgoing = (struct outgoing){
         .gate = gate,
+        .fd = -1,
         .msg = {.type = MSG_CONN_CLOSE, .conn_close = {.conn = conn, .reason = CLOSE_LOGOUT}}
     };
     if (enqueue(ctx, outgoing, &err))
         log_event(LEVEL_WARNING, "mail.close_unsaid", LOG_NUM("conn", conn), LOG_ERR(&err));
+}
+
+static struct slice add_text(char **at, struct slice text)
+{
+    char *copy = *at;
+
+    if (text.len > 0)
+        memcpy(copy, text.ptr, text.len);
+    *at += text.len;
+    return slice_of(copy, text.len);
+}
+
+void mail_client_returns(void *ctx, const struct client_return *back)
+{
+    struct outgoing *outgoing =
+        xmalloc(sizeof(*outgoing) + back->unread.len + back->client_id.len);
+    char *at = outgoing->text;
+    struct err err;
+
+    *outgoing = (struct outgoing){
+        .gate = back->gate,
+        .fd = dup(back->fd),
+        .msg = {.type = MSG_CONN_BACK,
+                .conn_back = {.conn = back->conn,
+                              .transport = back->proxied ? TRANSPORT_PROXIED : TRANSPORT_BARE,
+                              .client_id = add_text(&at, back->client_id),
+                              .unread = add_text(&at, back->unread)}}
+    };
+    if (outgoing->fd < 0 || enqueue(ctx, outgoing, &err)) {
+        say_goodbye(back->fd);
+        log_event(LEVEL_WARNING, "mail.back_unsaid", LOG_NUM("conn", back->conn));
+    }
 }
 
 /* ---- messages ---- */
@@ -299,5 +368,5 @@ void mail_peers_done(struct mail_role *mail)
     loop_cancel(mail->loop, &mail->look_up);
     loop_cancel(mail->loop, &mail->send);
     while ((outgoing = next_outgoing(mail)) != NULL)
-        free(outgoing);
+        outgoing_free(outgoing);
 }

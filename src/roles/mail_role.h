@@ -110,6 +110,8 @@ MUST_CHECK enum rc mail_post(struct mail_peer *peer, const struct msg *msg, stru
 enum rc mail_ask_recipient(void *ctx, uint64_t request, struct slice address, struct err *err);
 /* clients_options.ends: any thread. */
 void mail_client_ends(void *ctx, uint32_t gate, uint64_t conn);
+/* clients_options.returns: any thread. */
+void mail_client_returns(void *ctx, const struct client_return *back);
 
 /* ---- mail_directory.c ---- */
 

@@ -161,6 +161,10 @@ static enum step take_outcome(struct client *client, enum command_outcome outcom
         imap_reader_expect_line(client->reader, IDLE_LINE_BYTES);
         watch(client);
         break;
+    case COMMAND_UNAUTHENTICATE:
+        client->returns = true;
+        end(client, "unauthenticated");
+        return STEP_END;
     case COMMAND_CLOSE:
         end(client, "logout");
         return STEP_END;
@@ -398,15 +402,33 @@ static void client_free(struct client *client)
     free(client);
 }
 
-static unsigned finish(struct client *client)
+/* Not ours any more: what the client sent behind UNAUTHENTICATE goes with it. */
+static void give_back(struct client *client, const struct clients_options *options)
+{
+    AUTO(buf_done) struct buf unread;
+    struct client_return back = {.fd = client->stream.fd,
+                                 .gate = client->who.gate,
+                                 .conn = client->who.conn,
+                                 .proxied = client->who.proxied,
+                                 .client_id = slice_from_str(client->who.client_id)};
+
+    buf_init(&unread, CLIENT_UNREAD_BYTES);
+    stream_unread(&client->stream, &unread);
+    back.unread = buf_slice(&unread);
+    options->returns(options->ctx, &back);
+}
+
+static unsigned finish(struct client *client, bool returns)
 {
     struct clients *clients = client->clients;
     const struct clients_options *options = clients_options(clients);
 
     log_end(client);
-    if (client->who.proxied && options->ends != NULL)
+    if (!returns && client->who.proxied && options->ends != NULL)
         options->ends(options->ctx, client->who.gate, client->who.conn);
     pool_forget(options->pool, client->handle);
+    if (returns)
+        give_back(client, options);
     clients_leave(clients, client->who.account);
     client_free(client);
     return POOL_GONE;
@@ -418,9 +440,12 @@ static unsigned await(struct client *client, enum step last, enum flushed flushe
     unsigned wants = 0;
 
     if (flushed == FLUSHED_BROKEN || client->broken)
-        return finish(client);
+        return finish(client, false);
+    if (last == STEP_END && flushed == FLUSHED_ALL)
+        return finish(client,
+                      client->returns && clients_options(client->clients)->returns != NULL);
     if (last == STEP_END)
-        return flushed == FLUSHED_ALL ? finish(client) : flushed == FLUSHED_FULL ? LOOP_OUT : 0;
+        return flushed == FLUSHED_FULL ? LOOP_OUT : 0;
     if (flushed == FLUSHED_FULL)
         wants |= LOOP_OUT;
     if (last == STEP_ON || (last == STEP_SPACE && flushed == FLUSHED_ALL))

@@ -7,7 +7,7 @@
  *
  *     OPENING --account open, greeting written--> READY <--> BUSY      a command pauses in its
  * output READY <--> IDLING    IDLE ... DONE any --LOGOUT, BYE, end of input, error--> ENDING
- * --everything sent--> gone
+ * --everything sent--> gone, or back to the gate after UNAUTHENTICATE
  *
  * Replies are held until the position they rest on is durable. Meanwhile further pipelined
  * commands run, until CLIENT_HELD_BYTES are held; so a hundred STOREs sent together cost one
@@ -34,7 +34,10 @@
 #define CLIENT_SEND_BYTES                                                                      \
     ((size_t) 64 << 10)       /* unsent; above it sending is tried between commands */
 #define CLIENT_STEPS_MAX 256u /* commands in a row before others have their turn */
-#define IDLE_LINE_BYTES  64u  /* what may stand where DONE is expected */
+#define CLIENT_UNREAD_BYTES                                                                    \
+    ((size_t) 64 << 10)     /* that a connection takes along when it goes back; a stream       \
+                               holds less */
+#define IDLE_LINE_BYTES 64u /* what may stand where DONE is expected */
 
 struct clients;
 
@@ -84,6 +87,7 @@ struct client {
 
     struct stream stream;
     bool broken;
+    bool returns;           /* UNAUTHENTICATE: the connection outlives us */
     const char *end_reason; /* for the log; static */
 
     struct account_waiter waiter;

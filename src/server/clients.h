@@ -19,6 +19,15 @@
 #define MAKE_ROOM_US     ((int64_t) 5 * 60 * 1000000) /* idle for so long: may give way */
 #define MAKE_ROOM_GAP_US ((int64_t) 1000000) /* between two that give way, for one user */
 
+/* A connection that was logged in. */
+struct client_return {
+    int fd; /* stays the caller's */
+    uint32_t gate;
+    uint64_t conn;
+    bool proxied;
+    struct slice client_id, unread;
+};
+
 struct clients_options {
     struct pool *pool;
     struct mail_store *store;
@@ -28,7 +37,10 @@ struct clients_options {
     void (*note)(void *ctx, uint64_t account, bool begins); /* may be NULL; from pool threads */
     /* A proxied connection is about to be closed; from pool threads. May be NULL. */
     void (*ends)(void *ctx, uint32_t gate, uint64_t conn);
-    void *ctx; /* of both */
+    /* After UNAUTHENTICATE (RFC 8437) a connection goes back to where it came from; what back
+     * points to is valid during the call. From pool threads. NULL: it is closed instead. */
+    void (*returns)(void *ctx, const struct client_return *back);
+    void *ctx; /* of them all */
 };
 
 struct clients *clients_new(const struct clients_options *options);

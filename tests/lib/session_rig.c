@@ -126,7 +126,7 @@ static void settle(struct rig_session *rs, enum command_outcome outcome, struct 
     imap_reader_next(rs->reader);
     if (outcome == COMMAND_IDLE)
         imap_reader_expect_line(rs->reader, RIG_IDLE_BYTES);
-    rs->closed = outcome == COMMAND_CLOSE;
+    rs->closed = outcome == COMMAND_CLOSE || outcome == COMMAND_UNAUTHENTICATE;
 }
 
 static void run_command(struct rig_session *rs, struct slice rest)

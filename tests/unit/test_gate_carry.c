@@ -364,6 +364,172 @@ static void a_stop_at_once_drops_everybody(void **state)
     closep(&carried.fd);
 }
 
+/* --- UNAUTHENTICATE (RFC 8437) --- */
+
+static void give_back(struct world *w, const struct carried *carried, enum transport transport,
+                      struct slice unread)
+{
+    struct msg msg = {
+        .type = MSG_CONN_BACK,
+        .conn_back = {.conn = carried->conn,
+                      .transport = (uint8_t) transport,
+                      .client_id = SLICE("(\"name\" \"x\")"),
+                      .unread = unread}
+    };
+    struct err err;
+
+    assert_int_equal(channel_post(w->mail, &msg, &carried->fd, &err), RC_OK);
+    closep(&carried->fd);
+    world_run(w);
+}
+
+static void a_carried_client_comes_back_with_all_it_sent(void **state)
+{
+    struct world *w = *state;
+    struct client client;
+    struct carried carried = carry(w, &client), again;
+
+    say(w, &client, SLICE("b UNAUTHENTICATE\r\nc NOOP\r\nd NO"));
+    assert_slice_equal(mail_hears(w, carried.fd), SLICE("b UNAUTHENTICATE\r\nc NOOP\r\nd NO"));
+    say(w, &client, SLICE("OP\r\ne CAPABILITY\r\n")); /* mail never reads this */
+    mail_says(w, carried.fd, SLICE("b OK bye\r\n"));
+    give_back(w, &carried, TRANSPORT_PROXIED, SLICE("c NOOP\r\nd NO"));
+    assert_heard_start(w, &client,
+                       "b OK bye\r\nc OK NOOP completed\r\nd OK NOOP completed\r\n"
+                       "* CAPABILITY IMAP4rev1 IMAP4rev2 ");
+    again = log_in(w, &client, SLICE("f NOOP\r\n"));
+    assert_int_not_equal(again.conn, carried.conn);
+    mail_says(w, again.fd, SLICE("l1 OK in\r\n"));
+    assert_heard(w, &client, "l1 OK in\r\n");
+    client_close(&client);
+    closep(&again.fd);
+}
+
+static void a_bare_client_comes_back_with_all_it_sent(void **state)
+{
+    struct world *w = *state;
+    struct client client = client_at(w, DOOR_PLAIN);
+    struct carried carried = log_in(w, &client, SLICE("")), again;
+    struct packet *packet;
+
+    assert_int_equal(map_count(w->gate->by_id), 0);
+    say(w, &client, SLICE("c NOOP\r\n")); /* in the socket still */
+    mail_says(w, carried.fd, SLICE("b OK bye\r\n"));
+    give_back(w, &carried, TRANSPORT_BARE, SLICE("a NOOP\r\n"));
+    assert_heard(w, &client, "b OK bye\r\na OK NOOP completed\r\nc OK NOOP completed\r\n");
+    say(w, &client, SLICE("l1 LOGIN u p\r\n"));
+    packet = world_expect(w, w->auth, MSG_AUTH_START);
+    assert_slice_equal(packet->msg.auth_start.client_id, SLICE("(\"name\" \"x\")"));
+    auth_says_ok(w, packet->msg.auth_start.conn);
+    packet = world_expect(w, w->mail, MSG_HANDOVER);
+    assert_int_equal(packet->msg.handover.transport, TRANSPORT_BARE);
+    again.fd = packet->fds[0];
+    packet->fds[0] = -1;
+    mail_says(w, again.fd, SLICE("l1 OK in\r\n"));
+    assert_heard(w, &client, "l1 OK in\r\n");
+    client_close(&client);
+    closep(&again.fd);
+}
+
+/* LOGIN and UNAUTHENTICATE in one packet: mail may be through before the gate has heard a byte
+ * of it. */
+static void it_may_come_back_before_mails_first_byte_is_seen(void **state)
+{
+    struct world *w = *state;
+    struct client client = client_at(w, DOOR_TLS);
+    struct carried carried = log_in(w, &client, SLICE("b UNAUTHENTICATE\r\nc NOOP\r\n"));
+
+    (void) send(carried.fd, "l1 OK in\r\nb OK bye\r\n", 20, 0); /* the gate does not run */
+    give_back(w, &carried, TRANSPORT_PROXIED, SLICE("c NOOP\r\n"));
+    assert_heard(w, &client, "l1 OK in\r\nb OK bye\r\nc OK NOOP completed\r\n");
+    client_close(&client);
+}
+
+/* More than a message holds: it goes to the next session through the pump, in order. */
+static void much_that_was_sent_ahead_reaches_the_next_session(void **state)
+{
+    enum { AHEAD = MSG_UNREAD_MAX + 20000 };
+    struct world *w = *state;
+    struct client client;
+    struct carried carried = carry(w, &client);
+    char *line = xmalloc(AHEAD);
+    struct packet *packet;
+    size_t n;
+    int fd;
+
+    memset(line, 'x', AHEAD);
+    memcpy(line, "l1 LOGIN u p\r\n", 14);
+    for (size_t at = 0; at < AHEAD; at += 10000)
+        say(w, &client, slice_of(line + at, MIN((size_t) 10000, AHEAD - at)));
+    mail_says(w, carried.fd, SLICE("b OK bye\r\n"));
+    give_back(w, &carried, TRANSPORT_PROXIED, SLICE(""));
+    packet = world_expect(w, w->auth, MSG_AUTH_START);
+    auth_says_ok(w, packet->msg.auth_start.conn);
+    packet = world_expect(w, w->mail, MSG_HANDOVER);
+    assert_int_equal(packet->msg.handover.unread.len, MSG_UNREAD_MAX);
+    n = packet->msg.handover.unread.len;
+    fd = packet->fds[0];
+    packet->fds[0] = -1;
+    mail_says(w, fd, SLICE("l1 OK in\r\n"));
+    assert_heard(w, &client, "b OK bye\r\nl1 OK in\r\n");
+    n += mail_hears(w, fd).len;
+    assert_int_equal(n, AHEAD - 14);
+    say(w, &client, SLICE("!"));
+    assert_slice_equal(mail_hears(w, fd), SLICE("!"));
+    free(line);
+    client_close(&client);
+    closep(&fd);
+}
+
+static void who_does_not_read_the_answer_is_not_waited_for(void **state)
+{
+    struct world *w = *state;
+    struct client client;
+    struct carried carried = carry(w, &client);
+    char *much = xcalloc(1, PUMP_BYTES);
+
+    while (send(carried.fd, much, PUMP_BYTES, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+        world_run(w);
+    give_back(w, &carried, TRANSPORT_PROXIED, SLICE(""));
+    assert_int_equal(map_count(w->gate->by_id), 1);
+    world_later(w, GATE_LOGIN_SEC);
+    assert_int_equal(map_count(w->gate->by_id), 0);
+    free(much);
+    client_close(&client);
+}
+
+static void a_login_after_it_has_its_own_minute(void **state)
+{
+    struct world *w = *state;
+    struct client client;
+    struct carried carried = carry(w, &client);
+
+    world_later(w, 100 * GATE_LOGIN_SEC);
+    mail_says(w, carried.fd, SLICE("b OK bye\r\n"));
+    give_back(w, &carried, TRANSPORT_PROXIED, SLICE(""));
+    assert_heard(w, &client, "b OK bye\r\n");
+    world_later(w, GATE_LOGIN_SEC - 1);
+    say(w, &client, SLICE("c NOOP\r\n"));
+    assert_heard(w, &client, "c OK NOOP completed\r\n");
+    world_later(w, 1);
+    assert_heard_start(w, &client, "* BYE ");
+    client_close(&client);
+}
+
+static void what_nobody_carries_is_no_connection(void **state)
+{
+    struct world *w = *state;
+    struct carried made_up = {.conn = 12345};
+    int pair[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    made_up.fd = pair[1];
+    give_back(w, &made_up, TRANSPORT_PROXIED, SLICE("a NOOP\r\n"));
+    assert_int_equal(map_count(w->gate->by_id), 0);
+    assert_int_equal(recv(pair[0], &(char){0}, 1, 0), 0); /* it was closed */
+    closep(&pair[0]);
+}
+
 /* --- LMTP --- */
 
 static void lmtp_goes_to_mail_at_once(void **state)
@@ -416,6 +582,13 @@ int main(void)
         WORLD_TEST(garbage_in_the_tls_stream_ends_it),
         WORLD_TEST(a_client_that_does_not_read_stops_mail_and_nobody_else),
         WORLD_TEST(a_stop_at_once_drops_everybody),
+        WORLD_TEST(a_carried_client_comes_back_with_all_it_sent),
+        WORLD_TEST(a_bare_client_comes_back_with_all_it_sent),
+        WORLD_TEST(it_may_come_back_before_mails_first_byte_is_seen),
+        WORLD_TEST(much_that_was_sent_ahead_reaches_the_next_session),
+        WORLD_TEST(who_does_not_read_the_answer_is_not_waited_for),
+        WORLD_TEST(a_login_after_it_has_its_own_minute),
+        WORLD_TEST(what_nobody_carries_is_no_connection),
         WORLD_TEST(lmtp_goes_to_mail_at_once),
         WORLD_TEST(lmtp_without_mail_is_told_to_come_back),
     };

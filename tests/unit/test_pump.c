@@ -42,7 +42,8 @@ static void on_done(void *ctx, const struct err *why)
     f->failed = why != NULL;
 }
 
-static const struct pump_events events = {on_first, on_local_end, on_done};
+static const struct pump_events events = {
+    .first_down = on_first, .local_end = on_local_end, .given_back = NULL, .done = on_done};
 
 static void pair(int *near, int *far)
 {
