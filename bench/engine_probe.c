@@ -5,22 +5,29 @@
  *
  * DIR is made and must not exist; it stays, for a look at the files. For 1, 16 and 64 writers
  * it changes a flag of one message (a FLAGS record as the mail role writes it) in the engine
- * and in LMDB, and delivers 5 KB bodies into the engine and into a Maildir; each writer waits
- * until its transaction is durable before the next. The engine and its rivals take turns A B A
- * B, and before each turn the disk's flush time is measured, so that what a neighbour does to
- * the disk meets all of them. Printed are medians, least and greatest, and the ratio of the
- * medians.
+ * and in LMDB, and delivers 5 KB bodies into the engine and into a Maildir.
+ *
+ * What is compared: each writer has one transaction under way and begins the next when that one
+ * is durable. A writer of the engine is what a session is in the mail role: a member of the
+ * pool of net/pool.h, run by as many threads as the role has, woken by the engine's callback.
+ * LMDB's is shown in each way it can be had: the same crowd before one writer thread that takes
+ * all that wait into one commit; a thread for each client before that writer; and a thread for
+ * each client that commits for itself. A Maildir has no group to wait for: a thread for each
+ * writer.
+ *
+ * The engine and its rivals take turns A B A B, and before each turn the disk's flush time is
+ * measured, so that what a neighbour does to the disk meets all of them. Printed are medians,
+ * least and greatest, and the ratio of the medians.
  */
 #include <fcntl.h>
-#include <linux/futex.h>
 #include <pthread.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "crowd.h"
 #include "rivals.h"
 #include "store/local/local.h"
 
@@ -29,16 +36,15 @@
 #define MAILBOX_UIDS 100000u
 
 struct writer {
+    struct crowd_client client;
     struct engine *engine;
     uint64_t account;
-    const atomic_bool *stop;
     bool has_body;
-    uint64_t n_commits, next_body, last, modseq;
+    uint64_t next_body, last, modseq;
     unsigned seed;
-    pthread_t thread;
-    /* Pairs with the durable callback: the low half of the greatest durable position. */
-    _Atomic uint32_t durable;
-    /* Pairs with checkpoint_wanted: the writer writes one after its next commit. */
+    /* Pairs with the durable callback: the greatest durable position. */
+    _Atomic uint64_t durable;
+    /* Pairs with checkpoint_wanted: the writer writes one before its next commit. */
     atomic_bool wanted;
 };
 
@@ -61,8 +67,8 @@ static void on_durable(void *ctx, uint64_t account, uint64_t position)
 {
     struct writer *writer = writer_of(ctx, account);
 
-    atomic_store(&writer->durable, (uint32_t) position);
-    (void) syscall(SYS_futex, &writer->durable, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    atomic_store(&writer->durable, position);
+    crowd_done(&writer->client);
 }
 
 static void on_changed(void *ctx, uint64_t account)
@@ -83,14 +89,6 @@ static void must(enum rc rc, const struct err *err)
 }
 
 /* ---- the engine ---- */
-
-static void wait_durable(struct writer *writer, uint32_t position)
-{
-    uint32_t now;
-
-    while ((now = atomic_load(&writer->durable)) != position)
-        (void) syscall(SYS_futex, &writer->durable, FUTEX_WAIT_PRIVATE, now, NULL, NULL, 0);
-}
 
 static void checkpoint(struct writer *writer)
 {
@@ -155,48 +153,39 @@ static void commit_one(struct writer *writer, struct slice records)
     }
     must(ops->commit(writer->engine, &group, 1, &writer->last, &err), &err);
     ops->push(writer->engine);
-    wait_durable(writer, (uint32_t) writer->last);
 }
 
-static void *writer_main(void *arg)
+static void begin(struct crowd_client *client)
 {
-    struct writer *writer = arg;
+    struct writer *writer = (struct writer *) client; /* its first member */
+    AUTO(buf_done) struct buf records = {0};
 
-    for (; !atomic_load(writer->stop); writer->n_commits++) {
-        AUTO(buf_done) struct buf records = {0};
-
-        buf_init(&records, GROUP_RECORDS_MAX_BYTES);
-        encode(writer, &records);
-        commit_one(writer, buf_slice(&records));
-        if (atomic_exchange(&writer->wanted, false))
-            checkpoint(writer);
-    }
-    return NULL;
+    if (atomic_load(&writer->durable) < writer->last)
+        die("woken before LSN %llu was durable", (unsigned long long) writer->last);
+    if (atomic_exchange(&writer->wanted, false))
+        checkpoint(writer);
+    buf_init(&records, GROUP_RECORDS_MAX_BYTES);
+    encode(writer, &records);
+    commit_one(writer, buf_slice(&records));
 }
 
 static uint64_t run_engine(struct probe *probe, unsigned n, const atomic_bool *stop,
                            bool has_body)
 {
-    uint64_t n_commits = 0;
+    struct crowd_client *clients[BENCH_WRITERS_MAX];
 
     for (unsigned i = 0; i < n; i++) {
         struct writer *writer = &probe->writers[i];
 
+        writer->client.begin = begin;
         writer->engine = probe->engine;
         writer->account = i + BENCH_WRITERS_MAX;
-        writer->stop = stop;
         writer->has_body = has_body;
-        writer->n_commits = 0;
         writer->seed = i + 1;
         writer->next_body = MAX(writer->next_body, (uint64_t) 1);
-        if (pthread_create(&writer->thread, NULL, writer_main, writer) != 0)
-            die("pthread_create");
+        clients[i] = &writer->client;
     }
-    for (unsigned i = 0; i < n; i++) {
-        (void) pthread_join(probe->writers[i].thread, NULL);
-        n_commits += probe->writers[i].n_commits;
-    }
-    return n_commits;
+    return crowd_run(clients, n, stop);
 }
 
 static uint64_t engine_flags(struct probe *probe, unsigned n, const atomic_bool *stop)
@@ -210,6 +199,11 @@ static uint64_t engine_bodies(struct probe *probe, unsigned n, const atomic_bool
 }
 
 /* ---- the rivals ---- */
+
+static uint64_t lmdb_crowd(struct probe *probe, unsigned n, const atomic_bool *stop)
+{
+    return lmdb_run_crowd(probe->lmdb, n, stop);
+}
 
 static uint64_t lmdb_grouped(struct probe *probe, unsigned n, const atomic_bool *stop)
 {
@@ -351,7 +345,7 @@ static void compare(struct probe *probe, const char *what, const struct contende
         double rate = median(rates[i], probe->rounds);
 
         ours = i == 0 ? rate : ours;
-        printf("  %-24s %8.0f /s (%.0f .. %.0f)  %6.1f us cpu  ratio %.1f\n",
+        printf("  %-29s %8.0f /s (%.0f .. %.0f)  %6.1f us cpu  ratio %.1f\n",
                contenders[i].name, rate, rates[i][0], rates[i][probe->rounds - 1],
                median(cpu[i], probe->rounds), ours / rate);
     }
@@ -407,9 +401,10 @@ int main(int argc, char **argv)
 {
     static const unsigned counts[] = {1, 16, 64};
     static const struct contender flags[] = {
-        {"roost",              engine_flags},
-        {"lmdb, grouped",      lmdb_grouped},
-        {"lmdb, txn a client", lmdb_plain  }
+        {"roost",                        engine_flags},
+        {"lmdb, grouped, few threads",   lmdb_crowd  },
+        {"lmdb, grouped, a thread each", lmdb_grouped},
+        {"lmdb, each for itself",        lmdb_plain  }
     };
     static const struct contender bodies[] = {
         {"roost",   engine_bodies},
@@ -427,6 +422,7 @@ int main(int argc, char **argv)
     probe.seconds = (unsigned) MIN(seconds, 60u);
     probe.rounds = (unsigned) MIN(rounds, (uint64_t) ROUNDS_MAX);
     open_all(&probe, argv[1]);
+    printf("%u threads serve the writers\n", crowd_threads());
     printf("one durable 4 KiB block: %.0f us written with RWF_DSYNC, %.0f us with fdatasync\n",
            flush_us(&probe, true), flush_us(&probe, false));
     for (size_t i = 0; i < COUNT(counts); i++) {

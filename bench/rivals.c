@@ -12,13 +12,15 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "crowd.h"
 
 #define RECORD_BYTES 48u
 #define MAP_BYTES    ((size_t) 4 << 30)
 #define PATH_BYTES   600u
 
-/* A client that waits for the writer thread. */
+/* What waits for the writer thread: of a client with a thread of its own, or of a crowd's. */
 struct waiter {
+    struct crowd_client *client; /* NULL: a thread waits for is_durable */
     uint32_t account, message;
     _Atomic uint32_t is_durable; /* pairs with the writer's store */
     struct waiter *next;
@@ -31,6 +33,7 @@ struct lmdb_rival {
     pthread_cond_t work;
     struct waiter *waiting; /* lock */
     bool is_stopping;       /* lock */
+    pthread_t writer;
 };
 
 static void must_lmdb(int code, const char *what)
@@ -118,7 +121,11 @@ static void *group_writer(void *arg)
             change(rival, txn, it->account, it->message);
         must_lmdb(mdb_txn_commit(txn), "commit");
         for (struct waiter *it = all; it != NULL; it = next) {
-            next = it->next; /* the client may go on as soon as it sees the word */
+            next = it->next; /* the client may go on as soon as it is told */
+            if (it->client != NULL) {
+                crowd_done(it->client);
+                continue;
+            }
             atomic_store(&it->is_durable, 1);
             futex(&it->is_durable, FUTEX_WAKE_PRIVATE, 1);
         }
@@ -138,6 +145,20 @@ static uint32_t below(struct client *client, uint32_t limit)
     return (uint32_t) rand_r(&client->seed) % limit;
 }
 
+/* The writer is woken only for the first: it takes the others with it. */
+static void hand_over(struct lmdb_rival *rival, struct waiter *waiter)
+{
+    bool is_first;
+
+    (void) pthread_mutex_lock(&rival->lock);
+    waiter->next = rival->waiting;
+    is_first = rival->waiting == NULL;
+    rival->waiting = waiter;
+    (void) pthread_mutex_unlock(&rival->lock);
+    if (is_first)
+        (void) pthread_cond_signal(&rival->work);
+}
+
 static void *grouped_client(void *arg)
 {
     struct client *client = arg;
@@ -147,11 +168,7 @@ static void *grouped_client(void *arg)
         struct waiter waiter = {.account = below(client, RIVAL_ACCOUNTS),
                                 .message = 1 + below(client, RIVAL_MESSAGES)};
 
-        (void) pthread_mutex_lock(&rival->lock);
-        waiter.next = rival->waiting;
-        rival->waiting = &waiter;
-        (void) pthread_mutex_unlock(&rival->lock);
-        (void) pthread_cond_signal(&rival->work);
+        hand_over(rival, &waiter);
         while (atomic_load(&waiter.is_durable) == 0)
             futex(&waiter.is_durable, FUTEX_WAIT_PRIVATE, 0);
     }
@@ -196,20 +213,64 @@ uint64_t lmdb_run_plain(struct lmdb_rival *rival, unsigned n, const atomic_bool 
     return run_clients(rival, n, stop, plain_client);
 }
 
-uint64_t lmdb_run_grouped(struct lmdb_rival *rival, unsigned n, const atomic_bool *stop)
+static void start_writer(struct lmdb_rival *rival)
 {
-    uint64_t total;
-    pthread_t writer;
-
     rival->is_stopping = false;
-    if (pthread_create(&writer, NULL, group_writer, rival) != 0)
+    if (pthread_create(&rival->writer, NULL, group_writer, rival) != 0)
         die("pthread_create");
-    total = run_clients(rival, n, stop, grouped_client);
+}
+
+static void stop_writer(struct lmdb_rival *rival)
+{
     (void) pthread_mutex_lock(&rival->lock);
     rival->is_stopping = true;
     (void) pthread_mutex_unlock(&rival->lock);
     (void) pthread_cond_signal(&rival->work);
-    (void) pthread_join(writer, NULL);
+    (void) pthread_join(rival->writer, NULL);
+}
+
+uint64_t lmdb_run_grouped(struct lmdb_rival *rival, unsigned n, const atomic_bool *stop)
+{
+    uint64_t total;
+
+    start_writer(rival);
+    total = run_clients(rival, n, stop, grouped_client);
+    stop_writer(rival);
+    return total;
+}
+
+struct crowd_writer {
+    struct crowd_client client;
+    struct lmdb_rival *rival;
+    unsigned seed;
+    struct waiter waiter;
+};
+
+static void begin_grouped(struct crowd_client *client)
+{
+    struct crowd_writer *writer = (struct crowd_writer *) client; /* its first member */
+
+    writer->waiter =
+        (struct waiter){.client = client,
+                        .account = (uint32_t) rand_r(&writer->seed) % RIVAL_ACCOUNTS,
+                        .message = 1 + (uint32_t) rand_r(&writer->seed) % RIVAL_MESSAGES};
+    hand_over(writer->rival, &writer->waiter);
+}
+
+uint64_t lmdb_run_crowd(struct lmdb_rival *rival, unsigned n, const atomic_bool *stop)
+{
+    struct crowd_writer writers[BENCH_WRITERS_MAX];
+    struct crowd_client *clients[BENCH_WRITERS_MAX];
+    uint64_t total;
+
+    for (unsigned i = 0; i < n; i++) {
+        writers[i] = (struct crowd_writer){
+            .client = {.begin = begin_grouped}, .rival = rival, .seed = i + 1};
+        clients[i] = &writers[i].client;
+    }
+    start_writer(rival);
+    total = crowd_run(clients, n, stop);
+    stop_writer(rival);
     return total;
 }
 

@@ -1,8 +1,8 @@
 /*
  * rivals.h - what the engine is measured against: the same work, as durable, by other means.
  *
- * One rival is an object with n writers at most; rival_run() lets each of n threads work until
- * *stop and returns how many transactions were durable. Each is as good as it is without tricks
+ * One rival is an object with n writers at most; its run functions let n clients work until
+ * *stop and return how many transactions were durable. Each is as good as it is without tricks
  * that a server could not play.
  */
 #ifndef ROOST_BENCH_RIVALS_H
@@ -21,7 +21,10 @@
 struct lmdb_rival;
 struct lmdb_rival *lmdb_rival_new(const char *dir);
 void lmdb_rival_free(struct lmdb_rival *rival);
-/* A writer thread takes all that wait into one commit. */
+/* A writer thread takes all that wait into one commit; the clients are a crowd (crowd.h), ...
+ */
+uint64_t lmdb_run_crowd(struct lmdb_rival *rival, unsigned n, const atomic_bool *stop);
+/* ... or each has a thread that waits. */
 uint64_t lmdb_run_grouped(struct lmdb_rival *rival, unsigned n, const atomic_bool *stop);
 /* Each client begins and commits its own transaction. */
 uint64_t lmdb_run_plain(struct lmdb_rival *rival, unsigned n, const atomic_bool *stop);

@@ -699,8 +699,8 @@ void lmtp_auth_lost(struct lmtp_server *server)
 }
 
 /*
- * A client that does not read is not run before it reads again, so it takes no order: a wake is
- * an event "may write", which does not come. Cutting the connection is an event in any case.
+ * A client that does not read is not run before it reads again, not for a wake either
+ * (net/pool.h), so it takes no order. Cutting the connection is an event in any case.
  */
 static void order(struct lmtp_client *client, unsigned orders)
 {

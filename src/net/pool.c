@@ -10,21 +10,28 @@
 
 #define BLOCK_SLOTS 1024u /* slots allocated together */
 #define N_BLOCKS    (POOL_MEMBERS_MAX / BLOCK_SLOTS)
-#define STOP_DATA   UINT64_MAX /* epoll data of the eventfd that ends the threads */
+#define STOP_DATA   UINT64_MAX       /* epoll data of the eventfd that ends the threads ... */
+#define READY_DATA  (UINT64_MAX - 1) /* ... and of the one that sends one to the queue */
+#define READY_RUN   16u /* of the queue in turn, before descriptors are looked at */
 
 struct slot {
     pthread_mutex_t lock;
     uint32_t generation; /* lock; odd while a member is in */
-    bool parked;         /* lock; armed with the kernel, run by nobody */
-    bool woken;          /* lock; run again before parking */
-    unsigned wants;      /* lock; what it is armed for */
+    bool parked;         /* lock; run by nobody */
+    bool woken;          /* lock; run again before parking, or as soon as it may */
+    bool queued;         /* lock; in the queue of woken ones, or just taken out */
+    unsigned wants;      /* lock; what it is parked for */
+    unsigned armed;      /* lock; what the kernel will tell of it; 0: nothing */
+    unsigned missed;     /* lock; what the kernel told while it ran */
+    struct slot *next;   /* queue_lock; the one behind it */
+    uint32_t index;      /* never changes */
     int fd;              /* lock */
     pool_run_fn *run;    /* written before the slot is armed */
     void *ctx;
 };
 
 struct pool {
-    int epoll_fd, stop_fd;
+    int epoll_fd, stop_fd, ready_fd;
     void (*warm_up)(void);
     pthread_t *threads;
     unsigned n_threads;
@@ -35,6 +42,11 @@ struct pool {
     uint32_t *free_slots;                    /* lock; a stack */
     size_t n_free, cap_free;                 /* lock */
     _Atomic size_t n_members;
+
+    pthread_mutex_t queue_lock; /* behind a slot's */
+    struct slot *first, *last;  /* queue_lock; the woken ones, NULL: there are none */
+    unsigned n_idle;            /* queue_lock; threads that wait for the kernel */
+    bool is_called;             /* queue_lock; one of them is on its way to the queue */
 };
 
 static pool_handle handle_of(uint32_t index, uint32_t generation)
@@ -71,15 +83,68 @@ static uint32_t epoll_bits(unsigned wants)
            ((wants & LOOP_OUT) != 0 ? (uint32_t) EPOLLOUT : 0u) | (uint32_t) EPOLLONESHOT;
 }
 
-/* slot->lock is held. */
+/* slot->lock is held. What wants nothing hears nothing, no hang-up either. */
 static void arm(struct pool *pool, struct slot *slot, pool_handle handle, unsigned wants)
 {
     struct epoll_event event = {.events = epoll_bits(wants), .data.u64 = handle};
 
     slot->wants = wants;
     slot->parked = true;
+    if (wants == 0 || wants == slot->armed)
+        return;
+    slot->armed = wants;
     if (epoll_ctl(pool->epoll_fd, EPOLL_CTL_MOD, slot->fd, &event) != 0)
         die("epoll_ctl: %s", strerror(errno));
+}
+
+/* ---- those that were woken ---- */
+
+/* With queue_lock held. True: an idle thread is to be called, best without the lock. */
+static bool needs_call(struct pool *pool)
+{
+    if (pool->first == NULL || pool->n_idle == 0 || pool->is_called)
+        return false;
+    pool->is_called = true;
+    return true;
+}
+
+static void call_thread(struct pool *pool)
+{
+    uint64_t one = 1;
+
+    (void) !write(pool->ready_fd, &one, sizeof(one)); /* edge-triggered, never read */
+}
+
+/* slot->lock is held. */
+static void enqueue(struct pool *pool, struct slot *slot)
+{
+    bool calls;
+
+    if (slot->queued)
+        return;
+    slot->queued = true;
+    (void) pthread_mutex_lock(&pool->queue_lock);
+    slot->next = NULL;
+    if (pool->first == NULL)
+        pool->first = slot;
+    else
+        pool->last->next = slot;
+    pool->last = slot;
+    calls = needs_call(pool);
+    (void) pthread_mutex_unlock(&pool->queue_lock);
+    if (calls)
+        call_thread(pool);
+}
+
+/* slot->lock is held. Whoever waits to write has a peer that does not read: its turn comes when
+ * it does. */
+static void wake(struct pool *pool, struct slot *slot)
+{
+    if (slot->woken)
+        return;
+    slot->woken = true;
+    if (slot->parked && (slot->wants & LOOP_OUT) == 0)
+        enqueue(pool, slot);
 }
 
 void pool_wake(struct pool *pool, pool_handle handle)
@@ -88,16 +153,43 @@ void pool_wake(struct pool *pool, pool_handle handle)
 
     if (slot == NULL)
         return;
-    if (!slot->woken) {
-        slot->woken = true;
-        if (slot->parked)
-            arm(pool, slot, handle, slot->wants | LOOP_OUT);
-    }
+    wake(pool, slot);
     (void) pthread_mutex_unlock(&slot->lock);
 }
 
-/* Own the member, if it is parked. */
-static struct slot *take(struct pool *pool, pool_handle handle)
+/* The next of the queue. NULL: there is none, and the thread counts as idle. */
+static struct slot *dequeue(struct pool *pool)
+{
+    struct slot *slot;
+    bool calls;
+
+    (void) pthread_mutex_lock(&pool->queue_lock);
+    slot = pool->first;
+    if (slot != NULL)
+        pool->first = slot->next;
+    else
+        pool->n_idle++;
+    calls = needs_call(pool);
+    (void) pthread_mutex_unlock(&pool->queue_lock);
+    if (calls)
+        call_thread(pool);
+    return slot;
+}
+
+static void note_return(struct pool *pool, bool was_idle, bool was_called)
+{
+    (void) pthread_mutex_lock(&pool->queue_lock);
+    if (was_idle)
+        pool->n_idle--;
+    if (was_called)
+        pool->is_called = false;
+    (void) pthread_mutex_unlock(&pool->queue_lock);
+}
+
+/* ---- running ---- */
+
+/* Own the member that the kernel tells of, if it is parked. */
+static struct slot *take(struct pool *pool, pool_handle handle, unsigned *ready)
 {
     struct slot *slot = lock_slot(pool, handle);
     bool mine;
@@ -105,45 +197,89 @@ static struct slot *take(struct pool *pool, pool_handle handle)
     if (slot == NULL)
         return NULL;
     mine = slot->parked;
-    if (mine)
-        slot->woken = false;
-    else
-        slot->woken = true; /* it runs elsewhere: let it look again */
+    slot->armed = 0;
+    slot->missed |= *ready;
+    slot->woken = !mine; /* it runs elsewhere: let it look again */
     slot->parked = false;
+    if (mine) {
+        *ready = slot->missed;
+        slot->missed = 0;
+    }
     (void) pthread_mutex_unlock(&slot->lock);
     return mine ? slot : NULL;
 }
 
+/* Own the member that was queued, if what it was woken for has not been seen since. */
+static bool take_woken(struct slot *slot, pool_handle *out_handle)
+{
+    bool mine;
+
+    (void) pthread_mutex_lock(&slot->lock);
+    slot->queued = false;
+    mine = slot->generation % 2 == 1 && slot->parked && slot->woken &&
+           (slot->wants & LOOP_OUT) == 0;
+    if (mine) {
+        slot->woken = slot->parked = false;
+        *out_handle = handle_of(slot->index, slot->generation);
+    }
+    (void) pthread_mutex_unlock(&slot->lock);
+    return mine;
+}
+
 /* After a run: park, or say that it must run again at once. */
-static bool park(struct pool *pool, struct slot *slot, pool_handle handle, unsigned wants)
+static bool park(struct pool *pool, struct slot *slot, pool_handle handle, unsigned wants,
+                 unsigned *out_ready)
 {
     bool again;
 
     (void) pthread_mutex_lock(&slot->lock);
     again = slot->woken;
     slot->woken = false;
+    *out_ready = slot->missed;
+    slot->missed = 0;
     if (!again)
         arm(pool, slot, handle, (wants & POOL_AGAIN) != 0 ? LOOP_IN | LOOP_OUT : wants);
     (void) pthread_mutex_unlock(&slot->lock);
     return again;
 }
 
+static void run_member(struct pool *pool, struct slot *slot, pool_handle handle, unsigned ready)
+{
+    unsigned wants;
+
+    do
+        wants = slot->run(slot->ctx, ready);
+    while ((wants & POOL_GONE) == 0 && park(pool, slot, handle, wants, &ready));
+}
+
 static void serve(struct pool *pool, const struct epoll_event *event)
 {
     pool_handle handle = event->data.u64;
-    struct slot *slot = take(pool, handle);
-    unsigned ready = 0, wants;
+    struct slot *slot;
+    unsigned ready = 0;
 
-    if (slot == NULL)
-        return;
     if ((event->events & (EPOLLIN | EPOLLHUP | EPOLLERR | EPOLLRDHUP)) != 0)
         ready |= LOOP_IN;
     if ((event->events & EPOLLOUT) != 0)
         ready |= LOOP_OUT;
-    do {
-        wants = slot->run(slot->ctx, ready);
-        ready = 0;
-    } while ((wants & POOL_GONE) == 0 && park(pool, slot, handle, wants));
+    slot = take(pool, handle, &ready);
+    if (slot != NULL)
+        run_member(pool, slot, handle, ready);
+}
+
+/* Some of the queue. True: there may be more, so descriptors are not waited for. */
+static bool serve_woken(struct pool *pool)
+{
+    for (unsigned i = 0; i < READY_RUN; i++) {
+        struct slot *slot = dequeue(pool);
+        pool_handle handle;
+
+        if (slot == NULL)
+            return false;
+        if (take_woken(slot, &handle))
+            run_member(pool, slot, handle, 0);
+    }
+    return true;
 }
 
 static void *run_thread(void *ctx)
@@ -154,13 +290,17 @@ static void *run_thread(void *ctx)
     if (pool->warm_up != NULL)
         pool->warm_up();
     for (;;) {
-        int n = epoll_wait(pool->epoll_fd, &event, 1, -1);
+        bool more = serve_woken(pool);
+        int n = epoll_wait(pool->epoll_fd, &event, 1, more ? 0 : -1);
+        bool is_call = n == 1 && event.data.u64 == READY_DATA;
 
         if (n < 0 && errno != EINTR)
             die("epoll_wait: %s", strerror(errno));
+        if (!more || is_call)
+            note_return(pool, !more, is_call);
         if (n == 1 && event.data.u64 == STOP_DATA)
             return NULL;
-        if (n == 1)
+        if (n == 1 && !is_call)
             serve(pool, &event);
     }
 }
@@ -172,8 +312,10 @@ static void make_block(struct pool *pool)
 {
     struct slot *block = xcalloc(BLOCK_SLOTS, sizeof(*block));
 
-    for (uint32_t i = 0; i < BLOCK_SLOTS; i++)
+    for (uint32_t i = 0; i < BLOCK_SLOTS; i++) {
         (void) pthread_mutex_init(&block[i].lock, NULL);
+        block[i].index = pool->n_slots + i;
+    }
     atomic_store_explicit(&pool->blocks[pool->n_slots / BLOCK_SLOTS], block,
                           memory_order_release);
 }
@@ -226,6 +368,7 @@ enum rc pool_add(struct pool *pool, int fd, pool_run_fn *run, void *ctx,
     slot->run = run;
     slot->ctx = ctx;
     slot->woken = false;
+    slot->armed = slot->missed = 0;
     event.data.u64 = *out_handle = handle_of(index, slot->generation);
     atomic_fetch_add_explicit(&pool->n_members, 1, memory_order_relaxed);
     if (epoll_ctl(pool->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
@@ -262,12 +405,8 @@ void pool_each(struct pool *pool, pool_run_fn *kind, bool (*fn)(void *member, vo
 
         assert(slot != NULL);
         (void) pthread_mutex_lock(&slot->lock);
-        if (slot->generation % 2 == 1 && slot->run == kind && fn(slot->ctx, ctx) &&
-            !slot->woken) {
-            slot->woken = true;
-            if (slot->parked)
-                arm(pool, slot, handle_of(i, slot->generation), slot->wants | LOOP_OUT);
-        }
+        if (slot->generation % 2 == 1 && slot->run == kind && fn(slot->ctx, ctx))
+            wake(pool, slot);
         (void) pthread_mutex_unlock(&slot->lock);
     }
 }
@@ -282,11 +421,14 @@ size_t pool_count(struct pool *pool)
 static enum rc open_descriptors(struct pool *pool, struct err *err)
 {
     struct epoll_event stop = {.events = EPOLLIN, .data.u64 = STOP_DATA};
+    struct epoll_event ready = {.events = EPOLLIN | EPOLLET, .data.u64 = READY_DATA};
 
     pool->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     pool->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (pool->epoll_fd < 0 || pool->stop_fd < 0 ||
-        epoll_ctl(pool->epoll_fd, EPOLL_CTL_ADD, pool->stop_fd, &stop) != 0)
+    pool->ready_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (pool->epoll_fd < 0 || pool->stop_fd < 0 || pool->ready_fd < 0 ||
+        epoll_ctl(pool->epoll_fd, EPOLL_CTL_ADD, pool->stop_fd, &stop) != 0 ||
+        epoll_ctl(pool->epoll_fd, EPOLL_CTL_ADD, pool->ready_fd, &ready) != 0)
         return err_set(err, RC_IO, "Cannot wait for connections", "pool: %s", strerror(errno));
     return RC_OK;
 }
@@ -295,6 +437,7 @@ static void close_descriptors(struct pool *pool)
 {
     closep(&pool->epoll_fd);
     closep(&pool->stop_fd);
+    closep(&pool->ready_fd);
 }
 
 enum rc pool_new(unsigned n_threads, void (*warm_up)(void), struct pool **out, struct err *err)
@@ -309,6 +452,7 @@ enum rc pool_new(unsigned n_threads, void (*warm_up)(void), struct pool **out, s
     }
     pool->warm_up = warm_up;
     (void) pthread_mutex_init(&pool->lock, NULL);
+    (void) pthread_mutex_init(&pool->queue_lock, NULL);
     pool->threads = xcalloc(n_threads, sizeof(*pool->threads));
     for (unsigned i = 0; i < n_threads; i++) {
         int error = pthread_create(&pool->threads[i], NULL, run_thread, pool);
@@ -334,6 +478,7 @@ void pool_free(struct pool *pool)
         free(atomic_load_explicit(&pool->blocks[i], memory_order_relaxed));
     close_descriptors(pool);
     (void) pthread_mutex_destroy(&pool->lock);
+    (void) pthread_mutex_destroy(&pool->queue_lock);
     free(pool->free_slots);
     free(pool->threads);
     free(pool);

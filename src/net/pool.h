@@ -4,19 +4,24 @@
  *
  * Each member is a descriptor and a function. All threads wait on one epoll set in which every
  * descriptor is armed for one event; the thread that gets it owns the member until its function
- * returns, and arms it anew with what the function asks for. So one thread at a time runs a
- * member, an idle member has no thread, and there is no queue of our own between the kernel and
- * the work.
+ * returns, and arms it anew with what the function asks for, unless the kernel has that still
+ * to tell. So one thread at a time runs a member and an idle member has no thread.
  *
  * A member may also be woken from any thread (pool_wake): a reply has become durable, a mailbox
- * has changed. A wake arms the descriptor for writing as well, which fires at once unless the
- * peer does not read; a wake during a run is remembered, and the member runs again before it is
- * parked.
+ * has changed. A woken member stands in a queue, which every thread looks at before it waits
+ * for the kernel; if all wait, one is called, and calls the next one when there is more than it
+ * can take. A member that waits to write is not queued: its peer does not read, and a run would
+ * only add to what it does not read. A wake during a run is remembered, and the member runs
+ * again before it is parked.
  *
  * Why a member cannot run twice at once, and no wake is lost: each member lies in a slot that
- * is never freed, with a lock and three flags. Arming, waking and taking all happen under that
- * lock; the taker of an event runs the member only if it is parked and the event is of the
- * slot's present generation, else the event becomes a wake.
+ * is never freed, with a lock and its flags. Arming, waking and taking all happen under that
+ * lock. The taker of an event runs the member only if it is parked and the event is of the
+ * slot's present generation, else the event becomes a wake; the taker from the queue runs it
+ * only if it is parked and still to be woken. A slot is in the queue at most once, and stays in
+ * it when its member goes: whoever takes it out finds nobody to run. A thread counts as idle
+ * under the queue's lock, after it has found the queue empty: who queues a member behind that
+ * sees an idle thread, or one that has been called and has not looked yet.
  */
 #ifndef ROOST_NET_POOL_H
 #define ROOST_NET_POOL_H
@@ -33,7 +38,7 @@ struct pool;
 typedef uint64_t pool_handle;
 
 /* What a member's function answers: what to wait for (LOOP_IN, LOOP_OUT, both, or 0 for wakes
- * only), ... */
+ * only, when not even a hang-up is told), ... */
 #define POOL_AGAIN 0x100u /* ... to be run again soon, behind others ... */
 #define POOL_GONE                                                                              \
     0x200u /* ... or that it has ended: its descriptor may be closed and its memory freed by   \

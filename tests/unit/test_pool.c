@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -100,10 +101,202 @@ static void every_wake_is_followed_by_a_run(void **state)
     (void) sem_destroy(&gone);
 }
 
+/* ---- one thread, so that the order is known ---- */
+
+struct waiter {
+    unsigned wants;
+    _Atomic unsigned runs;
+    sem_t ran;
+    pool_handle handle;
+    struct pool *pool;
+    _Atomic bool end;
+    int pair[2];
+};
+
+static unsigned run_waiter(void *ctx, unsigned ready)
+{
+    struct waiter *waiter = ctx;
+    bool end = atomic_load(&waiter->end);
+
+    (void) ready;
+    if (end)
+        pool_forget(waiter->pool, waiter->handle);
+    atomic_fetch_add(&waiter->runs, 1);
+    (void) sem_post(&waiter->ran);
+    return end ? POOL_GONE : waiter->wants;
+}
+
+static void add_waiter(struct pool *pool, struct waiter *waiter, unsigned wants)
+{
+    memset(waiter, 0, sizeof(*waiter));
+    waiter->wants = wants;
+    waiter->pool = pool;
+    assert_int_equal(sem_init(&waiter->ran, 0, 0), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, waiter->pair), 0);
+}
+
+static void start_waiter(struct waiter *waiter)
+{
+    struct err err;
+
+    assert_int_equal(
+        pool_add(waiter->pool, waiter->pair[0], run_waiter, waiter, &waiter->handle, &err),
+        RC_OK);
+    (void) sem_wait(&waiter->ran);
+}
+
+static void end_waiter(struct waiter *waiter)
+{
+    atomic_store(&waiter->end, true);
+    pool_wake(waiter->pool, waiter->handle);
+    (void) sem_wait(&waiter->ran);
+}
+
+static void waiter_done(struct waiter *waiter)
+{
+    (void) close(waiter->pair[0]);
+    (void) close(waiter->pair[1]);
+    (void) sem_destroy(&waiter->ran);
+}
+
+static void who_wants_nothing_runs_for_each_wake(void **state)
+{
+    struct waiter waiter;
+    struct pool *pool;
+    struct err err;
+
+    (void) state;
+    assert_int_equal(pool_new(2, NULL, &pool, &err), RC_OK);
+    add_waiter(pool, &waiter, 0);
+    start_waiter(&waiter);
+    for (unsigned i = 0; i < N_WAKES; i++) {
+        pool_wake(pool, waiter.handle);
+        (void) sem_wait(&waiter.ran);
+    }
+    assert_int_equal(atomic_load(&waiter.runs), N_WAKES + 1);
+    end_waiter(&waiter);
+    pool_free(pool);
+    waiter_done(&waiter);
+}
+
+static void fill(int fd)
+{
+    static const char bytes[4096];
+
+    while (write(fd, bytes, sizeof(bytes)) > 0)
+        ;
+}
+
+static void drain(int fd)
+{
+    char bytes[4096];
+
+    while (read(fd, bytes, sizeof(bytes)) > 0)
+        ;
+}
+
+static void who_waits_to_write_is_not_run_for_a_wake(void **state)
+{
+    struct waiter deaf, other;
+    struct pool *pool;
+    struct err err;
+
+    (void) state;
+    assert_int_equal(pool_new(1, NULL, &pool, &err), RC_OK);
+    add_waiter(pool, &deaf, LOOP_OUT);
+    add_waiter(pool, &other, LOOP_IN);
+    fill(deaf.pair[0]);
+    assert_int_equal(write(deaf.pair[1], "x", 1), 1); /* so that it is run at once */
+    start_waiter(&deaf);
+    start_waiter(&other);
+    pool_wake(pool, deaf.handle);
+    pool_wake(pool, other.handle); /* would run behind it */
+    (void) sem_wait(&other.ran);
+    assert_int_equal(atomic_load(&deaf.runs), 1);
+    atomic_store(&deaf.end, true);
+    drain(deaf.pair[1]);
+    (void) sem_wait(&deaf.ran);
+    assert_int_equal(atomic_load(&deaf.runs), 2);
+    end_waiter(&other);
+    pool_free(pool);
+    waiter_done(&deaf);
+    waiter_done(&other);
+}
+
+/* ---- two that wake each other for ever ---- */
+
+struct bouncer {
+    struct pool *pool;
+    pool_handle handle;
+    _Atomic pool_handle other; /* 0: not told yet */
+    const atomic_bool *end;
+    sem_t *gone;
+    int fd;
+};
+
+static unsigned run_bouncer(void *ctx, unsigned ready)
+{
+    struct bouncer *bouncer = ctx;
+
+    (void) ready;
+    pool_wake(bouncer->pool, atomic_load(&bouncer->other));
+    if (!atomic_load(bouncer->end))
+        return 0;
+    pool_forget(bouncer->pool, bouncer->handle);
+    (void) sem_post(bouncer->gone);
+    return POOL_GONE;
+}
+
+/* Two that always wake each other keep the queue full; a descriptor is served all the same. */
+static void a_full_queue_starves_no_descriptor(void **state)
+{
+    struct waiter waiter;
+    struct bouncer pair[2];
+    atomic_bool end = false;
+    struct pool *pool;
+    struct err err;
+    sem_t gone;
+
+    (void) state;
+    assert_int_equal(sem_init(&gone, 0, 0), 0);
+    assert_int_equal(pool_new(1, NULL, &pool, &err), RC_OK);
+    add_waiter(pool, &waiter, LOOP_IN);
+    start_waiter(&waiter);
+    for (size_t i = 0; i < COUNT(pair); i++) {
+        pair[i].pool = pool;
+        pair[i].end = &end;
+        pair[i].gone = &gone;
+        pair[i].fd = eventfd(0, EFD_CLOEXEC);
+        atomic_init(&pair[i].other, 0);
+    }
+    for (size_t i = 0; i < COUNT(pair); i++)
+        assert_int_equal(
+            pool_add(pool, pair[i].fd, run_bouncer, &pair[i], &pair[i].handle, &err), RC_OK);
+    for (size_t i = 0; i < COUNT(pair); i++) {
+        atomic_store(&pair[i].other, pair[1 - i].handle);
+        pool_wake(pool, pair[i].handle);
+    }
+    assert_int_equal(write(waiter.pair[1], "x", 1), 1);
+    (void) sem_wait(&waiter.ran);
+    atomic_store(&waiter.end, true); /* it is readable yet: it runs again */
+    (void) sem_wait(&waiter.ran);
+    atomic_store(&end, true);
+    for (size_t i = 0; i < COUNT(pair); i++)
+        (void) sem_wait(&gone);
+    for (size_t i = 0; i < COUNT(pair); i++)
+        (void) close(pair[i].fd);
+    (void) sem_destroy(&gone);
+    pool_free(pool);
+    waiter_done(&waiter);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_wake_is_followed_by_a_run),
+        cmocka_unit_test(who_wants_nothing_runs_for_each_wake),
+        cmocka_unit_test(who_waits_to_write_is_not_run_for_a_wake),
+        cmocka_unit_test(a_full_queue_starves_no_descriptor),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
