@@ -1,5 +1,7 @@
 #include "commands/append_sink.h"
 
+#include "commands/places.h"
+
 /* For the arguments of one command of the longest line. */
 #define APPEND_HEAD_ARENA_BYTES ((size_t) 64 << 20)
 
@@ -27,31 +29,32 @@ void append_sink_done(struct append_sink *sink)
     append_sink_reset(sink);
 }
 
-/* What is known already of a command that is not complete. A part of it that does not parse
- * (the data item of RFC 6855 is still open) is judged when it is. */
-static enum rc check_command(const struct session *session, const struct imap_text *text,
+/* The account the messages go to, and what is known already of a command that is not complete.
+ * A mailbox name that does not parse is judged when it is. */
+static enum rc check_command(struct append_sink *sink, const struct imap_text *text,
                              struct err *err)
 {
     AUTO(arena_freep) struct arena *arena = arena_new(APPEND_HEAD_ARENA_BYTES);
-    AUTO(acct_unrefp) struct acct_state *state = NULL;
-    const struct imap_append_args *append;
+    AUTO(found_mailbox_done) struct found_mailbox found = {0};
+    struct session *session = sink->session;
     struct err ignored;
     struct imap_cmd cmd;
     bool replace;
+    enum rc rc;
 
+    sink->account = account_id(session->account);
     if (session->rights == SESSION_READ_ONLY)
         return err_set(err, RC_DENIED, "This login may only read", "append: read-only");
     if (imap_parse_head(text, session->mode, arena, &cmd, &ignored) != RC_OK)
         return RC_OK;
     replace = slice_eq_nocase(cmd.name, SLICE("REPLACE"));
-    if (imap_parse_args(&cmd, replace ? imap_parse_replace : imap_parse_append, &ignored) !=
-        RC_OK)
+    if (imap_parse_args(&cmd, replace ? imap_parse_replace_target : imap_parse_append_target,
+                        &ignored) != RC_OK)
         return RC_OK;
-    append = replace ? &cmd.args.replace.append : &cmd.args.append;
-    state = session_read(session);
-    if (acct_mailbox_by_name(state, append->mailbox.name) == NULL)
-        return err_set(err, RC_NOT_FOUND, "No such mailbox", "append: unknown name");
-    return RC_OK;
+    rc = place_find(session, cmd.args.mailbox.mailbox.name, RIGHT_INSERT, &found, err);
+    if (rc == RC_OK)
+        sink->account = account_id(found.account);
+    return rc;
 }
 
 static void push_stage(struct append_sink *sink, struct body_stage *stage)
@@ -66,7 +69,7 @@ static void push_stage(struct append_sink *sink, struct body_stage *stage)
 static enum rc sink_begin(void *ctx, const struct imap_text *text, struct err *err)
 {
     struct append_sink *sink = ctx;
-    struct account *account = sink->session->account;
+    struct mail_store *store = account_store(sink->session->account);
     uint64_t len = text->literals[text->n_literals - 1].len;
     struct body_stage *stage;
     enum rc rc;
@@ -77,12 +80,11 @@ static enum rc sink_begin(void *ctx, const struct imap_text *text, struct err *e
         return err_set(err, RC_LIMIT, "Too many messages in one APPEND", "append: %u messages",
                        APPEND_MESSAGES_MAX);
     if (sink->n == 0) { /* once: the later messages go to the same mailbox */
-        rc = check_command(sink->session, text, err);
+        rc = check_command(sink, text, err);
         if (rc)
             return rc;
     }
-    rc = ops_of(sink)->stage(mail_store_engine(account_store(account)), account_id(account),
-                             len, &stage, err);
+    rc = ops_of(sink)->stage(mail_store_engine(store), sink->account, len, &stage, err);
     if (rc)
         return rc;
     push_stage(sink, stage);

@@ -17,6 +17,7 @@
 
 struct append_sink {
     struct session *session;
+    uint64_t account;           /* the stages are made for it */
     struct body_stage **stages; /* heap; for struct command_input */
     size_t n, cap;
 };

@@ -25,20 +25,31 @@ static struct mail_date date_of(const struct imap_append_message *message)
 
 /* What was appended where. */
 struct appended {
+    struct account *account;
     uint32_t mbox_id, uidvalidity;
     struct uid_set uids;
 };
 
 static enum rc append_all(struct cmd *cmd, const struct imap_append_args *args,
-                          struct mail_txn *txn, struct appended *out, struct err *err)
+                          const struct place *place, struct mail_txn *txn, struct appended *out,
+                          struct err *err)
 {
-    const struct mbox *mbox = acct_mailbox_by_name(txn_state(txn), args->mailbox.name);
+    const struct mbox *mbox = acct_mailbox_by_name(txn_state(txn), place->name);
     struct uid_set_builder uids;
+    struct reader reader;
+    enum rc rc;
 
     if (mbox == NULL) {
         reply_code(cmd->reply, "TRYCREATE");
         return err_set(err, RC_NOT_FOUND, "No such mailbox", "append: unknown name");
     }
+    account_reader(place->account, mbox_info(mbox), cmd->session->actor.account, &reader);
+    rc = reader_needs(&reader, RIGHT_INSERT, err);
+    if (rc == RC_NOT_FOUND)
+        reply_code(cmd->reply, "TRYCREATE");
+    if (rc)
+        return rc;
+    out->account = place->account;
     out->mbox_id = mbox_info(mbox)->id;
     out->uidvalidity = mbox_info(mbox)->uidvalidity;
     uid_set_start(&uids, cmd->arena);
@@ -52,7 +63,8 @@ static enum rc append_all(struct cmd *cmd, const struct imap_append_args *args,
             .internaldate = date_of(message),
         };
         uint32_t uid;
-        enum rc rc = txn_append(txn, out->mbox_id, &row, &uid, err);
+
+        rc = txn_append(txn, out->mbox_id, &row, &uid, err);
 
         if (rc)
             return rc;
@@ -77,31 +89,31 @@ static struct slice appenduid_code(struct cmd *cmd, const struct appended *appen
     return arena_dup(cmd->arena, buf_slice(&code));
 }
 
-/* The stages are what the arguments say, and on the disk as far as that takes long. */
-static enum rc begin(struct cmd *cmd, const struct imap_append_args *args,
-                     struct mail_txn **out, struct err *err)
+/* Where the messages go. The stages are what the arguments say, and on the disk as far as that
+ * takes long. */
+static enum rc find_place(struct cmd *cmd, const struct imap_append_args *args,
+                          struct place *out, struct err *err)
 {
-    enum rc rc;
+    enum rc rc = place_of(cmd->session, args->mailbox.name, out, err);
 
+    if (rc == RC_NOT_FOUND)
+        reply_code(cmd->reply, "TRYCREATE");
+    if (rc)
+        return rc;
     if (args->n != cmd->n_stages)
         return err_set(err, RC_SYNTAX, "Message literal expected", "append: %zu of %zu staged",
                        cmd->n_stages, args->n);
-    rc = account_finish_stages(cmd->session->account, cmd->stages, cmd->n_stages, err);
-    return rc ? rc : txn_begin(cmd->session->account, &cmd->session->actor, out, err);
+    return account_finish_stages(out->account, cmd->stages, cmd->n_stages, err);
 }
 
-static enum rc commit(struct cmd *cmd, const struct imap_append_args *args,
-                      struct mail_txn **txn, const struct appended *appended, struct err *err)
+/* Behind the commit: the stages are the engine's. */
+static void note_appended(struct cmd *cmd, const struct imap_append_args *args,
+                          const struct appended *appended)
 {
-    enum rc rc = session_commit(cmd->session, txn, err);
-
-    if (rc)
-        return rc;
     memset(cmd->stages, 0, cmd->n_stages * sizeof(struct body_stage *));
     cmd->session->counts.appended += args->n;
-    mail_events_append(cmd, appended->mbox_id, &appended->uids);
+    mail_events_append(cmd, appended->account, appended->mbox_id, &appended->uids);
     list_line_say_normalized(cmd->session, &args->mailbox, cmd->reply->out);
-    return RC_OK;
 }
 
 enum rc cmd_append(struct cmd *cmd, struct err *err)
@@ -109,14 +121,18 @@ enum rc cmd_append(struct cmd *cmd, struct err *err)
     const struct imap_append_args *args = &cmd->args.append;
     AUTO(txn_abortp) struct mail_txn *txn = NULL;
     struct appended appended;
-    enum rc rc = begin(cmd, args, &txn, err);
+    struct place place;
+    enum rc rc = find_place(cmd, args, &place, err);
 
     if (!rc)
-        rc = append_all(cmd, args, txn, &appended, err);
+        rc = txn_begin(place.account, &cmd->session->actor, &txn, err);
     if (!rc)
-        rc = commit(cmd, args, &txn, &appended, err);
+        rc = append_all(cmd, args, &place, txn, &appended, err);
+    if (!rc)
+        rc = session_commit(cmd->session, &txn, err);
     if (rc)
         return rc;
+    note_appended(cmd, args, &appended);
     reply_code_text(cmd->reply, appenduid_code(cmd, &appended));
     reply_ok(cmd->reply, "APPEND completed");
     return RC_OK;
@@ -151,21 +167,52 @@ static enum rc expunge_old(struct cmd *cmd, struct mail_txn *txn, struct err *er
     return rc;
 }
 
-enum rc cmd_replace(struct cmd *cmd, struct err *err)
+static enum rc replace_within(struct cmd *cmd, const struct place *place, struct appended *out,
+                              struct err *err)
 {
     const struct imap_append_args *args = &cmd->args.replace.append;
     AUTO(txn_abortp) struct mail_txn *txn = NULL;
-    struct appended appended;
-    enum rc rc = begin(cmd, args, &txn, err);
+    enum rc rc = txn_begin(place->account, &cmd->session->actor, &txn, err);
 
     if (!rc)
         rc = expunge_old(cmd, txn, err);
     if (!rc)
-        rc = append_all(cmd, args, txn, &appended, err);
+        rc = append_all(cmd, args, place, txn, out, err);
+    return rc ? rc : session_commit(cmd->session, &txn, err);
+}
+
+/* The new message goes to another account. */
+static enum rc replace_across(struct cmd *cmd, const struct place *place, struct appended *out,
+                              struct err *err)
+{
+    const struct imap_append_args *args = &cmd->args.replace.append;
+    struct session *session = cmd->session;
+    AUTO(txn_abortp) struct mail_txn *from = NULL;
+    AUTO(txn_abortp) struct mail_txn *to = NULL;
+    enum rc rc = txn_begin_pair(view_account(session->view), place->account, &session->actor,
+                                &from, &to, err);
+
     if (!rc)
-        rc = commit(cmd, args, &txn, &appended, err);
+        rc = expunge_old(cmd, from, err);
+    if (!rc)
+        rc = append_all(cmd, args, place, to, out, err);
+    return rc ? rc : session_commit_pair(session, &from, &to, err);
+}
+
+enum rc cmd_replace(struct cmd *cmd, struct err *err)
+{
+    const struct imap_append_args *args = &cmd->args.replace.append;
+    struct appended appended;
+    struct place place;
+    enum rc rc = find_place(cmd, args, &place, err);
+
+    if (!rc)
+        rc = place.account == view_account(cmd->session->view)
+                 ? replace_within(cmd, &place, &appended, err)
+                 : replace_across(cmd, &place, &appended, err);
     if (rc)
         return rc;
+    note_appended(cmd, args, &appended);
     /* RFC 8508 4.3: before the EXPUNGE */
     buf_str(cmd->reply->out, "* OK ");
     buf_append(cmd->reply->out, appenduid_code(cmd, &appended));

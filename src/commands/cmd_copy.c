@@ -4,9 +4,10 @@
  * Spec: RFC 9051 6.4.7, 6.4.8 and 6.4.9; RFC 4315 3 (COPYUID); RFC 6851 4.3 (for MOVE it comes
  * in an untagged OK, before the EXPUNGEs, which the sync writes).
  *
- * All messages are copied or none; a MOVE is one transaction.
+ * All messages are copied or none; a MOVE is one change, also into another account.
  */
 #include "commands/mail_events.h"
+#include "commands/places.h"
 #include "imap/print.h"
 #include "mailbox/txn.h"
 
@@ -41,58 +42,119 @@ static void say_copyuid(struct cmd *cmd, const struct copied *copied, bool move)
     buf_str(cmd->reply->out, " Moved\r\n");
 }
 
-static enum rc copy_in(struct cmd *cmd, struct mail_txn *txn, const struct message_set *set,
-                       bool move, uint32_t *out_dst_id, struct copied *out, struct err *err)
-{
-    uint32_t src_id = view_mbox_id(cmd->session->view);
-    const struct mbox *src, *dst;
-    enum rc rc;
+/* What one COPY or MOVE is about. */
+struct copy {
+    struct message_set set;
+    struct place to;
+    bool move;
+    /* results */
+    uint32_t dst_id;
+    struct copied copied;
+};
 
-    rc = txn_mailbox(txn, src_id, &src, err);
+static enum rc find_source(struct cmd *cmd, struct mail_txn *txn, const struct copy *copy,
+                           struct err *err)
+{
+    const struct mbox *src;
+    enum rc rc = txn_mailbox(txn, view_mbox_id(cmd->session->view), &src, err);
+
     if (rc)
         return rc;
-    rc = message_set_check(set, src, err);
-    if (rc) {
+    rc = message_set_check(&copy->set, src, err);
+    if (rc)
         reply_code(cmd->reply, "EXPUNGEISSUED");
-        return rc;
+    return rc;
+}
+
+static enum rc find_target(struct cmd *cmd, const struct mail_txn *txn, struct copy *copy,
+                           struct err *err)
+{
+    const struct mbox *dst = acct_mailbox_by_name(txn_state(txn), copy->to.name);
+    struct reader reader;
+    enum rc rc = RC_NOT_FOUND;
+
+    if (dst != NULL) {
+        copy->dst_id = mbox_info(dst)->id;
+        account_reader(copy->to.account, mbox_info(dst), cmd->session->actor.account, &reader);
+        rc = reader_needs(&reader, RIGHT_INSERT, err);
     }
-    dst = acct_mailbox_by_name(txn_state(txn), cmd->args.copy.mailbox.name);
-    if (dst == NULL) {
+    if (rc == RC_NOT_FOUND) {
         reply_code(cmd->reply, "TRYCREATE");
         return err_set(err, RC_NOT_FOUND, "No such mailbox", "copy: unknown name");
     }
-    *out_dst_id = mbox_info(dst)->id;
-    return txn_copy(txn, src_id, &set->uids, mbox_info(dst)->id, move, cmd->arena, out, err);
+    return rc;
+}
+
+static enum rc copy_within(struct cmd *cmd, struct copy *copy, struct err *err)
+{
+    struct session *session = cmd->session;
+    AUTO(txn_abortp) struct mail_txn *txn = NULL;
+    enum rc rc = txn_begin(copy->to.account, &session->actor, &txn, err);
+
+    if (!rc)
+        rc = find_source(cmd, txn, copy, err);
+    if (!rc)
+        rc = find_target(cmd, txn, copy, err);
+    if (!rc)
+        rc = txn_copy(txn, view_mbox_id(session->view), &copy->set.uids, copy->dst_id,
+                      copy->move, cmd->arena, &copy->copied, err);
+    return rc ? rc : session_commit(session, &txn, err);
+}
+
+/* Into another account: the messages are staged there before anything is locked. */
+static enum rc copy_across(struct cmd *cmd, struct copy *copy, struct err *err)
+{
+    struct session *session = cmd->session;
+    const struct mbox_view *view = session->view;
+    AUTO(crossing_freep) struct crossing *crossing = NULL;
+    AUTO(txn_abortp) struct mail_txn *from = NULL;
+    AUTO(txn_abortp) struct mail_txn *to = NULL;
+    enum rc rc = crossing_prepare(view_account(view), view_state(view), view_mbox(view),
+                                  &copy->set.uids, copy->to.account, &crossing, err);
+
+    if (!rc)
+        rc = txn_begin_pair(view_account(view), copy->to.account, &session->actor, &from, &to,
+                            err);
+    if (!rc)
+        rc = find_source(cmd, from, copy, err);
+    if (!rc)
+        rc = find_target(cmd, to, copy, err);
+    if (!rc)
+        rc = txn_cross(from, view_mbox_id(view), crossing, to, copy->dst_id, copy->move,
+                       cmd->arena, &copy->copied, err);
+    if (!rc)
+        rc = session_commit_pair(session, &from, &to, err);
+    if (!rc)
+        crossing_landed(crossing);
+    return rc;
 }
 
 static enum rc copy(struct cmd *cmd, bool move, struct err *err)
 {
     struct session *session = cmd->session;
-    AUTO(txn_abortp) struct mail_txn *txn = NULL;
-    struct message_set set;
-    struct copied copied;
-    uint32_t dst_id;
+    struct copy copy = {.move = move};
+    const struct mbox_info *from;
     enum rc rc;
 
-    rc = session_resolve(session, &cmd->args.copy.set, cmd->uid, cmd->arena, &set, err);
+    rc = session_resolve(session, &cmd->args.copy.set, cmd->uid, cmd->arena, &copy.set, err);
     if (rc)
         return rc;
-    rc = txn_begin(session->account, &session->actor, &txn, err);
-    if (rc)
-        return rc;
-    rc = copy_in(cmd, txn, &set, move, &dst_id, &copied, err);
-    if (rc)
-        return rc;
-    rc = session_commit(session, &txn, err);
+    rc = place_of(session, cmd->args.copy.mailbox.name, &copy.to, err);
+    if (rc == RC_NOT_FOUND)
+        reply_code(cmd->reply, "TRYCREATE");
+    if (!rc)
+        rc = copy.to.account == view_account(session->view) ? copy_within(cmd, &copy, err)
+                                                            : copy_across(cmd, &copy, err);
     if (rc)
         return rc;
     if (move)
-        session->counts.moved += uid_set_span(&copied.src);
+        session->counts.moved += uid_set_span(&copy.copied.src);
     else
-        session->counts.copied += uid_set_span(&copied.src);
-    mail_events_copy(cmd, view_mbox_id(session->view), dst_id, &copied, move);
-    say_copyuid(cmd, &copied, move);
-    cmd->tells_modseq = move && copied.src.n > 0; /* RFC 6851 4.4 */
+        session->counts.copied += uid_set_span(&copy.copied.src);
+    from = mbox_info(view_mbox(session->view));
+    mail_events_copy(cmd, from->name, copy.to.account, copy.dst_id, &copy.copied, move);
+    say_copyuid(cmd, &copy.copied, move);
+    cmd->tells_modseq = move && copy.copied.src.n > 0; /* RFC 6851 4.4 */
     reply_ok(cmd->reply, move ? "MOVE completed" : "COPY completed");
     return RC_OK;
 }

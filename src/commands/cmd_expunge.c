@@ -24,8 +24,8 @@ enum rc cmd_expunge(struct cmd *cmd, struct err *err)
         if (rc)
             return rc;
     }
-    before = mail_events_before(session, mbox_id);
-    rc = txn_begin(session->account, &session->actor, &txn, err);
+    before = mail_events_before(session, view_account(session->view), mbox_id);
+    rc = txn_begin(view_account(session->view), &session->actor, &txn, err);
     if (rc)
         return rc;
     rc = txn_expunge(txn, mbox_id, &set.uids, true, cmd->arena, &gone, err);
@@ -35,7 +35,7 @@ enum rc cmd_expunge(struct cmd *cmd, struct err *err)
     if (rc)
         return rc;
     session->counts.expunged += uid_set_span(&gone);
-    mail_events_expunge(session, before, mbox_id, &gone);
+    mail_events_expunge(session, before, &gone);
     cmd->tells_modseq = gone.n > 0;
     reply_ok(cmd->reply, "EXPUNGE completed");
     return RC_OK;

@@ -100,7 +100,8 @@ struct fetch_run *fetch_begin(struct cmd *cmd, const struct imap_fetch_args *arg
     run->needs_rows = (args->kinds & ~flag_kinds) != 0;
     for (size_t i = 0; i < args->n && !run->sets_seen; i++)
         run->sets_seen = item_sets_seen(&args->items[i]);
-    run->sets_seen = run->sets_seen && !view_is_read_only(session->view);
+    run->sets_seen = run->sets_seen && !view_is_read_only(session->view) &&
+                     (view_reader(session->view)->rights & RIGHT_SEEN) != 0;
     flags_text_init(&run->flags, session->view, session->mode);
     buf_init(&run->bytes, REPLY_MAX_BYTES);
     cmd->cursor = run;
@@ -251,7 +252,8 @@ static enum rc rows_unchanged(struct fetch_run *run, struct mail_txn *txn, struc
         uint32_t index;
 
         if (mbox_find(mbox, row->uid, &index) &&
-            mbox_modseq(mbox, index) == mbox_modseq(run->mbox, row->index))
+            reader_modseq(view_reader(run->cmd->session->view), mbox, index) ==
+                view_modseq(run->cmd->session->view, row->index))
             uid_set_add(&same, row->uid);
     }
     *out = uid_set_finish(&same);
@@ -265,7 +267,7 @@ static enum rc change_seen(struct fetch_run *run, const struct uid_set *uids,
     struct session *session = run->cmd->session;
     AUTO(txn_abortp) struct mail_txn *txn = NULL;
     struct uid_set refused, known;
-    enum rc rc = txn_begin(session->account, &session->actor, &txn, err);
+    enum rc rc = txn_begin(view_account(session->view), &session->actor, &txn, err);
 
     if (rc)
         return rc;
@@ -292,7 +294,7 @@ static void set_seen(struct fetch_run *run)
 
     uid_set_start(&builder, run->cmd->arena);
     for (size_t i = 0; i < run->n_rows; i++)
-        if ((mbox_flags(run->mbox, run->rows[i].index) & FLAG_SEEN) == 0)
+        if ((view_flags(run->cmd->session->view, run->rows[i].index) & FLAG_SEEN) == 0)
             uid_set_add(&builder, run->rows[i].uid);
     uids = uid_set_finish(&builder);
     if (uids.n == 0)
@@ -314,7 +316,7 @@ static bool has_row(struct fetch_run *run)
 
     if (!run->needs_rows)
         return true;
-    rc = account_need_rows(session->account, view_state(session->view), run->mbox,
+    rc = account_need_rows(view_account(session->view), view_state(session->view), run->mbox,
                            run->walk.index, run->walk.index, &err);
     if (rc)
         fetch_failed(run, &err, NULL);

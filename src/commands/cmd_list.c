@@ -19,7 +19,7 @@
 #define LIST_SLICE_WORK ((size_t) 4096) /* matches before others get their turn */
 
 struct list_walk {
-    struct acct_state *state; /* one reference */
+    struct visible *visible;
     const struct imap_list_args *args;
     struct list_pattern *patterns;
     bool lsub;
@@ -31,14 +31,14 @@ static void walk_done(void *cursor)
 {
     struct list_walk *walk = cursor;
 
-    acct_unref(walk->state);
+    visible_done(walk->visible);
 }
 
 static struct slice name_at(const struct list_walk *walk, size_t at)
 {
     if (walk->subscriptions)
-        return acct_subscription_at(walk->state, at);
-    return mbox_info(acct_mailbox_at(walk->state, at))->name;
+        return acct_subscription_at(visible_own(walk->visible), at);
+    return visible_name(walk->visible, at);
 }
 
 /* First subscription >= name. */
@@ -65,7 +65,7 @@ static size_t first_below(const struct list_walk *walk, struct slice name, char 
     space[name.len] = MAILBOX_SEPARATOR;
     *prefix = slice_of(space, name.len + 1);
     return walk->subscriptions ? subscription_lower_bound(walk, *prefix)
-                               : acct_mailbox_lower_bound(walk->state, *prefix);
+                               : visible_lower_bound(walk->visible, *prefix);
 }
 
 static bool matches(const struct list_walk *walk, struct slice name)
@@ -83,7 +83,7 @@ static bool is_selected(const struct list_walk *walk, struct slice name)
 
     if ((walk->args->select & IMAP_LIST_SPECIAL_USE) == 0)
         return true;
-    mbox = acct_mailbox_by_name(walk->state, name);
+    mbox = visible_find(walk->visible, name);
     return mbox != NULL && mbox_info(mbox)->special_use != 0;
 }
 
@@ -111,19 +111,23 @@ static bool wants_subscribed(const struct list_walk *walk)
            (walk->args->returns & IMAP_RETURN_SUBSCRIBED) != 0;
 }
 
-/* RFC 5819: LIST, then STATUS, of mailboxes that exist. */
+/* RFC 5819: LIST, then STATUS, of mailboxes that exist and may be read. */
 static enum rc say_status(const struct cmd *cmd, const struct list_walk *walk,
                           struct slice name, struct err *err)
 {
-    const struct mbox *mbox = acct_mailbox_by_name(walk->state, name);
+    AUTO(found_mailbox_done) struct found_mailbox found = {0};
     struct imap_status_values values;
     enum rc rc;
 
-    if ((walk->args->returns & IMAP_RETURN_STATUS) == 0 || mbox == NULL)
+    if ((walk->args->returns & IMAP_RETURN_STATUS) == 0 ||
+        visible_find(walk->visible, name) == NULL)
         return RC_OK;
-    rc = status_values(cmd->session, mbox, walk->args->status_items, cmd->arena, &values, err);
-    if (rc == RC_NOT_FOUND)
-        return RC_OK; /* deleted since: LIST stands, STATUS is dropped */
+    rc = place_find(cmd->session, name, RIGHT_READ, &found, err);
+    if (!rc)
+        rc = status_values(cmd->session, &found, walk->args->status_items, cmd->arena, &values,
+                           err);
+    if (rc == RC_NOT_FOUND || rc == RC_DENIED)
+        return RC_OK; /* deleted since, or not to be read: LIST stands, STATUS is dropped */
     if (rc)
         return rc;
     imap_print_status_line(cmd->reply->out, name, walk->args->status_items, &values,
@@ -134,7 +138,7 @@ static enum rc say_status(const struct cmd *cmd, const struct list_walk *walk,
 /* RFC 9590: then METADATA, of the same ones. */
 static void say_metadata(const struct cmd *cmd, const struct list_walk *walk, struct slice name)
 {
-    const struct mbox *mbox = acct_mailbox_by_name(walk->state, name);
+    const struct mbox *mbox = visible_find(walk->visible, name);
 
     if ((walk->args->returns & IMAP_RETURN_METADATA) != 0 && mbox != NULL)
         metadata_line_say(cmd->reply, mbox, name, &walk->args->metadata);
@@ -157,9 +161,9 @@ static enum rc say_name(const struct cmd *cmd, const struct list_walk *walk, str
 {
     struct imap_list_line line;
 
-    list_line_fill(walk->state, name, &line);
+    list_line_fill(walk->visible, name, &line);
     speak_rev1(cmd, walk, &line);
-    if (wants_subscribed(walk) && acct_is_subscribed(walk->state, name))
+    if (wants_subscribed(walk) && acct_is_subscribed(visible_own(walk->visible), name))
         line.attrs |= IMAP_ATTR_SUBSCRIBED;
     line.childinfo = childinfo;
     imap_print_list_line(cmd->reply->out, &line, cmd->session->mode);
@@ -235,8 +239,8 @@ static enum rc consider_superiors(const struct cmd *cmd, const struct list_walk 
 
         if (name.ptr[i] != MAILBOX_SEPARATOR)
             continue;
-        listed = walk->subscriptions ? acct_is_subscribed(walk->state, superior)
-                                     : acct_mailbox_by_name(walk->state, superior) != NULL;
+        listed = walk->subscriptions ? acct_is_subscribed(visible_own(walk->visible), superior)
+                                     : visible_find(walk->visible, superior) != NULL;
         if (listed || first_below(walk, superior, space, &prefix) != walk->at)
             continue;
         rc = consider_superior(cmd, walk, superior, err);
@@ -246,27 +250,47 @@ static enum rc consider_superiors(const struct cmd *cmd, const struct list_walk 
     return RC_OK;
 }
 
-static void start_walk(struct cmd *cmd, bool lsub)
+/* Own mailboxes alone, if all that is asked for is plain names of them. */
+static bool asks_for_own(const struct imap_list_args *args)
+{
+    for (size_t i = 0; i < args->n_patterns; i++) {
+        struct slice pattern = args->patterns[i];
+
+        if (args->reference.len > 0 || slice_find(pattern, '*') < pattern.len ||
+            slice_find(pattern, '%') < pattern.len || !name_is_own(pattern))
+            return false;
+    }
+    return true;
+}
+
+static enum rc start_walk(struct cmd *cmd, bool lsub, struct err *err)
 {
     const struct imap_list_args *args = &cmd->args.list;
     struct list_walk *walk = ARENA_NEW(cmd->arena, struct list_walk);
 
     *walk = (struct list_walk){
-        .state = session_read(cmd->session),
+        .visible = visible_begin(cmd->session, cmd->arena),
         .args = args,
         .patterns = ARENA_ARRAY(cmd->arena, struct list_pattern, args->n_patterns),
         .lsub = lsub,
         .subscriptions = lsub || (args->select & IMAP_LIST_SUBSCRIBED) != 0,
     };
-    walk->count = walk->subscriptions ? acct_subscription_count(walk->state)
-                                      : acct_mailbox_count(walk->state);
+    cmd->cursor = walk;
+    cmd->cursor_done = walk_done;
+    if (!lsub && !asks_for_own(args)) {
+        enum rc rc = visible_need_all(walk->visible, err);
+
+        if (rc)
+            return rc;
+    }
+    walk->count = walk->subscriptions ? acct_subscription_count(visible_own(walk->visible))
+                                      : visible_count(walk->visible);
     for (size_t i = 0; i < args->n_patterns; i++) {
         list_pattern_init(&walk->patterns[i], args->reference, args->patterns[i], cmd->arena);
         if (args->patterns[i].len == 0) /* the extended syntax ignores empty ones */
             walk->patterns[i].never = true;
     }
-    cmd->cursor = walk;
-    cmd->cursor_done = walk_done;
+    return RC_OK;
 }
 
 static enum rc go_on(struct cmd *cmd, const char *completed, struct err *err)
@@ -313,8 +337,12 @@ static enum rc list(struct cmd *cmd, bool lsub, const char *completed, struct er
         reply_ok(cmd->reply, completed);
         return RC_OK;
     }
-    if (cmd->cursor == NULL)
-        start_walk(cmd, lsub);
+    if (cmd->cursor == NULL) {
+        enum rc rc = start_walk(cmd, lsub, err);
+
+        if (rc)
+            return rc;
+    }
     return go_on(cmd, completed, err);
 }
 
@@ -333,7 +361,8 @@ enum rc cmd_lsub(struct cmd *cmd, struct err *err)
 enum rc cmd_namespace(struct cmd *cmd, struct err *err)
 {
     (void) err;
-    buf_str(cmd->reply->out, "* NAMESPACE ((\"\" \"/\")) NIL NIL\r\n");
+    buf_str(cmd->reply->out, "* NAMESPACE ((\"\" \"/\")) ((\"" OTHER_USERS_PREFIX
+                             "\" \"/\")) ((\"" SHARED_FOLDERS_PREFIX "\" \"/\"))\r\n");
     reply_ok(cmd->reply, "NAMESPACE completed");
     return RC_OK;
 }

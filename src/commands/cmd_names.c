@@ -9,11 +9,6 @@
 #include "commands/list_line.h"
 #include "commands/mail_events.h"
 
-static enum rc begin(const struct cmd *cmd, struct mail_txn **out, struct err *err)
-{
-    return txn_begin(cmd->session->account, &cmd->session->actor, out, err);
-}
-
 /* RFC 6154 3: USEATTR if it is the use that stands in the way. The name has passed the parser,
  * so it is invalid for its use; and what exists is either the name or another mailbox with it.
  */
@@ -29,26 +24,37 @@ static const struct object_id *mailboxid_of(const struct mail_txn *txn, struct s
     return &mbox_info(acct_mailbox_by_name(txn_state(txn), name))->mailboxid;
 }
 
+/* A namespace's own levels, and those of people who are not there, nobody makes (RFC 4314 4:
+ * "k" on the nearest superior, and there is none). */
+static enum rc refuse_foreign(enum rc rc, struct err *err)
+{
+    if (rc != RC_NOT_FOUND)
+        return rc;
+    return err_set(err, RC_DENIED, "You have no right to do this here",
+                   "create: no such place");
+}
+
 enum rc cmd_create(struct cmd *cmd, struct err *err)
 {
     const struct imap_create_args *args = &cmd->args.create;
     AUTO(txn_abortp) struct mail_txn *txn = NULL;
     char id[OBJECT_ID_TEXT_BYTES];
+    struct slice name;
     enum rc rc;
 
     if (args->use_unsupported) {
         reply_code(cmd->reply, "USEATTR");
         return err_set(err, RC_INVALID, "No such special use", "create: unknown use");
     }
-    rc = begin(cmd, &txn, err);
+    rc = place_begin(cmd->session, args->mailbox.name, &txn, &name, err);
     if (rc)
-        return rc;
-    rc = txn_create_mailbox(txn, args->mailbox.name, args->use, NULL, err);
-    if (rc && args->use != 0 && is_use_refused(txn, args->mailbox.name, rc))
+        return refuse_foreign(rc, err);
+    rc = txn_create_mailbox(txn, name, args->use, NULL, err);
+    if (rc && args->use != 0 && is_use_refused(txn, name, rc))
         reply_code(cmd->reply, "USEATTR");
     if (rc)
         return rc;
-    object_id_print('M', mailboxid_of(txn, args->mailbox.name), id);
+    object_id_print('M', mailboxid_of(txn, name), id);
     rc = session_commit(cmd->session, &txn, err);
     if (rc)
         return rc;
@@ -61,11 +67,12 @@ enum rc cmd_create(struct cmd *cmd, struct err *err)
 }
 
 /* Deleting what one has selected leaves nothing selected. */
-static void leave_if_selected(struct cmd *cmd, uint32_t mbox_id)
+static void leave_if_selected(struct cmd *cmd, const struct account *account, uint32_t mbox_id)
 {
     struct session *session = cmd->session;
 
-    if (session->state != SESSION_SELECTED || view_mbox_id(session->view) != mbox_id)
+    if (session->state != SESSION_SELECTED || view_account(session->view) != account ||
+        view_mbox_id(session->view) != mbox_id)
         return;
     session_unselect(session);
     reply_untagged_ok(cmd->reply, "CLOSED", "The selected mailbox was deleted");
@@ -73,15 +80,17 @@ static void leave_if_selected(struct cmd *cmd, uint32_t mbox_id)
 
 enum rc cmd_delete(struct cmd *cmd, struct err *err)
 {
-    struct slice name = cmd->args.mailbox.mailbox.name;
+    struct slice asked = cmd->args.mailbox.mailbox.name, name;
     AUTO(txn_abortp) struct mail_txn *txn = NULL;
+    const struct account *account;
     const struct mbox *mbox;
     uint32_t mbox_id;
     enum rc rc;
 
-    rc = begin(cmd, &txn, err);
+    rc = place_begin(cmd->session, asked, &txn, &name, err);
     if (rc)
         return rc;
+    account = txn_account(txn);
     mbox = acct_mailbox_by_name(txn_state(txn), name);
     mbox_id = mbox != NULL ? mbox_info(mbox)->id : 0;
     rc = txn_delete_mailbox(txn, name, err);
@@ -90,8 +99,8 @@ enum rc cmd_delete(struct cmd *cmd, struct err *err)
     rc = session_commit(cmd->session, &txn, err);
     if (rc)
         return rc;
-    mail_events_mailbox(cmd, "mailbox.delete", name, SLICE(""));
-    leave_if_selected(cmd, mbox_id);
+    mail_events_mailbox(cmd, "mailbox.delete", asked, SLICE(""));
+    leave_if_selected(cmd, account, mbox_id);
     list_line_say_normalized(cmd->session, &cmd->args.mailbox.mailbox, cmd->reply->out);
     reply_ok(cmd->reply, "DELETE completed");
     return RC_OK;
@@ -102,7 +111,6 @@ enum rc cmd_delete(struct cmd *cmd, struct err *err)
 static void say_renamed(struct cmd *cmd)
 {
     const struct imap_rename_args *args = &cmd->args.rename;
-    AUTO(acct_unrefp) struct acct_state *state = NULL;
 
     if (args->from.inbox) {
         list_line_say_normalized(cmd->session, &args->to, cmd->reply->out);
@@ -110,20 +118,29 @@ static void say_renamed(struct cmd *cmd)
     }
     if (!cmd->session->mode.rev2 || !(args->from.normalized || args->to.normalized))
         return;
-    state = session_read(cmd->session);
-    list_line_say(cmd->session, state, args->to.name, args->from.given, cmd->reply->out);
+    list_line_say(cmd->session, args->to.name, args->from.given, cmd->reply->out);
 }
 
 enum rc cmd_rename(struct cmd *cmd, struct err *err)
 {
     const struct imap_rename_args *args = &cmd->args.rename;
     AUTO(txn_abortp) struct mail_txn *txn = NULL;
+    struct place from, to;
     enum rc rc;
 
-    rc = begin(cmd, &txn, err);
+    rc = place_of(cmd->session, args->from.name, &from, err);
     if (rc)
         return rc;
-    rc = txn_rename_mailbox(txn, args->from.name, args->to.name, err);
+    rc = place_of(cmd->session, args->to.name, &to, err);
+    if (rc)
+        return refuse_foreign(rc, err);
+    if (from.account != to.account)
+        return err_set(err, RC_INVALID, "A mailbox stays with its owner; move its messages",
+                       "rename: to another account");
+    rc = txn_begin(from.account, &cmd->session->actor, &txn, err);
+    if (rc)
+        return rc;
+    rc = txn_rename_mailbox(txn, from.name, to.name, err);
     if (rc)
         return rc;
     rc = session_commit(cmd->session, &txn, err);
@@ -140,9 +157,8 @@ enum rc cmd_rename(struct cmd *cmd, struct err *err)
 static enum rc set_subscribed(struct cmd *cmd, bool on, struct err *err)
 {
     AUTO(txn_abortp) struct mail_txn *txn = NULL;
-    enum rc rc;
+    enum rc rc = txn_begin(cmd->session->account, &cmd->session->actor, &txn, err);
 
-    rc = begin(cmd, &txn, err);
     if (rc)
         return rc;
     rc = txn_subscribe(txn, cmd->args.mailbox.mailbox.name, on, err);

@@ -36,8 +36,9 @@ static enum rc start(struct cmd *cmd, struct err *err)
 {
     const struct imap_search_args *args = &cmd->args.search;
     struct session *session = cmd->session;
-    const struct search_scope scope = {
-        .account = session->account, .view = session->view, .saved = session_saved(session)};
+    const struct search_scope scope = {.account = view_account(session->view),
+                                       .view = session->view,
+                                       .saved = session_saved(session)};
     struct search_run *run;
     struct search *search;
     enum rc rc;

@@ -22,18 +22,23 @@ static struct imap_flags flags_of(const struct mbox *mbox)
         .bits = FLAGS_ALL, .keywords = info->keywords, .n_keywords = info->n_keywords};
 }
 
-/* \* as long as a new keyword would find room. */
+/* RFC 4314 5.1.1: those that the rights let the client change; \* as long as a new keyword
+ * would find room. */
 static void say_flags(struct reply *reply, const struct mbox_view *view)
 {
-    struct imap_flags flags = flags_of(view_mbox(view));
-    const struct imap_flags none = {0};
-    bool writable = !view_is_read_only(view);
+    struct imap_flags flags = flags_of(view_mbox(view)), permanent = {0};
+    bool writable = !view_is_read_only(view), keywords;
+    uint32_t rights = view_reader(view)->rights;
 
+    keywords = writable && (rights & RIGHT_WRITE) != 0;
+    if (keywords)
+        permanent = flags;
+    permanent.bits = writable ? rights_flags(rights) : 0;
     buf_str(reply->out, "* FLAGS ");
     imap_print_flag_list(reply->out, &flags);
     buf_str(reply->out, "\r\n* OK ");
-    imap_print_code_permanentflags(reply->out, writable ? &flags : &none,
-                                   writable && flags.n_keywords < KEYWORDS_MAX);
+    imap_print_code_permanentflags(reply->out, &permanent,
+                                   keywords && flags.n_keywords < KEYWORDS_MAX);
     buf_str(reply->out, writable ? " Flags permitted\r\n" : " Read-only mailbox\r\n");
 }
 
@@ -47,7 +52,7 @@ static void say_number(struct buf *out, const char *code, uint64_t number, const
 static void say_first_unseen(struct buf *out, const struct mbox_view *view)
 {
     const struct mbox *mbox = view_mbox(view);
-    uint32_t index = mbox_first_unseen(mbox);
+    uint32_t index = reader_first_unseen(view_reader(view), mbox);
 
     if (index < mbox_counts(mbox)->messages)
         say_number(out, "UNSEEN", view_seq(view, mbox_uid(mbox, index)), " First unseen\r\n");
@@ -74,8 +79,8 @@ static void say_mailbox(struct cmd *cmd, const struct mbox_view *view)
     object_id_print('M', &info->mailboxid, id);
     buf_printf(out, "* OK [MAILBOXID (%s)] Mailbox id\r\n", id); /* RFC 8474 4.2 */
     if (rev2)
-        list_line_say(cmd->session, view_state(view), asked->name,
-                      asked->normalized ? asked->given : SLICE(""), out);
+        list_line_say(cmd->session, asked->name, asked->normalized ? asked->given : SLICE(""),
+                      out);
 }
 
 /* RFC 9051 7.1: the boundary between the answers of the two mailboxes. */
@@ -120,19 +125,18 @@ static enum rc open_mailbox(struct cmd *cmd, bool read_only, struct err *err)
 {
     const struct imap_select_args *args = &cmd->args.select;
     struct session *session = cmd->session;
-    AUTO(acct_unrefp) struct acct_state *state = NULL;
+    AUTO(found_mailbox_done) struct found_mailbox found = {0};
     struct mbox_view *view = NULL;
-    const struct mbox *mbox;
     enum rc rc;
 
     leave_selected(cmd);
-    state = session_read(session);
-    mbox = acct_mailbox_by_name(state, args->mailbox.name);
-    if (mbox == NULL)
-        return err_set(err, RC_NOT_FOUND, "No such mailbox", "select: unknown name");
+    rc = place_find(session, args->mailbox.name, RIGHT_READ, &found, err);
+    if (rc)
+        return rc;
     read_only = read_only || session->rights == SESSION_READ_ONLY;
-    rc = view_open(session->account, session->own_position, mbox_info(mbox)->id, read_only,
-                   &view, err);
+    rc = view_open(found.account, session->actor.account,
+                   session_position_in(session, found.account), mbox_info(found.mbox)->id,
+                   read_only, &view, err);
     if (rc)
         return rc;
     session_select(session, view);
@@ -178,12 +182,14 @@ static enum rc expunge_deleted(struct session *session, struct arena *arena, str
     static const struct uid_run all = {1, UINT32_MAX};
     const struct uid_set uids = {&all, 1};
     uint32_t mbox_id = view_mbox_id(session->view);
-    AUTO(acct_unrefp) struct acct_state *before = mail_events_before(session, mbox_id);
+    AUTO(acct_unrefp)
+    struct acct_state *before =
+        mail_events_before(session, view_account(session->view), mbox_id);
     AUTO(txn_abortp) struct mail_txn *txn = NULL;
     struct uid_set gone;
     enum rc rc;
 
-    rc = txn_begin(session->account, &session->actor, &txn, err);
+    rc = txn_begin(view_account(session->view), &session->actor, &txn, err);
     if (rc)
         return rc;
     rc = txn_expunge(txn, mbox_id, &uids, true, arena, &gone, err);
@@ -193,7 +199,7 @@ static enum rc expunge_deleted(struct session *session, struct arena *arena, str
     if (rc)
         return rc;
     session->counts.expunged += uid_set_span(&gone);
-    mail_events_expunge(session, before, mbox_id, &gone);
+    mail_events_expunge(session, before, &gone);
     return RC_OK;
 }
 
@@ -201,7 +207,9 @@ enum rc cmd_close(struct cmd *cmd, struct err *err)
 {
     struct session *session = cmd->session;
 
-    if (!view_is_read_only(session->view)) {
+    /* RFC 4314 4: without the right to expunge, CLOSE only closes. */
+    if (!view_is_read_only(session->view) &&
+        (view_reader(session->view)->rights & RIGHT_EXPUNGE) != 0) {
         enum rc rc = expunge_deleted(session, cmd->arena, err);
 
         if (rc)

@@ -1,70 +1,70 @@
 /*
  * cmd_status.c - STATUS.
  *
- * Spec: RFC 9051 6.3.11. All counts are kept with the mailbox; its messages are not looked at.
+ * Spec: RFC 9051 6.3.11. All counts are kept with the mailbox; its messages are looked at only
+ * where flags are the reader's own.
  */
 #include "commands/resync.h"
 #include "commands/status_values.h"
 
 /* Messages no session was told of as \Recent: mostly none, or all of a mailbox that nobody has
  * selected yet. Else it takes the uids, and the mailbox is loaded. */
-static enum rc count_recent(const struct session *session, const struct mbox *mbox,
+static enum rc count_recent(const struct session *session, struct found_mailbox *found,
                             uint64_t *out, struct err *err)
 {
-    AUTO(acct_unrefp) struct acct_state *state = NULL;
-    uint32_t first = account_recent(session->account, mbox, false);
+    uint32_t first = account_recent(found->account, found->mbox, false);
     enum rc rc;
 
-    if (first <= 1 || first >= mbox_counts(mbox)->uidnext) {
-        *out = first <= 1 ? mbox_counts(mbox)->messages : 0;
+    if (first <= 1 || first >= mbox_counts(found->mbox)->uidnext) {
+        *out = first <= 1 ? mbox_counts(found->mbox)->messages : 0;
         return RC_OK;
     }
-    rc = account_read_mailbox(session->account, session->own_position, mbox_info(mbox)->id,
-                              &state, err);
+    rc = place_load(session, found, err);
     if (rc)
         return rc;
-    mbox = acct_mailbox_by_id(state, mbox_info(mbox)->id);
-    *out = mbox_counts(mbox)->messages - mbox_lower_bound(mbox, first);
+    *out = mbox_counts(found->mbox)->messages - mbox_lower_bound(found->mbox, first);
     return RC_OK;
 }
 
 /* Of the selected mailbox, while expunges are withheld: below them (RFC 7162 3.2). */
-static uint64_t told_modseq(const struct session *session, const struct mbox *mbox)
+static uint64_t told_modseq(const struct session *session, const struct found_mailbox *found)
 {
     const struct mbox_view *view = session->view;
 
-    if (view != NULL && view_mbox_id(view) == mbox_info(mbox)->id && view_has_withheld(view))
+    if (view != NULL && view_account(view) == found->account &&
+        view_mbox_id(view) == mbox_info(found->mbox)->id && view_has_withheld(view))
         return view_told_modseq(view);
-    return mbox_counts(mbox)->highestmodseq;
+    return reader_highestmodseq(&found->reader, found->mbox);
 }
 
-enum rc status_values(const struct session *session, const struct mbox *mbox, uint32_t items,
-                      struct arena *arena, struct imap_status_values *out, struct err *err)
+enum rc status_values(const struct session *session, struct found_mailbox *found,
+                      uint32_t items, struct arena *arena, struct imap_status_values *out,
+                      struct err *err)
 {
-    const struct mbox_counts *counts = mbox_counts(mbox);
-    struct imap_status_values values = {
-        .messages = counts->messages,
-        .uidnext = counts->uidnext,
-        .uidvalidity = mbox_info(mbox)->uidvalidity,
-        .unseen = counts->unseen,
-        .deleted = counts->deleted,
-        .size = counts->bytes,
-        .highestmodseq = told_modseq(session, mbox),
-        .appendlimit = session->message_max_bytes,
-    };
+    struct imap_status_values values = {.appendlimit = session->message_max_bytes};
+    const struct mbox_counts *counts;
+    enum rc rc = RC_OK;
 
+    if (found->reader.private_flags != 0 &&
+        (items & (IMAP_STATUS_UNSEEN | IMAP_STATUS_HIGHESTMODSEQ)) != 0)
+        rc = place_load(session, found, err);
+    if (rc == RC_OK && (items & IMAP_STATUS_RECENT) != 0)
+        rc = count_recent(session, found, &values.recent, err);
+    if (rc)
+        return rc;
+    counts = mbox_counts(found->mbox);
+    values.messages = counts->messages;
+    values.uidnext = counts->uidnext;
+    values.uidvalidity = mbox_info(found->mbox)->uidvalidity;
+    values.unseen = reader_unseen(&found->reader, found->mbox);
+    values.deleted = counts->deleted;
+    values.size = counts->bytes;
+    values.highestmodseq = told_modseq(session, found);
     if ((items & IMAP_STATUS_MAILBOXID) != 0) {
         char id[OBJECT_ID_TEXT_BYTES];
 
-        object_id_print('M', &mbox_info(mbox)->mailboxid, id);
+        object_id_print('M', &mbox_info(found->mbox)->mailboxid, id);
         values.mailboxid = arena_dup(arena, slice_from_str(id));
-    }
-
-    if ((items & IMAP_STATUS_RECENT) != 0) {
-        enum rc rc = count_recent(session, mbox, &values.recent, err);
-
-        if (rc)
-            return rc;
     }
     *out = values;
     return RC_OK;
@@ -73,14 +73,12 @@ enum rc status_values(const struct session *session, const struct mbox *mbox, ui
 enum rc cmd_status(struct cmd *cmd, struct err *err)
 {
     const struct imap_status_args *args = &cmd->args.status;
-    AUTO(acct_unrefp) struct acct_state *state = session_read(cmd->session);
-    const struct mbox *mbox = acct_mailbox_by_name(state, args->mailbox.name);
+    AUTO(found_mailbox_done) struct found_mailbox found = {0};
     struct imap_status_values values;
-    enum rc rc;
+    enum rc rc = place_find(cmd->session, args->mailbox.name, RIGHT_READ, &found, err);
 
-    if (mbox == NULL)
-        return err_set(err, RC_NOT_FOUND, "No such mailbox", "status: unknown name");
-    rc = status_values(cmd->session, mbox, args->items, cmd->arena, &values, err);
+    if (!rc)
+        rc = status_values(cmd->session, &found, args->items, cmd->arena, &values, err);
     if (rc)
         return rc;
     if ((args->items & IMAP_STATUS_HIGHESTMODSEQ) != 0)

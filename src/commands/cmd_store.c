@@ -103,7 +103,7 @@ enum rc cmd_store(struct cmd *cmd, struct err *err)
     rc = session_resolve(session, &args->set, cmd->uid, cmd->arena, &set, err);
     if (rc)
         return rc;
-    rc = txn_begin(session->account, &session->actor, &txn, err);
+    rc = txn_begin(view_account(session->view), &session->actor, &txn, err);
     if (rc)
         return rc;
     rc = look_at(cmd, txn, &set, &known, err);

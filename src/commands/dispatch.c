@@ -18,6 +18,12 @@ void session_greet(const struct session *session, struct slice tag, struct buf *
     buf_str(out, "] Logged in\r\n");
 }
 
+/* Of the last own write in the account of the selected mailbox. */
+static uint64_t view_position(const struct session *session)
+{
+    return session_position_in(session, view_account(session->view));
+}
+
 static enum command_outcome say_mailbox_is_gone(struct session *session, struct buf *out)
 {
     buf_str(out, mailbox_gone);
@@ -132,7 +138,7 @@ static bool begin_sync(struct cmd *cmd)
     cmd->phase = CMD_SYNCS;
     if (session->state != SESSION_SELECTED || (cmd->row->flags & CMD_UNSELECTS) != 0)
         return true;
-    rc = view_refresh(session->view, session->own_position, &err);
+    rc = view_refresh(session->view, view_position(session), &err);
     if (rc == RC_NOT_FOUND)
         return false;
     if (rc == RC_OK)
@@ -251,7 +257,7 @@ static enum rc refresh(struct session *session, struct err *err)
 {
     if (session->state != SESSION_SELECTED)
         return RC_OK;
-    return view_refresh(session->view, session->own_position, err);
+    return view_refresh(session->view, view_position(session), err);
 }
 
 /*
@@ -285,7 +291,7 @@ static enum rc run(struct cmd *cmd, bool *gone, struct err *err)
     /* "It exists already" may rest on what another session wrote and a crash would take back: a
      * refusal waits for what it saw, as a success does. */
     if (rc != RC_OK && (cmd->row->flags & CMD_WRITES) != 0)
-        session->own_position = account_newest_position(session->account);
+        session_wait_for_newest(session);
     return rc;
 }
 
@@ -386,7 +392,7 @@ bool command_seqs_wait(struct slice input)
 bool session_has_news(const struct session *session)
 {
     return session->state == SESSION_SELECTED &&
-           view_has_news(session->view, session->own_position);
+           view_has_news(session->view, view_position(session));
 }
 
 enum command_outcome session_idle_sync(struct session *session, struct buf *out)
@@ -399,7 +405,7 @@ enum command_outcome session_idle_sync(struct session *session, struct buf *out)
 
     if (session->state != SESSION_SELECTED)
         return COMMAND_IDLE;
-    rc = view_refresh(session->view, session->own_position, &err);
+    rc = view_refresh(session->view, view_position(session), &err);
     if (rc == RC_NOT_FOUND)
         return say_mailbox_is_gone(session, out);
     if (rc == RC_OK) {

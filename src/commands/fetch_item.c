@@ -286,7 +286,8 @@ static void open_line(struct fetch_run *run)
     if (run->needs_message) {
         const struct msg_cold *cold = cold_of(run);
 
-        run->message = message_open(run->cmd->session->account, cold->body_id, cold->size);
+        run->message =
+            message_open(view_account(run->cmd->session->view), cold->body_id, cold->size);
     }
     buf_str(out, "* ");
     buf_u64(out, row_of(run)->seq);

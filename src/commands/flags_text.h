@@ -17,7 +17,8 @@ struct flags_text {
     const struct mbox_view *view;
     const struct mbox *mbox;
     const struct mbox_info *info;
-    bool recent; /* show \Recent */
+    bool recent;  /* show \Recent */
+    bool private; /* the reader has flags of its own */
     struct chunk_view chunk;
     uint32_t chunk_start; /* index of its first message; chunk.n == 0: none yet */
     struct buf tail;

@@ -6,24 +6,21 @@
 #ifndef ROOST_COMMANDS_LIST_LINE_H
 #define ROOST_COMMANDS_LIST_LINE_H
 
-#include "commands/session.h"
+#include "commands/visible.h"
 #include "imap/mailbox_name.h"
 #include "imap/print.h"
 
-/* Is there a mailbox below this name? O(log n). */
-bool list_has_children(const struct acct_state *state, struct slice name);
-
 /* Attributes and special use of name, existing or not. */
-void list_line_fill(const struct acct_state *state, struct slice name,
+void list_line_fill(const struct visible *visible, struct slice name,
                     struct imap_list_line *line);
 
 /* The answer that SELECT gives of a name in IMAP4rev2; oldname is empty or what the client
  * called it (RFC 9051 6.3.2, 6.3.9.7). */
-void list_line_say(const struct session *session, const struct acct_state *state,
-                   struct slice name, struct slice oldname, struct buf *out);
+void list_line_say(struct session *session, struct slice name, struct slice oldname,
+                   struct buf *out);
 /* The same where there is one only if the name was normalised: CREATE, RENAME, DELETE, APPEND.
  * IMAP4rev1 has neither the item nor an answer that was not asked for. */
-void list_line_say_normalized(const struct session *session, const struct imap_mailbox *asked,
+void list_line_say_normalized(struct session *session, const struct imap_mailbox *asked,
                               struct buf *out);
 
 #endif

@@ -6,6 +6,7 @@
 /* What a line says beside its message. */
 struct line {
     const struct session *session;
+    struct account *account; /* whose mailbox it is */
     const char *event;
     struct slice from; /* COPY and MOVE: the mailbox it came from */
 };
@@ -31,11 +32,11 @@ static void log_message(const struct line *line, const struct acct_state *state,
     struct err err;
 
     if (mbox_find(mbox, uid, &index) &&
-        account_need_rows(session->account, state, mbox, index, index, &err) == RC_OK) {
+        account_need_rows(line->account, state, mbox, index, index, &err) == RC_OK) {
         const struct msg_cold *cold = mbox_cold(mbox, index);
 
         size = cold->size;
-        message = message_open(session->account, cold->body_id, cold->size);
+        message = message_open(line->account, cold->body_id, cold->size);
         message_id = message_id_of(message);
     }
     if (from_uid != 0)
@@ -87,48 +88,51 @@ static void log_messages(const struct line *line, const struct acct_state *state
                   LOG_STR("event", line->event), LOG_NUM("messages", n - MAIL_EVENTS_MAX));
 }
 
-static struct acct_state *read_mailbox(const struct session *session, uint32_t mbox_id)
+struct acct_state *mail_events_before(const struct session *session, struct account *account,
+                                      uint32_t mbox_id)
 {
     struct acct_state *state;
     struct err err;
 
-    if (account_read_mailbox(session->account, session->own_position, mbox_id, &state, &err))
-        return NULL; /* gone by now */
+    if (session->log_user == NULL ||
+        account_read_mailbox(account, session_position_in(session, account), mbox_id, &state,
+                             &err) != RC_OK) /* gone by now */
+        return NULL;
     return state;
 }
 
-struct acct_state *mail_events_before(const struct session *session, uint32_t mbox_id)
+void mail_events_append(const struct cmd *cmd, struct account *account, uint32_t mbox_id,
+                        const struct uid_set *uids)
 {
-    return session->log_user != NULL ? read_mailbox(session, mbox_id) : NULL;
-}
-
-void mail_events_append(const struct cmd *cmd, uint32_t mbox_id, const struct uid_set *uids)
-{
-    struct line line = {.session = cmd->session, .event = "mail.append"};
-    AUTO(acct_unrefp) struct acct_state *state = mail_events_before(cmd->session, mbox_id);
+    struct line line = {.session = cmd->session, .account = account, .event = "mail.append"};
+    AUTO(acct_unrefp)
+    struct acct_state *state = mail_events_before(cmd->session, account, mbox_id);
 
     if (state != NULL)
         log_messages(&line, state, acct_mailbox_by_id(state, mbox_id), uids, NULL);
 }
 
-void mail_events_copy(const struct cmd *cmd, uint32_t src_id, uint32_t dst_id,
-                      const struct copied *copied, bool move)
+void mail_events_copy(const struct cmd *cmd, struct slice from, struct account *account,
+                      uint32_t mbox_id, const struct copied *copied, bool move)
 {
-    AUTO(acct_unrefp) struct acct_state *state = mail_events_before(cmd->session, dst_id);
-    struct line line = {.session = cmd->session, .event = move ? "mail.move" : "mail.copy"};
-    const struct mbox *src;
+    AUTO(acct_unrefp)
+    struct acct_state *state = mail_events_before(cmd->session, account, mbox_id);
+    struct line line = {.session = cmd->session,
+                        .account = account,
+                        .event = move ? "mail.move" : "mail.copy",
+                        .from = from};
 
     if (state == NULL)
         return;
-    src = acct_mailbox_by_id(state, src_id);
-    line.from = src != NULL ? mbox_info(src)->name : SLICE("");
-    log_messages(&line, state, acct_mailbox_by_id(state, dst_id), &copied->dst, &copied->src);
+    log_messages(&line, state, acct_mailbox_by_id(state, mbox_id), &copied->dst, &copied->src);
 }
 
 void mail_events_expunge(const struct session *session, const struct acct_state *before,
-                         uint32_t mbox_id, const struct uid_set *gone)
+                         const struct uid_set *gone)
 {
-    struct line line = {.session = session, .event = "mail.expunge"};
+    struct line line = {
+        .session = session, .account = view_account(session->view), .event = "mail.expunge"};
+    uint32_t mbox_id = view_mbox_id(session->view);
 
     if (before != NULL)
         log_messages(&line, before, acct_mailbox_by_id(before, mbox_id), gone, NULL);

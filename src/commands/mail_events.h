@@ -15,15 +15,18 @@
 
 /* The mailbox as it is before an expunge, to tell Message-IDs from. NULL: nothing is logged, or
  * it cannot be read. */
-struct acct_state *mail_events_before(const struct session *session, uint32_t mbox_id);
+struct acct_state *mail_events_before(const struct session *session, struct account *account,
+                                      uint32_t mbox_id);
 
-/* The last two after their commits, which session->own_position names. */
-void mail_events_append(const struct cmd *cmd, uint32_t mbox_id, const struct uid_set *uids);
-void mail_events_copy(const struct cmd *cmd, uint32_t src_id, uint32_t dst_id,
-                      const struct copied *copied, bool move);
-/* before: of mail_events_before(); may be NULL. */
+/* The first two after their commits, which the session's position in that account names; the
+ * mailbox is the one where the messages are now. */
+void mail_events_append(const struct cmd *cmd, struct account *account, uint32_t mbox_id,
+                        const struct uid_set *uids);
+void mail_events_copy(const struct cmd *cmd, struct slice from, struct account *account,
+                      uint32_t mbox_id, const struct copied *copied, bool move);
+/* In the selected mailbox. before: of mail_events_before(); may be NULL. */
 void mail_events_expunge(const struct session *session, const struct acct_state *before,
-                         uint32_t mbox_id, const struct uid_set *gone);
+                         const struct uid_set *gone);
 /* event: "mailbox.create" and such; to: the new name of a rename, else empty. */
 void mail_events_mailbox(const struct cmd *cmd, const char *event, struct slice name,
                          struct slice to);

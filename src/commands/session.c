@@ -32,10 +32,104 @@ void session_done(struct session *session)
     session->idle_tag = NULL;
     free(session->client_id);
     session->client_id = NULL;
+    for (size_t i = 0; i < SESSION_OTHERS; i++)
+        account_closep(&session->others[i].account);
     account_close(session->account);
     session->account = NULL;
     session->state = SESSION_CLOSED;
 }
+
+/* ---- accounts ---- */
+
+uint64_t *session_position(struct session *session, const struct account *account)
+{
+    for (size_t i = 0; i < SESSION_OTHERS; i++) {
+        if (session->others[i].account == account)
+            return &session->others[i].position;
+    }
+    assert(account == session->account);
+    return &session->own_position;
+}
+
+uint64_t session_position_in(const struct session *session, const struct account *account)
+{
+    for (size_t i = 0; i < SESSION_OTHERS; i++) {
+        if (session->others[i].account == account)
+            return session->others[i].position;
+    }
+    return account == session->account ? session->own_position : 0;
+}
+
+static bool is_selected(const struct session *session, const struct account *account)
+{
+    return session->view != NULL && view_account(session->view) == account;
+}
+
+/* A place that no view holds. */
+static struct other_account *make_place(struct session *session)
+{
+    struct other_account *place = &session->others[0];
+
+    for (size_t i = 0; i < SESSION_OTHERS; i++) {
+        if (session->others[i].account == NULL)
+            return &session->others[i];
+        if (!is_selected(session, session->others[i].account))
+            place = &session->others[i];
+    }
+    account_wait_durable(place->account, place->position);
+    account_closep(&place->account);
+    return place;
+}
+
+enum rc session_enter(struct session *session, uint64_t id, struct account **out,
+                      struct err *err)
+{
+    struct other_account entered = {0}, *place;
+    enum rc rc;
+
+    *out = session->account;
+    if (id == account_id(session->account))
+        return RC_OK;
+    for (size_t i = 0; i < SESSION_OTHERS; i++) {
+        *out = session->others[i].account;
+        if (*out != NULL && account_id(*out) == id)
+            return RC_OK;
+    }
+    rc = account_open(account_store(session->account), id, false, &entered.account, err);
+    if (rc)
+        return rc;
+    place = make_place(session);
+    *place = entered;
+    *out = entered.account;
+    return RC_OK;
+}
+
+struct account *session_unsettled(const struct session *session, uint64_t *out_position)
+{
+    for (size_t i = 0; i < SESSION_OTHERS; i++) {
+        const struct other_account *other = &session->others[i];
+
+        *out_position = other->position;
+        if (other->account != NULL && !account_is_durable(other->account, other->position))
+            return other->account;
+    }
+    *out_position = session->own_position;
+    return account_is_durable(session->account, session->own_position) ? NULL
+                                                                       : session->account;
+}
+
+void session_wait_for_newest(struct session *session)
+{
+    for (size_t i = 0; i < SESSION_OTHERS; i++) {
+        struct other_account *other = &session->others[i];
+
+        if (other->account != NULL)
+            other->position = account_newest_position(other->account);
+    }
+    session->own_position = account_newest_position(session->account);
+}
+
+/* ---- moves ---- */
 
 void session_select(struct session *session, struct mbox_view *view)
 {
@@ -85,7 +179,7 @@ void session_rewind(struct session *session, const struct session_mark *mark)
 
 enum rc session_commit(struct session *session, struct mail_txn **txn, struct err *err)
 {
-    return txn_commit(txn, &session->own_position, err);
+    return txn_commit(txn, session_position(session, txn_account(*txn)), err);
 }
 
 struct uid_set session_saved(const struct session *session)
@@ -160,4 +254,13 @@ void session_print_capabilities(const struct session *session, struct buf *buf)
 struct acct_state *session_read(const struct session *session)
 {
     return account_read(session->account, session->own_position);
+}
+
+enum rc session_commit_pair(struct session *session, struct mail_txn **from,
+                            struct mail_txn **to, struct err *err)
+{
+    uint64_t *from_at = session_position(session, txn_account(*from));
+    uint64_t *to_at = session_position(session, txn_account(*to));
+
+    return txn_commit_pair(from, to, from_at, to_at, err);
 }

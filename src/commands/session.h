@@ -35,6 +35,14 @@ enum session_state { SESSION_AUTH, SESSION_SELECTED, SESSION_CLOSED };
 /* What the credential allows, whatever the mailbox. */
 enum session_rights { SESSION_FULL, SESSION_READ_ONLY };
 
+#define SESSION_OTHERS 2u /* accounts of others at a time: a selected mailbox, and a target */
+
+/* Somebody else's account that the session works in. */
+struct other_account {
+    struct account *account; /* one reference; NULL: free */
+    uint64_t position;       /* of the last write there */
+};
+
 /* For the line that the server logs when the session ends. */
 struct session_counts {
     uint64_t commands, bad;
@@ -50,10 +58,11 @@ struct session {
     uint64_t message_max_bytes; /* APPENDLIMIT; the reader refuses what is longer */
     const char *log_user;       /* whose mail events are logged, outlives it; NULL: none are */
     struct imap_mode mode;
-    uint64_t enabled;       /* IMAP_CAP_BIT of what ENABLE, or an enabling command, turned on */
-    uint64_t own_position;  /* of the last own write: replies wait until it is durable */
-    struct mbox_view *view; /* SELECTED only */
-    struct uid_run *saved;  /* "$"; NULL when empty */
+    uint64_t enabled;      /* IMAP_CAP_BIT of what ENABLE, or an enabling command, turned on */
+    uint64_t own_position; /* of the last own write: replies wait until it is durable */
+    struct other_account others[SESSION_OTHERS]; /* as own_position, for theirs */
+    struct mbox_view *view;                      /* SELECTED only */
+    struct uid_run *saved;                       /* "$"; NULL when empty */
     size_t n_saved;
     char *idle_tag;  /* of the IDLE that runs; NULL: none */
     char *client_id; /* what the client said by ID, for the log; NULL: nothing */
@@ -72,6 +81,24 @@ struct session_grant {
 
 void session_init(struct session *session, const struct session_grant *grant);
 void session_done(struct session *session);
+
+/* ---- accounts ---- */
+
+/* Where the position of the last write in an account is kept: the session's own, or one that
+ * session_enter() brought. */
+uint64_t *session_position(struct session *session, const struct account *account);
+uint64_t session_position_in(const struct session *session, const struct account *account);
+/*
+ * Work in the account of this id, until it is asked for another but the selected one's. The
+ * session holds the reference. What was written in the one that gives way is durable when this
+ * returns. Errors are account_open()'s.
+ */
+MUST_CHECK enum rc session_enter(struct session *session, uint64_t id, struct account **out,
+                                 struct err *err);
+/* The account whose last write is not durable yet, and its position; NULL: all are. */
+struct account *session_unsettled(const struct session *session, uint64_t *out_position);
+/* A refusal rests on what it saw: replies wait for the newest of each account. */
+void session_wait_for_newest(struct session *session);
 
 /* ---- moves ---- */
 
@@ -99,6 +126,10 @@ void session_rewind(struct session *session, const struct session_mark *mark);
  */
 MUST_CHECK enum rc session_commit(struct session *session, struct mail_txn **txn,
                                   struct err *err);
+
+/* The same of two accounts (txn_commit_pair). */
+MUST_CHECK enum rc session_commit_pair(struct session *session, struct mail_txn **from,
+                                       struct mail_txn **to, struct err *err);
 
 /* ---- sets of messages ---- */
 

@@ -7,11 +7,12 @@
 #ifndef ROOST_COMMANDS_STATUS_VALUES_H
 #define ROOST_COMMANDS_STATUS_VALUES_H
 
-#include "commands/session.h"
+#include "commands/places.h"
 #include "imap/print.h"
 
-/* items: bits of enum imap_status_item. Only RECENT may have to load the mailbox. */
-MUST_CHECK enum rc status_values(const struct session *session, const struct mbox *mbox,
+/* items: bits of enum imap_status_item. The mailbox's messages are loaded where RECENT, or
+ * flags that are the reader's own, ask for it. */
+MUST_CHECK enum rc status_values(const struct session *session, struct found_mailbox *found,
                                  uint32_t items, struct arena *arena,
                                  struct imap_status_values *out, struct err *err);
 

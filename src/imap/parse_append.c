@@ -122,6 +122,33 @@ enum rc imap_parse_append(struct imap_input *in, union imap_args *args, struct e
     return rc;
 }
 
+enum rc imap_parse_append_target(struct imap_input *in, union imap_args *args, struct err *err)
+{
+    struct imap_mailbox mailbox;
+    struct slice rest;
+    enum rc rc;
+
+    if (!lex_sp(in))
+        return lex_fail(in, err, "a space and a mailbox name");
+    rc = lex_mailbox(in, &mailbox, err);
+    if (rc)
+        return rc;
+    (void) scan_take(&in->sc, scan_left(&in->sc), &rest);
+    args->mailbox.mailbox = mailbox;
+    return RC_OK;
+}
+
+enum rc imap_parse_replace_target(struct imap_input *in, union imap_args *args, struct err *err)
+{
+    struct imap_set set;
+    enum rc rc;
+
+    if (!lex_sp(in))
+        return lex_fail(in, err, "a space and a number");
+    rc = lex_set(in, &set, err);
+    return rc ? rc : imap_parse_append_target(in, args, err);
+}
+
 /* RFC 8508 section 5: SP (seq-number / uniqueid) SP mailbox append-message */
 enum rc imap_parse_replace(struct imap_input *in, union imap_args *args, struct err *err)
 {

@@ -5,6 +5,7 @@
 #include "mailbox/memory.h"
 #include "mailbox/open_account.h"
 #include "mailbox/open_txn.h"
+#include "mailbox/shares.h"
 
 #define LOAD_ARENA_BYTES   ((size_t) 4 << 30) /* pages and tail; bounded by what was stored */
 #define RECORD_ARENA_BYTES ((size_t) 64 << 20)
@@ -263,7 +264,8 @@ enum rc account_found(struct account *account, struct err *err)
         return rc;
     txn_add(txn, &(struct record){.type = RECORD_ACCOUNT, .account = {.first_modseq = first}});
     txn->modseq = (uint64_t) first + 1; /* above the account's first, which the record set */
-    rc = make_default_mailboxes(txn, err);
+    if (account->id != SHARES_ACCOUNT)
+        rc = make_default_mailboxes(txn, err);
     if (rc)
         return rc;
     rc = txn_commit(&txn, &position, err);

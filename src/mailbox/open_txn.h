@@ -4,11 +4,15 @@
 #ifndef ROOST_MAILBOX_OPEN_TXN_H
 #define ROOST_MAILBOX_OPEN_TXN_H
 
+#include "mailbox/access.h"
 #include "mailbox/open_account.h"
 #include "mailbox/txn.h"
 
 #define TXN_BODIES_MAX  16384u /* messages in one transaction */
 #define TXN_ARENA_BYTES ((size_t) 256 << 20)
+
+#define TXN_RECORD_BYTES 256u /* of a record about messages, without its runs and names */
+#define TXN_RUN_BYTES    12u  /* of one run, at most */
 
 struct mail_txn {
     struct account *account;
@@ -34,6 +38,10 @@ void txn_add(struct mail_txn *txn, const struct record *record);
 /* The mailbox in the fork, its messages loaded or not. */
 MUST_CHECK enum rc txn_find(struct mail_txn *txn, uint32_t mbox_id, const struct mbox **out,
                             struct err *err);
+/* The same, and how the transaction's actor looks at it; with all of these rights, or
+ * reader_needs()'s errors. */
+MUST_CHECK enum rc txn_access(struct mail_txn *txn, uint32_t mbox_id, uint32_t rights,
+                              struct reader *out, struct err *err);
 /* Would n more bytes of records still fit one group? */
 MUST_CHECK enum rc txn_has_room(const struct mail_txn *txn, size_t n, struct err *err);
 
@@ -42,6 +50,30 @@ MUST_CHECK enum rc txn_has_room(const struct mail_txn *txn, size_t n, struct err
 MUST_CHECK enum rc txn_keywords(struct mail_txn *txn, uint32_t mbox_id,
                                 const struct slice *names, size_t n, uint16_t **out,
                                 size_t *out_n, struct err *err);
+
+/* Walk the messages that a set names: {.mbox = , .uids = }. */
+struct set_walk {
+    const struct mbox *mbox; /* loaded */
+    const struct uid_set *uids;
+    size_t run;
+    uint32_t index;
+};
+/* The next one that exists, in uid order. */
+bool txn_next_of_set(struct set_walk *walk, uint32_t *out_index);
+
+/* A part of a change that is one record: flags of everybody, or those one reader keeps. */
+struct flag_part {
+    enum flag_op op;
+    uint64_t reader; /* 0: everybody's */
+    uint8_t flags;
+    const uint16_t *keywords;
+    size_t n_keywords;
+    struct uid_set_builder changed;
+};
+
+/* The record of a part, if it changes any message. RC_LIMIT. */
+MUST_CHECK enum rc txn_add_flags(struct mail_txn *txn, uint32_t mbox_id,
+                                 const struct flag_part *part, struct err *err);
 
 /* What sessions were told as \Recent since the last record goes along with the next one. */
 void txn_note_recent(struct mail_txn *txn, uint32_t mbox_id);

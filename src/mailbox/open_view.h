@@ -27,6 +27,7 @@ struct mbox_view {
     struct account *account;
     uint32_t mbox_id;
     bool read_only;
+    struct reader reader; /* as of the last refresh */
 
     uint32_t told_uid;    /* greatest uid told, or that could have been: UIDNEXT - 1 then */
     uint64_t told_modseq; /* flag changes up to here are told */

@@ -61,41 +61,131 @@ static void queue_digests(const struct mail_txn *txn)
                            txn->body_sizes[i]);
 }
 
-enum rc txn_commit(struct mail_txn **txn_ptr, uint64_t *out_position, struct err *err)
+static struct commit_group group_of(const struct mail_txn *txn)
 {
-    AUTO(txn_abortp) struct mail_txn *txn = TAKE(*txn_ptr);
-    struct engine *engine = account_engine(txn->account);
-    struct commit_group group = {.account = txn->account->id,
+    assert(!txn->records.overflow);
+    return (struct commit_group){.account = txn->account->id,
                                  .base = acct_position(txn->account->tip),
                                  .records = buf_slice(&txn->records),
                                  .bodies = txn->bodies,
                                  .n_bodies = txn->n_bodies,
                                  .is_deferred = true};
-    uint64_t position;
+}
+
+static enum rc catch_up(struct mail_txn *txn, struct err *err)
+{
     struct err ignored;
+
+    if (account_catch_up(txn->account, &ignored))
+        return err_set(err, RC_UNAVAILABLE, "The account cannot be read now",
+                       "after conflict: %s", ignored.detail);
+    return RC_CONFLICT;
+}
+
+static void link(struct mail_txn *txn, uint64_t position)
+{
+    acct_set_position(txn->fork, position);
+    chain_link(txn->account, acct_ref(txn->fork));
+    queue_digests(txn);
+}
+
+enum rc txn_commit(struct mail_txn **txn_ptr, uint64_t *out_position, struct err *err)
+{
+    AUTO(txn_abortp) struct mail_txn *txn = TAKE(*txn_ptr);
+    struct engine *engine = account_engine(txn->account);
+    struct commit_group group = group_of(txn);
+    uint64_t position;
     enum rc rc;
 
     if (txn->n_records == 0) {
         *out_position = acct_position(txn->account->tip);
         return RC_OK;
     }
-    assert(!txn->records.overflow);
     rc = engine->ops->commit(engine, &group, 1, &position, err);
-    if (rc == RC_CONFLICT && account_catch_up(txn->account, &ignored))
-        return err_set(err, RC_UNAVAILABLE, "The account cannot be read now",
-                       "after conflict: %s", ignored.detail);
+    if (rc == RC_CONFLICT)
+        rc = catch_up(txn, err);
     if (rc)
         return rc;
-    acct_set_position(txn->fork, position);
-    chain_link(txn->account, acct_ref(txn->fork));
-    queue_digests(txn);
+    link(txn, position);
     *out_position = position;
     return RC_OK;
 }
 
-const struct acct_state *txn_base(const struct mail_txn *txn)
+/* ---- two accounts ---- */
+
+enum rc txn_begin_pair(struct account *a, struct account *b, const struct actor *actor,
+                       struct mail_txn **out_a, struct mail_txn **out_b, struct err *err)
 {
-    return txn->account->tip;
+    bool a_first = a->id < b->id;
+    struct mail_txn *first, *second;
+    enum rc rc;
+
+    assert(a != b);
+    rc = txn_begin(a_first ? a : b, actor, &first, err);
+    if (rc)
+        return rc;
+    rc = txn_begin(a_first ? b : a, actor, &second, err);
+    if (rc) {
+        txn_abortp(&first);
+        return rc;
+    }
+    *out_a = a_first ? first : second;
+    *out_b = a_first ? second : first;
+    return RC_OK;
+}
+
+/* As one, where the engine can. */
+static enum rc commit_as_one(struct mail_txn *a, struct mail_txn *b, uint64_t positions[2],
+                             struct err *err)
+{
+    struct engine *engine = account_engine(a->account);
+    const struct commit_group groups[] = {group_of(a), group_of(b)};
+    enum rc rc = engine->ops->commit(engine, groups, COUNT(groups), positions, err);
+
+    if (rc == RC_CONFLICT) {
+        rc = catch_up(a, err);
+        if (rc == RC_CONFLICT)
+            rc = catch_up(b, err);
+    }
+    if (rc == RC_OK) {
+        link(a, positions[0]);
+        link(b, positions[1]);
+    }
+    return rc;
+}
+
+enum rc txn_commit_pair(struct mail_txn **from_ptr, struct mail_txn **to_ptr,
+                        uint64_t *out_from, uint64_t *out_to, struct err *err)
+{
+    struct account *account = (*to_ptr)->account;
+    uint64_t positions[2];
+    enum rc rc;
+
+    if ((*from_ptr)->n_records > 0 && (*to_ptr)->n_records > 0 &&
+        (account_engine(account)->ops->capabilities & ENGINE_MULTI_ACCT) != 0) {
+        AUTO(txn_abortp) struct mail_txn *from = TAKE(*from_ptr);
+        AUTO(txn_abortp) struct mail_txn *to = TAKE(*to_ptr);
+
+        rc = commit_as_one(from, to, positions, err);
+    } else {
+        AUTO(txn_abortp) struct mail_txn *from = TAKE(*from_ptr);
+
+        rc = txn_commit(to_ptr, &positions[1], err);
+        if (rc == RC_OK) {
+            account_wait_durable(account, positions[1]); /* there before it leaves here */
+            rc = txn_commit(&from, &positions[0], err);
+        }
+    }
+    if (rc == RC_OK) {
+        *out_from = positions[0];
+        *out_to = positions[1];
+    }
+    return rc;
+}
+
+struct account *txn_account(const struct mail_txn *txn)
+{
+    return txn->account;
 }
 
 const struct acct_state *txn_state(const struct mail_txn *txn)
@@ -137,6 +227,18 @@ enum rc txn_find(struct mail_txn *txn, uint32_t mbox_id, const struct mbox **out
         return err_set(err, RC_NOT_FOUND, "No such mailbox", "mailbox %u is gone", mbox_id);
     *out = mbox;
     return RC_OK;
+}
+
+enum rc txn_access(struct mail_txn *txn, uint32_t mbox_id, uint32_t rights, struct reader *out,
+                   struct err *err)
+{
+    const struct mbox *mbox;
+    enum rc rc = txn_find(txn, mbox_id, &mbox, err);
+
+    if (rc)
+        return rc;
+    account_reader(txn->account, mbox_info(mbox), txn->group.actor.account, out);
+    return reader_needs(out, rights, err);
 }
 
 enum rc txn_mailbox(struct mail_txn *txn, uint32_t mbox_id, const struct mbox **out,

@@ -6,9 +6,10 @@
  * the group to the engine, links the fork to the chain and unlocks. Abort forgets everything.
  *
  * After a call that failed, the transaction can only be aborted. Errors: RC_NOT_FOUND,
- * RC_EXISTS, RC_INVALID (names), RC_LIMIT, RC_FULL (quota), RC_DENIED. commit: RC_CONFLICT (run
- * the command again from its arguments), RC_FULL, RC_UNAVAILABLE, RC_IO; the transaction is
- * gone in each case.
+ * RC_EXISTS, RC_INVALID (names), RC_LIMIT, RC_FULL (quota), RC_DENIED (the actor lacks a right
+ * that the call needs: access.h; RC_NOT_FOUND where the actor may not even look the mailbox
+ * up). commit: RC_CONFLICT (run the command again from its arguments), RC_FULL, RC_UNAVAILABLE,
+ * RC_IO; the transaction is gone in each case.
  *
  * One modseq serves the whole transaction.
  */
@@ -32,6 +33,20 @@ MUST_CHECK enum rc txn_commit(struct mail_txn **txn, uint64_t *out_position, str
 
 /* The version it began from; while it is open nobody puts another in its place. */
 const struct acct_state *txn_base(const struct mail_txn *txn);
+
+/*
+ * Two accounts changed together: begin locks both, the lower id first. commit makes one change
+ * of them on an engine with ENGINE_MULTI_ACCT; on others `to` is durable before `from` is
+ * committed, so that what moves is there twice for a moment, and never nowhere. Takes both in
+ * any case; errors as txn_commit().
+ */
+MUST_CHECK enum rc txn_begin_pair(struct account *a, struct account *b,
+                                  const struct actor *actor, struct mail_txn **out_a,
+                                  struct mail_txn **out_b, struct err *err);
+MUST_CHECK enum rc txn_commit_pair(struct mail_txn **from, struct mail_txn **to,
+                                   uint64_t *out_from, uint64_t *out_to, struct err *err);
+
+struct account *txn_account(const struct mail_txn *txn);
 /* The state with everything so far applied. */
 const struct acct_state *txn_state(const struct mail_txn *txn);
 uint64_t txn_modseq(const struct mail_txn *txn);
@@ -98,6 +113,28 @@ struct copied {
 MUST_CHECK enum rc txn_copy(struct mail_txn *txn, uint32_t src_mbox, const struct uid_set *uids,
                             uint32_t dst_mbox, bool move, struct arena *arena,
                             struct copied *out, struct err *err);
+
+/*
+ * COPY and MOVE into another account. Bodies are an account's own, so they are read and staged
+ * there first, with no lock held; what they are staged for may be expunged meanwhile, and is
+ * left out then.
+ */
+struct crossing;
+/* uids of a loaded mailbox in this version of src. RC_LIMIT: more than one transaction takes.
+ */
+MUST_CHECK enum rc crossing_prepare(struct account *src, const struct acct_state *state,
+                                    const struct mbox *mbox, const struct uid_set *uids,
+                                    struct account *dst, struct crossing **out,
+                                    struct err *err);
+void crossing_freep(struct crossing **crossing);
+/* from and to are a pair. Flags go along as the actor sees them, as far as the actor may set
+ * them there; EMAILID and THREADID do. */
+MUST_CHECK enum rc txn_cross(struct mail_txn *from, uint32_t src_mbox,
+                             struct crossing *crossing, struct mail_txn *to, uint32_t dst_mbox,
+                             bool move, struct arena *arena, struct copied *out,
+                             struct err *err);
+/* Behind a commit that answered RC_OK: the stages are the engine's. */
+void crossing_landed(struct crossing *crossing);
 
 /* ---- what is kept of the expunged and the deleted (account/kept.h) ---- */
 

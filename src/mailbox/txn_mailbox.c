@@ -14,11 +14,84 @@ static void add_mailbox_record(struct mail_txn *txn, struct record_mailbox mailb
     txn_add(txn, &(struct record){.type = RECORD_MAILBOX, .mailbox = mailbox});
 }
 
+/* ---- rights ---- */
+
+static bool is_owner(const struct mail_txn *txn)
+{
+    return txn->group.actor.account == 0 || txn->group.actor.account == txn->account->id;
+}
+
+static bool is_shared_account(const struct mail_txn *txn)
+{
+    AUTO(principals_unrefp)
+    struct principals *people = mail_store_principals(txn->account->store);
+    const struct principal *who = principals_by_id(people, txn->account->id);
+
+    return who != NULL && who->kind == PRINCIPAL_SHARED;
+}
+
+/* The mailbox whose list rules what is made under this name: the nearest superior there is. In
+ * somebody else's account, and in one that is nobody's, INBOX stands above all; NULL: none. */
+static const struct mbox *parent_of(const struct mail_txn *txn, struct slice name)
+{
+    const struct mbox *parent = NULL;
+
+    for (name = mailbox_name_parent(name); name.len > 0 && parent == NULL;
+         name = mailbox_name_parent(name))
+        parent = acct_mailbox_by_name(txn->fork, name);
+    if (parent == NULL && (!is_owner(txn) || is_shared_account(txn)))
+        parent = acct_mailbox_by_name(txn->fork, SLICE("INBOX"));
+    return parent;
+}
+
+/* RFC 4314 4: CREATE, RENAME. */
+static enum rc may_create(struct mail_txn *txn, struct slice name, struct err *err)
+{
+    const struct mbox *parent;
+    struct reader reader;
+
+    if (is_owner(txn))
+        return RC_OK;
+    parent = parent_of(txn, name);
+    if (parent == NULL)
+        return err_set(err, RC_DENIED, "You have no right to do this here",
+                       "create: no parent");
+    account_reader(txn->account, mbox_info(parent), txn->group.actor.account, &reader);
+    if ((reader.rights & RIGHT_CREATE) != 0)
+        return RC_OK;
+    return err_set(err, RC_DENIED, "You have no right to do this here", "create: without k");
+}
+
+/* RFC 4314 4: a new mailbox has its parent's list. */
+static enum rc inherit_acl(struct mail_txn *txn, uint32_t mbox_id, struct slice name,
+                           struct err *err)
+{
+    const struct mbox *parent = parent_of(txn, name);
+    const struct mbox_info *info;
+
+    if (parent == NULL)
+        return RC_OK;
+    info = mbox_info(parent);
+    for (size_t i = 0; i < info->n_acl; i++) {
+        const struct record record = {
+            .type = RECORD_ACL,
+            .acl = {mbox_id, info->acl[i].key, info->acl[i].value, txn->modseq}
+        };
+        enum rc rc = txn_has_room(txn, RECORD_HEAD_BYTES + ACL_IDENTIFIER_MAX, err);
+
+        if (rc)
+            return rc;
+        txn_add(txn, &record);
+    }
+    return RC_OK;
+}
+
 /* ---- create ---- */
 
 static enum rc create_one(struct mail_txn *txn, struct slice name, uint32_t special_use,
                           uint32_t uidvalidity, uint32_t uidnext, struct err *err)
 {
+    uint32_t id = acct_next_mailbox_id(txn->fork);
     enum rc rc;
 
     if (acct_mailbox_count(txn->fork) >= MAILBOXES_MAX)
@@ -27,14 +100,14 @@ static enum rc create_one(struct mail_txn *txn, struct slice name, uint32_t spec
     if (rc)
         return rc;
     add_mailbox_record(txn, (struct record_mailbox){.op = MAILBOX_CREATE,
-                                                    .mbox = acct_next_mailbox_id(txn->fork),
+                                                    .mbox = id,
                                                     .name = name,
                                                     .mailboxid = object_id_new(),
                                                     .uidvalidity = uidvalidity,
                                                     .uidnext = uidnext,
                                                     .first_recent = 1,
                                                     .special_use = special_use});
-    return RC_OK;
+    return inherit_acl(txn, id, name, err);
 }
 
 enum rc txn_create_superiors(struct mail_txn *txn, struct slice name, struct err *err)
@@ -65,10 +138,10 @@ static enum rc check_new_name(struct mail_txn *txn, struct slice *name, struct e
     if (rc)
         return rc;
     *name = mailbox_name_canonical(*name, txn->arena);
-    if (acct_mailbox_by_name(txn->fork, *name) != NULL)
-        return err_set(err, RC_EXISTS, "A mailbox of this name exists already",
-                       "create: exists");
-    return RC_OK;
+    rc = may_create(txn, *name, err);
+    if (rc == RC_OK && acct_mailbox_by_name(txn->fork, *name) != NULL)
+        rc = err_set(err, RC_EXISTS, "A mailbox of this name exists already", "create: exists");
+    return rc;
 }
 
 enum rc txn_create_mailbox_as(struct mail_txn *txn, struct slice name, uint32_t uidvalidity,
@@ -99,6 +172,9 @@ static enum rc check_special_use(const struct mail_txn *txn, uint32_t mbox_id,
             return err_set(err, RC_EXISTS, "Another mailbox has this special use already",
                            "special use %x: mailbox %u has it", special_use, info->id);
     }
+    if (special_use != 0 && !is_owner(txn))
+        return err_set(err, RC_INVALID, "A special use is the owner's to give",
+                       "special use: not the owner");
     if ((special_use & (USE_ALL | USE_FLAGGED)) != 0)
         return err_set(err, RC_INVALID, "This special use cannot be given to a mailbox",
                        "special use %x", special_use);
@@ -141,13 +217,16 @@ static enum rc find(const struct mail_txn *txn, struct slice name, const struct 
 enum rc txn_delete_mailbox(struct mail_txn *txn, struct slice name, struct err *err)
 {
     const struct mbox *mbox;
+    struct reader reader;
     uint32_t id;
     enum rc rc;
 
-    if (mailbox_name_is_inbox(name))
-        return err_set(err, RC_INVALID, "INBOX cannot be deleted", "delete: INBOX");
     name = mailbox_name_canonical(name, txn->arena);
     rc = find(txn, name, &mbox, err);
+    if (rc == RC_OK)
+        rc = txn_access(txn, mbox_info(mbox)->id, RIGHT_DELETE, &reader, err);
+    if (rc == RC_OK && mailbox_name_is_inbox(name))
+        rc = err_set(err, RC_INVALID, "INBOX cannot be deleted", "delete: INBOX");
     if (rc == RC_OK)
         rc = txn_has_room(txn, 2 * RECORD_HEAD_BYTES, err);
     if (rc)
@@ -276,6 +355,35 @@ static enum rc rename_tree(struct mail_txn *txn, struct slice from, struct slice
     return rc;
 }
 
+/* RFC 4314 4: "x" on the mailbox itself; where the name is only a superior, on what is below
+ * it. What the actor cannot see is not there. */
+static enum rc may_rename(struct mail_txn *txn, struct slice from, struct err *err)
+{
+    const struct mbox *mbox = acct_mailbox_by_name(txn->fork, from);
+    size_t at = acct_mailbox_lower_bound(txn->fork, from),
+           count = acct_mailbox_count(txn->fork);
+    struct reader reader;
+    enum rc rc = RC_OK;
+
+    if (is_owner(txn))
+        return RC_OK;
+    if (mbox != NULL) {
+        rc = txn_access(txn, mbox_info(mbox)->id, RIGHT_DELETE, &reader, err);
+        if (rc == RC_OK && mailbox_name_is_inbox(from))
+            rc = err_set(err, RC_INVALID, "INBOX is its owner's to rename", "rename: INBOX");
+        return rc;
+    }
+    for (; rc == RC_OK && at < count; at++) {
+        const struct mbox_info *info = mbox_info(acct_mailbox_at(txn->fork, at));
+
+        if (!slice_starts(info->name, from))
+            break;
+        if (mailbox_name_is_below(info->name, from))
+            rc = txn_access(txn, info->id, RIGHT_DELETE, &reader, err);
+    }
+    return rc;
+}
+
 /* A mailbox, or a name that is only a superior of mailboxes. */
 static bool name_is_known(const struct mail_txn *txn, struct slice name)
 {
@@ -300,7 +408,9 @@ enum rc txn_rename_mailbox(struct mail_txn *txn, struct slice from, struct slice
     from = mailbox_name_canonical(from, txn->arena);
     if (!name_is_known(txn, from))
         return err_set(err, RC_NOT_FOUND, "No such mailbox", "rename: no mailbox of this name");
-    rc = check_new_name(txn, &to, err);
+    rc = may_rename(txn, from, err);
+    if (rc == RC_OK)
+        rc = check_new_name(txn, &to, err);
     if (rc)
         return rc;
     if (mailbox_name_is_below(to, from) && !mailbox_name_is_inbox(from))
@@ -442,8 +552,11 @@ enum rc txn_put_acl(struct mail_txn *txn, uint32_t mbox_id, struct slice identif
     const struct record record = {
         .type = RECORD_ACL, .acl = {mbox_id, identifier, rights, txn->modseq}
     };
-    enum rc rc = txn_has_room(txn, RECORD_HEAD_BYTES + identifier.len + rights.len, err);
+    struct reader reader;
+    enum rc rc = txn_access(txn, mbox_id, RIGHT_ADMIN, &reader, err);
 
+    if (rc == RC_OK)
+        rc = txn_has_room(txn, RECORD_HEAD_BYTES + identifier.len + rights.len, err);
     if (rc == RC_OK && acct_check(txn->fork, &record, err) != RC_OK)
         rc = err_set(err, RC_LIMIT, "It cannot be taken over", "an ACL entry was refused");
     if (rc == RC_OK)

@@ -1,68 +1,9 @@
 /*
- * txn_message.c - what happens to messages: append, flags, expunge, copy and move.
+ * txn_message.c - what happens to messages: append, expunge, copy and move.
  */
 #include "base/ascii.h"
 #include "base/clock.h"
 #include "mailbox/open_txn.h"
-
-#define RECORD_HEAD_BYTES 256u /* of any record, without its runs and names */
-#define RUN_BYTES         12u  /* at most, encoded */
-
-/* ---- keywords ---- */
-
-static enum rc define_keyword(struct mail_txn *txn, uint32_t mbox_id, struct slice name,
-                              uint16_t *out, struct err *err)
-{
-    const struct mbox *mbox = acct_mailbox_by_id(txn->fork, mbox_id);
-    size_t n = mbox_info(mbox)->n_keywords;
-    enum rc rc;
-
-    if (n >= KEYWORDS_MAX || name.len > KEYWORD_BYTES_MAX)
-        return err_set(err, RC_LIMIT, "No room for another keyword in this mailbox",
-                       "keywords: %zu, this one %zu bytes", n, name.len);
-    rc = txn_has_room(txn, RECORD_HEAD_BYTES + name.len, err);
-    if (rc)
-        return rc;
-    txn_add(txn, &(struct record){
-                     .type = RECORD_KEYWORD, .keyword = {mbox_id, (uint16_t) n, name}
-    });
-    *out = (uint16_t) n;
-    return RC_OK;
-}
-
-static int by_index(const void *a, const void *b)
-{
-    return *(const uint16_t *) a - *(const uint16_t *) b;
-}
-
-enum rc txn_keywords(struct mail_txn *txn, uint32_t mbox_id, const struct slice *names,
-                     size_t n, uint16_t **out, size_t *out_n, struct err *err)
-{
-    uint16_t *indexes = ARENA_ARRAY(txn->arena, uint16_t, n);
-    size_t kept = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        int index = mbox_keyword_index(acct_mailbox_by_id(txn->fork, mbox_id), names[i]);
-        enum rc rc;
-
-        if (index >= 0) {
-            indexes[i] = (uint16_t) index;
-            continue;
-        }
-        rc = define_keyword(txn, mbox_id, names[i], &indexes[i], err);
-        if (rc)
-            return rc;
-    }
-    if (n > 0)
-        qsort(indexes, n, sizeof(*indexes), by_index);
-    for (size_t i = 0; i < n; i++) {
-        if (kept == 0 || indexes[kept - 1] != indexes[i])
-            indexes[kept++] = indexes[i];
-    }
-    *out = indexes;
-    *out_n = kept;
-    return RC_OK;
-}
 
 /* ---- append ---- */
 
@@ -108,7 +49,26 @@ static enum rc check_append(struct mail_txn *txn, const struct mbox *mbox,
         counts->uidnext >= UID_MAX)
         return err_set(err, RC_LIMIT, "No UID left for this message",
                        "append: uid %u, uidnext %u", message->uid, counts->uidnext);
-    return txn_has_room(txn, 3 * RECORD_HEAD_BYTES + 4 * KEYWORDS_MAX, err);
+    return txn_has_room(txn, 3 * TXN_RECORD_BYTES + 4 * KEYWORDS_MAX, err);
+}
+
+/* \Seen that its author alone is to see. */
+static enum rc add_own_flags(struct mail_txn *txn, uint32_t mbox_id, uint32_t uid,
+                             const struct reader *reader, uint8_t flags, struct err *err)
+{
+    struct flag_part own = {.op = FLAG_OP_ADD,
+                            .reader = reader->account,
+                            .flags =
+                                flags & reader->private_flags & rights_flags(reader->rights)};
+    const struct mbox *mbox;
+    enum rc rc;
+
+    if (own.flags == 0)
+        return RC_OK;
+    rc = txn_mailbox(txn, mbox_id, &mbox, err);
+    uid_set_start(&own.changed, txn->arena);
+    uid_set_add(&own.changed, uid);
+    return rc == RC_OK ? txn_add_flags(txn, mbox_id, &own, err) : rc;
 }
 
 enum rc txn_append(struct mail_txn *txn, uint32_t mbox_id, const struct new_message *message,
@@ -119,24 +79,28 @@ enum rc txn_append(struct mail_txn *txn, uint32_t mbox_id, const struct new_mess
     struct record record = {.type = RECORD_APPEND};
     struct record_append *append = &record.append;
     const struct mbox *mbox;
+    struct reader reader;
     uint16_t *keywords;
     enum rc rc = txn_find(txn, mbox_id, &mbox, err);
 
     append->mbox = mbox_id;
     if (rc == RC_OK)
+        rc = txn_access(txn, mbox_id, RIGHT_INSERT, &reader, err);
+    if (rc == RC_OK)
         rc = check_append(txn, mbox, message, size, err);
     if (rc == RC_OK)
         rc = txn_need(txn, &record, err);
     if (rc == RC_OK)
-        rc = txn_keywords(txn, mbox_id, message->keywords, message->n_keywords, &keywords,
-                          &append->n_keywords, err);
+        rc = txn_keywords(txn, mbox_id, message->keywords,
+                          (reader.rights & RIGHT_WRITE) != 0 ? message->n_keywords : 0,
+                          &keywords, &append->n_keywords, err);
     if (rc)
         return rc;
     txn_note_recent(txn, mbox_id);
     append->uid = message->uid != 0
                       ? message->uid
                       : mbox_counts(acct_mailbox_by_id(txn->fork, mbox_id))->uidnext;
-    append->flags = message->flags & FLAGS_ALL;
+    append->flags = message->flags & rights_flags(reader.rights) & ~reader.private_flags;
     append->keywords = keywords;
     append->size = (uint32_t) size;
     append->internaldate = message->internaldate;
@@ -157,7 +121,7 @@ enum rc txn_append(struct mail_txn *txn, uint32_t mbox_id, const struct new_mess
                                    .internaldate = append->internaldate.unix_sec},
              append->size);
     *out_uid = append->uid;
-    return RC_OK;
+    return add_own_flags(txn, mbox_id, append->uid, &reader, message->flags, err);
 }
 
 enum rc account_finish_stages(struct account *account, struct body_stage *const *stages,
@@ -166,150 +130,6 @@ enum rc account_finish_stages(struct account *account, struct body_stage *const 
     struct engine *engine = account_engine(account);
 
     return engine->ops->stage_finish(engine, stages, n, err);
-}
-
-/* ---- walking the messages a set names ---- */
-
-struct set_walk {
-    const struct mbox *mbox;
-    const struct uid_set *uids;
-    size_t run;
-    uint32_t index;
-};
-
-/* The next existing message of the set, in uid order. */
-static bool next_of_set(struct set_walk *walk, uint32_t *out_index)
-{
-    uint32_t n = mbox_counts(walk->mbox)->messages;
-
-    while (walk->run < walk->uids->n) {
-        const struct uid_run *run = &walk->uids->runs[walk->run];
-
-        if (walk->index < n && mbox_uid(walk->mbox, walk->index) < run->first)
-            walk->index = mbox_lower_bound(walk->mbox, run->first);
-        if (walk->index >= n)
-            return false;
-        if (mbox_uid(walk->mbox, walk->index) <= run->last) {
-            *out_index = walk->index++;
-            return true;
-        }
-        walk->run++;
-    }
-    return false;
-}
-
-/* ---- flags ---- */
-
-struct resolved_change {
-    const struct flag_change *change;
-    const uint16_t *keywords;
-    size_t n_keywords;
-};
-
-static bool keywords_change(const struct mbox *mbox, uint32_t index,
-                            const struct resolved_change *change)
-{
-    bool remove = change->change->op == FLAG_OP_REMOVE;
-    uint16_t has[KEYWORDS_MAX];
-
-    if (change->change->op == FLAG_OP_REPLACE) {
-        size_t n = mbox_keywords(mbox, index, has);
-
-        return n != change->n_keywords ||
-               (n > 0 && memcmp(has, change->keywords, n * sizeof(*has)) != 0);
-    }
-    for (size_t i = 0; i < change->n_keywords; i++) {
-        if (mbox_has_keyword(mbox, index, change->keywords[i]) == remove)
-            return true;
-    }
-    return false;
-}
-
-static bool flags_change(const struct mbox *mbox, uint32_t index,
-                         const struct resolved_change *change)
-{
-    uint8_t old = mbox_flags(mbox, index), given = change->change->flags & FLAGS_ALL, new = 0;
-
-    switch (change->change->op) {
-    case FLAG_OP_ADD:
-        new = old | given;
-        break;
-    case FLAG_OP_REMOVE:
-        new = (uint8_t) (old & ~given);
-        break;
-    case FLAG_OP_REPLACE:
-        new = given;
-        break;
-    }
-    return new != old || keywords_change(mbox, index, change);
-}
-
-/* Removing a keyword that the mailbox does not know changes nothing: it needs no place in the
- * table. */
-static enum rc resolve_change(struct mail_txn *txn, uint32_t mbox_id,
-                              const struct flag_change *change, struct resolved_change *out,
-                              struct err *err)
-{
-    const struct mbox *mbox = acct_mailbox_by_id(txn->fork, mbox_id);
-    struct slice *names = ARENA_ARRAY(txn->arena, struct slice, change->n_keywords);
-    uint16_t *keywords;
-    size_t n = 0;
-    enum rc rc;
-
-    for (size_t i = 0; i < change->n_keywords; i++) {
-        if (change->op != FLAG_OP_REMOVE || mbox_keyword_index(mbox, change->keywords[i]) >= 0)
-            names[n++] = change->keywords[i];
-    }
-    out->change = change;
-    rc = txn_keywords(txn, mbox_id, names, n, &keywords, &out->n_keywords, err);
-    if (rc == RC_OK)
-        out->keywords = keywords;
-    return rc;
-}
-
-enum rc txn_change_flags(struct mail_txn *txn, uint32_t mbox_id, const struct uid_set *uids,
-                         const struct flag_change *change, uint64_t unchangedsince,
-                         struct arena *arena, struct uid_set *out_changed,
-                         struct uid_set *out_refused, struct err *err)
-{
-    struct uid_set_builder changed, refused;
-    struct resolved_change resolved;
-    struct set_walk walk = {.uids = uids};
-    const struct mbox *mbox;
-    struct record record = {.type = RECORD_FLAGS};
-    uint32_t index;
-    enum rc rc = txn_mailbox(txn, mbox_id, &mbox, err);
-
-    if (rc == RC_OK)
-        rc = resolve_change(txn, mbox_id, change, &resolved, err);
-    if (rc)
-        return rc;
-    uid_set_start(&changed, arena);
-    uid_set_start(&refused, arena);
-    mbox = walk.mbox = acct_mailbox_by_id(txn->fork, mbox_id);
-    while (next_of_set(&walk, &index)) {
-        if (mbox_modseq(mbox, index) > unchangedsince)
-            uid_set_add(&refused, mbox_uid(mbox, index));
-        else if (flags_change(mbox, index, &resolved))
-            uid_set_add(&changed, mbox_uid(mbox, index));
-    }
-    record.flags = (struct record_flags){.mbox = mbox_id,
-                                         .op = change->op,
-                                         .flags = change->flags & FLAGS_ALL,
-                                         .keywords = resolved.keywords,
-                                         .n_keywords = resolved.n_keywords,
-                                         .uids = uid_set_finish(&changed),
-                                         .modseq = txn->modseq};
-    rc = txn_has_room(txn, RECORD_HEAD_BYTES + 4 * KEYWORDS_MAX + changed.n * RUN_BYTES, err);
-    if (rc == RC_OK && changed.n > 0)
-        rc = txn_need(txn, &record, err);
-    if (rc)
-        return rc;
-    *out_changed = record.flags.uids;
-    *out_refused = uid_set_finish(&refused);
-    if (changed.n > 0)
-        txn_add(txn, &record);
-    return RC_OK;
 }
 
 /* ---- expunge ---- */
@@ -334,19 +154,22 @@ enum rc txn_expunge(struct mail_txn *txn, uint32_t mbox_id, const struct uid_set
     struct set_walk walk = {.uids = uids};
     const struct mbox *mbox;
     struct record record = {.type = RECORD_EXPUNGE};
+    struct reader reader;
     uint32_t index;
     enum rc rc = txn_mailbox(txn, mbox_id, &mbox, err);
 
+    if (rc == RC_OK)
+        rc = txn_access(txn, mbox_id, RIGHT_EXPUNGE, &reader, err);
     if (rc)
         return rc;
     uid_set_start(&gone, arena);
     walk.mbox = mbox;
-    while (next_of_set(&walk, &index)) {
+    while (txn_next_of_set(&walk, &index)) {
         if (!only_deleted || (mbox_flags(mbox, index) & FLAG_DELETED) != 0)
             uid_set_add(&gone, mbox_uid(mbox, index));
     }
     record.expunge = (struct record_expunge){mbox_id, uid_set_finish(&gone), txn->modseq};
-    rc = txn_has_room(txn, 2 * RECORD_HEAD_BYTES + gone.n * RUN_BYTES, err);
+    rc = txn_has_room(txn, 2 * TXN_RECORD_BYTES + gone.n * TXN_RUN_BYTES, err);
     if (rc == RC_OK && gone.n > 0)
         rc = txn_need(txn, &record, err);
     if (rc)
@@ -375,7 +198,7 @@ static enum rc carry_keywords(struct mail_txn *txn, const struct mbox *src,
 
     if (info->n_keywords == 0)
         return RC_OK;
-    while (next_of_set(&walk, &index)) {
+    while (txn_next_of_set(&walk, &index)) {
         size_t n_has = mbox_keywords(src, index, has);
 
         for (size_t i = 0; i < n_has; i++)
@@ -407,7 +230,112 @@ static enum rc copy_record(struct mail_txn *txn, uint32_t src_mbox, uint32_t dst
                                 .dst_first_uid = mbox_counts(dst)->uidnext,
                                 .savedate = txn->group.time_us / 1000000,
                                 .modseq = txn->modseq};
-    return txn_has_room(txn, 3 * RECORD_HEAD_BYTES + uids->n * RUN_BYTES, err);
+    return txn_has_room(txn, 3 * TXN_RECORD_BYTES + uids->n * TXN_RUN_BYTES, err);
+}
+
+/*
+ * A COPY record takes flags along as they are. Where the actor sees other flags than the owner,
+ * or may not set them all in the target, records behind it put right what landed (RFC 4314 4:
+ * COPY).
+ */
+struct landing {
+    struct reader src, dst;
+    uint8_t *flags; /* of each message as its reader saw it; NULL: all landed as they should */
+    size_t n;
+};
+
+/* RFC 6851 4.2: MOVE needs what COPY, STORE \Deleted and EXPUNGE need. */
+static enum rc copy_access(struct mail_txn *txn, uint32_t src_mbox, uint32_t dst_mbox,
+                           bool move, struct landing *out, struct err *err)
+{
+    uint32_t needed = RIGHT_READ | (move ? RIGHT_DELETED | RIGHT_EXPUNGE : 0u);
+    enum rc rc = txn_access(txn, src_mbox, needed, &out->src, err);
+
+    out->flags = NULL;
+    out->n = 0;
+    return rc ? rc : txn_access(txn, dst_mbox, RIGHT_INSERT, &out->dst, err);
+}
+
+static bool is_plain(const struct reader *reader)
+{
+    return reader->rights == RIGHTS_ALL && reader->private_flags == 0;
+}
+
+/* Before the record: what the actor sees. Every uid of the set exists. */
+static void note_flags(const struct mbox *src, const struct uid_set *uids, struct arena *arena,
+                       struct landing *landing)
+{
+    struct set_walk walk = {.mbox = src, .uids = uids};
+    uint32_t index;
+
+    if (is_plain(&landing->src) && is_plain(&landing->dst))
+        return;
+    landing->flags = ARENA_ARRAY(arena, uint8_t, uid_set_span(uids));
+    while (txn_next_of_set(&walk, &index))
+        landing->flags[landing->n++] = reader_flags(&landing->src, src, index);
+}
+
+static enum rc land_flag(struct mail_txn *txn, const struct mbox *dst, uint32_t first_uid,
+                         const struct landing *landing, uint8_t flag, struct err *err)
+{
+    uint8_t allowed = rights_flags(landing->dst.rights), own = landing->dst.private_flags;
+    uint32_t mbox_id = mbox_info(dst)->id, at = mbox_lower_bound(dst, first_uid);
+    struct flag_part add = {.op = FLAG_OP_ADD, .flags = flag};
+    struct flag_part remove = {.op = FLAG_OP_REMOVE, .flags = flag};
+    enum rc rc;
+
+    if ((own & flag) != 0)
+        add.reader = landing->dst.account;
+    uid_set_start(&add.changed, txn->arena);
+    uid_set_start(&remove.changed, txn->arena);
+    for (size_t i = 0; i < landing->n; i++) {
+        bool landed = (mbox_flags(dst, at + (uint32_t) i) & flag) != 0;
+        bool wanted = (landing->flags[i] & allowed & flag) != 0;
+
+        if (landed && (!wanted || add.reader != 0))
+            uid_set_add(&remove.changed, first_uid + (uint32_t) i);
+        if (wanted && (!landed || add.reader != 0))
+            uid_set_add(&add.changed, first_uid + (uint32_t) i);
+    }
+    rc = txn_add_flags(txn, mbox_id, &remove, err);
+    return rc ? rc : txn_add_flags(txn, mbox_id, &add, err);
+}
+
+static enum rc drop_keywords(struct mail_txn *txn, const struct mbox *dst, uint32_t first_uid,
+                             size_t n, struct err *err)
+{
+    uint16_t *all = ARENA_ARRAY(txn->arena, uint16_t, KEYWORDS_MAX), has[KEYWORDS_MAX];
+    struct flag_part remove = {.op = FLAG_OP_REMOVE, .keywords = all};
+    uint32_t at = mbox_lower_bound(dst, first_uid);
+
+    for (; remove.n_keywords < mbox_info(dst)->n_keywords; remove.n_keywords++)
+        all[remove.n_keywords] = (uint16_t) remove.n_keywords;
+    uid_set_start(&remove.changed, txn->arena);
+    for (size_t i = 0; i < n; i++) {
+        if (mbox_keywords(dst, at + (uint32_t) i, has) > 0)
+            uid_set_add(&remove.changed, first_uid + (uint32_t) i);
+    }
+    return txn_add_flags(txn, mbox_info(dst)->id, &remove, err);
+}
+
+/* Behind the record. */
+static enum rc land(struct mail_txn *txn, uint32_t dst_mbox, uint32_t first_uid,
+                    const struct landing *landing, struct err *err)
+{
+    const struct mbox *dst;
+    enum rc rc = RC_OK;
+
+    if (landing->flags == NULL)
+        return RC_OK;
+    for (unsigned flag = 1; rc == RC_OK && flag <= FLAGS_ALL; flag <<= 1) {
+        rc = txn_mailbox(txn, dst_mbox, &dst, err); /* anew: a record may have copied it */
+        if (rc == RC_OK)
+            rc = land_flag(txn, dst, first_uid, landing, (uint8_t) flag, err);
+    }
+    if (rc == RC_OK && (landing->dst.rights & RIGHT_WRITE) == 0)
+        rc = drop_keywords(txn, acct_mailbox_by_id(txn->fork, dst_mbox), first_uid, landing->n,
+                           err);
+    return rc;
 }
 
 enum rc txn_copy(struct mail_txn *txn, uint32_t src_mbox, const struct uid_set *uids,
@@ -418,17 +346,20 @@ enum rc txn_copy(struct mail_txn *txn, uint32_t src_mbox, const struct uid_set *
     struct uid_set_builder there, given;
     struct set_walk walk = {.uids = uids};
     const struct mbox *src, *dst;
+    struct landing landing;
     uint32_t index;
     enum rc rc = txn_mailbox(txn, src_mbox, &src, err);
 
     if (rc == RC_OK)
         rc = txn_find(txn, dst_mbox, &dst, err);
+    if (rc == RC_OK)
+        rc = copy_access(txn, src_mbox, dst_mbox, move, &landing, err);
     if (rc)
         return rc;
     src = walk.mbox = acct_mailbox_by_id(txn->fork, src_mbox);
     uid_set_start(&there, arena);
     uid_set_start(&given, arena);
-    while (next_of_set(&walk, &index))
+    while (txn_next_of_set(&walk, &index))
         uid_set_add(&there, mbox_uid(src, index));
     out->src = uid_set_finish(&there);
     out->dst = uid_set_finish(&given);
@@ -447,8 +378,9 @@ enum rc txn_copy(struct mail_txn *txn, uint32_t src_mbox, const struct uid_set *
     uid_set_add_run(&given, record.copy.dst_first_uid,
                     record.copy.dst_first_uid + (uint32_t) uid_set_span(&out->src) - 1);
     out->dst = uid_set_finish(&given);
+    note_flags(acct_mailbox_by_id(txn->fork, src_mbox), &out->src, txn->arena, &landing);
     txn_add(txn, &record);
     if (move)
         purge_if_due(txn, src_mbox);
-    return RC_OK;
+    return land(txn, dst_mbox, record.copy.dst_first_uid, &landing, err);
 }

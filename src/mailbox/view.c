@@ -97,6 +97,13 @@ void view_park(struct mbox_view *view)
     view->mbox = NULL;
 }
 
+/* The reader's rights on the version that was taken. */
+static enum rc take_rights(struct mbox_view *view, uint64_t reader, struct err *err)
+{
+    account_reader(view->account, mbox_info(view->mbox), reader, &view->reader);
+    return reader_needs(&view->reader, RIGHT_READ, err);
+}
+
 enum rc view_refresh(struct mbox_view *view, uint64_t own_position, struct err *err)
 {
     AUTO(arena_freep) struct arena *scratch = NULL;
@@ -108,7 +115,10 @@ enum rc view_refresh(struct mbox_view *view, uint64_t own_position, struct err *
     if (rc)
         return rc;
     take_version(view, state);
-    modseq = mbox_counts(view->mbox)->highestmodseq;
+    if (take_rights(view, view->reader.account, err) != RC_OK)
+        return err_set(err, RC_NOT_FOUND, "You may no longer read this mailbox",
+                       "view: the right to read was taken away");
+    modseq = reader_highestmodseq(&view->reader, view->mbox);
     if (modseq == view->seen_modseq)
         return RC_OK;
     if (view->seen_modseq < mbox_counts(view->mbox)->expunged_below)
@@ -133,29 +143,30 @@ static void tell_all(struct mbox_view *view)
     const struct mbox_counts *counts = mbox_counts(view->mbox);
 
     view->told_uid = counts->uidnext - 1;
-    view->seen_modseq = view->told_modseq = counts->highestmodseq;
+    view->seen_modseq = view->told_modseq = reader_highestmodseq(&view->reader, view->mbox);
 }
 
-enum rc view_open(struct account *account, uint64_t own_position, uint32_t mbox_id,
-                  bool read_only, struct mbox_view **out, struct err *err)
+enum rc view_open(struct account *account, uint64_t reader, uint64_t own_position,
+                  uint32_t mbox_id, bool read_only, struct mbox_view **out, struct err *err)
 {
     struct mbox_view *view = xcalloc(1, sizeof(*view));
     struct acct_state *state;
     enum rc rc;
 
+    view->account = account;
+    view->mbox_id = mbox_id;
     view->held = xcalloc(1, sizeof(*view->held));
     account_hold(account, view->held, mbox_id);
     rc = account_read_mailbox(account, own_position, mbox_id, &state, err);
+    if (rc == RC_OK) {
+        take_version(view, state);
+        rc = take_rights(view, reader, err);
+    }
     if (rc) {
-        account_release(account, view->held);
-        free(view->held);
-        free(view);
+        view_close(view);
         return rc;
     }
-    view->account = account;
-    view->mbox_id = mbox_id;
-    view->read_only = read_only;
-    take_version(view, state);
+    view->read_only = read_only || reader_is_read_only(&view->reader);
     tell_all(view);
     view_claim_recent(view);
     *out = view;
@@ -179,15 +190,24 @@ bool view_has_news(const struct mbox_view *view, uint64_t own_position)
 {
     AUTO(acct_unrefp) struct acct_state *state = account_read(view->account, own_position);
     const struct mbox *mbox = acct_mailbox_by_id(state, view->mbox_id);
+    struct reader reader;
 
-    return mbox == NULL || view->n_hidden > 0 ||
-           mbox_counts(mbox)->highestmodseq > view->told_modseq ||
+    if (mbox == NULL)
+        return true;
+    account_reader(view->account, mbox_info(mbox), view->reader.account, &reader);
+    return (reader.rights & RIGHT_READ) == 0 || view->n_hidden > 0 ||
+           reader_highestmodseq(&view->reader, mbox) > view->told_modseq ||
            mbox_counts(mbox)->uidnext - 1 > view->told_uid;
 }
 
 uint32_t view_mbox_id(const struct mbox_view *view)
 {
     return view->mbox_id;
+}
+
+struct account *view_account(const struct mbox_view *view)
+{
+    return view->account;
 }
 
 bool view_is_read_only(const struct mbox_view *view)
@@ -203,6 +223,21 @@ const struct acct_state *view_state(const struct mbox_view *view)
 const struct mbox *view_mbox(const struct mbox_view *view)
 {
     return view->mbox;
+}
+
+const struct reader *view_reader(const struct mbox_view *view)
+{
+    return &view->reader;
+}
+
+uint8_t view_flags(const struct mbox_view *view, uint32_t index)
+{
+    return reader_flags(&view->reader, view->mbox, index);
+}
+
+uint64_t view_modseq(const struct mbox_view *view, uint32_t index)
+{
+    return reader_modseq(&view->reader, view->mbox, index);
 }
 
 /* ---- numbering ---- */
@@ -343,6 +378,8 @@ void view_walk_skip_unchanged(struct view_walk *walk, uint64_t modseq)
 
     if (walk->next_index - walk->chunk_start < walk->chunk.n)
         return; /* in the middle of a chunk that was not passed over */
+    if (reader_own_modseq(&walk->view->reader, mbox) > modseq)
+        return;
     while (walk->next_index < mbox_counts(mbox)->messages) {
         size_t chunk = mbox_chunk_of(mbox, walk->next_index);
 

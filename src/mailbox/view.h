@@ -11,23 +11,30 @@
  * view_sync, which says what the client must hear. EXPUNGEs are told only if the command allows
  * it; while some are withheld, view_told_modseq stays below the lowest of them (RFC 7162 3.2).
  *
+ * What a view shows of flags and MODSEQ is what its reader sees (access.h); a reader who loses
+ * the right to read loses the view at the next refresh.
+ *
  * A view belongs to one session, and one thread at a time. After RC_CONFLICT a command is run
  * again: take view_mark before it and view_rewind to it.
  */
 #ifndef ROOST_MAILBOX_VIEW_H
 #define ROOST_MAILBOX_VIEW_H
 
-#include "mailbox/mail_store.h"
+#include "mailbox/access.h"
 
 struct mbox_view;
 
-/* RC_NOT_FOUND, RC_CORRUPT. The view is refreshed, and everything in it counts as told. */
-MUST_CHECK enum rc view_open(struct account *account, uint64_t own_position, uint32_t mbox_id,
-                             bool read_only, struct mbox_view **out, struct err *err);
+/* reader: the account that looks; 0 for the system. RC_NOT_FOUND, RC_DENIED, RC_CORRUPT. The
+ * view is refreshed, and everything in it counts as told. It is read-only also where the reader
+ * has no right to change anything. */
+MUST_CHECK enum rc view_open(struct account *account, uint64_t reader, uint64_t own_position,
+                             uint32_t mbox_id, bool read_only, struct mbox_view **out,
+                             struct err *err);
 void view_close(struct mbox_view *view); /* NULL is allowed */
 
-/* Take the version to work on. RC_NOT_FOUND: the mailbox was deleted, or so much of it was
- * expunged since that the numbering is lost: the session must end. */
+/* Take the version to work on. RC_NOT_FOUND: the mailbox was deleted, or the reader may no
+ * longer read it, or so much of it was expunged since that the numbering is lost: the session
+ * must end. */
 MUST_CHECK enum rc view_refresh(struct mbox_view *view, uint64_t own_position, struct err *err);
 /* Let go of the version. view_has_news still works. */
 void view_park(struct mbox_view *view);
@@ -35,10 +42,17 @@ void view_park(struct mbox_view *view);
 bool view_has_news(const struct mbox_view *view, uint64_t own_position);
 
 uint32_t view_mbox_id(const struct mbox_view *view);
+struct account *view_account(const struct mbox_view *view);
 bool view_is_read_only(const struct mbox_view *view);
 /* The version taken by view_refresh; borrowed until view_park or the next refresh. */
 const struct acct_state *view_state(const struct mbox_view *view);
 const struct mbox *view_mbox(const struct mbox_view *view);
+
+/* How the view's owner looks at it, as of the last refresh. */
+const struct reader *view_reader(const struct mbox_view *view);
+/* Of the message at index of view_mbox, as the reader sees it. */
+uint8_t view_flags(const struct mbox_view *view, uint32_t index);
+uint64_t view_modseq(const struct mbox_view *view, uint32_t index);
 
 /* ---- numbering ---- */
 

@@ -65,7 +65,7 @@ struct uid_set view_flags_told(const struct mbox_view *view, const struct mbox *
         uint32_t at = mbox_lower_bound(mbox, uids->runs[i].first);
 
         for (; at < mbox_counts(mbox)->messages; at++) {
-            uint64_t modseq = mbox_modseq(mbox, at);
+            uint64_t modseq = reader_modseq(&view->reader, mbox, at);
             uint32_t uid = mbox_uid(mbox, at);
 
             if (uid > uids->runs[i].last)
@@ -106,10 +106,11 @@ static void collect_chunk(struct flag_collector *all, size_t chunk)
     const struct mbox_view *view = all->view;
     struct chunk_view columns = mbox_chunk(view->mbox, chunk);
     uint32_t start = mbox_chunk_start(view->mbox, chunk);
-    bool changed = mbox_chunk_modseq(view->mbox, chunk) > view->told_modseq;
+    bool changed = mbox_chunk_modseq(view->mbox, chunk) > view->told_modseq ||
+                   reader_own_modseq(&view->reader, view->mbox) > view->told_modseq;
 
     for (uint32_t i = 0; i < columns.n && columns.uid[i] <= all->known_uid; i++) {
-        uint64_t modseq = changed ? mbox_modseq(view->mbox, start + i) : 0;
+        uint64_t modseq = changed ? view_modseq(view, start + i) : 0;
 
         if ((modseq > view->told_modseq && !is_known(view, columns.uid[i], modseq)) ||
             (view->report.n > 0 &&
@@ -122,10 +123,12 @@ void view_collect_flags(struct mbox_view *view, uint32_t known_uid, struct arena
                         struct view_changes *out)
 {
     struct flag_collector all = {.view = view, .known_uid = known_uid, .arena = arena};
-    bool any = mbox_counts(view->mbox)->highestmodseq > view->told_modseq || view->report.n > 0;
+    bool everywhere =
+        view->report.n > 0 || reader_own_modseq(&view->reader, view->mbox) > view->told_modseq;
+    bool any = everywhere || mbox_counts(view->mbox)->highestmodseq > view->told_modseq;
 
     for (size_t chunk = 0; any && chunk < mbox_chunk_count(view->mbox); chunk++) {
-        if (view->report.n > 0 || mbox_chunk_modseq(view->mbox, chunk) > view->told_modseq)
+        if (everywhere || mbox_chunk_modseq(view->mbox, chunk) > view->told_modseq)
             collect_chunk(&all, chunk);
     }
     view_forget_known(view);

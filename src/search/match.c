@@ -210,7 +210,7 @@ static bool has_flag(const struct match *match, const struct imap_search_key *ke
 {
     bool set = key->flag == IMAP_RECENT
                    ? view_is_recent(match->view, match->uid)
-                   : (mbox_flags(match->mbox, match->index) & key->flag) != 0;
+                   : (view_flags(match->view, match->index) & key->flag) != 0;
 
     return set != key->unset;
 }
@@ -295,7 +295,7 @@ static bool meets(struct match *match, const struct plan_node *node)
     case IMAP_KEY_SMALLER:
         return cold_of(match)->size < key->number;
     case IMAP_KEY_MODSEQ:
-        return mbox_modseq(match->mbox, match->index) >= key->number;
+        return view_modseq(match->view, match->index) >= key->number;
     case IMAP_KEY_EMAILID:
         return has_id(node, &cold_of(match)->emailid);
     case IMAP_KEY_THREADID:

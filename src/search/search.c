@@ -33,7 +33,7 @@ enum rc search_start(const struct search_scope *scope, const struct imap_search_
 
 static void add_hit(struct search *search)
 {
-    uint64_t modseq = mbox_modseq(search->match.mbox, search->walk.index);
+    uint64_t modseq = view_modseq(search->walk.view, search->walk.index);
 
     uid_set_add(&search->uids, search->walk.uid);
     uid_set_add(&search->seqs, search->walk.seq);

@@ -63,16 +63,16 @@ static void on_change(struct mbox_watcher *watcher)
 
 static void unwait(struct client *client)
 {
-    if (client->waits)
-        account_unwait(client->session.account, &client->waiter);
-    client->waits = false;
+    if (client->waits_in != NULL)
+        account_unwait(client->waits_in, &client->waiter);
+    client->waits_in = NULL;
 }
 
 static void unwatch(struct client *client)
 {
-    if (client->watches)
-        account_unwatch(client->session.account, &client->watcher);
-    client->watches = false;
+    if (client->watches_in != NULL)
+        account_unwatch(client->watches_in, &client->watcher);
+    client->watches_in = NULL;
 }
 
 static void watch(struct client *client)
@@ -81,8 +81,8 @@ static void watch(struct client *client)
         return;
     client->watcher =
         (struct mbox_watcher){.mbox_id = view_mbox_id(client->session.view), .wake = on_change};
-    account_watch(client->session.account, &client->watcher);
-    client->watches = true;
+    client->watches_in = view_account(client->session.view);
+    account_watch(client->watches_in, &client->watcher);
 }
 
 /* ---- output ---- */
@@ -91,27 +91,36 @@ static void watch(struct client *client)
  */
 static void push_writes(struct client *client)
 {
-    if (!client->has_session || client->session.own_position == client->pushed)
+    struct account *account;
+    uint64_t position;
+
+    if (!client->has_session)
         return;
-    client->pushed = client->session.own_position;
-    account_push(client->session.account);
+    account = session_unsettled(&client->session, &position);
+    if (account == NULL ||
+        (account == client->pushed.account && position == client->pushed.position))
+        return;
+    client->pushed.account = account;
+    client->pushed.position = position;
+    account_push(account);
 }
 
 /* Be woken when what the replies rest on is durable. False: it is. */
 static bool must_hold(struct client *client)
 {
-    if (!client->has_session ||
-        account_is_durable(client->session.account, client->session.own_position)) {
-        unwait(client);
-        return false;
-    }
-    if (client->waits && client->waiter.position == client->session.own_position)
+    struct account *account = NULL;
+    uint64_t position;
+
+    if (client->has_session)
+        account = session_unsettled(&client->session, &position);
+    if (account != NULL && client->waits_in == account && client->waiter.position == position)
         return true;
     unwait(client);
-    client->waiter =
-        (struct account_waiter){.position = client->session.own_position, .wake = on_durable};
-    client->waits = true;
-    account_wait(client->session.account, &client->waiter);
+    if (account == NULL)
+        return false;
+    client->waiter = (struct account_waiter){.position = position, .wake = on_durable};
+    client->waits_in = account;
+    account_wait(account, &client->waiter);
     return true;
 }
 

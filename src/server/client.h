@@ -91,10 +91,13 @@ struct client {
     const char *end_reason; /* for the log; static */
 
     struct account_waiter waiter;
-    bool waits;      /* waiter is registered */
-    uint64_t pushed; /* the own_position whose write was begun last */
+    struct account *waits_in; /* waiter is registered there; NULL: nowhere */
+    struct {
+        const struct account *account;
+        uint64_t position;
+    } pushed; /* whose write was begun last */
     struct mbox_watcher watcher;
-    bool watches;
+    struct account *watches_in; /* as waits_in */
 
     int64_t started_us;
 

@@ -57,7 +57,7 @@ class Sequences(unittest.TestCase):
         ident = client.ok('ID ("name" "Thunderbird" "version" "115.10.1")')
         self.assertTrue(ident[0].startswith(b"* ID ("), ident)
         (namespace,) = client.ok("NAMESPACE")
-        self.assertEqual(namespace, b'* NAMESPACE (("" "/")) NIL NIL')
+        self.assertEqual(namespace, b'* NAMESPACE (("" "/")) (("Other Users/" "/")) (("Shared Folders/" "/"))')
         lists = client.ok('LIST (SUBSCRIBED) "" "*" RETURN (SPECIAL-USE)')
         for name, use in SPECIAL.items():
             (line,) = [line for line in lists if line.endswith(b" " + name.encode())]

@@ -376,7 +376,7 @@ static void look(struct account *account, struct mbox_view **view, uint64_t *mod
 
     if (*view == NULL)
         assert_int_equal(
-            view_open(account, 0, world_mailbox_id(account, "INBOX", 0), false, view, &err),
+            view_open(account, 0, 0, world_mailbox_id(account, "INBOX", 0), false, view, &err),
             RC_OK);
     else
         assert_int_equal(view_refresh(*view, 0, &err), RC_OK);

@@ -109,7 +109,7 @@ static void what_is_selected_stays(void **state)
     }
     inbox = world_mailbox_id(account, "INBOX", 0);
     sent = world_mailbox_id(account, "Sent", 0);
-    assert_int_equal(view_open(account, 0, inbox, false, &view, &err), RC_OK);
+    assert_int_equal(view_open(account, 0, 0, inbox, false, &view, &err), RC_OK);
     while (!let_go) {
         struct acct_state *read = account_read(account, 0);
 
@@ -167,7 +167,7 @@ static void *crowd_reader(void *arg)
         struct mbox_view *view;
         struct err err;
 
-        if (view_open(crowd->account, 0, crowd->ids[which], true, &view, &err) != RC_OK)
+        if (view_open(crowd->account, 0, 0, crowd->ids[which], true, &view, &err) != RC_OK)
             die("view: %s", err.detail);
         seen = check_messages(crowd->account, view_state(view), view_mbox(view));
         if (seen < before)

@@ -64,7 +64,7 @@ static void scene_open(struct scene *scene, uint64_t seed, uint32_t n)
     scene->account = world_account(&scene->world, ACCOUNT);
     scene->mbox_id = world_mailbox_id(scene->account, "INBOX", 0);
     append(scene, n);
-    assert_int_equal(view_open(scene->account, 0, scene->mbox_id, false, &scene->view, &err),
+    assert_int_equal(view_open(scene->account, 0, 0, scene->mbox_id, false, &scene->view, &err),
                      RC_OK);
     for (uint32_t uid = 1; uid <= n; uid++)
         scene->list->uids[scene->list->n++] = uid;
@@ -332,12 +332,13 @@ static void recent_belongs_to_the_first_who_may_write(void **state)
     (void) state;
     scene_open(&scene, 1, 0);
     append(&scene, 3);
-    assert_int_equal(view_open(scene.account, 0, scene.mbox_id, true, &reader, &err), RC_OK);
+    assert_int_equal(view_open(scene.account, 0, 0, scene.mbox_id, true, &reader, &err), RC_OK);
     assert_int_equal(view_recent_count(reader), 3); /* sees it, and takes it from nobody */
-    assert_int_equal(view_open(scene.account, 0, scene.mbox_id, false, &writer, &err), RC_OK);
+    assert_int_equal(view_open(scene.account, 0, 0, scene.mbox_id, false, &writer, &err),
+                     RC_OK);
     assert_int_equal(view_recent_count(writer), 3);
     assert_true(view_is_recent(writer, 1));
-    assert_int_equal(view_open(scene.account, 0, scene.mbox_id, false, &late, &err), RC_OK);
+    assert_int_equal(view_open(scene.account, 0, 0, scene.mbox_id, false, &late, &err), RC_OK);
     assert_int_equal(view_recent_count(late), 0);
     append(&scene, 2);
     assert_int_equal(recent_of(late), 2);
@@ -400,7 +401,7 @@ static void a_view_of_a_deleted_mailbox_says_so(void **state)
 
     (void) state;
     scene_open(&scene, 1, 1);
-    assert_int_equal(view_open(scene.account, 0, world_mailbox_id(scene.account, "Junk", 0),
+    assert_int_equal(view_open(scene.account, 0, 0, world_mailbox_id(scene.account, "Junk", 0),
                                false, &view, &err),
                      RC_OK);
     view_park(view);

@@ -1,0 +1,106 @@
+#include "mailbox/access.h"
+
+#include "mailbox/open_account.h"
+
+static bool is_shared_seen(const struct mbox_info *info)
+{
+    for (size_t i = 0; i < info->n_metadata; i++) {
+        if (slice_eq(info->metadata[i].key, SLICE(SHARED_SEEN_ENTRY)))
+            return slice_eq(info->metadata[i].value, SLICE("true"));
+    }
+    return false;
+}
+
+void account_reader(const struct account *account, const struct mbox_info *info, uint64_t actor,
+                    struct reader *out)
+{
+    AUTO(principals_unrefp) struct principals *who_is_who = NULL;
+    struct identity who = {.account = actor};
+
+    *out = (struct reader){.account = actor, .rights = RIGHTS_ALL};
+    if (actor == 0 || actor == account->id)
+        return;
+    who_is_who = mail_store_principals(account->store);
+    who.groups = principals_groups_of(who_is_who, actor, &who.n_groups);
+    out->rights = acl_rights(info, &who);
+    out->private_flags = is_shared_seen(info) ? 0 : FLAG_SEEN;
+}
+
+enum rc reader_needs(const struct reader *reader, uint32_t rights, struct err *err)
+{
+    char missing[RIGHTS_TEXT_BYTES];
+
+    if ((reader->rights & rights) == rights)
+        return RC_OK;
+    if ((reader->rights & RIGHT_LOOKUP) == 0)
+        return err_set(err, RC_NOT_FOUND, "No such mailbox", "access: no right to look it up");
+    rights_print(rights & ~reader->rights, missing);
+    return err_set(err, RC_DENIED, "You have no right to do this here", "access: without %s",
+                   missing);
+}
+
+bool reader_is_read_only(const struct reader *reader)
+{
+    return (reader->rights &
+            (RIGHT_INSERT | RIGHT_EXPUNGE | RIGHT_SEEN | RIGHT_WRITE | RIGHT_DELETED)) == 0;
+}
+
+/* NULL: the reader has touched none of the flags that are the reader's own. */
+static const struct overlay_row *row_of(const struct reader *reader, const struct mbox *mbox,
+                                        uint32_t index)
+{
+    if (reader->private_flags == 0)
+        return NULL;
+    return mbox_overlay_find(mbox, reader->account, mbox_uid(mbox, index));
+}
+
+uint8_t reader_flags(const struct reader *reader, const struct mbox *mbox, uint32_t index)
+{
+    const struct overlay_row *row = row_of(reader, mbox, index);
+    unsigned shared = mbox_flags(mbox, index) & ~(unsigned) reader->private_flags;
+
+    return (uint8_t) (shared | (row != NULL ? row->flags & reader->private_flags : 0u));
+}
+
+uint64_t reader_modseq(const struct reader *reader, const struct mbox *mbox, uint32_t index)
+{
+    const struct overlay_row *row = row_of(reader, mbox, index);
+    uint64_t modseq = mbox_modseq(mbox, index);
+
+    return row != NULL ? MAX(modseq, row->modseq) : modseq;
+}
+
+uint64_t reader_own_modseq(const struct reader *reader, const struct mbox *mbox)
+{
+    return reader->private_flags != 0 ? mbox_overlay_modseq(mbox, reader->account) : 0;
+}
+
+uint64_t reader_highestmodseq(const struct reader *reader, const struct mbox *mbox)
+{
+    return MAX(mbox_counts(mbox)->highestmodseq, reader_own_modseq(reader, mbox));
+}
+
+uint32_t reader_unseen(const struct reader *reader, const struct mbox *mbox)
+{
+    uint32_t seen = 0;
+    const struct overlay_row *rows;
+    size_t n;
+
+    if ((reader->private_flags & FLAG_SEEN) == 0)
+        return mbox_counts(mbox)->unseen;
+    rows = mbox_overlay_rows(mbox, reader->account, &n);
+    for (size_t i = 0; i < n; i++)
+        seen += (rows[i].flags & FLAG_SEEN) != 0;
+    return mbox_counts(mbox)->messages - seen;
+}
+
+uint32_t reader_first_unseen(const struct reader *reader, const struct mbox *mbox)
+{
+    uint32_t index = 0, n = mbox_counts(mbox)->messages;
+
+    if ((reader->private_flags & FLAG_SEEN) == 0)
+        return mbox_first_unseen(mbox);
+    while (index < n && (reader_flags(reader, mbox, index) & FLAG_SEEN) != 0)
+        index++;
+    return index;
+}

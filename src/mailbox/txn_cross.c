@@ -1,0 +1,164 @@
+/*
+ * txn_cross.c - messages go from one account to another.
+ */
+#include "mailbox/message.h"
+#include "mailbox/open_txn.h"
+
+#define CROSS_CHUNK_BYTES ((size_t) 256 << 10) /* read and staged at a time */
+
+struct crossing {
+    const struct engine_ops *ops;
+    uint32_t *uids; /* in the source; heap */
+    struct body_stage **stages;
+    size_t n;
+};
+
+void crossing_freep(struct crossing **ptr)
+{
+    struct crossing *crossing = TAKE(*ptr);
+
+    if (crossing == NULL)
+        return;
+    for (size_t i = 0; i < crossing->n; i++)
+        crossing->ops->stage_free(crossing->stages[i]);
+    free(crossing->stages);
+    free(crossing->uids);
+    free(crossing);
+}
+
+void crossing_landed(struct crossing *crossing)
+{
+    crossing->n = 0;
+}
+
+static enum rc copy_body(struct message *message, const struct engine_ops *ops,
+                         struct body_stage *stage, struct err *err)
+{
+    uint64_t size = message_size(message), at = 0;
+    AUTO(buf_done) struct buf bytes;
+    enum rc rc = RC_OK;
+
+    buf_init(&bytes, CROSS_CHUNK_BYTES);
+    while (rc == RC_OK && at < size) {
+        size_t n = (size_t) MIN(size - at, (uint64_t) CROSS_CHUNK_BYTES);
+
+        buf_reset(&bytes);
+        rc = message_read(message, at, n, &bytes, err);
+        if (rc == RC_OK)
+            rc = ops->stage_write(stage, buf_slice(&bytes), err);
+        at += n;
+    }
+    return rc;
+}
+
+static enum rc stage_one(struct account *src, const struct msg_cold *cold, struct account *dst,
+                         struct body_stage **out, struct err *err)
+{
+    AUTO(message_closep) struct message *message = message_open(src, cold->body_id, cold->size);
+    struct engine *engine = account_engine(dst);
+    enum rc rc = engine->ops->stage(engine, dst->id, cold->size, out, err);
+
+    if (rc)
+        return rc;
+    rc = copy_body(message, engine->ops, *out, err);
+    if (rc)
+        engine->ops->stage_free(*out);
+    return rc;
+}
+
+enum rc crossing_prepare(struct account *src, const struct acct_state *state,
+                         const struct mbox *mbox, const struct uid_set *uids,
+                         struct account *dst, struct crossing **out, struct err *err)
+{
+    AUTO(crossing_freep) struct crossing *crossing = xcalloc(1, sizeof(*crossing));
+    struct set_walk walk = {.mbox = mbox, .uids = uids};
+    uint32_t index;
+    enum rc rc = RC_OK;
+
+    crossing->ops = account_engine(dst)->ops;
+    crossing->uids = xcalloc(TXN_BODIES_MAX, sizeof(*crossing->uids));
+    crossing->stages = xcalloc(TXN_BODIES_MAX, sizeof(struct body_stage *));
+    while (rc == RC_OK && txn_next_of_set(&walk, &index)) {
+        if (crossing->n == TXN_BODIES_MAX)
+            return err_set(err, RC_LIMIT, "Too many messages at once; do it in parts",
+                           "cross: %u messages", TXN_BODIES_MAX);
+        rc = account_need_rows(src, state, mbox, index, index, err);
+        if (rc == RC_OK)
+            rc = stage_one(src, mbox_cold(mbox, index), dst, &crossing->stages[crossing->n],
+                           err);
+        if (rc == RC_OK)
+            crossing->uids[crossing->n++] = mbox_uid(mbox, index);
+    }
+    if (rc == RC_OK)
+        rc = account_finish_stages(dst, crossing->stages, crossing->n, err);
+    if (rc == RC_OK)
+        *out = TAKE(crossing);
+    return rc;
+}
+
+/* One message of the source, with what the actor sees of it. */
+static enum rc append_one(struct mail_txn *from, const struct mbox *src, uint32_t index,
+                          const struct reader *reader, struct body_stage *stage,
+                          struct mail_txn *to, uint32_t dst_mbox, uint32_t *out_uid,
+                          struct err *err)
+{
+    const struct mbox_info *info = mbox_info(src);
+    struct new_message message = {.stage = stage, .flags = reader_flags(reader, src, index)};
+    struct slice names[KEYWORDS_MAX];
+    uint16_t has[KEYWORDS_MAX];
+    const struct msg_cold *cold;
+    enum rc rc = account_need_rows(from->account, from->fork, src, index, index, err);
+
+    if (rc)
+        return rc;
+    cold = mbox_cold(src, index);
+    message.internaldate = (struct mail_date){cold->internaldate, cold->zone_min};
+    message.emailid = &cold->emailid;
+    message.threadid = object_id_is_zero(&cold->threadid) ? NULL : &cold->threadid;
+    message.n_keywords = mbox_keywords(src, index, has);
+    for (size_t i = 0; i < message.n_keywords; i++)
+        names[i] = info->keywords[has[i]];
+    message.keywords = names;
+    return txn_append(to, dst_mbox, &message, out_uid, err);
+}
+
+enum rc txn_cross(struct mail_txn *from, uint32_t src_mbox, struct crossing *crossing,
+                  struct mail_txn *to, uint32_t dst_mbox, bool move, struct arena *arena,
+                  struct copied *out, struct err *err)
+{
+    uint32_t needed = RIGHT_READ | (move ? RIGHT_DELETED | RIGHT_EXPUNGE : 0u);
+    struct uid_set_builder there, given;
+    struct uid_set gone;
+    struct reader reader;
+    const struct mbox *src, *dst;
+    enum rc rc = txn_mailbox(from, src_mbox, &src, err);
+
+    if (rc == RC_OK)
+        rc = txn_access(from, src_mbox, needed, &reader, err);
+    if (rc == RC_OK)
+        rc = txn_find(to, dst_mbox, &dst, err);
+    if (rc)
+        return rc;
+    out->uidvalidity = mbox_info(dst)->uidvalidity;
+    uid_set_start(&there, arena);
+    uid_set_start(&given, arena);
+    for (size_t i = 0; i < crossing->n; i++) {
+        uint32_t index, uid;
+
+        if (!mbox_find(src, crossing->uids[i], &index)) {
+            crossing->ops->stage_free(TAKE(crossing->stages[i]));
+            continue;
+        }
+        rc =
+            append_one(from, src, index, &reader, crossing->stages[i], to, dst_mbox, &uid, err);
+        if (rc)
+            return rc;
+        uid_set_add(&there, crossing->uids[i]);
+        uid_set_add(&given, uid);
+    }
+    out->src = uid_set_finish(&there);
+    out->dst = uid_set_finish(&given);
+    if (!move || out->src.n == 0)
+        return RC_OK;
+    return txn_expunge(from, src_mbox, &out->src, false, arena, &gone, err);
+}
