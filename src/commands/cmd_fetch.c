@@ -23,7 +23,7 @@ static const uint32_t flag_kinds =
 const uint32_t fetch_column_kinds = KIND(IMAP_FETCH_FLAGS) | KIND(IMAP_FETCH_UID) |
                                     KIND(IMAP_FETCH_MODSEQ) | KIND(IMAP_FETCH_INTERNALDATE) |
                                     KIND(IMAP_FETCH_RFC822_SIZE) | KIND(IMAP_FETCH_EMAILID) |
-                                    KIND(IMAP_FETCH_THREADID) | KIND(IMAP_FETCH_SAVEDATE);
+                                    KIND(IMAP_FETCH_SAVEDATE);
 
 /* RFC 9051 6.4.5: BODY[], BINARY[], RFC822 and RFC822.TEXT set \Seen, their PEEK forms and
  * RFC822.HEADER do not. */

@@ -5,6 +5,7 @@
  * were asked for. UID is added to a UID FETCH (6.4.9), FLAGS where this FETCH has set \Seen.
  */
 #include "commands/fetch.h"
+#include "mailbox/thread.h"
 
 static enum digest_form form_of(struct imap_mode mode)
 {
@@ -93,20 +94,18 @@ static void say_date(struct fetch_run *run, const struct imap_fetch_item *item)
                          (struct imap_date_time){cold->internaldate, cold->zone_min});
 }
 
-/* RFC 8474 5: a message without a thread has NIL. */
+/* RFC 8474 5.3 */
 static void say_object_id(struct fetch_run *run, const struct imap_fetch_item *item)
 {
-    const struct msg_cold *cold = cold_of(run);
     bool thread = item->kind == IMAP_FETCH_THREADID;
-    const struct object_id *id = thread ? &cold->threadid : &cold->emailid;
+    struct object_id id = cold_of(run)->emailid;
     char text[OBJECT_ID_TEXT_BYTES];
 
+    if (thread)
+        thread_id(cold_of(run), run->digest, &id);
     fetch_item_name(run, item);
-    object_id_print(thread ? 'T' : 'E', id, text);
-    if (object_id_is_zero(id))
-        imap_print_nil(run->cmd->reply->out);
-    else
-        buf_printf(run->cmd->reply->out, "(%s)", text);
+    object_id_print(thread ? 'T' : 'E', &id, text);
+    buf_printf(run->cmd->reply->out, "(%s)", text);
 }
 
 /* RFC 8514 4.2; kept without a zone. */

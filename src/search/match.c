@@ -228,6 +228,17 @@ static bool has_id(const struct plan_node *node, const struct object_id *id)
     return node->has_id && memcmp(&node->id, id, sizeof(*id)) == 0;
 }
 
+/* RFC 8474 6 */
+static bool is_in_thread(struct match *match, const struct plan_node *node)
+{
+    struct object_id id;
+
+    if (!node->has_id || !need_digest(match))
+        return false;
+    thread_id(cold_of(match), match->digest, &id);
+    return has_id(node, &id);
+}
+
 static bool meets(struct match *match, const struct plan_node *node);
 
 static bool meets_all(struct match *match, const struct plan_node *node)
@@ -299,7 +310,7 @@ static bool meets(struct match *match, const struct plan_node *node)
     case IMAP_KEY_EMAILID:
         return has_id(node, &cold_of(match)->emailid);
     case IMAP_KEY_THREADID:
-        return has_id(node, &cold_of(match)->threadid);
+        return is_in_thread(match, node);
     case IMAP_KEY_SAVEDBEFORE:
         return day_of(cold_of(match)->savedate) < key->day;
     case IMAP_KEY_SAVEDON:

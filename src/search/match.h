@@ -6,6 +6,7 @@
 #define ROOST_SEARCH_MATCH_H
 
 #include "mailbox/message.h"
+#include "mailbox/thread.h"
 #include "search/plan.h"
 
 struct match {

@@ -21,13 +21,13 @@ static enum plan_cost cost_of(enum imap_key kind)
     case IMAP_KEY_LARGER:
     case IMAP_KEY_SMALLER:
     case IMAP_KEY_EMAILID:
-    case IMAP_KEY_THREADID:
     case IMAP_KEY_SAVEDBEFORE:
     case IMAP_KEY_SAVEDON:
     case IMAP_KEY_SAVEDSINCE:
     case IMAP_KEY_OLDER:
     case IMAP_KEY_YOUNGER:
         return COST_COLD;
+    case IMAP_KEY_THREADID:
     case IMAP_KEY_SENTBEFORE:
     case IMAP_KEY_SENTON:
     case IMAP_KEY_SENTSINCE:
