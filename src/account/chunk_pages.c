@@ -112,14 +112,26 @@ void chunk_put_cold(struct buf *buf, const struct cold_store *cold, uint32_t fir
         chunk_put_cold_row(buf, &rows[i]);
 }
 
+/* Four at a time: each waits for the sum of four before, not for its neighbour. */
 static bool get_gaps(struct scan *sc, uint32_t *uid, uint32_t n)
 {
     struct slice gaps;
     uint64_t at = uid[0];
+    uint32_t row = 1;
 
     if (!scan_take(sc, n - 1, &gaps) || memchr(gaps.ptr, 0, gaps.len) != NULL)
         return false;
-    for (uint32_t row = 1; row < n; row++) {
+    for (; row + 4 <= n; row += 4) {
+        const unsigned char *gap = (const unsigned char *) gaps.ptr + row - 1;
+        uint32_t second = (uint32_t) gap[0] + gap[1], third = second + gap[2];
+
+        uid[row] = (uint32_t) at + gap[0];
+        uid[row + 1] = (uint32_t) at + second;
+        uid[row + 2] = (uint32_t) at + third;
+        at += third + gap[3];
+        uid[row + 3] = (uint32_t) at;
+    }
+    for (; row < n; row++) {
         at += (uint8_t) gaps.ptr[row - 1];
         uid[row] = (uint32_t) at;
     }
@@ -180,7 +192,7 @@ static bool get_flags(struct scan *sc, struct chunk *chunk, uint32_t n)
 
 /* Differences of two or four bytes: they fit the column. None is above max. */
 static bool get_deltas(struct scan *sc, uint32_t *delta, uint32_t n, uint8_t width,
-                       uint64_t max)
+                       uint64_t max, uint32_t *out_widest)
 {
     uint16_t two[CHUNK_MESSAGES];
     struct slice bytes;
@@ -190,15 +202,18 @@ static bool get_deltas(struct scan *sc, uint32_t *delta, uint32_t n, uint8_t wid
         return false;
     if (width == 2) {
         memcpy(two, bytes.ptr, bytes.len);
-        for (uint32_t row = 0; row < n; row++)
+        for (uint32_t row = 0; row < n; row++) {
             delta[row] = le16toh(two[row]);
+            widest = MAX(widest, delta[row]);
+        }
     } else {
         memcpy(delta, bytes.ptr, bytes.len);
-        for (uint32_t row = 0; row < n; row++)
+        for (uint32_t row = 0; row < n; row++) {
             delta[row] = le32toh(delta[row]);
+            widest = MAX(widest, delta[row]);
+        }
     }
-    for (uint32_t row = 0; row < n; row++)
-        widest = MAX(widest, delta[row]);
+    *out_widest = widest;
     return widest <= max && widest != MODSEQ_ESCAPE;
 }
 
@@ -215,20 +230,29 @@ static bool get_far_modseqs(struct scan *sc, struct chunk *chunk, uint32_t n, ui
     return true;
 }
 
-static bool get_modseqs(struct scan *sc, struct chunk *chunk, uint32_t n, uint64_t modseq_max)
+static bool get_modseqs(struct scan *sc, struct chunk *chunk, uint32_t n, uint64_t modseq_max,
+                        uint64_t *out_greatest)
 {
+    uint32_t widest = 0;
     uint8_t width;
 
     if (!scan_varint(sc, modseq_max, &chunk->modseq_base) || chunk->modseq_base == 0 ||
         !scan_le8(sc, &width))
         return false;
     modseq_max -= chunk->modseq_base;
-    if (width == 8)
-        return get_far_modseqs(sc, chunk, n, modseq_max);
-    if (width == 2 || width == 4)
-        return get_deltas(sc, chunk->modseq_delta, n, width, modseq_max);
-    memset(chunk->modseq_delta, 0, n * sizeof(*chunk->modseq_delta));
-    return width == 0;
+    if (width == 8) {
+        if (!get_far_modseqs(sc, chunk, n, modseq_max))
+            return false;
+        *out_greatest = chunk_greatest_modseq(chunk, n);
+        return true;
+    }
+    if (width == 0)
+        memset(chunk->modseq_delta, 0, n * sizeof(*chunk->modseq_delta));
+    else if ((width != 2 && width != 4) ||
+             !get_deltas(sc, chunk->modseq_delta, n, width, modseq_max, &widest))
+        return false;
+    *out_greatest = chunk->modseq_base + widest;
+    return true;
 }
 
 static bool get_keywords(struct scan *sc, struct chunk *chunk, uint32_t n, size_t n_keywords)
@@ -267,7 +291,8 @@ static bool get_cold_map(struct scan *sc, struct chunk *chunk, uint32_t n)
     return true;
 }
 
-static struct chunk *get_hot(struct scan *sc, uint32_t rows, const struct chunk_rules *rules)
+static struct chunk *get_hot(struct scan *sc, uint32_t rows, const struct chunk_rules *rules,
+                             uint64_t *out_greatest)
 {
     struct chunk *chunk;
     uint64_t n;
@@ -278,7 +303,7 @@ static struct chunk *get_hot(struct scan *sc, uint32_t rows, const struct chunk_
     chunk = chunk_new(chunk_fit(rows), 1);
     atomic_init(&chunk->filled, rows);
     if (get_uids(sc, chunk, rows, rules->uid_before) && get_flags(sc, chunk, rows) &&
-        get_modseqs(sc, chunk, rows, rules->modseq_max) &&
+        get_modseqs(sc, chunk, rows, rules->modseq_max, out_greatest) &&
         get_keywords(sc, chunk, rows, rules->n_keywords) && get_cold_map(sc, chunk, rows) &&
         scan_done(sc))
         return chunk;
@@ -286,7 +311,7 @@ static struct chunk *get_hot(struct scan *sc, uint32_t rows, const struct chunk_
     return NULL;
 }
 
-struct chunk_sums chunk_sum(const struct chunk *chunk, uint32_t n)
+static struct chunk_sums sum(const struct chunk *chunk, uint32_t n, uint64_t greatest)
 {
     uint32_t seen = 0, deleted = 0;
 
@@ -294,8 +319,12 @@ struct chunk_sums chunk_sum(const struct chunk *chunk, uint32_t n)
         seen += chunk->flags[row] & FLAG_SEEN;
         deleted += chunk->flags[row] & FLAG_DELETED;
     }
-    return (struct chunk_sums){n - seen / FLAG_SEEN, deleted / FLAG_DELETED,
-                               chunk_greatest_modseq(chunk, n)};
+    return (struct chunk_sums){n - seen / FLAG_SEEN, deleted / FLAG_DELETED, greatest};
+}
+
+struct chunk_sums chunk_sum(const struct chunk *chunk, uint32_t n)
+{
+    return sum(chunk, n, chunk_greatest_modseq(chunk, n));
 }
 
 bool chunk_get_cold_row(struct scan *sc, struct msg_cold *row)
@@ -327,8 +356,10 @@ static bool get_cold(struct scan *sc, struct msg_cold *rows, uint32_t n)
 }
 
 enum rc chunk_load(struct page_loader *loader, const struct page_place *at,
-                   const struct chunk_rules *rules, struct chunk **out, struct err *err)
+                   const struct chunk_rules *rules, struct chunk **out,
+                   struct chunk_sums *out_sums, struct err *err)
 {
+    uint64_t greatest;
     struct chunk *chunk;
     struct page_id id;
     struct scan sc;
@@ -336,7 +367,7 @@ enum rc chunk_load(struct page_loader *loader, const struct page_place *at,
 
     if (rc)
         return rc;
-    chunk = get_hot(&sc, at->rows, rules);
+    chunk = get_hot(&sc, at->rows, rules, &greatest);
     if (chunk == NULL)
         return page_corrupt(err, &id, "hot columns");
     chunk->cold = cold_new_in_pages(at + 1, at->n_cold);
@@ -345,6 +376,8 @@ enum rc chunk_load(struct page_loader *loader, const struct page_place *at,
         return page_corrupt(err, &id, "cold rows");
     }
     chunk->page = (struct page_ref){.number = at->number, .rows = at->rows};
+    if (out_sums != NULL)
+        *out_sums = sum(chunk, at->rows, greatest);
     *out = chunk;
     return RC_OK;
 }

@@ -34,10 +34,10 @@ void chunk_put_cold_row(struct buf *buf, const struct msg_cold *row);
 bool chunk_get_cold_row(struct scan *sc, struct msg_cold *row);
 
 /* The chunk that the places at `at` are of; the caller owns it. Its cold rows stay in their
- * pages. */
+ * pages. out_sums may be NULL. */
 MUST_CHECK enum rc chunk_load(struct page_loader *loader, const struct page_place *at,
                               const struct chunk_rules *rules, struct chunk **out,
-                              struct err *err);
+                              struct chunk_sums *out_sums, struct err *err);
 /* The rows of a cold store that was made of pages, into room for all of them. */
 MUST_CHECK enum rc chunk_read_cold(struct page_loader *loader, const struct cold_store *cold,
                                    struct msg_cold *rows, struct err *err);

@@ -41,7 +41,7 @@ static enum rc tell_places(struct walk *walk, const struct mbox *mbox, struct er
 
     for (size_t i = 0; i < mbox->places->n_chunks; i++, at += 1 + at->n_cold) {
         struct chunk *chunk = NULL;
-        enum rc rc = chunk_load(&walk->loader, at, &rules, &chunk, err);
+        enum rc rc = chunk_load(&walk->loader, at, &rules, &chunk, NULL, err);
 
         if (rc == RC_OK && chunk != NULL)
             rc = tell_chunk(walk, chunk, at->rows, err);

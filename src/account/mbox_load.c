@@ -13,14 +13,13 @@
 #include "account/page_loader.h"
 #include "account/state_parts.h"
 
-static void count_in(struct mbox *fresh, struct chunk *chunk, uint32_t n)
+static void count_in(struct mbox *fresh, struct chunk *chunk, uint32_t n,
+                     const struct chunk_sums *sums)
 {
-    struct chunk_sums sums = chunk_sum(chunk, n);
-
-    mbox_add_slot(fresh, chunk, n, &sums);
+    mbox_add_slot(fresh, chunk, n, sums);
     fresh->counts.messages += n;
-    fresh->counts.unseen += sums.unseen;
-    fresh->counts.deleted += sums.deleted;
+    fresh->counts.unseen += sums->unseen;
+    fresh->counts.deleted += sums->deleted;
 }
 
 static enum rc uid_corrupt(const struct mbox *mbox, struct err *err)
@@ -35,12 +34,13 @@ static enum rc take_slots(const struct mbox *from, uint32_t uid_before, struct m
 {
     for (size_t i = 0; i < from->n_slots; i++) {
         const struct chunk_slot *slot = &from->slots[i];
+        struct chunk_sums sums = chunk_sum(slot->chunk, slot->n);
 
         if (slot->chunk->uid[0] <= uid_before)
             return uid_corrupt(from, err);
         uid_before = slot->chunk->uid[slot->n - 1];
         chunk_ref(slot->chunk);
-        count_in(fresh, slot->chunk, slot->n);
+        count_in(fresh, slot->chunk, slot->n, &sums);
     }
     return uid_before < from->counts.uidnext ? RC_OK : uid_corrupt(from, err);
 }
@@ -60,11 +60,12 @@ static enum rc load_chunks(struct page_loader *loader, const struct mbox *from,
 
     for (size_t i = 0; i < from->places->n_chunks; i++, at += 1 + at->n_cold) {
         struct chunk *chunk = NULL;
-        enum rc rc = chunk_load(loader, at, &rules, &chunk, err);
+        struct chunk_sums sums;
+        enum rc rc = chunk_load(loader, at, &rules, &chunk, &sums, err);
 
         if (rc || chunk == NULL)
             return rc;
-        count_in(fresh, chunk, at->rows);
+        count_in(fresh, chunk, at->rows, &sums);
         rules.uid_before = chunk->uid[at->rows - 1];
     }
     return take_slots(from, rules.uid_before, fresh, err);
@@ -310,7 +311,7 @@ static enum rc load_tail(struct page_loader *loader, struct acct_state *fork, ui
         return load_cold(loader, from->slots[from->n_slots - 1].chunk->cold, err);
     last = mbox_places_last_chunk(from->places);
     rules = rules_of(from);
-    rc = chunk_load(loader, last, &rules, &chunk, err);
+    rc = chunk_load(loader, last, &rules, &chunk, NULL, err);
     if (rc || chunk == NULL)
         return rc;
     rc = chunk->uid[last->rows - 1] < from->counts.uidnext ? load_cold(loader, chunk->cold, err)
