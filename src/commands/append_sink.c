@@ -57,6 +57,18 @@ static enum rc check_command(struct append_sink *sink, const struct imap_text *t
     return rc;
 }
 
+/* A TEXT part may be empty (RFC 4469 section 5), a message may not. */
+static bool is_text_part(const struct imap_text *text)
+{
+    struct slice before = text->text;
+
+    before.len = slice_rfind(before, '{');
+    if (slice_ends(before, SLICE("~")))
+        before.len--;
+    return before.len >= 5 &&
+           slice_eq_nocase(slice_from(before, before.len - 5), SLICE("TEXT "));
+}
+
 static void push_stage(struct append_sink *sink, struct body_stage *stage)
 {
     if (sink->n == sink->cap) {
@@ -74,11 +86,11 @@ static enum rc sink_begin(void *ctx, const struct imap_text *text, struct err *e
     struct body_stage *stage;
     enum rc rc;
 
-    if (len == 0) /* RFC 3502 6.3.11: also the way to cancel */
+    if (len == 0 && !is_text_part(text)) /* RFC 3502 6.3.11: also the way to cancel */
         return err_set(err, RC_INVALID, "An empty message is not stored", "append: 0 octets");
-    if (sink->n == APPEND_MESSAGES_MAX)
-        return err_set(err, RC_LIMIT, "Too many messages in one APPEND", "append: %u messages",
-                       APPEND_MESSAGES_MAX);
+    if (sink->n == APPEND_STAGES_MAX)
+        return err_set(err, RC_LIMIT, "Too many messages in one APPEND", "append: %u literals",
+                       APPEND_STAGES_MAX);
     if (sink->n == 0) { /* once: the later messages go to the same mailbox */
         rc = check_command(sink, text, err);
         if (rc)

@@ -1,11 +1,12 @@
 /*
- * append_sink.h - where the messages of an APPEND, or of a REPLACE, go while they
- * arrive.
+ * append_sink.h - where the messages of an APPEND or a REPLACE, and their TEXT parts, go while
+ * they arrive.
  *
- * Spec: RFC 9051 6.3.12, RFC 3502, RFC 7889. The reader calls it (imap/reader.h, imap_sink).
- * begin refuses what would fail anyway, before the client sends a byte of it: a name without a
- * mailbox ([TRYCREATE]), a read-only credential, a message of no octets. The bytes are staged
- * with the engine, which spools large ones; nothing of a message stays in memory here.
+ * Spec: RFC 9051 6.3.12, RFC 3502, RFC 4469, RFC 7889. The reader calls it (imap/reader.h,
+ * imap_sink). begin refuses what would fail anyway, before the client sends a byte of it: a
+ * name without a mailbox ([TRYCREATE]), a read-only credential, a message of no octets. The
+ * bytes are staged with the engine, which spools large ones; nothing of a message stays in
+ * memory here.
  */
 #ifndef ROOST_COMMANDS_APPEND_SINK_H
 #define ROOST_COMMANDS_APPEND_SINK_H
@@ -13,7 +14,7 @@
 #include "commands/session.h"
 #include "imap/reader.h"
 
-#define APPEND_MESSAGES_MAX 1024u /* in one MULTIAPPEND: one transaction, open stages */
+#define APPEND_STAGES_MAX 1024u /* open at once, of one command */
 
 struct append_sink {
     struct session *session;

@@ -2,17 +2,22 @@
  * cmd_append.c - APPEND, with one message or several; REPLACE.
  *
  * Spec: RFC 9051 6.3.12; RFC 3502 (MULTIAPPEND: all or nothing); RFC 4315 3 (APPENDUID); RFC
- * 6855 4 (UTF8); RFC 8508 (REPLACE: the new message comes and the old one goes as one change).
+ * 4469 (CATENATE); RFC 6855 4 and RFC 9755 (UTF-8 headers); RFC 8508 (REPLACE: the new message
+ * comes and the old one goes as one change).
  *
- * The messages are staged already (append_sink.h); this is their one transaction. Nothing of a
- * stage changes before the commit, so the command can run again.
+ * What the client sent is staged already (append_sink.h), what it named by URL is composed here
+ * (catenate.h); then comes their one transaction. Nothing of a stage changes before the commit,
+ * so the command can run again.
  */
+#include "base/ascii.h"
 #include "base/clock.h"
-#include "commands/cmd.h"
+#include "commands/catenate.h"
 #include "commands/list_line.h"
 #include "commands/mail_events.h"
 #include "imap/print.h"
 #include "mailbox/txn.h"
+
+#define HEADER_PIECE_BYTES ((size_t) 4 << 10) /* most headers in one */
 
 /* INTERNALDATE is the client's, or now (RFC 9051 6.3.12). */
 static struct mail_date date_of(const struct imap_append_message *message)
@@ -30,10 +35,17 @@ struct appended {
     struct uid_set uids;
 };
 
+/* What stands before the transaction. */
+struct prepared {
+    struct place place;
+    struct composition composition;
+};
+
 static enum rc append_all(struct cmd *cmd, const struct imap_append_args *args,
-                          const struct place *place, struct mail_txn *txn, struct appended *out,
-                          struct err *err)
+                          const struct prepared *prepared, struct mail_txn *txn,
+                          struct appended *out, struct err *err)
 {
+    const struct place *place = &prepared->place;
     const struct mbox *mbox = acct_mailbox_by_name(txn_state(txn), place->name);
     struct uid_set_builder uids;
     struct reader reader;
@@ -56,7 +68,7 @@ static enum rc append_all(struct cmd *cmd, const struct imap_append_args *args,
     for (size_t i = 0; i < args->n; i++) {
         const struct imap_append_message *message = &args->messages[i];
         const struct new_message row = {
-            .stage = cmd->stages[i],
+            .stage = prepared->composition.stages[i],
             .flags = (uint8_t) (message->flags.bits & FLAGS_ALL),
             .keywords = message->flags.keywords,
             .n_keywords = message->flags.n_keywords,
@@ -89,28 +101,84 @@ static struct slice appenduid_code(struct cmd *cmd, const struct appended *appen
     return arena_dup(cmd->arena, buf_slice(&code));
 }
 
-/* Where the messages go. The stages are what the arguments say, and on the disk as far as that
- * takes long. */
-static enum rc find_place(struct cmd *cmd, const struct imap_append_args *args,
-                          struct place *out, struct err *err)
+/* ---- UTF-8 headers ---- */
+
+/* Looks at the bytes of a header as they come; says when it is over. */
+static bool header_goes_on(struct slice piece, bool *line_empty, bool *has_8bit)
 {
-    enum rc rc = place_of(cmd->session, args->mailbox.name, out, err);
+    for (size_t i = 0; i < piece.len; i++) {
+        char c = piece.ptr[i];
+
+        if (c == '\n' && *line_empty)
+            return false;
+        *has_8bit = *has_8bit || ascii_is_8bit(c);
+        *line_empty = c == '\n' || (c == '\r' && *line_empty);
+    }
+    return true;
+}
+
+/* RFC 9755 (RFC 6855 4): an 8-bit header only from who can read it. */
+static enum rc check_header(const struct composition *composition,
+                            const struct body_stage *stage, struct err *err)
+{
+    uint64_t len = composition->ops->stage_length(stage);
+    bool line_empty = true, has_8bit = false, goes_on = true;
+    AUTO(buf_done) struct buf piece;
+
+    buf_init(&piece, HEADER_PIECE_BYTES);
+    for (uint64_t at = 0; goes_on && !has_8bit && at < len; at += piece.len) {
+        size_t n = (size_t) MIN(len - at, HEADER_PIECE_BYTES);
+        enum rc rc;
+
+        buf_reset(&piece);
+        rc = composition->ops->stage_read(stage, at, buf_reserve(&piece, n), n, err);
+        if (rc)
+            return rc;
+        piece.len = n;
+        goes_on = header_goes_on(buf_slice(&piece), &line_empty, &has_8bit);
+    }
+    if (!has_8bit)
+        return RC_OK;
+    return err_set(err, RC_INVALID, "A header with 8-bit text needs ENABLE UTF8=ACCEPT",
+                   "append: 8-bit header");
+}
+
+/* ---- APPEND ---- */
+
+/*
+ * Where the messages go, and the stages they are in: what the arguments say, and on the disk as
+ * far as that takes long. Parts may come from accounts that make the session leave the
+ * target's, so it is entered last.
+ */
+static enum rc prepare(struct cmd *cmd, const struct imap_append_args *args,
+                       struct prepared *out, struct err *err)
+{
+    struct composition *composition = &out->composition;
+    enum rc rc = place_of(cmd->session, args->mailbox.name, &out->place, err);
 
     if (rc == RC_NOT_FOUND)
         reply_code(cmd->reply, "TRYCREATE");
-    if (rc)
-        return rc;
-    if (args->n != cmd->n_stages)
-        return err_set(err, RC_SYNTAX, "Message literal expected", "append: %zu of %zu staged",
-                       cmd->n_stages, args->n);
-    return account_finish_stages(out->account, cmd->stages, cmd->n_stages, err);
+    if (!rc)
+        rc = composition_make(cmd, args, account_id(out->place.account), composition, err);
+    for (size_t i = 0; !rc && !cmd->session->mode.utf8_accept && i < composition->n; i++)
+        rc = check_header(composition, composition->stages[i], err);
+    if (!rc)
+        rc = place_of(cmd->session, args->mailbox.name, &out->place, err);
+    return rc ? rc
+              : account_finish_stages(out->place.account, composition->stages, composition->n,
+                                      err);
+}
+
+static void prepared_done(struct prepared *prepared)
+{
+    composition_done(&prepared->composition);
 }
 
 /* Behind the commit: the stages are the engine's. */
 static void note_appended(struct cmd *cmd, const struct imap_append_args *args,
-                          const struct appended *appended)
+                          struct prepared *prepared, const struct appended *appended)
 {
-    memset(cmd->stages, 0, cmd->n_stages * sizeof(struct body_stage *));
+    composition_taken(cmd, &prepared->composition);
     cmd->session->counts.appended += args->n;
     mail_events_append(cmd, appended->account, appended->mbox_id, &appended->uids);
     list_line_say_normalized(cmd->session, &args->mailbox, cmd->reply->out);
@@ -121,18 +189,18 @@ enum rc cmd_append(struct cmd *cmd, struct err *err)
     const struct imap_append_args *args = &cmd->args.append;
     AUTO(txn_abortp) struct mail_txn *txn = NULL;
     struct appended appended;
-    struct place place;
-    enum rc rc = find_place(cmd, args, &place, err);
+    AUTO(prepared_done) struct prepared prepared = {0};
+    enum rc rc = prepare(cmd, args, &prepared, err);
 
     if (!rc)
-        rc = txn_begin(place.account, &cmd->session->actor, &txn, err);
+        rc = txn_begin(prepared.place.account, &cmd->session->actor, &txn, err);
     if (!rc)
-        rc = append_all(cmd, args, &place, txn, &appended, err);
+        rc = append_all(cmd, args, &prepared, txn, &appended, err);
     if (!rc)
         rc = session_commit(cmd->session, &txn, err);
     if (rc)
         return rc;
-    note_appended(cmd, args, &appended);
+    note_appended(cmd, args, &prepared, &appended);
     reply_code_text(cmd->reply, appenduid_code(cmd, &appended));
     reply_ok(cmd->reply, "APPEND completed");
     return RC_OK;
@@ -167,35 +235,35 @@ static enum rc expunge_old(struct cmd *cmd, struct mail_txn *txn, struct err *er
     return rc;
 }
 
-static enum rc replace_within(struct cmd *cmd, const struct place *place, struct appended *out,
-                              struct err *err)
+static enum rc replace_within(struct cmd *cmd, const struct prepared *prepared,
+                              struct appended *out, struct err *err)
 {
     const struct imap_append_args *args = &cmd->args.replace.append;
     AUTO(txn_abortp) struct mail_txn *txn = NULL;
-    enum rc rc = txn_begin(place->account, &cmd->session->actor, &txn, err);
+    enum rc rc = txn_begin(prepared->place.account, &cmd->session->actor, &txn, err);
 
     if (!rc)
         rc = expunge_old(cmd, txn, err);
     if (!rc)
-        rc = append_all(cmd, args, place, txn, out, err);
+        rc = append_all(cmd, args, prepared, txn, out, err);
     return rc ? rc : session_commit(cmd->session, &txn, err);
 }
 
 /* The new message goes to another account. */
-static enum rc replace_across(struct cmd *cmd, const struct place *place, struct appended *out,
-                              struct err *err)
+static enum rc replace_across(struct cmd *cmd, const struct prepared *prepared,
+                              struct appended *out, struct err *err)
 {
     const struct imap_append_args *args = &cmd->args.replace.append;
     struct session *session = cmd->session;
     AUTO(txn_abortp) struct mail_txn *from = NULL;
     AUTO(txn_abortp) struct mail_txn *to = NULL;
-    enum rc rc = txn_begin_pair(view_account(session->view), place->account, &session->actor,
-                                &from, &to, err);
+    enum rc rc = txn_begin_pair(view_account(session->view), prepared->place.account,
+                                &session->actor, &from, &to, err);
 
     if (!rc)
         rc = expunge_old(cmd, from, err);
     if (!rc)
-        rc = append_all(cmd, args, place, to, out, err);
+        rc = append_all(cmd, args, prepared, to, out, err);
     return rc ? rc : session_commit_pair(session, &from, &to, err);
 }
 
@@ -203,16 +271,16 @@ enum rc cmd_replace(struct cmd *cmd, struct err *err)
 {
     const struct imap_append_args *args = &cmd->args.replace.append;
     struct appended appended;
-    struct place place;
-    enum rc rc = find_place(cmd, args, &place, err);
+    AUTO(prepared_done) struct prepared prepared = {0};
+    enum rc rc = prepare(cmd, args, &prepared, err);
 
     if (!rc)
-        rc = place.account == view_account(cmd->session->view)
-                 ? replace_within(cmd, &place, &appended, err)
-                 : replace_across(cmd, &place, &appended, err);
+        rc = prepared.place.account == view_account(cmd->session->view)
+                 ? replace_within(cmd, &prepared, &appended, err)
+                 : replace_across(cmd, &prepared, &appended, err);
     if (rc)
         return rc;
-    note_appended(cmd, args, &appended);
+    note_appended(cmd, args, &prepared, &appended);
     /* RFC 8508 4.3: before the EXPUNGE */
     buf_str(cmd->reply->out, "* OK ");
     buf_append(cmd->reply->out, appenduid_code(cmd, &appended));

@@ -5,6 +5,7 @@
  * were asked for. UID is added to a UID FETCH (6.4.9), FLAGS where this FETCH has set \Seen.
  */
 #include "commands/fetch.h"
+#include "commands/section_place.h"
 #include "mailbox/thread.h"
 
 static enum digest_form form_of(struct imap_mode mode)
@@ -227,7 +228,7 @@ static bool needs_body(enum imap_fetch_kind kind)
 static bool needs_digest(const struct imap_fetch_item *item)
 {
     if (item->kind == IMAP_FETCH_BODY_SECTION)
-        return item->section.text != IMAP_SECTION_ALL || item->section.n_parts > 0;
+        return section_needs_digest(&item->section);
     return needs_body(item->kind) && item->kind != IMAP_FETCH_RFC822;
 }
 

@@ -9,6 +9,7 @@
  * a later failure can only end the connection.
  */
 #include "commands/fetch.h"
+#include "commands/section_place.h"
 #include "mime/cte.h"
 
 /* Is the reply still where this item began? Then it can be taken back. */
@@ -104,36 +105,12 @@ enum rc fetch_stream_go(struct fetch_run *run, struct err *err)
 
 /* ---- BODY[...] ---- */
 
-static enum rc read_header_fields(struct fetch_run *run, const struct imap_section *section,
-                                  struct err *err)
+static void begin_section(struct fetch_run *run, const struct imap_fetch_item *item,
+                          const struct imap_section *section)
 {
-    bool not = section->text == IMAP_SECTION_HEADER_FIELDS_NOT;
-    struct slice bytes = {NULL, 0};
-    AUTO(buf_done) struct buf raw;
-    struct digest_header header;
-    enum rc rc;
-
-    buf_init(&raw, DIGEST_MESSAGE_MAX_BYTES);
-    rc = digest_header_of(run->digest, section->parts, section->n_parts, &header);
-    if (rc)
-        return err_set(err, rc, "No such part", "fetch: header fields");
-    if (section->n_parts > 0 || not ||
-        !digest_fields_are_copied(run->digest, section->fields, section->n_fields)) {
-        rc = message_read(run->message, header.range.offset, header.range.len, &raw, err);
-        if (rc)
-            return rc;
-        bytes = buf_slice(&raw);
-    }
-    buf_reset(&run->bytes);
-    digest_header_fields(run->digest, &header, bytes, section->fields, section->n_fields, not,
-                         &run->bytes);
-    return RC_OK;
-}
-
-static void begin_header_fields(struct fetch_run *run, const struct imap_fetch_item *item)
-{
+    struct section_place place;
     struct err err;
-    enum rc rc = read_header_fields(run, &item->section, &err);
+    enum rc rc = section_locate(run->message, run->digest, section, &run->bytes, &place, &err);
 
     if (rc == RC_NOT_FOUND)
         say_nil(run, item);
@@ -141,58 +118,21 @@ static void begin_header_fields(struct fetch_run *run, const struct imap_fetch_i
         fetch_failed(run, &err, NULL);
     else
         begin_stream(run, item,
-                     (struct fetch_stream){.from_memory = true, .left = run->bytes.len});
-}
-
-static void begin_range(struct fetch_run *run, const struct imap_fetch_item *item,
-                        enum digest_section_kind kind)
-{
-    const struct imap_section *section = &item->section;
-    struct digest_range range;
-
-    if (kind == DIGEST_WHOLE && section->n_parts == 0) /* needs no table to be believed */
-        range = (struct digest_range){0, (uint32_t) message_size(run->message)};
-    else if (digest_section(run->digest, section->parts, section->n_parts, kind, &range) !=
-             RC_OK) {
-        say_nil(run, item);
-        return;
-    }
-    begin_stream(run, item, (struct fetch_stream){.offset = range.offset, .left = range.len});
-}
-
-static void begin_body_section(struct fetch_run *run, const struct imap_fetch_item *item)
-{
-    switch (item->section.text) {
-    case IMAP_SECTION_ALL:
-        begin_range(run, item, DIGEST_WHOLE);
-        return;
-    case IMAP_SECTION_HEADER:
-        begin_range(run, item, DIGEST_HEADER);
-        return;
-    case IMAP_SECTION_TEXT:
-        begin_range(run, item, DIGEST_TEXT_OF);
-        return;
-    case IMAP_SECTION_MIME:
-        begin_range(run, item, DIGEST_MIME);
-        return;
-    case IMAP_SECTION_HEADER_FIELDS:
-    case IMAP_SECTION_HEADER_FIELDS_NOT:
-        begin_header_fields(run, item);
-        return;
-    }
+                     (struct fetch_stream){.from_memory = place.from_memory,
+                                           .offset = place.offset,
+                                           .left = place.len});
 }
 
 /* RFC822, .HEADER and .TEXT are BODY[], BODY[HEADER] and BODY[TEXT] by other names. */
 void fetch_section_begin(struct fetch_run *run, const struct imap_fetch_item *item)
 {
-    if (item->kind == IMAP_FETCH_RFC822)
-        begin_range(run, item, DIGEST_WHOLE);
-    else if (item->kind == IMAP_FETCH_RFC822_HEADER)
-        begin_range(run, item, DIGEST_HEADER);
+    struct imap_section section = item->section;
+
+    if (item->kind == IMAP_FETCH_RFC822_HEADER)
+        section.text = IMAP_SECTION_HEADER;
     else if (item->kind == IMAP_FETCH_RFC822_TEXT)
-        begin_range(run, item, DIGEST_TEXT_OF);
-    else
-        begin_body_section(run, item);
+        section.text = IMAP_SECTION_TEXT;
+    begin_section(run, item, &section);
 }
 
 /* ---- BINARY[...] ---- */

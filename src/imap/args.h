@@ -2,8 +2,8 @@
  * args.h - the arguments of every command, as types.
  *
  * Spec: RFC 9051 6 and 9, RFC 3501; RFC 4466 (parameters), 5258, 5819, 6154 (LIST), 3502
- * (MULTIAPPEND), 3516 (BINARY), 6855 (UTF8 append data), 7162 (CONDSTORE), 8438 (STATUS=SIZE),
- * 2971 (ID).
+ * (MULTIAPPEND), 3516 (BINARY), 4469 (CATENATE), 6855 (UTF8 append data), 7162 (CONDSTORE),
+ * 8438 (STATUS=SIZE), 2971 (ID).
  *
  * Behind the parser nothing looks at wire text again: names are resolved, dates are numbers,
  * sets are sets. Whether numbers in a set are sequence numbers or uids says imap_cmd.uid.
@@ -138,15 +138,29 @@ struct imap_date_time {
     int16_t zone_minutes; /* east of Greenwich */
 };
 
+#define CATENATE_MAX_PARTS 4096u /* URL and TEXT parts of one message */
+
+/* A part of a message by CATENATE (RFC 4469): an URL as it was written, or a literal. */
+struct imap_cat_part {
+    bool is_url;
+    struct slice url;
+    uint32_t literal; /* as of a message */
+    uint64_t len;
+};
+
 struct imap_append_message {
     struct imap_flags flags;
     bool has_date;
     struct imap_date_time date;
+    const struct imap_cat_part *parts; /* CATENATE; NULL: the message is one literal */
+    size_t n_parts;                    /* >= 1 with parts */
     uint32_t literal; /* index into imap_text.literals; its bytes went to the sink */
     uint64_t len;
     bool binary; /* literal8: may hold NUL (RFC 3516 4.4) */
     bool utf8;   /* sent as UTF8 (~{...}): RFC 6855 4 */
 };
+
+#define APPEND_MESSAGES_MAX 1024u /* in one MULTIAPPEND: one transaction, open stages */
 
 /* APPEND: RFC 9051 6.3.12, RFC 3502 6.3.11. */
 struct imap_append_args {

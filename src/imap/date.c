@@ -177,6 +177,46 @@ bool lex_date_time(struct imap_input *in, struct imap_date_time *out)
     return true;
 }
 
+/* time-numoffset, or "Z" */
+static bool scan_offset_minutes(struct scan *sc, int32_t *out)
+{
+    bool west = scan_peek(sc) == '-';
+    int32_t h, m;
+
+    *out = 0;
+    if (scan_byte(sc, 'Z') || scan_byte(sc, 'z'))
+        return true;
+    if ((!scan_byte(sc, '+') && !scan_byte(sc, '-')) || !scan_digits(sc, 2, 2, &h) ||
+        !scan_byte(sc, ':') || !scan_digits(sc, 2, 2, &m) || h > 23 || m > 59)
+        return false;
+    *out = (west ? -1 : 1) * (h * 60 + m);
+    return true;
+}
+
+bool lex_timestamp(struct scan *sc, int64_t *out_sec)
+{
+    struct scan at = *sc;
+    int32_t sec, offset, days;
+    struct civil c;
+
+    if (!scan_digits(&at, 4, 4, &c.year) || !scan_byte(&at, '-') ||
+        !scan_digits(&at, 2, 2, &c.month) || !scan_byte(&at, '-') ||
+        !scan_digits(&at, 2, 2, &c.day) || c.month < 1 || c.month > 12 || c.day < 1 ||
+        c.day > 31)
+        return false;
+    days = days_of(c);
+    if (civil_of(days).month != c.month || (!scan_byte(&at, 'T') && !scan_byte(&at, 't')) ||
+        !scan_time(&at, &sec))
+        return false;
+    if (scan_byte(&at, '.') && scan_while(&at, ascii_is_digit).len == 0)
+        return false;
+    if (!scan_offset_minutes(&at, &offset))
+        return false;
+    *sc = at;
+    *out_sec = (int64_t) days * SEC_PER_DAY + sec - (int64_t) offset * 60;
+    return true;
+}
+
 static char digit_of(int32_t value)
 {
     return (char) ('0' + value % 10);

@@ -96,5 +96,7 @@ bool lex_date_time_text(struct slice s, struct imap_date_time *out);
 /* date: date-text, quoted or not. */
 bool lex_date(struct imap_input *in, int32_t *out_day);
 bool lex_date_time(struct imap_input *in, struct imap_date_time *out);
+/* date-time of RFC 3339 5.6, as unix seconds. */
+bool lex_timestamp(struct scan *sc, int64_t *out_sec);
 
 #endif

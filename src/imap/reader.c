@@ -283,7 +283,17 @@ static bool skip_arg(struct imap_input *in)
     return lex_literal(in, &lit) || scan_while(&in->sc, is_not_space).len > 0;
 }
 
-/* Whether a literal whose header begins at this offset of the text is a message. */
+/* An URL of CATENATE may be a literal too (RFC 4469 section 5): this piece of the line, behind
+ * the mailbox and up to the header, says so. */
+static bool is_url(struct slice piece)
+{
+    return piece.len >= 5 &&
+           (piece.ptr[piece.len - 5] == ' ' || piece.ptr[piece.len - 5] == '(') &&
+           slice_eq_nocase(slice_from(piece, piece.len - 4), SLICE("URL "));
+}
+
+/* Whether a literal whose header begins at this offset of the text is a message, or a part of
+ * one. */
 static bool is_message(struct imap_reader *reader, size_t at)
 {
     struct imap_text so_far = {slice_sub(buf_slice(&reader->text), 0, at), reader->literals,
@@ -293,7 +303,9 @@ static bool is_message(struct imap_reader *reader, size_t at)
     /* An argument has one literal at most: later ones need no look, which keeps this linear. */
     if (reader->sink == NULL || reader->messages_follow ||
         reader->n_literals > SPOOLING_MAX_ARGS)
-        return reader->messages_follow;
+        return reader->messages_follow &&
+               !is_url(
+                   slice_sub(buf_slice(&reader->text), reader->segment, at - reader->segment));
     if (imap_parse_head(&so_far, (struct imap_mode){0}, NULL, &cmd, NULL))
         return false;
     for (size_t i = 0; i < COUNT(spooling); i++) {
@@ -305,7 +317,7 @@ static bool is_message(struct imap_reader *reader, size_t at)
             n++;
         reader->messages_follow = n == spooling[i].n_args && lex_sp(&cmd.in);
     }
-    return reader->messages_follow;
+    return reader->messages_follow && !is_url(scan_rest(&cmd.in.sc));
 }
 
 static void add_literal(struct imap_reader *reader, const struct header *h, bool spooled)

@@ -148,6 +148,17 @@ static const struct row rows[] = {
     {imap_parse_append, "a APPEND x () {2}\r\nhi (\\Seen k) ~{2+}\r\nho", RC_OK},
     {imap_parse_append, "a APPEND x UTF8 (~{2}\r\nhi)", RC_OK},
     {imap_parse_append, "a APPEND x UTF8 ({2}\r\nhi)", RC_SYNTAX},
+    {imap_parse_append, "a APPEND x CATENATE (TEXT {2}\r\nhi)", RC_OK},
+    {imap_parse_append, "a APPEND x (\\Seen) catenate (url /a text ~{0}\r\n URL {2+}\r\n/b) {2}\r\nhi", RC_OK},
+    {imap_parse_append, "a APPEND x CATENATE (UTF8 (~{2}\r\nhi) URL \"/a\") CATENATE (URL \"/b\")", RC_OK},
+    {imap_parse_append, "a APPEND x CATENATE ()", RC_SYNTAX},
+    {imap_parse_append, "a APPEND x CATENATE (TEXT \"hi\")", RC_SYNTAX},
+    {imap_parse_append, "a APPEND x CATENATE (TEXT {2}\r\nhi", RC_SYNTAX},
+    {imap_parse_append, "a APPEND x CATENATE TEXT {2}\r\nhi", RC_SYNTAX},
+    {imap_parse_append, "a APPEND x CATENATE (URL)", RC_SYNTAX},
+    {imap_parse_append, "a APPEND x CATENATE (URL  /a)", RC_SYNTAX},
+    {imap_parse_append, "a APPEND x CATENATE (URL /a  TEXT {2}\r\nhi)", RC_SYNTAX},
+    {imap_parse_append, "a APPEND x CATENATE (FILE /a)", RC_SYNTAX},
     {imap_parse_append, "a APPEND x", RC_SYNTAX},
     {imap_parse_append, "a APPEND x \"hi\"", RC_SYNTAX},
     {imap_parse_append, "a APPEND x {2}\r\nhi ", RC_SYNTAX},
@@ -600,7 +611,7 @@ static void a_message_is_named_by_its_literal(void **state)
     static const struct imap_literal literals[] = {
         {.at = 15,         .len = 1, .nonsync = true},
         {         .at = 30,                .len = 5,         .spooled = true        },
-        { .at = 67, .len = 2,         .binary = true,                         .nonsync = true, .spooled = true},
+        { .at = 67, .len = 2,         .binary = true,                                                    .nonsync = true, .spooled = true},
     };
     AUTO(arena_freep) struct arena *arena = arena_new(COMMAND_ARENA_BYTES);
     struct imap_text whole = {slice_from_str(text), literals, COUNT(literals)};

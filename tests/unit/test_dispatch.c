@@ -277,6 +277,100 @@ static void a_multiappend_has_a_limit(void **state)
     rig_free(rig);
 }
 
+/* RFC 4469: what a short command may make of URLs is bounded. */
+static void catenated_urls_have_limits(void **state)
+{
+    struct rig *rig = new_rig(0);
+    struct rig_session *rs = rig_login(rig, SESSION_FULL);
+    AUTO(buf_done) struct buf command;
+
+    (void) state;
+    buf_init(&command, COMMAND_BYTES);
+    buf_printf(&command, "a APPEND Drafts {1024+}\r\nA: b\r\n\r\n");
+    for (unsigned i = 8; i < 1024; i++)
+        buf_byte(&command, 'x');
+    buf_str(&command, "\r\n");
+    rig_send(rs, buf_slice(&command));
+    assert_true(was_told(rs, "a OK [APPENDUID"));
+    rig_session_of(rs)->message_max_bytes = 8 * 1024;
+
+    for (unsigned n = 8; n <= 9; n++) { /* one message: as large as any, or larger */
+        buf_reset(&command);
+        buf_str(&command, "b APPEND INBOX CATENATE (URL /Drafts/;UID=1");
+        for (unsigned i = 1; i < n; i++)
+            buf_str(&command, " URL /Drafts/;UID=1");
+        buf_str(&command, ")\r\n");
+        forget(rs);
+        rig_send(rs, buf_slice(&command));
+        assert_true(was_told(rs, n == 8 ? "b OK [APPENDUID" : "b NO [TOOBIG]"));
+    }
+    for (unsigned n = 4; n <= 5; n++) { /* all of them */
+        buf_reset(&command);
+        buf_str(&command, "c APPEND INBOX");
+        for (unsigned i = 0; i < n * 8; i++)
+            buf_str(&command, i % 8 == 0   ? " CATENATE (URL /Drafts/;UID=1"
+                              : i % 8 == 7 ? " URL /Drafts/;UID=1)"
+                                           : " URL /Drafts/;UID=1");
+        buf_str(&command, "\r\n");
+        forget(rs);
+        rig_send(rs, buf_slice(&command));
+        assert_true(was_told(rs, n == 4 ? "c OK [APPENDUID" : "c NO [LIMIT]"));
+    }
+    rig_free(rig);
+}
+
+static void send_urls(struct rig_session *rs, unsigned n, const char *url)
+{
+    AUTO(buf_done) struct buf command;
+
+    buf_init(&command, COMMAND_BYTES);
+    buf_printf(&command, "a APPEND INBOX CATENATE (URL %s", url);
+    for (unsigned i = 1; i < n; i++)
+        buf_printf(&command, " URL %s", url);
+    buf_str(&command, ")\r\n");
+    forget(rs);
+    rig_send(rs, buf_slice(&command));
+}
+
+static void ten_thousand_urls_are_refused(void **state)
+{
+    struct rig *rig = new_rig(0);
+    struct rig_session *rs = rig_login(rig, SESSION_FULL);
+
+    (void) state;
+    send_urls(rs, 10000, "/INBOX/;UID=1");
+    assert_true(was_told(rs, "a BAD "));
+    send_urls(rs, CATENATE_MAX_PARTS + 1, "/a");
+    assert_true(was_told(rs, "a NO [LIMIT]"));
+    send_urls(rs, CATENATE_MAX_PARTS, "/a");
+    assert_true(was_told(rs, "a NO [BADURL /a]"));
+    send_text(rs, "b STATUS INBOX (MESSAGES)\r\n");
+    assert_true(was_told(rs, "(MESSAGES 0)"));
+    rig_free(rig);
+}
+
+/* RFC 4469 section 5: an URL is an astring. */
+static void an_url_may_be_a_literal(void **state)
+{
+    struct rig *rig = new_rig(0);
+    struct rig_session *rs = rig_login(rig, SESSION_FULL);
+
+    (void) state;
+    send_text(rs, "a CREATE URL\r\nb APPEND URL {8+}\r\nA: b\r\n\r\n\r\n");
+    assert_true(was_told(rs, "b OK [APPENDUID"));
+    forget(rs);
+    send_text(rs, "c APPEND {3+}\r\nURL CATENATE (URL {11}\r\n");
+    assert_true(was_told(rs, "+ OK"));
+    send_text(rs, "/URL/;UID=1 TEXT ~{2+}\r\nhi URL {11+}\r\n/URL/;UID=1 TEXT {1}\r\n");
+    send_text(rs, "x)\r\n");
+    assert_true(was_told(rs, "c OK [APPENDUID"));
+    forget(rs);
+    send_text(rs, "d SELECT URL\r\ne FETCH 2 BODY.PEEK[]\r\n");
+    assert_true(slice_search(rig_output(rs), SLICE("{19}\r\nA: b\r\n\r\nhiA: b\r\n\r\nx)")) <
+                rig_output(rs).len);
+    rig_free(rig);
+}
+
 static void a_list_of_many_mailboxes_pauses(void **state)
 {
     struct rig *rig = new_rig(0);
@@ -355,6 +449,9 @@ int main(void)
         cmocka_unit_test(a_big_body_comes_whole_in_pieces),
         cmocka_unit_test(a_nul_is_hidden_in_body_and_kept_in_binary),
         cmocka_unit_test(a_multiappend_has_a_limit),
+        cmocka_unit_test(catenated_urls_have_limits),
+        cmocka_unit_test(ten_thousand_urls_are_refused),
+        cmocka_unit_test(an_url_may_be_a_literal),
         cmocka_unit_test(a_list_of_many_mailboxes_pauses),
         cmocka_unit_test(an_aborted_answer_leaves_nothing_behind),
         cmocka_unit_test(a_saved_result_has_a_limit),

@@ -1,0 +1,75 @@
+#include "commands/section_place.h"
+
+bool section_needs_digest(const struct imap_section *section)
+{
+    return section->text != IMAP_SECTION_ALL || section->n_parts > 0;
+}
+
+static enum rc no_section(struct err *err)
+{
+    return err_set(err, RC_NOT_FOUND, "No such part", "section: not in the message");
+}
+
+static enum rc read_fields(struct message *message, const struct digest *digest,
+                           const struct imap_section *section, struct buf *memory,
+                           struct section_place *out, struct err *err)
+{
+    bool not = section->text == IMAP_SECTION_HEADER_FIELDS_NOT;
+    struct slice bytes = {NULL, 0};
+    AUTO(buf_done) struct buf raw;
+    struct digest_header header;
+    enum rc rc;
+
+    buf_init(&raw, DIGEST_MESSAGE_MAX_BYTES);
+    if (digest_header_of(digest, section->parts, section->n_parts, &header) != RC_OK)
+        return no_section(err);
+    if (section->n_parts > 0 || not ||
+        !digest_fields_are_copied(digest, section->fields, section->n_fields)) {
+        rc = message_read(message, header.range.offset, header.range.len, &raw, err);
+        if (rc)
+            return rc;
+        bytes = buf_slice(&raw);
+    }
+    buf_reset(memory);
+    digest_header_fields(digest, &header, bytes, section->fields, section->n_fields, not,
+                         memory);
+    *out = (struct section_place){.from_memory = true, .len = memory->len};
+    return RC_OK;
+}
+
+static enum digest_section_kind kind_of(enum imap_section_text text)
+{
+    switch (text) {
+    case IMAP_SECTION_HEADER:
+        return DIGEST_HEADER;
+    case IMAP_SECTION_TEXT:
+        return DIGEST_TEXT_OF;
+    case IMAP_SECTION_MIME:
+        return DIGEST_MIME;
+    case IMAP_SECTION_ALL:
+    case IMAP_SECTION_HEADER_FIELDS:
+    case IMAP_SECTION_HEADER_FIELDS_NOT:
+        break;
+    }
+    return DIGEST_WHOLE;
+}
+
+enum rc section_locate(struct message *message, const struct digest *digest,
+                       const struct imap_section *section, struct buf *memory,
+                       struct section_place *out, struct err *err)
+{
+    struct digest_range range;
+
+    if (section->text == IMAP_SECTION_HEADER_FIELDS ||
+        section->text == IMAP_SECTION_HEADER_FIELDS_NOT)
+        return read_fields(message, digest, section, memory, out, err);
+    if (!section_needs_digest(section)) {
+        *out = (struct section_place){.len = message_size(message)};
+        return RC_OK;
+    }
+    if (digest_section(digest, section->parts, section->n_parts, kind_of(section->text),
+                       &range) != RC_OK)
+        return no_section(err);
+    *out = (struct section_place){.offset = range.offset, .len = range.len};
+    return RC_OK;
+}
