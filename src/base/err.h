@@ -23,11 +23,12 @@ enum rc {
     RC_LIMIT,       /* a named limit of ours; detail says which */
     RC_CONFLICT,    /* the world moved under us; trying again may work */
     RC_CORRUPT,     /* stored bytes fail their check */
-    RC_FULL,        /* no space, or over quota */
+    RC_FULL,        /* no space is left */
     RC_UNAVAILABLE, /* not now: overload, recovery, a part is down */
     RC_IO,          /* the system refused; detail has errno's text */
+    RC_QUOTA,       /* over what this account may hold (RFC 9208) */
 };
-#define RC_COUNT (RC_IO + 1)
+#define RC_COUNT (RC_QUOTA + 1)
 
 struct err {
     enum rc rc;

@@ -5,7 +5,7 @@
 /*
  * How a failure is answered: RFC 9051 7.1 for the words, RFC 5530 for the codes. A full disk is
  * a "temporary failure because a subsystem is down" (RFC 5530 3): nothing the user deletes need
- * help. OVERQUOTA is for the user's own limits (RFC 9208 4.3.1); who refuses for one names it.
+ * help. OVERQUOTA is for the account's own limits (RFC 9208 4.3.1).
  */
 static const struct {
     enum reply_status status;
@@ -24,6 +24,7 @@ static const struct {
     [RC_FULL] = {REPLY_NO,  "UNAVAILABLE"  },
     [RC_UNAVAILABLE] = {REPLY_NO,  "UNAVAILABLE"  },
     [RC_IO] = {REPLY_NO,  "UNAVAILABLE"  },
+    [RC_QUOTA] = {REPLY_NO,  "OVERQUOTA"    },
 };
 
 static const char *const words[] = {

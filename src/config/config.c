@@ -13,19 +13,20 @@
 
 enum setting_kind {
     KIND_TEXT,
-    KIND_PATH,   /* made absolute */
-    KIND_LIST,   /* of texts */
-    KIND_SWITCH, /* yes or no */
-    KIND_NUMBER, /* min..max */
-    KIND_SIZE,   /* bytes, with K, M or G */
-    KIND_OCTAL,  /* a file mode */
-    KIND_UNTIL,  /* "never" or "until YYYY-MM-DD" */
-    KIND_CHOICE, /* one of the words; the value is its place */
-    KIND_WORD,   /* one of the words; the value is the text */
+    KIND_PATH,     /* made absolute */
+    KIND_LIST,     /* of texts */
+    KIND_SWITCH,   /* yes or no */
+    KIND_NUMBER,   /* min..max */
+    KIND_SIZE,     /* bytes, with K, M or G */
+    KIND_OCTAL,    /* a file mode */
+    KIND_UNTIL,    /* "never" or "until YYYY-MM-DD" */
+    KIND_CHOICE,   /* one of the words; the value is its place */
+    KIND_WORD,     /* one of the words; the value is the text */
+    KIND_PERCENTS, /* a few numbers of 1 to 100, ascending */
 };
 
-static const char *const kind_names[] = {"text", "path", "list",  "yes/no", "number",
-                                         "size", "mode", "until", "choice", "choice"};
+static const char *const kind_names[] = {"text", "path",  "list",   "yes/no", "number",  "size",
+                                         "mode", "until", "choice", "choice", "percents"};
 
 struct setting {
     const char *name;
@@ -83,6 +84,16 @@ static const struct setting settings[] = {
      "largest message taken by APPEND, LMTP and import"},
     {"connections_per_user", KIND_NUMBER, AT(connections_per_user), "200", 1, 100000, NULL,
      "IMAP connections of one user at a time"},
+    {"quota_storage", KIND_SIZE, AT(quota_storage), "0", 0, (uint64_t) 1 << 62, NULL,
+     "bytes an account may hold unless it or one of its groups says otherwise (`roost quota`); 0: no limit"},
+    {"quota_messages", KIND_NUMBER, AT(quota_messages), "0", 0, UINT32_MAX, NULL,
+     "the same for messages"},
+    {"quota_mailboxes", KIND_NUMBER, AT(quota_mailboxes), "0", 0, UINT32_MAX, NULL,
+     "the same for mailboxes"},
+    {"quota_marks", KIND_PERCENTS, AT(quota_marks), "80 90 95", 0, 0, NULL,
+     "percentages of a limit whose crossing is logged as quota.mark"},
+    {"quota_admins", KIND_LIST, AT(quota_admins), "", 0, 0, NULL,
+     "users who may see and set everybody's quota by IMAP's GETQUOTA and SETQUOTA"},
     {"undelete_days", KIND_NUMBER, AT(undelete_days), "14", 0, 3650, NULL,
      "expunged messages and deleted mailboxes can be brought back for so long; 0: not at all"},
     {"threads", KIND_NUMBER, AT(threads), "0", 0, 256, NULL,
@@ -189,6 +200,24 @@ static bool convert_until(struct slice text, int64_t *out)
     return true;
 }
 
+/* "80 90 95"; empty: none. */
+static bool convert_percents(struct slice text, struct config_percents *out)
+{
+    struct config_percents made = {.n = 0};
+    struct scan sc = scan_of(text);
+    uint64_t percent;
+
+    while (!scan_done(&sc)) {
+        if ((made.n > 0 && !scan_byte(&sc, ' ')) || made.n == CONFIG_PERCENTS_MAX ||
+            !scan_u64(&sc, 100, &percent) || percent == 0 ||
+            (made.n > 0 && percent <= made.percent[made.n - 1]))
+            return false;
+        made.percent[made.n++] = (uint8_t) percent;
+    }
+    *out = made;
+    return true;
+}
+
 /* Place of the word in the list of words, or -1. */
 static int word_place(const char *words, struct slice text)
 {
@@ -267,6 +296,10 @@ static enum rc store_value(struct config *config, const struct setting *setting,
         return convert_until(text, field_of(config, setting))
                    ? RC_OK
                    : bad_value(setting, "never, or until YYYY-MM-DD", err);
+    case KIND_PERCENTS:
+        return convert_percents(text, field_of(config, setting))
+                   ? RC_OK
+                   : bad_value(setting, "up to 8 rising percentages such as \"80 90 95\"", err);
     case KIND_CHOICE:
     case KIND_WORD:
         return store_choice(config, setting, text, err);
@@ -548,6 +581,9 @@ static void encode_value(const struct config *config, const struct setting *sett
             buf_le_bytes(out, slice_from_str(list->items[i]));
         return;
     }
+    case KIND_PERCENTS:
+        buf_append(out, slice_of(field, sizeof(struct config_percents)));
+        return;
     case KIND_SWITCH:
         buf_le8(out, *(const bool *) field);
         return;
@@ -604,6 +640,11 @@ static bool decode_value(struct scan *sc, struct config *config, const struct se
         return true;
     case KIND_LIST:
         return decode_list(sc, config, field);
+    case KIND_PERCENTS:
+        if (!scan_take(sc, sizeof(struct config_percents), &text))
+            return false;
+        memcpy(field, text.ptr, text.len);
+        return ((struct config_percents *) field)->n <= CONFIG_PERCENTS_MAX;
     case KIND_SWITCH:
         if (!scan_le8(sc, &byte))
             return false;

@@ -22,6 +22,13 @@ struct config_list {
     size_t n;
 };
 
+#define CONFIG_PERCENTS_MAX 8u
+
+struct config_percents {
+    uint8_t percent[CONFIG_PERCENTS_MAX]; /* 1 to 100, ascending */
+    uint8_t n;
+};
+
 enum sandbox_mode { SANDBOX_ENFORCE, SANDBOX_BEST_EFFORT };
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
@@ -57,8 +64,12 @@ struct config {
     /* limits */
     uint64_t message_max_bytes;
     uint32_t connections_per_user;
-    uint32_t undelete_days; /* 0: what is expunged cannot be brought back */
-    uint32_t threads;       /* of the mail role; 0: twice the processors, at least 4 */
+    uint64_t quota_storage;                   /* bytes an account may hold; 0: no limit */
+    uint32_t quota_messages, quota_mailboxes; /* 0: no limit */
+    struct config_percents quota_marks;
+    struct config_list quota_admins; /* users who may see and set anybody's by IMAP */
+    uint32_t undelete_days;          /* 0: what is expunged cannot be brought back */
+    uint32_t threads;                /* of the mail role; 0: twice the processors, at least 4 */
 
     /* store */
     bool archive; /* closed journal segments wait for the next backup */

@@ -145,6 +145,18 @@ static enum rc commit_one(const struct lmtp_options *options, struct recipient *
     return rc ? rc : txn_commit(&txn, &recipient->position, err);
 }
 
+/* Would waiting help? A message that is longer than all that the account may hold never fits.
+ */
+static bool is_too_long(const struct lmtp_options *options, const struct recipient *recipient,
+                        struct body_stage *stage)
+{
+    AUTO(acct_unrefp) struct acct_state *state = account_read(recipient->open, 0);
+    struct quota_status quota;
+
+    quota_of(options->store, state, &quota);
+    return ops_of(options)->stage_length(stage) > quota.limit[QUOTA_STORAGE];
+}
+
 #define COMMIT_TRIES 16u /* with an engine that may conflict */
 
 static enum rc deliver_one(const struct lmtp_options *options, struct recipient *recipient,
@@ -160,6 +172,8 @@ static enum rc deliver_one(const struct lmtp_options *options, struct recipient 
     do {
         rc = commit_one(options, recipient, *stage, err);
     } while (rc == RC_CONFLICT && ++tries < COMMIT_TRIES);
+    if (rc == RC_QUOTA)
+        recipient->never_fits = is_too_long(options, recipient, *stage);
     if (rc == RC_OK)
         *stage = NULL; /* the store has it */
     return rc;

@@ -24,6 +24,7 @@ struct recipient {
     uint32_t uid;
     struct slice folder; /* where it went, for the log */
     enum rc rc;          /* of the delivery */
+    bool never_fits;     /* RC_QUOTA, also if the account were empty */
     struct err err;
 };
 

@@ -456,15 +456,20 @@ static bool all_durable(const struct lmtp_client *client)
 }
 
 /* RFC 2033 4.2: one reply for each recipient. */
-static const char *delivery_reply(const struct delivery *delivery, enum rc rc)
+static const char *delivery_reply(const struct delivery *delivery,
+                                  const struct recipient *recipient)
 {
     if (delivery->rc == RC_LIMIT)
         return "552 5.3.4 Message too large";
-    switch (rc) {
+    switch (recipient->rc) {
     case RC_OK:
         return "250 2.0.0 Delivered";
     case RC_LIMIT: /* a limit of the mailbox: no UID left, too many messages */
         return "452 4.2.2 The mailbox is full";
+    case RC_QUOTA:
+        return recipient->never_fits
+                   ? "552 5.2.2 The message is larger than the mailbox may ever be"
+                   : "452 4.2.2 The mailbox is full";
     case RC_FULL: /* the disk is: RFC 3463 3.4 */
         return "452 4.3.1 The mail system is full";
     case RC_MORE:
@@ -489,7 +494,7 @@ static enum step deliver(struct lmtp_client *client)
     if (!all_durable(client))
         return STEP_WAIT;
     for (size_t i = 0; i < client->n; i++) {
-        const char *line = delivery_reply(&client->delivery, client->recipients[i].rc);
+        const char *line = delivery_reply(&client->delivery, &client->recipients[i]);
 
         log_recipient(client, &client->recipients[i], line);
         reply(client, line);

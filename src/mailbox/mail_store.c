@@ -15,6 +15,7 @@ struct mail_store {
     size_t memory_budget;
     _Atomic size_t memory; /* a sum of the accounts', see memory.h */
     struct expiry *expiry;
+    struct quota_settings quota;
     struct principal_registry *principals;
     struct principal_registry *own_principals; /* where none was given; else NULL */
 
@@ -38,6 +39,11 @@ struct principals *mail_store_principals(struct mail_store *store)
 struct principal_registry *mail_store_principal_registry(struct mail_store *store)
 {
     return store->principals;
+}
+
+const struct quota_settings *mail_store_quota(const struct mail_store *store)
+{
+    return &store->quota;
 }
 
 struct digester *store_digester(struct mail_store *store)
@@ -416,6 +422,7 @@ struct mail_store *mail_store_new(const struct mail_store_options *options)
     store->digester = options->digester;
     store->note = options->note;
     store->note_ctx = options->note_ctx;
+    store->quota = options->quota;
     store->memory_budget =
         options->memory_bytes > 0 ? options->memory_bytes : MAIL_MEMORY_BYTES;
     if (options->principals == NULL)

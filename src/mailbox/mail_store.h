@@ -35,6 +35,7 @@ struct mail_store_options {
     void *note_ctx;
     size_t memory_bytes;  /* for accounts, mailboxes and messages; 0: MAIL_MEMORY_BYTES */
     int64_t undelete_sec; /* what is expunged or deleted is kept so long; 0: not at all */
+    struct quota_settings quota;
     struct principal_registry *principals; /* must outlive the store; NULL: there is nobody */
 };
 
@@ -46,6 +47,7 @@ struct engine *mail_store_engine(struct mail_store *store);
 /* Who there is at the moment; the caller owns a reference. */
 struct principals *mail_store_principals(struct mail_store *store);
 struct principal_registry *mail_store_principal_registry(struct mail_store *store);
+const struct quota_settings *mail_store_quota(const struct mail_store *store);
 /* Bytes that open accounts take, as last measured. */
 size_t store_memory(const struct mail_store *store);
 

@@ -2,13 +2,18 @@
  * quota.h - how much an account may hold: RFC 9208's STORAGE, MESSAGE and MAILBOX.
  *
  * A limit comes, for each resource alone, from the first of these that names one: the account
- * itself; the groups it is in, of which the largest counts; the server's default. None: there
- * is no limit.
+ * itself (in its state, by a QUOTA record); the groups it is in, of which the largest counts;
+ * the server's default. None: there is no limit.
+ *
+ * A transaction after which an account holds more of a resource than it did, and more than the
+ * limit, is refused whole with RC_QUOTA before anything of it is written. (The mailboxes that a
+ * new account comes with are not asked about.) So whatever makes an account smaller, or moves
+ * within it, always works, also when a limit was set below what is there.
  */
 #ifndef ROOST_MAILBOX_QUOTA_H
 #define ROOST_MAILBOX_QUOTA_H
 
-#include "base/slice.h"
+#include "account/state.h"
 
 enum quota_resource {
     QUOTA_STORAGE,  /* bytes; units of 1024 octets on the wire (RFC 9208 5.1) */
@@ -20,10 +25,44 @@ enum quota_resource {
 #define QUOTA_LIMIT_MAX ((uint64_t) INT64_MAX) /* RFC 9208 7: number64 is below 2^63 */
 #define QUOTA_UNLIMITED UINT64_MAX /* said outright: what comes later does not count */
 
+/* "STORAGE", "MESSAGE", "MAILBOX": as on the wire, and in an account's QUOTA records. */
+struct slice quota_resource_name(enum quota_resource resource);
+/* Case is ignored. */
+bool quota_resource_find(struct slice name, enum quota_resource *out);
+
 /* What one source says. */
 struct quota_limits {
     bool set[QUOTA_RESOURCES];
     uint64_t limit[QUOTA_RESOURCES]; /* where set; or QUOTA_UNLIMITED */
 };
+
+#define QUOTA_MARKS_MAX 8u
+
+/* Of a server. */
+struct quota_settings {
+    struct quota_limits defaults;
+    uint8_t marks[QUOTA_MARKS_MAX]; /* percent of a limit; crossing one is logged */
+    size_t n_marks;
+};
+
+/* How an account stands. */
+struct quota_status {
+    uint64_t usage[QUOTA_RESOURCES];
+    uint64_t limit[QUOTA_RESOURCES]; /* QUOTA_UNLIMITED: none */
+};
+
+struct mail_store;
+/* Of an account's state, by the store's directory (whose groups it is in) and settings. */
+void quota_of(struct mail_store *store, const struct acct_state *state,
+              struct quota_status *out);
+/* What the account itself says, and nobody else. */
+struct quota_limits quota_own_limits(const struct acct_state *state);
+
+/* RC_QUOTA: after holds more than before, and more than it may. */
+MUST_CHECK enum rc quota_check(struct mail_store *store, const struct acct_state *before,
+                               const struct acct_state *after, struct err *err);
+/* The change is committed: log each mark that it crosses upwards. */
+void quota_log_marks(struct mail_store *store, const struct acct_state *before,
+                     const struct acct_state *after);
 
 #endif

@@ -82,8 +82,14 @@ static enum rc catch_up(struct mail_txn *txn, struct err *err)
     return RC_CONFLICT;
 }
 
+static enum rc check_quota(const struct mail_txn *txn, struct err *err)
+{
+    return quota_check(txn->account->store, txn->account->tip, txn->fork, err);
+}
+
 static void link(struct mail_txn *txn, uint64_t position)
 {
+    quota_log_marks(txn->account->store, txn->account->tip, txn->fork);
     acct_set_position(txn->fork, position);
     chain_link(txn->account, acct_ref(txn->fork));
     queue_digests(txn);
@@ -101,6 +107,9 @@ enum rc txn_commit(struct mail_txn **txn_ptr, uint64_t *out_position, struct err
         *out_position = acct_position(txn->account->tip);
         return RC_OK;
     }
+    rc = check_quota(txn, err);
+    if (rc)
+        return rc;
     rc = engine->ops->commit(engine, &group, 1, &position, err);
     if (rc == RC_CONFLICT)
         rc = catch_up(txn, err);
@@ -140,8 +149,12 @@ static enum rc commit_as_one(struct mail_txn *a, struct mail_txn *b, uint64_t po
 {
     struct engine *engine = account_engine(a->account);
     const struct commit_group groups[] = {group_of(a), group_of(b)};
-    enum rc rc = engine->ops->commit(engine, groups, COUNT(groups), positions, err);
+    enum rc rc = check_quota(a, err);
 
+    if (rc == RC_OK)
+        rc = check_quota(b, err);
+    if (rc == RC_OK)
+        rc = engine->ops->commit(engine, groups, COUNT(groups), positions, err);
     if (rc == RC_CONFLICT) {
         rc = catch_up(a, err);
         if (rc == RC_CONFLICT)

@@ -6,10 +6,10 @@
  * the group to the engine, links the fork to the chain and unlocks. Abort forgets everything.
  *
  * After a call that failed, the transaction can only be aborted. Errors: RC_NOT_FOUND,
- * RC_EXISTS, RC_INVALID (names), RC_LIMIT, RC_FULL (quota), RC_DENIED (the actor lacks a right
- * that the call needs: access.h; RC_NOT_FOUND where the actor may not even look the mailbox
- * up). commit: RC_CONFLICT (run the command again from its arguments), RC_FULL, RC_UNAVAILABLE,
- * RC_IO; the transaction is gone in each case.
+ * RC_EXISTS, RC_INVALID (names), RC_LIMIT, RC_DENIED (the actor lacks a right that the call
+ * needs: access.h; RC_NOT_FOUND where the actor may not even look the mailbox up). commit:
+ * RC_QUOTA (quota.h), RC_CONFLICT (run the command again from its arguments), RC_FULL,
+ * RC_UNAVAILABLE, RC_IO; the transaction is gone in each case.
  *
  * One modseq serves the whole transaction.
  */
@@ -199,6 +199,9 @@ MUST_CHECK enum rc txn_renew_uidvalidity(struct mail_txn *txn, uint32_t mbox_id,
 /* An entry as it was elsewhere (restore). Empty rights take it out. RC_LIMIT. */
 MUST_CHECK enum rc txn_put_acl(struct mail_txn *txn, uint32_t mbox_id, struct slice identifier,
                                struct slice rights, struct err *err);
+/* What the account itself may hold of a resource; set false: it says nothing about it. */
+MUST_CHECK enum rc txn_set_quota(struct mail_txn *txn, enum quota_resource resource, bool set,
+                                 uint64_t limit, struct err *err);
 MUST_CHECK enum rc txn_subscribe(struct mail_txn *txn, struct slice name, bool on,
                                  struct err *err);
 

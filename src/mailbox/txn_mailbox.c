@@ -564,6 +564,25 @@ enum rc txn_put_acl(struct mail_txn *txn, uint32_t mbox_id, struct slice identif
     return rc;
 }
 
+enum rc txn_set_quota(struct mail_txn *txn, enum quota_resource resource, bool set,
+                      uint64_t limit, struct err *err)
+{
+    struct quota_limits now = quota_own_limits(txn->fork);
+    const struct record record = {
+        .type = RECORD_QUOTA, .quota = {quota_resource_name(resource), set ? limit : 0, !set}
+    };
+    enum rc rc = txn_has_room(txn, RECORD_HEAD_BYTES + QUOTA_RESOURCE_MAX, err);
+
+    if (rc)
+        return rc;
+    if (limit != QUOTA_UNLIMITED && limit > QUOTA_LIMIT_MAX)
+        return err_set(err, RC_INVALID, "A limit is below 2^63", "quota: %llu",
+                       (unsigned long long) limit);
+    if (now.set[resource] != set || (set && now.limit[resource] != limit))
+        txn_add(txn, &record);
+    return RC_OK;
+}
+
 enum rc txn_subscribe(struct mail_txn *txn, struct slice name, bool on, struct err *err)
 {
     enum rc rc = mailbox_name_check(name, err);

@@ -51,6 +51,22 @@ static enum rc make_digest(struct digester *digester, uint64_t account, struct s
 
 /* ---- start ---- */
 
+/* What the configuration says of every account; 0 stands for nothing. */
+static struct quota_settings quota_of_config(const struct config *config)
+{
+    const uint64_t limits[QUOTA_RESOURCES] = {[QUOTA_STORAGE] = config->quota_storage,
+                                              [QUOTA_MESSAGES] = config->quota_messages,
+                                              [QUOTA_MAILBOXES] = config->quota_mailboxes};
+    struct quota_settings settings = {.n_marks = config->quota_marks.n};
+
+    for (unsigned i = 0; i < QUOTA_RESOURCES; i++) {
+        settings.defaults.set[i] = limits[i] != 0;
+        settings.defaults.limit[i] = limits[i];
+    }
+    memcpy(settings.marks, config->quota_marks.percent, sizeof(settings.marks));
+    return settings;
+}
+
 /* Recovery happens here, confined as all that follows: what it accepts is durable before
  * anybody is served. */
 static enum rc open_store(struct mail_role *mail, struct err *err)
@@ -64,6 +80,7 @@ static enum rc open_store(struct mail_role *mail, struct err *err)
         .note = note_account,
         .note_ctx = mail,
         .principals = mail->directory.registry,
+        .quota = quota_of_config(config),
         .undelete_sec = (int64_t) mail->start->config->undelete_days * DAY_SEC};
     enum rc rc;
 

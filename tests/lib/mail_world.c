@@ -30,6 +30,7 @@ static void open_store(struct mail_world *world)
     struct mail_store_options options = {.engine = world->engine,
                                          .digester = &world->digester,
                                          .memory_bytes = world->memory_bytes,
+                                         .quota = world->quota,
                                          .undelete_sec = INT32_MAX};
 
     world->digester.make = make_digest;

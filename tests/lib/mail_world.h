@@ -16,6 +16,7 @@ struct mail_world {
     struct memory_disk *disk; /* memory engines; outlives them */
     char path[64];            /* local engine: its folder; else empty */
     size_t memory_bytes;      /* the store's budget; 0: the product's */
+    struct quota_settings quota;
     struct engine *engine;
     struct mail_store *store;
 };
