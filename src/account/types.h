@@ -68,7 +68,7 @@ struct mail_date {
     int16_t zone_min; /* minutes east of UTC */
 };
 
-/* Special use of a mailbox (RFC 6154, RFC 8457). A mailbox may have several. */
+/* Special use of a mailbox (RFC 6154, RFC 8457, RFC 9979). A mailbox may have several. */
 enum special_use {
     USE_ALL = 1u << 0,
     USE_ARCHIVE = 1u << 1,
@@ -78,6 +78,9 @@ enum special_use {
     USE_SENT = 1u << 5,
     USE_TRASH = 1u << 6,
     USE_IMPORTANT = 1u << 7,
+    USE_MEMOS = 1u << 8,
+    USE_SCHEDULED = 1u << 9,
+    USE_SNOOZED = 1u << 10,
 };
 
 /* Runs of uids, ascending, not touching: the only form in which sets of messages travel below

@@ -7,7 +7,10 @@ _Static_assert((int) USE_ALL == (int) IMAP_USE_ALL &&
                    (int) USE_JUNK == (int) IMAP_USE_JUNK &&
                    (int) USE_SENT == (int) IMAP_USE_SENT &&
                    (int) USE_TRASH == (int) IMAP_USE_TRASH &&
-                   (int) USE_IMPORTANT == (int) IMAP_USE_IMPORTANT,
+                   (int) USE_IMPORTANT == (int) IMAP_USE_IMPORTANT &&
+                   (int) USE_MEMOS == (int) IMAP_USE_MEMOS &&
+                   (int) USE_SCHEDULED == (int) IMAP_USE_SCHEDULED &&
+                   (int) USE_SNOOZED == (int) IMAP_USE_SNOOZED,
                "special use bits");
 
 #define LIST_LINE_ARENA_BYTES ((size_t) 256 << 20)

@@ -18,6 +18,8 @@ static const struct bit_name special_uses[] = {
     {IMAP_USE_DRAFTS, "\\Drafts"},   {IMAP_USE_FLAGGED, "\\Flagged"},
     {IMAP_USE_JUNK, "\\Junk"},       {IMAP_USE_SENT, "\\Sent"},
     {IMAP_USE_TRASH, "\\Trash"},     {IMAP_USE_IMPORTANT, "\\Important"},
+    {IMAP_USE_MEMOS, "\\Memos"},     {IMAP_USE_SCHEDULED, "\\Scheduled"},
+    {IMAP_USE_SNOOZED, "\\Snoozed"},
 };
 // clang-format on
 

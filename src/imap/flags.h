@@ -1,9 +1,9 @@
 /*
  * flags.h - flags, keywords, special-use attributes.
  *
- * Spec: RFC 9051 2.3.2 and section 9 (flag, flag-list), RFC 3501 (\Recent), RFC 6154 and 8457
- * (use-attr). System flags are bits; keywords keep the client's spelling and compare without
- * the case of ASCII letters.
+ * Spec: RFC 9051 2.3.2 and section 9 (flag, flag-list), RFC 3501 (\Recent), RFC 6154, 8457 and
+ * 9979 (use-attr). System flags are bits; keywords keep the client's spelling and compare
+ * without the case of ASCII letters.
  */
 #ifndef ROOST_IMAP_FLAGS_H
 #define ROOST_IMAP_FLAGS_H
@@ -45,6 +45,9 @@ enum imap_special_use {
     IMAP_USE_SENT = 1u << 5,
     IMAP_USE_TRASH = 1u << 6,
     IMAP_USE_IMPORTANT = 1u << 7, /* RFC 8457 */
+    IMAP_USE_MEMOS = 1u << 8,     /* RFC 9979, as the next two */
+    IMAP_USE_SCHEDULED = 1u << 9,
+    IMAP_USE_SNOOZED = 1u << 10,
 };
 
 /* The bit of "\Drafts" (any case), or 0. */
