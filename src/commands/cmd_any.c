@@ -97,6 +97,7 @@ enum rc cmd_enable(struct cmd *cmd, struct err *err)
         condstore_enable(cmd);
     session->enabled |= listed;
     session->mode.rev2 = session_has_enabled(session, IMAP_CAP_IMAP4REV2);
+    session->mode.uidonly = session_has_enabled(session, IMAP_CAP_UIDONLY);
     session->mode.utf8_accept = session_has_enabled(session, IMAP_CAP_UTF8_ACCEPT);
     reply_ok(cmd->reply, "ENABLE completed");
     return RC_OK;

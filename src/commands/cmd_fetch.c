@@ -211,7 +211,9 @@ static bool next_message(struct fetch_run *run)
 static enum rc fetch_flags(struct fetch_run *run)
 {
     struct buf *out = run->cmd->reply->out;
-    bool with_uid = run->cmd->uid || (run->args->kinds & KIND(IMAP_FETCH_UID)) != 0;
+    bool uidonly = run->cmd->session->mode.uidonly;
+    bool with_uid =
+        (run->cmd->uid && !uidonly) || (run->args->kinds & KIND(IMAP_FETCH_UID)) != 0;
     bool with_modseq =
         run->args->has_changedsince || (run->args->kinds & KIND(IMAP_FETCH_MODSEQ)) != 0;
 
@@ -222,7 +224,8 @@ static enum rc fetch_flags(struct fetch_run *run)
         if (!next_message(run))
             return RC_OK;
         line = (struct imap_flags_line){
-            .seq = at->seq,
+            .uidonly = uidonly,
+            .seq = uidonly ? at->uid : at->seq,
             .uid = with_uid ? at->uid : 0,
             .bits = flags_text_bits(&run->flags, at->index, at->uid),
             .keywords = flags_text_keywords(&run->flags, at->index),

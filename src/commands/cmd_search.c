@@ -8,6 +8,7 @@
  * The finding is search/'s; here is what is said of it and what is kept.
  */
 #include "commands/resync.h"
+#include "commands/uidonly.h"
 #include "imap/print.h"
 #include "search/search.h"
 
@@ -51,6 +52,8 @@ static enum rc start(struct cmd *cmd, struct err *err)
         reply_code_text(cmd->reply, buf_slice(&code));
         return err_set(err, RC_INVALID, "Unknown charset", "search: charset");
     }
+    if (session->mode.uidonly && uidonly_names_numbers(args->key))
+        return uidonly_refuse(cmd, err);
     rc = search_start(&scope, args->key, cmd->arena, &search, err);
     if (rc)
         return rc;

@@ -11,6 +11,7 @@
 #include "commands/list_line.h"
 #include "commands/mail_events.h"
 #include "commands/resync.h"
+#include "commands/uidonly.h"
 #include "imap/print.h"
 
 /* Every flag the mailbox has: FLAGS and PERMANENTFLAGS. */
@@ -69,10 +70,10 @@ static void say_mailbox(struct cmd *cmd, const struct mbox_view *view)
 
     say_flags(cmd->reply, view);
     buf_printf(out, "* %u EXISTS\r\n", view_count(view));
-    if (!rev2) {
+    if (!rev2)
         buf_printf(out, "* %u RECENT\r\n", view_recent_count(view));
+    if (!rev2 && !cmd->session->mode.uidonly) /* it is a message number (RFC 9586 3.2) */
         say_first_unseen(out, view);
-    }
     say_number(out, "UIDVALIDITY", info->uidvalidity, " UIDs valid\r\n");
     say_number(out, "UIDNEXT", counts->uidnext, " Next UID\r\n");
     say_number(out, "HIGHESTMODSEQ", view_told_modseq(view), " Highest\r\n");
@@ -152,6 +153,8 @@ static enum rc select_mailbox(struct cmd *cmd, bool read_only, struct err *err)
 
     if (cmd->args.select.has_qresync && !session_has_enabled(cmd->session, IMAP_CAP_QRESYNC))
         return err_set(err, RC_SYNTAX, "QRESYNC needs ENABLE QRESYNC first", "select: qresync");
+    if (cmd->args.select.qresync.match_seqs.n > 0 && cmd->session->mode.uidonly)
+        return uidonly_refuse(cmd, err); /* RFC 9586 3.6 */
     rc = cmd->cursor == NULL ? open_mailbox(cmd, read_only, err) : fetch_go(cmd->cursor, err);
     if (rc == RC_OK)
         say_selected(cmd);

@@ -50,6 +50,7 @@ static void say_modified(struct cmd *cmd, const struct uid_set *refused)
 /* RFC 7162 3.1.3: the new MODSEQ is told with .SILENT too; 3.2.4: with the uid. */
 static void say_modseqs(struct cmd *cmd, const struct uid_set *changed, uint64_t modseq)
 {
+    struct imap_mode mode = cmd->session->mode;
     struct buf *out = cmd->reply->out;
 
     for (size_t i = 0; i < changed->n; i++) {
@@ -58,9 +59,10 @@ static void say_modseqs(struct cmd *cmd, const struct uid_set *changed, uint64_t
 
             if (seq == 0)
                 continue;
-            buf_printf(out, "* %u FETCH (", seq);
-            buf_printf(out, "UID %u MODSEQ (%llu))\r\n", (uint32_t) uid,
-                       (unsigned long long) modseq);
+            imap_print_fetch_open(out, seq, (uint32_t) uid, mode);
+            if (!mode.uidonly)
+                buf_printf(out, "UID %u ", (uint32_t) uid);
+            buf_printf(out, "MODSEQ (%llu))\r\n", (unsigned long long) modseq);
         }
     }
 }

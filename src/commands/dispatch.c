@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "commands/resync.h"
 #include "commands/sync.h"
+#include "commands/uidonly.h"
 #include "imap/print.h"
 
 static const char mailbox_gone[] = "* BYE Selected mailbox is gone\r\n";
@@ -218,6 +219,14 @@ static enum rc check_row(const struct session *session, const struct imap_cmd *i
     return RC_OK;
 }
 
+/* RFC 9586 3.1: in place of numbers there are uids. */
+static enum rc check_numbers(struct cmd *cmd, struct err *err)
+{
+    if (!cmd->session->mode.uidonly || cmd->uid || (cmd->row->flags & CMD_SEQ) == 0)
+        return RC_OK;
+    return uidonly_refuse(cmd, err);
+}
+
 static enum rc check_rights(const struct session *session, const struct command *row,
                             struct err *err)
 {
@@ -244,6 +253,8 @@ static enum rc parse(struct cmd *cmd, const struct imap_text *text, struct err *
     cmd->row = command_find(in.name);
     cmd->uid = in.uid;
     rc = check_row(cmd->session, &in, cmd->row, err);
+    if (!rc)
+        rc = check_numbers(cmd, err);
     if (rc)
         return rc;
     rc = imap_parse_args(&in, cmd->row->parse, err);

@@ -261,9 +261,12 @@ static bool asks_for(const struct fetch_run *run, enum imap_fetch_kind kind)
     return (run->args->kinds & (1u << kind)) != 0;
 }
 
-/* RFC 9051 6.4.9; RFC 7162 3.2.4: a change of flags is told with uid and MODSEQ. */
+/* RFC 9051 6.4.9; RFC 7162 3.2.4: a change of flags is told with uid and MODSEQ. UIDFETCH has
+ * the uid in front (RFC 9586 3.3). */
 static bool needs_uid(const struct fetch_run *run)
 {
+    if (run->cmd->session->mode.uidonly)
+        return false;
     return run->cmd->uid || (row_of(run)->seen_now &&
                              session_has_enabled(run->cmd->session, IMAP_CAP_CONDSTORE));
 }
@@ -289,9 +292,7 @@ static void open_line(struct fetch_run *run)
         run->message =
             message_open(view_account(run->cmd->session->view), cold->body_id, cold->size);
     }
-    buf_str(out, "* ");
-    buf_u64(out, row_of(run)->seq);
-    buf_str(out, " FETCH (");
+    imap_print_fetch_open(out, row_of(run)->seq, row_of(run)->uid, run->cmd->session->mode);
     if (needs_uid(run) && !asks_for(run, IMAP_FETCH_UID))
         say_uid(run);
     if (row_of(run)->seen_now && !asks_for(run, IMAP_FETCH_FLAGS))

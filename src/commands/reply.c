@@ -55,9 +55,7 @@ void reply_code_text(struct reply *reply, struct slice code)
 void reply_error(struct reply *reply, const struct err *err)
 {
     reply->status = answers[err->rc].status;
-    if (reply->status == REPLY_BAD)
-        reply->code = (struct slice){NULL, 0};
-    else if (reply->code.len == 0 && answers[err->rc].code != NULL)
+    if (reply->code.len == 0 && answers[err->rc].code != NULL)
         reply_code(reply, answers[err->rc].code);
     reply->text = arena_dup(reply->arena, slice_from_str(err->text));
 }

@@ -20,14 +20,16 @@ static void write_flags(const struct session *session, struct flags_text *text, 
     const struct mbox *mbox = view_mbox(session->view);
     uint32_t index, seq = view_seq(session->view, uid);
     bool follows = session_has_enabled(session, IMAP_CAP_CONDSTORE);
+    bool uidonly = session->mode.uidonly;
     struct imap_flags_line line;
 
     if (seq == 0 || !mbox_find(mbox, uid, &index))
         return;
     line = (struct imap_flags_line){
-        .seq = seq,
+        .uidonly = uidonly,
+        .seq = uidonly ? uid : seq,
         /* RFC 9051 7.5.2, RFC 7162 3.2.4: what nobody asked for has the UID */
-        .uid = with_uid || session->mode.rev2 || follows ? uid : 0,
+        .uid = !uidonly && (with_uid || session->mode.rev2 || follows) ? uid : 0,
         .bits = flags_text_bits(text, index, uid),
         .keywords = flags_text_keywords(text, index),
         .modseq = follows ? flags_text_modseq(text, index) : 0,
@@ -35,7 +37,8 @@ static void write_flags(const struct session *session, struct flags_text *text, 
     imap_print_flags_line(out, &line);
 }
 
-/* RFC 7162 3.2.10: in the place of EXPUNGE once QRESYNC is enabled. One line, from *told on. */
+/* RFC 7162 3.2.10, RFC 9586 3.4: in the place of EXPUNGE once QRESYNC or UIDONLY is enabled.
+ * One line, from *told on. */
 static void write_vanished(const struct view_changes *changes, size_t *told, struct buf *out)
 {
     size_t end = MIN(*told + VANISHED_LINE_UIDS, changes->n_expunged);
@@ -53,7 +56,7 @@ bool sync_write(const struct session *session, const struct view_changes *change
                 bool with_uid, bool may_pause, struct buf *out)
 {
     size_t end = changes->n_expunged + 1 + changes->n_changed;
-    bool vanish = session_has_enabled(session, IMAP_CAP_QRESYNC);
+    bool vanish = session_has_enabled(session, IMAP_CAP_QRESYNC) || session->mode.uidonly;
     struct flags_text text;
 
     while (vanish && *told < changes->n_expunged &&

@@ -1,6 +1,6 @@
 /*
- * mode.h - what a session's ENABLEs change in the grammar: IMAP4rev2 (RFC 9051) and UTF8=ACCEPT
- * (RFC 9755, 6855). Everything that parses or prints takes it by value.
+ * mode.h - what a session's ENABLEs change in the grammar: IMAP4rev2 (RFC 9051), UTF8=ACCEPT
+ * (RFC 9755, 6855) and UIDONLY (RFC 9586). Everything that parses or prints takes it by value.
  */
 #ifndef ROOST_IMAP_MODE_H
 #define ROOST_IMAP_MODE_H
@@ -10,6 +10,7 @@
 struct imap_mode {
     bool rev2;        /* ENABLE IMAP4rev2 was said */
     bool utf8_accept; /* ENABLE UTF8=ACCEPT was said */
+    bool uidonly;     /* ENABLE UIDONLY was said: no message has a number */
 };
 
 /*

@@ -51,12 +51,16 @@ void imap_print_section(struct buf *buf, const struct imap_section *section,
 void imap_print_fetch_name(struct buf *buf, const struct imap_fetch_item *item,
                            struct imap_mode mode);
 
+/* "* 12 FETCH (", or "* 5 UIDFETCH (" for a client without message numbers (RFC 9586). */
+void imap_print_fetch_open(struct buf *buf, uint32_t seq, uint32_t uid, struct imap_mode mode);
+
 /*
  * "* 12 FETCH (UID 5 FLAGS (\Seen \Deleted))" CRLF: the fast way for the answer that is printed
  * a million times. uid 0: without UID. modseq 0: without MODSEQ. tail: keywords, each with a
  * space before it, already checked to be atoms; bits are enum imap_flag.
  */
 struct imap_flags_line {
+    bool uidonly;      /* "* 5 UIDFETCH (": seq holds the uid (RFC 9586) */
     uint32_t seq, uid;
     uint32_t bits;
     struct slice keywords;

@@ -281,11 +281,20 @@ static char *put_flags(char *p, uint32_t bits, struct slice keywords)
     return (bits & 63) != 0 ? p - 1 : p;
 }
 
+void imap_print_fetch_open(struct buf *buf, uint32_t seq, uint32_t uid, struct imap_mode mode)
+{
+    buf_str(buf, "* ");
+    buf_u64(buf, mode.uidonly ? uid : seq);
+    buf_str(buf, mode.uidonly ? " UIDFETCH (" : " FETCH (");
+}
+
 void imap_print_flags_line(struct buf *buf, const struct imap_flags_line *line)
 {
     static const struct chunk star = CHUNK_OF("* "), fetch_uid = CHUNK_OF(" FETCH (UID "),
                               fetch = CHUNK_OF(" FETCH (FLAGS ("), flags = CHUNK_OF(" FLAGS ("),
-                              modseq = CHUNK_OF(") MODSEQ ("), end = CHUNK_OF("))\r\n");
+                              modseq = CHUNK_OF(") MODSEQ ("), end = CHUNK_OF("))\r\n"),
+                              uidfetch_uid = CHUNK_OF(" UIDFETCH (UID "),
+                              uidfetch = CHUNK_OF(" UIDFETCH (FLAGS (");
     /* Ten chunks hold everything but the keywords, and leave one to spare. */
     char *start = buf_reserve(buf, 10 * CHUNK + line->keywords.len), *p = start;
 
@@ -293,9 +302,11 @@ void imap_print_flags_line(struct buf *buf, const struct imap_flags_line *line)
         return;
     p = put_number(put_chunk(p, &star), line->seq);
     if (line->uid != 0)
-        p = put_chunk(put_number(put_chunk(p, &fetch_uid), line->uid), &flags);
+        p = put_chunk(
+            put_number(put_chunk(p, line->uidonly ? &uidfetch_uid : &fetch_uid), line->uid),
+            &flags);
     else
-        p = put_chunk(p, &fetch);
+        p = put_chunk(p, line->uidonly ? &uidfetch : &fetch);
     p = put_flags(p, line->bits, line->keywords);
     if (line->modseq != 0)
         p = put_number64(put_chunk(p, &modseq), line->modseq);

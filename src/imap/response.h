@@ -47,7 +47,7 @@ enum imap_data {
     IMAP_DATA_EXISTS,      /* number */
     IMAP_DATA_RECENT,      /* number */
     IMAP_DATA_EXPUNGE,     /* number */
-    IMAP_DATA_FETCH,       /* number, fetch */
+    IMAP_DATA_FETCH,       /* number, fetch; by_uid: a UIDFETCH, number is the uid */
     IMAP_DATA_VANISHED,    /* vanished */
     IMAP_DATA_METADATA,    /* checked, not kept */
 };
@@ -173,6 +173,7 @@ struct imap_response {
     struct slice code_args; /* what stands behind it in the brackets */
     struct slice text;
     uint32_t number;
+    bool by_uid; /* UIDFETCH (RFC 9586) */
     union {
         struct imap_words words;
         struct imap_flags flags;

@@ -47,10 +47,27 @@ static enum rc take_flags(struct imap_input *in, struct imap_response *out, stru
     return response_take_flags(in, false, &out->flags, err);
 }
 
-static enum rc take_fetch(struct imap_input *in, struct imap_response *out, struct err *err)
+/* RFC 9586 3.2 to 3.4: a client of uids hears of no numbers, and nobody else hears UIDFETCH. */
+static enum rc take_uidfetch(struct imap_input *in, struct imap_response *out, struct err *err)
 {
+    if (!in->mode.uidonly)
+        return lex_fail(in, err, "no UIDFETCH without UIDONLY");
     if (!lex_sp(in))
         return lex_fail(in, err, "a space and FETCH items");
+    out->by_uid = true;
+    return response_take_fetch(in, &out->fetch, err);
+}
+
+static enum rc take_expunge(struct imap_input *in, struct imap_response *out, struct err *err)
+{
+    (void) out;
+    return in->mode.uidonly ? lex_fail(in, err, "no EXPUNGE with UIDONLY") : RC_OK;
+}
+
+static enum rc take_fetch(struct imap_input *in, struct imap_response *out, struct err *err)
+{
+    if (in->mode.uidonly || !lex_sp(in))
+        return lex_fail(in, err, "a space and FETCH items, and no UIDONLY");
     return response_take_fetch(in, &out->fetch, err);
 }
 
@@ -474,8 +491,9 @@ static const struct {
 } numbered[] = {
     {"EXISTS",  IMAP_DATA_EXISTS,  true,  take_none},
     {"RECENT",  IMAP_DATA_RECENT,  true,  take_none},
-    {"EXPUNGE", IMAP_DATA_EXPUNGE, false, take_none},
+    {"EXPUNGE", IMAP_DATA_EXPUNGE, false, take_expunge},
     {"FETCH",   IMAP_DATA_FETCH,   false, take_fetch},
+    {"UIDFETCH", IMAP_DATA_FETCH,  false, take_uidfetch},
 };
 // clang-format on
 
@@ -494,7 +512,7 @@ static enum rc take_numbered(struct imap_input *in, struct imap_response *out, s
         out->data = numbered[i].data;
         return numbered[i].take(in, out, err);
     }
-    return lex_fail(in, err, "EXISTS, RECENT, EXPUNGE or FETCH");
+    return lex_fail(in, err, "EXISTS, RECENT, EXPUNGE, FETCH or UIDFETCH");
 }
 
 enum rc response_take_data(struct imap_input *in, struct imap_response *out, struct err *err)

@@ -136,6 +136,7 @@ static const struct {
     {"TRYCREATE", args_none},       {"UIDNEXT", args_nz_number},   {"UIDNOTSTICKY", args_none},
     {"UIDVALIDITY", args_nz_number}, {"UNAVAILABLE", args_none},   {"UNKNOWN-CTE", args_none},
     {"UNSEEN", args_nz_number},     {"USEATTR", args_none},
+    {"UIDREQUIRED", args_none},
 };
 // clang-format on
 

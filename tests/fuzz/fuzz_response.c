@@ -101,6 +101,7 @@ static void print_numbers(struct slice content, struct imap_mode mode, struct ar
     memcpy(&line.modseq, content.ptr + 8, 8);
     line.seq += line.seq == 0;
     line.modseq >>= 1;
+    line.uidonly = mode.uidonly;
     line.bits = (unsigned char) content.ptr[16] & 63;
     if ((content.ptr[16] & 64) != 0)
         line.keywords.len = 0;

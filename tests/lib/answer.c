@@ -243,7 +243,7 @@ static size_t free_width(const struct node *before, const struct node *list)
     if (is_word(before, "FLAGS") || is_word(before, "PERMANENTFLAGS") ||
         is_word(before, "LIST") || is_word(before, "LSUB"))
         return 1;
-    return is_word(before, "FETCH") ? 2 : 0;
+    return is_word(before, "FETCH") || is_word(before, "UIDFETCH") ? 2 : 0;
 }
 
 static bool same_in_order(const struct node *want, const struct node *got, struct judge *judge)

@@ -90,14 +90,53 @@ static const char *draw_item(struct picture_message *message,
     return NULL;
 }
 
+/* By uid: the message told of before, or the first nothing was told of. NULL: none. */
+static struct picture_message *by_uid(struct picture *picture, uint32_t uid)
+{
+    struct picture_message *unknown = NULL;
+
+    for (size_t i = 0; i < picture->n; i++) {
+        if (picture->messages[i].uid == uid)
+            return &picture->messages[i];
+        if (picture->messages[i].uid == 0 && unknown == NULL)
+            unknown = &picture->messages[i];
+    }
+    if (unknown != NULL)
+        unknown->uid = uid;
+    return unknown;
+}
+
+const char *picture_arrange(struct picture *picture, const uint32_t *uids)
+{
+    for (size_t i = 0; i < picture->n; i++) {
+        struct picture_message moved;
+        size_t at = i, unknown = picture->n;
+
+        for (; at < picture->n && picture->messages[at].uid != uids[i]; at++)
+            if (picture->messages[at].uid == 0 && unknown == picture->n)
+                unknown = at;
+        at = at < picture->n ? at : unknown;
+        if (at == picture->n)
+            return "told of a uid that is not there";
+        moved = picture->messages[at];
+        picture->messages[at] = picture->messages[i];
+        moved.uid = uids[i];
+        picture->messages[i] = moved;
+    }
+    return NULL;
+}
+
 static const char *draw_fetch(struct picture *picture, const struct imap_response *response)
 {
     struct picture_message *message;
     const char *wrong = NULL;
 
-    if (response->number == 0 || response->number > picture->n)
+    if (response->number == 0 || (!response->by_uid && response->number > picture->n))
         return "FETCH of a number that is not there";
-    message = &picture->messages[response->number - 1];
+    message = response->by_uid ? by_uid(picture, response->number)
+                               : &picture->messages[response->number - 1];
+    if (message == NULL)
+        return "UIDFETCH of a message that is not counted";
     message->heard = picture->now;
     for (size_t i = 0; i < response->fetch.n && wrong == NULL; i++)
         wrong = draw_item(message, &response->fetch.items[i], picture->now);

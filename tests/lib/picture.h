@@ -29,6 +29,10 @@ struct picture {
 void picture_clear(struct picture *picture);
 /* EXISTS, RECENT, EXPUNGE, VANISHED, FETCH; others change nothing. NULL, or what is wrong. */
 const char *picture_draw(struct picture *picture, const struct imap_response *response);
+/* For a client without message numbers (RFC 9586), which knows messages by uid alone: puts them
+ * in this order. As many uids as it counts messages; those it was not told of take the places
+ * that are left. NULL, or what is wrong. */
+const char *picture_arrange(struct picture *picture, const uint32_t *uids);
 /* The flags of an answer as oracle.h has them, \Recent left out. */
 uint32_t picture_flags(const struct imap_flags *flags);
 

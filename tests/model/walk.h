@@ -35,7 +35,7 @@ struct player {
     struct picture picture;
     struct oracle_view view; /* mailbox NULL: none selected */
     struct replica replica;  /* with QRESYNC; stays over a logout */
-    bool rev2, condstore, qresync;
+    bool rev2, condstore, qresync, uidonly;
     bool idles;
     char idle_tag[16];
 };
@@ -100,7 +100,7 @@ void replica_clear(struct replica *replica);
 void replica_take(struct replica *replica, const struct oracle_mailbox *mailbox,
                   uint64_t modseq);
 /* " (QRESYNC (...))" */
-const char *replica_parameter(struct walk *walk, const struct replica *replica);
+const char *replica_parameter(struct walk *walk, const struct player *player);
 /* What SELECT has told, done to the copy: it must be what is there. */
 void replica_resync(struct walk *walk, struct player *player);
 

@@ -76,13 +76,15 @@ static void check_bodies(struct walk *walk, struct player *player, const struct 
 
         for (size_t k = 0; answer->data == IMAP_DATA_FETCH && k < answer->fetch.n; k++) {
             const struct imap_fetch_data *item = &answer->fetch.items[k];
+            uint32_t seq;
 
             if (item->kind != IMAP_FETCH_BODY_SECTION)
                 continue;
-            if (answer->number > player->view.n ||
-                !slice_eq(
-                    item->bytes,
-                    steps_message(walk, player->view.numbered[answer->number - 1]->marker)))
+            seq = answer->by_uid ? oracle_view_seq(&player->view, answer->number)
+                                 : answer->number;
+            if (seq == 0 || seq > player->view.n ||
+                !slice_eq(item->bytes,
+                          steps_message(walk, player->view.numbered[seq - 1]->marker)))
                 walk_fail(walk, player, "message %u has another's text", answer->number);
             n++;
         }
@@ -253,7 +255,8 @@ static void check_order(struct walk *walk, struct player *player)
     bool expunged = false;
 
     for (size_t i = 0; i < walk->n_answers; i++) {
-        expunged = expunged || walk->answers[i].data == IMAP_DATA_EXPUNGE;
+        expunged = expunged || walk->answers[i].data == IMAP_DATA_EXPUNGE ||
+                   walk->answers[i].data == IMAP_DATA_VANISHED;
         if (expunged && slice_eq(walk->answers[i].code, SLICE("COPYUID")))
             walk_fail(walk, player, "COPYUID behind EXPUNGE");
     }
@@ -373,7 +376,7 @@ void walk_search(struct walk *walk, struct player *player)
         {"NOT SEEN NOT ANSWERED", 0,                 IMAP_SEEN | IMAP_ANSWERED},
     };
     const struct search_row *row = &rows[walk_random(walk, COUNT(rows))];
-    bool uid = walk_random(walk, 2) == 0;
+    bool uid = player->uidonly || walk_random(walk, 2) == 0;
     uint32_t *hits;
     size_t n, at = 0;
 

@@ -42,15 +42,18 @@ static const char *match_data(struct walk *walk, const struct replica *replica)
     return seqs[0] != '\0' ? arena_printf(walk->plan, " (%s %s)", seqs, uids) : "";
 }
 
-const char *replica_parameter(struct walk *walk, const struct replica *replica)
+const char *replica_parameter(struct walk *walk, const struct player *player)
 {
+    const struct replica *replica = &player->replica;
     const char *known = "";
 
     if (replica->last_uid > 0 && walk_random(walk, 2) == 0)
         known = arena_printf(walk->plan, " 1:%u", replica->last_uid);
     return arena_printf(walk->plan, " (QRESYNC (%u %llu%s%s))", replica->uidvalidity,
                         (unsigned long long) replica->modseq, known,
-                        walk_random(walk, 2) == 0 ? match_data(walk, replica) : "");
+                        !player->uidonly && walk_random(walk, 2) == 0
+                            ? match_data(walk, replica) /* numbers: RFC 9586 3.6 */
+                            : "");
 }
 
 static struct replica_message *find(struct replica *replica, uint32_t uid)
@@ -79,11 +82,11 @@ static void vanish(struct walk *walk, struct player *player, const struct seqset
     }
 }
 
-static void change(struct walk *walk, struct player *player,
-                   const struct imap_fetch_message *fetch)
+static void change(struct walk *walk, struct player *player, const struct imap_response *answer)
 {
+    const struct imap_fetch_message *fetch = &answer->fetch;
     struct replica_message *message;
-    uint32_t uid = 0, flags = 0;
+    uint32_t uid = answer->by_uid ? answer->number : 0, flags = 0;
     bool has_flags = false;
 
     for (size_t i = 0; i < fetch->n; i++) {
@@ -140,7 +143,7 @@ void replica_resync(struct walk *walk, struct player *player)
         if (vanished)
             vanish(walk, player, &answer->vanished.uids);
         else if (answer->data == IMAP_DATA_FETCH)
-            change(walk, player, &answer->fetch);
+            change(walk, player, answer);
     }
     if (!other)
         compare(walk, player);

@@ -13,7 +13,9 @@ static void check_first_unseen(struct walk *walk, struct player *player)
             first = seq;
     if (told.len > 0 && !slice_to_u32(told, &number))
         walk_fail(walk, player, "[UNSEEN] without a number");
-    if (!player->rev2 && number != first)
+    if (player->uidonly && told.len > 0)
+        walk_fail(walk, player, "[UNSEEN] with UIDONLY");
+    if (!player->rev2 && !player->uidonly && number != first)
         walk_fail(walk, player, "the first unseen is %u, told %u", first, number);
 }
 
@@ -32,7 +34,7 @@ void walk_select_name(struct walk *walk, struct player *player, const char *name
     bool resync = player->qresync && player->replica.mailbox != NULL, done;
 
     steps_say(walk, player, "%s %s%s", examine ? "EXAMINE" : "SELECT", name,
-              resync ? replica_parameter(walk, &player->replica) : "");
+              resync ? replica_parameter(walk, player) : "");
     if (walk_was_ended(walk, player))
         return;
     done = walk_outcome(walk, player, mailbox != NULL);
@@ -125,7 +127,7 @@ void walk_pipeline(struct walk *walk, struct player *player)
     const struct oracle_message *named;
     uint32_t seq;
 
-    if (player->view.n == 0)
+    if (player->view.n == 0 || player->uidonly)
         return;
     seq = 1 + walk_random(walk, (uint32_t) player->view.n);
     named = player->view.numbered[seq - 1];
@@ -135,7 +137,7 @@ void walk_pipeline(struct walk *walk, struct player *player)
                  arena_printf(walk->arena, "s1 NOOP\r\ns2 FETCH %u (UID FLAGS)\r\n", seq)));
     if (walk_was_ended(walk, player))
         return;
-    (void) walk_outcome(walk, player, !named->gone);
+    (void) walk_outcome(walk, player, !(named->gone && named->moved)); /* else it is kept */
     walk_judge(walk, player, false);
     if (!named->gone && (player->picture.messages[seq - 1].heard != player->picture.now ||
                          player->picture.messages[seq - 1].uid != named->uid))

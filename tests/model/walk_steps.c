@@ -137,7 +137,8 @@ static void pick_gone(struct picked *out, struct oracle_message *message)
 void steps_pick(struct walk *walk, const struct player *player, struct picked *out)
 {
     const struct oracle_view *view = &player->view;
-    struct choice choice = {.player = player, .uid = view->n == 0 || walk_random(walk, 2) == 0};
+    struct choice choice = {
+        .player = player, .uid = view->n == 0 || player->uidonly || walk_random(walk, 2) == 0};
 
     choice.named = ARENA_ARRAY(walk->plan, bool, view->n);
     *out = (struct picked){.uid = choice.uid, .text = choose_range(walk, &choice)};

@@ -139,6 +139,7 @@ void walk_login(struct walk *walk, struct player *player)
     player->rev2 = walk_random(walk, 2) == 0;
     player->qresync = walk_random(walk, 3) == 0;
     player->condstore = player->qresync || walk_random(walk, 2) == 0;
+    player->uidonly = walk_random(walk, 4) == 0;
     arena_reset(walk->arena);
     if (player->rev2)
         walk_say(walk, player, "e1", SLICE("e1 ENABLE IMAP4rev2\r\n"));
@@ -146,6 +147,8 @@ void walk_login(struct walk *walk, struct player *player)
         walk_say(walk, player, "e2",
                  player->qresync ? SLICE("e2 ENABLE QRESYNC\r\n")
                                  : SLICE("e2 ENABLE CONDSTORE\r\n"));
+    if (player->uidonly)
+        walk_say(walk, player, "e3", SLICE("e3 ENABLE UIDONLY\r\n"));
 }
 
 void walk_logout(struct player *player)
@@ -267,6 +270,8 @@ static void check_message(struct walk *walk, struct player *player, uint32_t seq
 
 static void draw(struct walk *walk, struct player *player, bool expunges)
 {
+    bool vanishing = player->qresync || player->uidonly;
+
     for (size_t i = 0; i < walk->n_answers; i++) {
         const struct imap_response *answer = &walk->answers[i];
         const char *wrong;
@@ -275,15 +280,28 @@ static void draw(struct walk *walk, struct player *player, bool expunges)
 
         if ((answer->data == IMAP_DATA_EXPUNGE || vanishes) && !expunges)
             walk_fail(walk, player, "EXPUNGE told where it is forbidden");
-        if ((answer->data == IMAP_DATA_EXPUNGE && player->qresync) ||
-            (answer->data == IMAP_DATA_VANISHED && !player->qresync))
-            walk_fail(walk, player, "EXPUNGE with QRESYNC, or VANISHED without");
+        if ((answer->data == IMAP_DATA_EXPUNGE) && vanishing)
+            walk_fail(walk, player, "EXPUNGE with QRESYNC or UIDONLY");
+        if (answer->data == IMAP_DATA_VANISHED && !vanishing)
+            walk_fail(walk, player, "VANISHED without QRESYNC and UIDONLY");
         if (answer->data == IMAP_DATA_STATUS && slice_eq(answer->code, SLICE("CLOSED")))
             picture_clear(&player->picture);
         wrong = picture_draw(&player->picture, answer);
         if (wrong != NULL)
             walk_fail(walk, player, "%s", wrong);
     }
+}
+
+static void arrange(struct walk *walk, struct player *player)
+{
+    uint32_t *uids = ARENA_ARRAY(walk->arena, uint32_t, player->view.n);
+    const char *wrong;
+
+    for (size_t i = 0; i < player->view.n; i++)
+        uids[i] = player->view.numbered[i]->uid;
+    wrong = picture_arrange(&player->picture, uids);
+    if (wrong != NULL)
+        walk_fail(walk, player, "%s", wrong);
 }
 
 void walk_judge(struct walk *walk, struct player *player, bool expunges)
@@ -305,6 +323,8 @@ void walk_judge(struct walk *walk, struct player *player, bool expunges)
     if (player->picture.n != player->view.n)
         walk_fail(walk, player, "told of %zu messages, there are %zu", player->picture.n,
                   player->view.n);
+    if (player->uidonly)
+        arrange(walk, player);
     for (uint32_t seq = 1; seq <= player->view.n; seq++)
         check_message(walk, player, seq);
     if (player->qresync) /* such a client has asked for the uids before it hears VANISHED */

@@ -214,14 +214,19 @@ static void the_fast_flags_line_is_the_plain_one(void **state)
         uint32_t uid = (i & 1) != 0 ? numbers[i / 256] : 0;
         struct imap_flags flags = {i / 4 % 64, word, (i & 2) != 0};
         uint64_t modseq = (i & 1) != 0 ? 0 : (uint64_t) numbers[i / 256] << 20;
-        struct imap_flags_line line = {numbers[i / 256], uid, flags.bits,
-                                       flags.n_keywords ? SLICE(" k") : SLICE(""), modseq};
+        struct imap_flags_line line = {.uidonly = i % 3 == 0,
+                                       .seq = numbers[i / 256],
+                                       .uid = uid,
+                                       .bits = flags.bits,
+                                       .keywords = flags.n_keywords ? SLICE(" k") : SLICE(""),
+                                       .modseq = modseq};
         AUTO(buf_done) struct buf fast = {0}, plain = {0};
 
         buf_init(&fast, 1 << 10);
         buf_init(&plain, 1 << 10);
         imap_print_flags_line(&fast, &line);
-        buf_printf(&plain, "* %u FETCH (", line.seq);
+        imap_print_fetch_open(&plain, line.seq, line.seq,
+                              (struct imap_mode){.uidonly = line.uidonly});
         if (uid != 0)
             buf_printf(&plain, "UID %u ", uid);
         buf_str(&plain, "FLAGS ");
