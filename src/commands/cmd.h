@@ -73,11 +73,15 @@ struct cmd {
     /* The dispatcher's. */
     enum cmd_phase phase;
     bool enters_idle, ends_session, close_now;
-    bool leaves_login;           /* behind the tagged OK nobody is logged in (RFC 8437) */
-    bool starts_compress;        /* what follows the tagged OK is compressed */
-    bool tells_modseq;           /* [HIGHESTMODSEQ] with the tagged OK, as the sync leaves it */
+    bool leaves_login;    /* behind the tagged OK nobody is logged in (RFC 8437) */
+    bool starts_compress; /* what follows the tagged OK is compressed */
+    bool is_news;         /* no command of the client: what happened meanwhile */
+    bool tells_all;       /* NOTIFY SET: what has gathered is told, whatever is watched */
+    bool tells_modseq;    /* [HIGHESTMODSEQ] with the tagged OK, as the sync leaves it */
     struct view_changes changes; /* being told */
     size_t told;
+    struct uid_set fetches; /* new messages of which NOTIFY wants items, behind the changes */
+    bool is_fetching;
     struct reply reply_space;
 };
 
@@ -88,5 +92,6 @@ cmd_run_fn cmd_list, cmd_lsub, cmd_namespace, cmd_status;
 cmd_run_fn cmd_append, cmd_expunge, cmd_search, cmd_fetch, cmd_store, cmd_copy, cmd_move;
 cmd_run_fn cmd_unauthenticate;
 cmd_run_fn cmd_replace, cmd_idle, cmd_compress, cmd_getmetadata, cmd_setmetadata;
+cmd_run_fn cmd_notify;
 
 #endif

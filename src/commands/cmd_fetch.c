@@ -102,11 +102,23 @@ struct fetch_run *fetch_begin(struct cmd *cmd, const struct imap_fetch_args *arg
         run->sets_seen = item_sets_seen(&args->items[i]);
     run->sets_seen = run->sets_seen && !view_is_read_only(session->view) &&
                      (view_reader(session->view)->rights & RIGHT_SEEN) != 0;
+    run->adds_uid = cmd->uid;                  /* RFC 9051 6.4.9 */
+    run->adds_modseq = args->has_changedsince; /* RFC 7162 3.1.4.1 */
     flags_text_init(&run->flags, session->view, session->mode);
     buf_init(&run->bytes, REPLY_MAX_BYTES);
     cmd->cursor = run;
     cmd->cursor_done = run_done;
     return run;
+}
+
+void fetch_as_news(struct fetch_run *run)
+{
+    const struct session *session = run->cmd->session;
+    bool follows = session_has_enabled(session, IMAP_CAP_CONDSTORE);
+
+    run->sets_seen = false;
+    run->adds_uid = session->mode.rev2 || follows;
+    run->adds_modseq = follows;
 }
 
 /* RFC 7162 3.2.6: also what is expunged counts for "*". */
@@ -213,9 +225,8 @@ static enum rc fetch_flags(struct fetch_run *run)
     struct buf *out = run->cmd->reply->out;
     bool uidonly = run->cmd->session->mode.uidonly;
     bool with_uid =
-        (run->cmd->uid && !uidonly) || (run->args->kinds & KIND(IMAP_FETCH_UID)) != 0;
-    bool with_modseq =
-        run->args->has_changedsince || (run->args->kinds & KIND(IMAP_FETCH_MODSEQ)) != 0;
+        (run->adds_uid && !uidonly) || (run->args->kinds & KIND(IMAP_FETCH_UID)) != 0;
+    bool with_modseq = run->adds_modseq || (run->args->kinds & KIND(IMAP_FETCH_MODSEQ)) != 0;
 
     while (!reply_is_full(run->cmd->reply)) {
         const struct view_walk *at = &run->walk;

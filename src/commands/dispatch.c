@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/log.h"
+#include "commands/notify.h"
 #include "commands/resync.h"
 #include "commands/sync.h"
 #include "commands/uidonly.h"
@@ -119,47 +120,31 @@ static enum command_outcome end_command(struct cmd *cmd, bool gone)
     return outcome;
 }
 
-/* EXPUNGE is never told by FETCH, STORE and SEARCH, their UID forms excepted, nor while a
- * command waits that was written with the old numbers (RFC 9051 7.5.1). */
-static bool may_tell_expunges(const struct cmd *cmd)
+/* An answer broke off inside a literal: nothing can follow it. */
+static enum command_outcome close_now(struct cmd *cmd)
 {
-    bool allows = (cmd->row->flags & CMD_EXPUNGES) != 0 || cmd->uid;
-
-    return allows && !cmd->seq_command_waits;
+    session_close(cmd->session);
+    cmd_free(cmd);
+    return COMMAND_CLOSE;
 }
 
-/* Take the newest version and see what it changes for the client. False: the mailbox is gone.
- */
-static bool begin_sync(struct cmd *cmd)
+/* The selected mailbox's are told; those of others follow, as many as there is room for. */
+static enum command_outcome end_news(struct cmd *cmd)
 {
-    struct session *session = cmd->session;
-    struct err err;
-    enum rc rc;
-
-    cmd->phase = CMD_SYNCS;
-    if (session->state != SESSION_SELECTED || (cmd->row->flags & CMD_UNSELECTS) != 0)
-        return true;
-    rc = view_refresh(session->view, view_position(session), &err);
-    if (rc == RC_NOT_FOUND)
-        return false;
-    if (rc == RC_OK)
-        view_sync(session->view, may_tell_expunges(cmd), cmd->arena, &cmd->changes);
-    return true;
-}
-
-static bool has_changes(const struct view_changes *changes)
-{
-    return changes->n_expunged > 0 || changes->n_changed > 0 || changes->exists_changed;
+    notify_say(cmd->session, cmd->reply->out);
+    cmd_free(cmd);
+    return COMMAND_TOLD;
 }
 
 static enum command_outcome go_on_with_sync(struct cmd *cmd, struct cmd **running)
 {
-    if (has_changes(&cmd->changes) &&
-        !sync_write(cmd->session, &cmd->changes, &cmd->told, cmd->uid, true, cmd->reply->out)) {
+    if (!sync_go(cmd)) {
         *running = cmd;
         return COMMAND_MORE;
     }
-    return end_command(cmd, false);
+    if (cmd->close_now)
+        return close_now(cmd);
+    return cmd->is_news ? end_news(cmd) : end_command(cmd, false);
 }
 
 /* What the client cannot help and the administrator may. */
@@ -180,14 +165,11 @@ static enum command_outcome after_run(struct cmd *cmd, enum rc rc, const struct 
     }
     if (rc != RC_OK)
         log_failure(cmd, err);
-    if (cmd->close_now) { /* an answer broke off inside a literal: nothing can follow it */
-        session_close(cmd->session);
-        cmd_free(cmd);
-        return COMMAND_CLOSE;
-    }
+    if (cmd->close_now)
+        return close_now(cmd);
     if (rc != RC_OK)
         reply_error(cmd->reply, err);
-    if (!begin_sync(cmd))
+    if (!sync_begin(cmd))
         return end_command(cmd, true);
     return go_on_with_sync(cmd, running);
 }
@@ -402,8 +384,12 @@ bool command_seqs_wait(struct slice input)
 
 bool session_has_news(const struct session *session)
 {
-    return session->state == SESSION_SELECTED &&
-           view_has_news(session->view, view_position(session));
+    unsigned tell = notify_tells(session, session_is_idling(session));
+
+    if (notify_has_news(session))
+        return true;
+    return session->state == SESSION_SELECTED && tell != 0 &&
+           view_has_news(session->view, view_position(session), tell);
 }
 
 enum command_outcome session_idle_sync(struct session *session, struct buf *out)
@@ -421,8 +407,8 @@ enum command_outcome session_idle_sync(struct session *session, struct buf *out)
         return say_mailbox_is_gone(session, out);
     if (rc == RC_OK) {
         arena = arena_new(CMD_ARENA_BYTES);
-        view_sync(session->view, true, arena, &changes);
-        if (has_changes(&changes))
+        view_sync(session->view, VIEW_TELL_ALL, arena, &changes);
+        if (sync_has_changes(&changes))
             (void) sync_write(session, &changes, &told, false, false, out); /* never pauses */
     }
     view_park(session->view);
@@ -433,8 +419,12 @@ enum command_outcome session_idle_end(struct session *session, struct slice line
                                       struct buf *out)
 {
     bool done = slice_eq_nocase(line, SLICE("DONE"));
-    enum command_outcome outcome = session_idle_sync(session, out);
-    char *tag = TAKE(session->idle_tag);
+    enum command_outcome outcome = COMMAND_IDLE;
+    char *tag;
+
+    if (session->notify == NULL) /* with NOTIFY it hears of things at any time */
+        outcome = session_idle_sync(session, out);
+    tag = TAKE(session->idle_tag);
 
     if (outcome == COMMAND_IDLE) {
         buf_str(out, tag);
@@ -443,4 +433,38 @@ enum command_outcome session_idle_end(struct session *session, struct slice line
     }
     free(tag);
     return outcome;
+}
+
+/* ---- NOTIFY ---- */
+
+bool session_listens(const struct session *session)
+{
+    return session->notify != NULL && session->notify->n_places > 0;
+}
+
+void session_wake_by(struct session *session, void (*wake)(void *ctx), void *ctx)
+{
+    struct notify *notify = session->notify;
+
+    if (notify != NULL)
+        notify_wake_by(notify, wake, ctx);
+}
+
+/* Told as behind a command, of which there is none. */
+static const struct command news = {.name = "news", .flags = CMD_EXPUNGES};
+
+enum command_outcome session_tell_news(struct session *session, struct buf *out,
+                                       struct cmd **running)
+{
+    struct arena *arena = arena_new(CMD_ARENA_BYTES);
+    struct cmd *cmd = ARENA_NEW(arena, struct cmd);
+
+    assert(session_listens(session));
+    *cmd = (struct cmd){.session = session, .row = &news, .arena = arena, .is_news = true};
+    bind_reply(cmd, out);
+    if (!sync_begin(cmd)) {
+        cmd_free(cmd);
+        return say_mailbox_is_gone(session, out);
+    }
+    return go_on_with_sync(cmd, running);
 }

@@ -13,6 +13,7 @@
  *     COMMAND_IDLE   "+ idling" is in out; wait for a line, meanwhile session_idle_sync()
  *     COMMAND_COMPRESS  as DONE; behind what is in out, both ways are compressed (RFC 4978)
  *     COMMAND_UNAUTHENTICATE  send out, then the connection is a stranger's again (RFC 8437)
+ *     COMMAND_TOLD   news are told; the session is in command, or idles, as before
  *     COMMAND_CLOSE  send out, then close the connection
  *
  * Nothing here knows a socket, and nothing waits but for the engine's disk.
@@ -31,6 +32,7 @@ enum command_outcome {
     COMMAND_IDLE,
     COMMAND_COMPRESS,
     COMMAND_UNAUTHENTICATE,
+    COMMAND_TOLD,
     COMMAND_CLOSE
 };
 
@@ -73,11 +75,24 @@ static inline bool session_is_idling(const struct session *session)
 {
     return session->idle_tag != NULL;
 }
-/* Is there something session_idle_sync would say? Cheap. */
+/* Is there something session_idle_sync would say, or session_tell_news? Cheap. */
 bool session_has_news(const struct session *session);
-/* What changed, untagged, EXPUNGE included. Only while idling. COMMAND_CLOSE: the mailbox is
- * gone. */
+/* What changed, untagged, EXPUNGE included. Only while idling, without NOTIFY. COMMAND_CLOSE:
+ * the mailbox is gone. */
 enum command_outcome session_idle_sync(struct session *session, struct buf *out);
+/* ---- NOTIFY (RFC 5465) ---- */
+
+/* Does the client listen while no command runs? */
+bool session_listens(const struct session *session);
+/* wake(ctx) is called, as account_follower's, when there may be news. Costs nothing when that
+ * is arranged already. */
+void session_wake_by(struct session *session, void (*wake)(void *ctx), void *ctx);
+/* What changed, between two answers, or in IDLE; only if the session listens. COMMAND_TOLD;
+ * COMMAND_MORE: go on with command_resume(); COMMAND_CLOSE. There may be more news behind it.
+ */
+enum command_outcome session_tell_news(struct session *session, struct buf *out,
+                                       struct cmd **running);
+
 /* The line that ends IDLE: "DONE", or BAD. */
 enum command_outcome session_idle_end(struct session *session, struct slice line,
                                       struct buf *out);

@@ -42,8 +42,9 @@ struct fetch_run {
     struct message_set set;
     struct flags_text flags;
     bool sets_seen, needs_message, fast;
-    bool needs_rows; /* dates, sizes or bodies of messages */
-    bool some_gone;  /* named by number, expunged, and not kept: the tagged answer says so */
+    bool adds_uid, adds_modseq; /* asked for or not */
+    bool needs_rows;            /* dates, sizes or bodies of messages */
+    bool some_gone; /* named by number, expunged, and not kept: the tagged answer says so */
     const struct kept_message *const *kept; /* those that are: answered behind the others */
     size_t n_kept, kept_at;
     struct err failed; /* the first thing that could not be answered; rc RC_OK: none */
@@ -76,6 +77,9 @@ extern const uint32_t fetch_column_kinds;
 /* A FETCH of these messages as the command's cursor; args outlive it. */
 struct fetch_run *fetch_begin(struct cmd *cmd, const struct imap_fetch_args *args,
                               const struct message_set *set);
+/* It is not asked for by a command but told of new messages: \Seen stays as it is, and the
+ * answers name what such must name (RFC 9051 7.5.2, RFC 7162 3.2.4). */
+void fetch_as_news(struct fetch_run *run);
 /* All of it, without the tagged answer. RC_MORE: the reply is full. */
 MUST_CHECK enum rc fetch_go(struct fetch_run *run, struct err *err);
 

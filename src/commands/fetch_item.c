@@ -267,16 +267,15 @@ static bool needs_uid(const struct fetch_run *run)
 {
     if (run->cmd->session->mode.uidonly)
         return false;
-    return run->cmd->uid || (row_of(run)->seen_now &&
+    return run->adds_uid || (row_of(run)->seen_now &&
                              session_has_enabled(run->cmd->session, IMAP_CAP_CONDSTORE));
 }
 
 /* RFC 7162 3.1.4.1: CHANGEDSINCE asks for it too. */
 static bool needs_modseq(const struct fetch_run *run)
 {
-    return run->args->has_changedsince ||
-           (row_of(run)->seen_now &&
-            session_has_enabled(run->cmd->session, IMAP_CAP_CONDSTORE));
+    return run->adds_modseq || (row_of(run)->seen_now &&
+                                session_has_enabled(run->cmd->session, IMAP_CAP_CONDSTORE));
 }
 
 static void open_line(struct fetch_run *run)

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "commands/notify.h"
 #include "search/resolve.h"
 
 void session_init(struct session *session, const struct session_grant *grant)
@@ -27,6 +28,8 @@ void session_done(struct session *session)
 {
     view_close(session->view);
     session->view = NULL;
+    notify_free(session->notify);
+    session->notify = NULL;
     session_forget_saved(session);
     free(session->idle_tag);
     session->idle_tag = NULL;
@@ -137,11 +140,13 @@ void session_select(struct session *session, struct mbox_view *view)
     session->view = view;
     session_forget_saved(session);
     session->state = SESSION_SELECTED;
+    notify_entered(session);
 }
 
 void session_unselect(struct session *session)
 {
     assert(session->state == SESSION_SELECTED);
+    notify_leaves(session);
     view_close(session->view);
     session->view = NULL;
     session_forget_saved(session);
@@ -175,11 +180,6 @@ void session_rewind(struct session *session, const struct session_mark *mark)
     assert((session->view != NULL) == (mark->view != NULL));
     if (mark->view != NULL)
         view_rewind(session->view, mark->view);
-}
-
-enum rc session_commit(struct session *session, struct mail_txn **txn, struct err *err)
-{
-    return txn_commit(txn, session_position(session, txn_account(*txn)), err);
 }
 
 struct uid_set session_saved(const struct session *session)
@@ -256,11 +256,48 @@ struct acct_state *session_read(const struct session *session)
     return account_read(session->account, session->own_position);
 }
 
+/* What a transaction leads from and to, for NOTIFY. */
+struct own_change {
+    struct account *account;
+    struct acct_state *base, *mine; /* a reference each, or NULL */
+};
+
+static struct own_change note_change(const struct session *session, const struct mail_txn *txn)
+{
+    struct own_change change = {.account = txn_account(txn)};
+
+    if (session->notify != NULL) {
+        change.base = acct_ref(txn_base(txn));
+        change.mine = acct_ref(txn_state(txn));
+    }
+    return change;
+}
+
+static void end_change(struct session *session, struct own_change *change, enum rc rc)
+{
+    if (rc == RC_OK && change->base != NULL)
+        notify_own_change(session, change->account, change->base, change->mine);
+    acct_unref(change->base);
+    acct_unref(change->mine);
+}
+
+enum rc session_commit(struct session *session, struct mail_txn **txn, struct err *err)
+{
+    struct own_change change = note_change(session, *txn);
+    enum rc rc = txn_commit(txn, session_position(session, change.account), err);
+
+    end_change(session, &change, rc);
+    return rc;
+}
+
 enum rc session_commit_pair(struct session *session, struct mail_txn **from,
                             struct mail_txn **to, struct err *err)
 {
-    uint64_t *from_at = session_position(session, txn_account(*from));
-    uint64_t *to_at = session_position(session, txn_account(*to));
+    struct own_change source = note_change(session, *from), target = note_change(session, *to);
+    enum rc rc = txn_commit_pair(from, to, session_position(session, source.account),
+                                 session_position(session, target.account), err);
 
-    return txn_commit_pair(from, to, from_at, to_at, err);
+    end_change(session, &source, rc);
+    end_change(session, &target, rc);
+    return rc;
 }

@@ -32,6 +32,8 @@
 
 enum session_state { SESSION_AUTH, SESSION_SELECTED, SESSION_CLOSED };
 
+struct notify;
+
 /* What the credential allows, whatever the mailbox. */
 enum session_rights { SESSION_FULL, SESSION_READ_ONLY };
 
@@ -62,6 +64,7 @@ struct session {
     uint64_t own_position; /* of the last own write: replies wait until it is durable */
     struct other_account others[SESSION_OTHERS]; /* as own_position, for theirs */
     struct mbox_view *view;                      /* SELECTED only */
+    struct notify *notify;                       /* notify.h; NULL: NOTIFY was never used */
     struct uid_run *saved;                       /* "$"; NULL when empty */
     size_t n_saved;
     char *idle_tag;  /* of the IDLE that runs; NULL: none */

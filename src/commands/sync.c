@@ -1,6 +1,8 @@
 #include "commands/sync.h"
 
+#include "commands/fetch.h"
 #include "commands/flags_text.h"
+#include "commands/notify.h"
 #include "commands/reply.h"
 
 #define VANISHED_LINE_UIDS ((size_t) 16384) /* in one VANISHED answer */
@@ -64,6 +66,7 @@ bool sync_write(const struct session *session, const struct view_changes *change
         write_vanished(changes, told, out);
     if (vanish && *told < changes->n_expunged)
         return false;
+    with_uid = with_uid || session->notify != NULL; /* RFC 5465 5.1 */
     flags_text_init(&text, session->view, session->mode);
     for (; *told < end && !(may_pause && out->len >= REPLY_PAUSE_BYTES); (*told)++) {
         if (*told < changes->n_expunged) {
@@ -80,4 +83,86 @@ bool sync_write(const struct session *session, const struct view_changes *change
     }
     flags_text_done(&text);
     return *told == end;
+}
+
+/* ---- behind a command ---- */
+
+bool sync_has_changes(const struct view_changes *changes)
+{
+    return changes->n_expunged > 0 || changes->n_changed > 0 || changes->exists_changed;
+}
+
+/*
+ * EXPUNGE is never told by FETCH, STORE and SEARCH, their UID forms excepted, nor while a
+ * command waits that was written with the old numbers (RFC 9051 7.5.1).
+ */
+static bool may_tell_expunges(const struct cmd *cmd)
+{
+    bool allows = (cmd->row->flags & CMD_EXPUNGES) != 0 || cmd->uid;
+
+    return allows && !cmd->seq_command_waits;
+}
+
+/* A command that expunges answers what it did, watched or not. */
+static bool expunges(const struct command *row)
+{
+    return (row->flags & CMD_CHANGES) != 0 && (row->flags & CMD_EXPUNGES) != 0;
+}
+
+static unsigned what_to_tell(const struct cmd *cmd)
+{
+    const struct session *session = cmd->session;
+    unsigned tell = notify_tells(session, !cmd->is_news || session->idle_tag != NULL);
+
+    if (cmd->tells_all)
+        tell = VIEW_TELL_ALL;
+    if (expunges(cmd->row))
+        tell |= VIEW_TELL_EXPUNGES;
+    return may_tell_expunges(cmd) ? tell : tell & ~(unsigned) VIEW_TELL_EXPUNGES;
+}
+
+bool sync_begin(struct cmd *cmd)
+{
+    struct session *session = cmd->session;
+    struct err err;
+    enum rc rc;
+
+    cmd->phase = CMD_SYNCS;
+    if (session->state != SESSION_SELECTED || (cmd->row->flags & CMD_UNSELECTS) != 0)
+        return true;
+    rc = view_refresh(session->view, session_position_in(session, view_account(session->view)),
+                      &err);
+    if (rc == RC_NOT_FOUND)
+        return false;
+    if (rc)
+        return true;
+    view_sync(session->view, what_to_tell(cmd), cmd->arena, &cmd->changes);
+    if (!cmd->tells_all) /* what has gathered before is no event of the new command */
+        cmd->fetches = notify_fetches(session, &cmd->changes, cmd->arena);
+    notify_selected_told(session);
+    return true;
+}
+
+/* RFC 5465 5.2. What cannot be fetched is left out: there is no answer to say so. */
+static bool go_on_fetching(struct cmd *cmd)
+{
+    struct err err;
+
+    if (!cmd->is_fetching) {
+        const struct message_set set = {.uids = cmd->fetches};
+
+        if (cmd->cursor != NULL && cmd->cursor_done != NULL)
+            cmd->cursor_done(cmd->cursor);
+        fetch_as_news(fetch_begin(cmd, &cmd->session->notify->fetch, &set));
+        cmd->is_fetching = true;
+    }
+    return fetch_go(cmd->cursor, &err) != RC_MORE;
+}
+
+bool sync_go(struct cmd *cmd)
+{
+    if (sync_has_changes(&cmd->changes) &&
+        !sync_write(cmd->session, &cmd->changes, &cmd->told, cmd->uid, true, cmd->reply->out))
+        return false;
+    return cmd->fetches.n == 0 || go_on_fetching(cmd);
 }

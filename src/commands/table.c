@@ -29,6 +29,7 @@ static const struct command commands[] = {
     {"COMPRESS",   ST_ANY,      IMAP_CAP_COMPRESS,    imap_parse_compress, cmd_compress,    "RFC 4978 3",   CMD_EXPUNGES},
     {"UNAUTHENTICATE",ST_ANY,   IMAP_CAP_UNAUTHENTICATE, imap_parse_none,  cmd_unauthenticate, "RFC 8437 3", CMD_UNSELECTS},
     {"IDLE",       ST_ANY,      IMAP_CAP_IDLE,        imap_parse_none,     cmd_idle,        "6.3.13",       CMD_EXPUNGES},
+    {"NOTIFY",     ST_ANY,      IMAP_CAP_NOTIFY,      imap_parse_notify,   cmd_notify,      "RFC 5465 3.1", CMD_EXPUNGES},
     {"CHECK",      ST_SELECTED, IMAP_CAP_IMAP4REV1,   imap_parse_none,     cmd_noop,        "RFC 3501 6.4.1", CMD_EXPUNGES},
     {"CLOSE",      ST_SELECTED, IMAP_CAP_NONE,        imap_parse_none,     cmd_close,       "6.4.1",        CMD_UNSELECTS},
     {"UNSELECT",   ST_SELECTED, IMAP_CAP_UNSELECT,    imap_parse_none,     cmd_unselect,    "6.4.2",        CMD_UNSELECTS},

@@ -3,7 +3,7 @@
  *
  * Spec: RFC 9051 6 and 9, RFC 3501; RFC 4466 (parameters), 5258, 5819, 6154 (LIST), 3502
  * (MULTIAPPEND), 3516 (BINARY), 4469 (CATENATE), 6855 (UTF8 append data), 7162 (CONDSTORE),
- * 8438 (STATUS=SIZE), 2971 (ID).
+ * 8438 (STATUS=SIZE), 2971 (ID), 5465 (NOTIFY).
  *
  * Behind the parser nothing looks at wire text again: names are resolved, dates are numbers,
  * sets are sets. Whether numbers in a set are sequence numbers or uids says imap_cmd.uid.
@@ -324,6 +324,52 @@ struct imap_id_args {
     size_t n; /* 0: NIL or () */
 };
 
+enum imap_notify_event {
+    IMAP_NOTIFY_MESSAGE_NEW = 1u << 0,
+    IMAP_NOTIFY_MESSAGE_EXPUNGE = 1u << 1,
+    IMAP_NOTIFY_FLAG_CHANGE = 1u << 2,
+    IMAP_NOTIFY_ANNOTATION_CHANGE = 1u << 3,
+    IMAP_NOTIFY_MAILBOX_NAME = 1u << 4,
+    IMAP_NOTIFY_SUBSCRIPTION_CHANGE = 1u << 5,
+    IMAP_NOTIFY_MAILBOX_METADATA = 1u << 6,
+    IMAP_NOTIFY_SERVER_METADATA = 1u << 7,
+};
+#define IMAP_NOTIFY_MESSAGE_EVENTS                                                             \
+    ((uint32_t) IMAP_NOTIFY_MESSAGE_NEW | IMAP_NOTIFY_MESSAGE_EXPUNGE |                        \
+     IMAP_NOTIFY_FLAG_CHANGE | IMAP_NOTIFY_ANNOTATION_CHANGE)
+
+enum imap_notify_filter {
+    IMAP_NOTIFY_SELECTED,
+    IMAP_NOTIFY_SELECTED_DELAYED,
+    IMAP_NOTIFY_INBOXES,
+    IMAP_NOTIFY_PERSONAL,
+    IMAP_NOTIFY_SUBSCRIBED,
+    IMAP_NOTIFY_SUBTREE,   /* names and what is below them */
+    IMAP_NOTIFY_MAILBOXES, /* names */
+};
+
+#define NOTIFY_MAX_GROUPS 256u  /* event groups in one command */
+#define NOTIFY_MAX_NAMES  4096u /* mailboxes named in one command */
+
+struct imap_notify_group {
+    enum imap_notify_filter filter;
+    const struct slice *names; /* resolved; such as no mailbox can have are left out */
+    size_t n_names;
+    uint32_t events;                     /* bits of enum imap_notify_event; 0: NONE */
+    const struct imap_fetch_item *items; /* MessageNew of SELECTED: what to fetch */
+    size_t n_items;
+    uint32_t kinds; /* bit (1 << kind) for each kind that occurs */
+};
+
+/* NOTIFY: RFC 5465 3.1 and 8. */
+struct imap_notify_args {
+    bool set;         /* else NONE */
+    bool status;      /* STATUS of what is watched comes first */
+    bool unsupported; /* an event we do not know: NO [BADEVENT (...)] */
+    const struct imap_notify_group *groups;
+    size_t n; /* set: >= 1 */
+};
+
 /* AUTHENTICATE with SASL-IR (RFC 4959). */
 struct imap_authenticate_args {
     struct slice mechanism; /* as written; compare without case */
@@ -353,6 +399,7 @@ union imap_args {
     struct imap_expunge_args expunge;
     struct imap_enable_args enable;
     struct imap_id_args id;
+    struct imap_notify_args notify;
     struct imap_authenticate_args authenticate;
     struct imap_login_args login;
 };

@@ -53,6 +53,7 @@ enum imap_cap {
     IMAP_CAP_CATENATE,
     IMAP_CAP_URL_PARTIAL,
     IMAP_CAP_UIDONLY,
+    IMAP_CAP_NOTIFY,
     IMAP_CAP_COUNT,
 };
 

@@ -91,6 +91,7 @@ imap_parse_fn imap_parse_search;   /* search */
 imap_parse_fn imap_parse_fetch;    /* fetch */
 imap_parse_fn imap_parse_store;    /* store */
 imap_parse_fn imap_parse_copy;     /* copy: COPY, MOVE */
+imap_parse_fn imap_parse_notify;   /* notify */
 imap_parse_fn imap_parse_compress; /* nothing: DEFLATE is the only algorithm */
 
 #endif

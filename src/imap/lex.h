@@ -82,6 +82,9 @@ enum rc lex_status_items(struct imap_input *in, uint32_t *out, struct err *err);
 /* The name of one bit of enum imap_status_item. */
 const char *lex_status_item_name(uint32_t bit);
 
+/* The names of NOTIFY's events, one after the other; NULL behind the last. */
+const char *lex_notify_event_name(size_t at);
+
 /* SP "(" entry *(SP entry) ")": LIST's RETURN (METADATA ...). */
 enum rc lex_metadata_names(struct imap_input *in, struct imap_metadata_names *out,
                            struct err *err);
@@ -89,6 +92,9 @@ enum rc lex_metadata_names(struct imap_input *in, struct imap_metadata_names *ou
 /* section, or section-binary: part numbers alone. The "[" is next. */
 enum rc lex_section(struct imap_input *in, bool binary, struct imap_section *out,
                     struct err *err);
+
+/* "(" fetch-att *(SP fetch-att) ")": into items, n and kinds of out. */
+enum rc lex_fetch_list(struct imap_input *in, struct imap_fetch_args *out, struct err *err);
 
 /* All of s as a date, date-text or date-time (the quotes of date-time not included). */
 bool lex_date_text(struct slice s, int32_t *out_day);

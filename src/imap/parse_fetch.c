@@ -311,6 +311,19 @@ static enum rc take_items(struct imap_input *in, struct imap_fetch_args *fetch, 
     return lex_byte(in, ')') ? RC_OK : lex_fail(in, err, "a space or \")\"");
 }
 
+enum rc lex_fetch_list(struct imap_input *in, struct imap_fetch_args *out, struct err *err)
+{
+    struct imap_fetch_args fetch = {0};
+    enum rc rc = lex_byte(in, '(') ? take_items(in, &fetch, err)
+                                   : lex_fail(in, err, "\"(\" and FETCH items");
+
+    if (rc)
+        return rc;
+    add_kinds(&fetch);
+    *out = fetch;
+    return RC_OK;
+}
+
 static enum rc take_one_item(struct imap_input *in, struct imap_fetch_args *fetch,
                              struct err *err)
 {

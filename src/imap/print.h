@@ -79,6 +79,7 @@ enum imap_list_attr {
     IMAP_ATTR_UNMARKED = 1u << 6,
     IMAP_ATTR_SUBSCRIBED = 1u << 7,
     IMAP_ATTR_REMOTE = 1u << 8,
+    IMAP_ATTR_NOACCESS = 1u << 9, /* RFC 5465 3.1 */
 };
 
 struct imap_list_line {
@@ -135,5 +136,7 @@ void imap_print_code_modified(struct buf *buf, struct slice set);
 void imap_print_code_permanentflags(struct buf *buf, const struct imap_flags *flags, bool any);
 /* [BADCHARSET (US-ASCII UTF-8 ...)]: the charsets SEARCH knows. */
 void imap_print_code_badcharset(struct buf *buf);
+/* [BADEVENT (MessageNew ...)]: the events NOTIFY knows. */
+void imap_print_code_badevent(struct buf *buf);
 
 #endif

@@ -14,7 +14,7 @@ static const struct {
     {IMAP_ATTR_NONEXISTENT,   "\\NonExistent"},   {IMAP_ATTR_HASCHILDREN,   "\\HasChildren"},
     {IMAP_ATTR_HASNOCHILDREN, "\\HasNoChildren"}, {IMAP_ATTR_MARKED,        "\\Marked"},
     {IMAP_ATTR_UNMARKED,      "\\Unmarked"},      {IMAP_ATTR_SUBSCRIBED,    "\\Subscribed"},
-    {IMAP_ATTR_REMOTE,        "\\Remote"},
+    {IMAP_ATTR_REMOTE,        "\\Remote"},        {IMAP_ATTR_NOACCESS,      "\\NoAccess"},
 };
 // clang-format on
 
@@ -181,6 +181,17 @@ void imap_print_code_badcharset(struct buf *buf)
         if (i > 0)
             buf_byte(buf, ' ');
         buf_str(buf, imap_charset_name(i));
+    }
+    buf_str(buf, ")]");
+}
+
+void imap_print_code_badevent(struct buf *buf)
+{
+    buf_str(buf, "[BADEVENT (");
+    for (size_t i = 0; lex_notify_event_name(i) != NULL; i++) {
+        if (i > 0)
+            buf_byte(buf, ' ');
+        buf_str(buf, lex_notify_event_name(i));
     }
     buf_str(buf, ")]");
 }

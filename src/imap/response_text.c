@@ -106,6 +106,26 @@ static bool args_charsets(struct imap_input *in)
     return lex_byte(in, ')');
 }
 
+/* SP "(" event-name *(SP event-name) ")": RFC 5465 8 */
+static bool args_events(struct imap_input *in)
+{
+    struct slice name;
+
+    if (!lex_sp(in) || !lex_byte(in, '('))
+        return false;
+    do {
+        bool known = false;
+
+        if (!lex_atom(in, &name))
+            return false;
+        for (size_t i = 0; lex_notify_event_name(i) != NULL; i++)
+            known = known || slice_eq_nocase(name, slice_from_str(lex_notify_event_name(i)));
+        if (!known)
+            return false;
+    } while (lex_sp(in));
+    return lex_byte(in, ')');
+}
+
 static bool args_capabilities(struct imap_input *in)
 {
     struct slice name;
@@ -124,7 +144,8 @@ static const struct {
 } codes[] = {
     {"ALERT", args_none},           {"ALREADYEXISTS", args_none},  {"APPENDUID", args_appenduid},
     {"AUTHENTICATIONFAILED", args_none}, {"AUTHORIZATIONFAILED", args_none},
-    {"BADCHARSET", args_charsets},  {"CANNOT", args_none},         {"CAPABILITY", args_capabilities},
+    {"BADCHARSET", args_charsets},  {"BADEVENT", args_events},     {"NOTIFICATIONOVERFLOW", args_none},
+    {"CANNOT", args_none},         {"CAPABILITY", args_capabilities},
     {"CLIENTBUG", args_none},       {"CLOSED", args_none},         {"CONTACTADMIN", args_none},
     {"COPYUID", args_copyuid},      {"CORRUPTION", args_none},     {"EXPIRED", args_none},
     {"EXPUNGEISSUED", args_none},   {"HASCHILDREN", args_none},    {"HIGHESTMODSEQ", args_modseq},

@@ -1,6 +1,7 @@
 /*
  * chain.c - the chain of versions, who waits for it and who watches it.
  */
+#include "account/outline.h"
 #include "base/clock.h"
 #include "mailbox/open_account.h"
 
@@ -54,6 +55,53 @@ static void wake_watchers(struct account *account, const struct acct_state *old)
     }
 }
 
+static void note_id(struct account_changes *changes, uint32_t id)
+{
+    for (uint32_t i = 0; i < changes->n; i++)
+        if (changes->ids[i] == id)
+            return;
+    if (changes->n < ACCOUNT_CHANGES_MAX)
+        changes->ids[changes->n++] = id;
+    else
+        changes->lost = true;
+}
+
+static void note_changes(struct account_changes *changes, const struct account_changes *more)
+{
+    for (uint32_t i = 0; i < more->n; i++)
+        note_id(changes, more->ids[i]);
+    changes->lost = changes->lost || more->lost;
+    changes->lists = changes->lists || more->lists;
+}
+
+static bool is_changed(const struct account_changes *changes)
+{
+    return changes->n > 0 || changes->lost || changes->lists;
+}
+
+static void wake_followers(struct account *account, const struct acct_state *old)
+{
+    struct account_changes changes = {0};
+    size_t n;
+
+    if (list_is_empty(&account->followers))
+        return;
+    n = acct_changed_mailboxes(old, account->durable, changes.ids, ACCOUNT_CHANGES_MAX);
+    changes.lost = n > ACCOUNT_CHANGES_MAX;
+    changes.n = changes.lost ? 0 : (uint32_t) n;
+    changes.lists = acct_lists_differ(old, account->durable);
+    if (!is_changed(&changes))
+        return;
+    LIST_FOREACH(it, &account->followers)
+    {
+        struct account_follower *follower = LINK_OWNER(it, struct account_follower, link);
+
+        note_changes(&follower->changes, &changes);
+        if (follower->wake != NULL)
+            follower->wake(follower->ctx);
+    }
+}
+
 /* watch is held. Returns the version that is no longer durable's, to be let go without the
  * lock. */
 static struct acct_state *advance(struct account *account)
@@ -63,6 +111,7 @@ static struct acct_state *advance(struct account *account)
     if (newest != NULL) {
         account->durable = newest;
         wake_watchers(account, old);
+        wake_followers(account, old);
     }
     wake_waiters(account);
     (void) pthread_cond_broadcast(&account->advanced);
@@ -218,6 +267,49 @@ void account_unwatch(struct account *account, struct mbox_watcher *watcher)
 {
     (void) pthread_mutex_lock(&account->watch);
     list_remove(&watcher->link);
+    (void) pthread_mutex_unlock(&account->watch);
+}
+
+void account_follow(struct account *account, struct account_follower *follower)
+{
+    (void) pthread_mutex_lock(&account->watch);
+    follower->changes = (struct account_changes){0};
+    list_push_back(&account->followers, &follower->link);
+    (void) pthread_mutex_unlock(&account->watch);
+}
+
+void account_unfollow(struct account *account, struct account_follower *follower)
+{
+    (void) pthread_mutex_lock(&account->watch);
+    list_remove(&follower->link);
+    (void) pthread_mutex_unlock(&account->watch);
+}
+
+void account_wake_by(struct account *account, struct account_follower *follower,
+                     void (*wake)(void *ctx), void *ctx)
+{
+    (void) pthread_mutex_lock(&account->watch);
+    follower->wake = wake;
+    follower->ctx = ctx;
+    (void) pthread_mutex_unlock(&account->watch);
+}
+
+bool account_has_changes(struct account *account, const struct account_follower *follower)
+{
+    bool has;
+
+    (void) pthread_mutex_lock(&account->watch);
+    has = is_changed(&follower->changes);
+    (void) pthread_mutex_unlock(&account->watch);
+    return has;
+}
+
+void account_take_changes(struct account *account, struct account_follower *follower,
+                          struct account_changes *out)
+{
+    (void) pthread_mutex_lock(&account->watch);
+    *out = follower->changes;
+    follower->changes = (struct account_changes){0};
     (void) pthread_mutex_unlock(&account->watch);
 }
 

@@ -92,6 +92,7 @@ static struct account *account_new(struct mail_store *store, uint64_t id)
     list_init(&account->pending);
     list_init(&account->waiters);
     list_init(&account->watchers);
+    list_init(&account->followers);
     list_init(&account->recents);
     list_init(&account->held);
     account->tip = acct_state_new(id);

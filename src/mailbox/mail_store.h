@@ -151,4 +151,38 @@ struct mbox_watcher {
 void account_watch(struct account *account, struct mbox_watcher *watcher);
 void account_unwatch(struct account *account, struct mbox_watcher *watcher);
 
+#define ACCOUNT_CHANGES_MAX 32u /* mailboxes remembered one by one for a follower */
+
+/* What durable versions have made different. Of a mailbox anything may be; one that came or
+ * went is among them too. */
+struct account_changes {
+    uint32_t ids[ACCOUNT_CHANGES_MAX];
+    uint32_t n;
+    bool lost;  /* more mailboxes than that: look at all of them */
+    bool lists; /* subscriptions, or the account's own entries */
+};
+
+/*
+ * Whoever watches all of an account, and not one mailbox. Which mailboxes changed is found once
+ * for all followers, by what two versions do not share, and noted here; wake is called as a
+ * mbox_watcher's, at each durable version that noted something. All fields belong to the
+ * account between the calls below.
+ */
+struct account_follower {
+    struct link link;
+    struct account_changes changes;
+    void (*wake)(void *ctx); /* NULL: nobody is woken */
+    void *ctx;
+};
+/* From the version that is durable now on. */
+void account_follow(struct account *account, struct account_follower *follower);
+/* After this returns, wake is not and will not be called. */
+void account_unfollow(struct account *account, struct account_follower *follower);
+void account_wake_by(struct account *account, struct account_follower *follower,
+                     void (*wake)(void *ctx), void *ctx);
+bool account_has_changes(struct account *account, const struct account_follower *follower);
+/* What was noted, which is forgotten. */
+void account_take_changes(struct account *account, struct account_follower *follower,
+                          struct account_changes *out);
+
 #endif

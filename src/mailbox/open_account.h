@@ -64,6 +64,7 @@ struct account {
     struct list pending;        /* watch */
     struct list waiters;        /* watch */
     struct list watchers;       /* watch */
+    struct list followers;      /* watch */
     struct list recents;        /* watch */
     struct list held;           /* watch */
     int64_t dirty_since_us;     /* watch; 0: checkpointed */

@@ -52,9 +52,9 @@ struct mbox_view {
 
 void view_claim_recent(struct mbox_view *view);
 void view_forget_known(struct mbox_view *view);
-/* Messages up to known_uid whose flags must be told. Empties what was marked known or to
- * report. */
-void view_collect_flags(struct mbox_view *view, uint32_t known_uid, struct arena *arena,
-                        struct view_changes *out);
+/* Messages up to known_uid whose flags must be told; all: also those that others changed.
+ * False: some of these were left out. Empties what was marked known or to report. */
+bool view_collect_flags(struct mbox_view *view, uint32_t known_uid, bool all,
+                        struct arena *arena, struct view_changes *out);
 
 #endif

@@ -201,6 +201,11 @@ struct account *txn_account(const struct mail_txn *txn)
     return txn->account;
 }
 
+const struct acct_state *txn_base(const struct mail_txn *txn)
+{
+    return txn->account->tip;
+}
+
 const struct acct_state *txn_state(const struct mail_txn *txn)
 {
     return txn->fork;

@@ -186,18 +186,24 @@ void view_close(struct mbox_view *view)
     free(view);
 }
 
-bool view_has_news(const struct mbox_view *view, uint64_t own_position)
+bool view_has_news(const struct mbox_view *view, uint64_t own_position, unsigned tell)
 {
     AUTO(acct_unrefp) struct acct_state *state = account_read(view->account, own_position);
     const struct mbox *mbox = acct_mailbox_by_id(state, view->mbox_id);
     struct reader reader;
+    uint64_t modseq;
 
     if (mbox == NULL)
         return true;
     account_reader(view->account, mbox_info(mbox), view->reader.account, &reader);
-    return (reader.rights & RIGHT_READ) == 0 || view->n_hidden > 0 ||
-           reader_highestmodseq(&view->reader, mbox) > view->told_modseq ||
-           mbox_counts(mbox)->uidnext - 1 > view->told_uid;
+    modseq = reader_highestmodseq(&view->reader, mbox);
+    if ((reader.rights & RIGHT_READ) == 0)
+        return true;
+    if ((tell & VIEW_TELL_EXPUNGES) != 0 && (view->n_hidden > 0 || modseq > view->seen_modseq))
+        return true;
+    if ((tell & VIEW_TELL_NEW) != 0 && mbox_counts(mbox)->uidnext - 1 > view->told_uid)
+        return true;
+    return (tell & VIEW_TELL_FLAGS) != 0 && modseq > view->told_modseq;
 }
 
 uint32_t view_mbox_id(const struct mbox_view *view)
@@ -422,18 +428,28 @@ static void tell_expunges(struct mbox_view *view, struct arena *arena, struct vi
     view->hidden_count = 0;
 }
 
-void view_sync(struct mbox_view *view, bool expunges, struct arena *arena,
+bool view_is_counted(const struct mbox_view *view)
+{
+    return view->n_hidden == 0 && view->told_uid == mbox_counts(view->mbox)->uidnext - 1;
+}
+
+void view_sync(struct mbox_view *view, unsigned tell, struct arena *arena,
                struct view_changes *out)
 {
     const struct mbox_counts *counts = mbox_counts(view->mbox);
     uint32_t known_uid = view->told_uid;
+    bool is_whole;
 
-    *out = (struct view_changes){0};
-    if (expunges && view->n_hidden > 0)
+    *out = (struct view_changes){.first_new_uid = known_uid + 1};
+    if ((tell & VIEW_TELL_EXPUNGES) != 0 && view->n_hidden > 0)
         tell_expunges(view, arena, out);
-    view_collect_flags(view, known_uid, arena, out);
-    out->exists_changed = known_count(view) < counts->messages;
-    tell_all(view);
+    is_whole = view_collect_flags(view, known_uid, (tell & VIEW_TELL_FLAGS) != 0, arena, out);
+    if ((tell & VIEW_TELL_NEW) != 0) {
+        out->exists_changed = known_count(view) < counts->messages;
+        view->told_uid = counts->uidnext - 1;
+    }
+    if (is_whole && view->told_uid == counts->uidnext - 1)
+        view->told_modseq = reader_highestmodseq(&view->reader, view->mbox);
     if (out->exists_changed)
         view_claim_recent(view);
     out->exists = view_count(view);

@@ -38,8 +38,16 @@ void view_close(struct mbox_view *view); /* NULL is allowed */
 MUST_CHECK enum rc view_refresh(struct mbox_view *view, uint64_t own_position, struct err *err);
 /* Let go of the version. view_has_news still works. */
 void view_park(struct mbox_view *view);
-/* Would a refresh and sync have something to say? Cheap; needs no version. */
-bool view_has_news(const struct mbox_view *view, uint64_t own_position);
+/* What a client may be told now, as bits. */
+enum view_tell {
+    VIEW_TELL_EXPUNGES = 1u << 0,
+    VIEW_TELL_NEW = 1u << 1,   /* that there are more messages */
+    VIEW_TELL_FLAGS = 1u << 2, /* what others changed; never without VIEW_TELL_NEW */
+    VIEW_TELL_ALL = 7u,
+};
+/* Would a refresh and sync that may tell this have something to say? Cheap; needs no version.
+ */
+bool view_has_news(const struct mbox_view *view, uint64_t own_position, unsigned tell);
 
 uint32_t view_mbox_id(const struct mbox_view *view);
 struct account *view_account(const struct mbox_view *view);
@@ -111,17 +119,22 @@ struct view_changes {
     size_t n_expunged;
     bool exists_changed; /* say EXISTS (and RECENT) */
     uint32_t exists, recent;
+    uint32_t first_new_uid;       /* messages from here on are told of by this EXISTS */
     const uint32_t *changed_uids; /* flags to be told, ascending */
     size_t n_changed;
 };
 /*
- * What to tell now; the view counts it as told. expunges: may EXPUNGE be sent? A non-empty
- * answer lives in arena. The order on the wire: EXPUNGEs, EXISTS, RECENT, FETCHes.
+ * What to tell now; the view counts it as told. tell: bits of enum view_tell. Without the bit
+ * new messages stay unknown, and have no number; changes of flags stay to be told, but for
+ * those of view_report(). A non-empty answer lives in arena. The order on the wire: EXPUNGEs,
+ * EXISTS, RECENT, FETCHes.
  */
-void view_sync(struct mbox_view *view, bool expunges, struct arena *arena,
+void view_sync(struct mbox_view *view, unsigned tell, struct arena *arena,
                struct view_changes *out);
+/* Does the client know of everything but changes of flags? */
+bool view_is_counted(const struct mbox_view *view);
 
-/* HIGHESTMODSEQ as this session may be told it. */
+/* HIGHESTMODSEQ as this session may be told it: below all that is there and was not told. */
 uint64_t view_told_modseq(const struct mbox_view *view);
 
 struct view_mark;

@@ -82,6 +82,7 @@ struct uid_set view_flags_told(const struct mbox_view *view, const struct mbox *
 struct flag_collector {
     struct mbox_view *view;
     uint32_t known_uid;
+    bool all, left_out;
     struct arena *arena;
     uint32_t *uids;
     size_t n, cap;
@@ -111,18 +112,22 @@ static void collect_chunk(struct flag_collector *all, size_t chunk)
 
     for (uint32_t i = 0; i < columns.n && columns.uid[i] <= all->known_uid; i++) {
         uint64_t modseq = changed ? view_modseq(view, start + i) : 0;
+        bool news = modseq > view->told_modseq && !is_known(view, columns.uid[i], modseq);
 
-        if ((modseq > view->told_modseq && !is_known(view, columns.uid[i], modseq)) ||
+        if ((news && all->all) ||
             (view->report.n > 0 &&
              runs_contain(view->report.runs, view->report.n, columns.uid[i])))
             collect(all, columns.uid[i]);
+        else
+            all->left_out = all->left_out || news;
     }
 }
 
-void view_collect_flags(struct mbox_view *view, uint32_t known_uid, struct arena *arena,
-                        struct view_changes *out)
+bool view_collect_flags(struct mbox_view *view, uint32_t known_uid, bool all_news,
+                        struct arena *arena, struct view_changes *out)
 {
-    struct flag_collector all = {.view = view, .known_uid = known_uid, .arena = arena};
+    struct flag_collector all = {
+        .view = view, .known_uid = known_uid, .all = all_news, .arena = arena};
     bool everywhere =
         view->report.n > 0 || reader_own_modseq(&view->reader, view->mbox) > view->told_modseq;
     bool any = everywhere || mbox_counts(view->mbox)->highestmodseq > view->told_modseq;
@@ -134,6 +139,7 @@ void view_collect_flags(struct mbox_view *view, uint32_t known_uid, struct arena
     view_forget_known(view);
     out->changed_uids = all.uids;
     out->n_changed = all.n;
+    return !all.left_out;
 }
 
 /* ---- \Recent ---- */

@@ -25,10 +25,12 @@ static void note(struct client *client, bool begins)
         options->note(options->ctx, client->who.account, begins);
 }
 
+/* A client that listens by NOTIFY idles between its commands as in IDLE. */
 static void set_state(struct client *client, enum client_state state)
 {
     client->state = state;
-    atomic_store(&client->idles, state == CLIENT_IDLING);
+    atomic_store(&client->idles, state == CLIENT_IDLING || (state == CLIENT_READY &&
+                                                            session_listens(&client->session)));
 }
 
 static void end(struct client *client, const char *reason)
@@ -61,6 +63,13 @@ static void on_change(struct mbox_watcher *watcher)
     pool_wake(clients_options(client->clients)->pool, client->handle);
 }
 
+static void on_news(void *ctx)
+{
+    struct client *client = ctx;
+
+    pool_wake(clients_options(client->clients)->pool, client->handle);
+}
+
 static void unwait(struct client *client)
 {
     if (client->waits_in != NULL)
@@ -77,7 +86,7 @@ static void unwatch(struct client *client)
 
 static void watch(struct client *client)
 {
-    if (client->session.view == NULL)
+    if (client->session.view == NULL || client->session.notify != NULL)
         return;
     client->watcher =
         (struct mbox_watcher){.mbox_id = view_mbox_id(client->session.view), .wake = on_change};
@@ -154,6 +163,11 @@ static enum step take_outcome(struct client *client, enum command_outcome outcom
         set_state(client, CLIENT_BUSY);
         return STEP_ON;
     }
+    if (outcome == COMMAND_TOLD) {
+        set_state(client, session_is_idling(&client->session) ? CLIENT_IDLING : CLIENT_READY);
+        return STEP_ON;
+    }
+    session_wake_by(&client->session, on_news, client);
     if (!imap_reader_is_idle(client->reader)) /* what was refused left nothing behind */
         imap_reader_next(client->reader);
     append_sink_reset(&client->sink);
@@ -178,6 +192,7 @@ static enum step take_outcome(struct client *client, enum command_outcome outcom
         end(client, "logout");
         return STEP_END;
     case COMMAND_MORE:
+    case COMMAND_TOLD:
         break;
     }
     return STEP_ON;
@@ -310,8 +325,26 @@ static enum step open_account(struct client *client)
     return STEP_ON;
 }
 
+/* Between two answers; a command that has begun to arrive goes on behind them. */
+static enum step tell_news(struct client *client)
+{
+    if (stream_unsent(&client->stream) >= CLIENT_HELD_BYTES)
+        return STEP_SPACE;
+    return take_outcome(
+        client, session_tell_news(&client->session, &client->stream.out, &client->running));
+}
+
+static enum step ready(struct client *client)
+{
+    if (session_listens(&client->session) && session_has_news(&client->session))
+        return tell_news(client);
+    return take_input(client);
+}
+
 static enum step idle(struct client *client)
 {
+    if (client->session.notify != NULL)
+        return ready(client);
     if (session_has_news(&client->session) &&
         session_idle_sync(&client->session, &client->stream.out) == COMMAND_CLOSE) {
         end(client, "mailbox deleted");
@@ -326,7 +359,7 @@ static enum step step(struct client *client)
     case CLIENT_OPENING:
         return open_account(client);
     case CLIENT_READY:
-        return take_input(client);
+        return ready(client);
     case CLIENT_BUSY:
         return resume_command(client);
     case CLIENT_IDLING:
@@ -369,7 +402,7 @@ static void take_orders(struct client *client)
     }
     if ((orders & ORDER_REST) != 0)
         stream_rest(&client->stream);
-    if ((orders & ORDER_ALIVE) != 0 && client->state == CLIENT_IDLING) {
+    if ((orders & ORDER_ALIVE) != 0 && atomic_load(&client->idles)) {
         buf_str(&client->stream.out, "* OK Still here\r\n");
         atomic_store(&client->last_active_us, clock_mono_us());
     }

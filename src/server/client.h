@@ -14,6 +14,9 @@
  * sync. Nothing waits for the peer: with that much unsent no further command is read, and a
  * long answer pauses in its cursor.
  *
+ * A session that listens by NOTIFY (RFC 5465) is told news in READY and IDLING, between two
+ * steps; a long telling is BUSY like a long answer, and ends where it began.
+ *
  * What others may touch (orders, the clock of the last activity, whether it idles) is atomic;
  * the rest belongs to the thread that runs the client.
  */
@@ -105,7 +108,7 @@ struct client {
     _Atomic int64_t last_active_us; /* of the last command; read by the sweep */
     _Atomic int64_t ending_us; /* since when it only sends the rest, 0: it does not; read by the
                                   sweep */
-    _Atomic bool idles;        /* state == CLIENT_IDLING; read by the sweep */
+    _Atomic bool idles;        /* IDLING, or READY and listening; read by the sweep */
     _Atomic bool can_rest;     /* stream_can_rest(); read by the sweep */
 };
 

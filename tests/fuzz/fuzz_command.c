@@ -35,6 +35,7 @@ static const struct {
     {"FETCH",        imap_parse_fetch       },
     {"STORE",        imap_parse_store       },
     {"COPY",         imap_parse_copy        },
+    {"NOTIFY",       imap_parse_notify      },
 };
 
 static const struct reader_limits limits = {
@@ -200,6 +201,25 @@ static void check_fetch(const struct imap_fetch_args *fetch, struct imap_mode mo
     assert(slice_eq(buf_slice(&first), buf_slice(&second)));
 }
 
+static void check_notify(const struct imap_notify_args *notify, struct imap_mode mode,
+                         struct arena *arena)
+{
+    const uint32_t both = IMAP_NOTIFY_MESSAGE_NEW | IMAP_NOTIFY_MESSAGE_EXPUNGE;
+
+    for (size_t i = 0; i < notify->n; i++) {
+        const struct imap_notify_group *group = &notify->groups[i];
+        const struct imap_fetch_args fetch = {
+            .items = group->items, .n = group->n_items, .kinds = group->kinds};
+
+        assert(notify->unsupported || (group->events & IMAP_NOTIFY_MESSAGE_EVENTS) == 0 ||
+               (group->events & both) == both);
+        for (size_t k = 0; k < group->n_names; k++)
+            check_mailbox(&(struct imap_mailbox){.name = group->names[k]}, mode, arena);
+        if (group->n_items > 0)
+            check_fetch(&fetch, mode, arena);
+    }
+}
+
 static void check_append(const struct imap_append_args *append, struct imap_mode mode,
                          struct arena *arena)
 {
@@ -238,6 +258,8 @@ static void check(const struct imap_cmd *cmd, imap_parse_fn *parse, struct imap_
         check_search(&args->search, arena);
     else if (parse == imap_parse_fetch)
         check_fetch(&args->fetch, mode, arena);
+    else if (parse == imap_parse_notify)
+        check_notify(&args->notify, mode, arena);
     else if (parse == imap_parse_append)
         check_append(&args->append, mode, arena);
     else if (parse == imap_parse_store)

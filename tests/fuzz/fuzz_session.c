@@ -71,6 +71,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     rig_send(rs, slice_from_str(prelude));
     rig_send(other, SLICE("o SELECT INBOX\r\n"));
     rig_send(rs, slice_of(data, size));
+    rig_send(other,
+             SLICE("o APPEND a/b {2+}\r\nhi\r\no STORE 1:2 +FLAGS.SILENT (\\Answered)\r\n"
+                   "o COPY 1 INBOX\r\no SUBSCRIBE a/b\r\no RENAME a A\r\n"));
+    rig_poll(rs);
     rig_send(other, SLICE("o FETCH 1:* FLAGS\r\no NOOP\r\no UID FETCH 1:* (UID ENVELOPE)\r\n"));
     rig_poll(rs);
     check_answers(rs);

@@ -114,7 +114,8 @@ static void flush(struct rig_session *rs)
     buf_reset(&rs->out);
 }
 
-static void settle(struct rig_session *rs, enum command_outcome outcome, struct slice rest)
+static enum command_outcome go_on(struct rig_session *rs, enum command_outcome outcome,
+                                  struct slice rest)
 {
     while (outcome == COMMAND_MORE) {
         rs->pauses += rs->out.len >= REPLY_PAUSE_BYTES;
@@ -122,11 +123,25 @@ static void settle(struct rig_session *rs, enum command_outcome outcome, struct 
         outcome = command_resume(&rs->running, &rs->out, command_seqs_wait(rest));
     }
     flush(rs);
+    return outcome;
+}
+
+static void settle(struct rig_session *rs, enum command_outcome outcome, struct slice rest)
+{
+    outcome = go_on(rs, outcome, rest);
     append_sink_reset(&rs->sink);
     imap_reader_next(rs->reader);
     if (outcome == COMMAND_IDLE)
         imap_reader_expect_line(rs->reader, RIG_IDLE_BYTES);
     rs->closed = outcome == COMMAND_CLOSE || outcome == COMMAND_UNAUTHENTICATE;
+}
+
+/* A session with NOTIFY hears its news at any time. */
+static void listen(struct rig_session *rs)
+{
+    while (!rs->closed && session_listens(&rs->session) && session_has_news(&rs->session))
+        rs->closed = go_on(rs, session_tell_news(&rs->session, &rs->out, &rs->running),
+                           SLICE("")) == COMMAND_CLOSE;
 }
 
 static void run_command(struct rig_session *rs, struct slice rest)
@@ -177,6 +192,9 @@ void rig_send(struct rig_session *rs, struct slice bytes)
     while (!rs->closed && (bytes.len > 0 || read != READ_MORE)) {
         struct err err = {.rc = RC_OK};
 
+        listen(rs);
+        if (rs->closed)
+            return;
         read = imap_reader_feed(rs->reader, &bytes, &err);
         answer(rs, read, &err, bytes);
         if (read == READ_MORE && bytes.len == 0)
@@ -186,6 +204,10 @@ void rig_send(struct rig_session *rs, struct slice bytes)
 
 void rig_poll(struct rig_session *rs)
 {
+    if (session_listens(&rs->session)) {
+        listen(rs);
+        return;
+    }
     if (rs->closed || !session_is_idling(&rs->session) || !session_has_news(&rs->session))
         return;
     rs->closed = session_idle_sync(&rs->session, &rs->out) == COMMAND_CLOSE;

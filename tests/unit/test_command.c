@@ -249,6 +249,31 @@ static const struct row rows[] = {
     {imap_parse_setmetadata, "a SETMETADATA INBOX (/private/a NIL /private/b \"\")", RC_OK},
     {imap_parse_setmetadata, "a SETMETADATA INBOX (/private/a)", RC_SYNTAX},
     {imap_parse_setmetadata, "a SETMETADATA INBOX /private/a x", RC_SYNTAX},
+    {imap_parse_notify, "a NOTIFY NONE", RC_OK},
+    {imap_parse_notify, "a NOTIFY SET (personal none)", RC_OK},
+    {imap_parse_notify, "a NOTIFY SET STATUS (SELECTED (MessageNew (UID BODY.PEEK[HEADER.FIELDS (From)]) MessageExpunge)) (subtree (a \"b c\") (MailboxName))", RC_OK},
+    {imap_parse_notify, "a NOTIFY SET (SELECTED-DELAYED (MessageExpunge FlagChange MessageNew AnnotationChange))", RC_OK},
+    {imap_parse_notify, "a NOTIFY SET (mailboxes {1+}\r\nx (SubscriptionChange MailboxMetadataChange ServerMetadataChange))", RC_OK},
+    {imap_parse_notify, "a NOTIFY SET (mailboxes (a//b) (MailboxName))", RC_OK}, /* no mailbox: ignored */
+    {imap_parse_notify, "a NOTIFY SET (inboxes (MessageNew NewEvent))", RC_OK},  /* refused later, with NO */
+    {imap_parse_notify, "a NOTIFY SET (inboxes (MessageNew))", RC_SYNTAX},
+    {imap_parse_notify, "a NOTIFY SET (selected (MessageNew MessageExpunge MailboxName))", RC_SYNTAX},
+    {imap_parse_notify, "a NOTIFY SET (selected none) (selected none)", RC_SYNTAX},
+    {imap_parse_notify, "a NOTIFY SET (selected (MessageNew () MessageExpunge))", RC_SYNTAX},
+    {imap_parse_notify, "a NOTIFY SET (selected (MessageNew (UID) MessageNew (UID) MessageExpunge))", RC_SYNTAX},
+    {imap_parse_notify, "a NOTIFY SET (personal (MessageNew (UID) MessageExpunge))", RC_SYNTAX},
+    {imap_parse_notify, "a NOTIFY SET (selected (MessageExpunge (UID) MessageNew))", RC_SYNTAX},
+    {imap_parse_notify, "a NOTIFY SET (selected-later none)", RC_SYNTAX},
+    {imap_parse_notify, "a NOTIFY SET (mailboxes () none)", RC_SYNTAX},
+    {imap_parse_notify, "a NOTIFY SET (subtree none)", RC_SYNTAX}, /* a mailbox "none", and no events */
+    {imap_parse_notify, "a NOTIFY SET (subtree none none)", RC_OK},
+    {imap_parse_notify, "a NOTIFY SET (personal ())", RC_SYNTAX},
+    {imap_parse_notify, "a NOTIFY SET personal none", RC_SYNTAX},
+    {imap_parse_notify, "a NOTIFY SET (personal none)(inboxes none)", RC_SYNTAX},
+    {imap_parse_notify, "a NOTIFY SET STATUS", RC_SYNTAX},
+    {imap_parse_notify, "a NOTIFY SET", RC_SYNTAX},
+    {imap_parse_notify, "a NOTIFY NONE x", RC_SYNTAX},
+    {imap_parse_notify, "a NOTIFY", RC_SYNTAX},
     {imap_parse_replace, "a REPLACE 4 x (\\Seen) {1+}\r\nx", RC_OK},
     {imap_parse_replace, "a REPLACE * x {1+}\r\nx", RC_OK},
     {imap_parse_replace, "a REPLACE 4:5 x {1+}\r\nx", RC_SYNTAX},
@@ -584,6 +609,18 @@ static void counts_have_limits(void **state)
                      RC_OK);
     assert_int_equal(repeated(imap_parse_getmetadata, "a GETMETADATA x (/shared/a",
                               " /shared/a", METADATA_MAX_ENTRIES, ")"),
+                     RC_LIMIT);
+    assert_int_equal(repeated(imap_parse_notify, "a NOTIFY SET (MAILBOXES (x", " x",
+                              NOTIFY_MAX_NAMES - 1, ") NONE)"),
+                     RC_OK);
+    assert_int_equal(repeated(imap_parse_notify, "a NOTIFY SET (MAILBOXES (x", " x",
+                              NOTIFY_MAX_NAMES, ") NONE)"),
+                     RC_LIMIT);
+    assert_int_equal(repeated(imap_parse_notify, "a NOTIFY SET (INBOXES NONE)",
+                              " (SUBTREE (x) (MailboxName))", NOTIFY_MAX_GROUPS - 1, ""),
+                     RC_OK);
+    assert_int_equal(repeated(imap_parse_notify, "a NOTIFY SET (INBOXES NONE)",
+                              " (SUBTREE (x) (MailboxName))", NOTIFY_MAX_GROUPS, ""),
                      RC_LIMIT);
     assert_int_equal(repeated(imap_parse_list, "a LIST \"\" (x", " x", 999, ")"), RC_OK);
     assert_int_equal(repeated(imap_parse_list, "a LIST \"\" (x", " x", 1000, ")"), RC_LIMIT);

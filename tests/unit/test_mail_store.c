@@ -380,7 +380,7 @@ static void look(struct account *account, struct mbox_view **view, uint64_t *mod
             RC_OK);
     else
         assert_int_equal(view_refresh(*view, 0, &err), RC_OK);
-    view_sync(*view, true, arena, &changes);
+    view_sync(*view, VIEW_TELL_ALL, arena, &changes);
     assert_true(view_told_modseq(*view) >= *modseq);
     *modseq = view_told_modseq(*view);
     assert_int_equal(view_count(*view), mbox_counts(view_mbox(*view))->messages);

@@ -225,7 +225,8 @@ static void sync_view(struct scene *scene, bool expunges)
     bool has_new = false;
     struct view_changes changes;
 
-    view_sync(scene->view, expunges, arena, &changes);
+    view_sync(scene->view, expunges ? VIEW_TELL_ALL : VIEW_TELL_ALL & ~VIEW_TELL_EXPUNGES,
+              arena, &changes);
     for (size_t i = 0; i < changes.n_expunged; i++)
         take_out(list, changes.expunged_seqs[i], changes.expunged_uids[i]);
     if (expunges)
@@ -283,7 +284,7 @@ static void take_turn(struct scene *scene)
     check_numbers(scene);
     assert_int_equal(view_has_withheld(scene->view), has_withheld(scene->list));
     view_park(scene->view);
-    assert_int_equal(view_has_news(scene->view, 0), has_withheld(scene->list));
+    assert_int_equal(view_has_news(scene->view, 0, VIEW_TELL_ALL), has_withheld(scene->list));
 }
 
 static void numbers_are_those_of_an_obvious_list(void **state)
@@ -319,7 +320,7 @@ static uint32_t recent_of(struct mbox_view *view)
     struct err err;
 
     assert_int_equal(view_refresh(view, 0, &err), RC_OK);
-    view_sync(view, true, arena, &changes);
+    view_sync(view, VIEW_TELL_ALL, arena, &changes);
     return changes.recent;
 }
 
@@ -372,22 +373,22 @@ static void silent_changes_are_not_told_and_reports_are(void **state)
     assert_int_equal(view_refresh(scene.view, 0, &err), RC_OK);
     modseq = mbox_counts(view_mbox(scene.view))->highestmodseq;
     view_mark_known(scene.view, &two, modseq);
-    view_sync(scene.view, false, arena, &changes);
+    view_sync(scene.view, VIEW_TELL_NEW | VIEW_TELL_FLAGS, arena, &changes);
     assert_int_equal(changes.n_changed, 0);
 
     (void) world_flag(scene.account, scene.mbox_id, 3, FLAG_OP_ADD, FLAG_SEEN);
     view_mark_known(scene.view, &two, modseq + 1);
     (void) world_flag(scene.account, scene.mbox_id, 3, FLAG_OP_ADD, FLAG_FLAGGED);
     assert_int_equal(view_refresh(scene.view, 0, &err), RC_OK);
-    view_sync(scene.view, false, arena, &changes);
+    view_sync(scene.view, VIEW_TELL_NEW | VIEW_TELL_FLAGS, arena, &changes);
     assert_int_equal(changes.n_changed, 1); /* somebody changed it again */
     assert_int_equal(changes.changed_uids[0], 3);
 
     view_report(scene.view, &two);
     assert_int_equal(view_refresh(scene.view, 0, &err), RC_OK);
-    view_sync(scene.view, false, arena, &changes);
+    view_sync(scene.view, VIEW_TELL_NEW | VIEW_TELL_FLAGS, arena, &changes);
     assert_int_equal(changes.n_changed, 2); /* unchanged, but asked for */
-    view_sync(scene.view, false, arena, &changes);
+    view_sync(scene.view, VIEW_TELL_NEW | VIEW_TELL_FLAGS, arena, &changes);
     assert_int_equal(changes.n_changed, 0);
     scene_close(&scene);
 }
@@ -408,7 +409,7 @@ static void a_view_of_a_deleted_mailbox_says_so(void **state)
     txn = world_begin(scene.account);
     assert_int_equal(txn_delete_mailbox(txn, SLICE("Junk"), &err), RC_OK);
     (void) world_commit(&txn);
-    assert_true(view_has_news(view, 0));
+    assert_true(view_has_news(view, 0, VIEW_TELL_ALL));
     assert_int_equal(view_refresh(view, 0, &err), RC_NOT_FOUND);
     view_close(view);
     scene_close(&scene);

@@ -1,0 +1,151 @@
+/*
+ * notify.h - what a session watches besides the commands it gives: NOTIFY.
+ *
+ * Spec: RFC 5465; RFC 7162 (what STATUS says once CONDSTORE or QRESYNC is enabled); RFC 5464
+ * 4.4.2 (METADATA of changed entries).
+ *
+ * A session that never used NOTIFY has none of this (session->notify == NULL), and is told as
+ * RFC 9051 says: while a command runs, of the selected mailbox. After NOTIFY SET or NONE the
+ * command decides: what of the selected mailbox is told (notify_tells) and what of others.
+ * These are told as lines of STATUS, LIST and METADATA, at any time between two answers.
+ *
+ * For each mailbox of an account that is watched there is a row: what the client was told of
+ * it, or need not be told, as a few numbers and its info (account/outline.h). No version is
+ * held. The account notes which mailboxes changed (account_follow); those are compared with
+ * their rows in the newest version that the session may see, and the difference is said. So
+ * what is not yet said is never kept: a client that does not read hears less, and in the end
+ * what is true.
+ *
+ *     notify_collect   names, subscriptions, entries: said at once; counts: rows marked
+ *     notify_say       STATUS of marked rows, until the reply is full
+ *
+ * What this session did itself is not said (RFC 5465 5): session_commit() hands over the
+ * versions before and behind, and rows that showed the one show the other. Where somebody
+ * else's change lies between, the row stays, and both are said.
+ *
+ * Limits: NOTIFY_ROWS_MAX mailboxes, NOTIFY_LINES_MAX names that changed before the client
+ * heard of any. Beyond them: [NOTIFICATIONOVERFLOW], and nothing is watched any more (5.8).
+ */
+#ifndef ROOST_COMMANDS_NOTIFY_H
+#define ROOST_COMMANDS_NOTIFY_H
+
+#include "account/outline.h"
+#include "commands/reply.h"
+#include "commands/visible.h"
+#include "imap/args.h"
+
+#define NOTIFY_ROWS_MAX    16384u /* mailboxes watched by one session: 32 octets each */
+#define NOTIFY_LINES_MAX   2048u  /* names changed between two looks */
+#define NOTIFY_OWN_MAX     64u    /* runs of own new messages, between two looks */
+#define NOTIFY_ARENA_BYTES ((size_t) 16 << 20)
+
+struct notify_row {
+    const struct mbox_info *info; /* held; its id is the row's key */
+    uint64_t modseq;
+    uint32_t uidnext, messages, unseen;
+    uint16_t events; /* bits of enum imap_notify_event */
+    bool is_marked;  /* among the marked ones */
+    bool is_renewed; /* its UIDVALIDITY changed, which is not yet told */
+};
+
+/* An account of which something is watched. Today a session has its own. */
+struct notify_place {
+    struct account *account; /* the session's reference */
+    struct account_follower follower;
+    struct acct_outline *outline;
+    struct notify_row *rows; /* by id, ascending */
+    size_t n_rows, cap_rows;
+    uint32_t *marked; /* ids whose STATUS may be due, first come first; may name what is gone */
+    size_t n_marked, cap_marked;
+};
+
+struct notify {
+    struct arena *arena; /* the groups and what they point to */
+    const struct imap_notify_group *groups;
+    size_t n_groups;
+    uint32_t wanted;                    /* events of all groups but SELECTED's */
+    bool by_subscription, by_names;     /* groups SUBSCRIBED; events of names */
+    unsigned selected_tell;             /* bits of enum view_tell */
+    bool delayed;                       /* SELECTED-DELAYED */
+    struct imap_fetch_args fetch;       /* of new messages; n == 0: nothing */
+    struct uid_run own[NOTIFY_OWN_MAX]; /* uids this session has put there itself */
+    size_t n_own;
+    /* While a mailbox of somebody else's account is selected: its account, for the wakes. */
+    struct account *selected_in;
+    struct account_follower selected_follower;
+    void (*wake)(void *ctx); /* NULL: not yet arranged */
+    void *wake_ctx;
+    struct notify_place *places;
+    size_t n_places; /* 0: nothing but the selected mailbox is watched, or nothing at all */
+};
+
+/* From here on the session watches this. RC_LIMIT: too many mailboxes; all is as it was. */
+MUST_CHECK enum rc notify_start(struct session *session, const struct imap_notify_args *args,
+                                struct err *err);
+void notify_free(struct notify *notify); /* NULL is allowed */
+
+/* ---- the selected mailbox ---- */
+
+/* What may be told of it, as bits of enum view_tell: in a command, or while none runs. */
+unsigned notify_tells(const struct session *session, bool in_command);
+/* New messages that this EXISTS tells of and whose items the client wants; in arena. */
+struct uid_set notify_fetches(struct session *session, const struct view_changes *changes,
+                              struct arena *arena);
+/* The view has been told what its version has: so has the row. */
+void notify_selected_told(struct session *session);
+/* A mailbox was selected: all of it is told. */
+void notify_entered(struct session *session);
+/* It is about to be left: what the view did not tell is due. */
+void notify_leaves(struct session *session);
+
+/* ---- the others ---- */
+
+/* A commit of this session in an account led from one version to the other. */
+void notify_own_change(struct session *session, const struct account *account,
+                       const struct acct_state *base, const struct acct_state *mine);
+/* From now on, wake is called when there may be news. */
+void notify_wake_by(struct notify *notify, void (*wake)(void *ctx), void *ctx);
+/* Is anything due, or might be? */
+bool notify_has_news(const struct session *session);
+/* Write what is due, until out is full (then there is news still). */
+void notify_say(struct session *session, struct buf *out);
+/* STATUS of the rows from *at on whose counts are watched. False: out is full, call again. */
+bool notify_say_all(struct session *session, size_t *at, struct buf *out);
+
+/* ---- notify_rows.c ---- */
+
+/* Events that are watched of a mailbox of this name. */
+uint32_t notify_events_of(const struct notify *notify, struct slice name, bool subscribed);
+/* The one place that says which mailboxes a session may watch: NULL if it may not. Of its own
+ * account all of them. */
+const struct mbox *notify_visible(const struct notify_place *place,
+                                  const struct acct_state *state, uint32_t id);
+struct notify_row *notify_row_of(const struct notify_place *place, uint32_t id);
+/* Rows for all mailboxes that are watched. RC_LIMIT. */
+MUST_CHECK enum rc notify_fill(struct notify *notify, struct notify_place *place,
+                               const struct acct_state *state, struct err *err);
+/* A row for a mailbox that has none, showing it as it is. False: there are too many. */
+bool notify_add_row(struct notify *notify, struct notify_place *place,
+                    const struct acct_state *state, const struct mbox *mbox);
+void notify_drop_row(struct notify_place *place, uint32_t id);
+/* Is a row kept for mailboxes of this name? */
+bool notify_keeps(const struct notify *notify, uint32_t events);
+void notify_show_info(struct notify_row *row, const struct mbox *mbox);
+void notify_show_counts(struct notify_row *row, const struct mbox *mbox);
+/* The events anew, by name and subscription. */
+void notify_judge(const struct notify *notify, struct notify_row *row,
+                  const struct acct_state *state);
+void notify_mark(struct notify_place *place, struct notify_row *row);
+
+/* ---- notify_names.c ---- */
+
+/*
+ * Say what became of names, subscriptions and entries: ids are the mailboxes that may have
+ * changed, ascending. Rows then show the version, but for their counts; where those are
+ * watched, rows are marked. False: it is too much.
+ */
+bool notify_say_lists(struct session *session, struct notify_place *place,
+                      struct visible *visible, const uint32_t *ids, size_t n,
+                      struct arena *arena, struct buf *out);
+
+#endif
