@@ -140,15 +140,22 @@ int cli_ask(struct cli_ask *ask, const char *verb, const struct control_field *f
 
 int cli_ask_all(struct cli_ask *ask, const char *verb)
 {
+    return cli_ask_all_of(ask, verb, NULL);
+}
+
+int cli_ask_all_of(struct cli_ask *ask, const char *verb, const struct control_field *of)
+{
     size_t before;
     int code;
 
     do {
-        struct control_field after =
-            CONTROL_TEXT("after", slice_from_str(cli_last(ask, "key")));
+        struct control_field fields[2];
 
+        fields[0] = CONTROL_TEXT("after", slice_from_str(cli_last(ask, "key")));
+        if (of != NULL)
+            fields[1] = *of;
         before = json_array_size(ask->rows);
-        code = cli_ask(ask, verb, &after, 1);
+        code = cli_ask(ask, verb, fields, of != NULL ? 2 : 1);
     } while (code == CLI_OK && json_array_size(ask->rows) > before &&
              cli_last(ask, "key")[0] != '\0');
     return code;

@@ -30,6 +30,8 @@ int cli_ask(struct cli_ask *ask, const char *verb, const struct control_field *f
             size_t n);
 /* Page after page of a list, until one is empty: "after" is the last row's "key". */
 int cli_ask_all(struct cli_ask *ask, const char *verb);
+/* The same of a list that a field of the request chooses. */
+int cli_ask_all_of(struct cli_ask *ask, const char *verb, const struct control_field *of);
 /* A request with data: begin, any number of parts, then the end with its answer. */
 int cli_ask_begin(struct cli_ask *ask, const char *verb, const struct control_field *fields,
                   size_t n);

@@ -1,4 +1,4 @@
-/* cmd_mailbox.c - `roost mailbox`: the mailboxes of a user. */
+/* cmd_mailbox.c - `roost mailbox`: the mailboxes of a user, and who else may use them. */
 #include "cli/ask.h"
 
 static const char intro[] = "usage: roost mailbox ACTION USER ...\n\n"
@@ -95,6 +95,59 @@ static int mailbox_rename(int argc, char *const *argv)
     return change(argc, argv, "mailbox.rename", 2, "a user and two names", "renamed");
 }
 
+static const char acl_help[] =
+    "  mailbox acl USER MAILBOX [list]\n"
+    "      Who else has which rights on it. USER may be a shared account.\n"
+    "  mailbox acl USER MAILBOX set IDENTIFIER RIGHTS\n"
+    "      Give somebody these rights and no others. IDENTIFIER: a user, group:NAME, anyone, "
+    "or\n"
+    "      one of these with a \"-\" before it, whose rights are then taken away whatever "
+    "gives\n"
+    "      them (write \"--\" before it). RIGHTS: letters of lrswipkxtea (RFC 4314), all or "
+    "none.\n"
+    "      l see it, r read, s keep \\Seen, w flags, i add, p take mail by its address,\n"
+    "      k make mailboxes below it, x delete it, t mark messages deleted, e expunge, a this "
+    "list\n"
+    "      $ roost mailbox acl info INBOX set group:sales lrswite\n";
+
+static const struct cli_column acl_columns[] = {
+    {"identifier", "IDENTIFIER", CLI_TEXT},
+    {"rights",     "RIGHTS",     CLI_TEXT},
+};
+
+static int mailbox_acl(int argc, char *const *argv)
+{
+    AUTO(cli_ask_close) struct cli_ask ask = {0};
+    struct control_field fields[4];
+    struct cli_args args;
+    bool set;
+    int code;
+
+    if (!cli_parse(argc, argv, NULL, 0, &args))
+        return CLI_USAGE;
+    set = args.n_words == 5 && strcmp(args.words[2], "set") == 0;
+    if (!set && args.n_words != 2 && (args.n_words != 3 || strcmp(args.words[2], "list") != 0))
+        return cli_usage_error("mailbox acl",
+                               "a user and a mailbox, then list, or set IDENTIFIER RIGHTS");
+    code = cli_ask_open(&args, "mail", &ask);
+    if (code != CLI_OK)
+        return code;
+    fields[0] = CONTROL_TEXT("user", slice_from_str(args.words[0]));
+    fields[1] = CONTROL_TEXT("mailbox", slice_from_str(args.words[1]));
+    if (!set) {
+        code = cli_ask(&ask, "acl.list", fields, 2);
+        if (code == CLI_OK)
+            cli_print_rows(&ask, acl_columns, COUNT(acl_columns), args.json);
+        return code;
+    }
+    fields[2] = CONTROL_TEXT("identifier", slice_from_str(args.words[3]));
+    fields[3] = CONTROL_TEXT("rights", slice_from_str(args.words[4]));
+    code = cli_ask(&ask, "acl.set", fields, 4);
+    if (code == CLI_OK)
+        (void) printf("%s\n", args.json ? "{}" : "set");
+    return code;
+}
+
 int cmd_mailbox(int argc, char *const *argv)
 {
     static const struct cli_action actions[] = {
@@ -102,6 +155,7 @@ int cmd_mailbox(int argc, char *const *argv)
         {"create", create_help, mailbox_create},
         {"delete", delete_help, mailbox_delete},
         {"rename", rename_help, mailbox_rename},
+        {"acl",    acl_help,    mailbox_acl   },
     };
 
     return cli_run_action(argc, argv, intro, actions, COUNT(actions));

@@ -169,7 +169,18 @@ static int user_add(int argc, char *const *argv)
 
 static const char list_help[] =
     "  user list [--legacy]\n"
-    "      All accounts. --legacy: only those that still log in with the account password.\n";
+    "      All users. --legacy: only those that still log in with the account password.\n";
+
+/* Shared accounts have a list of their own. */
+static bool is_wanted(const json_t *row, bool legacy)
+{
+    const char *kind = json_string_value(json_object_get(row, "kind"));
+    const char *used = json_string_value(json_object_get(row, "legacy_used"));
+
+    if (kind != NULL && strcmp(kind, "shared") == 0)
+        return false;
+    return !legacy || (used != NULL && strcmp(used, "0") != 0);
+}
 
 static int user_list(int argc, char *const *argv)
 {
@@ -190,13 +201,9 @@ static int user_list(int argc, char *const *argv)
         code = cli_ask_all(&ask, "user.list");
     if (code != CLI_OK)
         return code;
-    for (size_t at = json_array_size(ask.rows); legacy && at > 0; at--) {
-        const json_t *row = json_array_get(ask.rows, at - 1);
-        const char *used = json_string_value(json_object_get(row, "legacy_used"));
-
-        if (used == NULL || strcmp(used, "0") == 0)
+    for (size_t at = json_array_size(ask.rows); at > 0; at--)
+        if (!is_wanted(json_array_get(ask.rows, at - 1), legacy))
             (void) json_array_remove(ask.rows, at - 1);
-    }
     cli_print_rows(&ask, list_columns, COUNT(list_columns), args.json);
     return CLI_OK;
 }

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/clock.h"
+#include "mailbox/rights.h"
 #include "mailbox/txn.h"
 
 #define COPY_BYTES ((size_t) 64 << 10)
@@ -109,6 +110,20 @@ static enum rc copy_content(const struct delivery *delivery, const struct lmtp_o
 
 /* ---- into one mailbox ---- */
 
+/* Into a folder of a shared account mail comes by its address only with "p" for everybody (RFC
+ * 4314 4): the sender is nobody whom the list could name. Its own address, INBOX, needs none.
+ */
+static bool takes_post(const struct lmtp_options *options, const struct recipient *recipient,
+                       const struct mbox *mbox)
+{
+    AUTO(principals_unrefp)
+    struct principals *principals = mail_store_principals(options->store);
+    const struct principal *who = principals_by_id(principals, recipient->account);
+
+    return who == NULL || who->kind != PRINCIPAL_SHARED ||
+           (acl_rights(mbox_info(mbox), &(struct identity){0}) & RIGHT_POST) != 0;
+}
+
 /* Where auth says, or the detail's folder if there is one and the setting is on; else INBOX. */
 static const struct mbox *choose_mailbox(const struct lmtp_options *options,
                                          const struct recipient *recipient,
@@ -120,6 +135,8 @@ static const struct mbox *choose_mailbox(const struct lmtp_options *options,
         mbox = acct_mailbox_by_name(state, recipient->mailbox);
     if (mbox == NULL && options->detail_as_folder && recipient->detail.len > 0)
         mbox = acct_mailbox_by_name(state, recipient->detail);
+    if (mbox != NULL && !takes_post(options, recipient, mbox))
+        mbox = NULL;
     return mbox != NULL ? mbox : acct_mailbox_by_name(state, SLICE("INBOX"));
 }
 

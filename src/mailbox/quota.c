@@ -2,10 +2,11 @@
 
 #include "base/log.h"
 #include "mailbox/mail_store.h"
+#include "mailbox/shares.h"
 
 static const struct {
     const char *name;
-    const char *event_name; /* in the log, as the command line has it */
+    const char *word; /* for people and the log */
     const char *text;
 } resources[QUOTA_RESOURCES] = {
     [QUOTA_STORAGE] = {"STORAGE", "storage",
@@ -17,6 +18,11 @@ static const struct {
 struct slice quota_resource_name(enum quota_resource resource)
 {
     return slice_from_str(resources[resource].name);
+}
+
+const char *quota_resource_word(enum quota_resource resource)
+{
+    return resources[resource].word;
 }
 
 bool quota_resource_find(struct slice name, enum quota_resource *out)
@@ -117,7 +123,8 @@ enum rc quota_check(struct mail_store *store, const struct acct_state *before,
     uint64_t had[QUOTA_RESOURCES];
     struct quota_status status;
 
-    if (!grows(before, after, had) || acct_mailbox_count(before) == 0)
+    if (!grows(before, after, had) || acct_mailbox_count(before) == 0 ||
+        acct_id(before) == SHARES_ACCOUNT) /* nobody's */
         return RC_OK;
     quota_of(store, after, &status);
     for (unsigned i = 0; i < QUOTA_RESOURCES; i++)
@@ -166,7 +173,7 @@ void quota_log_marks(struct mail_store *store, const struct acct_state *before,
             LOG_TEXT("user", who != NULL ? who->name : SLICE(""))};
 
         if (status.limit[i] != QUOTA_UNLIMITED)
-            log_crossed(settings, names, resources[i].event_name, had[i], status.usage[i],
+            log_crossed(settings, names, resources[i].word, had[i], status.usage[i],
                         status.limit[i]);
     }
 }

@@ -27,7 +27,9 @@ enum quota_resource {
 
 /* "STORAGE", "MESSAGE", "MAILBOX": as on the wire, and in an account's QUOTA records. */
 struct slice quota_resource_name(enum quota_resource resource);
-/* Case is ignored. */
+/* "storage", "messages", "mailboxes": for people and the log. */
+const char *quota_resource_word(enum quota_resource resource);
+/* By the name on the wire; case is ignored. */
 bool quota_resource_find(struct slice name, enum quota_resource *out);
 
 /* What one source says. */

@@ -14,6 +14,7 @@
  * account lives, one that cannot be read says TEMPORARY: none of them removes anything.
  */
 #include "base/log.h"
+#include "mailbox/shares.h"
 #include "roles/mail_role.h"
 
 #define CHECK_WINDOW  64u          /* questions that wait for their answer */
@@ -66,6 +67,8 @@ void mail_remove_deleted(struct mail_role *mail)
 
         if (rc == RC_UNAVAILABLE)
             continue; /* somebody is still in it */
+        if (rc == RC_OK)
+            rc = shares_forget(mail->store, deleted->id, &err);
         log_event(rc ? LEVEL_ERROR : LEVEL_INFO, "account.removed",
                   LOG_ID("account", deleted->id), LOG_STR("result", rc_name(rc)));
         list_remove(&deleted->link);

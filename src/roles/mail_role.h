@@ -12,7 +12,7 @@
  * mail_control.c  the command line: connections, each with a thread while it is served;
  *                 mail_control_verbs.c (sessions, mailboxes, figures), mail_control_import.c,
  *                 mail_control_export.c, mail_control_check.c, mail_control_undelete.c,
- *                 mail_control_backup.c
+ *                 mail_control_access.c (rights, quota), mail_control_backup.c
  * mail_accounts.c accounts that were deleted, now or while nobody listened
  */
 #ifndef ROOST_ROLES_MAIL_ROLE_H
@@ -199,6 +199,13 @@ void mail_undelete_list(struct control_conn *conn, const struct control_fields *
                         void *ctx);
 void mail_undelete_restore(struct control_conn *conn, const struct control_fields *fields,
                            void *ctx);
+
+/* ---- mail_control_access.c ---- */
+
+void mail_acl_list(struct control_conn *conn, const struct control_fields *fields, void *ctx);
+void mail_acl_set(struct control_conn *conn, const struct control_fields *fields, void *ctx);
+void mail_quota_list(struct control_conn *conn, const struct control_fields *fields, void *ctx);
+void mail_quota_set(struct control_conn *conn, const struct control_fields *fields, void *ctx);
 
 /* ---- mail_control_backup.c ---- */
 
