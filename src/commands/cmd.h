@@ -91,6 +91,7 @@ cmd_run_fn cmd_create, cmd_delete, cmd_rename, cmd_subscribe, cmd_unsubscribe;
 cmd_run_fn cmd_list, cmd_lsub, cmd_namespace, cmd_status;
 cmd_run_fn cmd_append, cmd_expunge, cmd_search, cmd_fetch, cmd_store, cmd_copy, cmd_move;
 cmd_run_fn cmd_unauthenticate;
+cmd_run_fn cmd_setacl, cmd_deleteacl, cmd_getacl, cmd_listrights, cmd_myrights;
 cmd_run_fn cmd_replace, cmd_idle, cmd_compress, cmd_getmetadata, cmd_setmetadata;
 cmd_run_fn cmd_notify;
 

@@ -1,7 +1,8 @@
 /*
  * cmd_list.c - LIST, LSUB, NAMESPACE.
  *
- * Spec: RFC 9051 6.3.9 (with 6.3.9.1-6.3.9.7), 6.3.10; RFC 3501 6.3.9 (LSUB); RFC 6154 2.
+ * Spec: RFC 9051 6.3.9 (with 6.3.9.1-6.3.9.7), 6.3.10; RFC 3501 6.3.9 (LSUB); RFC 6154 2;
+ * RFC 8440 (MYRIGHTS).
  *
  * One walk over a sorted list of names, the mailboxes or the subscriptions. Superiors that are
  * not in the list come up at their first descendant, so each name is looked at once. A name is
@@ -13,6 +14,7 @@
 #include "commands/list_line.h"
 #include "commands/list_match.h"
 #include "commands/metadata_line.h"
+#include "commands/myrights_line.h"
 #include "commands/resync.h"
 #include "commands/status_values.h"
 
@@ -144,6 +146,14 @@ static void say_metadata(const struct cmd *cmd, const struct list_walk *walk, st
         metadata_line_say(cmd->reply, mbox, name, &walk->args->metadata);
 }
 
+/* RFC 8440: and MYRIGHTS. */
+static void say_myrights(const struct cmd *cmd, const struct list_walk *walk, struct slice name)
+{
+    if ((walk->args->returns & IMAP_RETURN_MYRIGHTS) != 0 &&
+        visible_find(walk->visible, name) != NULL)
+        myrights_line_say(cmd->reply, cmd->session, name, visible_rights(walk->visible, name));
+}
+
 /* A basic LIST of an IMAP4rev1 client knows \Noselect only. */
 static void speak_rev1(const struct cmd *cmd, const struct list_walk *walk,
                        struct imap_list_line *line)
@@ -167,8 +177,10 @@ static enum rc say_name(const struct cmd *cmd, const struct list_walk *walk, str
         line.attrs |= IMAP_ATTR_SUBSCRIBED;
     line.childinfo = childinfo;
     imap_print_list_line(cmd->reply->out, &line, cmd->session->mode);
-    if (selected)
+    if (selected) {
+        say_myrights(cmd, walk, name);
         say_metadata(cmd, walk, name);
+    }
     return selected ? say_status(cmd, walk, name, err) : RC_OK;
 }
 

@@ -142,13 +142,6 @@ const struct mbox *visible_mbox(const struct visible *visible, size_t at)
     return shared != NULL ? shared->mbox : acct_mailbox_at(visible->own, at);
 }
 
-uint32_t visible_rights(const struct visible *visible, size_t at)
-{
-    const struct shared_mailbox *shared = shared_at(visible, at);
-
-    return shared != NULL ? shared->rights : RIGHTS_ALL;
-}
-
 /* ---- by name ---- */
 
 static size_t shared_lower_bound(const struct visible *visible, struct slice name)
@@ -173,16 +166,35 @@ size_t visible_lower_bound(const struct visible *visible, struct slice name)
     return acct_mailbox_count(visible->own) + shared_lower_bound(visible, name);
 }
 
+/* NULL: there is none. */
+static const struct shared_mailbox *find_shared(const struct visible *visible,
+                                                struct slice name)
+{
+    size_t at = shared_lower_bound(visible, name);
+
+    if (at == visible->n_shared || !slice_eq(visible->shared[at].name, name))
+        return NULL;
+    return &visible->shared[at];
+}
+
 const struct mbox *visible_find(const struct visible *visible, struct slice name)
 {
-    size_t at;
+    const struct shared_mailbox *shared;
 
     if (name_is_own(name))
         return acct_mailbox_by_name(visible->own, name);
-    at = shared_lower_bound(visible, name);
-    if (at == visible->n_shared || !slice_eq(visible->shared[at].name, name))
-        return NULL;
-    return visible->shared[at].mbox;
+    shared = find_shared(visible, name);
+    return shared != NULL ? shared->mbox : NULL;
+}
+
+uint32_t visible_rights(const struct visible *visible, struct slice name)
+{
+    const struct shared_mailbox *shared;
+
+    if (name_is_own(name))
+        return RIGHTS_ALL;
+    shared = find_shared(visible, name);
+    return shared != NULL ? shared->rights : 0;
 }
 
 bool visible_has_children(const struct visible *visible, struct slice name)

@@ -82,6 +82,7 @@ enum imap_list_return {
     IMAP_RETURN_SPECIAL_USE = 1u << 2,
     IMAP_RETURN_STATUS = 1u << 3,   /* status_items says which */
     IMAP_RETURN_METADATA = 1u << 4, /* metadata says which: RFC 9590 */
+    IMAP_RETURN_MYRIGHTS = 1u << 5, /* RFC 8440 */
 };
 
 #define METADATA_MAX_ENTRIES 1024u /* in one command */
@@ -119,6 +120,16 @@ struct imap_setmetadata_args {
     struct imap_metadata_place place;
     const struct imap_metadata_value *values;
     size_t n; /* >= 1 */
+};
+
+enum imap_acl_op { IMAP_ACL_SET, IMAP_ACL_ADD, IMAP_ACL_REMOVE };
+
+/* SETACL, DELETEACL, LISTRIGHTS: RFC 4314 3. */
+struct imap_acl_args {
+    struct imap_mailbox mailbox;
+    struct slice identifier; /* UTF-8, as the client wrote it; "-" may stand before it */
+    enum imap_acl_op op;     /* SETACL: what becomes of ... */
+    struct slice rights;     /* ... these: lower case letters and digits, known or not */
 };
 
 /* LIST and LSUB: RFC 9051 6.3.9, RFC 3501 6.3.9. */
@@ -390,6 +401,7 @@ union imap_args {
     struct imap_list_args list;
     struct imap_getmetadata_args getmetadata;
     struct imap_setmetadata_args setmetadata;
+    struct imap_acl_args acl;
     struct imap_append_args append;
     struct imap_replace_args replace;
     struct imap_fetch_args fetch;

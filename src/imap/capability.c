@@ -44,6 +44,9 @@ const struct imap_cap_info imap_caps[IMAP_CAP_COUNT] = {
     [IMAP_CAP_URL_PARTIAL]        = {"URL-PARTIAL",        SHOW_AFTER,         false, "RFC 5550 5.7.1"},
     [IMAP_CAP_UIDONLY]            = {"UIDONLY",            SHOW_AFTER,         true,  "RFC 9586"},
     [IMAP_CAP_NOTIFY]             = {"NOTIFY",             SHOW_AFTER,         false, "RFC 5465"},
+    [IMAP_CAP_ACL]                = {"ACL",                SHOW_AFTER,         false, "RFC 4314"},
+    [IMAP_CAP_RIGHTS]             = {"RIGHTS=texk",        SHOW_AFTER,         false, "RFC 4314 2.2"},
+    [IMAP_CAP_LIST_MYRIGHTS]      = {"LIST-MYRIGHTS",      SHOW_AFTER,         false, "RFC 8440"},
     [IMAP_CAP_COMPRESS]           = {"COMPRESS=DEFLATE",   SHOW_COMPRESS,      false, "RFC 4978"},
 };
 // clang-format on

@@ -74,13 +74,15 @@ imap_parse_fn imap_parse_login;        /* login */
 imap_parse_fn imap_parse_enable;       /* enable */
 imap_parse_fn imap_parse_select;       /* select: SELECT, EXAMINE */
 imap_parse_fn imap_parse_create;       /* create */
-imap_parse_fn imap_parse_mailbox;      /* mailbox: DELETE, SUBSCRIBE, UNSUBSCRIBE */
+imap_parse_fn imap_parse_mailbox;      /* mailbox: DELETE, SUBSCRIBE, GETACL, ... */
 imap_parse_fn imap_parse_rename;       /* rename */
 imap_parse_fn imap_parse_list;         /* list */
 imap_parse_fn imap_parse_lsub;         /* list */
 imap_parse_fn imap_parse_status;       /* status */
 imap_parse_fn imap_parse_getmetadata;  /* getmetadata */
 imap_parse_fn imap_parse_setmetadata;  /* setmetadata */
+imap_parse_fn imap_parse_setacl;       /* acl: SETACL */
+imap_parse_fn imap_parse_identifier;   /* acl: DELETEACL, LISTRIGHTS */
 imap_parse_fn imap_parse_append;       /* append */
 imap_parse_fn imap_parse_replace;      /* replace: REPLACE */
 /* Where the messages of either go, of a command that is still arriving: mailbox; the rest is

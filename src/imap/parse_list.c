@@ -2,8 +2,7 @@
  * parse_list.c - LIST and LSUB.
  *
  * Spec: RFC 9051 6.3.9 and section 9 (list), RFC 5258, RFC 5819 (STATUS), RFC 9590
- * (METADATA), RFC 6154
- * (SPECIAL-USE), RFC 3501 6.3.9 (LSUB). An option of an extension is a row below.
+ * (METADATA), RFC 8440 (MYRIGHTS), RFC 6154 (SPECIAL-USE), RFC 3501 6.3.9 (LSUB). An option of an extension is a row below.
  */
 #include "imap/lex.h"
 
@@ -40,6 +39,7 @@ static const struct lex_option return_options[] = {
     {"SPECIAL-USE", IMAP_RETURN_SPECIAL_USE, NULL                },
     {"STATUS",      IMAP_RETURN_STATUS,      take_return_status  },
     {"METADATA",    IMAP_RETURN_METADATA,    take_return_metadata},
+    {"MYRIGHTS",    IMAP_RETURN_MYRIGHTS,    NULL                },
 };
 
 static enum rc take_select_options(struct imap_input *in, struct imap_list_args *list,

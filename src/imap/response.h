@@ -50,6 +50,9 @@ enum imap_data {
     IMAP_DATA_FETCH,       /* number, fetch; by_uid: a UIDFETCH, number is the uid */
     IMAP_DATA_VANISHED,    /* vanished */
     IMAP_DATA_METADATA,    /* checked, not kept */
+    IMAP_DATA_ACL,         /* checked, not kept */
+    IMAP_DATA_LISTRIGHTS,  /* checked, not kept */
+    IMAP_DATA_MYRIGHTS,    /* checked, not kept */
 };
 
 struct imap_words {

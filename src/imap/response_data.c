@@ -1,5 +1,6 @@
 #include "imap/response_data.h"
 
+#include "base/ascii.h"
 #include "imap/response_fetch.h"
 #include "imap/response_text.h"
 
@@ -463,6 +464,66 @@ static enum rc take_metadata(struct imap_input *in, struct imap_response *out, s
     return !values || lex_byte(in, ')') ? RC_OK : lex_fail(in, err, "a space or \")\"");
 }
 
+/* RFC 4314 7: only lower case letters and digits. */
+static bool take_rights(struct imap_input *in)
+{
+    struct slice text;
+
+    if (!lex_sp(in) || !lex_astring(in, &text))
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        if (!(text.ptr[i] >= 'a' && text.ptr[i] <= 'z') && !ascii_is_digit(text.ptr[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool take_acl_head(struct imap_input *in)
+{
+    struct slice mailbox;
+
+    return lex_sp(in) && lex_astring(in, &mailbox);
+}
+
+static bool take_identifier(struct imap_input *in)
+{
+    struct slice identifier;
+
+    return lex_sp(in) && lex_astring(in, &identifier) && identifier.len > 0;
+}
+
+/* SP mailbox *(SP identifier SP rights) */
+static enum rc take_acl(struct imap_input *in, struct imap_response *out, struct err *err)
+{
+    bool good = take_acl_head(in);
+
+    (void) out;
+    while (good && scan_peek(&in->sc) == ' ')
+        good = take_identifier(in) && take_rights(in);
+    return good ? RC_OK : lex_fail(in, err, "a mailbox name, identifiers and rights");
+}
+
+/* SP mailbox SP identifier SP rights *(SP rights) */
+static enum rc take_listrights(struct imap_input *in, struct imap_response *out,
+                               struct err *err)
+{
+    bool good = take_acl_head(in) && take_identifier(in) && take_rights(in);
+
+    (void) out;
+    while (good && scan_peek(&in->sc) == ' ')
+        good = take_rights(in);
+    return good ? RC_OK : lex_fail(in, err, "a mailbox name, an identifier and rights");
+}
+
+/* SP mailbox SP rights */
+static enum rc take_myrights(struct imap_input *in, struct imap_response *out, struct err *err)
+{
+    (void) out;
+    return take_acl_head(in) && take_rights(in)
+               ? RC_OK
+               : lex_fail(in, err, "a mailbox name and rights");
+}
+
 // clang-format off
 static const struct {
     const char *name;
@@ -481,6 +542,9 @@ static const struct {
     {"ID",         IMAP_DATA_ID,          take_id},
     {"VANISHED",   IMAP_DATA_VANISHED,    take_vanished},
     {"METADATA",   IMAP_DATA_METADATA,    take_metadata},
+    {"ACL",        IMAP_DATA_ACL,         take_acl},
+    {"LISTRIGHTS", IMAP_DATA_LISTRIGHTS,  take_listrights},
+    {"MYRIGHTS",   IMAP_DATA_MYRIGHTS,    take_myrights},
 };
 
 static const struct {

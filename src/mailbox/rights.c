@@ -14,6 +14,24 @@ void rights_print(uint32_t rights, char out[RIGHTS_TEXT_BYTES])
     out[n] = '\0';
 }
 
+void rights_print_compatible(uint32_t rights, char out[RIGHTS_TEXT_BYTES])
+{
+    bool creates = (rights & (RIGHT_CREATE | RIGHT_DELETE)) != 0;
+    bool deletes = (rights & (RIGHT_DELETED | RIGHT_EXPUNGE)) != 0;
+    bool admin = (rights & RIGHT_ADMIN) != 0;
+    size_t n;
+
+    rights_print(rights & ~(uint32_t) RIGHT_ADMIN, out);
+    n = strlen(out);
+    if (creates)
+        out[n++] = 'c';
+    if (deletes)
+        out[n++] = 'd';
+    if (admin)
+        out[n++] = 'a';
+    out[n] = '\0';
+}
+
 static bool right_of(char letter, uint32_t *out)
 {
     const char *at = letter != '\0' ? strchr(letters, letter) : NULL;

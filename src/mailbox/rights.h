@@ -30,10 +30,13 @@ enum right {
     RIGHT_ADMIN = 1u << 10,  /* a: the list itself */
 };
 #define RIGHTS_ALL        0x7ffu
-#define RIGHTS_TEXT_BYTES 16u /* every letter, and a NUL */
+#define RIGHTS_TEXT_BYTES 16u /* every letter, c and d, and a NUL */
 
 /* The letters of rights, in the order of RFC 4314 2.1. */
 void rights_print(uint32_t rights, char out[RIGHTS_TEXT_BYTES]);
+/* The same as RFC 2086 clients know them: with "c" where k or x is, "d" where t or e is (RFC
+ * 4314 2.1.1). */
+void rights_print_compatible(uint32_t rights, char out[RIGHTS_TEXT_BYTES]);
 /* The rights that letters name. "c" and "d" stand for kx and te. False: another letter, or an
  * upper case one (RFC 4314 2.1: BAD). */
 bool rights_parse(struct slice letters, uint32_t *out);

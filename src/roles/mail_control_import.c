@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "ipc/mail_stream.h"
+#include "mailbox/shares.h"
 #include "mailbox/txn.h"
 #include "roles/mail_role.h"
 
@@ -500,13 +501,16 @@ static enum rc put_pair(struct import *import, const struct mail_frame *frame, u
 {
     AUTO(txn_abortp) struct mail_txn *txn = NULL;
     struct actor nobody = {0};
-    enum rc rc = txn_begin(import->account, &nobody, &txn, err);
+    enum rc rc = RC_OK;
 
-    if (rc)
-        return rc;
-    rc = frame->kind == MAIL_RIGHTS
-             ? txn_put_acl(txn, mbox_id, frame->name, frame->value, err)
-             : txn_set_metadata(txn, mbox_id, frame->name, &frame->value, err);
+    if (frame->kind == MAIL_RIGHTS)
+        rc = shares_note(import->mail->store, account_id(import->account), frame->name, err);
+    if (!rc)
+        rc = txn_begin(import->account, &nobody, &txn, err);
+    if (!rc)
+        rc = frame->kind == MAIL_RIGHTS
+                 ? txn_put_acl(txn, mbox_id, frame->name, frame->value, err)
+                 : txn_set_metadata(txn, mbox_id, frame->name, &frame->value, err);
     if (rc == RC_LIMIT || rc == RC_NOT_FOUND) {
         refuse_mailbox(import, frame->name, err->text);
         return RC_OK;

@@ -14,6 +14,7 @@
 #include "imap/response.h"
 #include "lib/answer.h"
 #include "lib/session_rig.h"
+#include "mailbox/acl.h"
 #include "store/local/local.h"
 #include "store/memory/memory_engine.h"
 
@@ -259,11 +260,75 @@ static void bind_status(struct play *play, struct slice name, struct slice item)
     rig_logout(rs);
 }
 
+/* ---- setup: who there is ---- */
+
+static uint64_t user_named(struct play *play, struct slice name)
+{
+    return rig_person(play->rig, PRINCIPAL_USER, name);
+}
+
+/* "A is fred": before A says anything. */
+static void log_in_as(struct play *play, char letter, struct slice name)
+{
+    size_t at = (size_t) (letter - 'A');
+
+    if (letter < 'A' || letter > 'Z' || play->sessions[at] != NULL)
+        fail(play, "%c is somebody already", letter);
+    play->sessions[at] = rig_login_as(play->rig, user_named(play, name), SESSION_FULL);
+    buf_init(&play->waiting[at], FILE_MAX_BYTES);
+}
+
+/* "team gives david lrs": the INBOX of an ownerless account, which the administrator shares. */
+static void give(struct play *play, struct slice giver, struct slice rest)
+{
+    AUTO(principals_unrefp)
+    struct principals *people = mail_store_principals(rig_store(play->rig));
+    uint64_t id = rig_person(play->rig, PRINCIPAL_SHARED, giver), position = 0;
+    AUTO(account_closep) struct account *account = NULL;
+    struct acl_change change = {.op = ACL_SET};
+    struct err err;
+    enum rc rc = account_open(rig_store(play->rig), id, true, &account, &err);
+
+    if (!rc)
+        rc = acl_word_read(people, next_word(&rest), &change.name, &err);
+    if (!rc && !rights_parse(rest, &change.rights))
+        fail(play, "no rights: %.*s", SLICE_ARG(rest));
+    while (!rc || rc == RC_CONFLICT) {
+        rc = account_put_acl(account, &(struct actor){0}, SLICE("INBOX"), &change, &position,
+                             &err);
+        if (!rc)
+            return;
+    }
+    fail(play, "setup: %s", err.text);
+}
+
+/* False: the clause is not about people. */
+static bool set_up_people(struct play *play, struct slice first, struct slice second,
+                          struct slice rest)
+{
+    struct rig *rig = play->rig;
+
+    if (first.len == 1 && slice_eq(second, SLICE("is")))
+        log_in_as(play, first.ptr[0], rest);
+    else if (slice_eq(second, SLICE("joins")) || slice_eq(second, SLICE("leaves")))
+        rig_set_member(rig, user_named(play, first), rig_person(rig, PRINCIPAL_GROUP, rest),
+                       slice_eq(second, SLICE("joins")));
+    else if (slice_eq(second, SLICE("vanishes")))
+        rig_remove_person(rig, user_named(play, first));
+    else if (slice_eq(second, SLICE("gives")))
+        give(play, first, rest);
+    else
+        return false;
+    return true;
+}
+
 static void set_up(struct play *play, struct slice clause)
 {
     struct slice rest = clause, first = next_word(&rest), second = next_word(&rest);
     uint64_t n;
 
+    if (set_up_people(play, first, second, rest))
+        return;
     if (slice_eq(second, SLICE("holds")) && slice_to_u64(next_word(&rest), &n)) {
         append_messages(play, mailbox_named(play, first), n);
     } else if (slice_eq(second, SLICE("exists"))) {

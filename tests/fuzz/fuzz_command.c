@@ -36,6 +36,8 @@ static const struct {
     {"STORE",        imap_parse_store       },
     {"COPY",         imap_parse_copy        },
     {"NOTIFY",       imap_parse_notify      },
+    {"SETACL",       imap_parse_setacl      },
+    {"LISTRIGHTS",   imap_parse_identifier  },
 };
 
 static const struct reader_limits limits = {
@@ -245,6 +247,32 @@ static void check_append(const struct imap_append_args *append, struct imap_mode
     }
 }
 
+static void print_acl(struct buf *buf, const struct imap_acl_args *acl, struct imap_mode mode)
+{
+    static const char *const signs[] = {
+        [IMAP_ACL_SET] = "", [IMAP_ACL_ADD] = "+", [IMAP_ACL_REMOVE] = "-"};
+
+    buf_str(buf, "a SETACL x ");
+    imap_print_string(buf, acl->identifier, mode);
+    buf_printf(buf, " \"%s%.*s\"", signs[acl->op], SLICE_ARG(acl->rights));
+}
+
+static void check_acl(const struct imap_acl_args *acl, struct imap_mode mode,
+                      struct arena *arena)
+{
+    AUTO(buf_done) struct buf first = {0}, second = {0};
+    struct imap_cmd cmd;
+    enum rc rc;
+
+    buf_init(&first, 1 << 20);
+    buf_init(&second, 1 << 20);
+    print_acl(&first, acl, mode);
+    cmd = parse_again(buf_slice(&first), mode, imap_parse_setacl, arena, &rc);
+    assert(rc == RC_OK);
+    print_acl(&second, &cmd.args.acl, mode);
+    assert(slice_eq(buf_slice(&first), buf_slice(&second)));
+}
+
 static void check(const struct imap_cmd *cmd, imap_parse_fn *parse, struct imap_mode mode,
                   struct arena *arena)
 {
@@ -264,6 +292,8 @@ static void check(const struct imap_cmd *cmd, imap_parse_fn *parse, struct imap_
         check_append(&args->append, mode, arena);
     else if (parse == imap_parse_store)
         check_flags(&args->store.flags, mode, arena);
+    else if (parse == imap_parse_setacl || parse == imap_parse_identifier)
+        check_acl(&args->acl, mode, arena);
     else if (parse == imap_parse_copy)
         check_mailbox(&args->copy.mailbox, mode, arena);
     if (parse == imap_parse_copy || parse == imap_parse_store || parse == imap_parse_fetch)

@@ -170,6 +170,9 @@ const char *picture_draw(struct picture *picture, const struct imap_response *re
     case IMAP_DATA_NAMESPACE:
     case IMAP_DATA_ID:
     case IMAP_DATA_METADATA:
+    case IMAP_DATA_ACL:
+    case IMAP_DATA_LISTRIGHTS:
+    case IMAP_DATA_MYRIGHTS:
         return NULL;
     }
     return NULL;

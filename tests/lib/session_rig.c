@@ -1,13 +1,28 @@
 #include "lib/session_rig.h"
 
+#include "auth/name.h"
 #include "base/list.h"
 #include "mime/digest.h"
 
 #define RIG_OUT_MAX_BYTES ((size_t) 1 << 30)
 #define RIG_IDLE_BYTES    64u
 
+struct person {
+    uint64_t id;
+    enum principal_kind kind;
+    struct auth_key key;
+    char name[AUTH_NAME_MAX_BYTES];
+    size_t name_len;
+    uint64_t groups[RIG_GROUPS_MAX]; /* ascending */
+    size_t n_groups;
+};
+
 struct rig {
     struct mail_store *store;
+    struct principal_registry *registry;
+    struct person people[RIG_PEOPLE_MAX];
+    size_t n_people;
+    uint64_t last_id;
     struct digester digester;
     struct list sessions;
 };
@@ -39,12 +54,108 @@ static enum rc make_digest(struct digester *digester, uint64_t account, struct s
     return RC_OK;
 }
 
+/* ---- who there is ---- */
+
+static void publish(struct rig *rig, const struct person *person)
+{
+    AUTO(principals_change_abortp)
+    struct principals_change *change = principals_change_begin(rig->registry, false);
+    const struct principal principal = {.id = person->id,
+                                        .kind = person->kind,
+                                        .name = slice_of(person->name, person->name_len),
+                                        .key = auth_key_slice(&person->key)};
+
+    principals_put(change, &principal, person->groups, person->n_groups);
+    principals_publish(&change);
+}
+
+static struct person *person_of(struct rig *rig, uint64_t id)
+{
+    for (size_t i = 0; i < rig->n_people; i++) {
+        if (rig->people[i].id == id)
+            return &rig->people[i];
+    }
+    die("rig: nobody is %llu", (unsigned long long) id);
+}
+
+static uint64_t add_person(struct rig *rig, uint64_t id, enum principal_kind kind,
+                           struct slice name)
+{
+    struct person *person = &rig->people[rig->n_people++];
+    struct err err;
+
+    if (rig->n_people > RIG_PEOPLE_MAX || auth_name_key(name, &person->key, &err) != RC_OK)
+        die("rig: %.*s cannot be made", SLICE_ARG(name));
+    person->id = id;
+    person->kind = kind;
+    person->n_groups = 0;
+    person->name_len = name.len;
+    memcpy(person->name, name.ptr, name.len);
+    publish(rig, person);
+    return id;
+}
+
+uint64_t rig_person(struct rig *rig, enum principal_kind kind, struct slice name)
+{
+    for (size_t i = 0; i < rig->n_people; i++) {
+        const struct person *person = &rig->people[i];
+
+        if (person->kind == kind && slice_eq(slice_of(person->name, person->name_len), name))
+            return person->id;
+    }
+    return add_person(rig, ++rig->last_id, kind, name);
+}
+
+void rig_set_member(struct rig *rig, uint64_t account, uint64_t group, bool is_member)
+{
+    struct person *person = person_of(rig, account);
+    size_t at = 0;
+
+    while (at < person->n_groups && person->groups[at] < group)
+        at++;
+    if ((at < person->n_groups && person->groups[at] == group) == is_member)
+        return;
+    if (is_member && person->n_groups == RIG_GROUPS_MAX)
+        die("rig: more than %u groups", RIG_GROUPS_MAX);
+    if (is_member) {
+        memmove(person->groups + at + 1, person->groups + at,
+                (person->n_groups - at) * sizeof(*person->groups));
+        person->groups[at] = group;
+        person->n_groups++;
+    } else {
+        person->n_groups--;
+        memmove(person->groups + at, person->groups + at + 1,
+                (person->n_groups - at) * sizeof(*person->groups));
+    }
+    publish(rig, person);
+}
+
+void rig_remove_person(struct rig *rig, uint64_t id)
+{
+    AUTO(principals_change_abortp)
+    struct principals_change *change = principals_change_begin(rig->registry, false);
+    struct person *person = person_of(rig, id);
+
+    principals_remove(change, id);
+    principals_publish(&change);
+    *person = rig->people[--rig->n_people];
+}
+
+/* ---- the rig ---- */
+
 struct rig *rig_new(struct engine *engine)
 {
     struct rig *rig = xcalloc(1, sizeof(*rig));
     struct mail_store_options options = {
         .engine = engine, .digester = &rig->digester, .undelete_sec = INT32_MAX};
+    struct err err;
 
+    if (auth_names_init(&err) != RC_OK)
+        die("rig: %s", err.detail);
+    rig->registry = principal_registry_new();
+    rig->last_id = 100;
+    (void) add_person(rig, RIG_ACCOUNT, PRINCIPAL_USER, SLICE(RIG_OWNER));
+    options.principals = rig->registry;
     rig->digester.make = make_digest;
     list_init(&rig->sessions);
     rig->store = mail_store_new(&options);
@@ -56,6 +167,7 @@ void rig_free(struct rig *rig)
     LIST_FOREACH(it, &rig->sessions)
     rig_logout(LINK_OWNER(it, struct rig_session, link));
     mail_store_close(rig->store);
+    principal_registry_free(rig->registry);
     free(rig);
 }
 
@@ -66,18 +178,23 @@ struct mail_store *rig_store(struct rig *rig)
 
 struct rig_session *rig_login(struct rig *rig, enum session_rights rights)
 {
+    return rig_login_as(rig, RIG_ACCOUNT, rights);
+}
+
+struct rig_session *rig_login_as(struct rig *rig, uint64_t account, enum session_rights rights)
+{
     struct rig_session *rs = xcalloc(1, sizeof(*rs));
     const struct reader_limits limits = {.line_bytes = READER_LINE_BYTES,
                                          .literal_bytes = READER_LITERAL_BYTES,
                                          .message_bytes = READER_MESSAGE_BYTES};
     struct session_grant grant = {
-        .actor = {.account = RIG_ACCOUNT, .device = 1},
+        .actor = {.account = account, .device = 1},
         .rights = rights,
         .message_max_bytes = READER_MESSAGE_BYTES
     };
     struct err err;
 
-    if (account_open(rig->store, RIG_ACCOUNT, true, &grant.account, &err) != RC_OK)
+    if (account_open(rig->store, account, true, &grant.account, &err) != RC_OK)
         die("rig: %s: %s", err.text, err.detail);
     rs->rig = rig;
     session_init(&rs->session, &grant);
@@ -109,7 +226,11 @@ struct session *rig_session_of(struct rig_session *rs)
 /* As the server: nothing leaves before what it rests on is durable. */
 static void flush(struct rig_session *rs)
 {
-    account_wait_durable(rs->session.account, rs->session.own_position);
+    struct account *account;
+    uint64_t position;
+
+    while ((account = session_unsettled(&rs->session, &position)) != NULL)
+        account_wait_durable(account, position);
     buf_append(&rs->answered, buf_slice(&rs->out));
     buf_reset(&rs->out);
 }

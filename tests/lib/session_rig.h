@@ -1,9 +1,11 @@
 /*
  * session_rig.h - logged-in sessions without sockets: bytes in, bytes out, in this thread.
  *
- * A rig has one account on an engine of its own; sessions of it read commands with the real
- * reader and run them with the real dispatcher. What a session answers is collected only when
- * it is durable, as the server would send it.
+ * A rig has a store on an engine of its own; sessions read commands with the real reader and
+ * run them with the real dispatcher. What a session answers is collected only when it is
+ * durable, as the server would send it.
+ *
+ * Sessions belong to the user Fred (RIG_ACCOUNT), or to others that a test makes.
  */
 #ifndef ROOST_TESTS_SESSION_RIG_H
 #define ROOST_TESTS_SESSION_RIG_H
@@ -11,7 +13,10 @@
 #include "commands/append_sink.h"
 #include "commands/dispatch.h"
 
-#define RIG_ACCOUNT 7u
+#define RIG_ACCOUNT    7u
+#define RIG_OWNER      "Fred"
+#define RIG_PEOPLE_MAX 32u
+#define RIG_GROUPS_MAX 8u /* of one person */
 
 struct rig;
 struct rig_session;
@@ -22,6 +27,15 @@ struct rig *rig_new(struct engine *engine);
 void rig_free(struct rig *rig);
 struct mail_store *rig_store(struct rig *rig);
 
+/* ---- who there is ---- */
+
+/* The user, shared account or group of this name, made if there is none; its id. */
+uint64_t rig_person(struct rig *rig, enum principal_kind kind, struct slice name);
+void rig_set_member(struct rig *rig, uint64_t account, uint64_t group, bool is_member);
+/* Nobody has this id from now on. Its name may be given to somebody new. */
+void rig_remove_person(struct rig *rig, uint64_t id);
+
+struct rig_session *rig_login_as(struct rig *rig, uint64_t account, enum session_rights rights);
 struct rig_session *rig_login(struct rig *rig, enum session_rights rights);
 void rig_logout(struct rig_session *rs);
 struct session *rig_session_of(struct rig_session *rs);

@@ -1,0 +1,49 @@
+/*
+ * acl.h - changing an access control list, and the words people use for those it names.
+ *
+ * Spec: RFC 4314 2 and 3. On the wire and on the command line an identifier is a word:
+ *
+ *     NAME         a user or a shared account
+ *     group:NAME   a group
+ *     anyone       everybody who is logged in
+ *     -WORD        what is taken from any of these (negative rights)
+ *
+ * Words are compared by their keys (auth/name.h), so that what looks alike is alike. In the
+ * state stand ids (rights.h), never words: a name that somebody else gets later gives nothing,
+ * and one that is gone is not shown.
+ */
+#ifndef ROOST_MAILBOX_ACL_H
+#define ROOST_MAILBOX_ACL_H
+
+#include "mailbox/rights.h"
+#include "mailbox/txn.h"
+
+/* Whom a word means. RC_INVALID: nobody. */
+MUST_CHECK enum rc acl_word_read(const struct principals *people, struct slice word,
+                                 struct acl_entry_name *out, struct err *err);
+/* In arena, or the snapshot's; empty: somebody who is gone. */
+struct slice acl_word(const struct principals *people, const struct acl_entry_name *name,
+                      struct arena *arena);
+/* Is it the owner of the account, who has all rights and stands in no list? Of an ownerless
+ * account: itself. */
+bool acl_is_owner(const struct account *account, const struct acl_entry_name *name);
+
+enum acl_op { ACL_SET, ACL_ADD, ACL_REMOVE };
+
+struct acl_change {
+    struct acl_entry_name name;
+    enum acl_op op;
+    uint32_t rights; /* ACL_SET with none: the entry goes */
+};
+
+/*
+ * Change one entry of a mailbox's list, for whoever changes one: the register of shares
+ * (shares.h) hears of it first. *position: of the actor's last write there; then what to wait
+ * for. RC_NOT_FOUND, RC_DENIED: as reader_needs() of RIGHT_ADMIN. RC_INVALID: it is the owner.
+ * RC_LIMIT; errors of txn_commit(), RC_CONFLICT among them.
+ */
+MUST_CHECK enum rc account_put_acl(struct account *account, const struct actor *actor,
+                                   struct slice mailbox, const struct acl_change *change,
+                                   uint64_t *position, struct err *err);
+
+#endif
