@@ -331,7 +331,7 @@ static void own_mailbox(struct session *session, struct notify_place *place, uin
     }
     notify_show_info(row, is);
     notify_judge(notify, row, mine);
-    if (row != selected_row(session) && shows_counts(row, was))
+    if (shows_counts(row, was))
         notify_show_counts(row, is);
 }
 

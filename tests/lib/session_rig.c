@@ -310,12 +310,10 @@ void rig_send(struct rig_session *rs, struct slice bytes)
 {
     enum imap_read read = READ_CONTINUE;
 
+    listen(rs);
     while (!rs->closed && (bytes.len > 0 || read != READ_MORE)) {
         struct err err = {.rc = RC_OK};
 
-        listen(rs);
-        if (rs->closed)
-            return;
         read = imap_reader_feed(rs->reader, &bytes, &err);
         answer(rs, read, &err, bytes);
         if (read == READ_MORE && bytes.len == 0)

@@ -35,19 +35,17 @@ static walk_step_fn *choose_step(struct walk *walk)
     }
 }
 
-/* Those who idle hear of everything at once. */
-static void listen(struct walk *walk)
+void walk_hear(struct walk *walk, struct player *player, bool own)
 {
-    for (size_t i = 0; i < WALK_PLAYERS; i++) {
-        struct player *player = &walk->players[i];
-
-        if (!player->idles)
-            continue;
-        arena_reset(walk->arena);
-        walk_listen(walk, player);
-        if (!walk_was_ended(walk, player))
-            walk_judge(walk, player, true);
-    }
+    if (!player->idles && !player->listens)
+        return;
+    arena_reset(walk->arena);
+    walk_listen(walk, player);
+    if (walk_was_ended(walk, player))
+        return;
+    walk_judge(walk, player, player->idles || !player->delayed);
+    if (player->listens)
+        walk_notify_heard(walk, player, own);
 }
 
 static void log_in(struct walk *walk)
@@ -104,11 +102,13 @@ void walk_run(struct walk *walk)
             look_at_all(walk);
         }
         arena_reset(walk->plan);
+        walk_notify_before(player);
         if (!player->idles)
             choose_step(walk)(walk, player);
         else if (walk_random(walk, 3) == 0)
             walk_done(walk, player);
-        listen(walk);
+        for (size_t i = 0; i < WALK_PLAYERS; i++)
+            walk_hear(walk, &walk->players[i], &walk->players[i] == player);
     }
     look_at_all(walk);
     log_out(walk);

@@ -29,6 +29,16 @@ struct replica {
     size_t n;
 };
 
+#define WALK_HEARD_MAX 48u
+
+/* A mailbox name as a client with NOTIFY knows it. */
+struct heard {
+    char name[ORACLE_NAME_BYTES];
+    bool there, subscribed;
+    bool is_stale; /* it is being left, and not all of it was told */
+    uint32_t messages, uidnext, unseen;
+};
+
 struct player {
     char letter;
     struct rig_session *session; /* NULL: logged out */
@@ -37,6 +47,9 @@ struct player {
     struct replica replica;  /* with QRESYNC; stays over a logout */
     bool rev2, condstore, qresync, uidonly;
     bool idles;
+    bool listens, delayed; /* NOTIFY, with SELECTED-DELAYED */
+    struct heard heard[WALK_HEARD_MAX];
+    size_t n_heard;
     char idle_tag[16];
 };
 
@@ -103,6 +116,18 @@ void replica_take(struct replica *replica, const struct oracle_mailbox *mailbox,
 const char *replica_parameter(struct walk *walk, const struct player *player);
 /* What SELECT has told, done to the copy: it must be what is there. */
 void replica_resync(struct walk *walk, struct player *player);
+
+/* ---- walk_notify.c: what a client with NOTIFY hears of ---- */
+
+/* A new session may ask for it. */
+void walk_notify_begin(struct walk *walk, struct player *player);
+/* Before a step of its own. */
+void walk_notify_before(struct player *player);
+/* Those who idle, or asked for it, hear of everything at once, which is judged. own: it was the
+ * player's own step. */
+void walk_hear(struct walk *walk, struct player *player, bool own);
+/* It has heard what there was, which was judged; own: its own step went before. */
+void walk_notify_heard(struct walk *walk, struct player *player, bool own);
 
 /* ---- walk_select.c, walk_messages.c and walk_names.c: the steps ---- */
 

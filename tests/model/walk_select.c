@@ -59,6 +59,7 @@ void walk_select_name(struct walk *walk, struct player *player, const char *name
 void walk_select(struct walk *walk, struct player *player)
 {
     walk_select_name(walk, player, steps_name(walk), walk_random(walk, 4) == 0);
+    walk_hear(walk, player, true);
     if (player->view.mailbox != NULL && walk_random(walk, 2) == 0)
         walk_fetch_all(walk, player);
 }

@@ -149,13 +149,14 @@ void walk_login(struct walk *walk, struct player *player)
                                  : SLICE("e2 ENABLE CONDSTORE\r\n"));
     if (player->uidonly)
         walk_say(walk, player, "e3", SLICE("e3 ENABLE UIDONLY\r\n"));
+    walk_notify_begin(walk, player);
 }
 
 void walk_logout(struct player *player)
 {
     rig_logout(player->session);
     player->session = NULL;
-    player->idles = false;
+    player->idles = player->listens = false;
     oracle_view_close(&player->view);
     picture_clear(&player->picture);
 }
