@@ -63,8 +63,6 @@ static void say_entry(struct reply *reply, struct slice word, uint32_t rights)
 {
     char text[RIGHTS_TEXT_BYTES];
 
-    if (word.len == 0)
-        return;
     rights_print_compatible(rights, text);
     buf_byte(reply->out, ' ');
     imap_print_astring(reply->out, word, reply->mode);
@@ -97,11 +95,12 @@ enum rc cmd_getacl(struct cmd *cmd, struct err *err)
     say_owner(cmd->reply, people, account_id(found.account));
     for (size_t i = 0; i < info->n_acl; i++) {
         struct acl_entry_name entry;
+        AUTO(buf_done) struct buf word = {.max = ACL_WORD_BYTES};
         uint32_t rights;
 
         if (acl_entry_name_parse(info->acl[i].key, &entry) &&
-            rights_parse(info->acl[i].value, &rights))
-            say_entry(cmd->reply, acl_word(people, &entry, cmd->arena), rights);
+            rights_parse(info->acl[i].value, &rights) && acl_word_print(people, &entry, &word))
+            say_entry(cmd->reply, buf_slice(&word), rights);
     }
     buf_str(cmd->reply->out, "\r\n");
     reply_ok(cmd->reply, "GETACL completed");

@@ -141,9 +141,11 @@ static enum rc say_status(const struct cmd *cmd, const struct list_walk *walk,
 static void say_metadata(const struct cmd *cmd, const struct list_walk *walk, struct slice name)
 {
     const struct mbox *mbox = visible_find(walk->visible, name);
+    struct reader reader = visible_reader(walk->visible, name);
 
-    if ((walk->args->returns & IMAP_RETURN_METADATA) != 0 && mbox != NULL)
-        metadata_line_say(cmd->reply, mbox, name, &walk->args->metadata);
+    if ((walk->args->returns & IMAP_RETURN_METADATA) != 0 && mbox != NULL &&
+        reader_may_see_entries(&reader, NULL) == RC_OK)
+        metadata_line_say(cmd->reply, mbox, &reader, name, &walk->args->metadata);
 }
 
 /* RFC 8440: and MYRIGHTS. */
@@ -151,7 +153,8 @@ static void say_myrights(const struct cmd *cmd, const struct list_walk *walk, st
 {
     if ((walk->args->returns & IMAP_RETURN_MYRIGHTS) != 0 &&
         visible_find(walk->visible, name) != NULL)
-        myrights_line_say(cmd->reply, cmd->session, name, visible_rights(walk->visible, name));
+        myrights_line_say(cmd->reply, cmd->session, name,
+                          visible_reader(walk->visible, name).rights);
 }
 
 /* A basic LIST of an IMAP4rev1 client knows \Noselect only. */

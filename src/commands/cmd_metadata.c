@@ -1,19 +1,21 @@
 /*
  * cmd_metadata.c - GETMETADATA and SETMETADATA, and LIST's RETURN (METADATA ...).
  *
- * Spec: RFC 5464 4.2 to 4.4, RFC 9590.
+ * Spec: RFC 5464 3.3 and 4.2 to 4.4, RFC 9590.
  *
  * A mailbox keeps its entries in the account, and they go where it goes. Of the server's own
  * ("") /private is the account's; /shared belongs to the administrator and is empty.
  */
 #include "commands/metadata_line.h"
+#include "commands/places.h"
 #include "imap/print.h"
 #include "mailbox/txn.h"
 
-/* The entries of a place, in byte order. mbox NULL: the server's. */
+/* The entries of a place, in byte order of their keys. mbox NULL: the server's. */
 struct entries {
     const struct acct_state *state;
     const struct mbox *mbox;
+    struct reader reader;
 };
 
 static size_t count_entries(const struct entries *all)
@@ -22,10 +24,14 @@ static size_t count_entries(const struct entries *all)
                              : acct_metadata_count(all->state);
 }
 
+/* Its name is empty where it is another reader's. */
 static struct text_pair entry_at(const struct entries *all, size_t at)
 {
-    return all->mbox != NULL ? mbox_info(all->mbox)->metadata[at]
-                             : acct_metadata_at(all->state, at);
+    struct text_pair pair = all->mbox != NULL ? mbox_info(all->mbox)->metadata[at]
+                                              : acct_metadata_at(all->state, at);
+
+    pair.key = reader_entry_of_key(&all->reader, pair.key);
+    return pair;
 }
 
 /* Is it the one asked for, or so far below it? RFC 5464 4.2.2 */
@@ -100,11 +106,12 @@ static void say_asked(struct saying *saying, const struct entries *all, struct s
         say(saying, asked, (struct slice){NULL, 0});
 }
 
-void metadata_line_say(struct reply *reply, const struct mbox *mbox, struct slice name,
+void metadata_line_say(struct reply *reply, const struct mbox *mbox,
+                       const struct reader *reader, struct slice name,
                        const struct imap_metadata_names *asked)
 {
     const struct imap_getmetadata_args get = {.entries = *asked};
-    const struct entries all = {NULL, mbox};
+    const struct entries all = {NULL, mbox, *reader};
     struct saying saying = {reply, name, false};
     size_t longest = 0;
 
@@ -117,15 +124,21 @@ enum rc cmd_getmetadata(struct cmd *cmd, struct err *err)
 {
     const struct imap_getmetadata_args *get = &cmd->args.getmetadata;
     AUTO(acct_unrefp) struct acct_state *state = session_read(cmd->session);
+    AUTO(found_mailbox_done) struct found_mailbox found = {0};
     struct entries all = {.state = state};
     struct saying saying = {.reply = cmd->reply};
     size_t longest = 0;
 
     if (!get->place.server) {
+        enum rc rc = place_find(cmd->session, get->place.mailbox.name, 0, &found, err);
+
+        if (!rc)
+            rc = reader_may_see_entries(&found.reader, err);
+        if (rc)
+            return rc;
         saying.name = get->place.mailbox.name;
-        all.mbox = acct_mailbox_by_name(state, saying.name);
-        if (all.mbox == NULL)
-            return err_set(err, RC_NOT_FOUND, "No such mailbox", "metadata: unknown name");
+        all.mbox = found.mbox;
+        all.reader = found.reader;
     }
     for (size_t i = 0; i < get->entries.n; i++)
         say_asked(&saying, &all, get->entries.names[i], get, &longest);
@@ -150,13 +163,15 @@ static enum rc refuse_limit(struct cmd *cmd, const struct imap_metadata_value *v
     return rc;
 }
 
-static enum rc set_all(struct cmd *cmd, struct mail_txn *txn, struct err *err)
+/* name: of the mailbox in its account. */
+static enum rc set_all(struct cmd *cmd, struct mail_txn *txn, struct slice name,
+                       struct err *err)
 {
     const struct imap_setmetadata_args *set = &cmd->args.setmetadata;
     uint32_t mbox_id = 0;
 
     if (!set->place.server) {
-        const struct mbox *mbox = acct_mailbox_by_name(txn_state(txn), set->place.mailbox.name);
+        const struct mbox *mbox = acct_mailbox_by_name(txn_state(txn), name);
 
         if (mbox == NULL)
             return err_set(err, RC_NOT_FOUND, "No such mailbox", "metadata: unknown name");
@@ -179,11 +194,15 @@ static enum rc set_all(struct cmd *cmd, struct mail_txn *txn, struct err *err)
 
 enum rc cmd_setmetadata(struct cmd *cmd, struct err *err)
 {
+    const struct imap_metadata_place *place = &cmd->args.setmetadata.place;
     AUTO(txn_abortp) struct mail_txn *txn = NULL;
-    enum rc rc = txn_begin(cmd->session->account, &cmd->session->actor, &txn, err);
+    struct slice name = SLICE("");
+    enum rc rc = place->server
+                     ? txn_begin(cmd->session->account, &cmd->session->actor, &txn, err)
+                     : place_begin(cmd->session, place->mailbox.name, &txn, &name, err);
 
     if (!rc)
-        rc = set_all(cmd, txn, err);
+        rc = set_all(cmd, txn, name, err);
     if (!rc)
         rc = session_commit(cmd->session, &txn, err);
     if (!rc)

@@ -8,7 +8,7 @@
 struct shared_mailbox {
     struct slice name; /* as the session knows it */
     const struct mbox *mbox;
-    uint32_t rights;
+    struct reader reader;
 };
 
 struct visible {
@@ -65,7 +65,7 @@ static void add_account(struct visible *visible, const struct account *account,
             continue;
         name = place_name(visible->session, account, info->name, visible->arena);
         if (name.len > 0)
-            add_shared(visible, (struct shared_mailbox){name, mbox, reader.rights});
+            add_shared(visible, (struct shared_mailbox){name, mbox, reader});
     }
     visible->others[visible->n_others++] = state;
 }
@@ -187,14 +187,13 @@ const struct mbox *visible_find(const struct visible *visible, struct slice name
     return shared != NULL ? shared->mbox : NULL;
 }
 
-uint32_t visible_rights(const struct visible *visible, struct slice name)
+struct reader visible_reader(const struct visible *visible, struct slice name)
 {
-    const struct shared_mailbox *shared;
+    const struct shared_mailbox *shared = name_is_own(name) ? NULL : find_shared(visible, name);
 
-    if (name_is_own(name))
-        return RIGHTS_ALL;
-    shared = find_shared(visible, name);
-    return shared != NULL ? shared->rights : 0;
+    if (shared != NULL)
+        return shared->reader;
+    return (struct reader){.account = visible->session->actor.account, .rights = RIGHTS_ALL};
 }
 
 bool visible_has_children(const struct visible *visible, struct slice name)

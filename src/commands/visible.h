@@ -32,7 +32,7 @@ const struct mbox *visible_find(const struct visible *visible, struct slice name
 size_t visible_lower_bound(const struct visible *visible, struct slice name);
 /* Is there a mailbox below this name? O(log n). */
 bool visible_has_children(const struct visible *visible, struct slice name);
-/* What the session may do with a mailbox that visible_find() has. */
-uint32_t visible_rights(const struct visible *visible, struct slice name);
+/* How the session looks at a mailbox that visible_find() has. */
+struct reader visible_reader(const struct visible *visible, struct slice name);
 
 #endif

@@ -22,6 +22,7 @@ void account_reader(const struct account *account, const struct mbox_info *info,
         return;
     who_is_who = mail_store_principals(account->store);
     who.groups = principals_groups_of(who_is_who, actor, &who.n_groups);
+    out->is_guest = true;
     out->rights = acl_rights(info, &who);
     out->private_flags = is_shared_seen(info) ? 0 : FLAG_SEEN;
 }
@@ -44,6 +45,61 @@ bool reader_is_read_only(const struct reader *reader)
     return (reader->rights &
             (RIGHT_INSERT | RIGHT_EXPUNGE | RIGHT_SEEN | RIGHT_WRITE | RIGHT_DELETED)) == 0;
 }
+
+/* ---- entries ---- */
+
+#define PRIVATE_PREFIX "/private/"
+
+enum rc reader_may_see_entries(const struct reader *reader, struct err *err)
+{
+    if ((reader->rights &
+         (RIGHT_READ | RIGHT_SEEN | RIGHT_WRITE | RIGHT_INSERT | RIGHT_POST)) == 0)
+        return reader_needs(reader, RIGHT_LOOKUP | RIGHT_READ, err);
+    return reader_needs(reader, RIGHT_LOOKUP, err);
+}
+
+enum rc reader_may_set_entry(const struct reader *reader, struct slice entry, struct err *err)
+{
+    enum rc rc = reader_may_see_entries(reader, err);
+
+    if (rc || slice_starts(entry, SLICE(PRIVATE_PREFIX)))
+        return rc;
+    return reader_needs(
+        reader, slice_eq(entry, SLICE(SHARED_SEEN_ENTRY)) ? RIGHT_ADMIN : RIGHT_WRITE, err);
+}
+
+static void print_guest(const struct reader *reader, char out[ACL_ENTRY_NAME_BYTES])
+{
+    acl_entry_name_print(&(struct acl_entry_name){.kind = ACL_PRINCIPAL, .id = reader->account},
+                         out);
+}
+
+struct slice reader_entry_key(const struct reader *reader, struct slice entry,
+                              struct arena *arena)
+{
+    char guest[ACL_ENTRY_NAME_BYTES];
+
+    if (!reader->is_guest || !slice_starts(entry, SLICE(PRIVATE_PREFIX)))
+        return entry;
+    print_guest(reader, guest);
+    return slice_from_str(arena_printf(arena, "%s%.*s", guest, SLICE_ARG(entry)));
+}
+
+struct slice reader_entry_of_key(const struct reader *reader, struct slice key)
+{
+    bool of_owner = slice_starts(key, SLICE(PRIVATE_PREFIX));
+    char guest[ACL_ENTRY_NAME_BYTES];
+
+    if (!slice_starts(key, SLICE("i")))
+        return of_owner && reader->is_guest ? SLICE("") : key;
+    if (!reader->is_guest)
+        return SLICE("");
+    print_guest(reader, guest);
+    return slice_starts(key, slice_from_str(guest)) ? slice_from(key, strlen(guest))
+                                                    : SLICE("");
+}
+
+/* ---- flags ---- */
 
 /* NULL: the reader has touched none of the flags that are the reader's own. */
 static const struct overlay_row *row_of(const struct reader *reader, const struct mbox *mbox,

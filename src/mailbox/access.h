@@ -24,6 +24,7 @@ struct reader {
     uint64_t account; /* who */
     uint32_t rights;
     uint8_t private_flags; /* kept apart for this reader */
+    bool is_guest;         /* neither the owner nor the system */
 };
 
 /* info is of a mailbox of account. Takes no lock but the directory's. */
@@ -34,6 +35,28 @@ void account_reader(const struct account *account, const struct mbox_info *info,
 MUST_CHECK enum rc reader_needs(const struct reader *reader, uint32_t rights, struct err *err);
 /* May nothing of the mailbox be changed (RFC 4314 5.2)? */
 bool reader_is_read_only(const struct reader *reader);
+
+/* ---- entries of a mailbox (RFC 5464 3.3) ---- */
+
+#define METADATA_OF_GUEST_MAX  32u  /* entries of one guest's own in a mailbox */
+#define METADATA_OF_GUESTS_MAX 512u /* of all guests together */
+
+/* May the reader see any entries? "l" and one of r s w i p. As reader_needs(). */
+MUST_CHECK enum rc reader_may_see_entries(const struct reader *reader, struct err *err);
+/* May the reader change this one? A /shared one takes "w" as well, and SHARED_SEEN_ENTRY "a".
+ */
+MUST_CHECK enum rc reader_may_set_entry(const struct reader *reader, struct slice entry,
+                                        struct err *err);
+/*
+ * The key that the mailbox keeps an entry of this reader under: the entry; /private ones of a
+ * guest have "i", the guest's id in 16 hexadecimal digits, before. In arena.
+ */
+struct slice reader_entry_key(const struct reader *reader, struct slice entry,
+                              struct arena *arena);
+/* The entry that the reader knows by this key; empty: it is somebody else's. */
+struct slice reader_entry_of_key(const struct reader *reader, struct slice key);
+
+/* ---- flags ---- */
 
 /* What the reader sees of the message at index of a loaded mailbox. */
 uint8_t reader_flags(const struct reader *reader, const struct mbox *mbox, uint32_t index);

@@ -1,64 +1,30 @@
 #include "mailbox/acl.h"
 
-#include "auth/name.h"
 #include "mailbox/access.h"
+#include "mailbox/acl_text.h"
 #include "mailbox/shares.h"
 
-#define GROUP_WORD "group:"
-
 /* ---- words ---- */
-
-static enum rc nobody(struct err *err)
-{
-    return err_set(err, RC_INVALID, "No such user or group", "acl: unknown identifier");
-}
-
-static bool is_anyone(struct slice word)
-{
-    struct auth_key key;
-
-    return auth_name_key(word, &key, NULL) == RC_OK &&
-           slice_eq(auth_key_slice(&key), SLICE("anyone"));
-}
 
 enum rc acl_word_read(const struct principals *people, struct slice word,
                       struct acl_entry_name *out, struct err *err)
 {
-    struct acl_entry_name name = {.negative = slice_starts(word, SLICE("-"))};
-    const struct principal *who;
+    struct acl_entry_name name;
 
-    if (name.negative)
-        word = slice_from(word, 1);
-    if (is_anyone(word)) {
-        *out = name;
-        return RC_OK;
-    }
-    if (slice_starts_nocase(word, SLICE(GROUP_WORD)))
-        who = principals_find_group(people, slice_from(word, strlen(GROUP_WORD)));
-    else
-        who = principals_find_account(people, word);
-    if (who == NULL)
-        return nobody(err);
-    name.kind = ACL_PRINCIPAL;
-    name.id = who->id;
+    if ((acl_entry_name_parse(word, &name) && name.kind == ACL_PRINCIPAL) ||
+        acl_text_read(people, word, &name, NULL) != RC_OK)
+        return err_set(err, RC_INVALID, "No such user or group", "acl: unknown identifier");
     *out = name;
     return RC_OK;
 }
 
-struct slice acl_word(const struct principals *people, const struct acl_entry_name *name,
-                      struct arena *arena)
+bool acl_word_print(const struct principals *people, const struct acl_entry_name *name,
+                    struct buf *out)
 {
-    const char *sign = name->negative ? "-" : "";
-    const struct principal *who;
-
-    if (name->kind == ACL_ANYONE)
-        return slice_from_str(name->negative ? "-anyone" : "anyone");
-    who = principals_by_id(people, name->id);
-    if (who == NULL)
-        return SLICE("");
-    return slice_from_str(arena_printf(arena, "%s%s%.*s", sign,
-                                       who->kind == PRINCIPAL_GROUP ? GROUP_WORD : "",
-                                       SLICE_ARG(who->name)));
+    if (name->kind == ACL_PRINCIPAL && principals_by_id(people, name->id) == NULL)
+        return false;
+    acl_text_print(people, name, out);
+    return true;
 }
 
 bool acl_is_owner(const struct account *account, const struct acl_entry_name *name)

@@ -1,16 +1,9 @@
 /*
- * acl.h - changing an access control list, and the words people use for those it names.
+ * acl.h - changing an access control list, and whom an identifier of a client means.
  *
- * Spec: RFC 4314 2 and 3. On the wire and on the command line an identifier is a word:
- *
- *     NAME         a user or a shared account
- *     group:NAME   a group
- *     anyone       everybody who is logged in
- *     -WORD        what is taken from any of these (negative rights)
- *
- * Words are compared by their keys (auth/name.h), so that what looks alike is alike. In the
- * state stand ids (rights.h), never words: a name that somebody else gets later gives nothing,
- * and one that is gone is not shown.
+ * Spec: RFC 4314 2, 3 and 6. Identifiers are written as acl_text.h has them, but for ids: those
+ * are the administrator's. In the state stand ids (rights.h), never words: a name that somebody
+ * else gets later gives nothing, and one that is gone is not shown.
  */
 #ifndef ROOST_MAILBOX_ACL_H
 #define ROOST_MAILBOX_ACL_H
@@ -18,12 +11,14 @@
 #include "mailbox/rights.h"
 #include "mailbox/txn.h"
 
+#define ACL_WORD_BYTES 1100u /* a name with what stands before it */
+
 /* Whom a word means. RC_INVALID: nobody. */
 MUST_CHECK enum rc acl_word_read(const struct principals *people, struct slice word,
                                  struct acl_entry_name *out, struct err *err);
-/* In arena, or the snapshot's; empty: somebody who is gone. */
-struct slice acl_word(const struct principals *people, const struct acl_entry_name *name,
-                      struct arena *arena);
+/* False, and nothing is printed: somebody who is gone. */
+bool acl_word_print(const struct principals *people, const struct acl_entry_name *name,
+                    struct buf *out);
 /* Is it the owner of the account, who has all rights and stands in no list? Of an ownerless
  * account: itself. */
 bool acl_is_owner(const struct account *account, const struct acl_entry_name *name);

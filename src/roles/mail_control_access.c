@@ -1,9 +1,8 @@
 /* mail_control_access.c - what the command line does with rights on mailboxes and with quota.
  */
 #include "base/log.h"
+#include "mailbox/acl.h"
 #include "mailbox/acl_text.h"
-#include "mailbox/shares.h"
-#include "mailbox/txn.h"
 #include "roles/mail_role.h"
 
 #define NUMBER_BYTES         24u
@@ -83,8 +82,8 @@ void mail_acl_list(struct control_conn *conn, const struct control_fields *field
     end(conn, rc, &err);
 }
 
-/* Letters as people write them, or "all", or "none", as a list holds them. */
-static enum rc read_rights(struct slice text, char out[RIGHTS_TEXT_BYTES], struct err *err)
+/* Letters as people write them, or "all", or "none". */
+static enum rc read_rights(struct slice text, uint32_t *out, struct err *err)
 {
     uint32_t rights = RIGHTS_ALL;
 
@@ -93,38 +92,19 @@ static enum rc read_rights(struct slice text, char out[RIGHTS_TEXT_BYTES], struc
     else if (!slice_eq(text, SLICE("all")) && !rights_parse(text, &rights))
         return err_set(err, RC_INVALID, "Rights are letters of lrswipkxtea, all or none",
                        "acl: rights");
-    rights_print(rights, out);
+    *out = rights;
     return RC_OK;
 }
 
-static enum rc put_once(struct account *account, uint32_t mbox_id, const char *identifier,
-                        const char *rights, uint64_t *out_position, struct err *err)
+static enum rc put_entry(struct account *account, struct slice mailbox,
+                         const struct acl_change *change, struct err *err)
 {
-    AUTO(txn_abortp) struct mail_txn *txn = NULL;
-    enum rc rc = txn_begin(account, &(struct actor){0}, &txn, err);
-
-    if (rc == RC_OK)
-        rc = txn_put_acl(txn, mbox_id, slice_from_str(identifier), slice_from_str(rights), err);
-    return rc ? rc : txn_commit(&txn, out_position, err);
-}
-
-/* The register of shares is told first: it may name too much, never too little. */
-static enum rc put_entry(struct account *account, uint32_t mbox_id,
-                         const struct acl_entry_name *name, const char *rights, struct err *err)
-{
-    char identifier[ACL_ENTRY_NAME_BYTES];
     unsigned tries = 0;
-    uint64_t position;
-    enum rc rc = RC_OK;
+    uint64_t position = 0;
+    enum rc rc;
 
-    acl_entry_name_print(name, identifier);
-    if (rights[0] != '\0')
-        rc = shares_note(account_store(account), account_id(account),
-                         slice_from_str(identifier), err);
-    if (rc)
-        return rc;
     do {
-        rc = put_once(account, mbox_id, identifier, rights, &position, err);
+        rc = account_put_acl(account, &(struct actor){0}, mailbox, change, &position, err);
     } while (rc == RC_CONFLICT && ++tries < COMMIT_TRIES);
     if (rc == RC_OK)
         account_wait_durable(account, position);
@@ -157,23 +137,21 @@ static enum rc set_rights(struct mail_role *mail, struct control_conn *conn,
     AUTO(acct_unrefp) struct acct_state *state = NULL;
     struct slice identifier, text;
     char rights[RIGHTS_TEXT_BYTES];
-    struct acl_entry_name name;
+    struct acl_change change = {.op = ACL_SET};
     const struct mbox *mbox;
     enum rc rc = needed(fields, "identifier", &identifier, err);
 
     if (rc == RC_OK)
         rc = needed(fields, "rights", &text, err);
     if (rc == RC_OK)
-        rc = read_rights(text, rights, err);
+        rc = read_rights(text, &change.rights, err);
     if (rc == RC_OK)
-        rc = read_identifier(mail, identifier, &name, err);
+        rc = read_identifier(mail, identifier, &change.name, err);
     if (rc == RC_OK)
         rc = find_mailbox(mail, fields, &account, &state, &mbox, err);
-    if (rc == RC_OK && name.kind == ACL_PRINCIPAL && name.id == account_id(account))
-        rc = err_set(err, RC_INVALID, "The owner has all rights, whatever the list says",
-                     "acl: the owner");
     if (rc == RC_OK)
-        rc = put_entry(account, mbox_info(mbox)->id, &name, rights, err);
+        rc = put_entry(account, mbox_info(mbox)->name, &change, err);
+    rights_print(change.rights, rights);
     if (rc == RC_OK)
         log_event(LEVEL_INFO, "acl.changed", LOG_ID("account", account_id(account)),
                   LOG_TEXT("mailbox", mbox_info(mbox)->name),
