@@ -70,7 +70,12 @@ struct cmd {
     void *cursor;                      /* the handler's progress */
     void (*cursor_done)(void *cursor); /* called once, when the command ends; may be NULL */
 
+    /* With RC_MORE, where a line may stand before the next answer: how far it is, and how far
+     * it is to go; goal 0: it does not say (RFC 9585). */
+    uint32_t progress, goal;
+
     /* The dispatcher's. */
+    int64_t progress_us; /* when the next word of it is due */
     enum cmd_phase phase;
     bool enters_idle, ends_session, close_now;
     bool leaves_login;    /* behind the tagged OK nobody is logged in (RFC 8437) */
@@ -92,6 +97,7 @@ cmd_run_fn cmd_list, cmd_lsub, cmd_namespace, cmd_status;
 cmd_run_fn cmd_append, cmd_expunge, cmd_search, cmd_fetch, cmd_store, cmd_copy, cmd_move;
 cmd_run_fn cmd_unauthenticate;
 cmd_run_fn cmd_setacl, cmd_deleteacl, cmd_getacl, cmd_listrights, cmd_myrights;
+cmd_run_fn cmd_unauthenticate, cmd_uidbatches;
 cmd_run_fn cmd_replace, cmd_idle, cmd_compress, cmd_getmetadata, cmd_setmetadata;
 cmd_run_fn cmd_notify;
 

@@ -12,6 +12,7 @@
 #include "base/ascii.h"
 #include "base/clock.h"
 #include "commands/catenate.h"
+#include "commands/limit.h"
 #include "commands/list_line.h"
 #include "commands/mail_events.h"
 #include "imap/print.h"
@@ -190,7 +191,9 @@ enum rc cmd_append(struct cmd *cmd, struct err *err)
     AUTO(txn_abortp) struct mail_txn *txn = NULL;
     struct appended appended;
     AUTO(prepared_done) struct prepared prepared = {0};
-    enum rc rc = prepare(cmd, args, &prepared, err);
+    uint32_t limit = limit_of_saving(cmd->session);
+    enum rc rc = limit > 0 && args->n > limit ? limit_refuse(cmd, limit, 0, err)
+                                              : prepare(cmd, args, &prepared, err);
 
     if (!rc)
         rc = txn_begin(prepared.place.account, &cmd->session->actor, &txn, err);

@@ -6,6 +6,7 @@
  *
  * All messages are copied or none; a MOVE is one change, also into another account.
  */
+#include "commands/limit.h"
 #include "commands/mail_events.h"
 #include "commands/places.h"
 #include "imap/print.h"
@@ -50,6 +51,7 @@ struct copy {
     /* results */
     uint32_t dst_id;
     struct copied copied;
+    uint32_t limited; /* MOVE: the lowest uid moved (RFC 9738); 0: all were */
 };
 
 static enum rc find_source(struct cmd *cmd, struct mail_txn *txn, const struct copy *copy,
@@ -129,6 +131,33 @@ static enum rc copy_across(struct cmd *cmd, struct copy *copy, struct err *err)
     return rc;
 }
 
+/* RFC 9738 3.1: a COPY is all or nothing, and then nothing; a MOVE takes what it may. Of those
+ * that are there, whatever numbers the set has. */
+static enum rc limit(struct cmd *cmd, struct copy *copy, struct err *err)
+{
+    const struct mbox *src = view_mbox(cmd->session->view);
+    uint32_t max = copy->move ? cmd->session->message_limit : limit_of_saving(cmd->session);
+    struct uid_set uids = copy->set.uids;
+    uint32_t lowest;
+    enum rc rc;
+
+    limit_uids(cmd, src, max, &uids, &lowest);
+    if (lowest == 0)
+        return RC_OK;
+    rc = message_set_check(&copy->set, src, err);
+    if (rc)
+        reply_code(cmd->reply, "EXPUNGEISSUED");
+    else if (!copy->move)
+        rc = limit_refuse(cmd, max, lowest, err);
+    if (rc)
+        return rc;
+    if (copy->set.n_seqs > 0)
+        copy->set.n_seqs = max;
+    copy->set.uids = uids;
+    copy->limited = lowest;
+    return RC_OK;
+}
+
 static enum rc copy(struct cmd *cmd, bool move, struct err *err)
 {
     struct session *session = cmd->session;
@@ -137,6 +166,8 @@ static enum rc copy(struct cmd *cmd, bool move, struct err *err)
     enum rc rc;
 
     rc = session_resolve(session, &cmd->args.copy.set, cmd->uid, cmd->arena, &copy.set, err);
+    if (!rc)
+        rc = limit(cmd, &copy, err);
     if (rc)
         return rc;
     rc = place_of(session, cmd->args.copy.mailbox.name, &copy.to, err);
@@ -155,6 +186,7 @@ static enum rc copy(struct cmd *cmd, bool move, struct err *err)
     mail_events_copy(cmd, from->name, copy.to.account, copy.dst_id, &copy.copied, move);
     say_copyuid(cmd, &copy.copied, move);
     cmd->tells_modseq = move && copy.copied.src.n > 0; /* RFC 6851 4.4 */
+    limit_say(cmd, session->message_limit, copy.limited);
     reply_ok(cmd->reply, move ? "MOVE completed" : "COPY completed");
     return RC_OK;
 }

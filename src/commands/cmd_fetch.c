@@ -10,6 +10,7 @@
  * made at all (no space), the mail is read nevertheless.
  */
 #include "commands/fetch.h"
+#include "commands/limit.h"
 #include "commands/resync.h"
 #include "mailbox/txn.h"
 #include "search/resolve.h"
@@ -164,12 +165,24 @@ static struct uid_set partial_of(struct cmd *cmd, const struct uid_set *uids)
     return uid_set_finish(&part);
 }
 
+/* RFC 9738 3.1; those that are gone are named still. */
+static void limit(struct cmd *cmd, struct message_set *set, uint32_t *out_lowest)
+{
+    const struct mbox *mbox = view_mbox(cmd->session->view);
+    uint64_t there = mbox_count_uids(mbox, &set->uids);
+
+    limit_uids(cmd, mbox, cmd->session->message_limit, &set->uids, out_lowest);
+    if (*out_lowest > 0 && set->n_seqs > 0)
+        set->n_seqs = set->n_seqs - there + cmd->session->message_limit;
+}
+
 static enum rc start(struct cmd *cmd, struct err *err)
 {
     const struct imap_fetch_args *args = &cmd->args.fetch;
     struct session *session = cmd->session;
     struct fetch_run *run;
     struct message_set set;
+    uint32_t limited;
     enum rc rc;
 
     if (args->vanished && !session_has_enabled(session, IMAP_CAP_QRESYNC))
@@ -182,7 +195,11 @@ static enum rc start(struct cmd *cmd, struct err *err)
         condstore_enable(cmd);
     if (args->has_partial)
         set.uids = partial_of(cmd, &set.uids);
+    limit(cmd, &set, &limited);
+    if (limited > 0 && args->has_partial)
+        return limit_refuse(cmd, session->message_limit, 0, err);
     run = fetch_begin(cmd, args, &set);
+    run->limited = limited;
     if (args->vanished)
         run->vanished = vanished_of(cmd, &set);
     return RC_OK;
@@ -404,18 +421,22 @@ void fetch_failed(struct fetch_run *run, const struct err *err, const char *code
 static enum rc finish(struct fetch_run *run, struct err *err)
 {
     struct reply *reply = run->cmd->reply;
+    uint32_t max = run->cmd->session->message_limit;
 
     if (run->failed.rc != RC_OK) {
         if (run->failed_code != NULL)
             reply_code(reply, run->failed_code);
+        limit_say(run->cmd, max, run->limited);
         *err = run->failed;
         return err->rc;
     }
     if (run->some_gone) {
         reply_code(reply, "EXPUNGEISSUED");
+        limit_say(run->cmd, max, run->limited);
         return err_set(err, RC_NOT_FOUND, "Some of these messages were expunged",
                        "fetch: withheld");
     }
+    limit_say(run->cmd, max, run->limited);
     reply_ok(reply, "FETCH completed");
     return RC_OK;
 }

@@ -7,6 +7,7 @@
  *
  * The finding is search/'s; here is what is said of it and what is kept.
  */
+#include "commands/limit.h"
 #include "commands/resync.h"
 #include "commands/uidonly.h"
 #include "imap/print.h"
@@ -14,6 +15,7 @@
 
 struct search_run {
     struct search *search;
+    uint32_t limited; /* the lowest uid looked at (RFC 9738); 0: none was left out */
     bool with_modseq;
 };
 
@@ -37,9 +39,9 @@ static enum rc start(struct cmd *cmd, struct err *err)
 {
     const struct imap_search_args *args = &cmd->args.search;
     struct session *session = cmd->session;
-    const struct search_scope scope = {.account = view_account(session->view),
-                                       .view = session->view,
-                                       .saved = session_saved(session)};
+    struct search_scope scope = {.account = view_account(session->view),
+                                 .view = session->view,
+                                 .saved = session_saved(session)};
     struct search_run *run;
     struct search *search;
     enum rc rc;
@@ -54,11 +56,14 @@ static enum rc start(struct cmd *cmd, struct err *err)
     }
     if (session->mode.uidonly && uidonly_names_numbers(args->key))
         return uidonly_refuse(cmd, err);
+    rc = limit_search(cmd, args->key, &scope.from_uid, err);
+    if (rc)
+        return rc;
     rc = search_start(&scope, args->key, cmd->arena, &search, err);
     if (rc)
         return rc;
     run = ARENA_NEW(cmd->arena, struct search_run);
-    *run = (struct search_run){search, asks_modseq(args->key)};
+    *run = (struct search_run){search, scope.from_uid, asks_modseq(args->key)};
     if (run->with_modseq)
         condstore_enable(cmd);
     cmd->cursor = run;
@@ -189,6 +194,7 @@ static enum rc finish(struct cmd *cmd, struct err *err)
         reply_code(cmd->reply, "CORRUPTION");
     reply_ok(cmd->reply,
              hits.n_damaged > 0 ? "Some messages could not be read" : "SEARCH completed");
+    limit_say(cmd, cmd->session->message_limit, run->limited);
     return RC_OK;
 }
 
@@ -202,6 +208,8 @@ static enum rc search(struct cmd *cmd, struct err *err)
         struct search_run *run = cmd->cursor;
 
         rc = search_go(run->search, err);
+        cmd->progress = search_progress(run->search);
+        cmd->goal = view_count(cmd->session->view);
     }
     return rc == RC_OK ? finish(cmd, err) : rc;
 }

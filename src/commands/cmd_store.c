@@ -8,6 +8,7 @@
  * else's. .SILENT only marks our flags as known to the client; MODSEQ still goes out to those
  * who follow it.
  */
+#include "commands/limit.h"
 #include "commands/resync.h"
 #include "imap/print.h"
 #include "mailbox/txn.h"
@@ -70,8 +71,8 @@ static void say_modseqs(struct cmd *cmd, const struct uid_set *changed, uint64_t
 /* Are all of them there? *out_known: those whose flags the client will know without being told.
  * FLAGS.SILENT says them all; +FLAGS and -FLAGS do if the client knew what was there before
  * (RFC 9051 6.4.6: a change from outside is told with .SILENT too). */
-static enum rc look_at(struct cmd *cmd, struct mail_txn *txn, const struct message_set *set,
-                       struct uid_set *out_known, struct err *err)
+static enum rc look_at(struct cmd *cmd, struct mail_txn *txn, struct message_set *set,
+                       uint32_t *out_limited, struct uid_set *out_known, struct err *err)
 {
     const struct mbox_view *view = cmd->session->view;
     const struct imap_store_args *args = &cmd->args.store;
@@ -81,6 +82,8 @@ static enum rc look_at(struct cmd *cmd, struct mail_txn *txn, const struct messa
     if (rc)
         return rc;
     rc = message_set_check(set, mbox, err);
+    if (!rc)
+        limit_uids(cmd, mbox, cmd->session->message_limit, &set->uids, out_limited);
     if (rc)
         reply_code(cmd->reply, "EXPUNGEISSUED");
     else if (args->silent && args->op != IMAP_STORE_SET)
@@ -99,6 +102,7 @@ enum rc cmd_store(struct cmd *cmd, struct err *err)
     AUTO(txn_abortp) struct mail_txn *txn = NULL;
     struct uid_set changed, refused, known;
     struct message_set set;
+    uint32_t limited; /* RFC 9738 */
     uint64_t modseq;
     enum rc rc;
 
@@ -108,7 +112,7 @@ enum rc cmd_store(struct cmd *cmd, struct err *err)
     rc = txn_begin(view_account(session->view), &session->actor, &txn, err);
     if (rc)
         return rc;
-    rc = look_at(cmd, txn, &set, &known, err);
+    rc = look_at(cmd, txn, &set, &limited, &known, err);
     if (rc)
         return rc;
     rc = txn_change_flags(txn, view_mbox_id(session->view), &set.uids, &change, since,
@@ -131,6 +135,7 @@ enum rc cmd_store(struct cmd *cmd, struct err *err)
     }
     if (refused.n > 0)
         say_modified(cmd, &refused);
+    limit_say(cmd, session->message_limit, limited);
     reply_ok(cmd->reply, refused.n > 0 ? "Conditional STORE failed" : "STORE completed");
     return RC_OK;
 }

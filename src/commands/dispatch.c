@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "commands/notify.h"
 #include "commands/resync.h"
@@ -309,6 +310,7 @@ enum command_outcome command_start(struct session *session, const struct command
         .arena = arena,
         .stages = input->stages,
         .n_stages = input->n_stages,
+        .progress_us = clock_mono_us() + INPROGRESS_US,
         .seq_command_waits = input->seq_command_waits,
     };
     bind_reply(cmd, out);
@@ -325,6 +327,26 @@ enum command_outcome command_start(struct session *session, const struct command
     return after_run(cmd, rc, &err, running);
 }
 
+/* RFC 9585 3: every 10 to 15 seconds a client hears that its command lasts, and how far it is.
+ * No handler's goal is reached while it still says RC_MORE. */
+static void tell_progress(struct cmd *cmd)
+{
+    struct buf *out = cmd->reply->out;
+    int64_t now = clock_mono_us();
+
+    if (cmd->goal == 0 || cmd->progress >= cmd->goal || now < cmd->progress_us)
+        return;
+    cmd->progress_us = now + INPROGRESS_US;
+    buf_str(out, "* OK [INPROGRESS (");
+    if (slice_find(cmd->tag, ']') < cmd->tag.len)
+        buf_str(out, "NIL");
+    else
+        buf_printf(out, "\"%.*s\"", SLICE_ARG(cmd->tag)); /* a tag has neither \" nor \\ */
+    buf_printf(out, " %u %u)] ", cmd->progress, cmd->goal);
+    imap_print_text(out, SLICE("Still working"), cmd->reply->mode);
+    buf_str(out, "\r\n");
+}
+
 enum command_outcome command_resume(struct cmd **running, struct buf *out,
                                     bool seq_command_waits)
 {
@@ -335,6 +357,7 @@ enum command_outcome command_resume(struct cmd **running, struct buf *out,
     cmd->seq_command_waits = seq_command_waits;
     switch (cmd->phase) {
     case CMD_RUNS:
+        tell_progress(cmd);
         return after_run(cmd, cmd->row->run(cmd, &err), &err, running);
     case CMD_SYNCS:
         return go_on_with_sync(cmd, running);

@@ -23,8 +23,9 @@
 
 #include "commands/cmd.h"
 
-#define COMMAND_TRIES_MAX 16u                /* runs of one command that meets conflicts */
-#define CMD_ARENA_BYTES   ((size_t) 2 << 30) /* beyond any command within the limits */
+#define COMMAND_TRIES_MAX 16u /* runs of one command that meets conflicts */
+#define INPROGRESS_US     ((int64_t) 12 * 1000000) /* RFC 9585 3 recommends 10 to 15 s */
+#define CMD_ARENA_BYTES   ((size_t) 2 << 30)       /* beyond any command within the limits */
 
 enum command_outcome {
     COMMAND_DONE,

@@ -44,6 +44,7 @@ struct fetch_run {
     bool sets_seen, needs_message, fast;
     bool adds_uid, adds_modseq; /* asked for or not */
     bool needs_rows;            /* dates, sizes or bodies of messages */
+    uint32_t limited;           /* the lowest uid answered (RFC 9738); 0: all are */
     bool some_gone; /* named by number, expunged, and not kept: the tagged answer says so */
     const struct kept_message *const *kept; /* those that are: answered behind the others */
     size_t n_kept, kept_at;

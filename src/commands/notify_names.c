@@ -39,7 +39,8 @@ static void say_name(struct telling *t, struct slice name, struct slice oldname)
     struct imap_list_line line;
     struct err err;
 
-    /* A subscription to what is not one's own: nothing false is said where it cannot be seen. */
+    /* A subscription to what is not one's own: nothing false is said where it cannot be seen.
+     */
     if (!name_is_own(name) && visible_need_all(t->visible, &err) != RC_OK)
         return;
     list_line_fill(t->visible, name, &line);

@@ -73,11 +73,22 @@ void reply_tagged(struct reply *reply, struct slice tag)
     buf_str(reply->out, "\r\n");
 }
 
-void reply_untagged_ok(struct reply *reply, const char *code, const char *text)
+static void say_untagged(struct reply *reply, enum reply_status status, const char *code,
+                         const char *text)
 {
-    buf_str(reply->out, "* OK ");
+    buf_printf(reply->out, "* %s", words[status]);
     if (code != NULL)
         buf_printf(reply->out, "[%s] ", code);
     buf_str(reply->out, text);
     buf_str(reply->out, "\r\n");
+}
+
+void reply_untagged_ok(struct reply *reply, const char *code, const char *text)
+{
+    say_untagged(reply, REPLY_OK, code, text);
+}
+
+void reply_untagged_no(struct reply *reply, const char *code, const char *text)
+{
+    say_untagged(reply, REPLY_NO, code, text);
 }

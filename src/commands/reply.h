@@ -44,6 +44,8 @@ void reply_tagged(struct reply *reply, struct slice tag);
 
 /* "* OK [code] text" CRLF. code comes without brackets, NULL: none. */
 void reply_untagged_ok(struct reply *reply, const char *code, const char *text);
+/* "* NO [code] text" CRLF: a warning. */
+void reply_untagged_no(struct reply *reply, const char *code, const char *text);
 
 /* Time to pause a long answer? */
 static inline bool reply_is_full(const struct reply *reply)

@@ -12,6 +12,8 @@ void session_init(struct session *session, const struct session_grant *grant)
         .rights = grant->rights,
         .account = grant->account,
         .actor = grant->actor,
+        .message_limit = grant->message_limit,
+        .save_limit = grant->save_limit,
         .message_max_bytes = grant->message_max_bytes,
         .log_user = grant->log_user,
     };
@@ -138,6 +140,7 @@ void session_select(struct session *session, struct mbox_view *view)
 {
     assert(session->state == SESSION_AUTH && session->view == NULL);
     session->view = view;
+    session->batches = (struct session_batches){0};
     session_forget_saved(session);
     session->state = SESSION_SELECTED;
     notify_entered(session);
@@ -246,6 +249,8 @@ void session_print_capabilities(const struct session *session, struct buf *buf)
 {
     struct imap_cap_view view = {.after_login = true,
                                  .append_limit = session->message_max_bytes,
+                                 .message_limit = session->message_limit,
+                                 .save_limit = session->save_limit,
                                  .compressed = session->compressed};
 
     imap_print_capabilities(buf, &view);

@@ -52,13 +52,21 @@ struct session_counts {
     uint64_t appended, expunged, copied, moved;
 };
 
+/* What UIDBATCHES has answered since the mailbox was selected (RFC 10022 3). */
+struct session_batches {
+    uint32_t size;              /* messages in a batch; 0: nothing was asked */
+    uint32_t upto;              /* the highest batch answered */
+    uint32_t messages, uidnext; /* of the mailbox then */
+};
+
 struct session {
     enum session_state state;
     enum session_rights rights;
     struct account *account; /* one reference */
     struct actor actor;
-    uint64_t message_max_bytes; /* APPENDLIMIT; the reader refuses what is longer */
-    const char *log_user;       /* whose mail events are logged, outlives it; NULL: none are */
+    uint32_t message_limit, save_limit; /* RFC 9738; 0: none; never both */
+    uint64_t message_max_bytes;         /* APPENDLIMIT; the reader refuses what is longer */
+    const char *log_user; /* whose mail events are logged, outlives it; NULL: none are */
     struct imap_mode mode;
     uint64_t enabled;      /* IMAP_CAP_BIT of what ENABLE, or an enabling command, turned on */
     uint64_t own_position; /* of the last own write: replies wait until it is durable */
@@ -70,6 +78,7 @@ struct session {
     char *idle_tag;  /* of the IDLE that runs; NULL: none */
     char *client_id; /* what the client said by ID, for the log; NULL: nothing */
     bool compressed; /* COMPRESS was answered OK; the server does it */
+    struct session_batches batches;
     uint32_t bad_in_row;
     struct session_counts counts;
 };
@@ -78,6 +87,7 @@ struct session_grant {
     struct account *account; /* taken over */
     struct actor actor;
     enum session_rights rights;
+    uint32_t message_limit, save_limit;
     uint64_t message_max_bytes;
     const char *log_user; /* NULL: mail events are not logged */
 };

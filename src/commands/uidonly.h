@@ -1,9 +1,9 @@
 /*
  * uidonly.h - sessions whose messages have no numbers.
  *
- * Spec: RFC 9586. Behind ENABLE UIDONLY a message number is refused wherever it may stand, FETCH
- * is told as UIDFETCH and EXPUNGE as VANISHED (sync.c, fetch_item.c, imap/print.h). The view
- * counts on; nobody is told its numbers.
+ * Spec: RFC 9586. Behind ENABLE UIDONLY a message number is refused wherever it may stand,
+ * FETCH is told as UIDFETCH and EXPUNGE as VANISHED (sync.c, fetch_item.c, imap/print.h). The
+ * view counts on; nobody is told its numbers.
  */
 #ifndef ROOST_COMMANDS_UIDONLY_H
 #define ROOST_COMMANDS_UIDONLY_H

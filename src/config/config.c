@@ -84,6 +84,10 @@ static const struct setting settings[] = {
      "largest message taken by APPEND, LMTP and import"},
     {"connections_per_user", KIND_NUMBER, AT(connections_per_user), "200", 1, 100000, NULL,
      "IMAP connections of one user at a time"},
+    {"message_limit", KIND_NUMBER, AT(message_limit), "0", 0, UINT32_MAX, NULL,
+     "messages one IMAP command may work on, told as MESSAGELIMIT (RFC 9738): 1000 or more; 0: any number"},
+    {"save_limit", KIND_NUMBER, AT(save_limit), "0", 0, UINT32_MAX, NULL,
+     "the same for COPY and APPEND alone, told as SAVELIMIT; not together with message_limit"},
     {"quota_storage", KIND_SIZE, AT(quota_storage), "0", 0, (uint64_t) 1 << 62, NULL,
      "bytes an account may hold unless it or one of its groups says otherwise (`roost quota`); 0: no limit"},
     {"quota_messages", KIND_NUMBER, AT(quota_messages), "0", 0, UINT32_MAX, NULL,
@@ -480,6 +484,12 @@ static void take_option(struct config *config, const struct setting *setting, cf
 static void check_whole(const struct config *config, const char *path,
                         struct config_errors *errors)
 {
+    if ((config->message_limit > 0 && config->message_limit < LIMIT_MIN_MESSAGES) ||
+        (config->save_limit > 0 && config->save_limit < LIMIT_MIN_MESSAGES))
+        add_error(errors, path, 0, "message_limit, save_limit: want 0, or %u or more",
+                  LIMIT_MIN_MESSAGES);
+    if (config->message_limit > 0 && config->save_limit > 0)
+        add_error(errors, path, 0, "message_limit and save_limit exclude each other");
     if (strlen(config->detail_separator) > 1)
         add_error(errors, path, 0, "detail_separator: one character, or empty");
     if (strcmp(config->log, "stderr") != 0 && strcmp(config->log, "syslog") != 0 &&

@@ -32,6 +32,8 @@ struct config_percents {
 enum sandbox_mode { SANDBOX_ENFORCE, SANDBOX_BEST_EFFORT };
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
+#define LIMIT_MIN_MESSAGES 1000u /* of message_limit and save_limit (RFC 9738 3) */
+
 struct config {
     /* where */
     const char *data_dir;
@@ -64,6 +66,7 @@ struct config {
     /* limits */
     uint64_t message_max_bytes;
     uint32_t connections_per_user;
+    uint32_t message_limit, save_limit;       /* RFC 9738; 0: none; never both */
     uint64_t quota_storage;                   /* bytes an account may hold; 0: no limit */
     uint32_t quota_messages, quota_mailboxes; /* 0: no limit */
     struct config_percents quota_marks;

@@ -313,6 +313,13 @@ struct imap_expunge_args {
     struct imap_set set; /* only with imap_cmd.uid */
 };
 
+/* UIDBATCHES (RFC 10022 3). */
+struct imap_uidbatches_args {
+    uint32_t size;
+    bool has_range;
+    uint32_t first, last; /* batches, as the client wrote them */
+};
+
 #define ENABLE_MAX_CAPABILITIES 256u
 
 struct imap_enable_args {
@@ -409,6 +416,7 @@ union imap_args {
     struct imap_copy_args copy;
     struct imap_search_args search;
     struct imap_expunge_args expunge;
+    struct imap_uidbatches_args uidbatches;
     struct imap_enable_args enable;
     struct imap_id_args id;
     struct imap_notify_args notify;

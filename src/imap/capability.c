@@ -47,6 +47,10 @@ const struct imap_cap_info imap_caps[IMAP_CAP_COUNT] = {
     [IMAP_CAP_ACL]                = {"ACL",                SHOW_AFTER,         false, "RFC 4314"},
     [IMAP_CAP_RIGHTS]             = {"RIGHTS=texk",        SHOW_AFTER,         false, "RFC 4314 2.2"},
     [IMAP_CAP_LIST_MYRIGHTS]      = {"LIST-MYRIGHTS",      SHOW_AFTER,         false, "RFC 8440"},
+    [IMAP_CAP_UIDBATCHES]         = {"UIDBATCHES",         SHOW_AFTER,         false, "RFC 10022"},
+    [IMAP_CAP_INPROGRESS]         = {"INPROGRESS",         SHOW_AFTER,         false, "RFC 9585"},
+    [IMAP_CAP_MESSAGELIMIT]       = {"MESSAGELIMIT",       SHOW_MESSAGELIMIT,  false, "RFC 9738"},
+    [IMAP_CAP_SAVELIMIT]          = {"SAVELIMIT",          SHOW_SAVELIMIT,     false, "RFC 9738"},
     [IMAP_CAP_COMPRESS]           = {"COMPRESS=DEFLATE",   SHOW_COMPRESS,      false, "RFC 4978"},
 };
 // clang-format on
@@ -68,23 +72,43 @@ static bool is_shown(enum imap_cap_show show, const struct imap_cap_view *view)
         return !view->after_login && !view->login_disabled;
     case SHOW_AFTER:
         return view->after_login;
+    case SHOW_MESSAGELIMIT:
+        return view->after_login && view->message_limit > 0;
+    case SHOW_SAVELIMIT:
+        return view->after_login && view->save_limit > 0;
     case SHOW_COMPRESS:
         return view->after_login && !view->compressed;
     }
     return false;
 }
 
+/* What stands behind "=". */
+static bool value_of(enum imap_cap cap, const struct imap_cap_view *view, uint64_t *out)
+{
+    if (cap == IMAP_CAP_APPENDLIMIT)
+        *out = view->append_limit;
+    else if (cap == IMAP_CAP_MESSAGELIMIT)
+        *out = view->message_limit;
+    else if (cap == IMAP_CAP_SAVELIMIT)
+        *out = view->save_limit;
+    else
+        return false;
+    return true;
+}
+
 void imap_print_capabilities(struct buf *buf, const struct imap_cap_view *view)
 {
+    uint64_t value;
+
     buf_str(buf, "CAPABILITY");
     for (enum imap_cap cap = IMAP_CAP_NONE + 1; cap < IMAP_CAP_COUNT; cap++) {
         if (!is_shown(imap_caps[cap].show, view))
             continue;
         buf_byte(buf, ' ');
         buf_str(buf, imap_caps[cap].name);
-        if (cap == IMAP_CAP_APPENDLIMIT) {
+        if (value_of(cap, view, &value)) {
             buf_byte(buf, '=');
-            buf_u64(buf, view->append_limit);
+            buf_u64(buf, value);
         }
     }
 }

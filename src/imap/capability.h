@@ -57,6 +57,10 @@ enum imap_cap {
     IMAP_CAP_ACL,
     IMAP_CAP_RIGHTS,
     IMAP_CAP_LIST_MYRIGHTS,
+    IMAP_CAP_UIDBATCHES,
+    IMAP_CAP_INPROGRESS,
+    IMAP_CAP_MESSAGELIMIT,
+    IMAP_CAP_SAVELIMIT,
     IMAP_CAP_COUNT,
 };
 
@@ -71,6 +75,8 @@ enum imap_cap_show {
     SHOW_LOGINDISABLED, /* before login, while no password may be sent */
     SHOW_LOGIN,         /* before login, while one may */
     SHOW_AFTER,         /* after login */
+    SHOW_MESSAGELIMIT,  /* after login, where one is configured (RFC 9738 3) */
+    SHOW_SAVELIMIT,     /* the same */
     SHOW_COMPRESS,      /* after login, while nothing is compressed (RFC 4978 3) */
 };
 
@@ -89,7 +95,8 @@ struct imap_cap_view {
     bool starttls;       /* STARTTLS would be taken */
     bool login_disabled; /* no password before TLS */
     uint64_t append_limit;
-    bool compressed; /* COMPRESS is active */
+    uint32_t message_limit, save_limit; /* RFC 9738; 0: none */
+    bool compressed;                    /* COMPRESS is active */
 };
 
 /* "CAPABILITY IMAP4rev2 ...": for an untagged answer or between brackets. */

@@ -88,12 +88,13 @@ imap_parse_fn imap_parse_replace;      /* replace: REPLACE */
 /* Where the messages of either go, of a command that is still arriving: mailbox; the rest is
  * not looked at. */
 imap_parse_fn imap_parse_append_target, imap_parse_replace_target;
-imap_parse_fn imap_parse_expunge;  /* expunge: EXPUNGE, UID EXPUNGE */
-imap_parse_fn imap_parse_search;   /* search */
-imap_parse_fn imap_parse_fetch;    /* fetch */
-imap_parse_fn imap_parse_store;    /* store */
-imap_parse_fn imap_parse_copy;     /* copy: COPY, MOVE */
-imap_parse_fn imap_parse_notify;   /* notify */
-imap_parse_fn imap_parse_compress; /* nothing: DEFLATE is the only algorithm */
+imap_parse_fn imap_parse_expunge;    /* expunge: EXPUNGE, UID EXPUNGE */
+imap_parse_fn imap_parse_search;     /* search */
+imap_parse_fn imap_parse_fetch;      /* fetch */
+imap_parse_fn imap_parse_store;      /* store */
+imap_parse_fn imap_parse_copy;       /* copy: COPY, MOVE */
+imap_parse_fn imap_parse_notify;     /* notify */
+imap_parse_fn imap_parse_uidbatches; /* uidbatches */
+imap_parse_fn imap_parse_compress;   /* nothing: DEFLATE is the only algorithm */
 
 #endif

@@ -137,6 +137,36 @@ static enum rc take_uid_set(struct program *p, const struct key_row *row, unsign
     return lex_set(p->in, &key->set, p->err);
 }
 
+/* RFC 9738 3.2: a key of uids strictly above (bound is the least) or below (the greatest). No
+ * message has the greatest uid there is, for UIDNEXT is above all of them. */
+static void set_uids(struct program *p, uint32_t first, uint32_t last,
+                     struct imap_search_key *key)
+{
+    struct seq_range *range = ARENA_NEW(p->in->arena, struct seq_range);
+
+    *range = first <= last ? (struct seq_range){first, last}
+                           : (struct seq_range){UINT32_MAX, UINT32_MAX};
+    key->set = (struct imap_set){
+        .set = {range, 1}
+    };
+}
+
+static enum rc take_uid_bound(struct program *p, const struct key_row *row, unsigned depth,
+                              struct imap_search_key *key)
+{
+    uint32_t uid;
+
+    (void) depth;
+    if (!lex_sp(p->in) || !lex_nz_number(p->in, &uid))
+        return fail(p, "a space and a uid");
+    if (row->unset)
+        set_uids(p, 1, uid - 1, key);
+    else
+        set_uids(p, uid < UINT32_MAX ? uid + 1 : uid, UINT32_MAX, key);
+    key->unset = false;
+    return RC_OK;
+}
+
 /* entry-type-req */
 static bool take_entry_type(struct imap_input *in, enum imap_entry_type *out)
 {
@@ -275,6 +305,8 @@ static const struct key_row search_keys[] = {
     {"THREADID",          IMAP_KEY_THREADID,    0,             false, take_object_id},
     {"TO",                IMAP_KEY_TO,          0,             false, take_text},
     {"UID",               IMAP_KEY_UID,         0,             false, take_uid_set},
+    {"UIDAFTER",          IMAP_KEY_UID,         0,             false, take_uid_bound},
+    {"UIDBEFORE",         IMAP_KEY_UID,         0,             true,  take_uid_bound},
     {"UNANSWERED",        IMAP_KEY_FLAG,        IMAP_ANSWERED, true,  NULL},
     {"UNDELETED",         IMAP_KEY_FLAG,        IMAP_DELETED,  true,  NULL},
     {"UNDRAFT",           IMAP_KEY_FLAG,        IMAP_DRAFT,    true,  NULL},
@@ -416,6 +448,23 @@ static enum rc take_charset(struct program *p)
         return fail(p, "a charset");
     p->charset = imap_charset_find(name);
     return lex_sp(p->in) ? RC_OK : fail(p, "a space and search keys");
+}
+
+/* SP nz-number [SP nz-number ":" nz-number]: RFC 10022 4 */
+enum rc imap_parse_uidbatches(struct imap_input *in, union imap_args *args, struct err *err)
+{
+    struct imap_uidbatches_args batches = {0};
+
+    if (!lex_sp(in) || !lex_nz_number(in, &batches.size))
+        return lex_fail(in, err, "a space and a number of messages");
+    if (lex_sp(in)) {
+        batches.has_range = true;
+        if (!lex_nz_number(in, &batches.first) || !lex_byte(in, ':') ||
+            !lex_nz_number(in, &batches.last))
+            return lex_fail(in, err, "a range of batches");
+    }
+    args->uidbatches = batches;
+    return RC_OK;
 }
 
 enum rc imap_parse_search(struct imap_input *in, union imap_args *args, struct err *err)

@@ -60,7 +60,7 @@ void imap_print_fetch_open(struct buf *buf, uint32_t seq, uint32_t uid, struct i
  * space before it, already checked to be atoms; bits are enum imap_flag.
  */
 struct imap_flags_line {
-    bool uidonly;      /* "* 5 UIDFETCH (": seq holds the uid (RFC 9586) */
+    bool uidonly; /* "* 5 UIDFETCH (": seq holds the uid (RFC 9586) */
     uint32_t seq, uid;
     uint32_t bits;
     struct slice keywords;

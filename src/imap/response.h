@@ -42,6 +42,7 @@ enum imap_data {
     IMAP_DATA_MBOX_STATUS, /* mbox_status */
     IMAP_DATA_SEARCH,      /* numbers, modseq */
     IMAP_DATA_ESEARCH,     /* esearch */
+    IMAP_DATA_UIDBATCHES,  /* checked, not kept */
     IMAP_DATA_NAMESPACE,   /* checked, not kept */
     IMAP_DATA_ID,          /* id */
     IMAP_DATA_EXISTS,      /* number */

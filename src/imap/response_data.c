@@ -524,6 +524,28 @@ static enum rc take_myrights(struct imap_input *in, struct imap_response *out, s
                : lex_fail(in, err, "a mailbox name and rights");
 }
 
+/* search-correlator [SP uid-range *("," uid-range)], descending: RFC 10022 4 */
+static enum rc take_uidbatches(struct imap_input *in, struct imap_response *out,
+                               struct err *err)
+{
+    struct imap_esearch_data correlator = {0};
+    uint64_t below = (uint64_t) UINT32_MAX + 1;
+    enum rc rc = take_correlator(in, &correlator, err);
+
+    (void) out;
+    if (rc || !lex_sp(in))
+        return rc;
+    do {
+        uint32_t high, low;
+
+        if (!lex_nz_number(in, &high) || !lex_byte(in, ':') || !lex_nz_number(in, &low) ||
+            high >= below || low > high)
+            return lex_fail(in, err, "descending ranges of uids");
+        below = low;
+    } while (lex_byte(in, ','));
+    return RC_OK;
+}
+
 // clang-format off
 static const struct {
     const char *name;
@@ -538,6 +560,7 @@ static const struct {
     {"STATUS",     IMAP_DATA_MBOX_STATUS, take_mbox_status},
     {"SEARCH",     IMAP_DATA_SEARCH,      take_search},
     {"ESEARCH",    IMAP_DATA_ESEARCH,     take_esearch},
+    {"UIDBATCHES", IMAP_DATA_UIDBATCHES,  take_uidbatches},
     {"NAMESPACE",  IMAP_DATA_NAMESPACE,   take_namespace},
     {"ID",         IMAP_DATA_ID,          take_id},
     {"VANISHED",   IMAP_DATA_VANISHED,    take_vanished},

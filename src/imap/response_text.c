@@ -126,6 +126,36 @@ static bool args_events(struct imap_input *in)
     return lex_byte(in, ')');
 }
 
+/* SP nz-number [SP nz-number]: RFC 9738 5 */
+static bool args_limit(struct imap_input *in)
+{
+    uint32_t limit, uid;
+
+    if (!lex_sp(in) || !lex_nz_number(in, &limit))
+        return false;
+    return !lex_sp(in) || lex_nz_number(in, &uid);
+}
+
+/* [SP "(" (quoted / NIL) SP (number / NIL) SP (nz-number / NIL) ")"]: RFC 9585 4 */
+static bool args_progress(struct imap_input *in)
+{
+    struct slice tag;
+    uint32_t done, goal;
+
+    if (scan_done(&in->sc))
+        return true;
+    if (!lex_sp(in) || !lex_byte(in, '(') || !(lex_word(in, "NIL") || lex_quoted(in, &tag)) ||
+        !lex_sp(in))
+        return false;
+    if (lex_word(in, "NIL"))
+        return lex_sp(in) && lex_word(in, "NIL") && lex_byte(in, ')');
+    if (!lex_number(in, &done) || !lex_sp(in))
+        return false;
+    if (!lex_word(in, "NIL") && !(lex_nz_number(in, &goal) && done < goal))
+        return false;
+    return lex_byte(in, ')');
+}
+
 static bool args_capabilities(struct imap_input *in)
 {
     struct slice name;
@@ -157,7 +187,8 @@ static const struct {
     {"TRYCREATE", args_none},       {"UIDNEXT", args_nz_number},   {"UIDNOTSTICKY", args_none},
     {"UIDVALIDITY", args_nz_number}, {"UNAVAILABLE", args_none},   {"UNKNOWN-CTE", args_none},
     {"UNSEEN", args_nz_number},     {"USEATTR", args_none},
-    {"UIDREQUIRED", args_none},
+    {"UIDREQUIRED", args_none},     {"TOOFEW", args_none},         {"TOOMANY", args_none},
+    {"MESSAGELIMIT", args_limit},   {"INPROGRESS", args_progress},
 };
 // clang-format on
 

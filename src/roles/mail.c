@@ -114,6 +114,8 @@ static enum rc open_doors(struct mail_role *mail, struct err *err)
     struct clients_options clients = {.store = mail->store,
                                       .per_user = config->connections_per_user,
                                       .message_max_bytes = config->message_max_bytes,
+                                      .message_limit = config->message_limit,
+                                      .save_limit = config->save_limit,
                                       .log_mail_events = config->log_mail_events,
                                       .note = note_account,
                                       .ends = mail_client_ends,

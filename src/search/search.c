@@ -24,7 +24,7 @@ enum rc search_start(const struct search_scope *scope, const struct imap_search_
     if (rc)
         return rc;
     match_init(&search->match, scope);
-    view_walk_start(&search->walk, scope->view, 1);
+    view_walk_start(&search->walk, scope->view, MAX(scope->from_uid, 1u));
     uid_set_start(&search->uids, arena);
     uid_set_start(&search->seqs, arena);
     *out = search;
@@ -62,6 +62,11 @@ enum rc search_go(struct search *search, struct err *err)
             add_hit(search);
     }
     return RC_MORE;
+}
+
+uint32_t search_progress(const struct search *search)
+{
+    return search->walk.seq;
 }
 
 struct search_hits search_hits(const struct search *search)

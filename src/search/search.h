@@ -22,6 +22,7 @@ struct search_scope {
     struct account *account;
     const struct mbox_view *view;
     struct uid_set saved; /* "$" */
+    uint32_t from_uid;    /* messages below it are not looked at */
 };
 
 struct search_hits {
@@ -38,6 +39,8 @@ MUST_CHECK enum rc search_start(const struct search_scope *scope,
                                 struct search **out, struct err *err);
 /* RC_MORE: a slice is done, call again. RC_IO: the store fails. */
 MUST_CHECK enum rc search_go(struct search *search, struct err *err);
+/* The number of the message it has come to. */
+uint32_t search_progress(const struct search *search);
 /* After search_go answered RC_OK. Lives in the arena. */
 struct search_hits search_hits(const struct search *search);
 void search_done(struct search *search);

@@ -302,6 +302,8 @@ static enum step open_account(struct client *client)
     struct session_grant grant = {
         .actor = {client->who.account, client->who.device},
         .rights = client->who.read_only ? SESSION_READ_ONLY : SESSION_FULL,
+        .message_limit = options->message_limit,
+        .save_limit = options->save_limit,
         .message_max_bytes = options->message_max_bytes,
         .log_user = options->log_mail_events ? client->who.user : NULL
     };

@@ -31,8 +31,9 @@ struct client_return {
 struct clients_options {
     struct pool *pool;
     struct mail_store *store;
-    uint32_t per_user;          /* connections of one account */
-    uint64_t message_max_bytes; /* of one message by APPEND */
+    uint32_t per_user;                  /* connections of one account */
+    uint64_t message_max_bytes;         /* of one message by APPEND */
+    uint32_t message_limit, save_limit; /* messages in one command (RFC 9738); 0: any number */
     bool log_mail_events;
     void (*note)(void *ctx, uint64_t account, bool begins); /* may be NULL; from pool threads */
     /* A proxied connection is about to be closed; from pool threads. May be NULL. */

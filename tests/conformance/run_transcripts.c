@@ -338,6 +338,12 @@ static void set_up(struct play *play, struct slice clause)
         forget_output(session_of(play, first.ptr[0]));
     } else if (first.len == 1 && slice_eq(second, SLICE("may"))) {
         rig_session_of(session_of(play, first.ptr[0]))->rights = SESSION_READ_ONLY;
+    } else if (first.len == 1 && slice_eq(second, SLICE("handles")) &&
+               slice_to_u64(next_word(&rest), &n)) {
+        rig_session_of(session_of(play, first.ptr[0]))->message_limit = (uint32_t) n;
+    } else if (first.len == 1 && slice_eq(second, SLICE("saves")) &&
+               slice_to_u64(next_word(&rest), &n)) {
+        rig_session_of(session_of(play, first.ptr[0]))->save_limit = (uint32_t) n;
     } else if (first.len > 2 && first.ptr[0] == '{' && slice_starts(rest, SLICE("its "))) {
         bind_status(play, first, slice_from(rest, 4));
     } else if (first.len == 1) {

@@ -53,6 +53,10 @@ static void refuses_with_line_and_reason(void **state)
     } rows[] = {
         {"hostname = x\nimapz = {\":1\"}\n",
          "no setting is called \"imapz\"; did you mean \"imaps\"?",                                                  2},
+        {"message_limit = 999\n",                     "message_limit, save_limit: want 0, or 1000 or more",          0},
+        {"save_limit = 1\n",                          "message_limit, save_limit: want 0, or 1000 or more",          0},
+        {"message_limit = 1000\nsave_limit = 1000\n",
+         "message_limit and save_limit exclude each other",                                                          0},
         {"message_max = 12Q\n",                       "message_max: want a size such as 64M",                        0},
         {"threads = 257\n",                           "threads: 257 is not between 0 and 256",                       0},
         {"legacy_passwords = \"until 2026-13-01\"\n",
