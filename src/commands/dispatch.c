@@ -347,6 +347,12 @@ static void tell_progress(struct cmd *cmd)
     buf_str(out, "\r\n");
 }
 
+/* A long answer holds a version, in which the reader still had the right to read. */
+static bool is_revoked(const struct session *session)
+{
+    return session_is_guest(session) && view_is_revoked(session->view);
+}
+
 enum command_outcome command_resume(struct cmd **running, struct buf *out,
                                     bool seq_command_waits)
 {
@@ -355,6 +361,11 @@ enum command_outcome command_resume(struct cmd **running, struct buf *out,
 
     cmd->reply->out = out;
     cmd->seq_command_waits = seq_command_waits;
+    if (is_revoked(cmd->session)) { /* inside an answer there is no room for a line */
+        session_close(cmd->session);
+        cmd_free(cmd);
+        return COMMAND_CLOSE;
+    }
     switch (cmd->phase) {
     case CMD_RUNS:
         tell_progress(cmd);

@@ -245,6 +245,11 @@ enum rc message_set_check(const struct message_set *set, const struct mbox *mbox
     return RC_OK;
 }
 
+bool session_is_guest(const struct session *session)
+{
+    return session->view != NULL && view_account(session->view) != session->account;
+}
+
 void session_print_capabilities(const struct session *session, struct buf *buf)
 {
     struct imap_cap_view view = {.after_login = true,

@@ -180,6 +180,9 @@ static inline bool session_has_enabled(const struct session *session, enum imap_
     return (session->enabled & IMAP_CAP_BIT(cap)) != 0;
 }
 
+/* Is somebody else's mailbox selected? */
+bool session_is_guest(const struct session *session);
+
 /* "CAPABILITY ..." as a client is told it after login. */
 void session_print_capabilities(const struct session *session, struct buf *buf);
 

@@ -206,6 +206,18 @@ bool view_has_news(const struct mbox_view *view, uint64_t own_position, unsigned
     return (tell & VIEW_TELL_FLAGS) != 0 && modseq > view->told_modseq;
 }
 
+bool view_is_revoked(const struct mbox_view *view)
+{
+    AUTO(acct_unrefp) struct acct_state *state = account_read(view->account, 0);
+    const struct mbox *mbox = acct_mailbox_by_id(state, view->mbox_id);
+    struct reader reader;
+
+    if (mbox == NULL)
+        return false;
+    account_reader(view->account, mbox_info(mbox), view->reader.account, &reader);
+    return (reader.rights & RIGHT_READ) == 0;
+}
+
 uint32_t view_mbox_id(const struct mbox_view *view)
 {
     return view->mbox_id;

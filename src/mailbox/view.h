@@ -49,6 +49,9 @@ enum view_tell {
  */
 bool view_has_news(const struct mbox_view *view, uint64_t own_position, unsigned tell);
 
+/* May the reader no longer read the mailbox, as it is now? Needs no version. */
+bool view_is_revoked(const struct mbox_view *view);
+
 uint32_t view_mbox_id(const struct mbox_view *view);
 struct account *view_account(const struct mbox_view *view);
 bool view_is_read_only(const struct mbox_view *view);

@@ -499,6 +499,15 @@ static unsigned await(struct client *client, enum step last, enum flushed flushe
     return wants;
 }
 
+/* A change of groups that came before the mark stood is seen here; one behind it wakes us. */
+static void note_guest(struct client *client)
+{
+    bool is_guest = client->has_session && session_is_guest(&client->session);
+
+    if (atomic_exchange(&client->is_guest, is_guest) != is_guest && is_guest)
+        pool_wake(clients_options(client->clients)->pool, client->handle);
+}
+
 unsigned client_run(void *ctx, unsigned ready)
 {
     struct client *client = ctx;
@@ -516,6 +525,7 @@ unsigned client_run(void *ctx, unsigned ready)
     }
     flushed = flush(client);
     atomic_store(&client->can_rest, stream_can_rest(&client->stream));
+    note_guest(client);
     note(client, false);
     return await(client, last, flushed);
 }

@@ -110,6 +110,7 @@ struct client {
                                   sweep */
     _Atomic bool idles;        /* IDLING, or READY and listening; read by the sweep */
     _Atomic bool can_rest;     /* stream_can_rest(); read by the sweep */
+    _Atomic bool is_guest; /* has somebody else's mailbox selected; read where rights change */
 };
 
 struct client_handover {

@@ -16,7 +16,24 @@ struct clients {
     pthread_mutex_t lock;
     struct map *users; /* lock; account -> struct user_count */
     size_t n;          /* lock */
+    struct principals_watcher people;
 };
+
+/* Who was in a group may be in it no longer. */
+static bool wake_guest(void *member, void *ctx)
+{
+    struct client *client = member;
+
+    (void) ctx;
+    return atomic_load(&client->is_guest);
+}
+
+static void on_people(struct principals_watcher *watcher)
+{
+    struct clients *clients = LINK_OWNER(watcher, struct clients, people);
+
+    pool_each(clients->options.pool, client_run, wake_guest, NULL);
+}
 
 struct clients *clients_new(const struct clients_options *options)
 {
@@ -25,6 +42,8 @@ struct clients *clients_new(const struct clients_options *options)
     clients->options = *options;
     (void) pthread_mutex_init(&clients->lock, NULL);
     clients->users = map_new();
+    clients->people.wake = on_people;
+    principal_registry_watch(mail_store_principal_registry(options->store), &clients->people);
     return clients;
 }
 
@@ -32,6 +51,8 @@ void clients_free(struct clients *clients)
 {
     if (clients == NULL)
         return;
+    principal_registry_unwatch(mail_store_principal_registry(clients->options.store),
+                               &clients->people);
     map_free(clients->users);
     (void) pthread_mutex_destroy(&clients->lock);
     free(clients);

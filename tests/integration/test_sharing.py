@@ -1,0 +1,118 @@
+"""Mailboxes that others may see, on a running server: what a change of rights does to sessions that are there."""
+
+import os
+import subprocess
+import sys
+import time
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from roost_server import ROOST, Server, sample, wait_for
+
+OTHERS = '"Other Users/%s"'
+
+
+class Sharing(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server(users=20)
+        cls.addClassCleanup(cls.server.close)
+        cls.server.start()
+        cls.users = iter("u%d" % i for i in range(1, 21))
+
+    def setUp(self):
+        self.owner_name, self.guest_name = next(self.users), next(self.users)
+        self.owner, self.guest = self.wire(self.owner_name), self.wire(self.guest_name)
+        self.name = OTHERS % self.owner_name
+
+    def wire(self, user):
+        wire = self.server.wire(user)
+        self.addCleanup(wire.close)
+        return wire
+
+    def roost(self, *words, code=0):
+        done = subprocess.run([ROOST, *words[:2], "-c", self.server.config, *words[2:]], capture_output=True, text=True)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+
+    def until_bye(self, wire):
+        """The connection ends, and says so."""
+        line = b"*"
+        while line and not line.startswith(b"* BYE"):
+            line = wire.line()
+        self.assertTrue(line.startswith(b"* BYE"), line)
+
+    def test_a_revoked_right_ends_an_idle_session(self):
+        self.owner.ok("SETACL INBOX %s lr" % self.guest_name)
+        self.guest.ok("SELECT " + self.name)
+        self.guest.idle()
+        self.owner.ok("SETACL INBOX %s -r" % self.guest_name)
+        self.until_bye(self.guest)
+
+    def test_the_administrator_revokes(self):
+        self.roost("mailbox", "acl", self.owner_name, "INBOX", "set", self.guest_name, "lr")
+        self.guest.ok("SELECT " + self.name)
+        self.guest.idle()
+        self.roost("mailbox", "acl", self.owner_name, "INBOX", "set", self.guest_name, "none")
+        self.until_bye(self.guest)
+
+    def test_who_leaves_a_group_is_no_guest_any_more(self):
+        group = "group-of-" + self.owner_name
+        self.roost("group", "create", group)
+        self.roost("group", "add", group, self.guest_name)
+        self.owner.ok("SETACL INBOX group:%s lrs" % group)
+        wait_for(lambda: self.guest.command("SELECT " + self.name)[1].startswith(b"OK"), "the group counts")
+        self.guest.idle()
+        self.roost("group", "remove", group, self.guest_name)
+        self.until_bye(self.guest)
+
+    def test_a_selected_mailbox_is_gone_with_the_next_command(self):
+        self.server.deliver(self.owner_name, sample(1))
+        self.owner.ok("SETACL INBOX %s lr" % self.guest_name)
+        self.guest.ok("SELECT " + self.name)
+        self.owner.ok("DELETEACL INBOX " + self.guest_name)
+        self.guest.send("FETCH 1 BODY.PEEK[]")
+        line = self.guest.line()
+        while not line.startswith(b"* BYE"):
+            self.assertNotIn(b"FETCH (", line)
+            line = self.guest.line()
+
+    def test_a_guest_hears_of_new_mail(self):
+        self.owner.ok("SETACL INBOX anyone lr")
+        self.guest.ok("SELECT " + self.name)
+        tag = self.guest.idle()
+        self.server.deliver(self.owner_name, sample(1))
+        while not self.guest.line().startswith(b"* 1 EXISTS"):
+            pass
+        self.guest.done(tag)
+
+    def test_other_rights_may_go_and_the_guest_stays(self):
+        self.server.deliver(self.owner_name, sample(1))
+        self.owner.ok("SETACL INBOX %s lrsw" % self.guest_name)
+        self.guest.ok("SELECT " + self.name)
+        tag = self.guest.idle()
+        self.owner.ok("SETACL INBOX %s -sw" % self.guest_name)
+        self.guest.done(tag)
+        self.guest.ok("NOOP")
+        self.assertTrue(self.guest.command("STORE 1 +FLAGS (\\Flagged)")[1].startswith(b"NO"))
+
+    def test_lists_survive_a_restart(self):
+        self.owner.ok("CREATE shelf")
+        self.owner.ok("SETACL shelf %s lrs" % self.guest_name)
+        self.server.stop()
+        self.server.start()
+        guest = self.wire(self.guest_name)
+        listed = b"".join(guest.ok('LIST "" "Other Users/*" RETURN (MYRIGHTS)'))
+        self.assertIn(b'* MYRIGHTS "Other Users/%s/shelf" lrs' % self.owner_name.encode(), listed)
+
+    def test_who_is_deleted_leaves_nothing(self):
+        gone = "gone-" + self.owner_name
+        self.roost("user", "add", gone)
+        self.owner.ok("CREATE shelf")
+        wait_for(lambda: self.owner.command("SETACL shelf %s lr" % gone)[1].startswith(b"OK"), "mail knows the user")
+        self.assertIn(gone.encode(), b"".join(self.owner.ok("GETACL shelf")))
+        self.roost("user", "delete", gone, "--yes")
+        wait_for(lambda: gone.encode() not in b"".join(self.owner.ok("GETACL shelf")), "nobody of that name")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
