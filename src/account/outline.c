@@ -165,8 +165,10 @@ static const struct mbox *item_of(const struct leaf_walk *walk)
 
 static void step(struct leaf_walk *walk)
 {
+    const struct sorted_leaf *leaf = leaf_of(walk);
+
     walk->row++;
-    if (walk->row == leaf_of(walk)->n) {
+    if (leaf == NULL || walk->row == leaf->n) {
         walk->row = 0;
         walk->leaf++;
     }

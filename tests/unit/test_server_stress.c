@@ -141,6 +141,12 @@ static const char *choose(struct peer *peer)
         "LIST \"\" * RETURN (STATUS (MESSAGES))",
         "CREATE box",
         "SUBSCRIBE box",
+        "NOTIFY SET STATUS (SELECTED (MessageNew (UID FLAGS BODY.PEEK[]) MessageExpunge "
+        "FlagChange)) (PERSONAL (MessageNew MessageExpunge FlagChange MailboxName "
+        "SubscriptionChange))",
+        "NOTIFY SET (SELECTED-DELAYED (MessageNew MessageExpunge)) (MAILBOXES (box INBOX) "
+        "(MessageNew MessageExpunge MailboxName))",
+        "NOTIFY NONE",
         "RENAME other other2",
         "CREATE other",
         "DELETE other2",
