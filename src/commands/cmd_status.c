@@ -59,6 +59,7 @@ enum rc status_values(const struct session *session, struct found_mailbox *found
     values.unseen = reader_unseen(&found->reader, found->mbox);
     values.deleted = counts->deleted;
     values.size = counts->bytes;
+    values.deleted_storage = counts->bytes_deleted / 1024 + (counts->bytes_deleted % 1024 != 0);
     values.highestmodseq = told_modseq(session, found);
     if ((items & IMAP_STATUS_MAILBOXID) != 0) {
         char id[OBJECT_ID_TEXT_BYTES];

@@ -15,6 +15,7 @@ void session_init(struct session *session, const struct session_grant *grant)
         .message_limit = grant->message_limit,
         .save_limit = grant->save_limit,
         .message_max_bytes = grant->message_max_bytes,
+        .sets_quota = grant->sets_quota,
         .log_user = grant->log_user,
     };
 }

@@ -64,6 +64,7 @@ struct session {
     enum session_rights rights;
     struct account *account; /* one reference */
     struct actor actor;
+    bool sets_quota;                    /* anybody's, and sees it */
     uint32_t message_limit, save_limit; /* RFC 9738; 0: none; never both */
     uint64_t message_max_bytes;         /* APPENDLIMIT; the reader refuses what is longer */
     const char *log_user; /* whose mail events are logged, outlives it; NULL: none are */
@@ -89,6 +90,7 @@ struct session_grant {
     enum session_rights rights;
     uint32_t message_limit, save_limit;
     uint64_t message_max_bytes;
+    bool sets_quota;
     const char *log_user; /* NULL: mail events are not logged */
 };
 

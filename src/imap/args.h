@@ -59,9 +59,10 @@ enum imap_status_item {
     IMAP_STATUS_UNSEEN = 1u << 4,
     IMAP_STATUS_DELETED = 1u << 5,
     IMAP_STATUS_SIZE = 1u << 6,
-    IMAP_STATUS_HIGHESTMODSEQ = 1u << 7, /* RFC 7162 3.1.7 */
-    IMAP_STATUS_APPENDLIMIT = 1u << 8,   /* RFC 7889 4 */
-    IMAP_STATUS_MAILBOXID = 1u << 9,     /* RFC 8474 4.3 */
+    IMAP_STATUS_HIGHESTMODSEQ = 1u << 7,    /* RFC 7162 3.1.7 */
+    IMAP_STATUS_APPENDLIMIT = 1u << 8,      /* RFC 7889 4 */
+    IMAP_STATUS_MAILBOXID = 1u << 9,        /* RFC 8474 4.3 */
+    IMAP_STATUS_DELETED_STORAGE = 1u << 10, /* RFC 9208 4.1.4 */
 };
 
 struct imap_status_args {
@@ -399,7 +400,22 @@ struct imap_login_args {
     struct slice user, password;
 };
 
+#define SETQUOTA_MAX_RESOURCES 32u /* in one command; three are known */
+
+struct imap_quota_limit {
+    struct slice resource; /* an atom, as written */
+    uint64_t limit;        /* below 2^63, in the resource's units */
+};
+
+/* GETQUOTA and SETQUOTA: RFC 9208 4.1. */
+struct imap_quota_args {
+    struct slice root;
+    const struct imap_quota_limit *limits; /* SETQUOTA */
+    size_t n;
+};
+
 union imap_args {
+    struct imap_quota_args quota;
     struct imap_mailbox_args mailbox;
     struct imap_create_args create;
     struct imap_rename_args rename;

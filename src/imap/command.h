@@ -83,6 +83,8 @@ imap_parse_fn imap_parse_getmetadata;  /* getmetadata */
 imap_parse_fn imap_parse_setmetadata;  /* setmetadata */
 imap_parse_fn imap_parse_setacl;       /* acl: SETACL */
 imap_parse_fn imap_parse_identifier;   /* acl: DELETEACL, LISTRIGHTS */
+imap_parse_fn imap_parse_getquota;     /* quota; GETQUOTAROOT: imap_parse_mailbox */
+imap_parse_fn imap_parse_setquota;     /* quota */
 imap_parse_fn imap_parse_append;       /* append */
 imap_parse_fn imap_parse_replace;      /* replace: REPLACE */
 /* Where the messages of either go, of a command that is still arriving: mailbox; the rest is

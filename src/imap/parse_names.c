@@ -195,16 +195,17 @@ enum rc imap_parse_rename(struct imap_input *in, union imap_args *args, struct e
 }
 
 static const struct lex_option status_items[] = {
-    {"MESSAGES",      IMAP_STATUS_MESSAGES,      NULL},
-    {"RECENT",        IMAP_STATUS_RECENT,        NULL},
-    {"UIDNEXT",       IMAP_STATUS_UIDNEXT,       NULL},
-    {"UIDVALIDITY",   IMAP_STATUS_UIDVALIDITY,   NULL},
-    {"UNSEEN",        IMAP_STATUS_UNSEEN,        NULL},
-    {"DELETED",       IMAP_STATUS_DELETED,       NULL},
-    {"SIZE",          IMAP_STATUS_SIZE,          NULL},
-    {"HIGHESTMODSEQ", IMAP_STATUS_HIGHESTMODSEQ, NULL},
-    {"APPENDLIMIT",   IMAP_STATUS_APPENDLIMIT,   NULL},
-    {"MAILBOXID",     IMAP_STATUS_MAILBOXID,     NULL},
+    {"MESSAGES",        IMAP_STATUS_MESSAGES,        NULL},
+    {"RECENT",          IMAP_STATUS_RECENT,          NULL},
+    {"UIDNEXT",         IMAP_STATUS_UIDNEXT,         NULL},
+    {"UIDVALIDITY",     IMAP_STATUS_UIDVALIDITY,     NULL},
+    {"UNSEEN",          IMAP_STATUS_UNSEEN,          NULL},
+    {"DELETED",         IMAP_STATUS_DELETED,         NULL},
+    {"SIZE",            IMAP_STATUS_SIZE,            NULL},
+    {"HIGHESTMODSEQ",   IMAP_STATUS_HIGHESTMODSEQ,   NULL},
+    {"APPENDLIMIT",     IMAP_STATUS_APPENDLIMIT,     NULL},
+    {"MAILBOXID",       IMAP_STATUS_MAILBOXID,       NULL},
+    {"DELETED-STORAGE", IMAP_STATUS_DELETED_STORAGE, NULL},
 };
 
 enum rc lex_status_items(struct imap_input *in, uint32_t *out, struct err *err)

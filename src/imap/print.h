@@ -97,7 +97,8 @@ void imap_print_list_line(struct buf *buf, const struct imap_list_line *line,
 
 struct imap_status_values {
     uint64_t messages, recent, uidnext, uidvalidity, unseen, deleted, size, highestmodseq;
-    bool no_appendlimit; /* NIL: none */
+    uint64_t deleted_storage; /* units of 1024 octets (RFC 9208 5.1) */
+    bool no_appendlimit;      /* NIL: none */
     uint64_t appendlimit;
     struct slice mailboxid; /* MAILBOXID: an object id */
 };

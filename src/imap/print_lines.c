@@ -86,6 +86,7 @@ static const struct {
     STATUS_VALUE(IMAP_STATUS_HIGHESTMODSEQ, highestmodseq),
     STATUS_VALUE(IMAP_STATUS_APPENDLIMIT, appendlimit),
     STATUS_VALUE(IMAP_STATUS_MAILBOXID, mailboxid),
+    STATUS_VALUE(IMAP_STATUS_DELETED_STORAGE, deleted_storage),
 };
 
 static void print_status_value(struct buf *buf, size_t row,

@@ -54,6 +54,8 @@ enum imap_data {
     IMAP_DATA_ACL,         /* checked, not kept */
     IMAP_DATA_LISTRIGHTS,  /* checked, not kept */
     IMAP_DATA_MYRIGHTS,    /* checked, not kept */
+    IMAP_DATA_QUOTA,       /* the same */
+    IMAP_DATA_QUOTAROOT,   /* the same */
 };
 
 struct imap_words {

@@ -232,6 +232,12 @@ static const struct status_value status_values[] = {
 static enum rc take_status_value(struct imap_input *in, struct imap_mbox_status_data *status,
                                  struct err *err)
 {
+    if (lex_word(in, "DELETED-STORAGE") && lex_sp(in)) {
+        status->items |= IMAP_STATUS_DELETED_STORAGE;
+        return lex_number64(in, &status->values.deleted_storage)
+                   ? RC_OK
+                   : lex_fail(in, err, "a number below 2^63");
+    }
     if (lex_word(in, "MAILBOXID") && lex_sp(in)) {
         status->items |= IMAP_STATUS_MAILBOXID;
         return response_take_object_id(in, &status->values.mailboxid, err);
@@ -546,6 +552,42 @@ static enum rc take_uidbatches(struct imap_input *in, struct imap_response *out,
     return RC_OK;
 }
 
+/* SP quota-root-name SP quota-list (RFC 9208 7); the list may be empty, as 4.2.1 has it */
+static enum rc take_quota(struct imap_input *in, struct imap_response *out, struct err *err)
+{
+    struct slice name;
+    uint64_t usage, limit;
+
+    (void) out;
+    if (!lex_sp(in) || !lex_astring(in, &name) || !lex_sp(in) || !lex_byte(in, '('))
+        return lex_fail(in, err, "a quota root and \"(\"");
+    if (lex_byte(in, ')'))
+        return RC_OK;
+    do {
+        if (!lex_atom(in, &name) || !lex_sp(in) || !lex_number64(in, &usage) || !lex_sp(in) ||
+            !lex_number64(in, &limit))
+            return lex_fail(in, err, "a resource, its usage and its limit");
+    } while (lex_sp(in));
+    return lex_byte(in, ')') ? RC_OK : lex_fail(in, err, "a space or \")\"");
+}
+
+/* SP mailbox *(SP quota-root-name) */
+static enum rc take_quotaroot(struct imap_input *in, struct imap_response *out, struct err *err)
+{
+    struct imap_mailbox mailbox;
+    struct slice root;
+    enum rc rc;
+
+    (void) out;
+    if (!lex_sp(in))
+        return lex_fail(in, err, "a space and a mailbox");
+    rc = lex_mailbox(in, &mailbox, err);
+    while (rc == RC_OK && lex_sp(in))
+        if (!lex_astring(in, &root))
+            rc = lex_fail(in, err, "a quota root");
+    return rc;
+}
+
 // clang-format off
 static const struct {
     const char *name;
@@ -568,6 +610,8 @@ static const struct {
     {"ACL",        IMAP_DATA_ACL,         take_acl},
     {"LISTRIGHTS", IMAP_DATA_LISTRIGHTS,  take_listrights},
     {"MYRIGHTS",   IMAP_DATA_MYRIGHTS,    take_myrights},
+    {"QUOTA",      IMAP_DATA_QUOTA,       take_quota},
+    {"QUOTAROOT",  IMAP_DATA_QUOTAROOT,   take_quotaroot},
 };
 
 static const struct {

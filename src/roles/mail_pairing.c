@@ -9,6 +9,7 @@
  */
 #include <unistd.h>
 
+#include "auth/name.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
@@ -72,6 +73,21 @@ static void refuse(int fd, struct slice tag, const char *code, const char *text)
     (void) close(fd);
 }
 
+/* A name of the configuration stands for whatever looks like it, as names do (auth/name.h). */
+static bool is_quota_admin(const struct config *config, struct slice user)
+{
+    struct auth_key key, admin;
+
+    if (config->quota_admins.n == 0 || auth_name_key(user, &key, NULL) != RC_OK)
+        return false;
+    for (size_t i = 0; i < config->quota_admins.n; i++)
+        if (auth_name_key(slice_from_str(config->quota_admins.items[i]), &admin, NULL) ==
+                RC_OK &&
+            slice_eq(auth_key_slice(&admin), auth_key_slice(&key)))
+            return true;
+    return false;
+}
+
 static void start_session(struct mail_role *mail, const struct msg_grant *grant,
                           const struct msg_handover *handover, int fd)
 {
@@ -83,6 +99,7 @@ static void start_session(struct mail_role *mail, const struct msg_grant *grant,
         .who = {.account = grant->account,
                 .device = grant->device,
                 .read_only = (grant->rights & GRANT_WRITE) == 0,
+                .sets_quota = is_quota_admin(mail->start->config, grant->user),
                 .policy_epoch = grant->policy_epoch,
                 .expires_sec = (int64_t) MIN(grant->expires, (uint64_t) INT64_MAX),
                 .peer = handover->peer,

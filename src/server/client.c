@@ -305,6 +305,7 @@ static enum step open_account(struct client *client)
         .message_limit = options->message_limit,
         .save_limit = options->save_limit,
         .message_max_bytes = options->message_max_bytes,
+        .sets_quota = client->who.sets_quota,
         .log_user = options->log_mail_events ? client->who.user : NULL
     };
     struct err err;

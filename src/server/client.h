@@ -64,6 +64,7 @@ enum client_order {
 struct client_identity {
     uint64_t account, device;
     bool read_only;
+    bool sets_quota; /* one of quota_admins */
     uint64_t policy_epoch;
     int64_t expires_sec; /* 0: never */
     struct ipaddr peer;

@@ -336,6 +336,8 @@ static void set_up(struct play *play, struct slice clause)
     } else if (first.len == 1 && slice_eq(second, SLICE("speaks"))) {
         run_quietly(play, session_of(play, first.ptr[0]), "ENABLE %.*s", SLICE_ARG(rest));
         forget_output(session_of(play, first.ptr[0]));
+    } else if (first.len == 1 && slice_eq(second, SLICE("sets"))) {
+        rig_session_of(session_of(play, first.ptr[0]))->sets_quota = true;
     } else if (first.len == 1 && slice_eq(second, SLICE("may"))) {
         rig_session_of(session_of(play, first.ptr[0]))->rights = SESSION_READ_ONLY;
     } else if (first.len == 1 && slice_eq(second, SLICE("handles")) &&

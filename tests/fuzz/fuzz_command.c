@@ -38,6 +38,8 @@ static const struct {
     {"NOTIFY",       imap_parse_notify      },
     {"SETACL",       imap_parse_setacl      },
     {"LISTRIGHTS",   imap_parse_identifier  },
+    {"GETQUOTA",     imap_parse_getquota    },
+    {"SETQUOTA",     imap_parse_setquota    },
 };
 
 static const struct reader_limits limits = {

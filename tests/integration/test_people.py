@@ -15,14 +15,14 @@ PARTLY = 3
 class People(unittest.TestCase):
     """One server for all; each test has users and names of its own."""
 
-    settings = {"detail_as_folder": "yes", "quota_marks": "50 90"}
+    settings = {"detail_as_folder": "yes", "quota_marks": "50 90", "quota_admins": ["U30"]}
 
     @classmethod
     def setUpClass(cls):
         cls.server = Server(users=30, **cls.settings)
         cls.addClassCleanup(cls.server.close)
         cls.server.start()
-        cls.users = iter("u%d" % i for i in range(1, 31))
+        cls.users = iter("u%d" % i for i in range(1, 30))
 
     def setUp(self):
         self.user, self.other = next(self.users), next(self.users)
@@ -202,6 +202,40 @@ class People(unittest.TestCase):
         self.roost("quota", "set", self.user, "messages=1x", code=2)
         self.roost("quota", "set", self.user, "messages=-1", code=2)
         self.roost("quota", "set", self.user, "size=1", code=2)
+
+    def quota(self, wire, command):
+        """(untagged lines, the first two words of the tagged one)"""
+        untagged, tagged = wire.command(command)
+        return [line.decode() for line in untagged], b" ".join(tagged.split()[:2]).decode()
+
+    def test_a_root_is_shown_to_its_owner_to_readers_and_to_administrators(self):
+        name = '"Other Users/%s"' % self.user
+        missing = ([], "NO [NONEXISTENT]")
+        self.roost("quota", "set", self.user, "storage=64K")
+        self.server.deliver(self.user, sample(1, 3000))
+        used = self.roost("quota", "list", self.user)[0]["used"]
+        triplet = "(STORAGE %d 64)" % -(-used // 1024)
+        wire = self.wire(self.other)
+        self.assertEqual(self.quota(wire, "GETQUOTA " + self.user), missing)
+        self.assertEqual(self.quota(wire, "GETQUOTAROOT " + name), missing)
+        self.assertEqual(self.quota(wire, "GETQUOTA nobody-at-all"), missing)
+        self.roost("mailbox", "acl", self.user, "INBOX", "set", self.other, "l")
+        wait_for(lambda: self.quota(wire, "GETQUOTAROOT " + name) == ([], "NO [NOPERM]"), "it is seen")
+        self.assertEqual(self.quota(wire, "GETQUOTA " + self.user), missing)
+        self.roost("mailbox", "acl", self.user, "INBOX", "set", self.other, "lr")
+        root = ['* QUOTAROOT %s %s' % (name, self.user), "* QUOTA %s %s" % (self.user, triplet)]
+        wait_for(lambda: self.quota(wire, "GETQUOTAROOT " + name)[0] == root, "it is read")
+        self.assertEqual(self.quota(wire, "GETQUOTA " + self.user)[0], root[1:])
+        self.assertEqual(self.quota(wire, "SETQUOTA %s (STORAGE 1)" % self.user), ([], "NO [NOPERM]"))
+        owner = self.wire(self.user)
+        self.assertEqual(self.quota(owner, "GETQUOTAROOT INBOX")[0],
+                         ['* QUOTAROOT INBOX ""', '* QUOTA "" ' + triplet])
+        self.assertEqual(self.quota(owner, 'SETQUOTA "" (STORAGE 1)'), ([], "NO [NOPERM]"))
+        admin = self.wire("u30")
+        self.assertEqual(self.quota(admin, "GETQUOTA " + self.user)[0], root[1:])
+        self.assertEqual(self.quota(admin, "SETQUOTA %s (STORAGE 1 MAILBOX 9)" % self.user),
+                         (["* QUOTA %s (STORAGE %d 1 MAILBOX 6 9)" % (self.user, -(-used // 1024))], "OK SETQUOTA"))
+        self.assertEqual(self.send(self.user + "@example.org")[0], 452)
 
     # ---- the processes
 

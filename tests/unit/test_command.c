@@ -239,6 +239,18 @@ static const struct row rows[] = {
     {imap_parse_expunge, "a UID EXPUNGE", RC_SYNTAX},
 
     {imap_parse_search, "a SEARCH ALL", RC_OK},
+    {imap_parse_getquota, "a GETQUOTA \"\"", RC_OK},
+    {imap_parse_getquota, "a GETQUOTA !partition/sda4", RC_OK},
+    {imap_parse_getquota, "a GETQUOTA", RC_SYNTAX},
+    {imap_parse_getquota, "a GETQUOTA a b", RC_SYNTAX},
+    {imap_parse_setquota, "a SETQUOTA \"#user/alice\" (STORAGE 510)", RC_OK},
+    {imap_parse_setquota, "a SETQUOTA x ()", RC_OK},
+    {imap_parse_setquota, "a SETQUOTA x (STORAGE 9223372036854775807 X-Y 0)", RC_OK},
+    {imap_parse_setquota, "a SETQUOTA x (STORAGE 9223372036854775808)", RC_SYNTAX},
+    {imap_parse_setquota, "a SETQUOTA x (STORAGE -1)", RC_SYNTAX},
+    {imap_parse_setquota, "a SETQUOTA x (STORAGE)", RC_SYNTAX},
+    {imap_parse_setquota, "a SETQUOTA x (STORAGE 1 )", RC_SYNTAX},
+    {imap_parse_setquota, "a SETQUOTA x STORAGE 1", RC_SYNTAX},
     {imap_parse_getmetadata, "a GETMETADATA \"\" /shared/comment", RC_OK},
     {imap_parse_getmetadata, "a GETMETADATA (DEPTH 1 MAXSIZE 9) INBOX (/private/a /shared/b)", RC_OK},
     {imap_parse_getmetadata, "a GETMETADATA INBOX (DEPTH 1) /private/a", RC_OK},
@@ -612,6 +624,12 @@ static void counts_have_limits(void **state)
     assert_int_equal(
         repeated(imap_parse_store, "a STORE 1 FLAGS ", "k", IMAP_KEYWORD_MAX_BYTES + 1, ""),
         RC_LIMIT);
+    assert_int_equal(repeated(imap_parse_setquota, "a SETQUOTA x (a 1", " b 2",
+                              SETQUOTA_MAX_RESOURCES - 1, ")"),
+                     RC_OK);
+    assert_int_equal(
+        repeated(imap_parse_setquota, "a SETQUOTA x (a 1", " b 2", SETQUOTA_MAX_RESOURCES, ")"),
+        RC_LIMIT);
     assert_int_equal(repeated(imap_parse_getmetadata, "a GETMETADATA x (/shared/a",
                               " /shared/a", METADATA_MAX_ENTRIES - 1, ")"),
                      RC_OK);
@@ -656,7 +674,7 @@ static void a_message_is_named_by_its_literal(void **state)
     static const struct imap_literal literals[] = {
         {.at = 15,         .len = 1, .nonsync = true},
         {         .at = 30,                .len = 5,         .spooled = true        },
-        { .at = 67, .len = 2,         .binary = true,                                                    .nonsync = true, .spooled = true},
+        { .at = 67, .len = 2,         .binary = true,           .nonsync = true, .spooled = true},
     };
     AUTO(arena_freep) struct arena *arena = arena_new(COMMAND_ARENA_BYTES);
     struct imap_text whole = {slice_from_str(text), literals, COUNT(literals)};
