@@ -174,6 +174,8 @@ const char *picture_draw(struct picture *picture, const struct imap_response *re
     case IMAP_DATA_ACL:
     case IMAP_DATA_LISTRIGHTS:
     case IMAP_DATA_MYRIGHTS:
+    case IMAP_DATA_QUOTA:
+    case IMAP_DATA_QUOTAROOT:
         return NULL;
     }
     return NULL;
