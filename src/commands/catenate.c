@@ -53,7 +53,7 @@ static enum rc copy_url(struct composing *composing, struct url_part *part,
                        "catenate: %llu bytes", (unsigned long long) composing->url_bytes);
     while (rc == RC_OK && part->place.len > 0) {
         buf_reset(&composing->piece);
-        rc = url_part_read(part, CATENATE_READ_BYTES, &composing->piece, err);
+        rc = url_part_read(part, URL_READ_BYTES, &composing->piece, err);
         if (rc == RC_OK)
             rc =
                 composing->composition->ops->stage_write(to, buf_slice(&composing->piece), err);
@@ -73,7 +73,7 @@ static enum rc open_url(struct composing *composing, struct slice text, struct u
         rc = err_set(err, RC_INVALID, "Only URLs of this session can be catenated",
                      "catenate: absolute URL");
     if (!rc)
-        rc = url_part_open(cmd->session, &url, part, err);
+        rc = url_part_open(cmd->session, &url, false, part, err);
     if (rc == RC_SYNTAX || rc == RC_INVALID || rc == RC_NOT_FOUND || rc == RC_DENIED)
         rc = refuse_url(cmd, text, err);
     return rc;

@@ -11,6 +11,7 @@
 #include "commands/list_line.h"
 #include "commands/mail_events.h"
 #include "commands/resync.h"
+#include "commands/urlauth.h"
 #include "commands/uidonly.h"
 #include "imap/print.h"
 
@@ -143,6 +144,7 @@ static enum rc open_mailbox(struct cmd *cmd, bool read_only, struct err *err)
     session_select(session, view);
     if (args->condstore) /* HIGHESTMODSEQ is told in any case */
         session->enabled |= IMAP_CAP_BIT(IMAP_CAP_CONDSTORE);
+    urlauth_selected(session, cmd->reply->out);
     say_mailbox(cmd, view);
     return args->has_qresync ? begin_resync(cmd, err) : RC_OK;
 }

@@ -8,6 +8,7 @@
 #include "commands/resync.h"
 #include "commands/sync.h"
 #include "commands/uidonly.h"
+#include "commands/urlauth.h"
 #include "imap/print.h"
 
 static const char mailbox_gone[] = "* BYE Selected mailbox is gone\r\n";
@@ -442,6 +443,7 @@ enum command_outcome session_idle_sync(struct session *session, struct buf *out)
     if (rc == RC_OK) {
         arena = arena_new(CMD_ARENA_BYTES);
         view_sync(session->view, VIEW_TELL_ALL, arena, &changes);
+        urlauth_sync(session, out);
         if (sync_has_changes(&changes))
             (void) sync_write(session, &changes, &told, false, false, out); /* never pauses */
     }

@@ -8,13 +8,6 @@
 #include "commands/section_place.h"
 #include "mailbox/thread.h"
 
-static enum digest_form form_of(struct imap_mode mode)
-{
-    if (mode.utf8_accept)
-        return DIGEST_FORM_U;
-    return mode.rev2 ? DIGEST_FORM_D : DIGEST_FORM_P;
-}
-
 static const struct fetch_row *row_of(const struct fetch_run *run)
 {
     return &run->rows[run->row_at];
@@ -134,7 +127,7 @@ static void say_wire(struct fetch_run *run, const struct imap_fetch_item *item,
 {
     fetch_item_name(run, item);
     buf_append(run->cmd->reply->out,
-               digest_wire(run->digest, what, form_of(run->cmd->session->mode)));
+               digest_wire(run->digest, what, section_form(run->cmd->session->mode)));
 }
 
 static void say_binary_size(struct fetch_run *run, const struct imap_fetch_item *item)

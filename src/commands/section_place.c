@@ -1,5 +1,12 @@
 #include "commands/section_place.h"
 
+enum digest_form section_form(struct imap_mode mode)
+{
+    if (mode.utf8_accept)
+        return DIGEST_FORM_U;
+    return mode.rev2 ? DIGEST_FORM_D : DIGEST_FORM_P;
+}
+
 bool section_needs_digest(const struct imap_section *section)
 {
     return section->text != IMAP_SECTION_ALL || section->n_parts > 0;

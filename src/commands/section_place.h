@@ -16,6 +16,9 @@ struct section_place {
     uint64_t len;
 };
 
+/* The form of ENVELOPE and BODYSTRUCTURE that a session of this mode is shown. */
+enum digest_form section_form(struct imap_mode mode);
+
 /* Does the section need the digest to be found? All of a message is its bytes as they lie. */
 bool section_needs_digest(const struct imap_section *section);
 

@@ -16,6 +16,7 @@ void session_init(struct session *session, const struct session_grant *grant)
         .save_limit = grant->save_limit,
         .message_max_bytes = grant->message_max_bytes,
         .sets_quota = grant->sets_quota,
+        .submits = grant->submits,
         .log_user = grant->log_user,
     };
 }

@@ -67,6 +67,8 @@ struct session {
     bool sets_quota;                    /* anybody's, and sees it */
     uint32_t message_limit, save_limit; /* RFC 9738; 0: none; never both */
     uint64_t message_max_bytes;         /* APPENDLIMIT; the reader refuses what is longer */
+    bool submits;                       /* a message submission entity (RFC 4467 section 3) */
+    uint64_t url_key;     /* of the selected mailbox: url_key_mark() when it was told */
     const char *log_user; /* whose mail events are logged, outlives it; NULL: none are */
     struct imap_mode mode;
     uint64_t enabled;      /* IMAP_CAP_BIT of what ENABLE, or an enabling command, turned on */
@@ -91,6 +93,7 @@ struct session_grant {
     uint32_t message_limit, save_limit;
     uint64_t message_max_bytes;
     bool sets_quota;
+    bool submits;
     const char *log_user; /* NULL: mail events are not logged */
 };
 

@@ -4,6 +4,7 @@
 #include "commands/flags_text.h"
 #include "commands/notify.h"
 #include "commands/reply.h"
+#include "commands/urlauth.h"
 
 #define VANISHED_LINE_UIDS ((size_t) 16384) /* in one VANISHED answer */
 
@@ -137,6 +138,7 @@ bool sync_begin(struct cmd *cmd)
     if (rc)
         return true;
     view_sync(session->view, what_to_tell(cmd), cmd->arena, &cmd->changes);
+    urlauth_sync(session, cmd->reply->out);
     if (!cmd->tells_all) /* what has gathered before is no event of the new command */
         cmd->fetches = notify_fetches(session, &cmd->changes, cmd->arena);
     notify_selected_told(session);

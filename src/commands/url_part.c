@@ -1,5 +1,7 @@
 #include "commands/url_part.h"
 
+#include "mime/cte.h"
+
 static enum rc stale(struct err *err, const char *what)
 {
     return err_set(err, RC_NOT_FOUND, "The URL names nothing that is there", "url: %s", what);
@@ -50,15 +52,15 @@ static void cut_to_partial(const struct imap_url *url, struct section_place *pla
     place->len = MIN(place->len - skip, url->len);
 }
 
-enum rc url_part_open(struct session *session, const struct imap_url *url, struct url_part *out,
-                      struct err *err)
+enum rc url_part_open(struct session *session, const struct imap_url *url, bool with_digest,
+                      struct url_part *out, struct err *err)
 {
     enum rc rc;
 
     *out = (struct url_part){0};
     buf_init(&out->memory, DIGEST_MESSAGE_MAX_BYTES);
     rc = open_message(session, url, &out->message, err);
-    if (!rc && section_needs_digest(&url->section))
+    if (!rc && (with_digest || section_needs_digest(&url->section)))
         rc = message_digest(out->message, &out->digest, err);
     if (!rc)
         rc = section_locate(out->message, out->digest, &url->section, &out->memory, &out->place,
@@ -66,6 +68,32 @@ enum rc url_part_open(struct session *session, const struct imap_url *url, struc
     if (!rc && url->partial)
         cut_to_partial(url, &out->place);
     return rc;
+}
+
+enum rc url_part_decode(struct url_part *part, const struct imap_url *url,
+                        const struct digest_part *info, struct err *err)
+{
+    AUTO(buf_done) struct buf raw;
+    enum rc rc;
+
+    buf_init(&raw, DIGEST_MESSAGE_MAX_BYTES);
+    rc = message_read(part->message, info->body, info->end - info->body, &raw, err);
+    if (rc)
+        return rc;
+    buf_reset(&part->memory);
+    if (!cte_decode(info->encoding, buf_slice(&raw), &part->memory))
+        return err_set(err, RC_INVALID, "The part cannot be decoded", "url: cte");
+    part->place = (struct section_place){.from_memory = true, .len = part->memory.len};
+    part->is_decoded = true;
+    if (url->partial)
+        cut_to_partial(url, &part->place);
+    return RC_OK;
+}
+
+void url_part_rest(struct url_part *part)
+{
+    message_drop_digest(part->message);
+    part->digest = NULL;
 }
 
 void url_part_done(struct url_part *part)

@@ -15,8 +15,11 @@ struct url_part {
     struct message *message;     /* pins the body */
     const struct digest *digest; /* NULL: was not needed */
     struct section_place place;  /* partial is taken into account */
+    bool is_decoded;
     struct buf memory;
 };
+
+#define URL_READ_BYTES ((size_t) 64 << 10) /* of a body at once */
 
 /*
  * With the rights of the session, which enters the mailbox's account: nothing else may be found
@@ -25,7 +28,13 @@ struct url_part {
  * RC_DENIED.
  */
 MUST_CHECK enum rc url_part_open(struct session *session, const struct imap_url *url,
-                                 struct url_part *out, struct err *err);
+                                 bool with_digest, struct url_part *out, struct err *err);
+/* In place of the part's bytes what its transfer encoding stands for, in memory. RC_INVALID:
+ * it cannot be decoded. */
+MUST_CHECK enum rc url_part_decode(struct url_part *part, const struct imap_url *url,
+                                   const struct digest_part *info, struct err *err);
+/* It is read on later: memory that can be had again is given back. */
+void url_part_rest(struct url_part *part);
 void url_part_done(struct url_part *part); /* also for AUTO; all zero is allowed */
 /* The next at most len bytes, appended to out; the part gets shorter by them. */
 MUST_CHECK enum rc url_part_read(struct url_part *part, size_t len, struct buf *out,

@@ -96,6 +96,8 @@ static const struct setting settings[] = {
      "the same for mailboxes"},
     {"quota_marks", KIND_PERCENTS, AT(quota_marks), "80 90 95", 0, 0, NULL,
      "percentages of a limit whose crossing is logged as quota.mark"},
+    {"submission_users", KIND_LIST, AT(submission_users), "", 0, 0, NULL,
+     "users as which submission servers log in, to fetch by URL what others sent (URLAUTH, submit+)"},
     {"quota_admins", KIND_LIST, AT(quota_admins), "", 0, 0, NULL,
      "users who may see and set everybody's quota by IMAP's GETQUOTA and SETQUOTA"},
     {"undelete_days", KIND_NUMBER, AT(undelete_days), "14", 0, 3650, NULL,

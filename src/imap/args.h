@@ -187,6 +187,41 @@ struct imap_replace_args {
     struct imap_append_args append; /* n == 1 */
 };
 
+#define URLS_MAX 1024u /* in one GENURLAUTH or URLFETCH */
+
+/* RESETKEY: RFC 4467 7. Without a mailbox: all keys. */
+struct imap_resetkey_args {
+    bool has_mailbox;
+    struct imap_mailbox mailbox;
+    bool unknown_mechanism; /* one that is not INTERNAL was named */
+};
+
+struct imap_url_rump {
+    struct slice url, mechanism; /* as written */
+};
+
+struct imap_genurlauth_args {
+    const struct imap_url_rump *rumps;
+    size_t n; /* >= 1 */
+};
+
+enum imap_url_param {
+    IMAP_URL_STRUCTURE = 1u << 0,
+    IMAP_URL_BODY = 1u << 1,
+    IMAP_URL_BINARY = 1u << 2, /* never with BODY */
+};
+
+/* URLFETCH: RFC 4467 7, RFC 5524 3.1. */
+struct imap_url_fetch {
+    struct slice url;
+    uint32_t params; /* bits of enum imap_url_param; 0: the simple form */
+};
+
+struct imap_urlfetch_args {
+    const struct imap_url_fetch *urls;
+    size_t n; /* >= 1 */
+};
+
 enum imap_section_text {
     IMAP_SECTION_ALL, /* BODY[] or BODY[1.2]: the whole thing */
     IMAP_SECTION_HEADER,
@@ -427,6 +462,9 @@ union imap_args {
     struct imap_acl_args acl;
     struct imap_append_args append;
     struct imap_replace_args replace;
+    struct imap_resetkey_args resetkey;
+    struct imap_genurlauth_args genurlauth;
+    struct imap_urlfetch_args urlfetch;
     struct imap_fetch_args fetch;
     struct imap_store_args store;
     struct imap_copy_args copy;

@@ -51,6 +51,8 @@ const struct imap_cap_info imap_caps[IMAP_CAP_COUNT] = {
     [IMAP_CAP_INPROGRESS]         = {"INPROGRESS",         SHOW_AFTER,         false, "RFC 9585"},
     [IMAP_CAP_MESSAGELIMIT]       = {"MESSAGELIMIT",       SHOW_MESSAGELIMIT,  false, "RFC 9738"},
     [IMAP_CAP_SAVELIMIT]          = {"SAVELIMIT",          SHOW_SAVELIMIT,     false, "RFC 9738"},
+    [IMAP_CAP_URLAUTH]            = {"URLAUTH",            SHOW_AFTER,         false, "RFC 4467"},
+    [IMAP_CAP_URLAUTH_BINARY]     = {"URLAUTH=BINARY",     SHOW_AFTER,         false, "RFC 5524"},
     [IMAP_CAP_COMPRESS]           = {"COMPRESS=DEFLATE",   SHOW_COMPRESS,      false, "RFC 4978"},
     [IMAP_CAP_QUOTA]              = {"QUOTA",              SHOW_AFTER,         false, "RFC 9208"},
     [IMAP_CAP_QUOTA_STORAGE]      = {"QUOTA=RES-STORAGE",  SHOW_AFTER,         false, "RFC 9208 5.1"},

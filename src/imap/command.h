@@ -97,6 +97,9 @@ imap_parse_fn imap_parse_store;      /* store */
 imap_parse_fn imap_parse_copy;       /* copy: COPY, MOVE */
 imap_parse_fn imap_parse_notify;     /* notify */
 imap_parse_fn imap_parse_uidbatches; /* uidbatches */
+imap_parse_fn imap_parse_resetkey;   /* resetkey */
+imap_parse_fn imap_parse_genurlauth; /* genurlauth */
+imap_parse_fn imap_parse_urlfetch;   /* urlfetch */
 imap_parse_fn imap_parse_compress;   /* nothing: DEFLATE is the only algorithm */
 
 #endif

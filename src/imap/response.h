@@ -56,6 +56,8 @@ enum imap_data {
     IMAP_DATA_MYRIGHTS,    /* checked, not kept */
     IMAP_DATA_QUOTA,       /* the same */
     IMAP_DATA_QUOTAROOT,   /* the same */
+    IMAP_DATA_GENURLAUTH,  /* checked, not kept */
+    IMAP_DATA_URLFETCH,    /* checked, not kept */
 };
 
 struct imap_words {

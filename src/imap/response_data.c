@@ -1,6 +1,7 @@
 #include "imap/response_data.h"
 
 #include "base/ascii.h"
+#include "imap/response_body.h"
 #include "imap/response_fetch.h"
 #include "imap/response_text.h"
 
@@ -588,6 +589,61 @@ static enum rc take_quotaroot(struct imap_input *in, struct imap_response *out, 
     return rc;
 }
 
+/* 1*(SP url-full): RFC 4467 section 9 */
+static enum rc take_genurlauth(struct imap_input *in, struct imap_response *out,
+                               struct err *err)
+{
+    struct slice url;
+
+    (void) out;
+    do {
+        if (!lex_sp(in) || !lex_astring(in, &url))
+            return lex_fail(in, err, "a space and an URL");
+    } while (!scan_done(&in->sc) && scan_peek(&in->sc) == ' ');
+    return RC_OK;
+}
+
+/* "(" url-metadata-el ")": RFC 5524 section 5 */
+static enum rc take_url_metadata(struct imap_input *in, struct err *err)
+{
+    const struct imap_body *body;
+    enum rc rc = RC_OK;
+
+    if (!lex_byte(in, '('))
+        return lex_fail(in, err, "\"(\"");
+    if (lex_word(in, "BODYPARTSTRUCTURE"))
+        rc = lex_sp(in) ? response_take_body(in, true, &body, err)
+                        : lex_fail(in, err, "a space and a body");
+    else if ((!lex_word(in, "BODY") && !lex_word(in, "BINARY")) || !lex_sp(in) ||
+             !take_metadata_value(in))
+        rc = lex_fail(in, err, "BODY or BINARY with its data");
+    if (rc)
+        return rc;
+    return lex_byte(in, ')') ? RC_OK : lex_fail(in, err, "\")\"");
+}
+
+/* 1*(SP url-full SP (nstring / url-metadata)) */
+static enum rc take_urlfetch(struct imap_input *in, struct imap_response *out, struct err *err)
+{
+    struct slice text;
+    enum rc rc = RC_OK;
+    bool nil;
+
+    (void) out;
+    do {
+        if (!lex_sp(in) || !lex_astring(in, &text) || !lex_sp(in))
+            return lex_fail(in, err, "an URL and its data");
+        if (scan_peek(&in->sc) != '(' && !lex_nstring(in, &nil, &text))
+            return lex_fail(in, err, "data");
+        while (!rc && scan_peek(&in->sc) == '(') {
+            rc = take_url_metadata(in, err);
+            if (!rc && slice_starts(scan_rest(&in->sc), SLICE(" (")))
+                (void) lex_sp(in);
+        }
+    } while (!rc && scan_peek(&in->sc) == ' ');
+    return rc;
+}
+
 // clang-format off
 static const struct {
     const char *name;
@@ -612,6 +668,8 @@ static const struct {
     {"MYRIGHTS",   IMAP_DATA_MYRIGHTS,    take_myrights},
     {"QUOTA",      IMAP_DATA_QUOTA,       take_quota},
     {"QUOTAROOT",  IMAP_DATA_QUOTAROOT,   take_quotaroot},
+    {"GENURLAUTH", IMAP_DATA_GENURLAUTH,  take_genurlauth},
+    {"URLFETCH",   IMAP_DATA_URLFETCH,    take_urlfetch},
 };
 
 static const struct {

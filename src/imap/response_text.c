@@ -167,6 +167,15 @@ static bool args_capabilities(struct imap_input *in)
     return n > 0;
 }
 
+/* SP "INTERNAL" ...: RFC 4467 section 9; what mechanisms add is not looked at. */
+static bool args_urlmech(struct imap_input *in)
+{
+    struct slice rest;
+
+    return lex_sp(in) && lex_word(in, "INTERNAL") &&
+           scan_take(&in->sc, scan_left(&in->sc), &rest);
+}
+
 // clang-format off
 static const struct {
     const char *name;
@@ -189,6 +198,8 @@ static const struct {
     {"UNSEEN", args_nz_number},     {"USEATTR", args_none},
     {"UIDREQUIRED", args_none},     {"TOOFEW", args_none},         {"TOOMANY", args_none},
     {"MESSAGELIMIT", args_limit},   {"INPROGRESS", args_progress},
+    {"UNSEEN", args_nz_number},     {"URLMECH", args_urlmech},     {"USEATTR", args_none},
+    {"UIDREQUIRED", args_none},
 };
 // clang-format on
 

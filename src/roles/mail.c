@@ -108,6 +108,24 @@ static unsigned count_threads(const struct config *config)
     return MIN(MAX(n, MAIL_THREADS_MIN), MAIL_THREADS_MAX);
 }
 
+/* `submission_users`, by name as they are known now. */
+static bool submits(void *ctx, uint64_t account)
+{
+    struct mail_role *mail = ctx;
+    const struct config_list *names = &mail->start->config->submission_users;
+    AUTO(principals_unrefp)
+    struct principals *people = principal_registry_current(mail->directory.registry);
+
+    for (size_t i = 0; i < names->n; i++) {
+        const struct principal *who =
+            principals_find_account(people, slice_from_str(names->items[i]));
+
+        if (who != NULL && who->id == account)
+            return true;
+    }
+    return false;
+}
+
 static enum rc open_doors(struct mail_role *mail, struct err *err)
 {
     const struct config *config = mail->start->config;
@@ -117,6 +135,7 @@ static enum rc open_doors(struct mail_role *mail, struct err *err)
                                       .message_limit = config->message_limit,
                                       .save_limit = config->save_limit,
                                       .log_mail_events = config->log_mail_events,
+                                      .submits = submits,
                                       .note = note_account,
                                       .ends = mail_client_ends,
                                       .returns = mail_client_returns,

@@ -306,6 +306,8 @@ static enum step open_account(struct client *client)
         .save_limit = options->save_limit,
         .message_max_bytes = options->message_max_bytes,
         .sets_quota = client->who.sets_quota,
+        .submits =
+            options->submits != NULL && options->submits(options->ctx, client->who.account),
         .log_user = options->log_mail_events ? client->who.user : NULL
     };
     struct err err;

@@ -35,6 +35,8 @@ struct clients_options {
     uint64_t message_max_bytes;         /* of one message by APPEND */
     uint32_t message_limit, save_limit; /* messages in one command (RFC 9738); 0: any number */
     bool log_mail_events;
+    /* Is it the account of a message submission entity (RFC 4467 section 3)? NULL: none is. */
+    bool (*submits)(void *ctx, uint64_t account);
     void (*note)(void *ctx, uint64_t account, bool begins); /* may be NULL; from pool threads */
     /* A proxied connection is about to be closed; from pool threads. May be NULL. */
     void (*ends)(void *ctx, uint32_t gate, uint64_t conn);

@@ -310,6 +310,8 @@ static bool set_up_people(struct play *play, struct slice first, struct slice se
 
     if (first.len == 1 && slice_eq(second, SLICE("is")))
         log_in_as(play, first.ptr[0], rest);
+    else if (first.len == 1 && slice_eq(second, SLICE("submits")))
+        rig_session_of(session_of(play, first.ptr[0]))->submits = true;
     else if (slice_eq(second, SLICE("joins")) || slice_eq(second, SLICE("leaves")))
         rig_set_member(rig, user_named(play, first), rig_person(rig, PRINCIPAL_GROUP, rest),
                        slice_eq(second, SLICE("joins")));

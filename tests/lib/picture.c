@@ -176,6 +176,8 @@ const char *picture_draw(struct picture *picture, const struct imap_response *re
     case IMAP_DATA_MYRIGHTS:
     case IMAP_DATA_QUOTA:
     case IMAP_DATA_QUOTAROOT:
+    case IMAP_DATA_GENURLAUTH:
+    case IMAP_DATA_URLFETCH:
         return NULL;
     }
     return NULL;

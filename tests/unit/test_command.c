@@ -148,6 +148,25 @@ static const struct row rows[] = {
     {imap_parse_append, "a APPEND x () {2}\r\nhi (\\Seen k) ~{2+}\r\nho", RC_OK},
     {imap_parse_append, "a APPEND x UTF8 (~{2}\r\nhi)", RC_OK},
     {imap_parse_append, "a APPEND x UTF8 ({2}\r\nhi)", RC_SYNTAX},
+    {imap_parse_resetkey, "a RESETKEY", RC_OK},
+    {imap_parse_resetkey, "a RESETKEY x", RC_OK},
+    {imap_parse_resetkey, "a RESETKEY x INTERNAL X-1.2", RC_OK},
+    {imap_parse_resetkey, "a RESETKEY ", RC_SYNTAX},
+    {imap_parse_resetkey, "a RESETKEY x ", RC_SYNTAX},
+    {imap_parse_resetkey, "a RESETKEY x IN_TERNAL", RC_SYNTAX},
+    {imap_parse_genurlauth, "a GENURLAUTH \"x\" INTERNAL y internal", RC_OK},
+    {imap_parse_genurlauth, "a GENURLAUTH", RC_SYNTAX},
+    {imap_parse_genurlauth, "a GENURLAUTH x", RC_SYNTAX},
+    {imap_parse_genurlauth, "a GENURLAUTH x \"INTERNAL\"", RC_SYNTAX},
+    {imap_parse_genurlauth, "a GENURLAUTH x INTERNAL y", RC_SYNTAX},
+    {imap_parse_urlfetch, "a URLFETCH x (y) (z BODY BODYPARTSTRUCTURE) (q binary)", RC_OK},
+    {imap_parse_urlfetch, "a URLFETCH", RC_SYNTAX},
+    {imap_parse_urlfetch, "a URLFETCH ()", RC_SYNTAX},
+    {imap_parse_urlfetch, "a URLFETCH (x BODY", RC_SYNTAX},
+    {imap_parse_urlfetch, "a URLFETCH (x BODY BINARY)", RC_SYNTAX},
+    {imap_parse_urlfetch, "a URLFETCH (x BODYPARTSTRUCTURE BODYPARTSTRUCTURE)", RC_SYNTAX},
+    {imap_parse_urlfetch, "a URLFETCH (x  BODY)", RC_SYNTAX},
+    {imap_parse_urlfetch, "a URLFETCH x  y", RC_SYNTAX},
     {imap_parse_append, "a APPEND x CATENATE (TEXT {2}\r\nhi)", RC_OK},
     {imap_parse_append, "a APPEND x (\\Seen) catenate (url /a text ~{0}\r\n URL {2+}\r\n/b) {2}\r\nhi", RC_OK},
     {imap_parse_append, "a APPEND x CATENATE (UTF8 (~{2}\r\nhi) URL \"/a\") CATENATE (URL \"/b\")", RC_OK},
@@ -630,6 +649,12 @@ static void counts_have_limits(void **state)
     assert_int_equal(
         repeated(imap_parse_setquota, "a SETQUOTA x (a 1", " b 2", SETQUOTA_MAX_RESOURCES, ")"),
         RC_LIMIT);
+    assert_int_equal(repeated(imap_parse_urlfetch, "a URLFETCH x", " x", URLS_MAX - 1, ""),
+                     RC_OK);
+    assert_int_equal(repeated(imap_parse_urlfetch, "a URLFETCH x", " x", URLS_MAX, ""),
+                     RC_LIMIT);
+    assert_int_equal(repeated(imap_parse_genurlauth, "a GENURLAUTH x y", " x y", URLS_MAX, ""),
+                     RC_LIMIT);
     assert_int_equal(repeated(imap_parse_getmetadata, "a GETMETADATA x (/shared/a",
                               " /shared/a", METADATA_MAX_ENTRIES - 1, ")"),
                      RC_OK);
