@@ -196,6 +196,72 @@ static void a_watcher_hears_of_its_mailbox_when_it_is_durable(void **state)
     world_done(&world);
 }
 
+static void count_news(void *ctx)
+{
+    atomic_fetch_add(&((struct counted *) ctx)->n, 1);
+}
+
+static void a_follower_hears_which_mailboxes_changed(void **state)
+{
+    struct mail_world world = {0};
+    struct account_follower follower = {0};
+    struct account_changes changes;
+    struct counted counted = {0};
+    struct account *account;
+    struct mail_txn *txn;
+    uint64_t position;
+    uint32_t inbox;
+    struct err err;
+
+    (void) state;
+    world_open_memory(&world, &later);
+    account = world_account(&world, ACCOUNT);
+    inbox = world_mailbox_id(account, "INBOX", 0);
+    account_follow(account, &follower);
+    account_wake_by(account, &follower, count_news, &counted);
+    assert_false(account_has_changes(account, &follower));
+    (void) world_append(account, "INBOX", "one", &position);
+    account_wait_durable(account, position);
+    (void) world_append(account, "INBOX", "two", &position);
+    account_wait_durable(account, position);
+    assert_true(account_has_changes(account, &follower));
+    assert_int_equal(atomic_load(&counted.n), 2);
+    account_take_changes(account, &follower, &changes);
+    assert_int_equal(changes.n, 1); /* once, however often it changed */
+    assert_int_equal(changes.ids[0], inbox);
+    assert_false(changes.lost || changes.lists);
+    assert_false(account_has_changes(account, &follower));
+
+    txn = world_begin(account);
+    assert_int_equal(txn_subscribe(txn, SLICE("INBOX/x"), true, &err), RC_OK);
+    account_wait_durable(account, world_commit(&txn));
+    account_take_changes(account, &follower, &changes);
+    assert_true(changes.n == 0 && changes.lists && !changes.lost);
+
+    txn = world_begin(account);
+    for (unsigned i = 0; i <= ACCOUNT_CHANGES_MAX; i++) {
+        char name[16];
+
+        (void) snprintf(name, sizeof(name), "m%u", i);
+        assert_int_equal(txn_create_mailbox(txn, slice_from_str(name), 0, NULL, &err), RC_OK);
+    }
+    account_wait_durable(account, world_commit(&txn));
+    account_take_changes(account, &follower, &changes);
+    assert_true(changes.lost);
+
+    txn = world_begin(account);
+    assert_int_equal(txn_delete_mailbox(txn, SLICE("m0"), &err), RC_OK);
+    assert_int_equal(txn_rename_mailbox(txn, SLICE("m1"), SLICE("z"), &err), RC_OK);
+    account_wait_durable(account, world_commit(&txn));
+    account_unfollow(account, &follower);
+    assert_true(follower.changes.n == 2 && !follower.changes.lost);
+    (void) world_append(account, "INBOX", "three", &position);
+    account_wait_durable(account, position);
+    assert_int_equal(atomic_load(&counted.n), 5);
+    account_close(account);
+    world_done(&world);
+}
+
 /* ---- loading ---- */
 
 static void an_account_is_founded_with_its_mailboxes(void **state)
@@ -471,6 +537,7 @@ int main(void)
         cmocka_unit_test(loading_a_mailbox_shows_nothing_that_is_not_durable),
         cmocka_unit_test(a_waiter_is_woken_once),
         cmocka_unit_test(a_watcher_hears_of_its_mailbox_when_it_is_durable),
+        cmocka_unit_test(a_follower_hears_which_mailboxes_changed),
         cmocka_unit_test(an_account_is_founded_with_its_mailboxes),
         cmocka_unit_test(an_account_comes_back),
         cmocka_unit_test(an_account_in_quarantine_is_not_opened),

@@ -393,6 +393,48 @@ static void silent_changes_are_not_told_and_reports_are(void **state)
     scene_close(&scene);
 }
 
+/* And HIGHESTMODSEQ as told stays below it. */
+static void what_is_not_told_stays_to_be_told(void **state)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
+    const unsigned counts = VIEW_TELL_EXPUNGES | VIEW_TELL_NEW;
+    struct view_changes changes;
+    struct scene scene;
+    struct err err;
+    uint64_t told;
+
+    (void) state;
+    scene_open(&scene, 1, 3);
+    told = view_told_modseq(scene.view);
+    (void) world_flag(scene.account, scene.mbox_id, 2, FLAG_OP_ADD, FLAG_SEEN);
+    (void) world_append(scene.account, "INBOX", "new", NULL);
+    view_park(scene.view);
+    assert_false(view_has_news(scene.view, 0, 0));
+    assert_true(view_has_news(scene.view, 0, VIEW_TELL_NEW));
+    assert_int_equal(view_refresh(scene.view, 0, &err), RC_OK);
+    view_sync(scene.view, 0, arena, &changes);
+    assert_true(!changes.exists_changed && changes.n_changed == 0);
+    assert_int_equal(view_count(scene.view), 3);
+    assert_int_equal(view_seq(scene.view, 4), 0);
+    assert_false(view_is_counted(scene.view));
+    view_sync(scene.view, counts, arena, &changes);
+    assert_true(changes.exists_changed && changes.n_changed == 0);
+    assert_int_equal(changes.first_new_uid, 4);
+    assert_int_equal(view_count(scene.view), 4);
+    assert_true(view_is_counted(scene.view));
+    assert_int_equal(view_told_modseq(scene.view), told);
+    assert_false(view_has_news(scene.view, 0, counts));
+    assert_true(view_has_news(scene.view, 0, VIEW_TELL_ALL));
+    view_sync(scene.view, VIEW_TELL_ALL, arena, &changes);
+    assert_int_equal(changes.n_changed,
+                     2); /* the new one's, too: it was told nothing of them */
+    assert_int_equal(changes.changed_uids[0], 2);
+    assert_int_equal(view_told_modseq(scene.view),
+                     mbox_counts(view_mbox(scene.view))->highestmodseq);
+    assert_false(view_has_news(scene.view, 0, VIEW_TELL_ALL));
+    scene_close(&scene);
+}
+
 static void a_view_of_a_deleted_mailbox_says_so(void **state)
 {
     struct mail_txn *txn;
@@ -422,6 +464,7 @@ int main(void)
         cmocka_unit_test(the_same_over_several_chunks),
         cmocka_unit_test(recent_belongs_to_the_first_who_may_write),
         cmocka_unit_test(silent_changes_are_not_told_and_reports_are),
+        cmocka_unit_test(what_is_not_told_stays_to_be_told),
         cmocka_unit_test(a_view_of_a_deleted_mailbox_says_so),
     };
 
