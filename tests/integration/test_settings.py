@@ -46,6 +46,18 @@ class Settings(unittest.TestCase):
         with server.lmtp() as lmtp:
             self.assertIn("SIZE %d" % (MESSAGE_MAX - 8192), lmtp.extensions)
 
+    def test_a_submission_user_reads_by_url_what_others_send(self):
+        server = self.server(submission_users=["U2"])
+        sender = self.session(server, "u1")
+        sender.append("INBOX", sample(1))
+        line = sender.ok('GENURLAUTH "imap://u1@localhost/INBOX/;UID=1;URLAUTH=submit+u1" INTERNAL')[0]
+        url = line.split(b" ")[2].decode()
+        found = b"\r\n".join(self.session(server, "u2").ok("URLFETCH " + url))
+        self.assertIn(b"Subject: message 1\r\n", found)
+        self.assertTrue(sender.ok("URLFETCH " + url)[0].endswith(b" NIL"))
+        sender.ok("RESETKEY INBOX")
+        self.assertTrue(self.session(server, "u2").ok("URLFETCH " + url)[0].endswith(b" NIL"))
+
     def test_mail_events_are_logged_where_switched_on(self):
         server = self.server(log_mail_events="yes")
         wire = self.session(server, "u1")

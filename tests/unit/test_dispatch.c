@@ -236,6 +236,42 @@ static void a_big_body_comes_whole_in_pieces(void **state)
     rig_free(rig);
 }
 
+/* RFC 4467: URLFETCH is as patient as FETCH, and its answer as whole. */
+static void a_big_body_comes_by_url_in_pieces(void **state)
+{
+    struct rig *rig = new_rig(0);
+    struct rig_session *rs = rig_login(rig, SESSION_FULL);
+    AUTO(buf_done) struct buf message, command;
+    struct slice output, url;
+
+    (void) state;
+    buf_init(&message, COMMAND_BYTES);
+    buf_init(&command, COMMAND_BYTES);
+    buf_str(&message, "Subject: big\r\n\r\n");
+    for (unsigned i = 0; message.len < BIG_BODY_BYTES; i++)
+        buf_printf(&message, "line %u\r\n", i);
+    buf_printf(&command, "a APPEND INBOX {%zu+}\r\n", message.len);
+    buf_append(&command, buf_slice(&message));
+    buf_str(&command, "\r\n");
+    rig_send(rs, buf_slice(&command));
+    forget(rs);
+    send_text(rs,
+              "b GENURLAUTH imap://" RIG_OWNER "@x/INBOX/;UID=1;URLAUTH=authuser INTERNAL\r\n");
+    assert_true(slice_starts(rig_output(rs), SLICE("* GENURLAUTH imap:")));
+    url = slice_from(rig_output(rs), strlen("* GENURLAUTH "));
+    url = slice_sub(url, 0, slice_find(url, '\r'));
+    buf_reset(&command);
+    buf_printf(&command, "c URLFETCH %.*s (%.*s BODY)\r\n", SLICE_ARG(url), SLICE_ARG(url));
+    forget(rs);
+    rig_send(rs, buf_slice(&command));
+    assert_true(rig_pauses(rs) > 0);
+    output = rig_output(rs);
+    assert_int_equal(count_of(output, "Subject: big\r\n\r\nline 0\r\n"), 2);
+    assert_true(slice_search(output, buf_slice(&message)) < output.len);
+    assert_true(slice_ends(output, SLICE(")\r\nc OK URLFETCH completed\r\n")));
+    rig_free(rig);
+}
+
 static void a_nul_is_hidden_in_body_and_kept_in_binary(void **state)
 {
     struct rig *rig = new_rig(0);
@@ -447,6 +483,7 @@ int main(void)
         cmocka_unit_test(long_answers_pause_and_lose_nothing),
         cmocka_unit_test(reading_sets_seen_in_batches),
         cmocka_unit_test(a_big_body_comes_whole_in_pieces),
+        cmocka_unit_test(a_big_body_comes_by_url_in_pieces),
         cmocka_unit_test(a_nul_is_hidden_in_body_and_kept_in_binary),
         cmocka_unit_test(a_multiappend_has_a_limit),
         cmocka_unit_test(catenated_urls_have_limits),
