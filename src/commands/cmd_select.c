@@ -11,8 +11,8 @@
 #include "commands/list_line.h"
 #include "commands/mail_events.h"
 #include "commands/resync.h"
-#include "commands/urlauth.h"
 #include "commands/uidonly.h"
+#include "commands/urlauth.h"
 #include "imap/print.h"
 
 /* Every flag the mailbox has: FLAGS and PERMANENTFLAGS. */

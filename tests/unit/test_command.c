@@ -696,11 +696,13 @@ static void a_message_is_named_by_its_literal(void **state)
 {
     static const char text[] =
         "a APPEND {1+}\r\nx (\\Seen) {5}\r\n \" 1-Jan-2000 00:00:00 +0100\" ~{2+}\r\n";
+    // clang-format off
     static const struct imap_literal literals[] = {
-        {.at = 15,         .len = 1, .nonsync = true},
-        {         .at = 30,                .len = 5,         .spooled = true        },
-        { .at = 67, .len = 2,         .binary = true,           .nonsync = true, .spooled = true},
+        {.at = 15, .len = 1, .nonsync = true},
+        {.at = 30, .len = 5, .spooled = true},
+        {.at = 67, .len = 2, .binary = true, .nonsync = true, .spooled = true},
     };
+    // clang-format on
     AUTO(arena_freep) struct arena *arena = arena_new(COMMAND_ARENA_BYTES);
     struct imap_text whole = {slice_from_str(text), literals, COUNT(literals)};
     struct imap_append_args *append;
