@@ -195,14 +195,16 @@ static void split_change(struct mail_txn *txn, uint32_t mbox_id, const struct fl
 static enum rc check_change(const struct flag_change *change, const struct reader *reader,
                             struct err *err)
 {
-    uint8_t allowed = rights_flags(reader->rights);
-    bool keywords = (reader->rights & RIGHT_WRITE) != 0;
+    uint32_t asked = 0;
 
-    if (change->op == FLAG_OP_REPLACE ? allowed != 0 : (change->flags & allowed) != 0)
-        return RC_OK;
-    if (keywords || (change->flags == 0 && change->n_keywords == 0))
-        return RC_OK;
-    return reader_needs(reader, RIGHT_WRITE, err);
+    if ((change->flags & FLAG_SEEN) != 0 || change->op == FLAG_OP_REPLACE)
+        asked |= RIGHT_SEEN;
+    if ((change->flags & FLAG_DELETED) != 0 || change->op == FLAG_OP_REPLACE)
+        asked |= RIGHT_DELETED;
+    if ((change->flags & ~(FLAG_SEEN | FLAG_DELETED)) != 0 || change->n_keywords > 0 ||
+        change->op == FLAG_OP_REPLACE)
+        asked |= RIGHT_WRITE;
+    return (reader->rights & asked) != 0 ? RC_OK : reader_needs(reader, asked, err);
 }
 
 /* Removing a keyword that the mailbox does not know changes nothing: it needs no place in the
