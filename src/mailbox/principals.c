@@ -313,22 +313,28 @@ const uint64_t *principals_groups_of(const struct principals *principals, uint64
     return row != NULL ? row->groups : NULL;
 }
 
-bool principals_is_member(const struct principals *principals, uint64_t account, uint64_t group)
+static bool row_is_in(const struct row *row, uint64_t group)
 {
-    size_t n, low = 0;
-    const uint64_t *groups = principals_groups_of(principals, account, &n);
+    size_t n = row->n_groups, low = 0;
 
     while (low < n) {
         size_t mid = low + (n - low) / 2;
 
-        if (groups[mid] == group)
+        if (row->groups[mid] == group)
             return true;
-        if (groups[mid] < group)
+        if (row->groups[mid] < group)
             low = mid + 1;
         else
             n = mid;
     }
     return false;
+}
+
+bool principals_is_member(const struct principals *principals, uint64_t account, uint64_t group)
+{
+    const struct row *row = row_by_id(principals, account);
+
+    return row != NULL && row_is_in(row, group);
 }
 
 size_t principals_count(const struct principals *principals)
@@ -498,7 +504,7 @@ static void end_group(struct principals_change *change, uint64_t group)
         const struct shard *shard = made->by_id.shards[i];
 
         for (size_t k = 0; shard != NULL && k < shard->n; k++)
-            if (principals_is_member(made, shard->slots[k].row->principal.id, group))
+            if (row_is_in(shard->slots[k].row, group))
                 members[n++] = row_take(shard->slots[k].row);
     }
     for (size_t i = 0; i < n; i++) {
