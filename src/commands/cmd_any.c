@@ -29,7 +29,8 @@ enum rc cmd_noop(struct cmd *cmd, struct err *err)
 enum rc cmd_logout(struct cmd *cmd, struct err *err)
 {
     (void) err;
-    buf_str(cmd->reply->out, "* BYE Logging out\r\n");
+    buf_str(cmd->reply->out, "* BYE ");
+    imap_print_text_line(cmd->reply->out, "Logging out", cmd->session->mode);
     reply_ok(cmd->reply, "LOGOUT completed");
     cmd->ends_session = true;
     return RC_OK;

@@ -287,7 +287,8 @@ enum rc cmd_replace(struct cmd *cmd, struct err *err)
     /* RFC 8508 4.3: before the EXPUNGE */
     buf_str(cmd->reply->out, "* OK ");
     buf_append(cmd->reply->out, appenduid_code(cmd, &appended));
-    buf_str(cmd->reply->out, " Replacement is there\r\n");
+    buf_byte(cmd->reply->out, ' ');
+    imap_print_text_line(cmd->reply->out, "Replacement is there", cmd->session->mode);
     cmd->tells_modseq = true;
     reply_ok(cmd->reply, "REPLACE completed");
     return RC_OK;

@@ -40,7 +40,8 @@ static void say_copyuid(struct cmd *cmd, const struct copied *copied, bool move)
     }
     buf_str(cmd->reply->out, "* OK ");
     buf_append(cmd->reply->out, buf_slice(&code));
-    buf_str(cmd->reply->out, " Moved\r\n");
+    buf_byte(cmd->reply->out, ' ');
+    imap_print_text_line(cmd->reply->out, "Moved", cmd->session->mode);
 }
 
 /* What one COPY or MOVE is about. */

@@ -1,5 +1,5 @@
 /*
- * cmd_list.c - LIST, LSUB, NAMESPACE.
+ * cmd_list.c - LIST, LSUB.
  *
  * Spec: RFC 9051 6.3.9 (with 6.3.9.1-6.3.9.7), 6.3.10; RFC 3501 6.3.9 (LSUB); RFC 6154 2;
  * RFC 8440 (MYRIGHTS).
@@ -371,13 +371,4 @@ enum rc cmd_list(struct cmd *cmd, struct err *err)
 enum rc cmd_lsub(struct cmd *cmd, struct err *err)
 {
     return list(cmd, true, "LSUB completed", err);
-}
-
-enum rc cmd_namespace(struct cmd *cmd, struct err *err)
-{
-    (void) err;
-    buf_str(cmd->reply->out, "* NAMESPACE ((\"\" \"/\")) ((\"" OTHER_USERS_PREFIX
-                             "\" \"/\")) ((\"" SHARED_FOLDERS_PREFIX "\" \"/\"))\r\n");
-    reply_ok(cmd->reply, "NAMESPACE completed");
-    return RC_OK;
 }

@@ -41,23 +41,26 @@ static void say_flags(struct reply *reply, const struct mbox_view *view)
     buf_str(reply->out, "\r\n* OK ");
     imap_print_code_permanentflags(reply->out, &permanent,
                                    keywords && flags.n_keywords < KEYWORDS_MAX);
-    buf_str(reply->out, writable ? " Flags permitted\r\n" : " Read-only mailbox\r\n");
+    buf_byte(reply->out, ' ');
+    imap_print_text_line(reply->out, writable ? "Flags permitted" : "Read-only mailbox",
+                         reply->mode);
 }
 
-static void say_number(struct buf *out, const char *code, uint64_t number, const char *text)
+static void say_number(struct reply *reply, const char *code, uint64_t number, const char *text)
 {
-    buf_str(out, "* OK ");
-    imap_print_code_number(out, code, number);
-    buf_str(out, text);
+    buf_str(reply->out, "* OK ");
+    imap_print_code_number(reply->out, code, number);
+    buf_byte(reply->out, ' ');
+    imap_print_text_line(reply->out, text, reply->mode);
 }
 
-static void say_first_unseen(struct buf *out, const struct mbox_view *view)
+static void say_first_unseen(struct reply *reply, const struct mbox_view *view)
 {
     const struct mbox *mbox = view_mbox(view);
     uint32_t index = reader_first_unseen(view_reader(view), mbox);
 
     if (index < mbox_counts(mbox)->messages)
-        say_number(out, "UNSEEN", view_seq(view, mbox_uid(mbox, index)), " First unseen\r\n");
+        say_number(reply, "UNSEEN", view_seq(view, mbox_uid(mbox, index)), "First unseen");
 }
 
 static void say_mailbox(struct cmd *cmd, const struct mbox_view *view)
@@ -74,12 +77,13 @@ static void say_mailbox(struct cmd *cmd, const struct mbox_view *view)
     if (!rev2)
         buf_printf(out, "* %u RECENT\r\n", view_recent_count(view));
     if (!rev2 && !cmd->session->mode.uidonly) /* it is a message number (RFC 9586 3.2) */
-        say_first_unseen(out, view);
-    say_number(out, "UIDVALIDITY", info->uidvalidity, " UIDs valid\r\n");
-    say_number(out, "UIDNEXT", counts->uidnext, " Next UID\r\n");
-    say_number(out, "HIGHESTMODSEQ", view_told_modseq(view), " Highest\r\n");
+        say_first_unseen(cmd->reply, view);
+    say_number(cmd->reply, "UIDVALIDITY", info->uidvalidity, "UIDs valid");
+    say_number(cmd->reply, "UIDNEXT", counts->uidnext, "Next UID");
+    say_number(cmd->reply, "HIGHESTMODSEQ", view_told_modseq(view), "Highest");
     object_id_print('M', &info->mailboxid, id);
-    buf_printf(out, "* OK [MAILBOXID (%s)] Mailbox id\r\n", id); /* RFC 8474 4.2 */
+    reply_untagged_ok(cmd->reply, arena_printf(cmd->arena, "MAILBOXID (%s)", id),
+                      "Mailbox id"); /* RFC 8474 4.2 */
     if (rev2)
         list_line_say(cmd->session, asked->name, asked->normalized ? asked->given : SLICE(""),
                       out);

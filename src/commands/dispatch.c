@@ -11,15 +11,14 @@
 #include "commands/urlauth.h"
 #include "imap/print.h"
 
-static const char mailbox_gone[] = "* BYE Selected mailbox is gone\r\n";
-
 void session_greet(const struct session *session, struct slice tag, struct buf *out)
 {
     assert(session->state == SESSION_AUTH);
     buf_append(out, tag);
     buf_str(out, " OK [");
     session_print_capabilities(session, out);
-    buf_str(out, "] Logged in\r\n");
+    buf_str(out, "] ");
+    imap_print_text_line(out, "Logged in", session->mode);
 }
 
 /* Of the last own write in the account of the selected mailbox. */
@@ -30,7 +29,8 @@ static uint64_t view_position(const struct session *session)
 
 static enum command_outcome say_mailbox_is_gone(struct session *session, struct buf *out)
 {
-    buf_str(out, mailbox_gone);
+    buf_str(out, "* BYE ");
+    imap_print_text_line(out, "Selected mailbox is gone", session->mode);
     session_close(session);
     return COMMAND_CLOSE;
 }
@@ -46,7 +46,8 @@ static enum command_outcome count_answer(struct session *session, bool bad, stru
     session->counts.bad++;
     if (++session->bad_in_row < BAD_COMMANDS_MAX)
         return COMMAND_DONE;
-    buf_str(out, "* BYE Too many bad commands\r\n");
+    buf_str(out, "* BYE ");
+    imap_print_text_line(out, "Too many bad commands", session->mode);
     session_close(session);
     return COMMAND_CLOSE;
 }
@@ -344,8 +345,7 @@ static void tell_progress(struct cmd *cmd)
     else
         buf_printf(out, "\"%.*s\"", SLICE_ARG(cmd->tag)); /* a tag has neither \" nor \\ */
     buf_printf(out, " %u %u)] ", cmd->progress, cmd->goal);
-    imap_print_text(out, SLICE("Still working"), cmd->reply->mode);
-    buf_str(out, "\r\n");
+    imap_print_text_line(out, "Still working", cmd->reply->mode);
 }
 
 /* A long answer holds a version, in which the reader still had the right to read. */
@@ -464,7 +464,8 @@ enum command_outcome session_idle_end(struct session *session, struct slice line
 
     if (outcome == COMMAND_IDLE) {
         buf_str(out, tag);
-        buf_str(out, done ? " OK IDLE completed\r\n" : " BAD Expected DONE\r\n");
+        buf_str(out, done ? " OK " : " BAD ");
+        imap_print_text_line(out, done ? "IDLE completed" : "Expected DONE", session->mode);
         outcome = count_answer(session, !done, out);
     }
     free(tag);

@@ -198,7 +198,8 @@ static void overflow(struct session *session, struct buf *out)
 
     notify_free(session->notify);
     session->notify = keep_groups(&none);
-    buf_str(out, "* OK [NOTIFICATIONOVERFLOW] Too much changes; NOTIFY is off\r\n");
+    buf_str(out, "* OK [NOTIFICATIONOVERFLOW] ");
+    imap_print_text_line(out, "Too much changes; NOTIFY is off", session->mode);
 }
 
 /* ---- the selected mailbox ---- */

@@ -79,8 +79,7 @@ static void say_untagged(struct reply *reply, enum reply_status status, const ch
     buf_printf(reply->out, "* %s", words[status]);
     if (code != NULL)
         buf_printf(reply->out, "[%s] ", code);
-    buf_str(reply->out, text);
-    buf_str(reply->out, "\r\n");
+    imap_print_text_line(reply->out, text, reply->mode);
 }
 
 void reply_untagged_ok(struct reply *reply, const char *code, const char *text)

@@ -16,7 +16,8 @@ void condstore_enable(struct cmd *cmd)
         return;
     buf_str(cmd->reply->out, "* OK ");
     imap_print_code_number(cmd->reply->out, "HIGHESTMODSEQ", view_told_modseq(session->view));
-    buf_str(cmd->reply->out, " Highest\r\n");
+    buf_byte(cmd->reply->out, ' ');
+    imap_print_text_line(cmd->reply->out, "Highest", session->mode);
 }
 
 void resync_tagged_modseq(struct cmd *cmd)

@@ -12,6 +12,7 @@ void session_init(struct session *session, const struct session_grant *grant)
         .rights = grant->rights,
         .account = grant->account,
         .actor = grant->actor,
+        .mode = {.language = grant->language},
         .message_limit = grant->message_limit,
         .save_limit = grant->save_limit,
         .message_max_bytes = grant->message_max_bytes,

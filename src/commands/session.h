@@ -91,6 +91,7 @@ struct session_grant {
     struct actor actor;
     enum session_rights rights;
     uint32_t message_limit, save_limit;
+    enum imap_language language; /* as it was before login */
     uint64_t message_max_bytes;
     bool sets_quota;
     bool submits;

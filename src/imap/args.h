@@ -363,6 +363,14 @@ struct imap_enable_args {
     size_t n;                         /* >= 1 */
 };
 
+#define LANGUAGE_MAX_RANGES 64u
+
+/* LANGUAGE: RFC 5255 3.2. */
+struct imap_language_args {
+    const struct slice *ranges; /* each a language-range */
+    size_t n;                   /* 0: which are there? */
+};
+
 #define ID_MAX_FIELDS      30u /* RFC 2971 3.3 */
 #define ID_MAX_KEY_BYTES   30u
 #define ID_MAX_VALUE_BYTES 1024u
@@ -473,6 +481,7 @@ union imap_args {
     struct imap_uidbatches_args uidbatches;
     struct imap_enable_args enable;
     struct imap_id_args id;
+    struct imap_language_args language;
     struct imap_notify_args notify;
     struct imap_authenticate_args authenticate;
     struct imap_login_args login;

@@ -7,10 +7,22 @@
 
 #include <stdbool.h>
 
+/* Of the texts for people (RFC 5255; language.h). */
+enum imap_language {
+    IMAP_LANGUAGE_DEFAULT, /* i-default: English, as nobody asked for anything */
+    IMAP_LANGUAGE_EN,
+    IMAP_LANGUAGE_DE, /* translated from here on */
+    IMAP_LANGUAGE_FR,
+    IMAP_LANGUAGE_ES,
+    IMAP_LANGUAGE_JA,
+    IMAP_LANGUAGE_COUNT,
+};
+
 struct imap_mode {
-    bool rev2;        /* ENABLE IMAP4rev2 was said */
-    bool utf8_accept; /* ENABLE UTF8=ACCEPT was said */
-    bool uidonly;     /* ENABLE UIDONLY was said: no message has a number */
+    bool rev2;                   /* ENABLE IMAP4rev2 was said */
+    bool utf8_accept;            /* ENABLE UTF8=ACCEPT was said */
+    bool uidonly;                /* ENABLE UIDONLY was said: no message has a number */
+    enum imap_language language; /* LANGUAGE was said; its texts are UTF-8 */
 };
 
 /*

@@ -1,10 +1,12 @@
 /*
- * parse_login.c - who and what the client is: LOGIN, AUTHENTICATE, ENABLE, ID.
+ * parse_login.c - who and what the client is: LOGIN, AUTHENTICATE, ENABLE, ID,
+ * LANGUAGE.
  *
  * Spec: RFC 9051 6.2.2, 6.2.3, 6.3.1; RFC 4959 (initial response); RFC 2971 3.1 (ID).
  */
 #include "base/ascii.h"
 #include "base/base64.h"
+#include "imap/language.h"
 #include "imap/lex.h"
 
 enum rc imap_parse_login(struct imap_input *in, union imap_args *args, struct err *err)
@@ -141,5 +143,22 @@ enum rc imap_parse_compress(struct imap_input *in, union imap_args *args, struct
     (void) args;
     if (!lex_sp(in) || !lex_word(in, "DEFLATE"))
         return lex_fail(in, err, "a space and DEFLATE");
+    return RC_OK;
+}
+
+/* *(SP lang-range-quoted): RFC 5255 3.5 */
+enum rc imap_parse_language(struct imap_input *in, union imap_args *args, struct err *err)
+{
+    struct slice *ranges = ARENA_ARRAY(in->arena, struct slice, LANGUAGE_MAX_RANGES);
+    size_t n = 0;
+
+    for (; lex_sp(in); n++) {
+        if (n == LANGUAGE_MAX_RANGES)
+            return err_set(err, RC_LIMIT, "Too many languages", "language: more than %u",
+                           LANGUAGE_MAX_RANGES);
+        if (!lex_astring(in, &ranges[n]) || !imap_is_language_range(ranges[n]))
+            return lex_fail(in, err, "a language");
+    }
+    args->language = (struct imap_language_args){ranges, n};
     return RC_OK;
 }

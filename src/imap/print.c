@@ -2,7 +2,10 @@
 
 #include "base/ascii.h"
 #include "base/utf8.h"
+#include "imap/language.h"
 #include "imap/lex.h"
+
+#define TRANSLATED_MAX_BYTES 512u /* of a row of language_texts.c */
 
 void imap_print_nil(struct buf *buf)
 {
@@ -108,9 +111,9 @@ void imap_print_astring(struct buf *buf, struct slice s, struct imap_mode mode)
         imap_print_string(buf, s, mode);
 }
 
-void imap_print_text(struct buf *buf, struct slice text, struct imap_mode mode)
+static void print_text(struct buf *buf, struct slice text, bool utf8)
 {
-    bool keep_8bit = imap_mode_utf8(mode) && utf8_is_valid(text);
+    bool keep_8bit = utf8 && utf8_is_valid(text);
 
     if (text.len == 0)
         buf_byte(buf, '-');
@@ -124,6 +127,26 @@ void imap_print_text(struct buf *buf, struct slice text, struct imap_mode mode)
     }
     if (text.len > 0 && text.ptr[text.len - 1] == '}')
         buf_byte(buf, '.');
+}
+
+/* RFC 5255 3.2: what is translated is UTF-8, whatever else was enabled. */
+void imap_print_text(struct buf *buf, struct slice text, struct imap_mode mode)
+{
+    AUTO(buf_done) struct buf translated = {0};
+
+    if (mode.language < IMAP_LANGUAGE_DE) {
+        print_text(buf, text, imap_mode_utf8(mode));
+        return;
+    }
+    buf_init(&translated, TRANSLATED_MAX_BYTES + text.len);
+    imap_translate(&translated, text, mode.language);
+    print_text(buf, buf_slice(&translated), true);
+}
+
+void imap_print_text_line(struct buf *buf, const char *text, struct imap_mode mode)
+{
+    imap_print_text(buf, slice_from_str(text), mode);
+    buf_str(buf, "\r\n");
 }
 
 // clang-format off

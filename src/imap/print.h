@@ -37,6 +37,8 @@ void imap_print_literal8_header(struct buf *buf, uint64_t len);
  * "?"; a leading "[" is moved away from the place of a code by "- ", and a "}" at the end,
  * which clients take for a literal's header, gets a full stop; empty becomes "-". */
 void imap_print_text(struct buf *buf, struct slice text, struct imap_mode mode);
+/* The same, and CRLF: all that is said to people comes through one of these two. */
+void imap_print_text_line(struct buf *buf, const char *text, struct imap_mode mode);
 
 /* "17-Jul-1996 02:44:25 -0700" with its quotes. Years are kept within 0000..9999. */
 void imap_print_date_time(struct buf *buf, struct imap_date_time date);

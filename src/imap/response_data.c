@@ -531,6 +531,22 @@ static enum rc take_myrights(struct imap_input *in, struct imap_response *out, s
                : lex_fail(in, err, "a mailbox name and rights");
 }
 
+/* SP "(" lang-tag-quoted *(SP lang-tag-quoted) ")": RFC 5255 3.5 */
+static enum rc take_language(struct imap_input *in, struct imap_response *out, struct err *err)
+{
+    struct slice *tags = ARENA_ARRAY(in->arena, struct slice, LANGUAGE_MAX_RANGES);
+    size_t n = 0;
+
+    if (!lex_sp(in) || !lex_byte(in, '('))
+        return lex_fail(in, err, "language tags");
+    do {
+        if (n == LANGUAGE_MAX_RANGES || !lex_astring(in, &tags[n++]))
+            return lex_fail(in, err, "a language tag");
+    } while (lex_sp(in));
+    out->words = (struct imap_words){tags, n};
+    return lex_byte(in, ')') ? RC_OK : lex_fail(in, err, "a space or \")\"");
+}
+
 /* search-correlator [SP uid-range *("," uid-range)], descending: RFC 10022 4 */
 static enum rc take_uidbatches(struct imap_input *in, struct imap_response *out,
                                struct err *err)
@@ -660,6 +676,7 @@ static const struct {
     {"ESEARCH",    IMAP_DATA_ESEARCH,     take_esearch},
     {"UIDBATCHES", IMAP_DATA_UIDBATCHES,  take_uidbatches},
     {"NAMESPACE",  IMAP_DATA_NAMESPACE,   take_namespace},
+    {"LANGUAGE",   IMAP_DATA_LANGUAGE,    take_language},
     {"ID",         IMAP_DATA_ID,          take_id},
     {"VANISHED",   IMAP_DATA_VANISHED,    take_vanished},
     {"METADATA",   IMAP_DATA_METADATA,    take_metadata},

@@ -251,7 +251,9 @@ enum rc response_take_text(struct imap_input *in, struct imap_response *out, str
     if (rc)
         return rc;
     out->text = scan_while(&in->sc, is_text_char);
-    if (imap_mode_utf8(in->mode) ? !utf8_is_valid(out->text) : has_8bit(out->text)) {
+    if (imap_mode_utf8(in->mode) || in->mode.language >= IMAP_LANGUAGE_DE
+            ? !utf8_is_valid(out->text)
+            : has_8bit(out->text)) {
         in->sc = before;
         return lex_fail(in, err, "text in the session's charset");
     }

@@ -165,6 +165,7 @@ void gate_conn_return(struct gate_conn *c)
     gate_conn_rename(c); /* no id is used for two logins */
     c->reason = (enum close_reason) 0;
     c->n_bad = 0;
+    c->language = IMAP_LANGUAGE_DEFAULT; /* RFC 8437 4.1 */
     gate_conn_enter(c, GATE_READY);
     if (gate_conn_watch(c) != RC_OK)
         return;
@@ -330,6 +331,7 @@ static enum rc begin_tls(struct gate_conn *c)
             return RC_MORE;
         }
         gate_answer(c, buf_slice(&c->tag), "OK", "Begin TLS negotiation now");
+        c->language = IMAP_LANGUAGE_DEFAULT; /* RFC 5255 3.1: LANGUAGE is said again */
         buf_reset(&c->tag);
         buf_shrink(&c->tag, 0);
     }

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "imap/language.h"
 #include "imap/print.h"
 #include "roles/gate_state.h"
 
@@ -176,6 +177,7 @@ static enum rc post_handover(struct gate_conn *c, enum transport transport, int 
                      .tag = buf_slice(&c->tag),
                      .command = slice_from_str(c->command),
                      .client_id = buf_slice(&c->client_id),
+                     .language = slice_from_str(imap_language_tag(c->language)),
                      .unread = slice_sub(buf_slice(&c->unread), 0, MSG_UNREAD_MAX)}
     };
 

@@ -7,6 +7,7 @@
  */
 #include "base/log.h"
 #include "imap/capability.h"
+#include "imap/language.h"
 #include "imap/print.h"
 #include "roles/gate_state.h"
 
@@ -22,8 +23,14 @@ struct gate_command {
 
 void gate_answer(struct gate_conn *c, struct slice tag, const char *status, const char *text)
 {
+    const struct imap_mode mode = {.language = c->language};
+    struct slice all = slice_from_str(text);
+    size_t code = text[0] == '[' ? slice_search(all, SLICE("] ")) + 2 : 0;
+
     buf_append(&c->out, tag.len > 0 ? tag : SLICE("*"));
-    buf_printf(&c->out, " %s %s\r\n", status, text);
+    buf_printf(&c->out, " %s ", status);
+    buf_append(&c->out, slice_sub(all, 0, code));
+    imap_print_text_line(&c->out, text + MIN(code, all.len), mode);
 }
 
 void gate_refuse(struct gate_conn *c, struct slice tag, const char *status, const char *text)
@@ -85,7 +92,7 @@ static void run_noop(struct gate_conn *c, const struct imap_cmd *cmd)
 
 static void run_logout(struct gate_conn *c, const struct imap_cmd *cmd)
 {
-    buf_str(&c->out, "* BYE Logging out\r\n");
+    gate_answer(c, SLICE("*"), "BYE", "Logging out");
     accept_command(c, cmd, "LOGOUT completed");
     gate_conn_close(c, CLOSE_LOGOUT, "");
 }
@@ -102,6 +109,24 @@ static void run_id(struct gate_conn *c, const struct imap_cmd *cmd)
     accept_command(c, cmd, "ID completed");
 }
 
+/* RFC 5255 3.2; there is no NAMESPACE before login. */
+static void run_language(struct gate_conn *c, const struct imap_cmd *cmd)
+{
+    const struct imap_language_args *args = &cmd->args.language;
+
+    if (args->n == 0) {
+        imap_print_languages(&c->out);
+        accept_command(c, cmd, "Supported languages have been listed");
+    } else if (!imap_language_lookup(args->ranges, args->n, &c->language)) {
+        gate_answer(c, cmd->tag, "NO", "Unsupported language");
+    } else {
+        imap_print_language(&c->out, c->language);
+        accept_command(c, cmd,
+                       c->language == IMAP_LANGUAGE_EN ? "Now speaking English"
+                                                       : "Language changed");
+    }
+}
+
 /* --- RFC 9051 6.2: not authenticated --- */
 
 static void run_starttls(struct gate_conn *c, const struct imap_cmd *cmd)
@@ -112,7 +137,7 @@ static void run_starttls(struct gate_conn *c, const struct imap_cmd *cmd)
         gate_refuse(c, cmd->tag, "BAD", "STARTTLS is not offered here");
     } else {
         c->n_bad = 0;
-        buf_reset(&c->client_id); /* RFC 9051 6.2.1: forget what came without TLS */
+        buf_reset(&c->client_id);            /* RFC 9051 6.2.1: forget what came without TLS */
         buf_reset(&c->tag);
         buf_append(&c->tag, cmd->tag);
         gate_conn_enter(c, GATE_HANDSHAKE);
@@ -154,6 +179,7 @@ static const struct gate_command commands[] = {
     {"NOOP",         imap_parse_none,         run_noop},
     {"LOGOUT",       imap_parse_none,         run_logout},
     {"ID",           imap_parse_id,           run_id},
+    {"LANGUAGE",     imap_parse_language,     run_language},
     {"STARTTLS",     imap_parse_none,         run_starttls},
     {"LOGIN",        imap_parse_login,        run_login},
     {"AUTHENTICATE", imap_parse_authenticate, run_authenticate},

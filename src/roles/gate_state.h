@@ -107,15 +107,16 @@ struct gate_conn {
     struct buf tag;       /* of the running LOGIN, AUTHENTICATE or STARTTLS */
     const char *command;  /* the name of that, static */
     uint8_t nonce[MSG_NONCE_BYTES];
-    unsigned n_bad;     /* refused commands in a row */
-    bool spoke;         /* the first byte has come */
-    bool greeted;       /* the greeting is out: not said again after STARTTLS */
-    bool long_response; /* holds one of GATE_LONG_RESPONSES */
-    bool auth_died;     /* RESPONSE: whoever asked for the line is gone */
-    bool close_told;    /* mail said CONN_CLOSE */
-    bool mail_died;     /* the mail that has this connection */
-    bool shut;          /* CLOSING: our end is out */
-    struct pump *pump;  /* CARRIED */
+    enum imap_language language; /* of what is said to the client */
+    unsigned n_bad;              /* refused commands in a row */
+    bool spoke;                  /* the first byte has come */
+    bool greeted;                /* the greeting is out: not said again after STARTTLS */
+    bool long_response;          /* holds one of GATE_LONG_RESPONSES */
+    bool auth_died;              /* RESPONSE: whoever asked for the line is gone */
+    bool close_told;             /* mail said CONN_CLOSE */
+    bool mail_died;              /* the mail that has this connection */
+    bool shut;                   /* CLOSING: our end is out */
+    struct pump *pump;           /* CARRIED */
 };
 
 struct gate {

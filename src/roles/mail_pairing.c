@@ -13,6 +13,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "imap/language.h"
+#include "imap/print.h"
 #include "roles/mail_role.h"
 
 #define PAIR_ARENA_BYTES ((size_t) 256 << 10)
@@ -63,12 +65,18 @@ static struct pair *pair_new(struct mail_role *mail, const char key[PAIR_KEY_BYT
 }
 
 /* The client gets an answer to its LOGIN, whatever went wrong. */
-static void refuse(int fd, struct slice tag, const char *code, const char *text)
+static void refuse(int fd, const struct msg_handover *handover, const char *code,
+                   const char *text)
 {
+    struct imap_mode mode = {.language = imap_language_of(handover->language)};
     AUTO(buf_done) struct buf line;
 
-    buf_init(&line, MSG_TAG_MAX + 1024);
-    buf_printf(&line, "%.*s NO [%s] %s\r\n* BYE %s\r\n", SLICE_ARG(tag), code, text, text);
+    buf_init(&line, MSG_TAG_MAX + 2048);
+    buf_append(&line, handover->tag);
+    buf_printf(&line, " NO [%s] ", code);
+    imap_print_text_line(&line, text, mode);
+    buf_str(&line, "* BYE ");
+    imap_print_text_line(&line, text, mode);
     (void) !send(fd, line.ptr, line.len, MSG_NOSIGNAL | MSG_DONTWAIT); /* it may be gone */
     (void) close(fd);
 }
@@ -104,6 +112,7 @@ static void start_session(struct mail_role *mail, const struct msg_grant *grant,
                 .expires_sec = (int64_t) MIN(grant->expires, (uint64_t) INT64_MAX),
                 .peer = handover->peer,
                 .tls_version = handover->tls_version,
+                .language = imap_language_of(handover->language),
                 .proxied = handover->transport == TRANSPORT_PROXIED,
                 .gate = grant->gate,
                 .conn = handover->conn,
@@ -118,7 +127,7 @@ static void start_session(struct mail_role *mail, const struct msg_grant *grant,
     if (rc) {
         log_event(LEVEL_WARNING, "session.refused", LOG_TEXT("user", grant->user),
                   LOG_ERR(&err));
-        refuse(fd, handover->tag, rc == RC_LIMIT ? "LIMIT" : "UNAVAILABLE", err.text);
+        refuse(fd, handover, rc == RC_LIMIT ? "LIMIT" : "UNAVAILABLE", err.text);
     } else {
         (void) close(fd);
     }
@@ -165,7 +174,7 @@ static void keep_handover(struct mail_role *mail, const char key[PAIR_KEY_BYTES]
     struct pair *pair = pair_new(mail, key);
 
     if (pair == NULL) {
-        refuse(fd, handover->tag, "UNAVAILABLE", "Too many logins at once; try again");
+        refuse(fd, handover, "UNAVAILABLE", "Too many logins at once; try again");
         return;
     }
     pair->fd = fd;
@@ -191,7 +200,7 @@ void mail_take_handover(struct mail_role *mail, uint32_t gate,
     }
     if (mail->stop_at_us != 0) { /* it overlapped with the end */
         if (handover->service == SERVICE_IMAP)
-            refuse(fd, handover->tag, "UNAVAILABLE", "Server is shutting down");
+            refuse(fd, handover, "UNAVAILABLE", "Server is shutting down");
         else
             (void) close(fd);
         return;
@@ -235,7 +244,7 @@ void mail_pairs_expire(struct mail_role *mail, bool all)
             return;
         if (!pair->has_grant) {
             log_event(LEVEL_WARNING, "handover.unpaired", LOG_NUM("conn", pair->handover.conn));
-            refuse(pair->fd, pair->handover.tag, "UNAVAILABLE",
+            refuse(pair->fd, &pair->handover, "UNAVAILABLE",
                    "The login could not be completed");
             pair->fd = -1;
         }

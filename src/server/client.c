@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "imap/print.h"
 #include "server/clients.h"
 
 /* What a step found. */
@@ -92,6 +93,16 @@ static void watch(struct client *client)
         (struct mbox_watcher){.mbox_id = view_mbox_id(client->session.view), .wake = on_change};
     client->watches_in = view_account(client->session.view);
     account_watch(client->watches_in, &client->watcher);
+}
+
+/* What no command says: "* BYE [CODE] " and a text, in the client's language. */
+static void say(struct client *client, const char *start, const char *text)
+{
+    struct imap_mode mode = {.language = client->who.language};
+
+    buf_str(&client->stream.out, start);
+    imap_print_text_line(&client->stream.out, text,
+                         client->has_session ? client->session.mode : mode);
 }
 
 /* ---- output ---- */
@@ -256,7 +267,7 @@ static enum step feed(struct client *client)
     case READ_REFUSED:
         return answer_refused(client, &err);
     case READ_CLOSE:
-        buf_printf(&client->stream.out, "* BYE %s\r\n", err.text);
+        say(client, "* BYE ", err.text);
         end(client, "protocol");
         return STEP_END;
     }
@@ -275,7 +286,7 @@ static enum step read_more(struct client *client)
         client->broken = true;
         break;
     case STREAM_GARBLED:
-        buf_str(&client->stream.out, "* BYE Broken compressed data\r\n");
+        say(client, "* BYE ", "Broken compressed data");
         end(client, "broken compression");
         return STEP_END;
     case STREAM_ENDED:
@@ -302,6 +313,7 @@ static enum step open_account(struct client *client)
     struct session_grant grant = {
         .actor = {client->who.account, client->who.device},
         .rights = client->who.read_only ? SESSION_READ_ONLY : SESSION_FULL,
+        .language = client->who.language,
         .message_limit = options->message_limit,
         .save_limit = options->save_limit,
         .message_max_bytes = options->message_max_bytes,
@@ -316,8 +328,9 @@ static enum step open_account(struct client *client)
     if (rc) {
         log_event(LEVEL_ERROR, "session.failed", LOG_STR("user", client->who.user),
                   LOG_ERR(&err));
-        buf_printf(&client->stream.out, "%.*s NO [UNAVAILABLE] %s\r\n* BYE Try again later\r\n",
-                   SLICE_ARG(client->tag), err.text);
+        buf_append(&client->stream.out, client->tag);
+        say(client, " NO [UNAVAILABLE] ", err.text);
+        say(client, "* BYE ", "Try again later");
         end(client, "unavailable");
         return STEP_END;
     }
@@ -379,14 +392,14 @@ static void take_orders(struct client *client)
 {
     static const struct {
         unsigned order;
-        const char *bye, *reason;
+        const char *start, *text, *reason;
     } ends[] = {
-        {ORDER_REVOKED,   "* BYE [EXPIRED] Access was revoked\r\n",                            "revoked"   },
-        {ORDER_KICKED,    "* BYE [UNAVAILABLE] Ended by the administrator\r\n",                "kicked"    },
-        {ORDER_SHUTDOWN,  "* BYE [UNAVAILABLE] Server is shutting down\r\n",                   "shutdown"  },
-        {ORDER_MAKE_ROOM, "* BYE [LIMIT] Too many connections; the longest idle one ends\r\n",
-         "made room"                                                                                       },
-        {ORDER_TIMEOUT,   "* BYE Autologout; idle for too long\r\n",                           "autologout"},
+        {ORDER_REVOKED,   "* BYE [EXPIRED] ",     "Access was revoked",                              "revoked"   },
+        {ORDER_KICKED,    "* BYE [UNAVAILABLE] ", "Ended by the administrator",                      "kicked"    },
+        {ORDER_SHUTDOWN,  "* BYE [UNAVAILABLE] ", "Server is shutting down",                         "shutdown"  },
+        {ORDER_MAKE_ROOM, "* BYE [LIMIT] ",       "Too many connections; the longest idle one ends",
+         "made room"                                                                                             },
+        {ORDER_TIMEOUT,   "* BYE ",               "Autologout; idle for too long",                   "autologout"},
     };
     unsigned orders = atomic_exchange(&client->orders, 0) & ~(unsigned) ORDER_LATE;
 
@@ -400,7 +413,7 @@ static void take_orders(struct client *client)
     for (size_t i = 0; i < COUNT(ends); i++) {
         if ((orders & ends[i].order) != 0) {
             if (client->state != CLIENT_BUSY) /* inside an answer there is no room for a line */
-                buf_str(&client->stream.out, ends[i].bye);
+                say(client, ends[i].start, ends[i].text);
             end(client, ends[i].reason);
             return;
         }
@@ -408,7 +421,7 @@ static void take_orders(struct client *client)
     if ((orders & ORDER_REST) != 0)
         stream_rest(&client->stream);
     if ((orders & ORDER_ALIVE) != 0 && atomic_load(&client->idles)) {
-        buf_str(&client->stream.out, "* OK Still here\r\n");
+        say(client, "* OK ", "Still here");
         atomic_store(&client->last_active_us, clock_mono_us());
     }
 }

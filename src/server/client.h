@@ -68,10 +68,11 @@ struct client_identity {
     uint64_t policy_epoch;
     int64_t expires_sec; /* 0: never */
     struct ipaddr peer;
-    uint16_t tls_version; /* 0: none */
-    bool proxied;         /* a gate carries the bytes: it must hear why the connection ends */
-    uint32_t gate;        /* its instance */
-    uint64_t conn;        /* its name for the connection */
+    uint16_t tls_version;        /* 0: none */
+    enum imap_language language; /* asked for before login */
+    bool proxied;  /* a gate carries the bytes: it must hear why the connection ends */
+    uint32_t gate; /* its instance */
+    uint64_t conn; /* its name for the connection */
     const char *user, *device_name, *mechanism, *client_id;
 };
 

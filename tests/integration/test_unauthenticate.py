@@ -142,6 +142,16 @@ class Unauthenticate(unittest.TestCase):
                 wire.ok("UNAUTHENTICATE")
             self.assertNotIn("u1", self.server.run("session", "list").stdout)
 
+    def test_the_language_lasts_from_before_login_to_it(self):
+        for wire in self.wires():
+            wire.ok("LANGUAGE JA")
+            _, tagged = wire.command("LOGIN u1 " + PASSWORD)
+            self.assertTrue(tagged.endswith("ログインしました".encode()), tagged)
+            _, tagged = wire.command("UNAUTHENTICATE")
+            self.assertEqual("OK UNAUTHENTICATEが完了しました".encode(), tagged)
+            _, tagged = wire.command("NOOP")
+            self.assertEqual(b"OK NOOP completed", tagged)  # i-default again (RFC 8437 4.1)
+
     def test_writes_before_it_are_kept(self):
         for wire in self.wires("u4"):
             wire.ok("SELECT INBOX")

@@ -420,6 +420,35 @@ static void shutdown_says_bye_and_ends_the_loop(void **state)
     assert_int_equal(loop_run(w->gate->loop, &err), RC_OK);
 }
 
+/* RFC 5255 3.1: in every state; RFC 9051 6.2.1: what came without TLS is forgotten. */
+static void it_speaks_the_language_that_is_asked_for(void **state)
+{
+    struct world *w = *state;
+    struct client client = client_at(w, DOOR_STARTTLS);
+    const struct msg_handover *handover;
+
+    say(w, &client, SLICE("a LANGUAGE\r\n"));
+    assert_heard(w, &client,
+                 "* LANGUAGE (EN DE FR ES JA i-default)\r\n"
+                 "a OK Supported languages have been listed\r\n");
+    say(w, &client, SLICE("b LANGUAGE xx\r\nc LANGUAGE de-CH\r\nd LOGIN u p\r\n"));
+    assert_heard(w, &client,
+                 "b NO Unsupported language\r\n* LANGUAGE (DE)\r\nc OK Sprache gewechselt\r\n"
+                 "d NO [PRIVACYREQUIRED] Keine Anmeldung ohne TLS\r\n");
+    say(w, &client, SLICE("e STARTTLS\r\n"));
+    assert_heard(w, &client, "e OK Jetzt TLS aushandeln\r\n");
+    client_start_tls(w, &client);
+    say(w, &client, SLICE("f SELECT x\r\ng LANGUAGE FR\r\nh SELECT x\r\n"));
+    assert_heard(w, &client,
+                 "f BAD Log in first\r\n* LANGUAGE (FR)\r\ng OK Langue chang\u00e9e\r\n"
+                 "h BAD Connectez-vous d'abord\r\n");
+    say(w, &client, SLICE("i LOGIN u p\r\n"));
+    auth_says_ok(w, world_expect(w, w->auth, MSG_AUTH_START)->msg.auth_start.conn);
+    handover = &world_expect(w, w->mail, MSG_HANDOVER)->msg.handover;
+    assert_slice_equal(handover->language, SLICE("FR"));
+    client_close(&client);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -443,6 +472,7 @@ int main(void)
         WORLD_TEST(starttls_does_not_start_the_minute_again),
         WORLD_TEST(a_new_certificate_is_taken_while_clients_stay),
         WORLD_TEST(shutdown_says_bye_and_ends_the_loop),
+        WORLD_TEST(it_speaks_the_language_that_is_asked_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
