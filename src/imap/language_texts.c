@@ -223,6 +223,19 @@ const struct language_row language_rows[] = {
     {"Too much at once", {"Zu viel auf einmal", "Trop à la fois", "Demasiado a la vez", "一度の量が多すぎます"}},
     {"Try again", {"Bitte noch einmal", "Réessayez", "Inténtelo de nuevo", "もう一度お試しください"}},
 
+    /* URLs */
+    {"The URL has no access identifier", {"Die URL sagt nicht, wer sie benutzen darf", "L'URL ne dit pas qui peut l'utiliser", "La URL no dice quién puede usarla", "URLにアクセス識別子がありません"}},
+    {"The URL is authorized already", {"Die URL ist schon freigegeben", "L'URL est déjà autorisée", "La URL ya está autorizada", "URLはすでに許可されています"}},
+    {"The URL's mailbox cannot be read", {"Das Postfach der URL ist nicht lesbar", "La boîte de l'URL est illisible", "El buzón de la URL no se puede leer", "URLのメールボックスを読めません"}},
+    {"The URL's user is not you", {"Der Benutzer der URL ist ein anderer", "L'utilisateur de l'URL n'est pas vous", "El usuario de la URL no es usted", "URLのユーザーはあなたではありません"}},
+    {"The key is not there", {"Den Schlüssel gibt es nicht", "La clé n'existe pas", "La clave no existe", "鍵がありません"}},
+    {"The only mechanism is INTERNAL", {"Das einzige Verfahren ist INTERNAL", "Le seul mécanisme est INTERNAL", "El único mecanismo es INTERNAL", "使える方式はINTERNALだけです"}},
+    {"Too many URLs", {"Zu viele URLs", "Trop d'URL", "Demasiadas URL", "URLが多すぎます"}},
+    {"No key", {"Kein Schlüssel", "Pas de clé", "No hay clave", "鍵がありません"}},
+    {"No part", {"Kein solcher Teil", "Pas de telle partie", "No hay tal parte", "パートがありません"}},
+    {"No such user", {"Diesen Benutzer gibt es nicht", "Cet utilisateur n'existe pas", "No existe ese usuario", "そのようなユーザーはいません"}},
+    {"Not authorized", {"Nicht berechtigt", "Non autorisé", "No autorizado", "権限がありません"}},
+
     /* quota */
     {"No limit can be set for that resource", {"Dafür lässt sich keine Grenze setzen", "Aucune limite possible pour cette ressource", "No se puede limitar ese recurso", "その資源には上限を設定できません"}},
     {"No such quota root", {"Diese Quotenwurzel gibt es nicht", "Cette racine de quota n'existe pas", "No existe esa raíz de cuota", "そのようなクォータルートはありません"}},
