@@ -79,9 +79,12 @@ static int name_accounts(const struct cli_args *args, struct cli_ask *accounts)
     json_array_foreach(accounts->rows, i, row)
     {
         const char *id = json_string_value(json_object_get(row, "account"));
-        const char *name = json_string_value(json_object_get(names, id));
+        const char *user = json_string_value(json_object_get(names, id));
+        const char *name = json_string_value(json_object_get(row, "name"));
 
-        set_user(row, name != NULL ? name : "(deleted)");
+        set_user(row, user != NULL                      ? user
+                      : name != NULL && name[0] != '\0' ? name
+                                                        : "(deleted)");
     }
     json_decref(names);
     return CLI_OK;

@@ -1,5 +1,6 @@
 /* mail_control_space.c - what the store and its accounts take: `roost status --space`. */
 #include "account/kept.h"
+#include "mailbox/shares.h"
 #include "roles/mail_role.h"
 
 #define NUMBER_BYTES     24u
@@ -45,13 +46,26 @@ static enum rc figures_of(struct mail_role *mail, struct account *account,
     return engine->ops->account_space(engine, out->account, &out->space, err);
 }
 
-static void put_account(struct control_conn *conn, const struct account_figures *figures)
+/* Of shared accounts, which are no users, and of the register; else empty. */
+static struct slice name_of(const struct principals *people, uint64_t account)
 {
+    const struct principal *who = principals_by_id(people, account);
+
+    if (account == SHARES_ACCOUNT)
+        return SLICE("register of shares");
+    return who != NULL && who->kind == PRINCIPAL_SHARED ? who->name : SLICE("");
+}
+
+static void put_account(struct control_conn *conn, struct mail_role *mail,
+                        const struct account_figures *figures)
+{
+    AUTO(principals_unrefp) struct principals *people = mail_store_principals(mail->store);
     char hex[HEX_BYTES], room[6][NUMBER_BYTES];
 
     (void) snprintf(hex, sizeof(hex), "%016llx", (unsigned long long) figures->account);
     const struct control_field fields[] = {
         CONTROL_TEXT("account", slice_from_str(hex)),
+        CONTROL_TEXT("name", name_of(people, figures->account)),
         CONTROL_TEXT("bodies", number(room[0], figures->space.bodies)),
         CONTROL_TEXT("raw_bytes", number(room[1], figures->space.raw_bytes)),
         CONTROL_TEXT("stored_bytes", number(room[2], figures->space.stored_bytes)),
@@ -84,7 +98,7 @@ void mail_space_user(struct control_conn *conn, const struct control_fields *fie
     if (rc == RC_OK)
         rc = figures_of(mail, account, &figures, &err);
     if (rc == RC_OK)
-        put_account(conn, &figures);
+        put_account(conn, mail, &figures);
     end(conn, rc, &err);
 }
 
@@ -221,7 +235,7 @@ void mail_space_accounts(struct control_conn *conn, const struct control_fields 
     if (top.n > 0)
         qsort(top.list, top.n, sizeof(*top.list), by_stored);
     for (size_t i = 0; i < MIN(top.n, (size_t) most) && rc == RC_OK; i++)
-        put_account(conn, &top.list[i]);
+        put_account(conn, walk.mail, &top.list[i]);
     free(top.list);
     end(conn, rc, &err);
 }

@@ -31,8 +31,9 @@ class Sharing(unittest.TestCase):
         return wire
 
     def roost(self, *words, code=0):
-        done = subprocess.run([ROOST, *words[:2], "-c", self.server.config, *words[2:]], capture_output=True, text=True)
+        done = subprocess.run([ROOST, *words, "-c", self.server.config], capture_output=True, text=True)
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done.stdout
 
     def until_bye(self, wire):
         """The connection ends, and says so."""
@@ -112,6 +113,14 @@ class Sharing(unittest.TestCase):
         self.assertIn(gone.encode(), b"".join(self.owner.ok("GETACL shelf")))
         self.roost("user", "delete", gone, "--yes")
         wait_for(lambda: gone.encode() not in b"".join(self.owner.ok("GETACL shelf")), "nobody of that name")
+
+    def test_the_register_confuses_nobody(self):
+        self.owner.ok("SETACL INBOX anyone lr")
+        rows = self.roost("status", "--space", "--accounts", "100")
+        self.assertEqual(rows.count("register of shares"), 1)
+        self.assertNotIn("(deleted)", rows)
+        self.roost("check")
+        self.roost("mailbox", "list", self.owner_name)
 
 
 if __name__ == "__main__":
