@@ -319,6 +319,8 @@ static enum rc go_on(struct cmd *cmd, const char *completed, struct err *err)
 
         if (reply_is_full(cmd->reply) || work >= LIST_SLICE_WORK)
             return RC_MORE;
+        if (!session_allows(cmd->session, name)) /* a subscription */
+            continue;
         work += walk->args->n_patterns;
         rc = consider_superiors(cmd, walk, name, err);
         if (rc)

@@ -140,6 +140,7 @@ static enum rc add_own_account(struct notify *notify, const struct session *sess
     struct notify_place *place = notify->places = xcalloc(1, sizeof(*place));
 
     notify->n_places = 1;
+    place->session = session;
     place->account = session->account;
     account_follow(place->account, &place->follower);
     state = session_read(session);

@@ -50,6 +50,7 @@ struct notify_row {
 
 /* An account of which something is watched. Today a session has its own. */
 struct notify_place {
+    const struct session *session;
     struct account *account; /* the session's reference */
     struct account_follower follower;
     struct acct_outline *outline;

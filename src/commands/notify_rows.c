@@ -77,8 +77,9 @@ bool notify_keeps(const struct notify *notify, uint32_t events)
 const struct mbox *notify_visible(const struct notify_place *place,
                                   const struct acct_state *state, uint32_t id)
 {
-    (void) place;
-    return acct_mailbox_by_id(state, id);
+    const struct mbox *mbox = acct_mailbox_by_id(state, id);
+
+    return mbox != NULL && session_allows(place->session, mbox_info(mbox)->name) ? mbox : NULL;
 }
 
 /* Position of the first row with an id >= this one. */

@@ -66,6 +66,8 @@ enum rc place_of(struct session *session, struct slice name, struct place *out, 
     enum rc rc;
 
     *out = (struct place){session->account, name};
+    if (!session_allows(session, name))
+        return no_such(err, "not among the credential's folders");
     if (!foreign_part(name, &kind, &rest))
         return RC_OK;
     rc = inner_name(rest, &who_name, &out->name, err);

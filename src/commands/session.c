@@ -2,8 +2,39 @@
 
 #include <assert.h>
 
+#include "account/mbox_info.h"
 #include "commands/notify.h"
+#include "mailbox/name.h"
 #include "search/resolve.h"
+
+/* One a line. */
+static void take_folders(struct session *session, struct slice lines)
+{
+    while (lines.len > 0) {
+        size_t end = slice_find(lines, '\n');
+        struct slice name = slice_sub(lines, 0, end);
+
+        lines = slice_from(lines, MIN(end + 1, lines.len));
+        if (name.len == 0)
+            continue;
+        if (mailbox_name_is_inbox(name))
+            name = SLICE("INBOX");
+        session->folders =
+            xrealloc(session->folders, (session->n_folders + 1) * sizeof(struct slice));
+        session->folders[session->n_folders++] = text_dup(name);
+    }
+}
+
+bool session_allows(const struct session *session, struct slice name)
+{
+    for (size_t i = 0; i < session->n_folders; i++) {
+        struct slice folder = session->folders[i];
+
+        if (slice_eq(name, folder) || mailbox_name_is_below(name, folder))
+            return true;
+    }
+    return session->n_folders == 0;
+}
 
 void session_init(struct session *session, const struct session_grant *grant)
 {
@@ -20,6 +51,7 @@ void session_init(struct session *session, const struct session_grant *grant)
         .submits = grant->submits,
         .log_user = grant->log_user,
     };
+    take_folders(session, grant->folders);
 }
 
 static void session_forget_saved(struct session *session)
@@ -42,6 +74,11 @@ void session_done(struct session *session)
     session->client_id = NULL;
     for (size_t i = 0; i < SESSION_OTHERS; i++)
         account_closep(&session->others[i].account);
+    for (size_t i = 0; i < session->n_folders; i++)
+        text_free(session->folders[i]);
+    free(session->folders);
+    session->folders = NULL;
+    session->n_folders = 0;
     account_close(session->account);
     session->account = NULL;
     session->state = SESSION_CLOSED;

@@ -63,6 +63,8 @@ struct session {
     enum session_state state;
     enum session_rights rights;
     struct account *account; /* one reference */
+    struct slice *folders;   /* names the credential is for, with what is below; heap */
+    size_t n_folders;        /* 0: all */
     struct actor actor;
     bool sets_quota;                    /* anybody's, and sees it */
     uint32_t message_limit, save_limit; /* RFC 9738; 0: none; never both */
@@ -92,6 +94,7 @@ struct session_grant {
     enum session_rights rights;
     uint32_t message_limit, save_limit;
     enum imap_language language; /* as it was before login */
+    struct slice folders; /* mailbox names, one a line; empty: all */
     uint64_t message_max_bytes;
     bool sets_quota;
     bool submits;
@@ -100,6 +103,9 @@ struct session_grant {
 
 void session_init(struct session *session, const struct session_grant *grant);
 void session_done(struct session *session);
+
+/* Is the credential for the mailbox of this name (as the session knows it)? */
+bool session_allows(const struct session *session, struct slice name);
 
 /* ---- accounts ---- */
 

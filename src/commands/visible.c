@@ -15,6 +15,8 @@ struct visible {
     struct session *session;
     struct arena *arena;
     struct acct_state *own;
+    size_t n_own; /* listed from own itself; 0: the credential is for some folders, which stand
+                     among the shared */
     bool has_all;
     struct acct_state **others; /* heap, one reference each */
     size_t n_others;
@@ -22,12 +24,59 @@ struct visible {
     size_t n_shared, cap_shared;
 };
 
+static void add_shared(struct visible *visible, struct shared_mailbox shared)
+{
+    if (visible->n_shared == visible->cap_shared) {
+        visible->cap_shared = MAX(visible->cap_shared * 2, (size_t) 16);
+        visible->shared =
+            xrealloc(visible->shared, visible->cap_shared * sizeof(*visible->shared));
+    }
+    visible->shared[visible->n_shared++] = shared;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct shared_mailbox *x = a, *y = b;
+
+    return slice_cmp(x->name, y->name);
+}
+
+static void sort_shared(struct visible *visible)
+{
+    if (visible->n_shared > 0)
+        qsort(visible->shared, visible->n_shared, sizeof(*visible->shared), by_name);
+}
+
+static struct reader own_reader(const struct visible *visible)
+{
+    return (struct reader){.account = visible->session->actor.account, .rights = RIGHTS_ALL};
+}
+
+/* Own mailboxes that the credential is for. */
+static void add_allowed(struct visible *visible)
+{
+    const struct reader own = own_reader(visible);
+
+    for (size_t i = 0; i < acct_mailbox_count(visible->own); i++) {
+        const struct mbox *mbox = acct_mailbox_at(visible->own, i);
+        struct slice name = mbox_info(mbox)->name;
+
+        if (session_allows(visible->session, name))
+            add_shared(visible, (struct shared_mailbox){name, mbox, own});
+    }
+    sort_shared(visible);
+}
+
 struct visible *visible_begin(struct session *session, struct arena *arena)
 {
     struct visible *visible = ARENA_NEW(arena, struct visible);
 
     *visible =
         (struct visible){.session = session, .arena = arena, .own = session_read(session)};
+    if (session->n_folders == 0)
+        visible->n_own = acct_mailbox_count(visible->own);
+    else
+        add_allowed(visible);
     return visible;
 }
 
@@ -38,16 +87,6 @@ void visible_done(struct visible *visible)
     free(visible->others);
     free(visible->shared);
     acct_unref(visible->own);
-}
-
-static void add_shared(struct visible *visible, struct shared_mailbox shared)
-{
-    if (visible->n_shared == visible->cap_shared) {
-        visible->cap_shared = MAX(visible->cap_shared * 2, (size_t) 16);
-        visible->shared =
-            xrealloc(visible->shared, visible->cap_shared * sizeof(*visible->shared));
-    }
-    visible->shared[visible->n_shared++] = shared;
 }
 
 /* The state outlives its account's closing: it is counted. */
@@ -64,17 +103,10 @@ static void add_account(struct visible *visible, const struct account *account,
         if ((reader.rights & RIGHT_LOOKUP) == 0)
             continue;
         name = place_name(visible->session, account, info->name, visible->arena);
-        if (name.len > 0)
+        if (name.len > 0 && session_allows(visible->session, name))
             add_shared(visible, (struct shared_mailbox){name, mbox, reader});
     }
     visible->others[visible->n_others++] = state;
-}
-
-static int by_name(const void *a, const void *b)
-{
-    const struct shared_mailbox *x = a, *y = b;
-
-    return slice_cmp(x->name, y->name);
 }
 
 enum rc visible_need_all(struct visible *visible, struct err *err)
@@ -103,8 +135,7 @@ enum rc visible_need_all(struct visible *visible, struct err *err)
             log_event(LEVEL_WARNING, "share.unreadable", LOG_ID("account", owners[i]),
                       LOG_ERR(err));
     }
-    if (visible->n_shared > 0)
-        qsort(visible->shared, visible->n_shared, sizeof(*visible->shared), by_name);
+    sort_shared(visible);
     return RC_OK;
 }
 
@@ -117,15 +148,13 @@ const struct acct_state *visible_own(const struct visible *visible)
 
 size_t visible_count(const struct visible *visible)
 {
-    return acct_mailbox_count(visible->own) + visible->n_shared;
+    return visible->n_own + visible->n_shared;
 }
 
 /* NULL: the session's own. */
 static const struct shared_mailbox *shared_at(const struct visible *visible, size_t at)
 {
-    size_t n_own = acct_mailbox_count(visible->own);
-
-    return at < n_own ? NULL : &visible->shared[at - n_own];
+    return at < visible->n_own ? NULL : &visible->shared[at - visible->n_own];
 }
 
 struct slice visible_name(const struct visible *visible, size_t at)
@@ -161,9 +190,9 @@ static size_t shared_lower_bound(const struct visible *visible, struct slice nam
 
 size_t visible_lower_bound(const struct visible *visible, struct slice name)
 {
-    if (name_is_own(name))
+    if (visible->n_own > 0 && name_is_own(name))
         return acct_mailbox_lower_bound(visible->own, name);
-    return acct_mailbox_count(visible->own) + shared_lower_bound(visible, name);
+    return visible->n_own + shared_lower_bound(visible, name);
 }
 
 /* NULL: there is none. */
@@ -181,7 +210,7 @@ const struct mbox *visible_find(const struct visible *visible, struct slice name
 {
     const struct shared_mailbox *shared;
 
-    if (name_is_own(name))
+    if (visible->n_own > 0 && name_is_own(name))
         return acct_mailbox_by_name(visible->own, name);
     shared = find_shared(visible, name);
     return shared != NULL ? shared->mbox : NULL;
@@ -193,7 +222,7 @@ struct reader visible_reader(const struct visible *visible, struct slice name)
 
     if (shared != NULL)
         return shared->reader;
-    return (struct reader){.account = visible->session->actor.account, .rights = RIGHTS_ALL};
+    return own_reader(visible);
 }
 
 bool visible_has_children(const struct visible *visible, struct slice name)

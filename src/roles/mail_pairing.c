@@ -96,6 +96,18 @@ static bool is_quota_admin(const struct config *config, struct slice user)
     return false;
 }
 
+/* The grant's list, one name a line. */
+static const char *folder_lines(struct arena *arena, struct slice list)
+{
+    struct scan sc = scan_of(list);
+    const char *lines = "";
+    struct slice name;
+
+    while (msg_list_next(&sc, &name))
+        lines = arena_printf(arena, "%s%.*s\n", lines, SLICE_ARG(name));
+    return lines;
+}
+
 static void start_session(struct mail_role *mail, const struct msg_grant *grant,
                           const struct msg_handover *handover, int fd)
 {
@@ -119,6 +131,7 @@ static void start_session(struct mail_role *mail, const struct msg_grant *grant,
                 .user = arena_cstr(arena, grant->user),
                 .device_name = arena_cstr(arena, grant->device_name),
                 .mechanism = arena_cstr(arena, grant->mechanism),
+                .folders = folder_lines(arena, grant->folders),
                 .client_id = arena_cstr(arena, handover->client_id)}
     };
     struct err err;

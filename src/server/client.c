@@ -316,6 +316,7 @@ static enum step open_account(struct client *client)
         .language = client->who.language,
         .message_limit = options->message_limit,
         .save_limit = options->save_limit,
+        .folders = slice_from_str(client->who.folders),
         .message_max_bytes = options->message_max_bytes,
         .sets_quota = client->who.sets_quota,
         .submits =
@@ -564,13 +565,14 @@ static void copy_texts(struct client *client, const struct client_identity *who,
 {
     char *at = client->texts =
         xmalloc(strlen(who->user) + strlen(who->device_name) + strlen(who->mechanism) +
-                strlen(who->client_id) + 4 + tag.len);
+                strlen(who->client_id) + strlen(who->folders) + 5 + tag.len);
 
     client->who = *who;
     client->who.user = copy_text(&at, who->user);
     client->who.device_name = copy_text(&at, who->device_name);
     client->who.mechanism = copy_text(&at, who->mechanism);
     client->who.client_id = copy_text(&at, who->client_id);
+    client->who.folders = copy_text(&at, who->folders);
     if (tag.len > 0)
         memcpy(at, tag.ptr, tag.len);
     client->tag = slice_of(at, tag.len);

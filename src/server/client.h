@@ -74,6 +74,7 @@ struct client_identity {
     uint32_t gate; /* its instance */
     uint64_t conn; /* its name for the connection */
     const char *user, *device_name, *mechanism, *client_id;
+    const char *folders; /* the credential's: mailbox names, one a line; empty: all */
 };
 
 struct client {

@@ -220,7 +220,8 @@ static void start_peer(struct stage *stage, unsigned number)
                 .user = "u",
                 .device_name = "d",
                 .mechanism = "PLAIN",
-                .client_id = ""},
+                .client_id = "",
+                .folders = ""},
         .tag = SLICE("p0"),
     };
     struct err err;
@@ -301,7 +302,8 @@ static void who_does_not_read_can_be_ended(void **state)
                 .user = "u",
                 .device_name = "d",
                 .mechanism = "PLAIN",
-                .client_id = ""},
+                .client_id = "",
+                .folders = ""},
         .tag = SLICE("p0"),
     };
     struct clients_options options;
