@@ -60,14 +60,14 @@ static void rename_tree(struct walk *walk, struct player *player, struct slice f
     memcpy(old, player->heard, sizeof(old));
     for (size_t i = 0; i < n; i++) {
         struct slice name = slice_from_str(old[i].name), rest;
-        struct heard *heard;
+        struct heard *heard = find(player, name);
 
-        if (!old[i].there || !slice_starts(name, from))
+        if (!old[i].there || heard == NULL || !slice_starts(name, from))
             continue;
         rest = slice_from(name, from.len);
         if (rest.len > 0 && rest.ptr[0] != '/')
             continue;
-        find(player, name)->there = false;
+        heard->there = false;
         heard = make(walk, player,
                      slice_from_str(arena_printf(walk->arena, "%.*s%.*s", SLICE_ARG(to),
                                                  SLICE_ARG(rest))));
