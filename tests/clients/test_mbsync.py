@@ -7,11 +7,11 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from maildir import FLAGS, Maildir, number_of
 from roost_server import PASSWORD, Server, need, sample
 
 MBSYNC = need("mbsync", "isync")
 N_EACH = 1000  # messages that start on each side
-FLAGS = {"S": "\\Seen", "F": "\\Flagged", "R": "\\Answered", "D": "\\Draft"}
 
 
 def bytes_of(number):
@@ -28,47 +28,9 @@ def wanted_flags(number):
     return {letter for i, letter in enumerate("SFR") if number >> i & 1}
 
 
-def number_of(message):
-    return int(re.search(rb"^Subject: message (\d+)", message, re.M).group(1))
-
-
 def plain(message):
     """As it was made: mbsync marks what it copies with a line X-TUID, and Maildir has bare LF."""
     return re.sub(rb"(?m)^X-TUID: .*\n", b"", message.replace(b"\r\n", b"\n"))
-
-
-class Maildir:
-    def __init__(self, path):
-        self.path = path
-        for name in ("cur", "new", "tmp"):
-            os.makedirs(os.path.join(path, name))
-
-    def add(self, number, flags):
-        name = "1700000000.%d.test:2,%s" % (number, "".join(sorted(flags)))
-        with open(os.path.join(self.path, "cur", name), "wb") as out:
-            out.write(bytes_of(number).replace(b"\r\n", b"\n"))
-
-    def files(self):
-        out = []
-        for sub in ("cur", "new"):
-            for name in os.listdir(os.path.join(self.path, sub)):
-                out.append(os.path.join(self.path, sub, name))
-        return out
-
-    def messages(self):
-        """{number: (path, flags, bytes)}"""
-        out = {}
-        for path in self.files():
-            with open(path, "rb") as message:
-                data = message.read()
-            flags = set(path.rpartition(":2,")[2]) if ":2," in path else set()
-            assert number_of(data) not in out, "twice: %s" % path
-            out[number_of(data)] = (path, flags, data)
-        return out
-
-    def set_flags(self, path, flags):
-        base = os.path.basename(path).partition(":2,")[0]
-        os.rename(path, os.path.join(self.path, "cur", base + ":2," + "".join(sorted(flags))))
 
 
 def on_server(client, mailbox="INBOX"):
@@ -149,8 +111,8 @@ SyncState *
 
     def test_two_thousand_messages_both_ways(self):
         for number in range(N_EACH):
-            self.maildir.add(number, wanted_flags(number))
-        self.work.add(5000, {"S"})
+            self.maildir.add(number, bytes_of(number), wanted_flags(number))
+        self.work.add(5000, bytes_of(5000), {"S"})
         with self.server.wire("u1") as client:
             for number in range(N_EACH, 2 * N_EACH):
                 flags = " ".join(FLAGS[letter] for letter in wanted_flags(number))

@@ -259,6 +259,28 @@ class Server:
                 if code != 250:
                     raise AssertionError("LMTP: %d %s" % (code, text))
 
+    def samples(self, user, mailbox):
+        """What another client sees of samples: {number: (uid, sorted flags)}, without \\Recent."""
+        with self.wire(user) as client:
+            client.ok('EXAMINE "%s"' % mailbox)
+            out = {}
+            for line in client.ok("UID FETCH 1:* (FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])"):
+                number = re.search(rb"Subject: message (\d+)", line)
+                if number is None:
+                    continue
+                if int(number.group(1)) in out:
+                    raise AssertionError("twice in %s: %r" % (mailbox, line))
+                flags = re.search(rb"FLAGS \(([^)]*)\)", line).group(1).decode().split()
+                uid = int(re.search(rb"UID (\d+)", line).group(1))
+                out[int(number.group(1))] = uid, sorted(set(flags) - {"\\Recent"})
+            return out
+
+    def flags(self, user, mailbox):
+        return {number: flags for number, (_, flags) in self.samples(user, mailbox).items()}
+
+    def uids(self, user, mailbox):
+        return {number: uid for number, (uid, _) in self.samples(user, mailbox).items()}
+
 
 class Wire:
     """IMAP by lines: what was read, what was answered. A literal is part of the line it ends."""
