@@ -320,9 +320,10 @@ static enum rc take_single(struct imap_input *in, bool extended, unsigned depth,
     if (rc)
         return rc;
     body->is_text = slice_eq_nocase(body->type, SLICE("TEXT"));
-    body->is_message = slice_eq_nocase(body->type, SLICE("MESSAGE")) &&
-                       (slice_eq_nocase(body->subtype, SLICE("RFC822")) ||
-                        slice_eq_nocase(body->subtype, SLICE("GLOBAL")));
+    body->is_message =
+        slice_eq_nocase(body->type, SLICE("MESSAGE")) &&
+        (slice_eq_nocase(body->subtype, SLICE("RFC822")) ||
+         (imap_mode_utf8(in->mode) && slice_eq_nocase(body->subtype, SLICE("GLOBAL"))));
     if (body->is_text)
         rc = take_lines(in, body, err);
     else if (body->is_message)

@@ -232,7 +232,8 @@ static const struct {
     {"(\"APPLICATION\" \"PDF\" NIL NIL NIL \"BASE64\" 4)", true, true},
     {"(\"APPLICATION\" \"PDF\" NIL NIL NIL \"BASE64\" 4 1)", false, false}, /* md5 is a string */
     {"(\"MESSAGE\" \"RFC822\" NIL NIL NIL \"7BIT\" 9 " NO_ENVELOPE " " TEXT_PART " 3)", true, true},
-    {"(\"message\" \"global\" NIL NIL NIL \"8BIT\" 9 " NO_ENVELOPE " " TEXT_PART " 3)", true, true},
+    {"(\"message\" \"global\" NIL NIL NIL \"8BIT\" 9)", true, true}, /* as any part, in RFC 3501 */
+    {"(\"message\" \"global\" NIL NIL NIL \"8BIT\" 9 " NO_ENVELOPE " " TEXT_PART " 3)", false, false},
     {"(\"MESSAGE\" \"RFC822\" NIL NIL NIL \"7BIT\" 9)", false, false},
     {"(\"MESSAGE\" \"RFC822\" NIL NIL NIL \"7BIT\" 9 " NO_ENVELOPE " " TEXT_PART ")", false, false},
     {"(\"MESSAGE\" \"DELIVERY-STATUS\" NIL NIL NIL \"7BIT\" 9)", true, true},
@@ -274,6 +275,24 @@ static void body_structures_are_judged_by_the_grammar(void **state)
                          bodies[i].plain ? RC_OK : RC_SYNTAX);
         assert_int_equal(imap_parse_body(text, true, rev1, arena, &body, NULL),
                          bodies[i].extended ? RC_OK : RC_SYNTAX);
+    }
+}
+
+static void message_global_is_a_message_in_rev2_and_with_utf8(void **state)
+{
+    static const struct imap_mode modes[] = {{.rev2 = true}, {.utf8_accept = true}};
+    const struct slice whole = SLICE(
+        "(\"message\" \"global\" NIL NIL NIL \"8BIT\" 9 " NO_ENVELOPE " " TEXT_PART " 3)");
+    const struct slice bare = SLICE("(\"message\" \"global\" NIL NIL NIL \"8BIT\" 9)");
+
+    (void) state;
+    for (size_t i = 0; i < COUNT(modes); i++) {
+        AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
+        struct imap_body body;
+
+        assert_int_equal(imap_parse_body(whole, true, modes[i], arena, &body, NULL), RC_OK);
+        assert_true(body.is_message);
+        assert_int_equal(imap_parse_body(bare, true, modes[i], arena, &body, NULL), RC_SYNTAX);
     }
 }
 
@@ -380,6 +399,7 @@ int main(void)
         cmocka_unit_test(a_response_ends_with_crlf),
         cmocka_unit_test(envelopes_are_judged_by_the_grammar),
         cmocka_unit_test(body_structures_are_judged_by_the_grammar),
+        cmocka_unit_test(message_global_is_a_message_in_rev2_and_with_utf8),
         cmocka_unit_test(depth_has_a_limit),
         cmocka_unit_test(data_are_what_was_said),
         cmocka_unit_test(a_stream_is_cut_where_responses_end),
