@@ -164,7 +164,8 @@ static void say_subscriptions(struct telling *t, const struct text_list *names)
         uint32_t events = notify_events_of(t->notify, names->texts[i], true) |
                           notify_events_of(t->notify, names->texts[i], false);
 
-        if ((events & IMAP_NOTIFY_SUBSCRIPTION_CHANGE) != 0)
+        if ((events & IMAP_NOTIFY_SUBSCRIPTION_CHANGE) != 0 &&
+            session_allows(t->session, names->texts[i]))
             say_name(t, names->texts[i], SLICE(""));
     }
 }
