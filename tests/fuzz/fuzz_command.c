@@ -17,6 +17,8 @@ static const struct {
     const char *name;
     imap_parse_fn *parse;
 } commands[] = {
+    {"UIDBATCHES",   imap_parse_uidbatches  },
+    {"LANGUAGE",     imap_parse_language    },
     {"NOOP",         imap_parse_none        },
     {"ID",           imap_parse_id          },
     {"AUTHENTICATE", imap_parse_authenticate},

@@ -151,12 +151,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (size < 1)
         return 0;
-    mode = (struct imap_mode){.rev2 = (data[0] & 1) != 0, .utf8_accept = (data[0] & 2) != 0};
+    mode = (struct imap_mode){.rev2 = (data[0] & 1) != 0,
+                              .utf8_accept = (data[0] & 2) != 0,
+                              .uidonly = (data[0] & 4) != 0};
     input = slice_of(data + 1, size - 1);
     arena = arena_new((size_t) 256 << 20);
     read_all(input, mode, arena);
-    print_content(input, mode, arena);
     print_numbers(input, mode, arena);
+    mode.uidonly = false; /* what it prints has numbers */
+    print_content(input, mode, arena);
     code_name(input);
     return 0;
 }
