@@ -25,20 +25,22 @@
 #include "mailbox/message.h"
 #include "store/local/dict.h"
 
-#define ACCOUNTS         6u
-#define MESSAGES         70u
-#define FILES_MAX        256u
-#define CASES            300u
-#define CASES_LARGE      10000u
-#define STATE_PAGE_BYTES 4096u
-#define STATE_META_BYTES 152u
-#define STATE_HEAD_BYTES 96u
-#define CHILD_SEC        60u
-#define SEGMENT_BYTES    ((uint64_t) 256 << 10)
-#define SAMPLES          2000u
-#define SAMPLE_BYTES     400u
-#define LONG_BYTES       ((size_t) 200 << 10) /* a body of several blocks */
-#define SPILLED_BYTES    ((size_t) 5 << 20)   /* beyond what a group keeps inline */
+#define ACCOUNTS          6u
+#define MESSAGES          70u
+#define FILES_MAX         256u
+#define CASES             300u
+#define CASES_LARGE       10000u
+#define STATE_PAGE_BYTES  4096u
+#define STATE_META_BYTES  152u
+#define STATE_HEAD_BYTES  96u
+#define STATE_COUNT_AT    12u
+#define STATE_COUNT_BYTES 4u
+#define CHILD_SEC         60u
+#define SEGMENT_BYTES     ((uint64_t) 256 << 10)
+#define SAMPLES           2000u
+#define SAMPLE_BYTES      400u
+#define LONG_BYTES        ((size_t) 200 << 10) /* a body of several blocks */
+#define SPILLED_BYTES     ((size_t) 5 << 20)   /* beyond what a group keeps inline */
 
 struct file {
     char name[512]; /* below the store */
@@ -519,6 +521,9 @@ static const struct file *choose(const struct scene *scene, unsigned i, uint64_t
     if (i % 4 == 0)
         *out_bit = x % (file->bytes / STATE_PAGE_BYTES) * STATE_PAGE_BYTES * 8 +
                    (x >> 32) % (STATE_HEAD_BYTES * 8);
+    if (i % 16 == 8) /* what a page says of itself: how many nodes, or pages behind it */
+        *out_bit = x % (file->bytes / STATE_PAGE_BYTES) * STATE_PAGE_BYTES * 8 +
+                   (STATE_COUNT_AT + (x >> 32) % STATE_COUNT_BYTES) * 8 + (x >> 40) % 8;
     if (i % 16 == 4) /* a meta page */
         *out_bit = x % 2 * STATE_PAGE_BYTES * 8 + (x >> 32) % (STATE_META_BYTES * 8);
     return file;

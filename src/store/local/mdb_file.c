@@ -355,7 +355,9 @@ enum rc mdb_file_open_at(int fd, uint64_t txnid, struct mdb_file *out, struct er
 void mdb_file_done(struct mdb_file *file)
 {
     free(file->seen);
+    free(file->extra);
     file->seen = NULL;
+    file->extra = NULL;
 }
 
 /* ---- rows ---- */
@@ -383,13 +385,37 @@ static void key_set(struct key *key, struct slice bytes)
     key->len = bytes.len;
 }
 
+/* Pages beyond what a value needs: a longer one may have been there. */
+static void note_extra(struct mdb_file *file, uint64_t first, uint64_t n)
+{
+    file->extra = xrealloc(file->extra, (file->n_extra + 1) * sizeof(*file->extra));
+    file->extra[file->n_extra++] = (struct mdb_run){first, n};
+}
+
+/* Of the list of free pages it must be; elsewhere the row's checksum says what the value is. */
+static bool head_is_right(struct walk *walk, uint64_t first, uint64_t need)
+{
+    struct page_head head = page_head(walk->value);
+    struct mdb_file *file = walk->file;
+
+    if (head.number == first && head.flags == PAGE_OVERFLOW && head.n_overflow >= need &&
+        head.n_overflow <= file->n_pages - first + PAGES_UNWRITTEN) {
+        walk->counted.overflow_pages += head.n_overflow;
+        if (walk->marks && head.n_overflow > need)
+            note_extra(file, first + need, head.n_overflow - need);
+        return true;
+    }
+    damaged(file, walk->visit, first, "overflow page");
+    walk->counted.overflow_pages += need;
+    return !walk->is_free_list;
+}
+
 /* A value of overflow pages: n pages in a row, the header in the first. */
 static bool read_overflow(struct walk *walk, const struct node *node, struct slice *out)
 {
     struct mdb_file *file = walk->file;
     struct scan sc = scan_of(node->data);
     uint64_t first, need;
-    struct page_head head;
     size_t len;
 
     if (!scan_le64(&sc, &first) || node->data_len > VALUE_MAX_BYTES || first < FIRST_DATA_PAGE)
@@ -402,17 +428,13 @@ static bool read_overflow(struct walk *walk, const struct node *node, struct sli
         walk->value_cap = len;
         walk->value = xrealloc(walk->value, len);
     }
-    if (!read_bytes(file, walk->value, len, first * file->meta.page_bytes))
+    if (!read_bytes(file, walk->value, len, first * file->meta.page_bytes) ||
+        !head_is_right(walk, first, need))
         return false;
-    head = page_head(walk->value);
-    if (head.number != first || head.flags != PAGE_OVERFLOW || head.n_overflow < need ||
-        head.n_overflow > file->n_pages - first + PAGES_UNWRITTEN)
-        return false;
-    for (uint64_t i = 0; walk->marks && i < head.n_overflow; i++) {
+    for (uint64_t i = 0; walk->marks && i < need; i++) {
         if (!mark(file, first + i))
             return false;
     }
-    walk->counted.overflow_pages += head.n_overflow;
     *out = slice_of(walk->value + PAGE_HEADER_BYTES, (size_t) node->data_len);
     return true;
 }
@@ -522,8 +544,11 @@ static void push(struct walk *walk, uint64_t number)
             unmark(file, number); /* its rows may be salvaged as an orphan's */
         return;
     }
-    if (!page_is_filled(file, level->page, level->n, is_leaf) || (!is_leaf && level->n < 2))
+    if (!page_is_filled(file, level->page, level->n, is_leaf) || (!is_leaf && level->n < 2)) {
         damaged(file, walk->visit, number, is_leaf ? "nodes of a leaf" : "nodes of a branch");
+        if (walk->marks && is_leaf)
+            unmark(file, number); /* it may have rows that its count leaves out */
+    }
     level->number = number;
     level->is_leaf = is_leaf;
     level->at = is_leaf ? 0 : first_child(walk, level);
@@ -645,6 +670,22 @@ static void verify_tree(struct mdb_file *file, const struct walk *how, uint64_t 
         damaged(file, walk->visit, page, what);
 }
 
+/* When everything else is marked: where the count in a header is wrong, the pages that it
+ * reaches for are others', and stay theirs. */
+static void mark_extra(struct mdb_file *file, const struct mdb_visit *visit)
+{
+    for (size_t i = 0; i < file->n_extra; i++) {
+        const struct mdb_run *run = &file->extra[i];
+
+        uint64_t n = 0;
+
+        while (n < run->n && mark(file, run->first + n))
+            n++;
+        if (n < run->n)
+            damaged(file, visit, run->first, "reach of overflow pages");
+    }
+}
+
 void mdb_file_verify(struct mdb_file *file, enum mdb_depth depth, const struct mdb_visit *visit)
 {
     AUTO(freep) struct table_list *list = xcalloc(1, sizeof(*list));
@@ -668,6 +709,7 @@ void mdb_file_verify(struct mdb_file *file, enum mdb_depth depth, const struct m
     }
     *how = (struct walk){.visit = visit, .tree = &file->meta.free_list, .is_free_list = true};
     verify_tree(file, how, file->meta.free_list.root, "counts of the free list");
+    mark_extra(file, visit);
     if (depth != MDB_ALL)
         return;
     for (uint64_t i = FIRST_DATA_PAGE; i <= file->meta.last_page; i++)

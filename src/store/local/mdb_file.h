@@ -46,13 +46,21 @@ struct mdb_visit {
     void *ctx;
 };
 
+/* Pages in a row. */
+struct mdb_run {
+    uint64_t first, n;
+};
+
 struct mdb_file {
     int fd;
     uint64_t n_pages; /* of the file */
     struct mdb_meta meta;
     unsigned char *seen; /* a bit a page: reached, or free */
     uint64_t n_seen;     /* bits */
-    bool is_doubtful;    /* the meta page may be the older one: its free pages may be in use */
+    struct mdb_run
+        *extra; /* n_extra; claimed by headers of overflow pages beyond their value */
+    size_t n_extra;
+    bool is_doubtful; /* the meta page may be the older one: its free pages may be in use */
     uint64_t n_damaged;
     uint64_t bytes_read;
     int read_error; /* errno of a read that failed: what it hid is not known to be damaged */
