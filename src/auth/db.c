@@ -75,6 +75,8 @@ static const char *const migrations[AUTH_DB_VERSION] = {
     "  account_id INTEGER NOT NULL REFERENCES accounts (id),"
     "  PRIMARY KEY (group_id, account_id)) WITHOUT ROWID;"
     "CREATE INDEX members_account ON members (account_id);",
+
+    "", /* checksums in the pages: db_pages_convert() */
 };
 
 static enum rc sql_failed(struct auth_db *db, struct err *err)
@@ -84,14 +86,18 @@ static enum rc sql_failed(struct auth_db *db, struct err *err)
 
     if ((code & 0xff) == SQLITE_BUSY || (code & 0xff) == SQLITE_LOCKED)
         rc = RC_CONFLICT;
-    else if ((code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB)
+    else if ((code & 0xff) == SQLITE_CORRUPT || (code & 0xff) == SQLITE_NOTADB ||
+             code == SQLITE_IOERR_DATA)
         rc = RC_CORRUPT;
     else if ((code & 0xff) == SQLITE_FULL)
         rc = RC_FULL;
     else if (code == SQLITE_CONSTRAINT_UNIQUE || code == SQLITE_CONSTRAINT_PRIMARYKEY)
         rc = RC_EXISTS;
     return err_set(err, rc, rc == RC_EXISTS ? "It exists already" : "Account database failed",
-                   "sqlite: %s (%d)", sqlite3_errmsg(db->sqlite), code);
+                   "sqlite: %s (%d)",
+                   code == SQLITE_IOERR_DATA ? "auth.db: a page's checksum is wrong"
+                                             : sqlite3_errmsg(db->sqlite),
+                   code);
 }
 
 struct stmt stmt_use(struct auth_db *db, enum stmt_id id)
@@ -325,16 +331,8 @@ static enum rc migrate_step(struct auth_db *db, int64_t from, struct err *err)
     return rc;
 }
 
-static enum rc migrate(struct auth_db *db, struct err *err)
+static enum rc check_version(int64_t version, int64_t application, struct err *err)
 {
-    int64_t version, application;
-    enum rc rc = query_int(db, "PRAGMA user_version", &version, err);
-
-    if (rc)
-        return rc;
-    rc = query_int(db, "PRAGMA application_id", &application, err);
-    if (rc)
-        return rc;
     if (version < 0 || (version > 0 && application != APPLICATION_ID))
         return err_set(err, RC_CORRUPT, "Account database is of another kind",
                        "auth.db: version %lld, application %llx", (long long) version,
@@ -343,6 +341,19 @@ static enum rc migrate(struct auth_db *db, struct err *err)
         return err_set(err, RC_INVALID, "Account database needs another version of the program",
                        "auth.db: version %lld, this program knows %d", (long long) version,
                        AUTH_DB_VERSION);
+    return RC_OK;
+}
+
+static enum rc migrate(struct auth_db *db, struct err *err)
+{
+    int64_t version, application;
+    enum rc rc = query_int(db, "PRAGMA user_version", &version, err);
+
+    if (rc)
+        return rc;
+    rc = query_int(db, "PRAGMA application_id", &application, err);
+    if (!rc)
+        rc = check_version(version, application, err);
     for (; rc == RC_OK && version < AUTH_DB_VERSION; version++)
         rc = migrate_step(db, version, err);
     return rc;
@@ -399,6 +410,27 @@ static enum rc make_file(const char *path, bool create, struct err *err)
     return RC_OK;
 }
 
+/* The version stands in the file's first sector, so it is known before any page is. */
+static enum rc open_pages(struct auth_db *db, const char *path, struct err *err)
+{
+    struct db_head head;
+    enum rc rc = db_head_read(path, &head, err);
+
+    if (!rc && !head.is_sqlite && !head.is_empty)
+        return err_set(err, RC_CORRUPT, "Account database is damaged",
+                       "auth.db: file is not a database");
+    if (!rc && head.is_sqlite)
+        rc = check_version(head.version, head.application, err);
+    if (rc)
+        return rc;
+    if (head.is_sqlite && head.reserved == 0 && head.version < AUTH_CHECKED_SINCE)
+        rc = db_pages_convert(path, err);
+    else if (head.is_sqlite && head.reserved != AUTH_SUM_BYTES)
+        rc = err_set(err, RC_CORRUPT, "Account database is damaged",
+                     "auth.db: its head says that pages have no checksums");
+    return rc ? rc : db_pages_open(path, &db->sqlite, err);
+}
+
 enum rc auth_db_open(const char *folder, bool create, struct auth_db **out, struct err *err)
 {
     AUTO(auth_db_closep) struct auth_db *db = xcalloc(1, sizeof(*db));
@@ -410,11 +442,9 @@ enum rc auth_db_open(const char *folder, bool create, struct auth_db **out, stru
     rc = make_file(path, create, err);
     if (rc)
         return rc;
-    if (sqlite3_open_v2(path, &db->sqlite,
-                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
-                        NULL) != SQLITE_OK)
-        return sql_failed(db, err);
-    rc = set_up(db, err);
+    rc = open_pages(db, path, err);
+    if (!rc)
+        rc = set_up(db, err);
     if (rc)
         return rc;
     rc = pepper_open(db, folder, create, err);
@@ -459,22 +489,32 @@ enum rc auth_db_copy(struct auth_db *db, struct err *err)
     bytes = sqlite3_serialize(db->sqlite, "main", &len, 0);
     if (bytes == NULL)
         return err_set(err, RC_UNAVAILABLE, "No memory for the copy", "auth.db: serialize");
+    db_pages_seal(bytes, (size_t) len); /* those from the cache have old checksums */
     rc = write_whole(fd, bytes, (size_t) len, err);
     sqlite3_free(bytes);
     return rc;
+}
+
+enum rc auth_db_check(struct auth_db *db, struct db_damage *out, struct err *err)
+{
+    enum rc rc = exec(db, "PRAGMA wal_checkpoint(TRUNCATE)", err);
+
+    return rc ? rc : db_pages_check(db->sqlite, out, err);
 }
 
 enum rc auth_db_forget_pepper(const char *folder, struct err *err)
 {
     AUTO(auth_db_closep) struct auth_db *db = xcalloc(1, sizeof(*db));
     char path[PATH_MAX_BYTES];
+    enum rc rc;
 
     (void) snprintf(path, sizeof(path), "%s/auth.db", folder);
-    if (sqlite3_open_v2(path, &db->sqlite,
-                        SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE,
-                        NULL) != SQLITE_OK)
-        return sql_failed(db, err);
-    return exec(db, "DELETE FROM meta WHERE key = 'pepper_check'", err);
+    rc = open_pages(db, path, err);
+    return rc ? rc
+              : exec(db,
+                     "PRAGMA locking_mode = EXCLUSIVE; DELETE FROM meta WHERE key = "
+                     "'pepper_check'",
+                     err);
 }
 
 void auth_db_close(struct auth_db *db)

@@ -5,6 +5,9 @@
  * survives a power cut. One process has it open, exclusively; so reads take no lock and no
  * system call but for pages not cached. One thread uses a struct auth_db.
  *
+ * Each page carries a checksum (db_pages.h): what reads a damaged one answers RC_CORRUPT, and
+ * what lies elsewhere goes on.
+ *
  * Account ids are random u64 and never used again: the row of a deleted account stays, its name
  * becomes free. Times are seconds since 1970 UTC; 0 stands for "never".
  */
@@ -12,11 +15,12 @@
 #define ROOST_AUTH_DB_H
 
 #include "auth/app_password.h"
+#include "auth/db_pages.h"
 #include "auth/name.h"
 #include "auth/password.h"
 #include "base/arena.h"
 
-#define AUTH_DB_VERSION 2 /* PRAGMA user_version */
+#define AUTH_DB_VERSION 3 /* PRAGMA user_version */
 
 /* Limits of what administrators may store, so that every list fits in messages. */
 #define DEVICES_PER_ACCOUNT_MAX  256u
@@ -98,6 +102,8 @@ struct auth_group {
  */
 MUST_CHECK enum rc auth_db_open(const char *folder, bool create, struct auth_db **out,
                                 struct err *err);
+/* Reads all of it, the log taken over before, and counts the pages whose checksum is wrong. */
+MUST_CHECK enum rc auth_db_check(struct auth_db *db, struct db_damage *out, struct err *err);
 /* A copy of all that is committed, durable, as AUTH_COPY_NAME in the database's folder; one
  * that lies there is replaced. */
 #define AUTH_COPY_NAME "backup.db"

@@ -83,8 +83,11 @@ static enum rc add_account(struct auth_db *db, struct slice name, enum account_s
     rc = auth_name_key(name, &key, err);
     if (rc)
         return rc;
-    if (auth_db_find_alias(db, auth_key_slice(&key), &other, NULL) == RC_OK)
+    rc = auth_db_find_alias(db, auth_key_slice(&key), &other, err);
+    if (rc == RC_OK)
         return err_set(err, RC_EXISTS, "An alias has that name", "account: an alias");
+    if (rc != RC_NOT_FOUND)
+        return rc;
     rc = insert_account(db, auth_key_slice(&nfc), auth_key_slice(&key), source, kind, id, err);
     if (rc == RC_EXISTS)
         return err_set(err, RC_EXISTS, "There is such a user or shared account already",

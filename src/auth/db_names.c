@@ -41,8 +41,11 @@ enum rc auth_db_add_alias(struct auth_db *db, struct slice address, uint64_t acc
     rc = auth_name_key(address, &key, err);
     if (rc)
         return rc;
-    if (auth_db_find_account(db, auth_key_slice(&key), arena, &account, NULL) == RC_OK)
+    rc = auth_db_find_account(db, auth_key_slice(&key), arena, &account, err);
+    if (rc == RC_OK)
         return err_set(err, RC_EXISTS, "A user has that name", "alias: an account");
+    if (rc != RC_NOT_FOUND)
+        return rc;
     rc = insert_alias(db, auth_key_slice(&nfc), auth_key_slice(&key), account_id, err);
     if (rc == RC_EXISTS)
         return err_set(err, RC_EXISTS, "There is such an alias already", "alias: taken");

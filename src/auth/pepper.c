@@ -146,7 +146,7 @@ enum rc pepper_open(struct auth_db *db, const char *folder, bool create, struct 
         return rc;
     check_value(db->pepper, check);
     if (sodium_memcmp(want, check, sizeof(check)) != 0)
-        return err_set(err, RC_CORRUPT, "Key file belongs to another account database",
-                       "%s: not the key this auth.db was made with", path);
+        return err_set(err, RC_CORRUPT, "Key file is damaged, or another database's",
+                       "%s: damaged, or not the key this auth.db was made with", path);
     return RC_OK;
 }

@@ -5,9 +5,10 @@
 static const char usage[] =
     "usage: roost scrub [--json]\n\n"
     "Reads everything the running server has stored and verifies it: superblock, journal,\n"
-    "checkpoints, packs. The server does the same by itself every two weeks, slowly; \"roost\n"
-    "status\" shows the last pass. Each finding is printed: its file and offset below\n"
-    "DATA/mail, whose mail it is (an account's id; 0: it cannot be told), and whether "
+    "checkpoints, packs, and the database of credentials. The server does the same by itself\n"
+    "every two weeks, slowly, and daily with the credentials; \"roost status\" shows the last\n"
+    "pass. Each finding is printed: its file and offset below DATA/mail (auth.db: below\n"
+    "DATA/auth), whose mail it is (an account's id; 0: it cannot be told), and whether "
     "anything\n"
     "is lost. \"roost check\" then tells which messages. Exit code: 0 nothing found, 3 "
     "something.\n";
@@ -20,20 +21,39 @@ static const struct cli_column columns[] = {
     {"lost",    "LOST",    CLI_TEXT  },
 };
 
-/* The sum is the last row, and no finding. */
-static int print_result(struct cli_ask *ask, bool json)
+/* The sum is the last row, and no finding: it is taken away. The bytes that were read. */
+static uint64_t take_sum(struct cli_ask *ask)
 {
-    size_t n = json_array_size(ask->rows) - 1;
-    json_t *sum = json_incref(json_array_get(ask->rows, n));
-    const char *bytes = json_string_value(json_object_get(sum, "bytes"));
+    uint64_t bytes = 0;
 
-    (void) json_array_remove(ask->rows, n);
+    (void) slice_to_u64(slice_from_str(cli_last(ask, "bytes")), &bytes);
+    (void) json_array_remove(ask->rows, json_array_size(ask->rows) - 1);
+    return bytes;
+}
+
+static void print_result(const struct cli_ask *ask, uint64_t bytes, bool json)
+{
+    size_t n = json_array_size(ask->rows);
+
     if (json || n > 0)
         cli_print_rows(ask, columns, COUNT(columns), json);
     if (!json)
-        (void) printf("%s bytes read, %zu findings\n", bytes != NULL ? bytes : "0", n);
-    json_decref(sum);
-    return n > 0 ? CLI_PARTLY : CLI_OK;
+        (void) printf("%llu bytes read, %zu findings\n", (unsigned long long) bytes, n);
+}
+
+/* What auth finds joins what mail has found. */
+static int scrub_credentials(const struct cli_args *args, struct cli_ask *mail, uint64_t *bytes)
+{
+    AUTO(cli_ask_close) struct cli_ask ask = {0};
+    int code = cli_ask_open(args, "auth", &ask);
+
+    if (code == CLI_OK)
+        code = cli_ask(&ask, "scrub", NULL, 0);
+    if (code != CLI_OK)
+        return code;
+    *bytes += take_sum(&ask);
+    (void) json_array_extend(mail->rows, ask.rows);
+    return CLI_OK;
 }
 
 static void tell(void *ctx, uint64_t done, uint64_t total)
@@ -47,6 +67,7 @@ int cmd_scrub(int argc, char *const *argv)
     struct progress progress;
     const struct cli_taker taker = {.progress = tell, .ctx = &progress};
     struct cli_args args;
+    uint64_t bytes;
     int code;
 
     if (!cli_parse(argc, argv, NULL, 0, &args))
@@ -65,5 +86,10 @@ int cmd_scrub(int argc, char *const *argv)
     progress_start(&progress, "bytes", args.json);
     code = cli_ask_take(&ask, &taker);
     (void) progress_end(&progress);
-    return code == CLI_OK ? print_result(&ask, args.json) : code;
+    if (code != CLI_OK)
+        return code;
+    bytes = take_sum(&ask);
+    code = scrub_credentials(&args, &ask, &bytes);
+    print_result(&ask, bytes, args.json);
+    return code == CLI_OK && json_array_size(ask.rows) > 0 ? CLI_PARTLY : code;
 }

@@ -221,6 +221,7 @@ static enum rc connect_all(struct auth_role *auth, struct err *err)
 
     if (rc)
         return rc;
+    auth_damage_start(auth);
     rc = auth_control_listen(auth, err);
     if (rc)
         return rc;
@@ -243,6 +244,7 @@ static void close_all(struct auth_role *auth)
     auth_control_done(auth);
     auth_attempts_done(auth);
     auth_uses_done(auth);
+    auth_damage_done(auth);
     loop_remove(auth->loop, &auth->supervisor_watch);
     peer_drop(&auth->mail);
     for (size_t i = 0; i < ROLE_GATES_MAX; i++)

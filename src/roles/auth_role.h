@@ -63,6 +63,7 @@ struct auth_role {
     struct list hashing;  /* attempts whose job the pool has, cancelled ones too */
     struct map *uses;     /* struct auth_use by device or account */
     struct timer uses_timer;
+    struct timer damage_timer; /* auth_damage.c */
     struct loop_fd control_watch;
     struct list control_conns;
     size_t n_control_conns;
@@ -115,6 +116,12 @@ void auth_note_use(struct auth_role *auth, uint64_t account, uint64_t device,
 /* Write what waits, in one transaction. */
 void auth_uses_flush(struct auth_role *auth);
 void auth_uses_done(struct auth_role *auth);
+
+/* ---- auth_damage.c ---- */
+
+void auth_damage_start(struct auth_role *auth);
+void auth_damage_done(struct auth_role *auth);
+void auth_scrub(struct control_conn *conn, const struct control_fields *fields, void *ctx);
 
 /* ---- auth_control.c, auth_verbs.c ---- */
 

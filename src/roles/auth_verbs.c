@@ -621,5 +621,6 @@ const struct control_verb auth_verbs[] = {
     {"device.list",   device_list,        NULL           },
     {"device.revoke", device_revoke,      NULL           },
     {"backup",        backup,             NULL           },
+    {"scrub",         auth_scrub,         NULL           },
 };
 const size_t auth_verbs_count = COUNT(auth_verbs);

@@ -119,6 +119,22 @@ class BitRot(unittest.TestCase):
         self.assertEqual(bodies(now), bodies(self.truth["u2"]))
         self.assertEqual(self.roost("check")["losses"], [])
 
+    def test_credentials_damaged_in_one_page_serve_the_others(self):
+        for number in range(5):
+            self.server.run("alias", "add", "alias%d" % number, "u1")
+        self.server.stop()
+        path = os.path.join(self.server.data, "auth", "auth.db")
+        database = sqlite3.connect(path)
+        (root,) = database.execute("SELECT rootpage FROM sqlite_master WHERE name = 'aliases_account'").fetchone()
+        database.close()
+        self.flip("../auth/auth.db", ((root - 1) * 4096 + 4000) * 8)
+        self.server.start()
+        self.assertEqual(self.picture("u1"), self.truth["u1"])
+        found = self.roost("scrub", code=PARTLY)
+        self.assertEqual([(row["file"], row["offset"]) for row in found],
+                         [("auth.db", (root - 1) * 4096)])
+        self.assertRegex(self.server.log(), "auth.damaged .*first=%d" % root)
+
     def account(self, user):
         """Its id: the first column of the table of accounts that auth keeps."""
         database = sqlite3.connect(os.path.join(self.server.data, "auth", "auth.db"))

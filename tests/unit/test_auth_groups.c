@@ -1,11 +1,12 @@
 /* test_auth_groups.c - groups, members and shared accounts in the database. */
 // links: auth
+// lib: old_auth_db
 #include <dirent.h>
-#include <sqlite3.h>
 #include <unistd.h>
 
 #include "auth/admin.h"
 #include "auth/login.h"
+#include "lib/old_auth_db.h"
 #include "lib/test.h"
 
 struct place {
@@ -282,19 +283,7 @@ static void nobody_logs_in_as_a_shared_account(void **state)
 
 /* ---- an older database ---- */
 
-static void run_sql(const char *folder, const char *sql)
-{
-    char path[64];
-    sqlite3 *sqlite = NULL;
-
-    (void) snprintf(path, sizeof(path), "%s/auth.db", folder);
-    assert_int_equal(sqlite3_open(path, &sqlite), SQLITE_OK);
-    if (sqlite3_exec(sqlite, sql, NULL, NULL, NULL) != SQLITE_OK)
-        fail_msg("%s: %s", sql, sqlite3_errmsg(sqlite));
-    assert_int_equal(sqlite3_close(sqlite), SQLITE_OK);
-}
-
-/* What version 2 added is taken out again, which leaves what version 1 was. */
+/* What versions 2 and 3 added is taken out again, which leaves what version 1 was. */
 static void a_database_of_version_1_is_brought_up(void **state)
 {
     struct place *place = *state;
@@ -303,10 +292,10 @@ static void a_database_of_version_1_is_brought_up(void **state)
 
     auth_db_close(place->db);
     place->db = NULL;
-    run_sql(place->folder, "DROP TABLE members; DROP TABLE groups;"
-                           "ALTER TABLE accounts DROP COLUMN kind;"
-                           "DELETE FROM migrations WHERE version = 2;"
-                           "PRAGMA user_version = 1");
+    old_auth_db_make(place->folder, 1,
+                     "DROP TABLE members; DROP TABLE groups;"
+                     "ALTER TABLE accounts DROP COLUMN kind;"
+                     "DELETE FROM migrations WHERE version >= 2");
     assert_int_equal(auth_db_open(place->folder, false, &place->db, NULL), RC_OK);
     assert_int_equal(auth_db_get_account(place->db, ann, place->arena, &account, NULL), RC_OK);
     assert_int_equal(account.kind, ACCOUNT_USER);

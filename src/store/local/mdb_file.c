@@ -385,13 +385,6 @@ static void key_set(struct key *key, struct slice bytes)
     key->len = bytes.len;
 }
 
-/* Pages beyond what a value needs: a longer one may have been there. */
-static void note_extra(struct mdb_file *file, uint64_t first, uint64_t n)
-{
-    file->extra = xrealloc(file->extra, (file->n_extra + 1) * sizeof(*file->extra));
-    file->extra[file->n_extra++] = (struct mdb_run){first, n};
-}
-
 /* Of the list of free pages it must be; elsewhere the row's checksum says what the value is. */
 static bool head_is_right(struct walk *walk, uint64_t first, uint64_t need)
 {
@@ -401,8 +394,11 @@ static bool head_is_right(struct walk *walk, uint64_t first, uint64_t need)
     if (head.number == first && head.flags == PAGE_OVERFLOW && head.n_overflow >= need &&
         head.n_overflow <= file->n_pages - first + PAGES_UNWRITTEN) {
         walk->counted.overflow_pages += head.n_overflow;
-        if (walk->marks && head.n_overflow > need)
-            note_extra(file, first + need, head.n_overflow - need);
+        if (walk->marks && head.n_overflow > need) { /* a longer value may have been there */
+            file->extra = xrealloc(file->extra, (file->n_extra + 1) * sizeof(*file->extra));
+            file->extra[file->n_extra++] =
+                (struct mdb_run){first + need, head.n_overflow - need};
+        }
         return true;
     }
     damaged(file, walk->visit, first, "overflow page");
