@@ -94,7 +94,7 @@ struct session_grant {
     enum session_rights rights;
     uint32_t message_limit, save_limit;
     enum imap_language language; /* as it was before login */
-    struct slice folders; /* mailbox names, one a line; empty: all */
+    struct slice folders;        /* mailbox names, one a line; empty: all */
     uint64_t message_max_bytes;
     bool sets_quota;
     bool submits;

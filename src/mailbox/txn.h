@@ -196,8 +196,8 @@ MUST_CHECK enum rc txn_set_uidnext(struct mail_txn *txn, uint32_t mbox_id, uint3
  * (a store that was set back). Messages stay. */
 MUST_CHECK enum rc txn_renew_uidvalidity(struct mail_txn *txn, uint32_t mbox_id,
                                          struct err *err);
-/* An entry as it stands in the state; empty rights take it out. RC_LIMIT. Whoever adds one calls
- * shares_note() before (account_put_acl() does it all). */
+/* An entry as it stands in the state; empty rights take it out. RC_LIMIT. Whoever adds one
+ * calls shares_note() before (account_put_acl() does it all). */
 MUST_CHECK enum rc txn_put_acl(struct mail_txn *txn, uint32_t mbox_id, struct slice identifier,
                                struct slice rights, struct err *err);
 /* What the account itself may hold of a resource; set false: it says nothing about it. */

@@ -493,7 +493,8 @@ enum rc txn_put_acl(struct mail_txn *txn, uint32_t mbox_id, struct slice identif
     if (rc == RC_OK)
         rc = txn_has_room(txn, RECORD_HEAD_BYTES + identifier.len + rights.len, err);
     if (rc == RC_OK && acct_check(txn->fork, &record, err) != RC_OK)
-        rc = err_set(err, RC_LIMIT, "The list takes no more entries", "acl: an entry was refused");
+        rc = err_set(err, RC_LIMIT, "The list takes no more entries",
+                     "acl: an entry was refused");
     if (rc == RC_OK)
         txn_add(txn, &record);
     return rc;
