@@ -75,6 +75,10 @@ static const struct {
                   STEP_APPEND_BIG, STEP_APPEND_BIG, STEP_CHECKPOINT}, 10},
     {"wearing", {STEP_APPEND_BIG, STEP_EXPUNGE, STEP_APPEND_BIG, STEP_EXPUNGE, STEP_CHECKPOINT, STEP_APPEND_BIG,
                  STEP_EXPUNGE, STEP_APPEND_BIG, STEP_EXPUNGE, STEP_CHECKPOINT, STEP_PURGE, STEP_SETTLE, STEP_RESTART}, 13},
+    {"undelete", {STEP_EXPUNGE, STEP_RESTORE, STEP_APPEND_BIG, STEP_EXPUNGE, STEP_CHECKPOINT, STEP_RESTORE, STEP_EXPUNGE,
+                  STEP_FORGET, STEP_RESTART}, 9},
+    {"large first", {STEP_APPEND_BIG, STEP_RESTART, STEP_APPEND_BIG, STEP_APPEND_BIG, STEP_RESTART, STEP_APPEND_BIG,
+                     STEP_RESTART}, 7},
 };
 // clang-format on
 
@@ -308,7 +312,7 @@ static void set_limits(struct explorer *explorer, bool is_large, size_t n_steps)
     /* A night has so many states: most for what is short. */
     static const struct explore_limits large[4][EXPLORE_DEPTH] = {
         {{3000, 6}, {80, 3}, {30, 0}}, /* journeys */
-        {{3000, 6}, {80, 3}, {30, 0}}, /* by the number of steps */
+        {{10000, 6}, {80, 3}, {30, 0}}, /* by the number of steps: a short one has all of its */
         {{300, 3},  {40, 2}, {15, 0}},
         {{16, 1},   {6, 1},  {3, 0} },
     };

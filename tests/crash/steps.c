@@ -268,6 +268,37 @@ static enum rc copy(struct scene *scene, bool move, struct err *err)
     return rc ? rc : finish(scene, 0, &txn, err);
 }
 
+/* What INBOX keeps of its expunged messages comes back, or the oldest that is kept goes. */
+static enum rc restore(struct scene *scene, struct err *err)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
+    AUTO(txn_abortp) struct mail_txn *txn = NULL;
+    struct uid_run all = {1, UID_MAX};
+    struct copied copied;
+    uint32_t inbox;
+    enum rc rc = begin(scene, 0, &txn, err);
+
+    if (!rc && named(txn, "INBOX") == NULL)
+        rc = err_set(err, RC_NOT_FOUND, "Nothing to do", "scene: no INBOX");
+    if (rc)
+        return rc;
+    inbox = mbox_info(named(txn, "INBOX"))->id;
+    rc = txn_restore_messages(txn, inbox, &(struct uid_set){&all, 1}, inbox, arena, &copied,
+                              err);
+    return rc ? rc : finish(scene, 0, &txn, err);
+}
+
+static enum rc forget(struct scene *scene, struct err *err)
+{
+    AUTO(txn_abortp) struct mail_txn *txn = NULL;
+    bool more;
+    enum rc rc = begin(scene, 0, &txn, err);
+
+    if (!rc)
+        rc = txn_forget_before(txn, INT64_MAX, &more, err);
+    return rc ? rc : finish(scene, 0, &txn, err);
+}
+
 /* ---- mailboxes ---- */
 
 static enum rc create(struct scene *scene, struct err *err)
@@ -531,6 +562,8 @@ static const char *const names[STEP_COUNT] = {
     [STEP_QUOTA] = "quota",
     [STEP_THREADID] = "threadid",
     [STEP_PURGE] = "purge",
+    [STEP_RESTORE] = "restore",
+    [STEP_FORGET] = "forget",
     [STEP_TRANSFER] = "transfer",
     [STEP_OTHER_ACCOUNT] = "other-account",
     [STEP_NEW_ACCOUNT] = "new-account",
@@ -605,6 +638,10 @@ static enum rc run(struct scene *scene, enum step step, struct err *err)
         return threadid(scene, err);
     case STEP_PURGE:
         return purge(scene, err);
+    case STEP_RESTORE:
+        return restore(scene, err);
+    case STEP_FORGET:
+        return forget(scene, err);
     case STEP_TRANSFER:
         return transfer(scene, err);
     case STEP_OTHER_ACCOUNT:

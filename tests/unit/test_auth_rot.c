@@ -2,7 +2,7 @@
  * test_auth_rot.c - one bit of the credentials' files is flipped: the start or a check tells
  * it, nobody gets in who should not, and nobody is said not to exist.
  *
- * ROOST_LARGE=1 flips every tenth bit of the database; ROOST_SEED and ROOST_CASES choose
+ * ROOST_LARGE=1 flips 20,000 bits; ROOST_SEED and ROOST_CASES choose
  * others.
  */
 // links: auth
