@@ -410,13 +410,23 @@ static enum rc make_file(const char *path, bool create, struct err *err)
     return RC_OK;
 }
 
+/* A journal lies beside the file: SQLite takes back what it had not wholly written, its first
+ * page among it. */
+static bool has_journal(const char *path)
+{
+    char journal[PATH_MAX_BYTES + sizeof("-journal")];
+
+    (void) snprintf(journal, sizeof(journal), "%s-journal", path);
+    return access(journal, F_OK) == 0;
+}
+
 /* The version stands in the file's first sector, so it is known before any page is. */
 static enum rc open_pages(struct auth_db *db, const char *path, struct err *err)
 {
     struct db_head head;
     enum rc rc = db_head_read(path, &head, err);
 
-    if (!rc && !head.is_sqlite && !head.is_empty)
+    if (!rc && !head.is_sqlite && !head.is_empty && !has_journal(path))
         return err_set(err, RC_CORRUPT, "Account database is damaged",
                        "auth.db: file is not a database");
     if (!rc && head.is_sqlite)

@@ -120,6 +120,7 @@ static enum rc check_mailbox(struct check *check, struct account *account, uint3
     check->sum->lost_mailboxes++;
     tell(check,
          (struct check_loss){.kind = CHECK_MAILBOX,
+                             .mbox_id = mbox_id,
                              .mailbox = mbox_info(mbox)->name,
                              .messages = mbox_counts(mbox)->messages,
                              .size = mbox_counts(mbox)->bytes},

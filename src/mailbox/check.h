@@ -21,6 +21,7 @@ struct check_loss {
     enum check_kind kind;
     uint64_t account;
     struct slice mailbox;
+    uint32_t mbox_id;  /* CHECK_MAILBOX */
     uint32_t uid;      /* CHECK_MESSAGE */
     uint64_t messages; /* how many this is */
     uint64_t size;     /* octets of the message */
@@ -38,7 +39,7 @@ struct check_watch {
 struct check_sum {
     uint64_t accounts, mailboxes, messages, bytes;
     uint64_t lost_accounts, lost_mailboxes, lost_messages;
-    uint64_t repaired; /* accounts (repair.h) */
+    uint64_t repaired; /* accounts and mailboxes (repair.h) */
 };
 
 /* One account; adds to *sum. RC_OK whatever was found; RC_NOT_FOUND: there is none; RC_MORE:

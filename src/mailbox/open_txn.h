@@ -51,6 +51,15 @@ MUST_CHECK enum rc txn_keywords(struct mail_txn *txn, uint32_t mbox_id,
                                 const struct slice *names, size_t n, uint16_t **out,
                                 size_t *out_n, struct err *err);
 
+/* A body of src staged for dst; the stage is the caller's. */
+MUST_CHECK enum rc account_stage_copy(struct account *src, uint64_t body_id, uint32_t size,
+                                      struct account *dst, struct body_stage **out,
+                                      struct err *err);
+/* A mailbox goes for good, with all it keeps, whether or not it can be read; an empty one of
+ * its name, special use, list and entries takes its place. *out_id: the new one. */
+MUST_CHECK enum rc txn_replace_mailbox(struct mail_txn *txn, uint32_t mbox_id, uint32_t *out_id,
+                                       struct err *err);
+
 /* Walk the messages that a set names: {.mbox = , .uids = }. */
 struct set_walk {
     const struct mbox *mbox; /* loaded */

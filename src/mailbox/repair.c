@@ -228,9 +228,14 @@ enum rc repair_account(struct mail_store *store, uint64_t id, struct check_sum *
 
 /* ---- all of them ---- */
 
+struct damaged {
+    uint64_t account;
+    uint32_t mbox_id; /* 0: the whole account */
+};
+
 struct damaged_list {
     const struct check_watch *watch;
-    uint64_t *ids;
+    struct damaged *items;
     size_t n;
 };
 
@@ -238,9 +243,9 @@ static void note_damaged(void *ctx, const struct check_loss *loss)
 {
     struct damaged_list *list = ctx;
 
-    if (loss->kind == CHECK_ACCOUNT) {
-        list->ids = xrealloc(list->ids, (list->n + 1) * sizeof(*list->ids));
-        list->ids[list->n++] = loss->account;
+    if (loss->kind != CHECK_MESSAGE) {
+        list->items = xrealloc(list->items, (list->n + 1) * sizeof(*list->items));
+        list->items[list->n++] = (struct damaged){loss->account, loss->mbox_id};
     }
     if (list->watch->lost != NULL)
         list->watch->lost(list->watch->ctx, loss);
@@ -253,15 +258,21 @@ static bool goes_on(void *ctx)
     return list->watch->goes_on(list->watch->ctx);
 }
 
-enum rc repair_store(struct mail_store *store, const struct check_watch *watch,
+enum rc repair_store(struct mail_store *store, uint64_t id, const struct check_watch *watch,
                      struct check_sum *sum, struct err *err)
 {
     struct damaged_list list = {.watch = watch};
     const struct check_watch own = {note_damaged, goes_on, &list};
-    enum rc rc = check_store(store, &own, sum, err);
+    enum rc rc =
+        id != 0 ? check_account(store, id, &own, sum, err) : check_store(store, &own, sum, err);
 
-    for (size_t i = 0; i < list.n && !rc; i++)
-        rc = repair_account(store, list.ids[i], sum, err);
-    free(list.ids);
+    for (size_t i = 0; i < list.n && !rc; i++) {
+        const struct damaged *damaged = &list.items[i];
+
+        rc = damaged->mbox_id == 0
+                 ? repair_account(store, damaged->account, sum, err)
+                 : repair_mailbox(store, damaged->account, damaged->mbox_id, sum, err);
+    }
+    free(list.items);
     return rc;
 }

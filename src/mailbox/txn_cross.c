@@ -51,18 +51,18 @@ static enum rc copy_body(struct message *message, const struct engine_ops *ops,
     return rc;
 }
 
-static enum rc stage_one(struct account *src, const struct msg_cold *cold, struct account *dst,
-                         struct body_stage **out, struct err *err)
+enum rc account_stage_copy(struct account *src, uint64_t body_id, uint32_t size,
+                           struct account *dst, struct body_stage **out, struct err *err)
 {
-    AUTO(message_closep) struct message *message = message_open(src, cold->body_id, cold->size);
+    AUTO(message_closep) struct message *message = message_open(src, body_id, size);
     struct engine *engine = account_engine(dst);
-    enum rc rc = engine->ops->stage(engine, dst->id, cold->size, out, err);
+    enum rc rc = engine->ops->stage(engine, dst->id, size, out, err);
 
     if (rc)
         return rc;
     rc = copy_body(message, engine->ops, *out, err);
     if (rc)
-        engine->ops->stage_free(*out);
+        engine->ops->stage_free(TAKE(*out));
     return rc;
 }
 
@@ -79,13 +79,17 @@ enum rc crossing_prepare(struct account *src, const struct acct_state *state,
     crossing->uids = xcalloc(TXN_BODIES_MAX, sizeof(*crossing->uids));
     crossing->stages = xcalloc(TXN_BODIES_MAX, sizeof(struct body_stage *));
     while (rc == RC_OK && txn_next_of_set(&walk, &index)) {
+        const struct msg_cold *cold;
+
         if (crossing->n == TXN_BODIES_MAX)
             return err_set(err, RC_LIMIT, "Too many messages at once; do it in parts",
                            "cross: %u messages", TXN_BODIES_MAX);
         rc = account_need_rows(src, state, mbox, index, index, err);
-        if (rc == RC_OK)
-            rc = stage_one(src, mbox_cold(mbox, index), dst, &crossing->stages[crossing->n],
-                           err);
+        if (rc == RC_OK) {
+            cold = mbox_cold(mbox, index);
+            rc = account_stage_copy(src, cold->body_id, cold->size, dst,
+                                    &crossing->stages[crossing->n], err);
+        }
         if (rc == RC_OK)
             crossing->uids[crossing->n++] = mbox_uid(mbox, index);
     }

@@ -269,6 +269,34 @@ enum rc txn_adopt_mailbox(struct mail_txn *txn, struct slice name, uint32_t uidv
     return rc;
 }
 
+enum rc txn_replace_mailbox(struct mail_txn *txn, uint32_t mbox_id, uint32_t *out_id,
+                            struct err *err)
+{
+    struct engine *engine = account_engine(txn->account);
+    const struct mbox *old;
+    struct mbox_info info;
+    AUTO(mbox_unrefp) struct mbox *held = NULL;
+    uint32_t uidvalidity;
+    enum rc rc = txn_find(txn, mbox_id, &old, err);
+
+    if (rc == RC_OK)
+        rc = engine->ops->uidvalidity(engine, 1, &uidvalidity, err);
+    if (rc)
+        return rc;
+    held = mbox_ref(old); /* what info points to stays */
+    info = *mbox_info(held);
+    txn_make_room_for_deleted(txn);
+    add_mailbox_record(txn, (struct record_mailbox){.op = MAILBOX_DELETE, .mbox = mbox_id});
+    txn_forget_mailbox(txn, mbox_id);
+    *out_id = acct_next_mailbox_id(txn->fork);
+    rc = create_one(txn, info.name, info.special_use, uidvalidity, 1, err);
+    for (size_t i = 0; rc == RC_OK && i < info.n_acl; i++)
+        rc = txn_put_acl(txn, *out_id, info.acl[i].key, info.acl[i].value, err);
+    for (size_t i = 0; rc == RC_OK && i < info.n_metadata; i++)
+        rc = txn_set_metadata(txn, *out_id, info.metadata[i].key, &info.metadata[i].value, err);
+    return rc;
+}
+
 /* ---- rename ---- */
 
 struct rename {

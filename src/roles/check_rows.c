@@ -71,27 +71,17 @@ static void put_sum(const struct job *job)
     job->out->row(job->out->ctx, fields, COUNT(fields));
 }
 
-static enum rc check_one(struct mail_store *store, uint64_t account, bool repair,
-                         const struct check_watch *watch, struct check_sum *sum,
-                         struct err *err)
-{
-    enum rc rc = check_account(store, account, watch, sum, err);
-
-    return !rc && repair && sum->lost_accounts > 0 ? repair_account(store, account, sum, err)
-                                                   : rc;
-}
-
 static enum rc check_rows_of(struct mail_store *store, uint64_t account, bool repair,
                              struct job job, struct err *err)
 {
     const struct check_watch watch = {put_loss, goes_on, &job};
     enum rc rc;
 
-    if (account != 0)
-        rc = check_one(store, account, repair, &watch, &job.sum, err);
+    if (repair)
+        rc = repair_store(store, account, &watch, &job.sum, err);
     else
-        rc = repair ? repair_store(store, &watch, &job.sum, err)
-                    : check_store(store, &watch, &job.sum, err);
+        rc = account != 0 ? check_account(store, account, &watch, &job.sum, err)
+                          : check_store(store, &watch, &job.sum, err);
     if (!rc)
         put_sum(&job);
     return rc;

@@ -112,19 +112,24 @@ static enum rc put_entry(struct account *account, struct slice mailbox,
 }
 
 /*
- * A user of the passwd-file gets an account by being named to auth, which tells the directory
- * of it before it answers. So who is not in it is asked for by name, and then looked up again.
+ * A user of the passwd-file gets an account by being named to auth, and a group that was made a
+ * moment ago may be on its way here. Auth tells of both before it answers; so who is not in the
+ * directory is asked for, whatever the answer, and then looked up again.
  */
 static enum rc read_identifier(struct mail_role *mail, struct slice text,
                                struct acl_entry_name *out, struct err *err)
 {
     AUTO(principals_unrefp) struct principals *now = mail_store_principals(mail->store);
     AUTO(principals_unrefp) struct principals *then = NULL;
-    enum rc rc = acl_text_read(now, text, out, err);
+    enum rc rc = acl_text_read(now, text, out, err), asked;
+    struct err unknown;
     uint64_t id;
 
-    if (rc != RC_NOT_FOUND ||
-        mail_lookup_user(mail, slice_from(text, slice_starts(text, SLICE("-"))), &id, NULL))
+    if (rc != RC_NOT_FOUND)
+        return rc;
+    asked = mail_lookup_user(mail, slice_from(text, slice_starts(text, SLICE("-"))), &id,
+                             &unknown);
+    if (asked == RC_UNAVAILABLE)
         return rc;
     then = mail_store_principals(mail->store);
     return acl_text_read(then, text, out, err);
