@@ -127,8 +127,8 @@ static enum rc read_identifier(struct mail_role *mail, struct slice text,
 
     if (rc != RC_NOT_FOUND)
         return rc;
-    asked = mail_lookup_user(mail, slice_from(text, slice_starts(text, SLICE("-"))), &id,
-                             &unknown);
+    asked =
+        mail_lookup_user(mail, slice_from(text, slice_starts(text, SLICE("-"))), &id, &unknown);
     if (asked == RC_UNAVAILABLE)
         return rc;
     then = mail_store_principals(mail->store);
