@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "mailbox/open_account.h"
+#include "mailbox/shares.h"
 
 #define REPAIR_ARENA_BYTES                                                                     \
     ((size_t) 4 << 30) /* pages of the account; bounded by its messages */
@@ -274,5 +275,5 @@ enum rc repair_store(struct mail_store *store, uint64_t id, const struct check_w
                  : repair_mailbox(store, damaged->account, damaged->mbox_id, sum, err);
     }
     free(list.items);
-    return rc;
+    return !rc && id == 0 ? shares_rebuild(store, err) : rc;
 }

@@ -26,7 +26,8 @@ MUST_CHECK enum rc repair_account(struct mail_store *store, uint64_t id, struct 
 MUST_CHECK enum rc repair_mailbox(struct mail_store *store, uint64_t id, uint32_t mbox_id,
                                   struct check_sum *sum, struct err *err);
 /* check_account(), or check_store() if id is 0; every account that does not open is repaired,
- * and every mailbox that does not load. */
+ * and every mailbox that does not load. With
+ * id 0 the register of shares (shares.h) is completed. */
 MUST_CHECK enum rc repair_store(struct mail_store *store, uint64_t id,
                                 const struct check_watch *watch, struct check_sum *sum,
                                 struct err *err);

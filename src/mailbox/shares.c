@@ -145,3 +145,58 @@ enum rc shares_of(struct mail_store *store, uint64_t reader, struct arena *arena
     *out_n = n;
     return RC_OK;
 }
+
+/* ---- the register made anew ---- */
+
+struct id_list {
+    uint64_t *ids; /* heap */
+    size_t n, cap;
+};
+
+static bool keep_id(void *ctx, uint64_t account)
+{
+    struct id_list *list = ctx;
+
+    if (account == SHARES_ACCOUNT)
+        return true;
+    if (list->n == list->cap) {
+        list->cap = MAX(2 * list->cap, (size_t) 64);
+        list->ids = xrealloc(list->ids, list->cap * sizeof(*list->ids));
+    }
+    list->ids[list->n++] = account;
+    return true;
+}
+
+static enum rc note_lists(struct mail_store *store, uint64_t id, struct err *err)
+{
+    AUTO(account_closep) struct account *account = NULL;
+    AUTO(acct_unrefp) struct acct_state *state = NULL;
+    struct err ignored;
+
+    if (account_open(store, id, false, &account, &ignored) != RC_OK)
+        return RC_OK;
+    state = account_read(account, 0);
+    for (size_t i = 0; i < acct_mailbox_count(state); i++) {
+        const struct mbox_info *info = mbox_info(acct_mailbox_at(state, i));
+
+        for (size_t j = 0; j < info->n_acl; j++) {
+            enum rc rc = shares_note(store, id, info->acl[j].key, err);
+
+            if (rc)
+                return rc;
+        }
+    }
+    return RC_OK;
+}
+
+enum rc shares_rebuild(struct mail_store *store, struct err *err)
+{
+    struct engine *engine = mail_store_engine(store);
+    struct id_list list = {0};
+    enum rc rc = engine->ops->list(engine, keep_id, &list, err);
+
+    for (size_t i = 0; rc == RC_OK && i < list.n; i++)
+        rc = note_lists(store, list.ids[i], err);
+    free(list.ids);
+    return rc;
+}

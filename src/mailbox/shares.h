@@ -23,6 +23,10 @@ MUST_CHECK enum rc shares_note(struct mail_store *store, uint64_t account,
 /* The account is gone. */
 MUST_CHECK enum rc shares_forget(struct mail_store *store, uint64_t account, struct err *err);
 
+/* Note whoever stands in a list of any account: for a register that lost something. An account
+ * that does not open is passed over. */
+MUST_CHECK enum rc shares_rebuild(struct mail_store *store, struct err *err);
+
 /* Ids of the accounts, but their own, that name this reader or one of the reader's groups: in
  * arena, ascending. */
 MUST_CHECK enum rc shares_of(struct mail_store *store, uint64_t reader, struct arena *arena,

@@ -2,7 +2,8 @@
 // lib: mail_world
 /*
  * test_repair.c - a mailbox whose messages do not load, in an account that is served: it is
- * told, made anew from what nothing else names, and the rest of the account is left alone.
+ * told, made anew from what nothing else names, and the rest of the account is left alone. And
+ * the register of shares, completed from the lists.
  *
  * Damage: the reader of pages answers RC_CORRUPT for those that only the one mailbox needs.
  */
@@ -10,6 +11,7 @@
 #include "lib/test.h"
 #include "mailbox/message.h"
 #include "mailbox/repair.h"
+#include "mailbox/shares.h"
 
 #define ACCOUNT   ((uint64_t) 7)
 #define PAGES_MAX 64u
@@ -234,9 +236,36 @@ static void a_mailbox_that_does_not_load_is_made_anew(void **state)
     world_done(&world);
 }
 
+/* A list of which the register says nothing. */
+static void the_register_of_shares_is_completed(void **state)
+{
+    struct mail_world world = {0};
+    struct told told = {0};
+    const struct check_watch watch = {note_loss, goes_on, &told};
+    struct check_sum sum = {0};
+    AUTO(arena_freep) struct arena *arena = arena_new(1 << 20);
+    uint64_t *owners;
+    size_t n;
+    struct err err;
+
+    (void) state;
+    fault.damaged.n = 0;
+    world_open_local(&world, &(struct local_options){0});
+    make_account(&world);
+    assert_int_equal(shares_of(world.store, ACCOUNT + 1, arena, &owners, &n, &err), RC_OK);
+    assert_int_equal(n, 0);
+    assert_int_equal(repair_store(world.store, 0, &watch, &sum, &err), RC_OK);
+    assert_int_equal(sum.repaired, 0);
+    assert_int_equal(shares_of(world.store, ACCOUNT + 1, arena, &owners, &n, &err), RC_OK);
+    assert_int_equal(n, 1);
+    assert_true(owners[0] == ACCOUNT);
+    world_done(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_register_of_shares_is_completed),
         cmocka_unit_test(a_mailbox_that_does_not_load_is_made_anew),
     };
 
