@@ -10,8 +10,10 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/local_store.h"
@@ -402,9 +404,43 @@ static void a_first_segment_without_a_batch_is_not_missed(void **state)
     local_store_remove(&scene.store);
 }
 
+/* The process dies while a larger segment is made for its first group: a file that cannot grow
+ * keeps it from being made at all. */
+static void a_death_before_the_first_batch_loses_no_segment(void **state)
+{
+    AUTO(freep) char *bytes = local_store_body(9, TEST_FIRST_BYTES);
+    struct scene scene = {0};
+    int status;
+    pid_t child;
+
+    (void) state;
+    local_store_make(&scene.store);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        const struct rlimit small = {TEST_FIRST_BYTES, TEST_FIRST_BYTES};
+        const struct timespec moment = {.tv_nsec = 300000000};
+
+        (void) signal(SIGXFSZ, SIG_IGN);
+        local_store_open(&scene.store);
+        (void) setrlimit(RLIMIT_FSIZE, &small);
+        (void) local_store_put_body(&scene.store, 7, 1, SLICE("mail"),
+                                    slice_of(bytes, TEST_FIRST_BYTES));
+        (void) nanosleep(&moment, NULL);
+        _exit(0);
+    }
+    assert_true(waitpid(child, &status, 0) == child);
+    local_store_open(&scene.store); /* fails the test if it does not open */
+    local_store_close(&scene.store);
+    local_store_open(&scene.store);
+    local_store_close(&scene.store);
+    local_store_remove(&scene.store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_death_before_the_first_batch_loses_no_segment),
         cmocka_unit_test(a_first_segment_without_a_batch_is_not_missed),
         cmocka_unit_test(a_cut_anywhere_leaves_the_groups_before_it),
         cmocka_unit_test(a_torn_last_batch_is_nothing),

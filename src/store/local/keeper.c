@@ -145,22 +145,15 @@ static bool find_spare(struct keeper *keeper, uint64_t need, struct keeper_spare
     return true;
 }
 
-/* A ready segment that is too small for the batch at hand becomes a spare again. */
-static void put_back_next(struct keeper *keeper)
+/*
+ * A ready segment that is too small for the batch at hand gives its number to a larger one,
+ * whose file takes the place of its own. So the number is never without a file: an epoch may
+ * begin in it, and a start after a crash would take it for lost.
+ */
+static void give_up_next(struct keeper *keeper)
 {
-    struct segment *segment = TAKE(keeper->next);
-    char from[LAYOUT_NAME_BYTES], to[LAYOUT_NAME_BYTES];
-    uint64_t spare = keeper->next_spare++;
-
-    layout_name(from, segment->number, ".seg");
-    spare_name(to, spare);
     keeper->next_number--;
-    if (renameat(keeper->local->layout.log, from, keeper->local->layout.log, to) == 0 &&
-        keeper->n_spares < SPARES_KEPT)
-        keeper->spares[keeper->n_spares++] = (struct keeper_spare){spare, segment->bytes};
-    else
-        (void) unlinkat(keeper->local->layout.log, to, 0); /* one more than is kept */
-    segment_free(segment);
+    segment_free(TAKE(keeper->next));
 }
 
 static bool next_fits(const struct keeper *keeper)
@@ -179,7 +172,7 @@ static bool make_next(struct keeper *keeper)
     struct err err;
 
     if (keeper->next != NULL)
-        put_back_next(keeper);
+        give_up_next(keeper);
     if (!find_spare(keeper, keeper->need, &spare))
         return false;
     number = keeper->next_number++;
