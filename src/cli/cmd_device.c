@@ -1,5 +1,5 @@
 /* cmd_device.c - `roost device`: app passwords, one for each device of a user. */
-#include "cli/ask.h"
+#include "cli/request.h"
 
 #define SECONDS_A_DAY 86400
 
@@ -106,61 +106,35 @@ static const char list_help[] = "  device list USER\n"
                                 "      With when, from where and by which program each was "
                                 "last used.\n";
 
-static int device_list(int argc, char *const *argv)
-{
-    AUTO(cli_ask_close) struct cli_ask ask = {0};
-    struct cli_args args;
-    int code;
-
-    if (!cli_parse(argc, argv, NULL, 0, &args))
-        return CLI_USAGE;
-    if (args.n_words != 1)
-        return cli_usage_error("device list", "one user");
-    code = cli_ask_open(&args, "auth", &ask);
-    if (code == CLI_OK) {
-        const struct control_field user = CONTROL_TEXT("user", slice_from_str(args.words[0]));
-
-        code = cli_ask(&ask, "device.list", &user, 1);
-    }
-    if (code == CLI_OK)
-        cli_print_rows(&ask, list_columns, COUNT(list_columns), args.json);
-    return code;
-}
+static const struct cli_request device_list = {
+    .role = "auth",
+    .verb = "device.list",
+    .fields = {"user"},
+    .n_fields = 1,
+    .wants = "one user",
+    .columns = list_columns,
+    .n_columns = COUNT(list_columns),
+};
 
 static const char revoke_help[] =
     "  device revoke USER DEVICE\n"
     "      DEVICE is the number that \"device list\" shows. Its sessions end at once.\n";
 
-static int device_revoke(int argc, char *const *argv)
-{
-    AUTO(cli_ask_close) struct cli_ask ask = {0};
-    struct cli_args args;
-    int code;
-
-    if (!cli_parse(argc, argv, NULL, 0, &args))
-        return CLI_USAGE;
-    if (args.n_words != 2)
-        return cli_usage_error("device revoke", "a user and the number of a device");
-    code = cli_ask_open(&args, "auth", &ask);
-    if (code == CLI_OK) {
-        const struct control_field fields[] = {
-            CONTROL_TEXT("user", slice_from_str(args.words[0])),
-            CONTROL_TEXT("device", slice_from_str(args.words[1])),
-        };
-
-        code = cli_ask(&ask, "device.revoke", fields, COUNT(fields));
-    }
-    if (code == CLI_OK)
-        (void) printf(args.json ? "{}\n" : "revoked\n");
-    return code;
-}
+static const struct cli_request device_revoke = {
+    .role = "auth",
+    .verb = "device.revoke",
+    .fields = {"user", "device"},
+    .n_fields = 2,
+    .wants = "a user and the number of a device",
+    .done = "revoked",
+};
 
 int cmd_device(int argc, char *const *argv)
 {
     static const struct cli_action actions[] = {
-        {"add",    add_help,    device_add   },
-        {"list",   list_help,   device_list  },
-        {"revoke", revoke_help, device_revoke},
+        {"add",    add_help,    .run = device_add        },
+        {"list",   list_help,   .request = &device_list  },
+        {"revoke", revoke_help, .request = &device_revoke},
     };
 
     return cli_run_action(argc, argv, intro, actions, COUNT(actions));

@@ -1,5 +1,5 @@
 /* cmd_domain.c - `roost domain`: mail domains besides the configured ones, and catch-alls. */
-#include "cli/name_verbs.h"
+#include "cli/request.h"
 
 static const char intro[] =
     "usage: roost domain ACTION ...\n\n"
@@ -47,26 +47,34 @@ static int domain_add(int argc, char *const *argv)
 
 static const char list_help[] = "  domain list\n";
 
-static int domain_list(int argc, char *const *argv)
-{
-    return cli_list_names(argc, argv, "domain.list", columns, COUNT(columns));
-}
+static const struct cli_request domain_list = {
+    .role = "auth",
+    .verb = "domain.list",
+    .wants = "no arguments",
+    .has_pages = true,
+    .columns = columns,
+    .n_columns = COUNT(columns),
+};
 
 static const char delete_help[] =
     "  domain delete DOMAIN\n"
     "      A configured domain is removed in the configuration.\n";
 
-static int domain_delete(int argc, char *const *argv)
-{
-    return cli_change_name(argc, argv, "domain.delete", "domain", "deleted");
-}
+static const struct cli_request domain_delete = {
+    .role = "auth",
+    .verb = "domain.delete",
+    .fields = {"domain"},
+    .n_fields = 1,
+    .wants = "a domain",
+    .done = "deleted",
+};
 
 int cmd_domain(int argc, char *const *argv)
 {
     static const struct cli_action actions[] = {
-        {"add",    add_help,    domain_add   },
-        {"list",   list_help,   domain_list  },
-        {"delete", delete_help, domain_delete},
+        {"add",    add_help,    .run = domain_add        },
+        {"list",   list_help,   .request = &domain_list  },
+        {"delete", delete_help, .request = &domain_delete},
     };
 
     return cli_run_action(argc, argv, intro, actions, COUNT(actions));

@@ -1,5 +1,5 @@
 /* cmd_group.c - `roost group`: groups of users, for rights and quota. */
-#include "cli/name_verbs.h"
+#include "cli/request.h"
 
 static const char intro[] =
     "usage: roost group ACTION ...\n\n"
@@ -25,19 +25,27 @@ static const struct cli_column member_columns[] = {
 static const char create_help[] = "  group create NAME\n"
                                   "      $ roost group create sales\n";
 
-static int group_create(int argc, char *const *argv)
-{
-    return cli_change_name(argc, argv, "group.create", "group", "created");
-}
+static const struct cli_request group_create = {
+    .role = "auth",
+    .verb = "group.create",
+    .fields = {"group"},
+    .n_fields = 1,
+    .wants = "a name",
+    .done = "created",
+};
 
 static const char delete_help[] =
     "  group delete NAME\n"
     "      What it gave to its members ends at once. Users stay.\n";
 
-static int group_delete(int argc, char *const *argv)
-{
-    return cli_change_name(argc, argv, "group.delete", "group", "deleted");
-}
+static const struct cli_request group_delete = {
+    .role = "auth",
+    .verb = "group.delete",
+    .fields = {"group"},
+    .n_fields = 1,
+    .wants = "a group",
+    .done = "deleted",
+};
 
 static const char list_help[] =
     "  group list [NAME]\n"
@@ -114,11 +122,11 @@ static int group_remove(int argc, char *const *argv)
 int cmd_group(int argc, char *const *argv)
 {
     static const struct cli_action actions[] = {
-        {"create", create_help, group_create},
-        {"delete", delete_help, group_delete},
-        {"list",   list_help,   group_list  },
-        {"add",    add_help,    group_add   },
-        {"remove", remove_help, group_remove},
+        {"create", create_help, .request = &group_create},
+        {"delete", delete_help, .request = &group_delete},
+        {"list",   list_help,   .run = group_list       },
+        {"add",    add_help,    .run = group_add        },
+        {"remove", remove_help, .run = group_remove     },
     };
 
     return cli_run_action(argc, argv, intro, actions, COUNT(actions));

@@ -1,5 +1,5 @@
 /* cmd_mailbox.c - `roost mailbox`: the mailboxes of a user, and who else may use them. */
-#include "cli/ask.h"
+#include "cli/request.h"
 
 static const char intro[] = "usage: roost mailbox ACTION USER ...\n\n"
                             "Mailboxes of a user of the running server. Names are UTF-8, with "
@@ -19,81 +19,55 @@ static const struct cli_column columns[] = {
 static const char list_help[] = "  mailbox list USER\n"
                                 "      With how many messages and bytes each holds.\n";
 
-static int mailbox_list(int argc, char *const *argv)
-{
-    AUTO(cli_ask_close) struct cli_ask ask = {0};
-    struct cli_args args;
-    int code;
-
-    if (!cli_parse(argc, argv, NULL, 0, &args))
-        return CLI_USAGE;
-    if (args.n_words != 1)
-        return cli_usage_error("mailbox list", "one user");
-    code = cli_ask_open(&args, "mail", &ask);
-    if (code == CLI_OK) {
-        const struct control_field user = CONTROL_TEXT("user", slice_from_str(args.words[0]));
-
-        code = cli_ask(&ask, "mailbox.list", &user, 1);
-    }
-    if (code == CLI_OK)
-        cli_print_rows(&ask, columns, COUNT(columns), args.json);
-    return code;
-}
-
-/* An action on USER and one or two names. */
-static int change(int argc, char *const *argv, const char *verb, size_t n_names,
-                  const char *wants, const char *done)
-{
-    AUTO(cli_ask_close) struct cli_ask ask = {0};
-    struct cli_args args;
-    int code;
-
-    if (!cli_parse(argc, argv, NULL, 0, &args))
-        return CLI_USAGE;
-    if (args.n_words != 1 + n_names)
-        return cli_usage_error(verb, wants);
-    code = cli_ask_open(&args, "mail", &ask);
-    if (code == CLI_OK) {
-        const struct control_field fields[] = {
-            CONTROL_TEXT("user", slice_from_str(args.words[0])),
-            CONTROL_TEXT("mailbox", slice_from_str(args.words[1])),
-            CONTROL_TEXT("to", slice_from_str(n_names > 1 ? args.words[2] : "")),
-        };
-
-        code = cli_ask(&ask, verb, fields, 1 + n_names);
-    }
-    if (code == CLI_OK)
-        (void) printf("%s\n", args.json ? "{}" : done);
-    return code;
-}
+static const struct cli_request mailbox_list = {
+    .role = "mail",
+    .verb = "mailbox.list",
+    .fields = {"user"},
+    .n_fields = 1,
+    .wants = "one user",
+    .columns = columns,
+    .n_columns = COUNT(columns),
+};
 
 static const char create_help[] =
     "  mailbox create USER NAME\n"
     "      Make it, and what is missing above it, and subscribe it.\n"
     "      $ roost mailbox create anna Work/2026\n";
 
-static int mailbox_create(int argc, char *const *argv)
-{
-    return change(argc, argv, "mailbox.create", 1, "a user and a name", "created");
-}
+static const struct cli_request mailbox_create = {
+    .role = "mail",
+    .verb = "mailbox.create",
+    .fields = {"user", "mailbox"},
+    .n_fields = 2,
+    .wants = "a user and a name",
+    .done = "created",
+};
 
 static const char delete_help[] =
     "  mailbox delete USER NAME\n"
     "      With all mail in it. Mailboxes below it stay. Sessions that have it open end.\n";
 
-static int mailbox_delete(int argc, char *const *argv)
-{
-    return change(argc, argv, "mailbox.delete", 1, "a user and a name", "deleted");
-}
+static const struct cli_request mailbox_delete = {
+    .role = "mail",
+    .verb = "mailbox.delete",
+    .fields = {"user", "mailbox"},
+    .n_fields = 2,
+    .wants = "a user and a name",
+    .done = "deleted",
+};
 
 static const char rename_help[] =
     "  mailbox rename USER NAME NEW\n"
     "      With everything below it. Of INBOX the mail moves, and INBOX stays.\n";
 
-static int mailbox_rename(int argc, char *const *argv)
-{
-    return change(argc, argv, "mailbox.rename", 2, "a user and two names", "renamed");
-}
+static const struct cli_request mailbox_rename = {
+    .role = "mail",
+    .verb = "mailbox.rename",
+    .fields = {"user", "mailbox", "to"},
+    .n_fields = 3,
+    .wants = "a user and two names",
+    .done = "renamed",
+};
 
 static const char acl_help[] =
     "  mailbox acl USER MAILBOX [list]\n"
@@ -151,11 +125,11 @@ static int mailbox_acl(int argc, char *const *argv)
 int cmd_mailbox(int argc, char *const *argv)
 {
     static const struct cli_action actions[] = {
-        {"list",   list_help,   mailbox_list  },
-        {"create", create_help, mailbox_create},
-        {"delete", delete_help, mailbox_delete},
-        {"rename", rename_help, mailbox_rename},
-        {"acl",    acl_help,    mailbox_acl   },
+        {"list",   list_help,   .request = &mailbox_list  },
+        {"create", create_help, .request = &mailbox_create},
+        {"delete", delete_help, .request = &mailbox_delete},
+        {"rename", rename_help, .request = &mailbox_rename},
+        {"acl",    acl_help,    .run = mailbox_acl        },
     };
 
     return cli_run_action(argc, argv, intro, actions, COUNT(actions));

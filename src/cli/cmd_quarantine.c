@@ -166,8 +166,8 @@ static int clear(int argc, char *const *argv)
 int cmd_quarantine(int argc, char *const *argv)
 {
     static const struct cli_action actions[] = {
-        {"list",  list_help,  list },
-        {"clear", clear_help, clear},
+        {"list",  list_help,  .run = list },
+        {"clear", clear_help, .run = clear},
     };
 
     return cli_run_action(argc, argv, intro, actions, COUNT(actions));

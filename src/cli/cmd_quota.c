@@ -1,6 +1,6 @@
 /* cmd_quota.c - `roost quota`: how much an account may hold. */
 #include "base/ascii.h"
-#include "cli/ask.h"
+#include "cli/request.h"
 
 #define GROUP_PREFIX     "group:"
 #define LIMIT_TEXT_BYTES 24u
@@ -26,26 +26,15 @@ static const char list_help[] =
     "limit\n"
     "      is the account's, not a group's or the configuration's.\n";
 
-static int quota_list(int argc, char *const *argv)
-{
-    AUTO(cli_ask_close) struct cli_ask ask = {0};
-    struct cli_args args;
-    int code;
-
-    if (!cli_parse(argc, argv, NULL, 0, &args))
-        return CLI_USAGE;
-    if (args.n_words != 1)
-        return cli_usage_error("quota list", "one user");
-    code = cli_ask_open(&args, "mail", &ask);
-    if (code == CLI_OK) {
-        const struct control_field user = CONTROL_TEXT("user", slice_from_str(args.words[0]));
-
-        code = cli_ask(&ask, "quota.list", &user, 1);
-    }
-    if (code == CLI_OK)
-        cli_print_rows(&ask, columns, COUNT(columns), args.json);
-    return code;
-}
+static const struct cli_request quota_list = {
+    .role = "mail",
+    .verb = "quota.list",
+    .fields = {"user"},
+    .n_fields = 1,
+    .wants = "one user",
+    .columns = columns,
+    .n_columns = COUNT(columns),
+};
 
 /* "5G" as a number of bytes; words as they are. False: neither. */
 static bool read_limit(struct slice text, char out[LIMIT_TEXT_BYTES])
@@ -126,8 +115,8 @@ static int quota_set(int argc, char *const *argv)
 int cmd_quota(int argc, char *const *argv)
 {
     static const struct cli_action actions[] = {
-        {"list", list_help, quota_list},
-        {"set",  set_help,  quota_set },
+        {"list", list_help, .request = &quota_list},
+        {"set",  set_help,  .run = quota_set      },
     };
 
     return cli_run_action(argc, argv, intro, actions, COUNT(actions));

@@ -89,8 +89,8 @@ static int session_kick(int argc, char *const *argv)
 int cmd_session(int argc, char *const *argv)
 {
     static const struct cli_action actions[] = {
-        {"list", list_help, session_list},
-        {"kick", kick_help, session_kick},
+        {"list", list_help, .run = session_list},
+        {"kick", kick_help, .run = session_kick},
     };
 
     return cli_run_action(argc, argv, intro, actions, COUNT(actions));

@@ -1,6 +1,6 @@
 /* cmd_shared.c - `roost shared`: accounts that belong to nobody. */
 #include "base/scan.h"
-#include "cli/name_verbs.h"
+#include "cli/request.h"
 
 static const char intro[] =
     "usage: roost shared ACTION ...\n\n"
@@ -82,47 +82,34 @@ static int shared_create(int argc, char *const *argv)
 
 static const char list_help[] = "  shared list\n";
 
-static int shared_list(int argc, char *const *argv)
-{
-    return cli_list_names(argc, argv, "shared.list", columns, COUNT(columns));
-}
+static const struct cli_request shared_list = {
+    .role = "auth",
+    .verb = "shared.list",
+    .wants = "no arguments",
+    .has_pages = true,
+    .columns = columns,
+    .n_columns = COUNT(columns),
+};
 
 static const char delete_help[] = "  shared delete NAME --yes\n"
                                   "      With its mail and aliases, for good.\n";
 
-static int shared_delete(int argc, char *const *argv)
-{
-    AUTO(cli_ask_close) struct cli_ask ask = {0};
-    bool yes = false;
-    const struct cli_option options[] = {
-        {"--yes", NULL, &yes}
-    };
-    struct cli_args args;
-    int code;
-
-    if (!cli_parse(argc, argv, options, COUNT(options), &args))
-        return CLI_USAGE;
-    if (args.n_words != 1)
-        return cli_usage_error("shared delete", "one shared account");
-    if (!yes)
-        return cli_usage_error("shared delete", "this cannot be undone: add --yes");
-    code = cli_ask_open(&args, "auth", &ask);
-    if (code == CLI_OK) {
-        const struct control_field name = CONTROL_TEXT("name", slice_from_str(args.words[0]));
-
-        code = cli_ask(&ask, "shared.delete", &name, 1);
-    }
-    if (code == CLI_OK)
-        (void) printf("%s\n", args.json ? "{}" : "deleted");
-    return code;
-}
+static const struct cli_request shared_delete = {
+    .role = "auth",
+    .verb = "shared.delete",
+    .fields = {"name"},
+    .n_fields = 1,
+    .wants = "one shared account",
+    .is_final = true,
+    .done = "deleted",
+};
 
 int cmd_shared(int argc, char *const *argv)
 {
     static const struct cli_action actions[] = {
-        {"create", create_help, shared_create},
-        {"list",   list_help,   shared_list  },
-        {"delete", delete_help, shared_delete},
+        {"create", create_help, .run = shared_create     },
+        {"list",   list_help,   .request = &shared_list  },
+        {"delete", delete_help, .request = &shared_delete},
     };
 
     return cli_run_action(argc, argv, intro, actions, COUNT(actions));

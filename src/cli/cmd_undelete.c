@@ -172,8 +172,8 @@ static int undelete_restore(int argc, char *const *argv)
 int cmd_undelete(int argc, char *const *argv)
 {
     static const struct cli_action actions[] = {
-        {"list",    list_help,    undelete_list   },
-        {"restore", restore_help, undelete_restore},
+        {"list",    list_help,    .run = undelete_list   },
+        {"restore", restore_help, .run = undelete_restore},
     };
 
     return cli_run_action(argc, argv, intro, actions, COUNT(actions));

@@ -3,7 +3,7 @@
 
 #include "auth/admin.h"
 #include "auth/passwd_file.h"
-#include "cli/ask.h"
+#include "cli/request.h"
 
 #define LINE_BYTES   (PASSWD_LINE_MAX_BYTES + 2)
 #define SECRET_BYTES (AUTH_SECRET_MAX_BYTES + 1)
@@ -210,80 +210,47 @@ static int user_list(int argc, char *const *argv)
 
 /* ---- disable, enable, delete ---- */
 
-/* An action on one user that answers nothing. */
-static int change_user(int argc, char *const *argv, const char *verb, const char *done)
-{
-    AUTO(cli_ask_close) struct cli_ask ask = {0};
-    struct cli_args args;
-    int code;
-
-    if (!cli_parse(argc, argv, NULL, 0, &args))
-        return CLI_USAGE;
-    if (args.n_words != 1)
-        return cli_usage_error(argv[0], "one user");
-    code = cli_ask_open(&args, "auth", &ask);
-    if (code == CLI_OK) {
-        const struct control_field name = CONTROL_TEXT("name", slice_from_str(args.words[0]));
-
-        code = cli_ask(&ask, verb, &name, 1);
-    }
-    if (code == CLI_OK && args.json)
-        (void) printf("{}\n");
-    else if (code == CLI_OK)
-        (void) printf("%s %s\n", args.words[0], done);
-    return code;
-}
-
 static const char disable_help[] =
     "  user disable NAME\n"
     "      Ends all sessions at once; mail is deferred (450), nothing is deleted.\n";
 
-static int user_disable(int argc, char *const *argv)
-{
-    return change_user(argc, argv, "user.disable", "is disabled; its sessions ended");
-}
+static const struct cli_request user_disable = {
+    .role = "auth",
+    .verb = "user.disable",
+    .fields = {"name"},
+    .n_fields = 1,
+    .wants = "one user",
+    .done = "disabled; its sessions ended",
+};
 
 static const char enable_help[] =
     "  user enable NAME\n"
     "      Undo that. A user whose line is gone from the passwd-file stays, as an account of\n"
     "      its own.\n";
 
-static int user_enable(int argc, char *const *argv)
-{
-    return change_user(argc, argv, "user.enable", "is enabled");
-}
+static const struct cli_request user_enable = {
+    .role = "auth",
+    .verb = "user.enable",
+    .fields = {"name"},
+    .n_fields = 1,
+    .wants = "one user",
+    .done = "enabled",
+};
 
 static const char delete_help[] = "  user delete NAME --yes\n"
                                   "      Delete the account, its devices, aliases and mail. "
                                   "Its name can be used again; what\n"
                                   "      is made then is another account.\n";
 
-static int user_delete(int argc, char *const *argv)
-{
-    AUTO(cli_ask_close) struct cli_ask ask = {0};
-    bool yes = false;
-    const struct cli_option options[] = {
-        {"--yes", NULL, &yes}
-    };
-    struct cli_args args;
-    int code;
-
-    if (!cli_parse(argc, argv, options, COUNT(options), &args))
-        return CLI_USAGE;
-    if (args.n_words != 1)
-        return cli_usage_error("user delete", "one user");
-    if (!yes)
-        return cli_usage_error("user delete", "this cannot be undone: add --yes");
-    code = cli_ask_open(&args, "auth", &ask);
-    if (code == CLI_OK) {
-        const struct control_field name = CONTROL_TEXT("name", slice_from_str(args.words[0]));
-
-        code = cli_ask(&ask, "user.delete", &name, 1);
-    }
-    if (code == CLI_OK)
-        (void) printf(args.json ? "{}\n" : "deleted\n");
-    return code;
-}
+static const struct cli_request user_delete = {
+    .role = "auth",
+    .verb = "user.delete",
+    .fields = {"name"},
+    .n_fields = 1,
+    .wants = "one user",
+    .is_final = true,
+    .done = "deleted",
+};
 
 /* ---- passwords ---- */
 
@@ -425,13 +392,13 @@ static int user_import(int argc, char *const *argv)
 int cmd_user(int argc, char *const *argv)
 {
     static const struct cli_action actions[] = {
-        {"add",           add_help,     user_add    },
-        {"list",          list_help,    user_list   },
-        {"disable",       disable_help, user_disable},
-        {"enable",        enable_help,  user_enable },
-        {"delete",        delete_help,  user_delete },
-        {"passwd",        passwd_help,  user_passwd },
-        {"import-passwd", import_help,  user_import },
+        {"add",           add_help,     .run = user_add         },
+        {"list",          list_help,    .run = user_list        },
+        {"disable",       disable_help, .request = &user_disable},
+        {"enable",        enable_help,  .request = &user_enable },
+        {"delete",        delete_help,  .request = &user_delete },
+        {"passwd",        passwd_help,  .run = user_passwd      },
+        {"import-passwd", import_help,  .run = user_import      },
     };
 
     return cli_run_action(argc, argv, intro, actions, COUNT(actions));

@@ -1,5 +1,9 @@
 #include "cli/options.h"
 
+#include "cli/request.h"
+
+#define ACTION_NAME_BYTES 64u /* "mailbox create" */
+
 static bool is_option(const char *word)
 {
     return word[0] == '-' && word[1] != '\0';
@@ -109,6 +113,17 @@ static void print_help(FILE *to, const char *intro, const struct cli_action *act
                    "Exit codes: 0 done, 1 it did not work, 2 wrong command line.\n");
 }
 
+/* word: of which it is an action; argv[0] is the action. */
+static int run(const char *word, const struct cli_action *action, int argc, char *const *argv)
+{
+    char name[ACTION_NAME_BYTES];
+
+    if (action->run != NULL)
+        return action->run(argc, argv);
+    (void) snprintf(name, sizeof(name), "%s %s", word, action->name);
+    return cli_run_request(name, action->request, argc, argv);
+}
+
 int cli_run_action(int argc, char *const *argv, const char *intro,
                    const struct cli_action *actions, size_t n)
 {
@@ -116,7 +131,7 @@ int cli_run_action(int argc, char *const *argv, const char *intro,
         if (strcmp(argv[1], actions[i].name) != 0)
             continue;
         if (!wants_help(argc - 1, argv + 1))
-            return actions[i].run(argc - 1, argv + 1);
+            return run(argv[0], &actions[i], argc - 1, argv + 1);
         (void) fputs(actions[i].help, stdout);
         return CLI_OK;
     }

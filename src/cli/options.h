@@ -31,11 +31,14 @@ struct cli_args {
     size_t n_words;
 };
 
+struct cli_request; /* request.h */
+
 /* `roost user ACTION`: name, its help in full, and what runs it. */
 struct cli_action {
     const char *name;
     const char *help;
     int (*run)(int argc, char *const *argv); /* argv[0] is the action */
+    const struct cli_request *request;       /* run is NULL: it is just this */
 };
 
 /* False after having said what is wrong. Names that start alike are not guessed. */

@@ -1,0 +1,42 @@
+#include "cli/request.h"
+
+static int send(struct cli_ask *ask, const struct cli_request *request,
+                const struct cli_args *args)
+{
+    struct control_field fields[CLI_REQUEST_FIELDS_MAX];
+
+    for (size_t i = 0; i < request->n_fields; i++)
+        fields[i] = (struct control_field){slice_from_str(request->fields[i]),
+                                           slice_from_str(args->words[i])};
+    return request->has_pages ? cli_ask_all(ask, request->verb)
+                              : cli_ask(ask, request->verb, fields, request->n_fields);
+}
+
+int cli_run_request(const char *name, const struct cli_request *request, int argc,
+                    char *const *argv)
+{
+    AUTO(cli_ask_close) struct cli_ask ask = {0};
+    bool yes = false;
+    const struct cli_option options[] = {
+        {"--yes", NULL, &yes}
+    };
+    struct cli_args args;
+    int code;
+
+    if (!cli_parse(argc, argv, options, request->is_final ? COUNT(options) : 0, &args))
+        return CLI_USAGE;
+    if (args.n_words != request->n_fields)
+        return cli_usage_error(name, request->wants);
+    if (request->is_final && !yes)
+        return cli_usage_error(name, "this cannot be undone: add --yes");
+    code = cli_ask_open(&args, request->role, &ask);
+    if (code == CLI_OK)
+        code = send(&ask, request, &args);
+    if (code != CLI_OK)
+        return code;
+    if (request->done == NULL)
+        cli_print_rows(&ask, request->columns, request->n_columns, args.json);
+    else
+        (void) printf("%s\n", args.json ? "{}" : request->done);
+    return CLI_OK;
+}
