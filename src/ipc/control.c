@@ -27,6 +27,26 @@ enum rc control_field_u64(const struct control_fields *fields, const char *key, 
     return RC_OK;
 }
 
+enum rc control_field_need(const struct control_fields *fields, const char *key,
+                           struct slice *out, struct err *err)
+{
+    if (!control_field_get(fields, key, out) || out->len == 0)
+        return err_set(err, RC_INVALID, "Something is missing", "field \"%s\"", key);
+    return RC_OK;
+}
+
+struct slice control_u64(char room[CONTROL_NUMBER_BYTES], uint64_t value)
+{
+    (void) snprintf(room, CONTROL_NUMBER_BYTES, "%llu", (unsigned long long) value);
+    return slice_from_str(room);
+}
+
+struct slice control_i64(char room[CONTROL_NUMBER_BYTES], int64_t value)
+{
+    (void) snprintf(room, CONTROL_NUMBER_BYTES, "%lld", (long long) value);
+    return slice_from_str(room);
+}
+
 static bool is_key_byte(char c)
 {
     return (c >= 'a' && c <= 'z') || c == '_';

@@ -46,6 +46,16 @@ bool control_field_get(const struct control_fields *fields, const char *key, str
 MUST_CHECK enum rc control_field_u64(const struct control_fields *fields, const char *key,
                                      uint64_t *out, struct err *err);
 
+/* The value, which may not be empty. RC_INVALID. */
+MUST_CHECK enum rc control_field_need(const struct control_fields *fields, const char *key,
+                                      struct slice *out, struct err *err);
+
+#define CONTROL_NUMBER_BYTES 24u
+
+/* A number as the text of a field, in room. */
+struct slice control_u64(char room[CONTROL_NUMBER_BYTES], uint64_t value);
+struct slice control_i64(char room[CONTROL_NUMBER_BYTES], int64_t value);
+
 /* ---- server ---- */
 
 struct control_conn;
@@ -104,6 +114,8 @@ void control_data(struct control_conn *conn, struct slice bytes); /* any length 
 void control_end(struct control_conn *conn, enum rc rc, const char *text);
 /* control_end() with what err says; the detail is for an administrator's eyes here. */
 void control_end_err(struct control_conn *conn, const struct err *err);
+/* One or the other. */
+void control_end_rc(struct control_conn *conn, enum rc rc, const struct err *err);
 bool control_conn_failed(const struct control_conn *conn);
 
 /* ---- client, blocking ---- */

@@ -251,6 +251,14 @@ void control_end_err(struct control_conn *conn, const struct err *err)
     control_end(conn, err->rc, text);
 }
 
+void control_end_rc(struct control_conn *conn, enum rc rc, const struct err *err)
+{
+    if (rc)
+        control_end_err(conn, err);
+    else
+        control_end(conn, RC_OK, "");
+}
+
 static enum rc breach(struct err *err, const char *what)
 {
     return err_set(err, RC_SYNTAX, "Not understood", "control: %s", what);

@@ -1,6 +1,7 @@
 /* check.c - accounts, mailboxes, messages, from the outside in. */
 #include "mailbox/check.h"
 
+#include "mailbox/accounts.h"
 #include "store/engine.h"
 
 #define CHECK_PIECE_BYTES ((size_t) 1 << 20)
@@ -158,35 +159,18 @@ enum rc check_account(struct mail_store *store, uint64_t id, const struct check_
     return check_mailboxes(&check, account, err);
 }
 
-struct id_list {
-    uint64_t *ids;
-    size_t n, cap;
-};
-
-static bool keep_id(void *ctx, uint64_t account)
-{
-    struct id_list *list = ctx;
-
-    if (list->n == list->cap) {
-        list->cap = MAX(2 * list->cap, (size_t) 64);
-        list->ids = xrealloc(list->ids, list->cap * sizeof(*list->ids));
-    }
-    list->ids[list->n++] = account;
-    return true;
-}
-
 enum rc check_store(struct mail_store *store, const struct check_watch *watch,
                     struct check_sum *sum, struct err *err)
 {
-    struct engine *engine = mail_store_engine(store);
-    struct id_list list = {0};
-    enum rc rc = engine->ops->list(engine, keep_id, &list, err);
+    uint64_t *ids = NULL;
+    size_t n = 0;
+    enum rc rc = engine_accounts(mail_store_engine(store), &ids, &n, err);
 
-    for (size_t i = 0; i < list.n && !rc; i++) {
-        rc = check_account(store, list.ids[i], watch, sum, err);
+    for (size_t i = 0; i < n && !rc; i++) {
+        rc = check_account(store, ids[i], watch, sum, err);
         if (rc == RC_NOT_FOUND || rc == RC_UNAVAILABLE)
             rc = RC_OK; /* removed meanwhile, or in quarantine */
     }
-    free(list.ids);
+    free(ids);
     return rc;
 }

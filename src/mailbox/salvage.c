@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "mailbox/accounts.h"
 #include "mailbox/repair.h"
 
 #define SALVAGE_ARENA_BYTES                                                                    \
@@ -378,36 +379,20 @@ static enum rc salvage_account(struct salvage *salvage, uint64_t account, struct
 
 /* ---- all of them ---- */
 
-struct id_list {
-    uint64_t *ids;
-    size_t n, cap;
-};
-
-static bool keep_id(void *ctx, uint64_t account)
-{
-    struct id_list *list = ctx;
-
-    if (list->n == list->cap) {
-        list->cap = MAX(2 * list->cap, (size_t) 64);
-        list->ids = xrealloc(list->ids, list->cap * sizeof(*list->ids));
-    }
-    list->ids[list->n++] = account;
-    return true;
-}
-
 enum rc salvage_store(struct engine *engine, const struct lost_groups *lost, size_t n_lost,
                       const struct salvage_watch *watch, struct err *err)
 {
     struct salvage salvage = {.engine = engine, .watch = watch};
-    struct id_list list = {0};
-    enum rc rc = engine->ops->list(engine, keep_id, &list, err);
+    uint64_t *ids = NULL;
+    size_t n = 0;
+    enum rc rc = engine_accounts(engine, &ids, &n, err);
 
     for (size_t i = 0; i < n_lost; i++) {
         if (lost[i].last >= lost[i].first)
             salvage.last_lost = MAX(salvage.last_lost, lost[i].last);
     }
-    for (size_t i = 0; i < list.n && !rc; i++)
-        rc = salvage_account(&salvage, list.ids[i], err);
-    free(list.ids);
+    for (size_t i = 0; i < n && !rc; i++)
+        rc = salvage_account(&salvage, ids[i], err);
+    free(ids);
     return rc;
 }

@@ -1,5 +1,6 @@
 #include "mailbox/shares.h"
 
+#include "mailbox/accounts.h"
 #include "mailbox/txn.h"
 
 #define OWNER_NAME_BYTES 17u
@@ -148,25 +149,6 @@ enum rc shares_of(struct mail_store *store, uint64_t reader, struct arena *arena
 
 /* ---- the register made anew ---- */
 
-struct id_list {
-    uint64_t *ids; /* heap */
-    size_t n, cap;
-};
-
-static bool keep_id(void *ctx, uint64_t account)
-{
-    struct id_list *list = ctx;
-
-    if (account == SHARES_ACCOUNT)
-        return true;
-    if (list->n == list->cap) {
-        list->cap = MAX(2 * list->cap, (size_t) 64);
-        list->ids = xrealloc(list->ids, list->cap * sizeof(*list->ids));
-    }
-    list->ids[list->n++] = account;
-    return true;
-}
-
 static enum rc note_lists(struct mail_store *store, uint64_t id, struct err *err)
 {
     AUTO(account_closep) struct account *account = NULL;
@@ -191,12 +173,13 @@ static enum rc note_lists(struct mail_store *store, uint64_t id, struct err *err
 
 enum rc shares_rebuild(struct mail_store *store, struct err *err)
 {
-    struct engine *engine = mail_store_engine(store);
-    struct id_list list = {0};
-    enum rc rc = engine->ops->list(engine, keep_id, &list, err);
+    uint64_t *ids = NULL;
+    size_t n = 0;
+    enum rc rc = engine_accounts(mail_store_engine(store), &ids, &n, err);
 
-    for (size_t i = 0; rc == RC_OK && i < list.n; i++)
-        rc = note_lists(store, list.ids[i], err);
-    free(list.ids);
+    for (size_t i = 0; rc == RC_OK && i < n; i++)
+        if (ids[i] != SHARES_ACCOUNT)
+            rc = note_lists(store, ids[i], err);
+    free(ids);
     return rc;
 }

@@ -8,7 +8,6 @@
 #include "roles/salvage_journal.h"
 #include "store/local/local.h"
 
-#define NUMBER_BYTES 24u
 #define TIME_BYTES   32u
 #define REASON_BYTES 256u
 
@@ -17,26 +16,21 @@ struct job {
     struct check_sum sum;
 };
 
-static struct slice number(char room[NUMBER_BYTES], uint64_t value)
-{
-    (void) snprintf(room, NUMBER_BYTES, "%llu", (unsigned long long) value);
-    return slice_from_str(room);
-}
-
 static void put_loss(void *ctx, const struct check_loss *loss)
 {
     static const char *const kinds[] = {
         [CHECK_ACCOUNT] = "account", [CHECK_MAILBOX] = "mailbox", [CHECK_MESSAGE] = "message"};
     const struct job *job = ctx;
-    char room[5][NUMBER_BYTES];
+    char room[5][CONTROL_NUMBER_BYTES];
     const struct control_field fields[] = {
         CONTROL_TEXT("lost", slice_from_str(kinds[loss->kind])),
-        CONTROL_TEXT("account", number(room[0], loss->account)),
+        CONTROL_TEXT("account", control_u64(room[0], loss->account)),
         CONTROL_TEXT("mailbox", loss->mailbox),
-        CONTROL_TEXT("uid", number(room[1], loss->uid)),
-        CONTROL_TEXT("messages", number(room[2], loss->messages)),
-        CONTROL_TEXT("size", number(room[3], loss->size)),
-        CONTROL_TEXT("date", number(room[4], (uint64_t) MAX(loss->internaldate, (int64_t) 0))),
+        CONTROL_TEXT("uid", control_u64(room[1], loss->uid)),
+        CONTROL_TEXT("messages", control_u64(room[2], loss->messages)),
+        CONTROL_TEXT("size", control_u64(room[3], loss->size)),
+        CONTROL_TEXT("date",
+                     control_u64(room[4], (uint64_t) MAX(loss->internaldate, (int64_t) 0))),
         CONTROL_TEXT("error", slice_from_str(loss->err->detail)),
     };
 
@@ -56,16 +50,16 @@ static bool goes_on(void *ctx)
 static void put_sum(const struct job *job)
 {
     const struct check_sum *sum = &job->sum;
-    char room[8][NUMBER_BYTES];
+    char room[8][CONTROL_NUMBER_BYTES];
     const struct control_field fields[] = {
-        CONTROL_TEXT("accounts", number(room[0], sum->accounts)),
-        CONTROL_TEXT("mailboxes", number(room[1], sum->mailboxes)),
-        CONTROL_TEXT("messages", number(room[2], sum->messages)),
-        CONTROL_TEXT("bytes", number(room[3], sum->bytes)),
-        CONTROL_TEXT("lost_accounts", number(room[4], sum->lost_accounts)),
-        CONTROL_TEXT("lost_mailboxes", number(room[5], sum->lost_mailboxes)),
-        CONTROL_TEXT("lost_messages", number(room[6], sum->lost_messages)),
-        CONTROL_TEXT("repaired", number(room[7], sum->repaired)),
+        CONTROL_TEXT("accounts", control_u64(room[0], sum->accounts)),
+        CONTROL_TEXT("mailboxes", control_u64(room[1], sum->mailboxes)),
+        CONTROL_TEXT("messages", control_u64(room[2], sum->messages)),
+        CONTROL_TEXT("bytes", control_u64(room[3], sum->bytes)),
+        CONTROL_TEXT("lost_accounts", control_u64(room[4], sum->lost_accounts)),
+        CONTROL_TEXT("lost_mailboxes", control_u64(room[5], sum->lost_mailboxes)),
+        CONTROL_TEXT("lost_messages", control_u64(room[6], sum->lost_messages)),
+        CONTROL_TEXT("repaired", control_u64(room[7], sum->repaired)),
     };
 
     job->out->row(job->out->ctx, fields, COUNT(fields));
@@ -98,15 +92,15 @@ enum rc check_rows(struct mail_store *store, uint64_t account, bool repair,
 static void put_told(const struct job *job, const char *what, uint64_t account,
                      uint64_t messages, uint64_t bytes, int64_t date, const char *why)
 {
-    char room[4][NUMBER_BYTES];
+    char room[4][CONTROL_NUMBER_BYTES];
     const struct control_field fields[] = {
         CONTROL_TEXT("lost", slice_from_str(what)),
-        CONTROL_TEXT("account", number(room[0], account)),
+        CONTROL_TEXT("account", control_u64(room[0], account)),
         CONTROL_TEXT("mailbox", SLICE("")),
         CONTROL_TEXT("uid", SLICE("0")),
-        CONTROL_TEXT("messages", number(room[1], messages)),
-        CONTROL_TEXT("size", number(room[2], bytes)),
-        CONTROL_TEXT("date", number(room[3], (uint64_t) MAX(date, (int64_t) 0))),
+        CONTROL_TEXT("messages", control_u64(room[1], messages)),
+        CONTROL_TEXT("size", control_u64(room[2], bytes)),
+        CONTROL_TEXT("date", control_u64(room[3], (uint64_t) MAX(date, (int64_t) 0))),
         CONTROL_TEXT("error", slice_from_str(why)),
     };
 

@@ -5,31 +5,8 @@
 #include "mailbox/acl_text.h"
 #include "roles/mail_role.h"
 
-#define NUMBER_BYTES         24u
 #define COMMIT_TRIES         16u   /* with an engine that may conflict */
 #define IDENTIFIER_MAX_BYTES 1100u /* a name with what stands before it */
-
-static struct slice number(char room[NUMBER_BYTES], uint64_t value)
-{
-    (void) snprintf(room, NUMBER_BYTES, "%llu", (unsigned long long) value);
-    return slice_from_str(room);
-}
-
-static void end(struct control_conn *conn, enum rc rc, const struct err *err)
-{
-    if (rc)
-        control_end_err(conn, err);
-    else
-        control_end(conn, RC_OK, "");
-}
-
-static enum rc needed(const struct control_fields *fields, const char *key, struct slice *out,
-                      struct err *err)
-{
-    if (!control_field_get(fields, key, out) || out->len == 0)
-        return err_set(err, RC_INVALID, "Something is missing", "field \"%s\"", key);
-    return RC_OK;
-}
 
 /* The mailbox that the fields "user" and "mailbox" name, in the newest durable version. */
 static enum rc find_mailbox(struct mail_role *mail, const struct control_fields *fields,
@@ -37,7 +14,7 @@ static enum rc find_mailbox(struct mail_role *mail, const struct control_fields 
                             const struct mbox **out, struct err *err)
 {
     struct slice name;
-    enum rc rc = needed(fields, "mailbox", &name, err);
+    enum rc rc = control_field_need(fields, "mailbox", &name, err);
 
     if (rc == RC_OK)
         rc = mail_open_user(mail, fields, out_account, err);
@@ -79,7 +56,7 @@ void mail_acl_list(struct control_conn *conn, const struct control_fields *field
 
         control_row(conn, row, COUNT(row));
     }
-    end(conn, rc, &err);
+    control_end_rc(conn, rc, &err);
 }
 
 /* Letters as people write them, or "all", or "none". */
@@ -144,10 +121,10 @@ static enum rc set_rights(struct mail_role *mail, struct control_conn *conn,
     char rights[RIGHTS_TEXT_BYTES];
     struct acl_change change = {.op = ACL_SET};
     const struct mbox *mbox;
-    enum rc rc = needed(fields, "identifier", &identifier, err);
+    enum rc rc = control_field_need(fields, "identifier", &identifier, err);
 
     if (rc == RC_OK)
-        rc = needed(fields, "rights", &text, err);
+        rc = control_field_need(fields, "rights", &text, err);
     if (rc == RC_OK)
         rc = read_rights(text, &change.rights, err);
     if (rc == RC_OK)
@@ -170,14 +147,14 @@ void mail_acl_set(struct control_conn *conn, const struct control_fields *fields
 {
     struct err err;
 
-    end(conn, set_rights(ctx, conn, fields, &err), &err);
+    control_end_rc(conn, set_rights(ctx, conn, fields, &err), &err);
 }
 
 /* ---- quota ---- */
 
-static struct slice limit_text(char room[NUMBER_BYTES], uint64_t limit)
+static struct slice limit_text(char room[CONTROL_NUMBER_BYTES], uint64_t limit)
 {
-    return limit == QUOTA_UNLIMITED ? SLICE("") : number(room, limit);
+    return limit == QUOTA_UNLIMITED ? SLICE("") : control_u64(room, limit);
 }
 
 /* user -> a row for each resource: used, limit (empty: none), own ("yes": the account's) */
@@ -197,18 +174,18 @@ void mail_quota_list(struct control_conn *conn, const struct control_fields *fie
         own = quota_own_limits(state);
     }
     for (unsigned i = 0; rc == RC_OK && i < QUOTA_RESOURCES; i++) {
-        char used[NUMBER_BYTES], limit[NUMBER_BYTES];
+        char used[CONTROL_NUMBER_BYTES], limit[CONTROL_NUMBER_BYTES];
         const struct control_field row[] = {
             CONTROL_TEXT("resource",
                          slice_from_str(quota_resource_word((enum quota_resource) i))),
-            CONTROL_TEXT("used", number(used, status.usage[i])),
+            CONTROL_TEXT("used", control_u64(used, status.usage[i])),
             CONTROL_TEXT("limit", limit_text(limit, status.limit[i])),
             CONTROL_TEXT("own", own.set[i] ? SLICE("yes") : SLICE("no")),
         };
 
         control_row(conn, row, COUNT(row));
     }
-    end(conn, rc, &err);
+    control_end_rc(conn, rc, &err);
 }
 
 /* One field: absent, "none" (the account says nothing), "unlimited" or a number. */
@@ -258,5 +235,5 @@ void mail_quota_set(struct control_conn *conn, const struct control_fields *fiel
         log_event(LEVEL_INFO, "quota.changed", LOG_ID("account", account_id(account)),
                   LOG_NUM("by_uid", control_conn_uid(conn)));
     }
-    end(conn, rc, &err);
+    control_end_rc(conn, rc, &err);
 }

@@ -10,14 +10,7 @@
 #include "roles/mail_role.h"
 #include "store/local/backup.h"
 
-#define NUMBER_BYTES 24u
-#define UUID_BYTES   33u
-
-static struct slice number(char room[NUMBER_BYTES], uint64_t value)
-{
-    (void) snprintf(room, NUMBER_BYTES, "%llu", (unsigned long long) value);
-    return slice_from_str(room);
-}
+#define UUID_BYTES 33u
 
 static void end_backup(void *state)
 {
@@ -26,11 +19,11 @@ static void end_backup(void *state)
 
 static void put_file(struct control_conn *conn, const struct local_backup_file *file)
 {
-    char length[NUMBER_BYTES];
+    char length[CONTROL_NUMBER_BYTES];
     const struct control_field fields[] = {
         CONTROL_TEXT("path", slice_from_str(file->path)),
         CONTROL_TEXT("name", slice_from_str(file->name)),
-        CONTROL_TEXT("length", number(length, file->length)),
+        CONTROL_TEXT("length", control_u64(length, file->length)),
         CONTROL_TEXT("pack", file->is_pack ? SLICE("yes") : SLICE("no")),
     };
 
@@ -39,11 +32,11 @@ static void put_file(struct control_conn *conn, const struct local_backup_file *
 
 static void put_point(struct control_conn *conn, const struct local_backup_point *point)
 {
-    char uuid[UUID_BYTES], lsn[NUMBER_BYTES], time[NUMBER_BYTES];
+    char uuid[UUID_BYTES], lsn[CONTROL_NUMBER_BYTES], time[CONTROL_NUMBER_BYTES];
     const struct control_field fields[] = {
         CONTROL_TEXT("store", slice_of(uuid, 2 * sizeof(point->uuid))),
-        CONTROL_TEXT("lsn", number(lsn, point->lsn)),
-        CONTROL_TEXT("time_us", number(time, (uint64_t) point->time_us)),
+        CONTROL_TEXT("lsn", control_u64(lsn, point->lsn)),
+        CONTROL_TEXT("time_us", control_u64(time, (uint64_t) point->time_us)),
     };
 
     for (size_t i = 0; i < sizeof(point->uuid); i++)

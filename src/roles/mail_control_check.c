@@ -3,23 +3,6 @@
 #include "roles/check_rows.h"
 #include "roles/mail_role.h"
 
-#define NUMBER_BYTES 24u
-
-static struct slice number(char room[NUMBER_BYTES], uint64_t value)
-{
-    (void) snprintf(room, NUMBER_BYTES, "%llu", (unsigned long long) value);
-    return slice_from_str(room);
-}
-
-/* Damage is no failure of the request: the rows tell it. */
-static void end(struct control_conn *conn, enum rc rc, const struct err *err)
-{
-    if (rc)
-        control_end_err(conn, err);
-    else
-        control_end(conn, RC_OK, "");
-}
-
 /* ---- scrub ---- */
 
 struct scrub_job {
@@ -32,12 +15,12 @@ struct scrub_job {
 static void put_finding(void *ctx, const struct scrub_finding *finding)
 {
     struct scrub_job *job = ctx;
-    char offset[NUMBER_BYTES], account[NUMBER_BYTES];
+    char offset[CONTROL_NUMBER_BYTES], account[CONTROL_NUMBER_BYTES];
     const struct control_field fields[] = {
         CONTROL_TEXT("file", slice_from_str(finding->file)),
-        CONTROL_TEXT("offset", number(offset, finding->offset)),
+        CONTROL_TEXT("offset", control_u64(offset, finding->offset)),
         CONTROL_TEXT("what", slice_from_str(finding->what)),
-        CONTROL_TEXT("account", number(account, finding->account)),
+        CONTROL_TEXT("account", control_u64(account, finding->account)),
         CONTROL_TEXT("lost", finding->is_derived ? SLICE("no") : SLICE("yes")),
     };
 
@@ -62,7 +45,7 @@ void mail_scrub(struct control_conn *conn, const struct control_fields *fields, 
     struct engine *engine = mail_store_engine(mail->store);
     struct engine_status status = {0};
     struct scrub_job job = {.conn = conn};
-    char bytes[NUMBER_BYTES], findings[NUMBER_BYTES];
+    char bytes[CONTROL_NUMBER_BYTES], findings[CONTROL_NUMBER_BYTES];
     uint64_t n_bytes = 0, n_findings = 0;
     struct err err;
     enum rc rc;
@@ -74,13 +57,13 @@ void mail_scrub(struct control_conn *conn, const struct control_fields *fields, 
                             &n_bytes, &n_findings, &err);
     if (rc == RC_OK) {
         const struct control_field sum[] = {
-            CONTROL_TEXT("bytes", number(bytes, n_bytes)),
-            CONTROL_TEXT("findings", number(findings, n_findings)),
+            CONTROL_TEXT("bytes", control_u64(bytes, n_bytes)),
+            CONTROL_TEXT("findings", control_u64(findings, n_findings)),
         };
 
         control_row(conn, sum, COUNT(sum));
     }
-    end(conn, rc, &err);
+    control_end_rc(conn, rc, &err);
 }
 
 /* ---- check ---- */
@@ -127,5 +110,5 @@ void mail_check(struct control_conn *conn, const struct control_fields *fields, 
         rc = mail_lookup_user(mail, user, &account, &err);
     if (rc == RC_OK)
         rc = check_rows(mail->store, account, repair, &out, &err);
-    end(conn, rc, &err);
+    control_end_rc(conn, rc, &err);
 }

@@ -22,7 +22,6 @@
 #define IMPORT_ARENA_BYTES    (IMPORT_BATCH_MESSAGES * MAIL_HEAD_MAX_BYTES + ((size_t) 1 << 20))
 #define IMPORT_MAILBOXES_MAX  MAILBOXES_MAX
 #define IMPORT_CONFLICTS_MAX  16u /* in a row, with an engine that may conflict */
-#define NUMBER_BYTES          24u
 
 /* A mailbox of the stream. */
 struct target {
@@ -131,17 +130,11 @@ static void import_free(void *state)
 
 /* ---- rows ---- */
 
-static struct slice number(char room[NUMBER_BYTES], uint64_t value)
-{
-    (void) snprintf(room, NUMBER_BYTES, "%llu", (unsigned long long) value);
-    return slice_from_str(room);
-}
-
 static void refuse(struct import *import, uint64_t message, const char *why)
 {
-    char room[NUMBER_BYTES];
+    char room[CONTROL_NUMBER_BYTES];
     const struct control_field fields[] = {
-        CONTROL_TEXT("message", number(room, message)),
+        CONTROL_TEXT("message", control_u64(room, message)),
         CONTROL_TEXT("error", slice_from_str(why)),
     };
 
@@ -161,11 +154,11 @@ static void refuse_mailbox(struct import *import, struct slice name, const char 
 
 static void put_figures(struct import *import)
 {
-    char room[3][NUMBER_BYTES];
+    char room[3][CONTROL_NUMBER_BYTES];
     const struct control_field fields[] = {
-        CONTROL_TEXT("imported", number(room[0], import->imported)),
-        CONTROL_TEXT("known", number(room[1], import->n_known)),
-        CONTROL_TEXT("refused", number(room[2], import->refused)),
+        CONTROL_TEXT("imported", control_u64(room[0], import->imported)),
+        CONTROL_TEXT("known", control_u64(room[1], import->n_known)),
+        CONTROL_TEXT("refused", control_u64(room[2], import->refused)),
     };
 
     control_row(import->conn, fields, COUNT(fields));
@@ -604,9 +597,9 @@ void mail_import(struct control_conn *conn, const struct control_fields *fields,
         control_end_err(conn, &err);
         return;
     }
-    char room[NUMBER_BYTES];
+    char room[CONTROL_NUMBER_BYTES];
     const struct control_field row =
-        CONTROL_TEXT("account", number(room, account_id(import->account)));
+        CONTROL_TEXT("account", control_u64(room, account_id(import->account)));
     control_row(conn, &row, 1);
 }
 

@@ -3,7 +3,6 @@
 #include "mailbox/shares.h"
 #include "roles/mail_role.h"
 
-#define NUMBER_BYTES     24u
 #define HEX_BYTES        17u
 #define ACCOUNTS_TOP_MAX 10000u
 #define PROGRESS_EACH    64u /* accounts */
@@ -14,18 +13,12 @@ struct account_figures {
     struct acct_kept kept; /* for undelete */
 };
 
-static struct slice number(char room[NUMBER_BYTES], uint64_t value)
-{
-    (void) snprintf(room, NUMBER_BYTES, "%llu", (unsigned long long) value);
-    return slice_from_str(room);
-}
-
 /* "0.38"; "-" of nothing. */
-static struct slice ratio(char room[NUMBER_BYTES], uint64_t stored, uint64_t raw)
+static struct slice ratio(char room[CONTROL_NUMBER_BYTES], uint64_t stored, uint64_t raw)
 {
     if (raw == 0)
         return SLICE("-");
-    (void) snprintf(room, NUMBER_BYTES, "%.2f", (double) stored / (double) raw);
+    (void) snprintf(room, CONTROL_NUMBER_BYTES, "%.2f", (double) stored / (double) raw);
     return slice_from_str(room);
 }
 
@@ -60,30 +53,22 @@ static void put_account(struct control_conn *conn, struct mail_role *mail,
                         const struct account_figures *figures)
 {
     AUTO(principals_unrefp) struct principals *people = mail_store_principals(mail->store);
-    char hex[HEX_BYTES], room[6][NUMBER_BYTES];
+    char hex[HEX_BYTES], room[6][CONTROL_NUMBER_BYTES];
 
     (void) snprintf(hex, sizeof(hex), "%016llx", (unsigned long long) figures->account);
     const struct control_field fields[] = {
         CONTROL_TEXT("account", slice_from_str(hex)),
         CONTROL_TEXT("name", name_of(people, figures->account)),
-        CONTROL_TEXT("bodies", number(room[0], figures->space.bodies)),
-        CONTROL_TEXT("raw_bytes", number(room[1], figures->space.raw_bytes)),
-        CONTROL_TEXT("stored_bytes", number(room[2], figures->space.stored_bytes)),
+        CONTROL_TEXT("bodies", control_u64(room[0], figures->space.bodies)),
+        CONTROL_TEXT("raw_bytes", control_u64(room[1], figures->space.raw_bytes)),
+        CONTROL_TEXT("stored_bytes", control_u64(room[2], figures->space.stored_bytes)),
         CONTROL_TEXT("ratio",
                      ratio(room[3], figures->space.stored_bytes, figures->space.raw_bytes)),
-        CONTROL_TEXT("kept_messages", number(room[4], figures->kept.messages)),
-        CONTROL_TEXT("kept_bytes", number(room[5], figures->kept.bytes)),
+        CONTROL_TEXT("kept_messages", control_u64(room[4], figures->kept.messages)),
+        CONTROL_TEXT("kept_bytes", control_u64(room[5], figures->kept.bytes)),
     };
 
     control_row(conn, fields, COUNT(fields));
-}
-
-static void end(struct control_conn *conn, enum rc rc, const struct err *err)
-{
-    if (rc)
-        control_end_err(conn, err);
-    else
-        control_end(conn, RC_OK, "");
 }
 
 /* user -> one row */
@@ -99,7 +84,7 @@ void mail_space_user(struct control_conn *conn, const struct control_fields *fie
         rc = figures_of(mail, account, &figures, &err);
     if (rc == RC_OK)
         put_account(conn, mail, &figures);
-    end(conn, rc, &err);
+    control_end_rc(conn, rc, &err);
 }
 
 /* ---- all accounts ---- */
@@ -154,18 +139,18 @@ static void put_store(struct control_conn *conn, const struct engine_status *sta
 {
     uint64_t files = status->pack_bytes + status->unpacked_bytes;
     uint64_t stored = files - MIN(status->dead_bytes, files);
-    char room[10][NUMBER_BYTES];
+    char room[10][CONTROL_NUMBER_BYTES];
     const struct control_field fields[] = {
-        CONTROL_TEXT("raw_bytes", number(room[0], status->raw_bytes)),
-        CONTROL_TEXT("stored_bytes", number(room[1], stored)),
+        CONTROL_TEXT("raw_bytes", control_u64(room[0], status->raw_bytes)),
+        CONTROL_TEXT("stored_bytes", control_u64(room[1], stored)),
         CONTROL_TEXT("ratio", ratio(room[2], stored, status->raw_bytes)),
-        CONTROL_TEXT("dead_bytes", number(room[3], status->dead_bytes)),
-        CONTROL_TEXT("kept_messages", number(room[4], kept->messages)),
-        CONTROL_TEXT("kept_bytes", number(room[5], kept->bytes)),
-        CONTROL_TEXT("journal_bytes", number(room[6], status->journal_bytes)),
-        CONTROL_TEXT("checkpoint_bytes", number(room[7], status->checkpoint_bytes)),
-        CONTROL_TEXT("packs", number(room[8], status->packs)),
-        CONTROL_TEXT("search_bytes", number(room[9], 0)), /* messages are scanned */
+        CONTROL_TEXT("dead_bytes", control_u64(room[3], status->dead_bytes)),
+        CONTROL_TEXT("kept_messages", control_u64(room[4], kept->messages)),
+        CONTROL_TEXT("kept_bytes", control_u64(room[5], kept->bytes)),
+        CONTROL_TEXT("journal_bytes", control_u64(room[6], status->journal_bytes)),
+        CONTROL_TEXT("checkpoint_bytes", control_u64(room[7], status->checkpoint_bytes)),
+        CONTROL_TEXT("packs", control_u64(room[8], status->packs)),
+        CONTROL_TEXT("search_bytes", control_u64(room[9], 0)), /* messages are scanned */
     };
 
     control_row(conn, fields, COUNT(fields));
@@ -187,7 +172,7 @@ void mail_space(struct control_conn *conn, const struct control_fields *fields, 
         engine->ops->status(engine, &status);
         put_store(conn, &status, &kept);
     }
-    end(conn, rc, &err);
+    control_end_rc(conn, rc, &err);
 }
 
 struct top {
@@ -237,5 +222,5 @@ void mail_space_accounts(struct control_conn *conn, const struct control_fields 
     for (size_t i = 0; i < MIN(top.n, (size_t) most) && rc == RC_OK; i++)
         put_account(conn, walk.mail, &top.list[i]);
     free(top.list);
-    end(conn, rc, &err);
+    control_end_rc(conn, rc, &err);
 }

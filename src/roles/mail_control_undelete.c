@@ -16,7 +16,6 @@
 #include "mime/text.h"
 #include "roles/mail_role.h"
 
-#define NUMBER_BYTES         24u
 #define UNDELETE_ARENA_BYTES ((size_t) 1 << 30) /* pointers and uids of what is chosen */
 #define SHOWN_BYTES          1000u              /* of a From, To or Subject */
 #define FIELDS_BYTES         ((size_t) 256 << 10)
@@ -220,12 +219,6 @@ static bool wants_messages_of(const struct wish *wish, const struct mbox *mbox)
 
 /* ---- list ---- */
 
-static struct slice number(char room[NUMBER_BYTES], int64_t value)
-{
-    (void) snprintf(room, NUMBER_BYTES, "%lld", (long long) value);
-    return slice_from_str(room);
-}
-
 static struct slice shown_text(const struct shown_fields *shown, enum shown which)
 {
     struct slice text = buf_slice(&shown->text[which]);
@@ -239,16 +232,16 @@ static struct slice shown_text(const struct shown_fields *shown, enum shown whic
 static void put_message(struct walk *walk, const struct mbox *mbox,
                         const struct kept_message *kept)
 {
-    char room[5][NUMBER_BYTES];
+    char room[5][CONTROL_NUMBER_BYTES];
     const struct control_field fields[] = {
         CONTROL_TEXT("kind", SLICE("message")),
         CONTROL_TEXT("mailbox", mbox_info(mbox)->name),
-        CONTROL_TEXT("id", number(room[0], kept->uid)),
+        CONTROL_TEXT("id", control_i64(room[0], kept->uid)),
         CONTROL_TEXT("messages", SLICE("1")),
-        CONTROL_TEXT("bytes", number(room[1], kept->cold.size)),
-        CONTROL_TEXT("gone", number(room[2], kept->expunged_sec)),
-        CONTROL_TEXT("by", number(room[3], (int64_t) kept->expunged_by)),
-        CONTROL_TEXT("received", number(room[4], kept->cold.internaldate)),
+        CONTROL_TEXT("bytes", control_i64(room[1], kept->cold.size)),
+        CONTROL_TEXT("gone", control_i64(room[2], kept->expunged_sec)),
+        CONTROL_TEXT("by", control_i64(room[3], (int64_t) kept->expunged_by)),
+        CONTROL_TEXT("received", control_i64(room[4], kept->cold.internaldate)),
         CONTROL_TEXT("from", shown_text(&walk->shown, SHOWN_FROM)),
         CONTROL_TEXT("to", shown_text(&walk->shown, SHOWN_TO)),
         CONTROL_TEXT("subject", shown_text(&walk->shown, SHOWN_SUBJECT)),
@@ -260,15 +253,15 @@ static void put_message(struct walk *walk, const struct mbox *mbox,
 static void put_deleted(struct control_conn *conn, const struct mbox *mbox)
 {
     const struct mbox_counts *counts = mbox_counts(mbox);
-    char room[5][NUMBER_BYTES];
+    char room[5][CONTROL_NUMBER_BYTES];
     const struct control_field fields[] = {
         CONTROL_TEXT("kind", SLICE("mailbox")),
         CONTROL_TEXT("mailbox", mbox_info(mbox)->name),
-        CONTROL_TEXT("id", number(room[0], mbox_info(mbox)->id)),
-        CONTROL_TEXT("messages", number(room[1], counts->messages)),
-        CONTROL_TEXT("bytes", number(room[2], (int64_t) counts->bytes)),
-        CONTROL_TEXT("gone", number(room[3], mbox_end(mbox)->deleted_sec)),
-        CONTROL_TEXT("by", number(room[4], (int64_t) mbox_end(mbox)->deleted_by)),
+        CONTROL_TEXT("id", control_i64(room[0], mbox_info(mbox)->id)),
+        CONTROL_TEXT("messages", control_i64(room[1], counts->messages)),
+        CONTROL_TEXT("bytes", control_i64(room[2], (int64_t) counts->bytes)),
+        CONTROL_TEXT("gone", control_i64(room[3], mbox_end(mbox)->deleted_sec)),
+        CONTROL_TEXT("by", control_i64(room[4], (int64_t) mbox_end(mbox)->deleted_by)),
         CONTROL_TEXT("received", SLICE("0")),
         CONTROL_TEXT("from", SLICE("")),
         CONTROL_TEXT("to", SLICE("")),
@@ -454,12 +447,12 @@ static enum rc restore_once(struct walk *walk, struct plan *plan, uint64_t *out_
 
 static void put_restored(struct walk *walk, const char *kind, const struct chosen *chosen)
 {
-    char messages[NUMBER_BYTES], first[NUMBER_BYTES];
+    char messages[CONTROL_NUMBER_BYTES], first[CONTROL_NUMBER_BYTES];
     const struct control_field fields[] = {
         CONTROL_TEXT("kind", slice_from_str(kind)),
         CONTROL_TEXT("mailbox", chosen->name),
-        CONTROL_TEXT("messages", number(messages, (int64_t) chosen->restored)),
-        CONTROL_TEXT("first_uid", number(first, chosen->first_uid)),
+        CONTROL_TEXT("messages", control_i64(messages, (int64_t) chosen->restored)),
+        CONTROL_TEXT("first_uid", control_i64(first, chosen->first_uid)),
     };
 
     control_row(walk->conn, fields, COUNT(fields));

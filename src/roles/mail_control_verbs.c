@@ -3,39 +3,16 @@
 #include "mailbox/txn.h"
 #include "roles/mail_role.h"
 
-#define NUMBER_BYTES         24u
 #define ADDRESS_BYTES        64u
 #define SESSIONS_ARENA_BYTES ((size_t) 256 << 20)
 #define COMMIT_TRIES         16u /* with an engine that may conflict */
-
-static struct slice number(char room[NUMBER_BYTES], uint64_t value)
-{
-    (void) snprintf(room, NUMBER_BYTES, "%llu", (unsigned long long) value);
-    return slice_from_str(room);
-}
-
-static void end(struct control_conn *conn, enum rc rc, const struct err *err)
-{
-    if (rc)
-        control_end_err(conn, err);
-    else
-        control_end(conn, RC_OK, "");
-}
-
-static enum rc needed(const struct control_fields *fields, const char *key, struct slice *out,
-                      struct err *err)
-{
-    if (!control_field_get(fields, key, out) || out->len == 0)
-        return err_set(err, RC_INVALID, "Something is missing", "field \"%s\"", key);
-    return RC_OK;
-}
 
 enum rc mail_open_user(struct mail_role *mail, const struct control_fields *fields,
                        struct account **out, struct err *err)
 {
     struct slice user;
     uint64_t id;
-    enum rc rc = needed(fields, "user", &user, err);
+    enum rc rc = control_field_need(fields, "user", &user, err);
 
     if (rc == RC_OK)
         rc = mail_lookup_user(mail, user, &id, err);
@@ -96,21 +73,22 @@ static const char *tls_name(uint16_t version)
 
 static void put_session(struct control_conn *conn, const struct session_row *row)
 {
-    char id[NUMBER_BYTES], device[NUMBER_BYTES], age[NUMBER_BYTES], quiet[NUMBER_BYTES];
+    char id[CONTROL_NUMBER_BYTES], device[CONTROL_NUMBER_BYTES], age[CONTROL_NUMBER_BYTES],
+        quiet[CONTROL_NUMBER_BYTES];
     int64_t now = clock_mono_us();
     AUTO(buf_done) struct buf peer = {.max = ADDRESS_BYTES};
 
     ipaddr_print(&peer, &row->peer);
     const struct control_field fields[] = {
-        CONTROL_TEXT("session", number(id, row->number)),
+        CONTROL_TEXT("session", control_u64(id, row->number)),
         CONTROL_TEXT("user", slice_from_str(row->user)),
         CONTROL_TEXT("address", buf_slice(&peer)),
         CONTROL_TEXT("tls", slice_from_str(tls_name(row->tls_version))),
-        CONTROL_TEXT("device", number(device, row->device)),
+        CONTROL_TEXT("device", control_u64(device, row->device)),
         CONTROL_TEXT("device_name", slice_from_str(row->device_name)),
-        CONTROL_TEXT("age_sec", number(age, (uint64_t) (now - row->started_us) / 1000000)),
+        CONTROL_TEXT("age_sec", control_u64(age, (uint64_t) (now - row->started_us) / 1000000)),
         CONTROL_TEXT("quiet_sec",
-                     number(quiet, (uint64_t) (now - row->last_active_us) / 1000000)),
+                     control_u64(quiet, (uint64_t) (now - row->last_active_us) / 1000000)),
         CONTROL_TEXT("idle", row->idles ? SLICE("yes") : SLICE("no")),
         CONTROL_TEXT("client", slice_from_str(row->client_id)),
     };
@@ -160,19 +138,19 @@ static enum rc kick(struct mail_role *mail, const struct control_fields *fields,
 static void session_kick(struct control_conn *conn, const struct control_fields *fields,
                          void *ctx)
 {
-    char room[NUMBER_BYTES];
+    char room[CONTROL_NUMBER_BYTES];
     uint64_t ended;
     struct err err;
     enum rc rc = kick(ctx, fields, &ended, &err);
 
     if (rc == RC_OK) {
-        const struct control_field row = CONTROL_TEXT("ended", number(room, ended));
+        const struct control_field row = CONTROL_TEXT("ended", control_u64(room, ended));
 
         control_row(conn, &row, 1);
         log_event(LEVEL_INFO, "session.kicked", LOG_NUM("sessions", ended),
                   LOG_NUM("by_uid", control_conn_uid(conn)));
     }
-    end(conn, rc, &err);
+    control_end_rc(conn, rc, &err);
 }
 
 /* ---- mailboxes ---- */
@@ -203,16 +181,17 @@ static void put_mailbox(struct control_conn *conn, const struct acct_state *stat
 {
     const struct mbox_info *info = mbox_info(mbox);
     const struct mbox_counts *counts = mbox_counts(mbox);
-    char messages[NUMBER_BYTES], unseen[NUMBER_BYTES], bytes[NUMBER_BYTES];
-    char validity[NUMBER_BYTES], next[NUMBER_BYTES];
+    char messages[CONTROL_NUMBER_BYTES], unseen[CONTROL_NUMBER_BYTES],
+        bytes[CONTROL_NUMBER_BYTES];
+    char validity[CONTROL_NUMBER_BYTES], next[CONTROL_NUMBER_BYTES];
     AUTO(buf_done) struct buf uses = {.max = 256};
     const struct control_field fields[] = {
         CONTROL_TEXT("mailbox", info->name),
-        CONTROL_TEXT("messages", number(messages, counts->messages)),
-        CONTROL_TEXT("unseen", number(unseen, counts->unseen)),
-        CONTROL_TEXT("bytes", number(bytes, counts->bytes)),
-        CONTROL_TEXT("uidvalidity", number(validity, info->uidvalidity)),
-        CONTROL_TEXT("uidnext", number(next, counts->uidnext)),
+        CONTROL_TEXT("messages", control_u64(messages, counts->messages)),
+        CONTROL_TEXT("unseen", control_u64(unseen, counts->unseen)),
+        CONTROL_TEXT("bytes", control_u64(bytes, counts->bytes)),
+        CONTROL_TEXT("uidvalidity", control_u64(validity, info->uidvalidity)),
+        CONTROL_TEXT("uidnext", control_u64(next, counts->uidnext)),
         CONTROL_TEXT("use", use_names(info->special_use, &uses)),
         CONTROL_TEXT("subscribed",
                      acct_is_subscribed(state, info->name) ? SLICE("yes") : SLICE("no")),
@@ -235,7 +214,7 @@ static void mailbox_list(struct control_conn *conn, const struct control_fields 
         for (size_t i = 0; i < acct_mailbox_count(state) && !control_conn_failed(conn); i++)
             put_mailbox(conn, state, acct_mailbox_at(state, i));
     }
-    end(conn, rc, &err);
+    control_end_rc(conn, rc, &err);
 }
 
 enum change { CHANGE_CREATE, CHANGE_DELETE, CHANGE_RENAME };
@@ -280,10 +259,10 @@ static void change_mailbox(struct control_conn *conn, const struct control_field
     unsigned tries = 0;
     uint64_t position;
     struct err err;
-    enum rc rc = needed(fields, "mailbox", &name, &err);
+    enum rc rc = control_field_need(fields, "mailbox", &name, &err);
 
     if (rc == RC_OK && change == CHANGE_RENAME)
-        rc = needed(fields, "to", &to, &err);
+        rc = control_field_need(fields, "to", &to, &err);
     if (rc == RC_OK)
         rc = mail_open_user(mail, fields, &account, &err);
     if (rc == RC_OK)
@@ -295,7 +274,7 @@ static void change_mailbox(struct control_conn *conn, const struct control_field
         log_event(LEVEL_INFO, names[change], LOG_ID("account", account_id(account)),
                   LOG_TEXT("mailbox", name), LOG_NUM("by_uid", control_conn_uid(conn)));
     }
-    end(conn, rc, &err);
+    control_end_rc(conn, rc, &err);
 }
 
 /* user, mailbox */
@@ -326,25 +305,25 @@ static void store_status(struct control_conn *conn, const struct control_fields 
 {
     struct mail_role *mail = ctx;
     struct engine *engine = mail_store_engine(mail->store);
-    char room[8][NUMBER_BYTES], scrub[4][NUMBER_BYTES];
+    char room[8][CONTROL_NUMBER_BYTES], scrub[4][CONTROL_NUMBER_BYTES];
     struct engine_status status = {0};
 
     (void) in;
     engine->ops->status(engine, &status);
     const struct control_field fields[] = {
-        CONTROL_TEXT("sessions", number(room[0], clients_count(mail->clients))),
+        CONTROL_TEXT("sessions", control_u64(room[0], clients_count(mail->clients))),
         CONTROL_TEXT("state", slice_from_str(status.state != NULL ? status.state : "")),
-        CONTROL_TEXT("journal_bytes", number(room[1], status.journal_bytes)),
-        CONTROL_TEXT("unpacked_bytes", number(room[2], status.unpacked_bytes)),
-        CONTROL_TEXT("pack_bytes", number(room[3], status.pack_bytes)),
-        CONTROL_TEXT("checkpoint_bytes", number(room[4], status.checkpoint_bytes)),
-        CONTROL_TEXT("bodies", number(room[5], status.bodies)),
-        CONTROL_TEXT("commits", number(room[6], status.commits)),
-        CONTROL_TEXT("batches", number(room[7], status.batches)),
-        CONTROL_TEXT("scrub_ended", number(scrub[0], (uint64_t) status.scrub_ended)),
-        CONTROL_TEXT("scrub_findings", number(scrub[1], status.scrub_findings)),
-        CONTROL_TEXT("scrub_bytes", number(scrub[2], status.scrub_bytes)),
-        CONTROL_TEXT("scrub_running", number(scrub[3], status.scrub_running)),
+        CONTROL_TEXT("journal_bytes", control_u64(room[1], status.journal_bytes)),
+        CONTROL_TEXT("unpacked_bytes", control_u64(room[2], status.unpacked_bytes)),
+        CONTROL_TEXT("pack_bytes", control_u64(room[3], status.pack_bytes)),
+        CONTROL_TEXT("checkpoint_bytes", control_u64(room[4], status.checkpoint_bytes)),
+        CONTROL_TEXT("bodies", control_u64(room[5], status.bodies)),
+        CONTROL_TEXT("commits", control_u64(room[6], status.commits)),
+        CONTROL_TEXT("batches", control_u64(room[7], status.batches)),
+        CONTROL_TEXT("scrub_ended", control_u64(scrub[0], (uint64_t) status.scrub_ended)),
+        CONTROL_TEXT("scrub_findings", control_u64(scrub[1], status.scrub_findings)),
+        CONTROL_TEXT("scrub_bytes", control_u64(scrub[2], status.scrub_bytes)),
+        CONTROL_TEXT("scrub_running", control_u64(scrub[3], status.scrub_running)),
     };
 
     control_row(conn, fields, COUNT(fields));

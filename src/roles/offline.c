@@ -1,5 +1,6 @@
 #include "roles/offline.h"
 
+#include "mailbox/accounts.h"
 #include "mailbox/message.h"
 #include "mailbox/txn.h"
 #include "store/local/backup.h"
@@ -48,37 +49,10 @@ void offline_close(struct mail_store *store)
         mail_store_close(store);
 }
 
-struct id_list {
-    uint64_t *ids;
-    size_t n, cap;
-};
-
-static bool add_id(void *ctx, uint64_t account)
-{
-    struct id_list *list = ctx;
-
-    if (list->n == list->cap) {
-        list->cap = MAX(2 * list->cap, (size_t) 64);
-        list->ids = xrealloc(list->ids, list->cap * sizeof(*list->ids));
-    }
-    list->ids[list->n++] = account;
-    return true;
-}
-
 enum rc offline_accounts(struct mail_store *store, uint64_t **out, size_t *out_n,
                          struct err *err)
 {
-    struct engine *engine = mail_store_engine(store);
-    struct id_list list = {0};
-    enum rc rc = engine->ops->list(engine, add_id, &list, err);
-
-    if (rc) {
-        free(list.ids);
-        return rc;
-    }
-    *out = list.ids;
-    *out_n = list.n;
-    return RC_OK;
+    return engine_accounts(mail_store_engine(store), out, out_n, err);
 }
 
 /* ---- walking ---- */

@@ -6,7 +6,6 @@
 #include "roles/supervisor.h"
 
 #define NO_EXTRA_UID ((uid_t) -1)
-#define NUMBER_BYTES 24u
 
 struct control_client {
     struct link link;
@@ -18,12 +17,6 @@ struct control_client {
 static const char *const state_names[] = {
     [CHILD_DOWN] = "down", [CHILD_STARTING] = "starting", [CHILD_RUNNING] = "running"};
 
-static struct slice number(char room[NUMBER_BYTES], int64_t value)
-{
-    (void) snprintf(room, NUMBER_BYTES, "%lld", (long long) value);
-    return slice_from_str(room);
-}
-
 static int64_t seconds_since(int64_t us)
 {
     return (clock_mono_us() - us) / 1000000;
@@ -31,16 +24,17 @@ static int64_t seconds_since(int64_t us)
 
 static void row_of_child(struct control_conn *conn, const struct child *child)
 {
-    char pid[NUMBER_BYTES], index[NUMBER_BYTES], uptime[NUMBER_BYTES], restarts[NUMBER_BYTES];
+    char pid[CONTROL_NUMBER_BYTES], index[CONTROL_NUMBER_BYTES], uptime[CONTROL_NUMBER_BYTES],
+        restarts[CONTROL_NUMBER_BYTES];
     bool alive = child->pid != 0;
     const struct control_field fields[] = {
         CONTROL_TEXT("role", slice_from_str(role_name(child->role))),
-        CONTROL_TEXT("index", number(index, child->index)),
-        CONTROL_TEXT("pid", number(pid, child->pid)),
+        CONTROL_TEXT("index", control_i64(index, child->index)),
+        CONTROL_TEXT("pid", control_i64(pid, child->pid)),
         CONTROL_TEXT("state", slice_from_str(state_names[child->state])),
         CONTROL_TEXT("uptime_sec",
-                     number(uptime, alive ? seconds_since(child->started_us) : 0)),
-        CONTROL_TEXT("restarts", number(restarts, child->restarts)),
+                     control_i64(uptime, alive ? seconds_since(child->started_us) : 0)),
+        CONTROL_TEXT("restarts", control_i64(restarts, child->restarts)),
         CONTROL_TEXT("sandbox", slice_from_str(alive ? child->sandbox : "")),
     };
 
@@ -51,14 +45,14 @@ static void row_of_child(struct control_conn *conn, const struct child *child)
 static void verb_status(struct control_conn *conn, const struct control_fields *in, void *ctx)
 {
     const struct supervisor *sup = ctx;
-    char pid[NUMBER_BYTES], uptime[NUMBER_BYTES];
+    char pid[CONTROL_NUMBER_BYTES], uptime[CONTROL_NUMBER_BYTES];
     const struct control_field fields[] = {
         CONTROL_TEXT("role", SLICE("supervisor")),
-        CONTROL_TEXT("pid", number(pid, getpid())),
+        CONTROL_TEXT("pid", control_i64(pid, getpid())),
         CONTROL_TEXT("state", sup->stopping  ? SLICE("stopping")
                               : sup->started ? SLICE("running")
                                              : SLICE("starting")),
-        CONTROL_TEXT("uptime_sec", number(uptime, seconds_since(sup->started_us))),
+        CONTROL_TEXT("uptime_sec", control_i64(uptime, seconds_since(sup->started_us))),
         CONTROL_TEXT("data_dir", slice_from_str(sup->config->data_dir)),
     };
 
@@ -92,7 +86,7 @@ static void verb_quarantine_list(struct control_conn *conn, const struct control
 
     (void) in;
     for (size_t i = 0; i < n; i++) {
-        char text[NUMBER_BYTES];
+        char text[CONTROL_NUMBER_BYTES];
         struct control_field field;
 
         (void) snprintf(text, sizeof(text), "%llu", (unsigned long long) accounts[i]);

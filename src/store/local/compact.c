@@ -40,8 +40,6 @@
 
 struct compactor {
     struct local *local;
-    pthread_t thread;
-    bool has_thread;
     struct pace pace;
     /* The thread's own: */
     uint64_t refused[COMPACT_REFUSED];
@@ -525,14 +523,15 @@ static void *compactor_main(void *arg)
 enum rc compactor_new(struct local *local, struct compactor **out, struct err *err)
 {
     struct compactor *compactor = xcalloc(1, sizeof(*compactor));
+    enum rc rc;
 
     compactor->local = local;
     pace_init(&compactor->pace);
-    if (pthread_create(&compactor->thread, NULL, compactor_main, compactor) != 0) {
+    rc = pace_start(&compactor->pace, compactor_main, compactor, err);
+    if (rc) {
         compactor_free(compactor);
-        return err_set(err, RC_UNAVAILABLE, "No threads left", "compactor: pthread_create");
+        return rc;
     }
-    compactor->has_thread = true;
     *out = compactor;
     return RC_OK;
 }
@@ -545,10 +544,7 @@ void compactor_poke(struct compactor *compactor)
 
 void compactor_stop(struct compactor *compactor)
 {
-    pace_stop(&compactor->pace);
-    if (compactor->has_thread)
-        (void) pthread_join(compactor->thread, NULL);
-    compactor->has_thread = false;
+    pace_end(&compactor->pace);
 }
 
 void compactor_free(struct compactor *compactor)

@@ -31,6 +31,14 @@ void pace_done(struct pace *pace)
     (void) pthread_mutex_destroy(&pace->lock);
 }
 
+enum rc pace_start(struct pace *pace, void *(*run)(void *ctx), void *ctx, struct err *err)
+{
+    if (pthread_create(&pace->thread, NULL, run, ctx) != 0)
+        return err_set(err, RC_UNAVAILABLE, "No threads left", "pace: pthread_create");
+    pace->has_thread = true;
+    return RC_OK;
+}
+
 /* Not the idle classes: a thread that holds a lock must go on. */
 void pace_lower_priority(void)
 {
@@ -47,12 +55,15 @@ void pace_poke(struct pace *pace)
     (void) pthread_mutex_unlock(&pace->lock);
 }
 
-void pace_stop(struct pace *pace)
+void pace_end(struct pace *pace)
 {
     (void) pthread_mutex_lock(&pace->lock);
     pace->is_stopping = true;
     (void) pthread_cond_signal(&pace->work);
     (void) pthread_mutex_unlock(&pace->lock);
+    if (pace->has_thread)
+        (void) pthread_join(pace->thread, NULL);
+    pace->has_thread = false;
 }
 
 bool pace_is_stopping(struct pace *pace)

@@ -13,11 +13,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/err.h"
+
 #define PACE_SLICE_US   5000
 #define PACE_REST_PARTS 3
 #define PACE_NICE       10 /* a low share of the processor, never none: such a thread takes locks */
 
 struct pace {
+    pthread_t thread;
+    bool has_thread;
     pthread_mutex_t lock;
     pthread_cond_t work;
     bool is_poked;    /* lock */
@@ -31,8 +35,13 @@ void pace_done(struct pace *pace);
 /* From the thread itself, once. What the system refuses is done without. */
 void pace_lower_priority(void);
 
+/* The thread itself; what is not started need not be ended. RC_UNAVAILABLE. */
+MUST_CHECK enum rc pace_start(struct pace *pace, void *(*run)(void *ctx), void *ctx,
+                              struct err *err);
+/* It ends at its next rest or wait, and has ended when this returns. */
+void pace_end(struct pace *pace);
+
 void pace_poke(struct pace *pace);
-void pace_stop(struct pace *pace);
 bool pace_is_stopping(struct pace *pace);
 
 /* Until poked, stopped, or so many milliseconds are over. */

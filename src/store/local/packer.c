@@ -31,8 +31,6 @@
 
 struct packer {
     struct local *local;
-    pthread_t thread;
-    bool has_thread;
     struct pace pace;
     /* The thread's own: what was committed up to aged_lsn is old enough to be packed. */
     uint64_t sample_lsn, aged_lsn;
@@ -382,14 +380,15 @@ static void *packer_main(void *arg)
 enum rc packer_new(struct local *local, struct packer **out, struct err *err)
 {
     struct packer *packer = xcalloc(1, sizeof(*packer));
+    enum rc rc;
 
     packer->local = local;
     pace_init(&packer->pace);
-    if (pthread_create(&packer->thread, NULL, packer_main, packer) != 0) {
+    rc = pace_start(&packer->pace, packer_main, packer, err);
+    if (rc) {
         packer_free(packer);
-        return err_set(err, RC_UNAVAILABLE, "No threads left", "packer: pthread_create");
+        return rc;
     }
-    packer->has_thread = true;
     *out = packer;
     return RC_OK;
 }
@@ -402,10 +401,7 @@ void packer_poke(struct packer *packer)
 
 void packer_stop(struct packer *packer)
 {
-    pace_stop(&packer->pace);
-    if (packer->has_thread)
-        (void) pthread_join(packer->thread, NULL);
-    packer->has_thread = false;
+    pace_end(&packer->pace);
 }
 
 void packer_free(struct packer *packer)

@@ -27,8 +27,6 @@ struct scrub_saved {
 struct scrubber {
     struct local *local;
     struct pace pace;
-    pthread_t thread;
-    bool has_thread;
     pthread_mutex_t lock;
     bool is_running;          /* lock: a pass, of whomever */
     uint64_t running_bytes;   /* lock */
@@ -286,26 +284,24 @@ static void *scrubber_main(void *arg)
 enum rc scrubber_new(struct local *local, struct scrubber **out, struct err *err)
 {
     struct scrubber *scrubber = xcalloc(1, sizeof(*scrubber));
+    enum rc rc;
 
     scrubber->local = local;
     pace_init(&scrubber->pace);
     (void) pthread_mutex_init(&scrubber->lock, NULL);
     load_saved(scrubber);
-    if (pthread_create(&scrubber->thread, NULL, scrubber_main, scrubber) != 0) {
+    rc = pace_start(&scrubber->pace, scrubber_main, scrubber, err);
+    if (rc) {
         scrubber_free(scrubber);
-        return err_set(err, RC_UNAVAILABLE, "No threads left", "scrub: pthread_create");
+        return rc;
     }
-    scrubber->has_thread = true;
     *out = scrubber;
     return RC_OK;
 }
 
 void scrubber_stop(struct scrubber *scrubber)
 {
-    pace_stop(&scrubber->pace);
-    if (scrubber->has_thread)
-        (void) pthread_join(scrubber->thread, NULL);
-    scrubber->has_thread = false;
+    pace_end(&scrubber->pace);
 }
 
 void scrubber_free(struct scrubber *scrubber)
