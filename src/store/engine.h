@@ -100,6 +100,18 @@ struct body_range {
 };
 #define BODY_SHARE_MIN_BYTES ((uint64_t) 16 << 10) /* shorter ones are not worth a hint */
 
+/*
+ * A blob that somebody made of the bodies of an account with ids from..to - 1, for a purpose of
+ * their own. May be lost at any time; while it is there it is what was written: each byte is
+ * verified whenever it is read.
+ */
+struct derived_name {
+    uint32_t kind;
+    uint64_t from, to; /* from < to */
+};
+struct derived_writer; /* one on its way in; each engine has its own */
+struct derived;        /* an open one */
+
 struct engine_events {
     /* Groups of this account up to position are durable. */
     void (*durable)(void *ctx, uint64_t account, uint64_t position);
@@ -234,6 +246,38 @@ struct engine_ops {
     enum rc (*digest_get)(struct engine *engine, uint64_t account, uint64_t body_id,
                           uint32_t version, bool with_text, struct arena *arena,
                           struct slice *out);
+
+    /*
+     * Derived blobs of an account, by name; one writer an account at a time. A blob appears
+     * whole with derived_finish(), in place of one of the same name, or not at all; finish
+     * frees the writer whatever it answers, drop gives it up (NULL is allowed). RC_FULL,
+     * RC_UNAVAILABLE (this store keeps none now) and RC_IO harm nothing else. NULL, all of
+     * them: the engine keeps nothing of the kind.
+     */
+    enum rc (*derived_begin)(struct engine *engine, uint64_t account,
+                             const struct derived_name *name, struct derived_writer **out,
+                             struct err *err);
+    enum rc (*derived_write)(struct derived_writer *writer, struct slice bytes,
+                             struct err *err);
+    enum rc (*derived_finish)(struct derived_writer *writer, struct err *err);
+    void (*derived_drop)(struct derived_writer *writer);
+    /* Every blob of the account, in no order, until fn answers false. */
+    enum rc (*derived_list)(struct engine *engine, uint64_t account,
+                            bool (*fn)(void *ctx, const struct derived_name *name), void *ctx,
+                            struct err *err);
+    /* An open blob stays readable when it is replaced or removed. RC_NOT_FOUND, RC_CORRUPT,
+     * RC_IO. Any number of threads may read from one. */
+    enum rc (*derived_open)(struct engine *engine, uint64_t account,
+                            const struct derived_name *name, struct derived **out,
+                            struct err *err);
+    uint64_t (*derived_length)(const struct derived *derived);
+    /* Exactly len bytes; offset + len <= length. RC_CORRUPT, RC_IO. */
+    enum rc (*derived_read)(const struct derived *derived, uint64_t offset, char *out,
+                            size_t len, struct err *err);
+    void (*derived_close)(struct derived *derived); /* NULL is allowed */
+    /* One that is not there is removed already. */
+    enum rc (*derived_remove)(struct engine *engine, uint64_t account,
+                              const struct derived_name *name, struct err *err);
 
     /* The pages of a durable version and its position, durable as one when it returns. */
     enum rc (*write_pages)(struct engine *engine, uint64_t account, uint64_t position,

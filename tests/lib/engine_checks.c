@@ -492,6 +492,123 @@ void check_digests_are_kept_by_version(void **state)
     bench_close(&bench);
 }
 
+/* ---- derived blobs ---- */
+
+static void put_derived(struct bench *bench, uint64_t account, const struct derived_name *name,
+                        struct slice bytes)
+{
+    const struct engine_ops *ops = bench->engine->ops;
+    struct derived_writer *writer = NULL;
+    struct err err = {0};
+
+    if (ops->derived_begin(bench->engine, account, name, &writer, &err) != RC_OK)
+        fail_msg("derived_begin: %s", err.detail);
+    for (size_t at = 0; at < bytes.len; at += 7001)
+        assert_int_equal(ops->derived_write(writer, slice_sub(bytes, at, 7001), &err), RC_OK);
+    if (ops->derived_finish(writer, &err) != RC_OK)
+        fail_msg("derived_finish: %s", err.detail);
+}
+
+static struct derived *open_derived(struct bench *bench, uint64_t account,
+                                    const struct derived_name *name)
+{
+    struct derived *derived = NULL;
+    struct err err = {0};
+
+    if (bench->engine->ops->derived_open(bench->engine, account, name, &derived, &err) != RC_OK)
+        fail_msg("derived_open: %s", err.detail);
+    return derived;
+}
+
+static void assert_derived(struct bench *bench, const struct derived *derived,
+                           struct slice want)
+{
+    const struct engine_ops *ops = bench->engine->ops;
+    const size_t cuts[] = {0, 1, 4095, 4096, 4097, 8192, 20000, want.len};
+    char *bytes = arena_alloc(bench->arena, want.len + 1);
+    struct err err;
+
+    assert_int_equal(ops->derived_length(derived), want.len);
+    for (size_t i = 0; i < COUNT(cuts); i++) {
+        for (size_t j = i; j < COUNT(cuts) && cuts[j] <= want.len; j++) {
+            size_t len = cuts[j] - cuts[i];
+
+            assert_int_equal(ops->derived_read(derived, cuts[i], bytes, len, &err), RC_OK);
+            assert_true(slice_eq(slice_of(bytes, len), slice_sub(want, cuts[i], len)));
+        }
+    }
+    assert_int_equal(ops->derived_read(derived, want.len, bytes, 1, &err), RC_CORRUPT);
+}
+
+static bool count_derived(void *ctx, const struct derived_name *name)
+{
+    size_t *n = ctx;
+
+    assert_true(name->from < name->to);
+    (*n)++;
+    return true;
+}
+
+static size_t derived_count(struct bench *bench, uint64_t account)
+{
+    struct err err;
+    size_t n = 0;
+
+    assert_int_equal(
+        bench->engine->ops->derived_list(bench->engine, account, count_derived, &n, &err),
+        RC_OK);
+    return n;
+}
+
+void check_derived_blobs_are_whole_or_not_there(void **state)
+{
+    const struct derived_name a = {1, 1, 100}, b = {1, 100, 200}, c = {2, 1, 100};
+    struct derived_writer *writer = NULL;
+    struct derived *open, *none = NULL;
+    struct bench bench;
+    struct slice bytes, other;
+    struct err err;
+
+    bench_open(&bench, *state);
+    (void) commit_one(&bench, 81, 0, SLICE("x"), 0, SLICE(""));
+    bytes = pattern(&bench, 150001, 1);
+    other = pattern(&bench, 24576, 2);
+    assert_int_equal(derived_count(&bench, 81), 0);
+    put_derived(&bench, 81, &a, bytes);
+    put_derived(&bench, 81, &b, SLICE(""));
+    put_derived(&bench, 81, &c, other);
+    assert_int_equal(derived_count(&bench, 81), 3);
+    assert_int_equal(derived_count(&bench, 82), 0);
+
+    /* one that is given up leaves what was there */
+    assert_int_equal(bench.engine->ops->derived_begin(bench.engine, 81, &a, &writer, &err),
+                     RC_OK);
+    assert_int_equal(bench.engine->ops->derived_write(writer, other, &err), RC_OK);
+    bench.engine->ops->derived_drop(writer);
+    open = open_derived(&bench, 81, &a);
+    assert_derived(&bench, open, bytes);
+
+    /* an open one is pinned */
+    put_derived(&bench, 81, &a, other);
+    assert_derived(&bench, open, bytes);
+    bench.engine->ops->derived_close(open);
+    assert_int_equal(derived_count(&bench, 81), 3);
+    bench_reopen(&bench);
+    bytes = pattern(&bench, 24576, 2);
+    open = open_derived(&bench, 81, &a);
+    assert_derived(&bench, open, bytes);
+    assert_int_equal(bench.engine->ops->derived_remove(bench.engine, 81, &a, &err), RC_OK);
+    assert_int_equal(bench.engine->ops->derived_remove(bench.engine, 81, &a, &err), RC_OK);
+    assert_derived(&bench, open, bytes);
+    bench.engine->ops->derived_close(open);
+    assert_int_equal(bench.engine->ops->derived_open(bench.engine, 81, &a, &none, &err),
+                     RC_NOT_FOUND);
+    assert_int_equal(derived_count(&bench, 81), 2);
+    assert_int_equal(bench.engine->ops->remove(bench.engine, 81, &err), RC_OK);
+    assert_int_equal(derived_count(&bench, 81), 0);
+    bench_close(&bench);
+}
+
 void check_uidvalidity_never_repeats(void **state)
 {
     uint32_t first, next = 0;

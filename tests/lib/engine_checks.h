@@ -30,6 +30,7 @@ void check_finished_stages_are_committed(void **state);
 void check_load_after_close(void **state);
 void check_pages_replace_the_tail(void **state);
 void check_digests_are_kept_by_version(void **state);
+void check_derived_blobs_are_whole_or_not_there(void **state);
 void check_uidvalidity_never_repeats(void **state);
 void check_remove_takes_everything(void **state);
 void check_list_names_every_account_once(void **state);
@@ -51,6 +52,7 @@ void check_a_crash_leaves_a_prefix(void **state);
     ENGINE_CHECK(check_load_after_close, fixture),                                             \
     ENGINE_CHECK(check_pages_replace_the_tail, fixture),                                       \
     ENGINE_CHECK(check_digests_are_kept_by_version, fixture),                                  \
+    ENGINE_CHECK(check_derived_blobs_are_whole_or_not_there, fixture),                         \
     ENGINE_CHECK(check_uidvalidity_never_repeats, fixture),                                    \
     ENGINE_CHECK(check_remove_takes_everything, fixture),                                      \
     ENGINE_CHECK(check_list_names_every_account_once, fixture),                                \

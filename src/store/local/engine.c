@@ -14,6 +14,7 @@
 #include "store/local/block_cache.h"
 #include "store/local/body.h"
 #include "store/local/compact.h"
+#include "store/local/derived.h"
 #include "store/local/dict.h"
 #include "store/local/digests.h"
 #include "store/local/hold.h"
@@ -362,6 +363,33 @@ static enum rc local_digest_get(struct engine *engine, uint64_t account, uint64_
                        out);
 }
 
+static enum rc local_derived_begin(struct engine *engine, uint64_t account,
+                                   const struct derived_name *name, struct derived_writer **out,
+                                   struct err *err)
+{
+    return derived_begin(local_of(engine), account, name, out, err);
+}
+
+static enum rc local_derived_list(struct engine *engine, uint64_t account,
+                                  bool (*fn)(void *ctx, const struct derived_name *name),
+                                  void *ctx, struct err *err)
+{
+    return derived_list(local_of(engine), account, fn, ctx, err);
+}
+
+static enum rc local_derived_open(struct engine *engine, uint64_t account,
+                                  const struct derived_name *name, struct derived **out,
+                                  struct err *err)
+{
+    return derived_open(local_of(engine), account, name, out, err);
+}
+
+static enum rc local_derived_remove(struct engine *engine, uint64_t account,
+                                    const struct derived_name *name, struct err *err)
+{
+    return derived_remove(local_of(engine), account, name, err);
+}
+
 static enum rc local_write_pages(struct engine *engine, uint64_t account, uint64_t position,
                                  const struct page_batch *batch, struct err *err)
 {
@@ -474,6 +502,7 @@ static enum rc local_remove(struct engine *engine, uint64_t account, struct err 
     if (rc)
         return rc;
     accounts_remove(local->accounts, account);
+    derived_remove_all(local, account);
     forget_account(local, account);
     dicts_retire(local->dicts);
     keeper_poke(local->keeper);
@@ -558,6 +587,16 @@ static const struct engine_ops local_ops = {
     .body_close = body_close,
     .digest_put = local_digest_put,
     .digest_get = local_digest_get,
+    .derived_begin = local_derived_begin,
+    .derived_write = derived_write,
+    .derived_finish = derived_finish,
+    .derived_drop = derived_drop,
+    .derived_list = local_derived_list,
+    .derived_open = local_derived_open,
+    .derived_length = derived_length,
+    .derived_read = derived_read,
+    .derived_close = derived_close,
+    .derived_remove = local_derived_remove,
     .write_pages = local_write_pages,
     .keep_bodies = local_keep_bodies,
     .account_space = local_account_space,
@@ -692,7 +731,7 @@ enum rc local_engine_open(const struct local_options *options, struct engine **o
 
     local->base.ops = &local_ops;
     local->options = *options;
-    local->layout = (struct layout){-1, -1, -1, -1, -1};
+    local->layout = (struct layout){-1, -1, -1, -1, -1, -1};
     local->path = xstrdup(options->path);
     local->options.path = local->path;
     local->super = xcalloc(1, sizeof(*local->super));

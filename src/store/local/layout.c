@@ -181,6 +181,13 @@ static enum rc open_dir(int at, const char *name, int *out, struct err *err)
     return RC_OK;
 }
 
+static enum rc make_dir(int at, const char *name, struct err *err)
+{
+    if (mkdirat(at, name, 0700) != 0 && errno != EEXIST)
+        return file_error(err, name);
+    return RC_OK;
+}
+
 /* The lock file is never removed: a removed one could be locked twice, by inode. */
 static enum rc take_lock(int root, int *out, struct err *err)
 {
@@ -205,7 +212,7 @@ static enum rc take_lock(int root, int *out, struct err *err)
 
 enum rc layout_open(const char *path, struct layout *out, struct err *err)
 {
-    struct layout layout = {-1, -1, -1, -1, -1};
+    struct layout layout = {-1, -1, -1, -1, -1, -1};
     enum rc rc = open_dir(AT_FDCWD, path, &layout.root, err);
 
     if (!rc)
@@ -216,6 +223,9 @@ enum rc layout_open(const char *path, struct layout *out, struct err *err)
         rc = open_dir(layout.root, "packs", &layout.packs, err);
     if (!rc)
         rc = take_lock(layout.root, &layout.lock, err);
+    if (!rc && open_dir(layout.root, "derived", &layout.derived, NULL) == RC_NOT_FOUND &&
+        make_dir(layout.root, "derived", NULL) == RC_OK)
+        (void) open_dir(layout.root, "derived", &layout.derived, NULL); /* else without */
     if (rc) {
         layout_close(&layout);
         return rc;
@@ -227,18 +237,12 @@ enum rc layout_open(const char *path, struct layout *out, struct err *err)
 void layout_close(struct layout *layout)
 {
     closep(&layout->lock);
+    closep(&layout->derived);
     closep(&layout->packs);
     closep(&layout->spill);
     closep(&layout->log);
     closep(&layout->root);
-    *layout = (struct layout){-1, -1, -1, -1, -1};
-}
-
-static enum rc make_dir(int at, const char *name, struct err *err)
-{
-    if (mkdirat(at, name, 0700) != 0 && errno != EEXIST)
-        return file_error(err, name);
-    return RC_OK;
+    *layout = (struct layout){-1, -1, -1, -1, -1, -1};
 }
 
 /* The superblock comes last, after the names of the directories and the state are durable: a

@@ -9,6 +9,7 @@
  *     spill/N.body    bodies too long for the journal; spill/N.new: on their way in
  *     packs/N.pack    bodies at rest; packs/N.new: being written
  *     state/data.mdb  LMDB: pages, roots, places of bodies
+ *     derived/A/...   blobs made of the bodies of account A, that may be lost (derived.h)
  *     archive/        segments, spill files and superblocks that wait for a backup (archive.h)
  *     backup/         copies of the state that a backup is taking
  */
@@ -23,6 +24,7 @@
 
 struct layout {
     int root, log, spill, packs; /* directories */
+    int derived;                 /* -1: it could not be made; nothing derived is kept then */
     int lock;
 };
 

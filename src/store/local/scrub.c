@@ -12,7 +12,8 @@
 static const struct {
     scrub_stage_fn *run;
 } stages[] = {
-    {scrub_heads}, {scrub_journal}, {scrub_spills}, {scrub_state}, {scrub_packs},
+    {scrub_heads}, {scrub_journal}, {scrub_spills},
+    {scrub_state}, {scrub_packs},   {scrub_derived},
 };
 
 /* What is known of passes; a row of the state. */

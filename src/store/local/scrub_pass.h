@@ -33,6 +33,7 @@ void scrub_found(struct scrub_pass *pass, const struct scrub_finding *finding);
 
 /* The stages: RC_OK when done, RC_MORE when told to end, RC_IO. */
 typedef enum rc scrub_stage_fn(struct scrub_pass *pass, struct err *err);
-scrub_stage_fn scrub_heads, scrub_journal, scrub_spills, scrub_state, scrub_packs;
+scrub_stage_fn scrub_heads, scrub_journal, scrub_spills, scrub_state, scrub_packs,
+    scrub_derived;
 
 #endif

@@ -40,6 +40,43 @@ void disk_body_unref(struct body *body)
     free(body);
 }
 
+void disk_derived_unref(struct derived *derived)
+{
+    if (--derived->refs > 0)
+        return;
+    heap_free(derived->bytes);
+    free(derived);
+}
+
+size_t disk_find_derived(const struct memory_account *account, const struct derived_name *name)
+{
+    size_t at = 0;
+
+    while (at < account->n_derived && (account->derived[at]->name.kind != name->kind ||
+                                       account->derived[at]->name.from != name->from ||
+                                       account->derived[at]->name.to != name->to))
+        at++;
+    return at;
+}
+
+void disk_drop_derived(struct memory_account *account, const struct derived_name *name)
+{
+    size_t at = disk_find_derived(account, name);
+
+    if (at == account->n_derived)
+        return;
+    disk_derived_unref(account->derived[at]);
+    account->derived[at] = account->derived[--account->n_derived];
+}
+
+void disk_put_derived(struct memory_account *account, struct derived *derived)
+{
+    disk_drop_derived(account, &derived->name);
+    account->derived =
+        xrealloc(account->derived, (account->n_derived + 1) * sizeof(struct derived *));
+    account->derived[account->n_derived++] = derived;
+}
+
 static void account_free(struct memory_account *account)
 {
     struct slice key;
@@ -56,6 +93,9 @@ static void account_free(struct memory_account *account)
     for (size_t i = 0; i < account->n_groups; i++)
         heap_free(account->groups[i].records);
     free(account->groups);
+    for (size_t i = 0; i < account->n_derived; i++)
+        disk_derived_unref(account->derived[i]);
+    free(account->derived);
     heap_free(account->root);
     map_free(account->pages);
     map_free(account->bodies);

@@ -23,6 +23,14 @@ struct memory_group {
     struct slice records;
 };
 
+/* A derived blob; counted as a body is. */
+struct derived {
+    uint32_t refs; /* under the disk's lock */
+    struct memory_disk *disk;
+    struct derived_name name;
+    struct slice bytes;
+};
+
 struct memory_account {
     struct memory_disk *disk;
     uint64_t id;
@@ -33,6 +41,8 @@ struct memory_account {
     uint64_t root_position;
     struct map *pages;  /* page number -> struct slice on the heap */
     struct map *bodies; /* body id -> struct body */
+    struct derived **derived;
+    size_t n_derived;
 };
 
 struct memory_disk {
@@ -57,6 +67,12 @@ void disk_body_unref(struct body *body);
 /* Bodies below `below` that are not among the n ids go; how many of the ids are not there. */
 uint64_t disk_keep_bodies(struct memory_account *account, const uint64_t *ids, size_t n,
                           uint64_t below);
+/* The blob's place among the account's, or n_derived. */
+size_t disk_find_derived(const struct memory_account *account, const struct derived_name *name);
+/* Takes the blob over; one of the same name goes. */
+void disk_put_derived(struct memory_account *account, struct derived *derived);
+void disk_drop_derived(struct memory_account *account, const struct derived_name *name);
+void disk_derived_unref(struct derived *derived);
 /* Forget groups and bodies that are not durable. */
 void disk_cut(struct memory_disk *disk);
 
