@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <linux/perf_event.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -12,6 +13,11 @@
 
 #define PROC_TEXT_BYTES 4096
 #define N_COUNTERS      3
+
+/* A server rests when it took at most one clock tick (10 ms) in each of so many steps. */
+#define SETTLE_STEP_MS     200
+#define SETTLE_TICKS       1
+#define SETTLE_QUIET_STEPS 3
 
 /* The order of struct cost_row. Without the first nothing is counted. */
 static const struct {
@@ -215,6 +221,54 @@ enum rc cost_start(pid_t root, struct cost **out, struct err *err)
     }
     *out = cost;
     return RC_OK;
+}
+
+/* The 14th and 15th field of stat, in clock ticks. */
+static uint64_t ticks_of(pid_t pid)
+{
+    char path[64], text[PROC_TEXT_BYTES];
+    const char *at;
+    uint64_t ticks = 0;
+
+    (void) snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+    (void) read_file(path, text);
+    at = strrchr(text, ')');
+    for (int field = 2; at != NULL && field < 15; field++) {
+        at = strchr(at + 1, ' ');
+        if (at != NULL && field >= 13)
+            ticks += strtoull(at + 1, NULL, 10);
+    }
+    return ticks;
+}
+
+static uint64_t ticks_below(pid_t root)
+{
+    AUTO(freep) struct process *list = NULL;
+    uint64_t ticks = 0;
+    size_t n;
+
+    list = list_processes(&n);
+    mark_below(list, n, root);
+    for (size_t i = 0; i < n; i++)
+        ticks += list[i].is_below ? ticks_of(list[i].pid) : 0;
+    return ticks;
+}
+
+bool cost_settle(pid_t root, unsigned max_ms)
+{
+    uint64_t before = ticks_below(root);
+
+    for (unsigned ms = 0, quiet = 0; ms < max_ms; ms += SETTLE_STEP_MS) {
+        uint64_t now;
+
+        (void) poll(NULL, 0, SETTLE_STEP_MS);
+        now = ticks_below(root);
+        quiet = now - before <= SETTLE_TICKS ? quiet + 1 : 0;
+        before = now;
+        if (quiet == SETTLE_QUIET_STEPS)
+            return true;
+    }
+    return false;
 }
 
 static uint64_t read_counter(int fd)

@@ -35,6 +35,12 @@ struct cost;
 /* Begin to count the process root and all below it. */
 MUST_CHECK enum rc cost_start(pid_t root, struct cost **out, struct err *err);
 
+/*
+ * Wait until the process root and all below it rest: until what they put off is done. At most
+ * max_ms, then false.
+ */
+bool cost_settle(pid_t root, unsigned max_ms);
+
 /* Since the start; ends the counting. */
 void cost_stop(struct cost *cost, struct cost_rows *out);
 

@@ -5,6 +5,7 @@
 #   roost.sh stop DIR    ends it cleanly
 #   roost.sh pid DIR     the supervisor's pid
 #   roost.sh info        host, ports, user and password, one line
+#   roost.sh version     what it is
 #
 # Ports: BASE (25100) + 43 IMAP without TLS, + 93 IMAP over TLS, + 24 LMTP. Users u1..u50, password "pass"; u1 and
 # u1@anything reach u1. DIR/cert.pem is the certificate, for localhost and 127.0.0.1. What is not said here is at its
@@ -18,7 +19,7 @@ imap=$((base + 43)) imaps=$((base + 93)) lmtp=$((base + 24))
 wait_tenths=300
 
 usage() {
-    echo "usage: $0 start DIR | stop DIR | pid DIR | info" >&2
+    echo "usage: $0 start DIR | stop DIR | pid DIR | info | version" >&2
     exit 2
 }
 
@@ -143,5 +144,6 @@ case "$#${1:-}" in
 2stop) stop "$dir" ;;
 2pid) running "$dir" ;;
 1info) echo "host=127.0.0.1 imap=$imap imaps=$imaps lmtp=$lmtp user=u1 password=pass" ;;
+1version) need_executable && "$roost" --version ;;
 *) usage ;;
 esac

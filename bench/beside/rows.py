@@ -1,0 +1,101 @@
+"""The rows that are measured: which scenario of bench/load, at which size, what is taken from it, and the goal against
+Dovecot."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Sizes:
+    """--messages and what else depends on how much time there is."""
+    messages: int = 100000
+    operations: int = 1000  # of a scenario that does one thing over and over
+    bodies: int = 5000
+    sessions: int = 5000
+    mailboxes: int = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """One line of the table: a key that load prints, and the least ratio to Dovecot that is the goal (None: none)."""
+    key: str
+    goal: float = None
+
+    UNITS = {"per_s": ("/s", 1, True), "p50_us": ("ms", 1e-3, False), "p99_us": ("ms, p99", 1e-3, False),
+             "server_cpu_us": ("us of the server's CPU", 1, False), "mb_s": ("MB/s", 1, True),
+             "wire_bytes": ("of its bytes on the wire", 1, False), "pss_kib": ("KiB", 1, False)}
+
+    def unit(self):
+        return self.UNITS[self.key][0]
+
+    def scale(self):
+        return self.UNITS[self.key][1]
+
+    def more_is_better(self):
+        return self.UNITS[self.key][2]
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    name: str
+    title: str
+    scenario: str
+    figures: tuple
+    options: tuple = ()  # of load
+    operations: float = None  # of --operations, for each client; None: load's own number
+    messages: str = None  # which of Sizes is -m
+    needs: str = None  # a capability
+    restart: str = None  # a scenario that runs first, and then the server is started anew
+
+    def words(self, sizes):
+        words = list(self.options)
+        if self.operations:
+            words += ["-n", str(max(1, int(sizes.operations * self.operations)))]
+        if self.messages:
+            words += ["-m", str(getattr(sizes, self.messages))]
+        return words + [self.scenario]
+
+
+def rate(goal):
+    return (Figure("per_s", goal),)
+
+
+def time(goal):
+    return (Figure("p50_us", goal),)
+
+
+def volume(goal):
+    return (Figure("mb_s", goal),)
+
+
+TLS, COMPRESS, ONE, SIXTEEN, THIRTYTWO = ("-T",), ("-Z",), ("-c", "1"), ("-c", "16"), ("-c", "32")
+BYTES_60K = ("-s", "60000")
+
+ROWS = (
+    Row("login", "login + logout, 32 clients", "login", (Figure("per_s", 15), Figure("server_cpu_us", 20)),
+        THIRTYTWO, 0.2),
+    Row("login-tls", "login + logout, TLS, full handshakes, 32 clients", "login",
+        (Figure("per_s", 4), Figure("server_cpu_us", 8)), THIRTYTWO + TLS, 0.1),
+    Row("append", "APPEND 4 KB, 1 client", "append", rate(2), ONE, 1),
+    Row("append-16", "APPEND 4 KB, 16 clients", "append", rate(10), SIXTEEN, 0.2),
+    Row("append-60k", "APPEND 60 KB, 16 clients", "append", rate(5), SIXTEEN + BYTES_60K, 0.1),
+    Row("lmtp", "LMTP 4 KB, 1 client", "lmtp", rate(4), ONE, 1),
+    Row("lmtp-16", "LMTP 4 KB, 16 clients", "lmtp", rate(15), SIXTEEN, 0.2),
+    Row("fill", "MULTIAPPEND of mixed mail", "fill", rate(5), messages="messages", needs="MULTIAPPEND"),
+    Row("select-first", "SELECT, first after start", "select-first", time(1), messages="messages", restart="big"),
+    Row("select", "SELECT, warm", "select", time(0.8), messages="messages"),
+    Row("fetch-flags", "UID FETCH 1:* (FLAGS)", "fetch-flags", time(15), messages="messages"),
+    Row("envelope-first", "FETCH 1:* (... ENVELOPE BODYSTRUCTURE), first", "envelope-first", time(60),
+        messages="messages"),
+    Row("envelope", "FETCH 1:* (... ENVELOPE BODYSTRUCTURE), second", "envelope", time(15), messages="messages"),
+    Row("headers-first", "FETCH 1:* header fields as Thunderbird, first", "headers-first", time(30),
+        messages="messages"),
+    Row("headers", "FETCH 1:* header fields as Thunderbird, second", "headers", time(8), messages="messages"),
+    Row("body-4k", "FETCH BODY[] 4 KB", "fetch-body", volume(3), messages="bodies"),
+    Row("body-60k", "FETCH BODY[] 60 KB", "fetch-body", volume(1.3), BYTES_60K, messages="bodies"),
+    Row("body-4k-tls", "FETCH BODY[] 4 KB, TLS", "fetch-body", volume(2), TLS, messages="bodies"),
+    Row("body-60k-tls", "FETCH BODY[] 60 KB, TLS", "fetch-body", volume(2), BYTES_60K + TLS, messages="bodies"),
+    Row("body-4k-compress", "FETCH BODY[] 4 KB, COMPRESS", "fetch-body", (Figure("mb_s", 10), Figure("wire_bytes")),
+        COMPRESS, messages="bodies", needs="COMPRESS=DEFLATE"),
+    Row("body-60k-compress", "FETCH BODY[] 60 KB, COMPRESS", "fetch-body", (Figure("mb_s", 10), Figure("wire_bytes")),
+        BYTES_60K + COMPRESS, messages="bodies", needs="COMPRESS=DEFLATE"),
+)

@@ -1,0 +1,121 @@
+/*
+ * load_write.c - logging in, and mail coming in: APPEND, MULTIAPPEND, LMTP.
+ */
+#include "load.h"
+
+static void prepare_login(struct client *client)
+{
+    client_log_in(client);
+    wire_log_out(&client->wire);
+}
+
+static void run_login(struct client *client, size_t op)
+{
+    (void) op;
+    client_log_in(client);
+    wire_log_out(&client->wire);
+}
+
+static void prepare_load(struct client *client)
+{
+    client_log_in(client);
+    mailbox_refill(client, "load");
+}
+
+static void finish_load(struct client *client)
+{
+    mailbox_expect(client, "load", client->uid);
+    wire_log_out(&client->wire);
+}
+
+static void run_noop(struct client *client, size_t op)
+{
+    (void) op;
+    wire_begin(&client->wire);
+    buf_str(&client->wire.out, "NOOP\r\n");
+    wire_send(&client->wire);
+    (void) wire_check_tagged(&client->wire, wire_line(&client->wire), client->wire.tag);
+}
+
+static void run_append(struct client *client, size_t op)
+{
+    uint32_t number = (uint32_t) (client->n_messages + op + 1);
+
+    append_send(client, "load", number);
+    append_check(client, wire_await_ok(&client->wire));
+}
+
+static void prepare_fill(struct client *client)
+{
+    client_log_in(client);
+}
+
+static void run_fill(struct client *client, size_t op)
+{
+    (void) op;
+    mailbox_fill_mixed(client, "fill");
+}
+
+static void finish_fill(struct client *client)
+{
+    mailbox_expect(client, "fill", client->n_messages);
+    wire_command(&client->wire, "DELETE fill");
+    wire_log_out(&client->wire);
+}
+
+/* How many messages the INBOX has; the delivered ones come on top. */
+static void prepare_lmtp(struct client *client)
+{
+    struct wire *wire = &client->wire;
+
+    client_log_in(client);
+    client->uid = mailbox_status(client, "INBOX", "MESSAGES");
+    wire_log_out(wire);
+    wire_open(wire, client->options->host, client->options->lmtp, NULL);
+    wire_expect_reply(wire, SLICE("220"));
+    buf_str(&wire->out, "LHLO load.example.org\r\n");
+    wire_send(wire);
+    wire_expect_reply(wire, SLICE("250"));
+}
+
+static void run_lmtp(struct client *client, size_t op)
+{
+    struct slice message = client_message(client, (uint32_t) op + 1);
+    struct wire *wire = &client->wire;
+
+    buf_printf(&wire->out, "MAIL FROM:<ada@example.org>\r\nRCPT TO:<u%u@localhost>\r\nDATA\r\n",
+               wire->user);
+    wire_send(wire);
+    wire_expect_reply(wire, SLICE("250"));
+    wire_expect_reply(wire, SLICE("250"));
+    wire_expect_reply(wire, SLICE("354"));
+    buf_append(&wire->out, message);
+    buf_str(&wire->out, ".\r\n");
+    wire_send(wire);
+    wire_expect_reply(wire, SLICE("250"));
+}
+
+static void finish_lmtp(struct client *client)
+{
+    struct wire *wire = &client->wire;
+
+    buf_str(&wire->out, "QUIT\r\n");
+    wire_send(wire);
+    wire_expect_reply(wire, SLICE("221"));
+    wire_close(wire);
+    client_log_in(client);
+    mailbox_expect(client, "INBOX", client->uid + client->n_ops);
+    wire_log_out(wire);
+}
+
+// clang-format off
+const struct scenario write_scenarios[] = {
+    /* name   user clients  ops messages bytes units        prepare        before run         finish */
+    {"login",    1,  1,  1000,     0,    0, 1,           prepare_login, NULL, run_login,  scenario_nothing},
+    {"noop",     1,  1, 10000,     0, 4096, 1,           prepare_load,  NULL, run_noop,   finish_load     },
+    {"append",   1,  1,  1000,     0, 4096, 1,           prepare_load,  NULL, run_append, finish_load     },
+    {"lmtp",     1,  1,  1000,     0, 4096, 1,           prepare_lmtp,  NULL, run_lmtp,   finish_lmtp     },
+    {"fill",    33,  1,     1, 10000,    0, PER_MESSAGE, prepare_fill,  NULL, run_fill,   finish_fill     },
+    {NULL},
+};
+// clang-format on

@@ -1,0 +1,161 @@
+#!/usr/bin/env bash
+# The same door as roost.sh, with Debian's Dovecot behind it: sdbox, its defaults of durability (mail_fsync = optimized), login
+# processes kept ready and reused, {PLAIN} passwords from a file.
+#
+#   dovecot.sh start DIR | stop DIR | pid DIR | info | version
+#
+# Ports: BASE (25200) + 43 IMAP without TLS, + 93 IMAP over TLS, + 24 LMTP. Users u1..u50, password "pass". Root only: Dovecot's processes
+# have users of their own. DIR/cert.pem is made by openssl.
+set -eu
+
+base=${BASE:-25200}
+imap=$((base + 43)) imaps=$((base + 93)) lmtp=$((base + 24))
+wait_tenths=300
+
+fail() {
+    echo "$0: $*" >&2
+    exit 1
+}
+
+usage() {
+    echo "usage: $0 start DIR | stop DIR | pid DIR | info | version" >&2
+    exit 2
+}
+
+need_dovecot() {
+    if command -v dovecot >/dev/null && [ -e /usr/lib/dovecot/lmtp ]; then
+        return 0
+    fi
+    apt-get update >&2
+    DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends dovecot-imapd dovecot-lmtpd >&2
+}
+
+make_store() {
+    local dir=$1 i
+    mkdir -p "$dir/run" "$dir/mail"
+    chmod 0755 "$dir"
+    chown mail:mail "$dir/mail"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=localhost \
+        -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$dir/key.pem" -out "$dir/cert.pem" 2>/dev/null
+    for i in $(seq 50); do
+        echo "u$i:{PLAIN}pass::::::"
+    done >"$dir/passwd"
+    cat >"$dir/dovecot.conf" <<END
+base_dir = $dir/run
+state_dir = $dir/run
+instance_name = bench
+log_path = $dir/dovecot.log
+listen = 127.0.0.1
+protocols = imap lmtp
+mail_location = sdbox:$dir/mail/%n
+mail_uid = mail
+mail_gid = mail
+first_valid_uid = 1
+mail_max_userip_connections = 10000
+disable_plaintext_auth = no
+auth_mechanisms = plain
+auth_username_format = %Ln
+ssl = yes
+ssl_cert = <$dir/cert.pem
+ssl_key = <$dir/key.pem
+passdb {
+  driver = passwd-file
+  args = scheme=PLAIN $dir/passwd
+}
+userdb {
+  driver = static
+  args = uid=mail gid=mail home=$dir/mail/%n
+}
+namespace inbox {
+  inbox = yes
+  separator = /
+}
+protocol imap {
+  mail_plugins = zlib imap_zlib
+}
+service anvil {
+  client_limit = 30000
+}
+service auth {
+  client_limit = 30000
+}
+service imap-login {
+  service_count = 0
+  process_min_avail = 2
+  client_limit = 12000
+  inet_listener imap {
+    port = $imap
+  }
+  inet_listener imaps {
+    port = $imaps
+    ssl = yes
+  }
+}
+service imap {
+  service_count = 100
+  process_limit = 10240
+}
+service lmtp {
+  inet_listener lmtp {
+    address = 127.0.0.1
+    port = $lmtp
+  }
+}
+END
+}
+
+running() { # the pid, if the process is there and is ours
+    local pid
+    pid=$(cat "$1/run/master.pid" 2>/dev/null) && kill -0 "$pid" 2>/dev/null &&
+        tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q -- "-c $1/dovecot.conf" && echo "$pid"
+}
+
+answers() {
+    local greeting rc
+    exec 3<>"/dev/tcp/127.0.0.1/$imap" || return 1
+    read -r -t 2 greeting <&3 && [ "${greeting#\* OK}" != "$greeting" ]
+    rc=$?
+    exec 3>&-
+    return $rc
+} 2>/dev/null
+
+start() {
+    local dir=$1 i
+    ! running "$dir" >/dev/null || fail "already running in $dir"
+    need_dovecot
+    [ -e "$dir/dovecot.conf" ] || make_store "$dir"
+    ulimit -n "$(ulimit -Hn)"
+    dovecot -c "$dir/dovecot.conf"
+    for i in $(seq $wait_tenths); do
+        if answers; then
+            return 0
+        fi
+        sleep 0.1
+    done
+    tail -n 5 "$dir/dovecot.log" >&2
+    fail "no answer on port $imap; see $dir/dovecot.log"
+}
+
+stop() {
+    local dir=$1 pid i
+    pid=$(running "$dir") || return 0
+    kill "$pid"
+    for i in $(seq $wait_tenths); do
+        kill -0 "$pid" 2>/dev/null || return 0
+        sleep 0.1
+    done
+    fail "process $pid does not end"
+}
+
+if [ $# -eq 2 ]; then
+    mkdir -p "$2"
+    dir=$(cd "$2" && pwd)
+fi
+case "$#${1:-}" in
+2start) start "$dir" ;;
+2stop) stop "$dir" ;;
+2pid) running "$dir" ;;
+1info) echo "host=127.0.0.1 imap=$imap imaps=$imaps lmtp=$lmtp user=u1 password=pass" ;;
+1version) echo "Dovecot $(dovecot --version), sdbox" ;;
+*) usage ;;
+esac
