@@ -197,6 +197,11 @@ static void apply_mailbox(struct acct_state *fork, const struct record_group *gr
     raise_modseq(fork, r->modseq);
 }
 
+void acct_note_was_inbox(struct acct_state *fork, uint32_t mbox_id)
+{
+    info_set_was_inbox(&state_own_mbox(fork, mbox_id)->info, true);
+}
+
 static void apply_subscribe(struct acct_state *fork, const struct record_subscribe *r)
 {
     struct slice name = mailbox_name_key(r->name);

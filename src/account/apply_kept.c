@@ -105,6 +105,7 @@ static void restore_mailbox(struct acct_state *fork, const struct record_restore
     /* A name of its own again: the index of names goes by it and by the id. */
     info_set_name(&mbox->info, r->name);
     info_set_special_use(&mbox->info, r->special_use);
+    info_set_was_inbox(&mbox->info, false);
     mbox_raise_modseq(mbox, r->modseq);
     apply_name_given(fork, r->name);
     state_insert_mbox(fork, mbox);

@@ -211,6 +211,12 @@ void info_set_special_use(struct info_object **object, uint32_t special_use)
     (*object)->info.special_use = special_use;
 }
 
+void info_set_was_inbox(struct info_object **object, bool was_inbox)
+{
+    info_own(object);
+    (*object)->info.was_inbox = was_inbox;
+}
+
 void info_set_uidvalidity(struct info_object **object, uint32_t uidvalidity)
 {
     info_own(object);

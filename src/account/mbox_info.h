@@ -51,6 +51,7 @@ void info_set_name(struct info_object **object, struct slice name);
 void info_set_identity(struct info_object **object, uint32_t id,
                        const struct object_id *mailboxid, uint32_t uidvalidity);
 void info_set_special_use(struct info_object **object, uint32_t special_use);
+void info_set_was_inbox(struct info_object **object, bool was_inbox);
 void info_set_uidvalidity(struct info_object **object, uint32_t uidvalidity);
 void info_add_keyword(struct info_object **object, struct slice name);
 /* Empty rights take the entry out. */

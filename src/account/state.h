@@ -95,6 +95,7 @@ struct mbox_info {
     size_t n_acl;
     const struct text_pair *metadata; /* in byte order of entry names */
     size_t n_metadata;
+    bool was_inbox; /* made when INBOX was renamed; known while it is in memory only */
 };
 
 /* What STATUS and LIST ask; known whether or not the messages are loaded. */
@@ -157,6 +158,9 @@ const struct mbox *acct_mailbox_by_mailboxid(const struct acct_state *state,
 size_t acct_mailbox_lower_bound(const struct acct_state *state, struct slice name);
 
 const struct mbox_info *mbox_info(const struct mbox *mbox);
+/* A new mailbox of a fork is what INBOX was renamed to: said of it (RFC 5465 5.4), nothing
+ * else. No record tells of it. */
+void acct_note_was_inbox(struct acct_state *fork, uint32_t mbox_id);
 const struct mbox_counts *mbox_counts(const struct mbox *mbox);
 bool mbox_is_loaded(const struct mbox *mbox);
 /* Same object in both versions: nothing of it changed. */

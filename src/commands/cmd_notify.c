@@ -7,7 +7,6 @@
  */
 #include "commands/cmd.h"
 #include "commands/notify.h"
-#include "commands/places.h"
 #include "imap/print.h"
 
 static enum rc refuse_event(struct cmd *cmd, struct err *err)
@@ -20,39 +19,12 @@ static enum rc refuse_event(struct cmd *cmd, struct err *err)
     return err_set(err, RC_INVALID, "No such event", "notify: unknown event");
 }
 
-/* RFC 5465 3.1: a mailbox that the session sees, and that is not watched. One that it does not
- * see is as one that is missing, which is ignored. */
-static void say_no_access(struct cmd *cmd, struct slice name)
+/* Progress: the next row whose STATUS is to be told, or whose events are refused. */
+static enum rc tell_rows(struct cmd *cmd)
 {
-    const struct imap_list_line line = {
-        .verb = "LIST", .name = name, .attrs = IMAP_ATTR_NOACCESS};
-    AUTO(found_mailbox_done) struct found_mailbox found = {0};
-    struct err err;
+    struct notify_at *at = cmd->cursor;
 
-    if (place_find(cmd->session, name, RIGHT_LOOKUP, &found, &err) == RC_OK)
-        imap_print_list_line(cmd->reply->out, &line, cmd->session->mode);
-}
-
-/* Of mailboxes in other accounts only the selected one is watched. */
-static void say_unwatched(struct cmd *cmd)
-{
-    const struct imap_notify_args *args = &cmd->args.notify;
-
-    for (size_t i = 0; i < args->n; i++) {
-        const struct imap_notify_group *group = &args->groups[i];
-
-        for (size_t k = 0; group->events != 0 && k < group->n_names; k++)
-            if (!name_is_own(group->names[k]))
-                say_no_access(cmd, group->names[k]);
-    }
-}
-
-/* Progress: the next row whose STATUS is to be told. */
-static enum rc tell_status(struct cmd *cmd)
-{
-    size_t *at = cmd->cursor;
-
-    if (cmd->args.notify.status && !notify_say_all(cmd->session, at, cmd->reply->out))
+    if (!notify_say_all(cmd->session, at, cmd->args.notify.status, cmd->reply->out))
         return RC_MORE;
     reply_ok(cmd->reply, "NOTIFY completed");
     return RC_OK;
@@ -64,7 +36,7 @@ enum rc cmd_notify(struct cmd *cmd, struct err *err)
     enum rc rc;
 
     if (cmd->cursor != NULL)
-        return tell_status(cmd);
+        return tell_rows(cmd);
     if (args->unsupported)
         return refuse_event(cmd, err);
     rc = notify_start(cmd->session, args, err);
@@ -73,7 +45,6 @@ enum rc cmd_notify(struct cmd *cmd, struct err *err)
     if (rc)
         return rc;
     cmd->tells_all = args->set;
-    say_unwatched(cmd);
-    cmd->cursor = ARENA_NEW(cmd->arena, size_t);
-    return tell_status(cmd);
+    cmd->cursor = ARENA_NEW(cmd->arena, struct notify_at);
+    return tell_rows(cmd);
 }

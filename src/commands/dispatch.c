@@ -479,6 +479,11 @@ bool session_listens(const struct session *session)
     return session->notify != NULL && session->notify->n_places > 0;
 }
 
+bool session_follows_people(const struct session *session)
+{
+    return session_is_guest(session) || notify_follows_people(session);
+}
+
 void session_wake_by(struct session *session, void (*wake)(void *ctx), void *ctx)
 {
     struct notify *notify = session->notify;

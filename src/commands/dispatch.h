@@ -85,6 +85,9 @@ enum command_outcome session_idle_sync(struct session *session, struct buf *out)
 
 /* Does the client listen while no command runs? */
 bool session_listens(const struct session *session);
+/* Does what it may see rest on who is in which group? Then it is to look for news when that
+ * changes. */
+bool session_follows_people(const struct session *session);
 /* wake(ctx) is called, as account_follower's, when there may be news. Costs nothing when that
  * is arranged already. */
 void session_wake_by(struct session *session, void (*wake)(void *ctx), void *ctx);

@@ -67,6 +67,17 @@ static void keep_selected(struct notify *notify, const struct imap_notify_group 
         keep_items(notify, group);
 }
 
+/* May the group mean mailboxes of others? */
+static bool means_others(const struct imap_notify_group *group)
+{
+    if (group->filter == IMAP_NOTIFY_SUBSCRIBED)
+        return true;
+    for (size_t i = 0; i < group->n_names; i++)
+        if (!name_is_own(group->names[i]))
+            return true;
+    return false;
+}
+
 static void keep_group(struct notify *notify, struct imap_notify_group *kept,
                        const struct imap_notify_group *group)
 {
@@ -82,6 +93,7 @@ static void keep_group(struct notify *notify, struct imap_notify_group *kept,
         return;
     }
     notify->wanted |= group->events;
+    notify->means_others = notify->means_others || (group->events != 0 && means_others(group));
     notify->by_subscription =
         notify->by_subscription || group->filter == IMAP_NOTIFY_SUBSCRIBED;
 }
@@ -103,25 +115,13 @@ static struct notify *keep_groups(const struct imap_notify_args *args)
 
 /* ---- start and end ---- */
 
-static void place_done(struct notify_place *place)
-{
-    account_unfollow(place->account, &place->follower);
-    acct_outline_free(place->outline);
-    for (size_t i = 0; i < place->n_rows; i++)
-        mbox_info_release(place->rows[i].info);
-    free(place->rows);
-    free(place->marked);
-}
-
 void notify_free(struct notify *notify)
 {
     if (notify == NULL)
         return;
     if (notify->selected_in != NULL)
         account_unfollow(notify->selected_in, &notify->selected_follower);
-    for (size_t i = 0; i < notify->n_places; i++)
-        place_done(&notify->places[i]);
-    free(notify->places);
+    notify_places_close(notify);
     arena_free(notify->arena);
     free(notify);
 }
@@ -130,22 +130,6 @@ static void notify_freep(struct notify **notify)
 {
     notify_free(*notify);
     *notify = NULL;
-}
-
-/* Changes are noted before the version is read, so that none lies between the two. */
-static enum rc add_own_account(struct notify *notify, const struct session *session,
-                               struct err *err)
-{
-    AUTO(acct_unrefp) struct acct_state *state = NULL;
-    struct notify_place *place = notify->places = xcalloc(1, sizeof(*place));
-
-    notify->n_places = 1;
-    place->session = session;
-    place->account = session->account;
-    account_follow(place->account, &place->follower);
-    state = session_read(session);
-    place->outline = acct_outline_new(state);
-    return notify_fill(notify, place, state, err);
 }
 
 /* A selected mailbox of another account has a follower of its own. */
@@ -169,7 +153,7 @@ enum rc notify_start(struct session *session, const struct imap_notify_args *arg
 
     /* The account is followed for the selected mailbox, too: whatever changes wakes. */
     if (notify->wanted != 0 || notify->selected_tell != 0) {
-        enum rc rc = add_own_account(notify, session, err);
+        enum rc rc = notify_places_open(notify, session, err);
 
         if (rc)
             return rc;
@@ -187,7 +171,9 @@ void notify_wake_by(struct notify *notify, void (*wake)(void *ctx), void *ctx)
     notify->wake = wake;
     notify->wake_ctx = ctx;
     for (size_t i = 0; i < notify->n_places; i++)
-        account_wake_by(notify->places[i].account, &notify->places[i].follower, wake, ctx);
+        account_wake_by(notify->places[i]->account, &notify->places[i]->follower, wake, ctx);
+    if (notify->shares != NULL)
+        account_wake_by(notify->shares, &notify->shares_follower, wake, ctx);
     if (notify->selected_in != NULL)
         account_wake_by(notify->selected_in, &notify->selected_follower, wake, ctx);
 }
@@ -234,28 +220,31 @@ struct uid_set notify_fetches(struct session *session, const struct view_changes
     return wanted;
 }
 
-static struct notify_place *own_place(const struct session *session)
+/* The place in which the selected mailbox lies; NULL: it is in none. */
+static struct notify_place *selected_place(const struct session *session)
 {
-    const struct notify *notify = session->notify;
-
-    return notify != NULL && notify->n_places > 0 ? &notify->places[0] : NULL;
+    if (session->notify == NULL || session->view == NULL)
+        return NULL;
+    return notify_place_of(session->notify, view_account(session->view));
 }
 
 static struct notify_row *selected_row(const struct session *session)
 {
-    const struct notify_place *place = own_place(session);
+    const struct notify_place *place = selected_place(session);
 
-    if (place == NULL || session->view == NULL || view_account(session->view) != place->account)
-        return NULL;
-    return notify_row_of(place, view_mbox_id(session->view));
+    return place != NULL ? notify_row_of(place, view_mbox_id(session->view)) : NULL;
 }
 
 void notify_selected_told(struct session *session)
 {
     struct notify_row *row = selected_row(session);
+    struct notify_look look = {.notify = session->notify};
 
-    if (row != NULL && view_is_counted(session->view))
-        notify_show_counts(row, view_mbox(session->view));
+    if (row == NULL || !view_is_counted(session->view))
+        return;
+    look.place = selected_place(session);
+    look.state = view_state(session->view);
+    row->told = notify_count(&look, view_mbox(session->view));
 }
 
 void notify_entered(struct session *session)
@@ -276,17 +265,16 @@ void notify_leaves(struct session *session)
         account_unfollow(notify->selected_in, &notify->selected_follower);
     notify->selected_in = NULL;
     if (row != NULL && (row->events & IMAP_NOTIFY_MESSAGE_EVENTS) != 0)
-        notify_mark(own_place(session), row);
+        notify_mark(selected_place(session), row);
 }
 
 /* ---- own changes ---- */
 
-static bool shows_counts(const struct notify_row *row, const struct mbox *mbox)
+/* Does the client know all that these counts tell? */
+static bool shows(const struct notify_row *row, const struct notify_counts *counts)
 {
-    const struct mbox_counts *counts = mbox_counts(mbox);
-
-    return row->modseq == counts->highestmodseq && row->uidnext == counts->uidnext &&
-           row->messages == counts->messages;
+    return row->told.modseq >= counts->modseq && row->told.uidnext == counts->uidnext &&
+           row->told.messages == counts->messages;
 }
 
 /* Messages that came into the selected mailbox by this commit. Beyond NOTIFY_OWN_MAX runs they
@@ -309,55 +297,69 @@ static void note_own_messages(struct session *session, const struct account *acc
 }
 
 /* A mailbox that this session has changed. */
-static void own_mailbox(struct session *session, struct notify_place *place, uint32_t id,
-                        const struct acct_state *base, const struct acct_state *mine)
+static void own_mailbox(const struct notify_look *before, const struct notify_look *after,
+                        uint32_t id)
 {
-    struct notify *notify = session->notify;
-    const struct mbox *was = notify_visible(place, base, id);
-    const struct mbox *is = notify_visible(place, mine, id);
-    struct notify_row *row = notify_row_of(place, id);
+    const struct mbox *was = notify_visible(before, id), *is = notify_visible(after, id);
+    struct notify_row *row = notify_row_of(after->place, id);
+    struct notify_counts counts;
 
     if (row == NULL) {
-        if (was == NULL && is != NULL &&
-            notify_keeps(notify,
-                         notify_events_of(notify, mbox_info(is)->name,
-                                          acct_is_subscribed(mine, mbox_info(is)->name))))
-            (void) notify_add_row(notify, place, mine, is); /* too many: found with the next */
+        if (was == NULL && is != NULL && notify_keeps(after, mbox_info(is)))
+            (void) notify_add_row(after, is); /* too many: found with the next */
         return;
     }
     if (was == NULL || row->info != mbox_info(was))
         return;
     if (is == NULL) {
-        notify_drop_row(place, id);
+        notify_drop_row(after->notify, after->place, id);
         return;
     }
     notify_show_info(row, is);
-    notify_judge(notify, row, mine);
-    if (shows_counts(row, was))
-        notify_show_counts(row, is);
+    notify_judge(after, row);
+    counts = notify_count(before, was);
+    if (shows(row, &counts))
+        row->told = notify_count(after, is);
+}
+
+static void own_lists(const struct notify_look *before, const struct notify_look *after)
+{
+    struct notify_place *place = after->place;
+
+    if (place->outline == NULL || !acct_lists_differ(before->state, after->state))
+        return;
+    acct_outline_follow(place->outline, before->state, after->state);
+    if (!after->notify->by_subscription)
+        return;
+    after->notify->is_stale = true;
+    for (size_t i = 0; i < place->n_rows; i++)
+        notify_judge(after, &place->rows[i]);
 }
 
 void notify_own_change(struct session *session, const struct account *account,
                        const struct acct_state *base, const struct acct_state *mine)
 {
-    struct notify_place *place = own_place(session);
+    struct notify_place *place = notify_place_of(session->notify, account);
+    AUTO(arena_freep) struct arena *arena = NULL;
+    AUTO(acct_unrefp) struct acct_state *own = NULL;
+    struct notify_look before = {session->notify, place, base, base, NULL}, after;
     size_t max, n;
     uint32_t *ids;
 
     note_own_messages(session, account, base, mine);
-    if (place == NULL || place->account != account)
+    if (place == NULL)
         return;
+    before.arena = arena = arena_new(NOTIFY_SCRATCH_BYTES);
+    after = before;
+    after.state = after.own = mine;
+    if (account != session->account)
+        before.own = after.own = own = session_read(session);
     max = acct_mailbox_count(base) + acct_mailbox_count(mine);
-    ids = xmalloc(MAX(max, (size_t) 1) * sizeof(*ids));
+    ids = ARENA_ARRAY(arena, uint32_t, max);
     n = acct_changed_mailboxes(base, mine, ids, max);
     for (size_t i = 0; i < n; i++)
-        own_mailbox(session, place, ids[i], base, mine);
-    free(ids);
-    if (!acct_lists_differ(base, mine))
-        return;
-    acct_outline_follow(place->outline, base, mine);
-    for (size_t i = 0; session->notify->by_subscription && i < place->n_rows; i++)
-        notify_judge(session->notify, &place->rows[i], mine);
+        own_mailbox(&before, &after, ids[i]);
+    own_lists(&before, &after);
 }
 
 /* ---- what is due ---- */
@@ -367,12 +369,18 @@ bool notify_has_news(const struct session *session)
     const struct notify *notify = session->notify;
 
     for (size_t i = 0; notify != NULL && i < notify->n_places; i++) {
-        const struct notify_place *place = &notify->places[i];
+        const struct notify_place *place = notify->places[i];
 
-        if (place->n_marked > 0 || account_has_changes(place->account, &place->follower))
+        if (place->n_marked > 0 || place->look_at_all ||
+            account_has_changes(place->account, &place->follower))
             return true;
     }
-    return false;
+    return notify != NULL && notify_places_are_old(notify);
+}
+
+bool notify_follows_people(const struct session *session)
+{
+    return session->notify != NULL && session->notify->shares != NULL;
 }
 
 /* Ids of all rows and of all mailboxes, each once, ascending. */
@@ -403,30 +411,23 @@ static int by_number(const void *a, const void *b)
 }
 
 /* What has changed is said, or marked. False: too much. */
-static bool collect(struct session *session, struct notify_place *place, struct buf *out)
+static bool collect(const struct notify_look *look, struct visible *visible, struct buf *out)
 {
-    AUTO(arena_freep) struct arena *arena = NULL;
+    struct notify_place *place = look->place;
     struct account_changes changes;
-    struct visible *visible;
-    size_t n, before = out->len;
     uint32_t *ids = changes.ids;
-    bool done;
+    size_t n;
 
     account_take_changes(place->account, &place->follower, &changes);
-    if (changes.n == 0 && !changes.lost && !changes.lists)
-        return true;
-    arena = arena_new(NOTIFY_SCRATCH_BYTES);
     n = changes.n;
-    visible = visible_begin(session, arena);
-    if (changes.lost)
-        ids = all_ids(place, visible_own(visible), arena, &n);
+    if (changes.lost || place->look_at_all)
+        ids = all_ids(place, look->state, look->arena, &n);
+    else if (n == 0 && !changes.lists)
+        return true;
     else
         qsort(ids, n, sizeof(*ids), by_number);
-    done = notify_say_lists(session, place, visible, ids, n, arena, out);
-    visible_done(visible);
-    if (!done)
-        buf_truncate(out, before);
-    return done;
+    place->look_at_all = false;
+    return notify_say_lists(look, visible, ids, n, out);
 }
 
 static bool follows_modseq(const struct session *session)
@@ -434,19 +435,33 @@ static bool follows_modseq(const struct session *session)
     return session_has_enabled(session, IMAP_CAP_CONDSTORE);
 }
 
+static bool watches_flags(const struct notify_row *row)
+{
+    return (row->events & (IMAP_NOTIFY_FLAG_CHANGE | IMAP_NOTIFY_ANNOTATION_CHANGE)) != 0;
+}
+
+/* Where \Seen was not known, any change may be one of it. */
+static bool unseen_differs(const struct notify_counts *told, const struct notify_counts *now)
+{
+    if (now->unseen == NOTIFY_UNSEEN_UNKNOWN)
+        return false;
+    return told->unseen == NOTIFY_UNSEEN_UNKNOWN ? now->modseq > told->modseq
+                                                 : now->unseen != told->unseen;
+}
+
 /* STATUS items that differ and are watched; 0: nothing is to be said (RFC 5465 5.1 to 5.3). */
 static uint32_t items_due(const struct session *session, const struct notify_row *row,
-                          const struct mbox *mbox)
+                          const struct notify_counts *now)
 {
-    const struct mbox_counts *counts = mbox_counts(mbox);
-    bool flags = (row->events & (IMAP_NOTIFY_FLAG_CHANGE | IMAP_NOTIFY_ANNOTATION_CHANGE)) != 0;
+    const struct notify_counts *told = &row->told;
+    bool flags = watches_flags(row);
     uint32_t items = 0;
 
-    if (row->messages != counts->messages || row->uidnext != counts->uidnext)
+    if (told->messages != now->messages || told->uidnext != now->uidnext)
         items = IMAP_STATUS_MESSAGES | IMAP_STATUS_UIDNEXT;
-    if (flags && row->unseen != counts->unseen)
+    if (flags && unseen_differs(told, now))
         items |= IMAP_STATUS_UNSEEN;
-    if (flags && follows_modseq(session) && row->modseq != counts->highestmodseq)
+    if (flags && follows_modseq(session) && now->modseq > told->modseq)
         items |= IMAP_STATUS_HIGHESTMODSEQ;
     if (row->is_renewed)
         items |= IMAP_STATUS_MESSAGES | IMAP_STATUS_UIDNEXT;
@@ -455,18 +470,21 @@ static uint32_t items_due(const struct session *session, const struct notify_row
     return items != 0 ? items | IMAP_STATUS_UIDVALIDITY : 0;
 }
 
-static void say_status(const struct session *session, const struct notify_row *row,
+static void say_status(const struct notify_look *look, const struct notify_row *row,
                        uint32_t items, struct buf *out)
 {
     const struct imap_status_values values = {
-        .messages = row->messages,
-        .uidnext = row->uidnext,
+        .messages = row->told.messages,
+        .uidnext = row->told.uidnext,
         .uidvalidity = row->info->uidvalidity,
-        .unseen = row->unseen,
-        .highestmodseq = row->modseq,
+        .unseen = row->told.unseen,
+        .highestmodseq = row->told.modseq,
     };
 
-    imap_print_status_line(out, row->info->name, items, &values, session->mode);
+    if (row->told.unseen == NOTIFY_UNSEEN_UNKNOWN) /* its messages cannot be loaded */
+        items &= ~(uint32_t) (IMAP_STATUS_UNSEEN | IMAP_STATUS_HIGHESTMODSEQ);
+    imap_print_status_line(out, notify_name(look, row->info->name), items, &values,
+                           look->place->session->mode);
 }
 
 static bool is_selected(const struct session *session, const struct notify_place *place,
@@ -476,34 +494,64 @@ static bool is_selected(const struct session *session, const struct notify_place
            view_mbox_id(session->view) == id;
 }
 
-/* Of the selected mailbox the view tells; its row is marked again when it is left. */
-static void say_row(const struct session *session, struct notify_place *place,
-                    const struct acct_state *state, uint32_t id, struct buf *out)
+/* Flags that are the reader's own take the messages to count, which are loaded. */
+static struct notify_counts count_now(const struct notify_look *look, const struct mbox *mbox)
 {
-    struct notify_row *row = notify_row_of(place, id);
-    const struct mbox *mbox = notify_visible(place, state, id);
+    struct notify_counts counts = notify_count(look, mbox);
+    const struct notify_place *place = look->place;
+    struct acct_state *state;
+    uint32_t id = mbox_info(mbox)->id;
+    struct err err;
+
+    if (counts.unseen != NOTIFY_UNSEEN_UNKNOWN ||
+        account_read_mailbox(place->account,
+                             session_position_in(place->session, place->account), id, &state,
+                             &err) != RC_OK)
+        return counts;
+    counts = notify_count(look, acct_mailbox_by_id(state, id));
+    acct_unref(state);
+    return counts;
+}
+
+/* Who watches no flags has nothing to hear while the numbers are as they were. */
+static bool may_be_due(const struct notify_row *row, const struct mbox *mbox)
+{
+    const struct mbox_counts *counts = mbox_counts(mbox);
+
+    return watches_flags(row) || row->is_renewed || row->told.messages != counts->messages ||
+           row->told.uidnext != counts->uidnext;
+}
+
+/* Of the selected mailbox the view tells; its row is marked again when it is left. */
+static void say_row(const struct notify_look *look, uint32_t id, struct buf *out)
+{
+    struct notify_row *row = notify_row_of(look->place, id);
+    const struct mbox *mbox = notify_visible(look, id);
+    const struct session *session = look->place->session;
+    struct notify_counts now;
     uint32_t items;
 
     if (row == NULL)
         return;
     row->is_marked = false;
-    if (mbox == NULL || is_selected(session, place, id) ||
-        (row->events & IMAP_NOTIFY_MESSAGE_EVENTS) == 0)
+    if (mbox == NULL || is_selected(session, look->place, id) ||
+        (row->events & IMAP_NOTIFY_MESSAGE_EVENTS) == 0 || !may_be_due(row, mbox))
         return;
-    items = items_due(session, row, mbox);
+    now = count_now(look, mbox);
+    items = items_due(session, row, &now);
     row->is_renewed = false;
-    notify_show_counts(row, mbox);
+    row->told = now;
     if (items != 0)
-        say_status(session, row, items, out);
+        say_status(look, row, items, out);
 }
 
-static void say_marked(const struct session *session, struct notify_place *place,
-                       const struct acct_state *state, struct buf *out)
+static void say_marked(const struct notify_look *look, struct buf *out)
 {
+    struct notify_place *place = look->place;
     size_t said = 0;
 
     while (said < place->n_marked && out->len < REPLY_PAUSE_BYTES)
-        say_row(session, place, state, place->marked[said++], out);
+        say_row(look, place->marked[said++], out);
     place->n_marked -= said;
     memmove(place->marked, place->marked + said, place->n_marked * sizeof(*place->marked));
     if (place->n_marked == 0) {
@@ -512,41 +560,110 @@ static void say_marked(const struct session *session, struct notify_place *place
     }
 }
 
+/* A place that changed: its version is the one in visible, where that has it. */
+static bool say_place(struct session *session, struct notify_place *place,
+                      struct visible *visible, struct arena *arena, struct buf *out)
+{
+    AUTO(acct_unrefp)
+    struct acct_state *state =
+        account_read(place->account, session_position_in(session, place->account));
+    struct notify_look look = {session->notify, place, state, visible_own(visible), arena};
+
+    if (place->outline != NULL)
+        look.state = look.own;
+    if (!collect(&look, visible, out))
+        return false;
+    if (place->n_marked > 0)
+        say_marked(&look, out);
+    return true;
+}
+
+static bool say_places(struct session *session, struct visible *visible, struct arena *arena,
+                       struct buf *out)
+{
+    struct notify *notify = session->notify;
+
+    if (!say_place(session, notify->places[0], visible, arena, out))
+        return false;
+    if (notify_places_are_old(notify) &&
+        !notify_places_renew(notify, session, visible_own(visible)))
+        return false;
+    for (size_t i = 1; i < notify->n_places; i++)
+        if (!say_place(session, notify->places[i], visible, arena, out))
+            return false;
+    notify_places_drop(notify);
+    return true;
+}
+
 void notify_say(struct session *session, struct buf *out)
 {
-    for (size_t i = 0; session->notify != NULL && i < session->notify->n_places; i++) {
-        struct notify_place *place = &session->notify->places[i];
-        AUTO(acct_unrefp) struct acct_state *state = NULL;
+    AUTO(arena_freep) struct arena *arena = NULL;
+    struct visible *visible;
+    size_t before = out->len;
+    bool done;
 
-        if (!collect(session, place, out)) {
-            overflow(session, out);
-            return;
-        }
-        state = session_read(session);
-        if (place->n_marked > 0)
-            say_marked(session, place, state, out);
-    }
+    if (session->notify == NULL || session->notify->n_places == 0 || !notify_has_news(session))
+        return;
+    arena = arena_new(NOTIFY_SCRATCH_BYTES);
+    visible = visible_begin(session, arena);
+    done = say_places(session, visible, arena, out);
+    visible_done(visible);
+    if (done)
+        return;
+    buf_truncate(out, before);
+    overflow(session, out);
 }
 
 /* RFC 5465 3.1: MESSAGES, UIDNEXT and UIDVALIDITY, with FlagChange HIGHESTMODSEQ as well. */
-bool notify_say_all(struct session *session, size_t *at, struct buf *out)
+static void say_all_of(const struct notify_look *look, struct notify_row *row, struct buf *out)
 {
-    const struct notify_place *place = own_place(session);
+    const struct session *session = look->place->session;
+    uint32_t items = IMAP_STATUS_MESSAGES | IMAP_STATUS_UIDNEXT | IMAP_STATUS_UIDVALIDITY;
+    const struct mbox *mbox = notify_visible(look, row->info->id);
 
-    for (; place != NULL && *at < place->n_rows; (*at)++) {
-        const struct notify_row *row = &place->rows[*at];
-        uint32_t items = IMAP_STATUS_MESSAGES | IMAP_STATUS_UIDNEXT | IMAP_STATUS_UIDVALIDITY;
+    if ((row->events & IMAP_NOTIFY_MESSAGE_EVENTS) == 0 || mbox == NULL ||
+        is_selected(session, look->place, row->info->id))
+        return;
+    if (watches_flags(row))
+        items |= IMAP_STATUS_HIGHESTMODSEQ | IMAP_STATUS_UNSEEN;
+    if (follows_modseq(session))
+        items |= IMAP_STATUS_HIGHESTMODSEQ;
+    if ((items & IMAP_STATUS_HIGHESTMODSEQ) != 0)
+        row->told = count_now(look, mbox);
+    say_status(look, row, items, out);
+}
 
-        if ((row->events & IMAP_NOTIFY_MESSAGE_EVENTS) == 0 ||
-            is_selected(session, place, row->info->id))
-            continue;
+static bool say_all_in(const struct notify_look *look, size_t *at, bool status, struct buf *out)
+{
+    for (; *at < look->place->n_rows; (*at)++) {
+        struct notify_row *row = &look->place->rows[*at];
+
         if (out->len >= REPLY_PAUSE_BYTES)
             return false;
-        if ((row->events & (IMAP_NOTIFY_FLAG_CHANGE | IMAP_NOTIFY_ANNOTATION_CHANGE)) != 0)
-            items |= IMAP_STATUS_HIGHESTMODSEQ | IMAP_STATUS_UNSEEN;
-        if (follows_modseq(session))
-            items |= IMAP_STATUS_HIGHESTMODSEQ;
-        say_status(session, row, items, out);
+        if (row->is_refused)
+            notify_say_no_access(look, row, out);
+        if (status)
+            say_all_of(look, row, out);
+    }
+    return true;
+}
+
+bool notify_say_all(struct session *session, struct notify_at *at, bool status, struct buf *out)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(NOTIFY_SCRATCH_BYTES);
+    AUTO(acct_unrefp) struct acct_state *own = session_read(session);
+    struct notify *notify = session->notify;
+
+    for (; at->place < notify->n_places; at->place++) {
+        struct notify_place *place = notify->places[at->place];
+        AUTO(acct_unrefp)
+        struct acct_state *state =
+            account_read(place->account, session_position_in(session, place->account));
+        const struct notify_look look = {notify, place, state, own, arena};
+
+        if (!say_all_in(&look, &at->row, status, out))
+            return false;
+        at->row = 0;
     }
     return true;
 }

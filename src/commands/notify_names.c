@@ -14,23 +14,19 @@
 #include "mailbox/name.h"
 
 struct telling {
+    const struct notify_look *look;
     const struct session *session;
-    struct notify *notify;
-    struct notify_place *place;
     struct visible *visible;
-    const struct acct_state *state; /* of the place, in visible */
-    struct arena *arena;
     struct buf *out;
-    struct slice *names; /* where something came or went; in arena or in what rows hold */
+    struct slice *names; /* where something came or went; in the arena or in what rows hold */
     size_t n_names;
     size_t n_lines;
 };
 
-static bool is_watched(const struct telling *t, struct slice name, enum imap_notify_event event)
+/* By the name that the session knows. */
+static uint32_t watched_of(const struct telling *t, struct slice name)
 {
-    bool subscribed = acct_is_subscribed(t->state, name);
-
-    return (notify_events_of(t->notify, name, subscribed) & event) != 0;
+    return notify_events_of(t->look->notify, name, acct_is_subscribed(t->look->own, name));
 }
 
 /* As it is now; RFC 5465 5.5: \Subscribed if and only if it is. */
@@ -44,7 +40,7 @@ static void say_name(struct telling *t, struct slice name, struct slice oldname)
     if (!name_is_own(name) && visible_need_all(t->visible, &err) != RC_OK)
         return;
     list_line_fill(t->visible, name, &line);
-    if (acct_is_subscribed(t->state, name))
+    if (acct_is_subscribed(t->look->own, name))
         line.attrs |= IMAP_ATTR_SUBSCRIBED;
     line.oldname = oldname;
     imap_print_list_line(t->out, &line, t->session->mode);
@@ -70,26 +66,37 @@ static bool moved_along(const struct telling *t, struct slice old, struct slice 
         same++;
         if (name.ptr[at] != MAILBOX_SEPARATOR)
             continue;
-        mbox = acct_mailbox_by_name(t->state, above);
-        row = mbox != NULL ? notify_row_of(t->place, mbox_info(mbox)->id) : NULL;
+        mbox = acct_mailbox_by_name(t->look->state, above);
+        row = mbox != NULL ? notify_row_of(t->look->place, mbox_info(mbox)->id) : NULL;
         if (row != NULL && slice_eq(row->info->name, slice_sub(old, 0, old.len - same)))
             return true;
     }
     return false;
 }
 
+/* Names as the account has them. */
 static void say_renamed(struct telling *t, struct slice old, struct slice name)
 {
-    if (is_watched(t, name, IMAP_NOTIFY_MAILBOX_NAME) ||
-        is_watched(t, old, IMAP_NOTIFY_MAILBOX_NAME))
-        if (!moved_along(t, old, name))
-            say_name(t, name, old);
+    struct slice was = notify_name(t->look, old), is = notify_name(t->look, name);
+
+    if (((watched_of(t, is) | watched_of(t, was)) & IMAP_NOTIFY_MAILBOX_NAME) != 0 &&
+        !moved_along(t, old, name))
+        say_name(t, is, was);
 }
 
 static void note_name(struct telling *t, struct slice name)
 {
-    if (name.len > 0 && is_watched(t, name, IMAP_NOTIFY_MAILBOX_NAME))
+    if (name.len > 0 && (watched_of(t, name) & IMAP_NOTIFY_MAILBOX_NAME) != 0)
         t->names[t->n_names++] = name;
+}
+
+/* It is there, or it was: the name and the one above it are affected. */
+static void note_names(struct telling *t, const struct mbox_info *info)
+{
+    struct slice name = notify_name(t->look, info->name);
+
+    note_name(t, name);
+    note_name(t, mailbox_name_parent(name));
 }
 
 static int by_name(const void *a, const void *b)
@@ -102,19 +109,20 @@ static int by_name(const void *a, const void *b)
 /* Of ids: renamed ones are said, names where something came or went are noted. */
 static void say_names(struct telling *t, const uint32_t *ids, size_t n)
 {
-    t->names = ARENA_ARRAY(t->arena, struct slice, 2 * n);
+    t->names = ARENA_ARRAY(t->look->arena, struct slice, 2 * n);
     for (size_t i = 0; i < n; i++) {
-        const struct notify_row *row = notify_row_of(t->place, ids[i]);
-        const struct mbox *mbox = notify_visible(t->place, t->state, ids[i]);
+        const struct notify_row *row = notify_row_of(t->look->place, ids[i]);
+        const struct mbox *mbox = notify_visible(t->look, ids[i]);
 
         if (row != NULL && mbox != NULL) {
             if (!slice_eq(row->info->name, mbox_info(mbox)->name))
                 say_renamed(t, row->info->name, mbox_info(mbox)->name);
-        } else if (row != NULL || mbox != NULL) {
-            struct slice name = row != NULL ? row->info->name : mbox_info(mbox)->name;
-
-            note_name(t, name);
-            note_name(t, mailbox_name_parent(name));
+        } else if (row != NULL) {
+            note_names(t, row->info);
+        } else if (mbox != NULL && mbox_info(mbox)->was_inbox) {
+            say_renamed(t, SLICE("INBOX"), mbox_info(mbox)->name); /* and INBOX is another */
+        } else if (mbox != NULL) {
+            note_names(t, mbox_info(mbox));
         }
     }
     if (t->n_names > 0)
@@ -144,15 +152,38 @@ static void say_entries(struct telling *t, struct slice name, const struct text_
     t->n_lines++;
 }
 
-static void say_mailbox_entries(struct telling *t, const struct notify_row *row,
-                                const struct mbox *mbox)
+/* Entries that the reader knows by a name (access.h); keys of other kinds have no "/" first. */
+static struct text_list known_entries(struct telling *t, const struct mbox_info *info,
+                                      struct text_list keys)
+{
+    struct slice *names = ARENA_ARRAY(t->look->arena, struct slice, keys.n);
+    struct text_list known = {.texts = names};
+    struct reader reader;
+
+    notify_reader(t->look->place, info, &reader);
+    for (size_t i = 0; i < keys.n; i++) {
+        names[known.n] = reader_entry_of_key(&reader, keys.texts[i]);
+        known.n += slice_starts(names[known.n], SLICE("/"));
+    }
+    return known;
+}
+
+static void say_mailbox_entries(struct telling *t, const struct mbox *mbox)
 {
     static const struct mbox_info none = {0};
+    const struct mbox_info *info = mbox_info(mbox);
+    const struct notify_row *row = notify_row_of(t->look->place, info->id);
     struct text_list entries =
-        mbox_info_metadata(row != NULL ? row->info : &none, mbox_info(mbox), t->arena);
+        mbox_info_metadata(row != NULL ? row->info : &none, info, t->look->arena);
+    struct notify_row judged = {.info = info};
 
-    if (entries.n > 0 && is_watched(t, mbox_info(mbox)->name, IMAP_NOTIFY_MAILBOX_METADATA))
-        say_entries(t, mbox_info(mbox)->name, &entries);
+    if (entries.n == 0)
+        return;
+    notify_judge(t->look, &judged);
+    if ((judged.events & IMAP_NOTIFY_MAILBOX_METADATA) == 0)
+        return;
+    entries = known_entries(t, info, entries);
+    say_entries(t, notify_name(t->look, info->name), &entries);
 }
 
 /* ---- subscriptions ---- */
@@ -161,8 +192,8 @@ static void say_mailbox_entries(struct telling *t, const struct notify_row *row,
 static void say_subscriptions(struct telling *t, const struct text_list *names)
 {
     for (size_t i = 0; i < names->n; i++) {
-        uint32_t events = notify_events_of(t->notify, names->texts[i], true) |
-                          notify_events_of(t->notify, names->texts[i], false);
+        uint32_t events = notify_events_of(t->look->notify, names->texts[i], true) |
+                          notify_events_of(t->look->notify, names->texts[i], false);
 
         if ((events & IMAP_NOTIFY_SUBSCRIPTION_CHANGE) != 0 &&
             session_allows(t->session, names->texts[i]))
@@ -172,51 +203,66 @@ static void say_subscriptions(struct telling *t, const struct text_list *names)
 
 /* ---- rows ---- */
 
-/*
- * A mailbox that comes under watch after the command was given: of an empty one the client
- * knows all there is to know, of others it is told the counts.
+/* Of an empty mailbox the client knows all there is to know, of others it is told the counts.
  */
-static bool add_row(struct telling *t, const struct mbox *mbox)
+static void show_empty(struct notify_row *row)
 {
-    uint32_t id = mbox_info(mbox)->id;
-    struct notify_row *row;
+    row->told = (struct notify_counts){.uidnext = 1};
+}
 
-    if (!notify_add_row(t->notify, t->place, t->state, mbox))
-        return false;
-    row = notify_row_of(t->place, id);
-    row->uidnext = 1;
-    row->messages = row->unseen = 0;
-    return true;
+static void say_access(struct telling *t, const struct notify_row *row, uint32_t attrs)
+{
+    const struct imap_list_line line = {
+        .verb = "LIST", .name = notify_name(t->look, row->info->name), .attrs = attrs};
+
+    imap_print_list_line(t->out, &line, t->session->mode);
+    t->n_lines++;
+}
+
+/* RFC 5465 3.1 and 5.9: that events are refused is said when it begins, and when it ends. */
+static void judge(struct telling *t, struct notify_row *row, bool was_refused)
+{
+    notify_judge(t->look, row);
+    if (row->is_refused && !was_refused)
+        say_access(t, row, IMAP_ATTR_NOACCESS);
+    if (was_refused && !row->is_refused) {
+        say_access(t, row, 0);
+        show_empty(row);
+    }
 }
 
 /* The row shows the mailbox, but for its counts. False: there are too many. */
 static bool bring_up(struct telling *t, uint32_t id)
 {
-    const struct mbox *mbox = notify_visible(t->place, t->state, id);
-    struct notify_row *row = notify_row_of(t->place, id);
-    bool subscribed, keep;
+    const struct notify_look *look = t->look;
+    const struct mbox *mbox = notify_visible(look, id);
+    struct notify_row *row = notify_row_of(look->place, id);
+    bool was_refused = row != NULL && row->is_refused;
 
-    if (mbox == NULL) {
+    if (mbox == NULL || !notify_keeps(look, mbox_info(mbox))) {
         if (row != NULL)
-            notify_drop_row(t->place, id);
+            notify_drop_row(look->notify, look->place, id);
         return true;
     }
-    subscribed = acct_is_subscribed(t->state, mbox_info(mbox)->name);
-    keep =
-        notify_keeps(t->notify, notify_events_of(t->notify, mbox_info(mbox)->name, subscribed));
-    if (!keep) {
-        if (row != NULL)
-            notify_drop_row(t->place, id);
-        return true;
+    if (row == NULL) {
+        if (!notify_add_row(look, mbox))
+            return false;
+        row = notify_row_of(look->place, id);
+        show_empty(row);
     }
-    if (row == NULL && !add_row(t, mbox))
-        return false;
-    row = notify_row_of(t->place, id);
     notify_show_info(row, mbox);
-    notify_judge(t->notify, row, t->state);
+    judge(t, row, was_refused);
     if ((row->events & IMAP_NOTIFY_MESSAGE_EVENTS) != 0)
-        notify_mark(t->place, row);
+        notify_mark(look->place, row);
     return true;
+}
+
+void notify_say_no_access(const struct notify_look *look, const struct notify_row *row,
+                          struct buf *out)
+{
+    struct telling t = {.look = look, .session = look->place->session, .out = out};
+
+    say_access(&t, row, IMAP_ATTR_NOACCESS);
 }
 
 static int by_number(const void *a, const void *b)
@@ -233,13 +279,14 @@ static const uint32_t *with_subscribed(struct telling *t, const uint32_t *ids, s
     uint32_t *all;
     size_t total = *n, unique = 0;
 
-    if (!t->notify->by_subscription || names->n == 0)
+    if (!t->look->notify->by_subscription || names->n == 0)
         return ids;
-    all = ARENA_ARRAY(t->arena, uint32_t, *n + names->n);
+    t->look->notify->is_stale = true; /* of others, it decides which accounts are followed */
+    all = ARENA_ARRAY(t->look->arena, uint32_t, *n + names->n);
     if (*n > 0)
         memcpy(all, ids, *n * sizeof(*all));
     for (size_t i = 0; i < names->n; i++) {
-        const struct mbox *mbox = acct_mailbox_by_name(t->state, names->texts[i]);
+        const struct mbox *mbox = acct_mailbox_by_name(t->look->state, names->texts[i]);
 
         if (mbox != NULL)
             all[total++] = mbox_info(mbox)->id;
@@ -253,39 +300,47 @@ static const uint32_t *with_subscribed(struct telling *t, const uint32_t *ids, s
     return all;
 }
 
-bool notify_say_lists(struct session *session, struct notify_place *place,
-                      struct visible *visible, const uint32_t *ids, size_t n,
-                      struct arena *arena, struct buf *out)
+/* What the own account has besides mailboxes: subscriptions, and the server's entries. Returns
+ * the subscribed names that changed. */
+static struct text_list say_own_lists(struct telling *t)
 {
-    const struct acct_state *state = visible_own(visible);
-    struct telling t = {.session = session,
-                        .notify = session->notify,
-                        .place = place,
-                        .visible = visible,
-                        .state = state,
-                        .arena = arena,
-                        .out = out};
-    struct text_list names = acct_outline_subscriptions(place->outline, state, arena);
-    struct text_list entries = acct_outline_metadata(place->outline, state, arena);
+    const struct notify_look *look = t->look;
+    struct text_list names =
+        acct_outline_subscriptions(look->place->outline, look->state, look->arena);
+    struct text_list keys =
+        acct_outline_metadata(look->place->outline, look->state, look->arena);
+    static const struct mbox_info none = {0};
+    struct text_list entries = known_entries(t, &none, keys);
 
-    if (t.notify->by_names)
+    say_subscriptions(t, &names);
+    if ((look->notify->wanted & IMAP_NOTIFY_SERVER_METADATA) != 0)
+        say_entries(t, SLICE(""), &entries);
+    acct_outline_free(look->place->outline);
+    look->place->outline = acct_outline_new(look->state);
+    return names;
+}
+
+bool notify_say_lists(const struct notify_look *look, struct visible *visible,
+                      const uint32_t *ids, size_t n, struct buf *out)
+{
+    struct telling t = {
+        .look = look, .session = look->place->session, .visible = visible, .out = out};
+
+    if (look->notify->by_names)
         say_names(&t, ids, n);
     for (size_t i = 0; i < n; i++) {
-        const struct mbox *mbox = notify_visible(place, state, ids[i]);
+        const struct mbox *mbox = notify_visible(look, ids[i]);
 
-        if (mbox != NULL && (t.notify->wanted & IMAP_NOTIFY_MAILBOX_METADATA) != 0)
-            say_mailbox_entries(&t, notify_row_of(place, ids[i]), mbox);
+        if (mbox != NULL && (look->notify->wanted & IMAP_NOTIFY_MAILBOX_METADATA) != 0)
+            say_mailbox_entries(&t, mbox);
     }
-    say_subscriptions(&t, &names);
-    if ((t.notify->wanted & IMAP_NOTIFY_SERVER_METADATA) != 0)
-        say_entries(&t, SLICE(""), &entries);
-    ids = with_subscribed(&t, ids, &n, &names);
+    if (look->place->outline != NULL) {
+        struct text_list names = say_own_lists(&t);
+
+        ids = with_subscribed(&t, ids, &n, &names);
+    }
     for (size_t i = 0; i < n; i++)
         if (!bring_up(&t, ids[i]))
             return false;
-    if (t.n_lines > NOTIFY_LINES_MAX)
-        return false;
-    acct_outline_free(place->outline);
-    place->outline = acct_outline_new(state);
-    return true;
+    return t.n_lines <= NOTIFY_LINES_MAX;
 }

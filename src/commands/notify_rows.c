@@ -7,31 +7,39 @@
  */
 #include "commands/notify.h"
 
-static bool has_name(const struct imap_notify_group *group, struct slice name)
+#define NOTIFY_READING_EVENTS (IMAP_NOTIFY_MESSAGE_EVENTS | IMAP_NOTIFY_MAILBOX_METADATA)
+
+/* Position of the first name that is not before this one. */
+static size_t name_at(const struct slice *names, size_t n, struct slice name)
 {
-    size_t low = 0, high = group->n_names;
+    size_t low = 0, high = n;
 
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int order = slice_cmp(group->names[middle], name);
 
-        if (order == 0)
-            return true;
-        if (order < 0)
+        if (slice_cmp(names[middle], name) < 0)
             low = middle + 1;
         else
             high = middle;
     }
-    return false;
+    return low;
+}
+
+static bool has_name(const struct slice *names, size_t n, struct slice name)
+{
+    size_t at = name_at(names, n, name);
+
+    return at < n && slice_eq(names[at], name);
 }
 
 /* The name or one above it. */
 static bool has_name_above(const struct imap_notify_group *group, struct slice name)
 {
     for (size_t i = 1; i < name.len; i++)
-        if (name.ptr[i] == MAILBOX_SEPARATOR && has_name(group, slice_sub(name, 0, i)))
+        if (name.ptr[i] == MAILBOX_SEPARATOR &&
+            has_name(group->names, group->n_names, slice_sub(name, 0, i)))
             return true;
-    return has_name(group, name);
+    return has_name(group->names, group->n_names, name);
 }
 
 static bool applies(const struct imap_notify_group *group, struct slice name, bool subscribed)
@@ -42,13 +50,13 @@ static bool applies(const struct imap_notify_group *group, struct slice name, bo
         return false;
     case IMAP_NOTIFY_INBOXES: /* aliases deliver anywhere: RFC 5465 6.3 */
     case IMAP_NOTIFY_PERSONAL:
-        return true;
+        return name_is_own(name);
     case IMAP_NOTIFY_SUBSCRIBED:
         return subscribed;
     case IMAP_NOTIFY_SUBTREE:
         return has_name_above(group, name);
     case IMAP_NOTIFY_MAILBOXES:
-        return has_name(group, name);
+        return has_name(group->names, group->n_names, name);
     }
     return false;
 }
@@ -69,17 +77,90 @@ uint32_t notify_events_of(const struct notify *notify, struct slice name, bool s
     return events;
 }
 
-bool notify_keeps(const struct notify *notify, uint32_t events)
+/* Is top among the names, or does one lie below it? */
+static bool has_name_below(const struct slice *names, size_t n, struct slice top)
 {
-    return notify->by_names || events != 0;
+    for (size_t i = name_at(names, n, top); i < n && slice_starts(names[i], top); i++)
+        if (names[i].len == top.len || names[i].ptr[top.len] == MAILBOX_SEPARATOR)
+            return true;
+    return false;
 }
 
-const struct mbox *notify_visible(const struct notify_place *place,
-                                  const struct acct_state *state, uint32_t id)
+uint32_t notify_events_below(const struct notify *notify, struct slice top,
+                             const struct slice *subscribed, size_t n_subscribed)
 {
-    const struct mbox *mbox = acct_mailbox_by_id(state, id);
+    uint32_t events = 0;
 
-    return mbox != NULL && session_allows(place->session, mbox_info(mbox)->name) ? mbox : NULL;
+    for (size_t i = 0; i < notify->n_groups; i++) {
+        const struct imap_notify_group *group = &notify->groups[i];
+
+        switch (group->filter) {
+        case IMAP_NOTIFY_SELECTED:
+        case IMAP_NOTIFY_SELECTED_DELAYED:
+        case IMAP_NOTIFY_INBOXES:
+        case IMAP_NOTIFY_PERSONAL:
+            break;
+        case IMAP_NOTIFY_SUBSCRIBED:
+            if (has_name_below(subscribed, n_subscribed, top))
+                events |= group->events;
+            break;
+        case IMAP_NOTIFY_SUBTREE:
+            if (has_name_above(group, top) || has_name_below(group->names, group->n_names, top))
+                events |= group->events;
+            break;
+        case IMAP_NOTIFY_MAILBOXES:
+            if (has_name_below(group->names, group->n_names, top))
+                events |= group->events;
+            break;
+        }
+    }
+    return events;
+}
+
+/* ---- what may be seen ---- */
+
+static bool is_own(const struct notify_place *place)
+{
+    return place->top.len == 0;
+}
+
+struct slice notify_name(const struct notify_look *look, struct slice name)
+{
+    return is_own(look->place) ? name : place_below(look->place->top, name, look->arena);
+}
+
+void notify_reader(const struct notify_place *place, const struct mbox_info *info,
+                   struct reader *out)
+{
+    account_reader(place->account, info, place->session->actor.account, out);
+}
+
+const struct mbox *notify_visible(const struct notify_look *look, uint32_t id)
+{
+    const struct mbox *mbox = acct_mailbox_by_id(look->state, id);
+    struct reader reader;
+
+    if (mbox == NULL || look->place->is_leaving)
+        return NULL;
+    notify_reader(look->place, mbox_info(mbox), &reader);
+    if ((reader.rights & RIGHT_LOOKUP) == 0)
+        return NULL;
+    return session_allows(look->place->session, notify_name(look, mbox_info(mbox)->name))
+               ? mbox
+               : NULL;
+}
+
+static uint32_t events_of(const struct notify_look *look, const struct mbox_info *info)
+{
+    struct slice name = notify_name(look, info->name);
+
+    return notify_events_of(look->notify, name, acct_is_subscribed(look->own, name));
+}
+
+/* Of what is renamed the old name is told, so rows of all are kept where names are watched. */
+bool notify_keeps(const struct notify_look *look, const struct mbox_info *info)
+{
+    return look->notify->by_names || events_of(look, info) != 0;
 }
 
 /* Position of the first row with an id >= this one. */
@@ -115,68 +196,75 @@ void notify_show_info(struct notify_row *row, const struct mbox *mbox)
     mbox_info_release(old);
 }
 
-void notify_show_counts(struct notify_row *row, const struct mbox *mbox)
+struct notify_counts notify_count(const struct notify_look *look, const struct mbox *mbox)
 {
     const struct mbox_counts *counts = mbox_counts(mbox);
+    struct reader reader;
 
-    row->modseq = counts->highestmodseq;
-    row->uidnext = counts->uidnext;
-    row->messages = counts->messages;
-    row->unseen = counts->unseen;
+    notify_reader(look->place, mbox_info(mbox), &reader);
+    if (reader.private_flags != 0 && !mbox_is_loaded(mbox))
+        return (struct notify_counts){acct_modseq(look->state), counts->uidnext,
+                                      counts->messages, NOTIFY_UNSEEN_UNKNOWN};
+    return (struct notify_counts){reader_highestmodseq(&reader, mbox), counts->uidnext,
+                                  counts->messages, reader_unseen(&reader, mbox)};
 }
 
-void notify_judge(const struct notify *notify, struct notify_row *row,
-                  const struct acct_state *state)
+/* RFC 5465 5: "l" and "r" for what is more than a name. */
+void notify_judge(const struct notify_look *look, struct notify_row *row)
 {
-    row->events = (uint16_t) notify_events_of(notify, row->info->name,
-                                              acct_is_subscribed(state, row->info->name));
+    uint32_t events = events_of(look, row->info);
+    struct reader reader;
+
+    notify_reader(look->place, row->info, &reader);
+    row->is_refused =
+        (reader.rights & RIGHT_READ) == 0 && (events & NOTIFY_READING_EVENTS) != 0;
+    row->events =
+        (uint16_t) (row->is_refused ? events & ~(uint32_t) NOTIFY_READING_EVENTS : events);
 }
 
-bool notify_add_row(struct notify *notify, struct notify_place *place,
-                    const struct acct_state *state, const struct mbox *mbox)
+bool notify_add_row(const struct notify_look *look, const struct mbox *mbox)
 {
+    struct notify_place *place = look->place;
     size_t at = row_at(place, mbox_info(mbox)->id);
-    struct notify_row row = {0};
+    struct notify_row row = {.told = notify_count(look, mbox)};
 
-    if (place->n_rows == NOTIFY_ROWS_MAX)
+    if (look->notify->n_rows == NOTIFY_ROWS_MAX)
         return false;
     if (place->n_rows == place->cap_rows) {
         place->cap_rows = MAX(place->cap_rows * 2, (size_t) 8);
         place->rows = xrealloc(place->rows, place->cap_rows * sizeof(row));
     }
     notify_show_info(&row, mbox);
-    notify_show_counts(&row, mbox);
-    notify_judge(notify, &row, state);
+    notify_judge(look, &row);
     memmove(&place->rows[at + 1], &place->rows[at], (place->n_rows - at) * sizeof(row));
     place->rows[at] = row;
     place->n_rows++;
+    look->notify->n_rows++;
     return true;
 }
 
-void notify_drop_row(struct notify_place *place, uint32_t id)
+void notify_drop_row(struct notify *notify, struct notify_place *place, uint32_t id)
 {
     size_t at = row_at(place, id);
 
     mbox_info_release(place->rows[at].info);
     place->n_rows--;
+    notify->n_rows--;
     memmove(&place->rows[at], &place->rows[at + 1],
             (place->n_rows - at) * sizeof(*place->rows));
 }
 
-enum rc notify_fill(struct notify *notify, struct notify_place *place,
-                    const struct acct_state *state, struct err *err)
+enum rc notify_fill(const struct notify_look *look, struct err *err)
 {
-    size_t n = acct_mailbox_count(state);
+    size_t n = acct_mailbox_count(look->state);
 
     for (size_t i = 0; i < n; i++) {
-        const struct mbox_info *info = mbox_info(acct_mailbox_by_id_at(state, i));
-        const struct mbox *mbox = notify_visible(place, state, info->id);
-        uint32_t events =
-            notify_events_of(notify, info->name, acct_is_subscribed(state, info->name));
+        const struct mbox_info *info = mbox_info(acct_mailbox_by_id_at(look->state, i));
+        const struct mbox *mbox = notify_visible(look, info->id);
 
-        if (mbox == NULL || !notify_keeps(notify, events))
+        if (mbox == NULL || !notify_keeps(look, info))
             continue;
-        if (!notify_add_row(notify, place, state, mbox))
+        if (!notify_add_row(look, mbox))
             return err_set(err, RC_LIMIT, "Too many mailboxes to watch",
                            "notify: more than %u mailboxes", NOTIFY_ROWS_MAX);
     }

@@ -130,24 +130,36 @@ enum rc place_load(const struct session *session, struct found_mailbox *found, s
     return RC_OK;
 }
 
+struct slice place_top(const struct principals *people, uint64_t account, struct arena *arena)
+{
+    const struct principal *who = principals_by_id(people, account);
+
+    if (who == NULL)
+        return SLICE("");
+    return slice_from_str(
+        arena_printf(arena, "%s%.*s",
+                     who->kind == PRINCIPAL_SHARED ? SHARED_FOLDERS_PREFIX : OTHER_USERS_PREFIX,
+                     SLICE_ARG(who->name)));
+}
+
+struct slice place_below(struct slice top, struct slice name, struct arena *arena)
+{
+    if (mailbox_name_is_inbox(name))
+        return top;
+    return slice_from_str(arena_printf(arena, "%.*s/%.*s", SLICE_ARG(top), SLICE_ARG(name)));
+}
+
 struct slice place_name(const struct session *session, const struct account *account,
                         struct slice name, struct arena *arena)
 {
     AUTO(principals_unrefp) struct principals *people = NULL;
-    const struct principal *who;
-    const char *prefix;
+    struct slice top;
 
     if (account == session->account)
         return name;
     people = mail_store_principals(account_store(account));
-    who = principals_by_id(people, account_id(account));
-    if (who == NULL)
-        return SLICE("");
-    prefix = who->kind == PRINCIPAL_SHARED ? SHARED_FOLDERS_PREFIX : OTHER_USERS_PREFIX;
-    if (mailbox_name_is_inbox(name))
-        return slice_from_str(arena_printf(arena, "%s%.*s", prefix, SLICE_ARG(who->name)));
-    return slice_from_str(
-        arena_printf(arena, "%s%.*s/%.*s", prefix, SLICE_ARG(who->name), SLICE_ARG(name)));
+    top = place_top(people, account_id(account), arena);
+    return top.len > 0 ? place_below(top, name, arena) : top;
 }
 
 enum rc place_begin(struct session *session, struct slice name, struct mail_txn **out,

@@ -51,6 +51,11 @@ void found_mailbox_done(struct found_mailbox *found);
 MUST_CHECK enum rc place_load(const struct session *session, struct found_mailbox *found,
                               struct err *err);
 
+/* The name under which others know the INBOX of an account; in arena. Empty: nobody has this id
+ * (any more). */
+struct slice place_top(const struct principals *people, uint64_t account, struct arena *arena);
+/* A mailbox of the account whose INBOX others know by the name top; in arena. */
+struct slice place_below(struct slice top, struct slice name, struct arena *arena);
 /* The name under which this session knows a mailbox of an account; in arena. Empty: that
  * account has no name any more. */
 struct slice place_name(const struct session *session, const struct account *account,

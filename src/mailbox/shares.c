@@ -65,7 +65,7 @@ enum rc shares_note(struct mail_store *store, uint64_t account, struct slice ide
     AUTO(acct_unrefp) struct acct_state *state = NULL;
     char owner[OWNER_NAME_BYTES];
     uint64_t position;
-    enum rc rc = account_open(store, SHARES_ACCOUNT, true, &shares, err);
+    enum rc rc = shares_open(store, &shares, err);
 
     if (rc)
         return rc;
@@ -102,6 +102,11 @@ enum rc shares_forget(struct mail_store *store, uint64_t account, struct err *er
             rc = txn_commit(&txn, &position, err);
     } while (rc == RC_CONFLICT);
     return rc;
+}
+
+enum rc shares_open(struct mail_store *store, struct account **out, struct err *err)
+{
+    return account_open(store, SHARES_ACCOUNT, true, out, err);
 }
 
 static bool names_reader(const struct mbox_info *row, const struct identity *who)

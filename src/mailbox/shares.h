@@ -27,6 +27,10 @@ MUST_CHECK enum rc shares_forget(struct mail_store *store, uint64_t account, str
  * that does not open is passed over. */
 MUST_CHECK enum rc shares_rebuild(struct mail_store *store, struct err *err);
 
+/* The register, made if there is none, for whoever follows it (account_follow): what it gains
+ * may name somebody anew. The caller owns one reference. */
+MUST_CHECK enum rc shares_open(struct mail_store *store, struct account **out, struct err *err);
+
 /* Ids of the accounts, but their own, that name this reader or one of the reader's groups: in
  * arena, ascending. */
 MUST_CHECK enum rc shares_of(struct mail_store *store, uint64_t reader, struct arena *arena,

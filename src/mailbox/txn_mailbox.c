@@ -359,6 +359,7 @@ static enum rc rename_inbox(struct mail_txn *txn, struct slice to, struct err *e
         rc = txn_create_mailbox(txn, to, 0, &dst, err);
     if (rc)
         return rc;
+    acct_note_was_inbox(txn->fork, dst);
     return txn_copy(txn, mbox_info(acct_mailbox_by_name(txn->fork, SLICE("INBOX")))->id,
                     &(struct uid_set){&all, 1}, dst, true, txn->arena, &copied, err);
 }

@@ -519,7 +519,7 @@ static unsigned await(struct client *client, enum step last, enum flushed flushe
 /* A change of groups that came before the mark stood is seen here; one behind it wakes us. */
 static void note_guest(struct client *client)
 {
-    bool is_guest = client->has_session && session_is_guest(&client->session);
+    bool is_guest = client->has_session && session_follows_people(&client->session);
 
     if (atomic_exchange(&client->is_guest, is_guest) != is_guest && is_guest)
         pool_wake(clients_options(client->clients)->pool, client->handle);

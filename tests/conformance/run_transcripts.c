@@ -296,8 +296,10 @@ static void give(struct play *play, struct slice giver, struct slice rest)
     while (!rc || rc == RC_CONFLICT) {
         rc = account_put_acl(account, &(struct actor){0}, SLICE("INBOX"), &change, &position,
                              &err);
-        if (!rc)
+        if (!rc) {
+            account_wait_durable(account, position);
             return;
+        }
     }
     fail(play, "setup: %s", err.text);
 }

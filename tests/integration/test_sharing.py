@@ -86,6 +86,23 @@ class Sharing(unittest.TestCase):
             pass
         self.guest.done(tag)
 
+    def until(self, wire, line):
+        while not wire.line().startswith(line):
+            pass
+
+    def test_who_watches_hears_of_rights_that_come_and_go(self):
+        group = "watchers-of-" + self.owner_name
+        self.roost("group", "create", group)
+        self.owner.ok("SETACL INBOX group:%s lr" % group)
+        self.guest.ok('NOTIFY SET (SUBTREE %s (MailboxName MessageNew MessageExpunge))' % self.name)
+        self.roost("group", "add", group, self.guest_name)
+        self.until(self.guest, b'* LIST (\\HasNoChildren) "/" "Other Users/')
+        self.server.deliver(self.owner_name, sample(1))
+        self.until(self.guest, b"* STATUS ")
+        self.roost("group", "remove", group, self.guest_name)
+        self.until(self.guest, b'* LIST (\\NonExistent) "/" "Other Users/')
+        self.guest.ok("NOOP")
+
     def test_other_rights_may_go_and_the_guest_stays(self):
         self.server.deliver(self.owner_name, sample(1))
         self.owner.ok("SETACL INBOX %s lrsw" % self.guest_name)

@@ -15,7 +15,7 @@
 
 #define RIG_ACCOUNT    7u
 #define RIG_OWNER      "Fred"
-#define RIG_PEOPLE_MAX 32u
+#define RIG_PEOPLE_MAX 320u
 #define RIG_GROUPS_MAX 8u /* of one person */
 
 struct rig;

@@ -281,6 +281,43 @@ static void watches_so_many_mailboxes(void **state)
     rig_free(scene.rig);
 }
 
+/* Shares INBOX with everybody. */
+static void one_more_shares(struct rig *rig, unsigned number)
+{
+    struct rig_session *owner;
+    char name[16];
+
+    (void) snprintf(name, sizeof(name), "u%u", number);
+    owner =
+        rig_login_as(rig, rig_person(rig, PRINCIPAL_USER, slice_from_str(name)), SESSION_FULL);
+    say(owner, "a SETACL INBOX anyone lri\r\n");
+    assert_int_equal(count(rig_output(owner), "a OK"), 1);
+    rig_logout(owner);
+}
+
+static void watches_so_many_users(void **state)
+{
+    struct scene scene = begin(NULL);
+
+    (void) state;
+    for (unsigned i = 0; i < NOTIFY_OTHERS_MAX; i++)
+        one_more_shares(scene.rig, i);
+    say(scene.a,
+        "a NOTIFY SET STATUS (SUBTREE \"Other Users\" (MessageNew MessageExpunge))\r\n");
+    assert_int_equal(count(rig_output(scene.a), "* STATUS"), NOTIFY_OTHERS_MAX);
+    say(scene.b, "b APPEND \"Other Users/u7\" {2+}\r\nhi\r\n");
+    assert_int_equal(count(hears(scene.a), "* STATUS \"Other Users/u7\" (MESSAGES 1"), 1);
+    /* one more is one too many, also for who watches already; some of them are not */
+    one_more_shares(scene.rig, NOTIFY_OTHERS_MAX);
+    assert_int_equal(count(hears(scene.a), "* OK [NOTIFICATIONOVERFLOW] "), 1);
+    say(scene.a, "a NOTIFY SET (SUBTREE \"Other Users\" (MessageNew MessageExpunge))\r\n");
+    assert_int_equal(count(rig_output(scene.a), "a NO [NOTIFICATIONOVERFLOW] "), 1);
+    say(scene.a, "a NOTIFY SET (MAILBOXES \"Other Users/u7\" (MessageNew MessageExpunge))\r\n");
+    assert_int_equal(count(rig_output(scene.a), "a OK"), 1);
+    assert_int_equal(rig_session_of(scene.a)->notify->n_places, 2);
+    rig_free(scene.rig);
+}
+
 /* What is fetched of new messages comes whole, in pieces, and is not read by it. */
 static void new_messages_are_fetched_whole(void **state)
 {
@@ -338,6 +375,7 @@ int main(void)
         cmocka_unit_test(another_uidvalidity_is_told),
         cmocka_unit_test(too_many_names_at_once_overflow),
         cmocka_unit_test(watches_so_many_mailboxes),
+        cmocka_unit_test(watches_so_many_users),
         cmocka_unit_test(new_messages_are_fetched_whole),
         cmocka_unit_test(a_deleted_mailbox_ends_a_session_that_listens),
     };
