@@ -59,6 +59,12 @@ static void apply_flags(struct acct_state *fork, const struct record_flags *r)
     raise_modseq(fork, r->modseq);
 }
 
+static void apply_annotate(struct acct_state *fork, const struct record_annotate *r)
+{
+    mbox_annotate(state_own_mbox(fork, r->mbox), r);
+    raise_modseq(fork, r->modseq);
+}
+
 /* end: NULL if the messages are not to be kept. */
 static void expunge_from(struct acct_state *fork, uint32_t id, const struct uid_set *uids,
                          uint64_t modseq, const struct expunge_end *end)
@@ -83,6 +89,22 @@ void map_keywords(const struct mbox *src, const struct mbox *dst, uint16_t map[K
     }
 }
 
+/* From a mailbox that does not change meanwhile. */
+static void copy_annotations(const struct mbox *src, uint32_t uid, struct mbox *dst,
+                             uint32_t dst_uid, const struct record_copy *r)
+{
+    const struct annotation_row *shared = NULL, *own = NULL;
+
+    if (r->annotations)
+        shared = annotations_find(src->annotations, uid, 0);
+    if (r->reader != 0)
+        own = annotations_find(src->annotations, uid, r->reader);
+    if (shared != NULL)
+        mbox_add_annotations(dst, annotation_row_for(shared, dst_uid, r->modseq));
+    if (own != NULL)
+        mbox_add_annotations(dst, annotation_row_for(own, dst_uid, r->modseq));
+}
+
 static void copy_message(const struct mbox *src, uint32_t index, struct mbox *dst,
                          const uint16_t map[KEYWORDS_MAX], const struct record_copy *r)
 {
@@ -99,6 +121,7 @@ static void copy_message(const struct mbox *src, uint32_t index, struct mbox *ds
     row.flags = mbox_flags(src, index);
     cold.savedate = r->savedate;
     mbox_add(dst, &row, &cold);
+    copy_annotations(src, mbox_uid(src, index), dst, row.uid, r);
 }
 
 /* The source may be the target: its messages are read from a version that does not change. */
@@ -370,6 +393,9 @@ void acct_apply(struct acct_state *fork, const struct record_group *group,
         break;
     case RECORD_RESTORE:
         apply_restore(fork, &record->restore);
+        break;
+    case RECORD_ANNOTATE:
+        apply_annotate(fork, &record->annotate);
         break;
     }
 }

@@ -69,6 +69,9 @@ static void restore_message(struct mbox *dst, const struct kept_message *kept,
         row.keywords[map[i] / 64] |= (uint64_t) 1 << (map[i] % 64);
     }
     mbox_add(dst, &row, &cold);
+    for (size_t i = 0; kept->annotations != NULL && i < kept->annotations->n; i++)
+        mbox_add_annotations(
+            dst, annotation_row_for(kept->annotations->rows[i], row.uid, r->modseq));
 }
 
 static void restore_messages(struct acct_state *fork, const struct record_restore *r)

@@ -203,6 +203,8 @@ static enum rc check_copy(const struct acct_state *state, const struct record_co
     if (rc)
         return rc;
     rc = find_tail(state, r->dst, &dst, err);
+    if (rc == RC_OK && (r->annotations || r->reader != 0))
+        rc = find_loaded(state, r->dst, &dst, err);
     if (rc)
         return rc;
     rc = check_uids(src, &r->uids, &n, err);
@@ -472,6 +474,8 @@ static enum rc check_restore_messages(const struct acct_state *state,
     enum rc rc = find_mbox(state, r->mbox, &src, err);
 
     if (rc == RC_OK)
+        rc = find_loaded(state, r->dst, &dst, err);
+    if (rc == RC_OK)
         rc = find_tail(state, r->dst, &dst, err);
     if (rc)
         return rc;
@@ -521,6 +525,37 @@ static enum rc check_restore(const struct acct_state *state, const struct record
         return check_restore_mailbox(state, r, err);
     }
     return refuse(err, "unknown way to restore");
+}
+
+static bool annotation_name_is_valid(struct slice name)
+{
+    return name.len > 1 && name.ptr[0] == '/' && name.len <= ANNOTATION_NAME_MAX_BYTES &&
+           slice_find(name, '\0') == name.len;
+}
+
+static enum rc check_annotate(const struct acct_state *state, const struct record_annotate *r,
+                              struct err *err)
+{
+    const struct mbox *mbox;
+    uint64_t n;
+    enum rc rc = find_loaded(state, r->mbox, &mbox, err);
+
+    if (rc)
+        return rc;
+    if (r->n_entries == 0 || r->n_entries > ANNOTATION_ENTRIES_MAX)
+        return refuse(err, "no annotations, or too many");
+    for (size_t i = 0; i < r->n_entries; i++) {
+        if (!annotation_name_is_valid(r->entries[i].entry) ||
+            r->entries[i].value.len > ANNOTATION_VALUE_MAX_BYTES ||
+            (i > 0 && slice_cmp(r->entries[i - 1].entry, r->entries[i].entry) >= 0))
+            return refuse(err, "annotations have no names, are too long or in no order");
+    }
+    rc = check_uids(mbox, &r->uids, &n, err);
+    if (rc)
+        return rc;
+    if (mbox_annotation_limit(mbox, r) != ANNOTATION_FITS)
+        return refuse(err, "more annotations than a message or mailbox may have");
+    return check_modseq(state, r->modseq, err);
 }
 
 static enum rc check_xfer(const struct acct_state *state, const struct record_xfer *r,
@@ -580,6 +615,8 @@ enum rc acct_check(const struct acct_state *state, const struct record *record, 
         return check_forget(state, &record->forget, err);
     case RECORD_RESTORE:
         return check_restore(state, &record->restore, err);
+    case RECORD_ANNOTATE:
+        return check_annotate(state, &record->annotate, err);
     }
     return refuse(err, "unknown type");
 }

@@ -1,11 +1,11 @@
 /*
  * kept.h - what was expunged and deleted, for as long as it can be brought back.
  *
- * A mailbox keeps its expunged messages, whole but for private flags, in the order in which
- * they went: the oldest first. What was moved is not among them: the mail lives on. A deleted
- * mailbox is kept as it was, with the expunged messages it had kept itself. FORGET records end
- * that (the undelete window is over, or space is short), RESTORE records bring things back; a
- * uid never names another mail, for its messages come back under new ones.
+ * A mailbox keeps its expunged messages, with their annotations but without private flags, in
+ * the order in which they went: the oldest first. What was moved is not among them: the mail
+ * lives on. A deleted mailbox is kept as it was, with the expunged messages it had kept itself.
+ * FORGET records end that (the undelete window is over, or space is short), RESTORE records
+ * bring things back; a uid never names another mail, for its messages come back under new ones.
  *
  * Kept messages count neither in STATUS nor in quota: acct_kept() is a figure of its own. They
  * are not loaded with their mailbox: counts and times are always known, the rows themselves
@@ -18,6 +18,8 @@
 
 #define DELETED_MAILBOXES_MAX 4096u /* of one account; the oldest gives way to the next */
 
+struct annotation_bundle;
+
 struct kept_message {
     uint32_t uid; /* that it had */
     uint8_t flags;
@@ -25,7 +27,8 @@ struct kept_message {
     int64_t expunged_sec; /* unix seconds; never below that of the message before */
     uint64_t expunged_by; /* account; 0: the system */
     struct msg_cold cold;
-    uint64_t keywords[KEYWORD_WORDS]; /* by the mailbox's table */
+    uint64_t keywords[KEYWORD_WORDS];      /* by the mailbox's table */
+    struct annotation_bundle *annotations; /* NULL: it had none */
 };
 
 /* Of one mailbox. */

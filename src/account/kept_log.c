@@ -15,8 +15,21 @@ struct kept_block *kept_block_new(uint32_t cap)
 
 void kept_block_unref(struct kept_block *block)
 {
-    if (block != NULL && counted_drop(&block->counted))
-        free(block);
+    unsigned n;
+
+    if (block == NULL || !counted_drop(&block->counted))
+        return;
+    n = atomic_load_explicit(&block->filled, memory_order_relaxed);
+    for (unsigned row = 0; row < n; row++)
+        annotation_bundle_unref(block->rows[row].annotations);
+    free(block);
+}
+
+/* A row of another block. */
+static void copy_row(struct kept_message *to, const struct kept_message *from)
+{
+    *to = *from;
+    to->annotations = annotation_bundle_ref(from->annotations);
 }
 
 struct kept_log *kept_log_ref(struct kept_log *log)
@@ -93,7 +106,8 @@ static void copy_block(struct kept_slot *slot)
     uint32_t cap = slot->n < slot->block->cap ? slot->block->cap : slot->block->cap * 4;
     struct kept_block *block = kept_block_new(cap);
 
-    memcpy(block->rows, slot->block->rows, slot->n * sizeof(*block->rows));
+    for (uint32_t row = 0; row < slot->n; row++)
+        copy_row(&block->rows[row], &slot->block->rows[row]);
     atomic_init(&block->filled, slot->n + 1);
     kept_block_unref(slot->block);
     slot->block = block;
@@ -195,7 +209,7 @@ static void filter_slot(struct kept_slot *slot, const struct uid_set *uids, uint
     for (uint32_t row = slot->skip; row < slot->n; row++) {
         if (uid_set_contains(uids, old->rows[row].uid))
             continue;
-        fresh.block->rows[fresh.n++] = old->rows[row];
+        copy_row(&fresh.block->rows[fresh.n++], &old->rows[row]);
         fresh.bytes += old->rows[row].cold.size;
     }
     assert(fresh.n == n && n > 0);

@@ -11,6 +11,7 @@
 #ifndef ROOST_ACCOUNT_KEPT_LOG_H
 #define ROOST_ACCOUNT_KEPT_LOG_H
 
+#include "account/annotations.h"
 #include "account/counted.h"
 #include "account/kept.h"
 
@@ -53,7 +54,7 @@ void kept_log_unref(struct kept_log *log);
 
 /* Changes; *log is made or copied first as needed, and is NULL again when nothing is kept. */
 
-/* The message's time becomes at least that of the one before. */
+/* The message's time becomes at least that of the one before. Takes its annotations over. */
 void kept_add(struct kept_log **log, const struct kept_message *message);
 /* Append a slot that was read from a page; takes the block over, which may be NULL. */
 void kept_add_slot(struct kept_log **log, const struct kept_slot *slot);

@@ -1,5 +1,6 @@
 #include "account/kept_pages.h"
 
+#include "account/annotation_pages.h"
 #include "account/chunk_pages.h"
 #include "account/state_parts.h"
 
@@ -34,6 +35,7 @@ void kept_put(struct buf *buf, const struct kept_block *block, uint32_t n)
         for (uint8_t word = 0; word < words; word++)
             buf_le64(buf, row->keywords[word]);
         chunk_put_cold_row(buf, &row->cold);
+        annotation_bundle_put(buf, row->annotations);
         modseq = row->modseq;
         sec = row->expunged_sec;
     }
@@ -120,8 +122,8 @@ static bool get_words(struct scan *sc, size_t n_keywords, uint64_t out[KEYWORD_W
 }
 
 /* A row; before: the one before it, or what the first one counts from. */
-static bool get_row(struct scan *sc, const struct kept_message *before, size_t n_keywords,
-                    struct kept_message *row)
+static bool get_row(struct scan *sc, uint8_t version, const struct kept_message *before,
+                    size_t n_keywords, struct kept_message *row)
 {
     uint64_t gap;
 
@@ -133,7 +135,9 @@ static bool get_row(struct scan *sc, const struct kept_message *before, size_t n
         return false;
     row->modseq = before->modseq + gap;
     return row->modseq != 0 && get_words(sc, n_keywords, row->keywords) &&
-           chunk_get_cold_row(sc, &row->cold);
+           chunk_get_cold_row(sc, &row->cold) &&
+           (version == PAGE_VERSION_PLAIN ||
+            annotation_bundle_get(sc, row->uid, &row->annotations));
 }
 
 /* Does the block hold what its slot says of it? */
@@ -147,7 +151,9 @@ static bool agrees(const struct kept_block *block, const struct kept_slot *slot)
            block->rows[slot->n - 1].expunged_sec == slot->last_sec;
 }
 
-static bool get_kept(struct scan *sc, size_t n_keywords, struct kept_block *block, uint32_t n)
+/* The block's rows as far as they are good are filled. */
+static bool get_kept(struct scan *sc, uint8_t version, size_t n_keywords,
+                     struct kept_block *block, uint32_t n)
 {
     struct kept_message before = {0};
     size_t count;
@@ -156,8 +162,10 @@ static bool get_kept(struct scan *sc, size_t n_keywords, struct kept_block *bloc
         !scan_varint_signed(sc, &before.expunged_sec))
         return false;
     for (uint32_t i = 0; i < n; i++) {
-        if (!get_row(sc, i > 0 ? &block->rows[i - 1] : &before, n_keywords, &block->rows[i]))
+        if (!get_row(sc, version, i > 0 ? &block->rows[i - 1] : &before, n_keywords,
+                     &block->rows[i]))
             return false;
+        atomic_init(&block->filled, i + 1);
     }
     return scan_done(sc);
 }
@@ -173,8 +181,7 @@ enum rc kept_load_block(struct page_loader *loader, const struct kept_slot *slot
     if (rc)
         return rc;
     block = kept_block_new(slot->n);
-    atomic_init(&block->filled, slot->n);
-    if (!get_kept(&sc, n_keywords, block, slot->n) || !agrees(block, slot)) {
+    if (!get_kept(&sc, id.version, n_keywords, block, slot->n) || !agrees(block, slot)) {
         kept_block_unref(block);
         return page_corrupt(err, &id, "kept messages");
     }

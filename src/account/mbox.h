@@ -10,6 +10,7 @@
 #ifndef ROOST_ACCOUNT_MBOX_H
 #define ROOST_ACCOUNT_MBOX_H
 
+#include "account/annotations.h"
 #include "account/chunk.h"
 #include "account/chunk_pages.h"
 #include "account/expunged.h"
@@ -27,10 +28,10 @@ struct chunk_slot {
 };
 
 /* Where the messages lie: for each chunk its hot page and the pages of its cold rows, then the
- * blocks of the expunged log, then the overlays. Immutable. */
+ * blocks of the expunged log, then the overlays, then the leaves of annotations. Immutable. */
 struct mbox_places {
     struct counted counted;
-    size_t n_chunks, n_expunged, n_overlays;
+    size_t n_chunks, n_expunged, n_overlays, n_annotations;
     size_t n; /* places, all together */
     struct page_place at[];
 };
@@ -45,9 +46,10 @@ struct mbox {
     struct expunged expunged;
     struct overlay **overlays; /* by reader, ascending */
     size_t n_overlays;
-    struct mbox_places *places; /* not loaded */
-    struct kept_log *kept;      /* NULL: nothing is kept */
-    struct mbox_end end;        /* of a deleted one */
+    struct mbox_places *places;      /* not loaded */
+    struct annotations *annotations; /* NULL: there are none */
+    struct kept_log *kept;           /* NULL: nothing is kept */
+    struct mbox_end end;             /* of a deleted one */
 };
 
 /* n places to be filled in; a chunk has two at least. */
@@ -55,6 +57,8 @@ struct mbox_places *mbox_places_new(size_t n);
 /* Where the messages lie once the pages that were made are stored: in the places of what is not
  * in memory, and then where the objects in memory do. pages_make.c */
 struct mbox_places *mbox_places_now(const struct mbox *mbox);
+/* Places that are not those of chunks. */
+size_t mbox_places_behind(const struct mbox_places *places);
 /* The hot page of the last chunk; NULL if there is none. */
 const struct page_place *mbox_places_last_chunk(const struct mbox_places *places);
 
@@ -90,6 +94,10 @@ void mbox_expunge(struct mbox *mbox, const struct uid_set *uids, uint64_t modseq
                   const struct expunge_end *end);
 void mbox_set_threadid(struct mbox *mbox, uint32_t uid, const struct object_id *threadid);
 void mbox_change_overlay(struct mbox *mbox, const struct record_flags *record);
+void mbox_annotate(struct mbox *mbox, const struct record_annotate *record);
+/* A row beside a message that has just come, if there is room in the mailbox. Takes it over;
+ * NULL is allowed. */
+void mbox_add_annotations(struct mbox *mbox, struct annotation_row *row);
 void mbox_purge(struct mbox *mbox, uint64_t expunged_below);
 void mbox_raise_modseq(struct mbox *mbox, uint64_t modseq);
 /* Append a slot for a chunk that was read whole; takes the reference over. */

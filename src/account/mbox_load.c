@@ -8,6 +8,7 @@
  * the pieces it was made of do not change in its life (chunk.h), so two that ask at once read
  * the same rows, and one of the two keeps them.
  */
+#include "account/annotation_pages.h"
 #include "account/chunk_pages.h"
 #include "account/kept_pages.h"
 #include "account/page_loader.h"
@@ -74,7 +75,7 @@ static enum rc load_chunks(struct page_loader *loader, const struct mbox *from,
 /* The place behind those of the chunks. */
 static const struct page_place *places_behind_chunks(const struct mbox_places *places)
 {
-    return places->at + (places->n - places->n_expunged - places->n_overlays);
+    return places->at + (places->n - mbox_places_behind(places));
 }
 
 static bool get_expunged(struct scan *sc, struct expunged_block *block, uint32_t rows,
@@ -194,9 +195,31 @@ static enum rc load_overlays(struct page_loader *loader, const struct mbox *from
     return RC_OK;
 }
 
+static enum rc load_annotations(struct page_loader *loader, const struct mbox *from,
+                                struct mbox *fresh, struct err *err)
+{
+    const struct page_place *at = places_behind_chunks(from->places) +
+                                  from->places->n_expunged + from->places->n_overlays;
+    const struct annotation_row *last = NULL;
+
+    for (size_t i = 0; i < from->places->n_annotations; i++) {
+        struct annotation_leaf *leaf = NULL;
+        enum rc rc =
+            annotation_leaf_load(loader, &at[i], last, from->counts.uidnext, &leaf, err);
+
+        if (rc)
+            return rc;
+        annotations_add_leaf(&fresh->annotations, leaf);
+        last = leaf->rows[leaf->n - 1];
+    }
+    fresh->counts.annotation_bytes = fresh->annotations != NULL ? fresh->annotations->bytes : 0;
+    return RC_OK;
+}
+
 static bool same_counts(const struct mbox_counts *a, const struct mbox_counts *b)
 {
-    return a->messages == b->messages && a->unseen == b->unseen && a->deleted == b->deleted;
+    return a->messages == b->messages && a->unseen == b->unseen && a->deleted == b->deleted &&
+           a->annotation_bytes == b->annotation_bytes;
 }
 
 static enum rc load_messages(struct page_loader *loader, const struct mbox *from,
@@ -208,6 +231,8 @@ static enum rc load_messages(struct page_loader *loader, const struct mbox *from
         rc = load_expunged(loader, from, fresh, err);
     if (rc == RC_OK)
         rc = load_overlays(loader, from, fresh, err);
+    if (rc == RC_OK)
+        rc = load_annotations(loader, from, fresh, err);
     if (rc)
         return rc;
     if (!same_counts(&fresh->counts, &from->counts))
@@ -289,6 +314,7 @@ static struct mbox_places *places_before(const struct mbox_places *places,
     rest->n_chunks = places->n_chunks - 1;
     rest->n_expunged = places->n_expunged;
     rest->n_overlays = places->n_overlays;
+    rest->n_annotations = places->n_annotations;
     memcpy(rest->at, places->at, n_before * sizeof(*rest->at));
     memcpy(rest->at + n_before, last + n_gone, (rest->n - n_before) * sizeof(*rest->at));
     return rest;
@@ -405,11 +431,15 @@ static enum rc load_for(struct page_loader *loader, struct acct_state *fork,
         return load_named(loader, fork, record->flags.mbox,
                           acct_flags_count_bytes(&record->flags) ? &record->flags.uids : NULL,
                           err);
+    case RECORD_ANNOTATE:
+        return load_named(loader, fork, record->annotate.mbox, NULL, err);
     case RECORD_EXPUNGE:
         return load_named(loader, fork, record->expunge.mbox, &record->expunge.uids, err);
     case RECORD_COPY:
     case RECORD_MOVE:
         rc = load_named(loader, fork, record->copy.src, &record->copy.uids, err);
+        if (rc == RC_OK && (record->copy.annotations || record->copy.reader != 0))
+            rc = load_named(loader, fork, record->copy.dst, NULL, err);
         return rc ? rc : load_tail(loader, fork, record->copy.dst, err);
     case RECORD_THREADID:
         run = (struct uid_run){record->threadid.uid, record->threadid.uid};
@@ -433,6 +463,8 @@ static enum rc load_for(struct page_loader *loader, struct acct_state *fork,
         if (record->restore.op != RESTORE_MESSAGES)
             break;
         rc = load_kept(loader, fork, record->restore.mbox, 0, UINT32_MAX, err);
+        if (rc == RC_OK) /* annotations come back as well */
+            rc = load_named(loader, fork, record->restore.dst, NULL, err);
         return rc ? rc : load_tail(loader, fork, record->restore.dst, err);
     }
     return RC_OK;

@@ -24,6 +24,11 @@ struct mbox_places *mbox_places_new(size_t n)
     return places;
 }
 
+size_t mbox_places_behind(const struct mbox_places *places)
+{
+    return places->n_expunged + places->n_overlays + places->n_annotations;
+}
+
 const struct page_place *mbox_places_last_chunk(const struct mbox_places *places)
 {
     const struct page_place *at = places->at;
@@ -65,6 +70,8 @@ static void drop_messages(struct mbox *mbox)
     free(mbox->overlays);
     mbox->overlays = NULL;
     mbox->n_overlays = 0;
+    annotations_unref(mbox->annotations);
+    mbox->annotations = NULL;
 }
 
 void mbox_free_item(struct counted *item)
@@ -113,6 +120,7 @@ struct mbox *mbox_copy(const struct mbox *mbox)
         .expunged = expunged_copy(&mbox->expunged),
         .n_overlays = mbox->n_overlays,
         .places = mbox->places,
+        .annotations = annotations_ref(mbox->annotations),
         .kept = kept_log_ref(mbox->kept),
         .end = mbox->end,
     };
@@ -336,6 +344,7 @@ static void keep_row(struct mbox *mbox, const struct chunk *chunk, uint32_t row,
         .expunged_sec = end->sec,
         .expunged_by = end->by,
         .cold = *chunk_cold(chunk, row),
+        .annotations = annotation_bundle_of(mbox->annotations, chunk->uid[row]),
     };
 
     chunk_keywords(chunk, row, message.keywords);
@@ -423,6 +432,11 @@ static void tidy_slots(struct mbox *mbox)
     }
 }
 
+static void count_annotations(struct mbox *mbox)
+{
+    mbox->counts.annotation_bytes = mbox->annotations != NULL ? mbox->annotations->bytes : 0;
+}
+
 void mbox_expunge(struct mbox *mbox, const struct uid_set *uids, uint64_t modseq,
                   const struct expunge_end *end)
 {
@@ -442,6 +456,8 @@ void mbox_expunge(struct mbox *mbox, const struct uid_set *uids, uint64_t modseq
     expunged_add(&mbox->expunged, uids, modseq);
     for (size_t i = 0; i < mbox->n_overlays; i++)
         overlay_expunge(&mbox->overlays[i], uids);
+    annotations_expunge(&mbox->annotations, uids);
+    count_annotations(mbox);
     mbox_raise_modseq(mbox, modseq);
 }
 
@@ -459,6 +475,31 @@ void mbox_change_overlay(struct mbox *mbox, const struct record_flags *record)
         mbox->n_overlays++;
     }
     overlay_change(&mbox->overlays[at], record);
+}
+
+/* What everybody sees raises the messages' MODSEQ as a change of flags does. */
+void mbox_annotate(struct mbox *mbox, const struct record_annotate *record)
+{
+    annotations_change(&mbox->annotations, record);
+    count_annotations(mbox);
+    if (record->reader == 0)
+        mbox_change_flags(mbox, &(struct record_flags){.mbox = record->mbox,
+                                                       .op = FLAG_OP_ADD,
+                                                       .uids = record->uids,
+                                                       .modseq = record->modseq});
+}
+
+void mbox_add_annotations(struct mbox *mbox, struct annotation_row *row)
+{
+    assert(mbox->loaded);
+    if (row == NULL)
+        return;
+    if (mbox->counts.annotation_bytes + row->bytes > ANNOTATIONS_MAILBOX_MAX_BYTES) {
+        annotation_row_unref(row);
+        return;
+    }
+    annotations_put(&mbox->annotations, row);
+    count_annotations(mbox);
 }
 
 void mbox_purge(struct mbox *mbox, uint64_t expunged_below)

@@ -2,7 +2,7 @@
 
 #include <xxhash.h>
 
-#define PAGE_VERSION 3u
+#define PAGE_VERSION 4u
 #define HASH_BYTES   8u
 
 void page_begin(struct buf *buf, const struct page_id *id)
@@ -27,8 +27,7 @@ enum rc page_corrupt(struct err *err, const struct page_id *id, const char *what
                    (unsigned long long) id->number, (int) id->kind, what);
 }
 
-enum rc page_check(struct slice bytes, const struct page_id *id, struct scan *out,
-                   struct err *err)
+enum rc page_check(struct slice bytes, struct page_id *id, struct scan *out, struct err *err)
 {
     struct scan sc, tail;
     uint64_t hash, account, number;
@@ -46,11 +45,12 @@ enum rc page_check(struct slice bytes, const struct page_id *id, struct scan *ou
         !scan_le8(&sc, &version) || !scan_le16(&sc, &zero) || !scan_le64(&sc, &account) ||
         !scan_le64(&sc, &number))
         return page_corrupt(err, id, "no page of ours");
-    if (version != PAGE_VERSION)
+    if (version != PAGE_VERSION && version != PAGE_VERSION_PLAIN)
         return page_corrupt(err, id, "version not known");
     if (kind != (uint8_t) id->kind || account != id->account || number != id->number ||
         zero != 0)
         return page_corrupt(err, id, "another page stands here");
+    id->version = version;
     *out = sc;
     return RC_OK;
 }

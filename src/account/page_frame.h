@@ -22,19 +22,24 @@ enum page_kind {
     PAGE_OVERLAY = 9,
     PAGE_KEPT = 10,
     PAGE_DELETED = 11,
+    PAGE_ANNOTATIONS = 12,
 };
 
 struct page_id {
     enum page_kind kind;
     uint64_t account;
     uint64_t number; /* 0: the root */
+    uint8_t version; /* of a page that was checked */
 };
+
+#define PAGE_VERSION_PLAIN 3u /* mailboxes without annotations: read, not written */
 
 /* Write the head into an empty buffer, then the payload, then the end. */
 void page_begin(struct buf *buf, const struct page_id *id);
 void page_end(struct buf *buf);
-/* Check head and hash; *out reads the payload. RC_CORRUPT says what is wrong. */
-MUST_CHECK enum rc page_check(struct slice bytes, const struct page_id *id, struct scan *out,
+/* Check head and hash; *out reads the payload, and id has its version. RC_CORRUPT says what is
+ * wrong. */
+MUST_CHECK enum rc page_check(struct slice bytes, struct page_id *id, struct scan *out,
                               struct err *err);
 enum rc page_corrupt(struct err *err, const struct page_id *id, const char *what);
 

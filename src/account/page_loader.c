@@ -8,7 +8,7 @@ enum rc page_load(struct page_loader *loader, enum page_kind kind, uint64_t numb
     struct slice bytes;
     enum rc rc;
 
-    *out_id = (struct page_id){kind, loader->account, number};
+    *out_id = (struct page_id){.kind = kind, .account = loader->account, .number = number};
     arena_reset(loader->arena);
     rc = loader->read(loader->ctx, number, loader->arena, &bytes, err);
     /* What a root lists was there once: a page that is missing is no new account. */

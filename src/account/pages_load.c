@@ -6,7 +6,7 @@
 #include "account/state_parts.h"
 #include "base/utf8.h"
 
-static bool get_counts(struct scan *sc, struct mbox_counts *counts)
+static bool get_counts(struct scan *sc, uint8_t version, struct mbox_counts *counts)
 {
     return scan_varint32(sc, MESSAGES_MAX, &counts->messages) &&
            scan_varint32(sc, counts->messages, &counts->unseen) &&
@@ -16,7 +16,9 @@ static bool get_counts(struct scan *sc, struct mbox_counts *counts)
            scan_varint(sc, UINT64_MAX, &counts->bytes) &&
            scan_varint(sc, counts->bytes, &counts->bytes_deleted) &&
            scan_varint(sc, MODSEQ_MAX, &counts->highestmodseq) && counts->highestmodseq != 0 &&
-           scan_varint(sc, MODSEQ_MAX, &counts->expunged_below);
+           scan_varint(sc, MODSEQ_MAX, &counts->expunged_below) &&
+           (version == PAGE_VERSION_PLAIN ||
+            scan_varint(sc, ANNOTATIONS_MAILBOX_MAX_BYTES, &counts->annotation_bytes));
 }
 
 /* The number is that of a page that has been: below next_number. */
@@ -46,20 +48,23 @@ static bool get_chunk_places(struct scan *sc, uint64_t next_number, struct page_
 }
 
 /* Each chunk takes two bytes of the page at least, so what is reserved is linear in it. */
-static struct mbox_places *get_places(struct scan *sc, uint64_t next_number)
+static struct mbox_places *get_places(struct scan *sc, uint8_t version, uint64_t next_number)
 {
     struct mbox_places *places;
-    size_t n_chunks, n_expunged, n_overlays, n = 0;
+    size_t n_chunks, n_expunged, n_overlays, n_annotations = 0, n_behind, n = 0;
     bool good = true;
 
     if (!page_get_count(sc, MESSAGES_MAX, &n_chunks) ||
         !page_get_count(sc, MESSAGES_MAX, &n_expunged) ||
-        !page_get_count(sc, OVERLAY_READERS_MAX, &n_overlays))
+        !page_get_count(sc, OVERLAY_READERS_MAX, &n_overlays) ||
+        (version != PAGE_VERSION_PLAIN &&
+         !page_get_count(sc, ANNOTATIONS_MAILBOX_MAX_BYTES, &n_annotations)))
         return NULL;
-    places = mbox_places_new(n_chunks * (1 + COLD_PIECES_MAX) + n_expunged + n_overlays);
+    n_behind = n_expunged + n_overlays + n_annotations;
+    places = mbox_places_new(n_chunks * (1 + COLD_PIECES_MAX) + n_behind);
     for (size_t i = 0; i < n_chunks && good; i++)
         good = get_chunk_places(sc, next_number, places->at, &n);
-    for (size_t i = 0; i < n_expunged + n_overlays && good; i++)
+    for (size_t i = 0; i < n_behind && good; i++)
         good = get_place(sc, next_number, UINT32_MAX, &places->at[n++]);
     if (!good) {
         free(places);
@@ -68,6 +73,7 @@ static struct mbox_places *get_places(struct scan *sc, uint64_t next_number)
     places->n_chunks = n_chunks;
     places->n_expunged = n_expunged;
     places->n_overlays = n_overlays;
+    places->n_annotations = n_annotations;
     places->n = n;
     return xrealloc(places, sizeof(*places) + n * sizeof(struct page_place));
 }
@@ -78,8 +84,8 @@ static bool name_is_valid(struct slice name)
 }
 
 /* One mailbox of a page, not loaded. *out_info_page: where the rest of its info lies, or 0. */
-static struct mbox *get_mbox(struct scan *sc, const struct acct_state *state,
-                             uint64_t *out_info_page)
+static struct mbox *get_mbox(struct scan *sc, const struct page_id *page,
+                             const struct acct_state *state, uint64_t *out_info_page)
 {
     struct mbox_counts counts = {0};
     struct mbox_places *places;
@@ -93,9 +99,9 @@ static struct mbox *get_mbox(struct scan *sc, const struct acct_state *state,
         !name_is_valid(name) || !scan_varint32(sc, UINT32_MAX, &uidvalidity) ||
         uidvalidity == 0 || !scan_varint32(sc, UINT32_MAX, &special_use) ||
         !scan_varint(sc, state->ledger->next_number - 1, out_info_page) ||
-        !get_counts(sc, &counts) || counts.highestmodseq > state->modseq)
+        !get_counts(sc, page->version, &counts) || counts.highestmodseq > state->modseq)
         return NULL;
-    places = get_places(sc, state->ledger->next_number);
+    places = get_places(sc, page->version, state->ledger->next_number);
     if (places == NULL)
         return NULL;
     mbox = mbox_new(info_object_new(id, &mailboxid, name, uidvalidity, special_use));
@@ -165,20 +171,20 @@ static bool get_end(struct scan *sc, struct mbox_end *end)
     return true;
 }
 
-static bool get_leaf(struct scan *sc, const struct acct_state *state, enum page_kind kind,
-                     struct leaf_items *items)
+static bool get_leaf(struct scan *sc, const struct page_id *page,
+                     const struct acct_state *state, struct leaf_items *items)
 {
     size_t n;
 
     if (!page_get_count(sc, LEAF_ITEMS_MAX, &n) || n == 0)
         return false;
     while (items->n < n) {
-        struct mbox *mbox = get_mbox(sc, state, &items->info_pages[items->n]);
+        struct mbox *mbox = get_mbox(sc, page, state, &items->info_pages[items->n]);
 
         if (mbox == NULL)
             return false;
         items->mboxes[items->n++] = mbox;
-        if (kind == PAGE_DELETED && !get_end(sc, &mbox->end))
+        if (page->kind == PAGE_DELETED && !get_end(sc, &mbox->end))
             return false;
     }
     return scan_done(sc);
@@ -248,7 +254,7 @@ static enum rc load_mailboxes(struct page_loader *loader, struct acct_state *sta
 
     if (rc)
         return rc;
-    if (!get_leaf(&sc, state, kind, &items))
+    if (!get_leaf(&sc, &id, state, &items))
         rc = page_corrupt(err, &id, "mailboxes");
     for (uint32_t i = 0; rc == RC_OK && i < items.n; i++)
         rc = load_info(loader, items.mboxes[i], items.info_pages[i], err);
@@ -415,7 +421,7 @@ enum rc acct_pages_open(uint64_t account_id, struct slice root, uint64_t positio
     AUTO(arena_freep) struct arena *arena = arena_new(PAGE_ARENA_BYTES);
     AUTO(acct_unrefp) struct acct_state *state = acct_state_new(account_id);
     struct page_loader loader = {account_id, read, ctx, arena};
-    struct page_id id = {PAGE_ROOT, account_id, 0};
+    struct page_id id = {.kind = PAGE_ROOT, .account = account_id};
     struct scan sc;
     uint64_t rest;
     enum rc rc = page_check(root, &id, &sc, err);

@@ -8,6 +8,7 @@
  */
 #include <assert.h>
 
+#include "account/annotation_pages.h"
 #include "account/chunk_pages.h"
 #include "account/kept_pages.h"
 #include "account/page_frame.h"
@@ -112,7 +113,7 @@ static uint64_t give_number(struct maker *maker, struct page_ref *ref, uint32_t 
 static void open_page(const struct maker *maker, struct buf *buf, enum page_kind kind,
                       uint64_t number)
 {
-    struct page_id id = {kind, maker->state->id, number};
+    struct page_id id = {.kind = kind, .account = maker->state->id, .number = number};
 
     buf_init(buf, SIZE_MAX / 2);
     page_begin(buf, &id);
@@ -235,6 +236,26 @@ static void make_overlay(struct maker *maker, struct overlay *overlay)
     close_put(maker, &buf, number);
 }
 
+static void make_annotations(struct maker *maker, struct annotation_leaf *leaf)
+{
+    AUTO(buf_done) struct buf buf;
+    uint64_t number;
+
+    buf_init(&buf, 0);
+    if (page_stands(&leaf->page, leaf->n))
+        return;
+    number = give_number(maker, &leaf->page, leaf->n);
+    open_page(maker, &buf, PAGE_ANNOTATIONS, number);
+    annotation_leaf_put(&buf, leaf);
+    close_put(maker, &buf, number);
+}
+
+/* Leaves of annotations in memory. */
+static size_t annotation_leaves(const struct mbox *mbox)
+{
+    return mbox->annotations != NULL ? mbox->annotations->n_leaves : 0;
+}
+
 static void make_kept(struct maker *maker, struct kept_block *block, uint32_t n)
 {
     AUTO(buf_done) struct buf buf;
@@ -281,10 +302,10 @@ struct mbox_places *mbox_places_now(const struct mbox *mbox)
 {
     const struct mbox_places *base = mbox->loaded ? NULL : mbox->places;
     size_t n_base = base != NULL ? base->n : 0;
-    size_t n_behind = base != NULL ? base->n_expunged + base->n_overlays : 0;
+    size_t n_behind = base != NULL ? mbox_places_behind(base) : 0;
     struct mbox_places *places =
         mbox_places_new(n_base + mbox->n_slots * (1 + COLD_PIECES_MAX) +
-                        mbox->expunged.n_slots + mbox->n_overlays);
+                        mbox->expunged.n_slots + mbox->n_overlays + annotation_leaves(mbox));
     size_t n = n_base - n_behind;
 
     if (n > 0)
@@ -303,9 +324,12 @@ struct mbox_places *mbox_places_now(const struct mbox *mbox)
         places->at[n++] = place_now(&mbox->expunged.slots[i].block->page);
     for (size_t i = 0; i < mbox->n_overlays; i++)
         places->at[n++] = place_now(&mbox->overlays[i]->page);
+    for (size_t i = 0; i < annotation_leaves(mbox); i++)
+        places->at[n++] = place_now(&mbox->annotations->leaves[i]->page);
     places->n_chunks = mbox->n_slots + (base != NULL ? base->n_chunks : 0);
     places->n_expunged = mbox->expunged.n_slots + (base != NULL ? base->n_expunged : 0);
     places->n_overlays = mbox->n_overlays + (base != NULL ? base->n_overlays : 0);
+    places->n_annotations = annotation_leaves(mbox) + (base != NULL ? base->n_annotations : 0);
     places->n = n;
     return places;
 }
@@ -321,16 +345,18 @@ static void put_counts(struct buf *buf, const struct mbox_counts *counts)
     buf_varint(buf, counts->bytes_deleted);
     buf_varint(buf, counts->highestmodseq);
     buf_varint(buf, counts->expunged_below);
+    buf_varint(buf, counts->annotation_bytes);
 }
 
 static void put_places(struct buf *buf, const struct mbox_places *places)
 {
-    size_t n_hot = places->n - places->n_expunged - places->n_overlays;
+    size_t n_hot = places->n - mbox_places_behind(places);
     uint32_t n_cold = 0;
 
     buf_varint(buf, places->n_chunks);
     buf_varint(buf, places->n_expunged);
     buf_varint(buf, places->n_overlays);
+    buf_varint(buf, places->n_annotations);
     for (size_t i = 0; i < places->n; i++) {
         const struct page_place *place = &places->at[i];
 
@@ -387,6 +413,8 @@ static void make_mbox(struct maker *maker, struct mbox *mbox)
         make_expunged(maker, mbox->expunged.slots[i].block, mbox->expunged.slots[i].n);
     for (size_t i = 0; i < mbox->n_overlays; i++)
         make_overlay(maker, mbox->overlays[i]);
+    for (size_t i = 0; i < annotation_leaves(mbox); i++)
+        make_annotations(maker, mbox->annotations->leaves[i]);
     for (size_t i = 0; mbox->kept != NULL && i < mbox->kept->n_slots; i++)
         make_kept(maker, mbox->kept->slots[i].block, mbox->kept->slots[i].n);
 }
@@ -528,6 +556,8 @@ static void collect_mbox(const struct mbox *mbox, bool stored, struct numbers *o
         add_number(out, number_in(&mbox->expunged.slots[i].block->page, stored));
     for (size_t i = 0; i < mbox->n_overlays; i++)
         add_number(out, number_in(&mbox->overlays[i]->page, stored));
+    for (size_t i = 0; i < annotation_leaves(mbox); i++)
+        add_number(out, number_in(&mbox->annotations->leaves[i]->page, stored));
     for (size_t i = 0; mbox->kept != NULL && i < mbox->kept->n_slots; i++)
         add_number(out, kept_number(&mbox->kept->slots[i], stored));
 }
@@ -676,6 +706,8 @@ static void confirm_mbox(struct mbox *mbox, uint64_t first)
         confirm(&mbox->expunged.slots[i].block->page, first);
     for (size_t i = 0; i < mbox->n_overlays; i++)
         confirm(&mbox->overlays[i]->page, first);
+    for (size_t i = 0; i < annotation_leaves(mbox); i++)
+        confirm(&mbox->annotations->leaves[i]->page, first);
     for (size_t i = 0; mbox->kept != NULL && i < mbox->kept->n_slots; i++) {
         if (mbox->kept->slots[i].block != NULL)
             confirm(&mbox->kept->slots[i].block->page, first);

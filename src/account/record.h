@@ -36,6 +36,7 @@ enum record_type {
     RECORD_ACCOUNT = 16,
     RECORD_FORGET = 17,
     RECORD_RESTORE = 18,
+    RECORD_ANNOTATE = 19,
 };
 
 /* A message comes into a mailbox. uid >= the mailbox's uidnext. */
@@ -74,12 +75,32 @@ struct record_expunge {
 
 /* COPY and MOVE inside the account: the messages of src get dst_first_uid, +1, ... in uid
  * order. Ids, dates and bodies go along; keywords by name (the target's KEYWORD records come
- * before). */
+ * before); annotations of one reader and those of everybody, if it says so. */
 struct record_copy {
     uint32_t src, dst;
     struct uid_set uids; /* existing messages of src only */
     uint32_t dst_first_uid;
     int64_t savedate;
+    uint64_t modseq;
+    bool annotations; /* everybody's */
+    uint64_t reader;  /* whose own ones; 0: none */
+};
+
+/* An entry beside a message (RFC 5257), or that it is deleted. */
+struct annotation {
+    struct slice entry;
+    struct slice value;
+    bool is_nil;     /* deleted: value is empty */
+    uint64_t modseq; /* of its last change; of a record: the record's */
+};
+
+/* Entries of the messages in uids are set. */
+struct record_annotate {
+    uint32_t mbox;
+    uint64_t reader;                  /* 0: everybody's; else whose own */
+    const struct annotation *entries; /* by name, ascending */
+    size_t n_entries;
+    struct uid_set uids;
     uint64_t modseq;
 };
 
@@ -220,6 +241,7 @@ struct record {
         struct record_account account;
         struct record_forget forget;
         struct record_restore restore;
+        struct record_annotate annotate;
     };
 };
 

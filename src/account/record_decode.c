@@ -8,9 +8,10 @@
 #include "account/record.h"
 #include "base/varint.h"
 
-#define RECORD_VERSION 1u
-#define GROUP_VERSION  1u
-#define ZONE_MAX_MIN   ((int64_t) 24 * 60)
+#define RECORD_VERSION             1u
+#define RECORD_VERSION_ANNOTATIONS 2u /* of COPY and MOVE */
+#define GROUP_VERSION              1u
+#define ZONE_MAX_MIN               ((int64_t) 24 * 60)
 
 static bool get_id(struct scan *sc, struct object_id *out)
 {
@@ -135,11 +136,44 @@ static bool get_expunge(struct scan *sc, struct arena *arena, struct record_expu
            get_modseq(sc, &r->modseq);
 }
 
-static bool get_copy(struct scan *sc, struct arena *arena, struct record_copy *r)
+static bool get_copy(struct scan *sc, struct arena *arena, uint8_t version,
+                     struct record_copy *r)
 {
-    return get_mbox(sc, &r->src) && get_mbox(sc, &r->dst) && get_uids(sc, arena, &r->uids) &&
-           get_uid(sc, &r->dst_first_uid) && scan_varint_signed(sc, &r->savedate) &&
-           get_modseq(sc, &r->modseq);
+    if (!get_mbox(sc, &r->src) || !get_mbox(sc, &r->dst) || !get_uids(sc, arena, &r->uids) ||
+        !get_uid(sc, &r->dst_first_uid) || !scan_varint_signed(sc, &r->savedate) ||
+        !get_modseq(sc, &r->modseq))
+        return false;
+    return version == RECORD_VERSION ||
+           (get_bool(sc, &r->annotations) && scan_varint(sc, UINT64_MAX, &r->reader) &&
+            (r->annotations || r->reader != 0));
+}
+
+static bool get_annotation(struct scan *sc, struct annotation *entry)
+{
+    return scan_varint_bytes(sc, ANNOTATION_NAME_MAX_BYTES, &entry->entry) &&
+           get_bool(sc, &entry->is_nil) &&
+           (entry->is_nil || scan_varint_bytes(sc, ANNOTATION_VALUE_MAX_BYTES, &entry->value));
+}
+
+static bool get_annotate(struct scan *sc, struct arena *arena, struct record_annotate *r)
+{
+    struct annotation *entries;
+    uint64_t n;
+
+    if (!get_mbox(sc, &r->mbox) || !scan_varint(sc, UINT64_MAX, &r->reader) ||
+        !scan_varint(sc, ANNOTATION_ENTRIES_MAX, &n))
+        return false;
+    entries = arena_try(arena, (size_t) n * sizeof(*entries));
+    if (entries == NULL)
+        return false;
+    for (uint64_t i = 0; i < n; i++) {
+        entries[i] = (struct annotation){0};
+        if (!get_annotation(sc, &entries[i]))
+            return false;
+    }
+    r->entries = entries;
+    r->n_entries = (size_t) n;
+    return get_uids(sc, arena, &r->uids) && get_modseq(sc, &r->modseq);
 }
 
 static bool get_create(struct scan *sc, struct record_mailbox *r)
@@ -253,7 +287,7 @@ static bool get_restore(struct scan *sc, struct arena *arena, struct record_rest
     return false;
 }
 
-static bool get_body(struct scan *sc, struct arena *arena, struct record *r)
+static bool get_body(struct scan *sc, struct arena *arena, uint8_t version, struct record *r)
 {
     switch (r->type) {
     case RECORD_APPEND:
@@ -264,7 +298,7 @@ static bool get_body(struct scan *sc, struct arena *arena, struct record *r)
         return get_expunge(sc, arena, &r->expunge);
     case RECORD_COPY:
     case RECORD_MOVE:
-        return get_copy(sc, arena, &r->copy);
+        return get_copy(sc, arena, version, &r->copy);
     case RECORD_MAILBOX:
         return get_mailbox(sc, &r->mailbox);
     case RECORD_SUBSCRIBE:
@@ -293,6 +327,8 @@ static bool get_body(struct scan *sc, struct arena *arena, struct record *r)
         return get_forget(sc, &r->forget);
     case RECORD_RESTORE:
         return get_restore(sc, arena, &r->restore);
+    case RECORD_ANNOTATE:
+        return get_annotate(sc, arena, &r->annotate);
     }
     return false;
 }
@@ -321,6 +357,12 @@ enum rc record_group_decode(struct scan *sc, struct record_group *out, struct er
     return RC_OK;
 }
 
+static uint8_t newest_version(uint8_t type)
+{
+    return type == RECORD_COPY || type == RECORD_MOVE ? RECORD_VERSION_ANNOTATIONS
+                                                      : RECORD_VERSION;
+}
+
 enum rc record_decode(struct scan *sc, struct arena *arena, struct record *out, struct err *err)
 {
     struct scan at = *sc, body;
@@ -330,15 +372,15 @@ enum rc record_decode(struct scan *sc, struct arena *arena, struct record *out, 
 
     if (scan_done(sc))
         return RC_MORE;
-    if (!scan_le8(&at, &type) || type < RECORD_APPEND || type > RECORD_RESTORE)
+    if (!scan_le8(&at, &type) || type < RECORD_APPEND || type > RECORD_ANNOTATE)
         return corrupt(err, sc, "type not known");
-    if (!scan_le8(&at, &version) || version != RECORD_VERSION)
+    if (!scan_le8(&at, &version) || version < RECORD_VERSION || version > newest_version(type))
         return corrupt(err, sc, "version not known");
     if (!scan_le_bytes(&at, GROUP_RECORDS_MAX_BYTES, &bytes))
         return corrupt(err, sc, "cut off");
     record.type = (enum record_type) type;
     body = scan_of(bytes);
-    if (!get_body(&body, arena, &record) || !scan_done(&body))
+    if (!get_body(&body, arena, version, &record) || !scan_done(&body))
         return corrupt(err, sc, "fields not as written");
     *sc = at;
     *out = record;

@@ -4,9 +4,10 @@
 #include "account/record.h"
 #include "base/varint.h"
 
-#define RECORD_VERSION 1u
-#define GROUP_VERSION  1u
-#define LENGTH_BYTES   4u
+#define RECORD_VERSION             1u
+#define RECORD_VERSION_ANNOTATIONS 2u
+#define GROUP_VERSION              1u
+#define LENGTH_BYTES               4u
 
 static void put_id(struct buf *buf, const struct object_id *id)
 {
@@ -68,6 +69,11 @@ static void put_flags(struct buf *buf, const struct record_flags *r)
     buf_varint(buf, r->modseq);
 }
 
+static bool copy_takes_annotations(const struct record_copy *r)
+{
+    return r->annotations || r->reader != 0;
+}
+
 static void put_copy(struct buf *buf, const struct record_copy *r)
 {
     buf_varint(buf, r->src);
@@ -75,6 +81,25 @@ static void put_copy(struct buf *buf, const struct record_copy *r)
     put_uids(buf, &r->uids);
     buf_varint(buf, r->dst_first_uid);
     buf_varint_signed(buf, r->savedate);
+    buf_varint(buf, r->modseq);
+    if (copy_takes_annotations(r)) {
+        buf_le8(buf, r->annotations);
+        buf_varint(buf, r->reader);
+    }
+}
+
+static void put_annotate(struct buf *buf, const struct record_annotate *r)
+{
+    buf_varint(buf, r->mbox);
+    buf_varint(buf, r->reader);
+    buf_varint(buf, r->n_entries);
+    for (size_t i = 0; i < r->n_entries; i++) {
+        buf_varint_bytes(buf, r->entries[i].entry);
+        buf_le8(buf, r->entries[i].is_nil);
+        if (!r->entries[i].is_nil)
+            buf_varint_bytes(buf, r->entries[i].value);
+    }
+    put_uids(buf, &r->uids);
     buf_varint(buf, r->modseq);
 }
 
@@ -222,6 +247,9 @@ static void put_body(struct buf *buf, const struct record *record)
     case RECORD_RESTORE:
         put_restore(buf, &record->restore);
         break;
+    case RECORD_ANNOTATE:
+        put_annotate(buf, &record->annotate);
+        break;
     }
 }
 
@@ -233,12 +261,21 @@ void record_group_encode(struct buf *buf, const struct record_group *group)
     buf_le64(buf, (uint64_t) group->time_us);
 }
 
+/* COPY and MOVE that take annotations along say so in fields that older ones have not. */
+static uint8_t version_of(const struct record *record)
+{
+    bool is_copy = record->type == RECORD_COPY || record->type == RECORD_MOVE;
+
+    return is_copy && copy_takes_annotations(&record->copy) ? RECORD_VERSION_ANNOTATIONS
+                                                            : RECORD_VERSION;
+}
+
 void record_encode(struct buf *buf, const struct record *record)
 {
     size_t at;
 
     buf_le8(buf, (uint8_t) record->type);
-    buf_le8(buf, RECORD_VERSION);
+    buf_le8(buf, version_of(record));
     at = buf->len;
     buf_le32(buf, 0);
     put_body(buf, record);

@@ -104,9 +104,10 @@ struct mbox_counts {
     uint32_t uidnext;
     uint32_t first_recent; /* uids from here on were told to no session as \Recent */
     uint64_t bytes;
-    uint64_t bytes_deleted;  /* of messages with \Deleted (RFC 9208 DELETED-STORAGE) */
-    uint64_t highestmodseq;  /* never 0 */
-    uint64_t expunged_below; /* expunges at or below this modseq are no longer remembered */
+    uint64_t bytes_deleted;    /* of messages with \Deleted (RFC 9208 DELETED-STORAGE) */
+    uint64_t highestmodseq;    /* never 0 */
+    uint64_t expunged_below;   /* expunges at or below this modseq are no longer remembered */
+    uint64_t annotation_bytes; /* of all readers, with some for each row and entry */
 };
 
 /* ---- versions ---- */
@@ -228,6 +229,46 @@ const struct overlay_row *mbox_overlay_find(const struct mbox *mbox, uint64_t re
 /* Greatest modseq of the reader's rows, 0 if there are none: this reader's HIGHESTMODSEQ is
  * max(shared, this). Never falls while the mailbox lives. */
 uint64_t mbox_overlay_modseq(const struct mbox *mbox, uint64_t reader);
+
+/* ---- annotations (RFC 5257): entries beside messages; the mailbox must be loaded ---- */
+
+/*
+ * Entries of a message are everybody's (reader 0) or one reader's own. A change of everybody's
+ * raises the message's MODSEQ. What a reader changes of the own ones raises the account's
+ * modseq only: the reader's MODSEQ of the message is max(shared, that of the own entries), and
+ * nobody else hears of it. A deleted entry stays as nil with the modseq of its deletion, for a
+ * while.
+ */
+/* In byte order of names, nil ones among them; NULL and 0 if there are none. Lives as long as
+ * the mbox. */
+const struct annotation *mbox_annotations(const struct mbox *mbox, uint32_t uid,
+                                          uint64_t reader, size_t *out_n);
+/* The entry, unless there is none or it is nil. */
+const struct annotation *mbox_annotation(const struct mbox *mbox, uint32_t uid, uint64_t reader,
+                                         struct slice entry);
+/* Greatest modseq of the reader's entries beside the message; 0: there were none. */
+uint64_t mbox_annotation_modseq(const struct mbox *mbox, uint32_t uid, uint64_t reader);
+/* The same over all messages, of a reader above 0: this reader's HIGHESTMODSEQ is
+ * max(shared, this). */
+uint64_t mbox_annotations_modseq(const struct mbox *mbox, uint64_t reader);
+/* Messages beside which an entry of the reader changed above this modseq, ascending. Work is
+ * that of what changed, and a step for each 128 messages with annotations. */
+struct uid_set mbox_annotated_since(const struct mbox *mbox, uint64_t reader, uint64_t modseq,
+                                    struct arena *arena);
+/* Bytes of what a COPY of these messages takes along: everybody's, if shared, and the reader's;
+ * 0: nothing. */
+uint64_t mbox_annotations_to_copy(const struct mbox *mbox, const struct uid_set *uids,
+                                  bool shared, uint64_t reader);
+/* Has the reader entries here, or is there room for one more who does? */
+bool mbox_annotations_have_place(const struct mbox *mbox, uint64_t reader);
+/* Would the record keep within the limits? Its uids exist. */
+enum annotation_limit {
+    ANNOTATION_FITS,
+    ANNOTATION_TOO_MANY, /* entries beside a message, or bytes in the mailbox */
+    ANNOTATION_TOO_BIG,  /* bytes beside a message */
+};
+enum annotation_limit mbox_annotation_limit(const struct mbox *mbox,
+                                            const struct record_annotate *record);
 
 /* ---- the rest ---- */
 

@@ -22,20 +22,25 @@
 #define MESSAGES_MAX           (1u << 30) /* in one mailbox */
 #define UID_RUNS_MAX           (1u << 20) /* runs in one record */
 #define EXPUNGED_RUNS_MAX                                                                      \
-    (1u << 16)                     /* expunges one mailbox remembers before a PURGE is due     \
-                                    */
-#define ACL_ENTRIES_MAX      1024u /* of one mailbox */
-#define ACL_IDENTIFIER_MAX   1000u /* bytes */
-#define ACL_RIGHTS_MAX       64u   /* bytes */
-#define METADATA_ENTRIES_MAX 1024u /* of one mailbox, and of the account */
-#define METADATA_NAME_MAX    1024u /* bytes of an entry's name */
-#define METADATA_VALUE_MAX   (64u << 10) /* bytes of a value */
-#define QUOTA_RESOURCES_MAX  32u
-#define QUOTA_RESOURCE_MAX   64u         /* bytes of a resource's name */
-#define SUBSCRIPTIONS_MAX    100000u     /* names need no mailbox */
-#define OVERLAY_READERS_MAX  4096u       /* readers with private flags in one mailbox */
-#define XFERS_MAX            4096u       /* transfers under way */
-#define XFER_PAYLOAD_MAX     (64u << 10) /* bytes */
+    (1u << 16) /* expunges one mailbox remembers before a PURGE is due                         \
+                */
+#define ACL_ENTRIES_MAX               1024u       /* of one mailbox */
+#define ACL_IDENTIFIER_MAX            1000u       /* bytes */
+#define ACL_RIGHTS_MAX                64u         /* bytes */
+#define METADATA_ENTRIES_MAX          1024u       /* of one mailbox, and of the account */
+#define METADATA_NAME_MAX             1024u       /* bytes of an entry's name */
+#define METADATA_VALUE_MAX            (64u << 10) /* bytes of a value */
+#define QUOTA_RESOURCES_MAX           32u
+#define QUOTA_RESOURCE_MAX            64u     /* bytes of a resource's name */
+#define SUBSCRIPTIONS_MAX             100000u /* names need no mailbox */
+#define OVERLAY_READERS_MAX           4096u   /* readers with private flags in one mailbox */
+#define XFERS_MAX                     4096u   /* transfers under way */
+#define ANNOTATION_NAME_MAX_BYTES     1024u   /* of an entry of a message (RFC 5257) */
+#define ANNOTATION_VALUE_MAX_BYTES    (64u << 10)
+#define ANNOTATION_ENTRIES_MAX        64u          /* of one message and reader */
+#define ANNOTATION_ROW_MAX_BYTES      (256u << 10) /* all of them */
+#define ANNOTATIONS_MAILBOX_MAX_BYTES (64u << 20)  /* all of a mailbox */
+#define XFER_PAYLOAD_MAX              (64u << 10)  /* bytes */
 
 /* 128 random bits given once and kept: MAILBOXID, EMAILID, THREADID (RFC 8474). All zero: not
  * given yet. */

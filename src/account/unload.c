@@ -33,6 +33,12 @@ static bool is_stored(const struct mbox *mbox)
         if (!lies_in(&mbox->overlays[i]->page, 0))
             return false;
     }
+    for (size_t i = 0; mbox->annotations != NULL && i < mbox->annotations->n_leaves; i++) {
+        const struct annotation_leaf *leaf = mbox->annotations->leaves[i];
+
+        if (!lies_in(&leaf->page, leaf->n))
+            return false;
+    }
     for (size_t i = 0; mbox->kept != NULL && i < mbox->kept->n_slots; i++) {
         const struct kept_slot *slot = &mbox->kept->slots[i];
 
@@ -162,6 +168,9 @@ static size_t mbox_memory(const struct mbox *mbox)
         bytes += mbox->expunged.slots[i].block->cap * sizeof(struct expunged_run);
     for (size_t i = 0; i < mbox->n_overlays; i++)
         bytes += mbox->overlays[i]->cap * sizeof(struct overlay_row);
+    if (mbox->annotations != NULL)
+        bytes += mbox->annotations->bytes +
+                 mbox->annotations->n_leaves * sizeof(struct annotation_leaf);
     for (size_t i = 0; mbox->kept != NULL && i < mbox->kept->n_slots; i++) {
         const struct kept_block *block = mbox->kept->slots[i].block;
 

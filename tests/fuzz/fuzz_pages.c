@@ -11,6 +11,11 @@
 #define FUZZ_ARENA_BYTES ((size_t) 1 << 30)
 #define FUZZ_PAGES_MAX   16u
 
+#define KIND_WHOLE      0x80u /* head and hash are in the bytes */
+#define KIND_OLD        0x40u /* of the version before */
+#define KIND_BITS       0x3fu
+#define PAGE_VERSION_AT 5u
+
 /* Input: for each page a kind byte, a u16 length and the payload; the first is the root. */
 struct pages {
     struct {
@@ -30,14 +35,37 @@ static void require(bool holds, const char *what)
 static struct slice framed(struct arena *arena, uint8_t kind, uint64_t number,
                            struct slice payload)
 {
-    struct page_id id = {(enum page_kind) kind, 1, number};
+    struct page_id id = {
+        .kind = (enum page_kind)(kind & KIND_BITS), .account = 1, .number = number};
     AUTO(buf_done) struct buf buf;
 
     buf_init(&buf, payload.len + 64);
     page_begin(&buf, &id);
     buf_append(&buf, payload);
+    if ((kind & KIND_OLD) != 0)
+        buf.ptr[PAGE_VERSION_AT] = (char) PAGE_VERSION_PLAIN;
     page_end(&buf);
     return arena_dup(arena, buf_slice(&buf));
+}
+
+/* What everybody has written is found again entry by entry. */
+static void check_annotations(const struct mbox *mbox, const struct mbox_counts *counts)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(FUZZ_ARENA_BYTES);
+    struct uid_set uids = mbox_annotated_since(mbox, 0, 0, arena);
+
+    for (size_t i = 0; i < uids.n; i++) {
+        for (uint32_t uid = uids.runs[i].first; uid <= uids.runs[i].last; uid++) {
+            size_t n;
+            const struct annotation *entries = mbox_annotations(mbox, uid, 0, &n);
+
+            for (size_t k = 0; k < n; k++)
+                require((mbox_annotation(mbox, uid, 0, entries[k].entry) == NULL) ==
+                            entries[k].is_nil,
+                        "an entry that is not found");
+        }
+    }
+    require(uids.n == 0 || counts->annotation_bytes > 0, "bytes of annotations");
 }
 
 static enum rc read_fuzzed(void *ctx, uint64_t number, struct arena *arena, struct slice *out,
@@ -54,8 +82,9 @@ static enum rc read_fuzzed(void *ctx, uint64_t number, struct arena *arena, stru
     if (number < pages->n) {
         uint8_t kind = pages->at[number].kind;
 
-        *out = (kind & 0x80) != 0 ? arena_dup(arena, pages->at[number].payload)
-                                  : framed(arena, kind, number, pages->at[number].payload);
+        *out = (kind & KIND_WHOLE) != 0
+                   ? arena_dup(arena, pages->at[number].payload)
+                   : framed(arena, kind, number, pages->at[number].payload);
         return RC_OK;
     }
     return err_set(err, RC_NOT_FOUND, "no page", "page %llu", (unsigned long long) number);
@@ -92,6 +121,7 @@ static void check_mailbox(const struct acct_state *state, const struct mbox *mbo
             (void) mbox_cold(mbox, i)->size;
     }
     require(unseen == counts->unseen && last < counts->uidnext, "counts");
+    check_annotations(mbox, counts);
 }
 
 static bool load_all(struct acct_state *state, struct pages *pages)
@@ -166,8 +196,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     split(&sc, &pages);
     if (pages.n == 0)
         return 0;
-    root = (pages.at[0].kind & 0x80) != 0 ? pages.at[0].payload
-                                          : framed(arena, PAGE_ROOT, 0, pages.at[0].payload);
+    root = (pages.at[0].kind & KIND_WHOLE) != 0
+               ? pages.at[0].payload
+               : framed(arena, PAGE_ROOT, 0, pages.at[0].payload);
     if (acct_pages_open(1, root, 1, read_fuzzed, &pages, &state, &err) != RC_OK)
         return 0;
     if (load_all(state, &pages))

@@ -72,6 +72,30 @@ static void add_messages(struct acct_state *state, uint32_t id, uint32_t n)
     }
 }
 
+/* Everybody's and reader 1's beside messages 3 to 20. */
+static void add_annotations(struct acct_state *state, uint32_t id)
+{
+    static const struct annotation entry = {
+        .entry = {"/comment", 8},
+          .value = {"text",     4}
+    };
+    static const struct uid_run run = {3, 20};
+
+    for (uint64_t reader = 0; reader < 2; reader++) {
+        struct record record = {
+            .type = RECORD_ANNOTATE,
+            .annotate = {.mbox = id,
+                         .reader = reader,
+                         .entries = &entry,
+                         .n_entries = 1,
+                         .uids = {&run, 1},
+                         .modseq = acct_modseq(state) + 1},
+        };
+
+        apply_ours(state, &record);
+    }
+}
+
 /* Two mailboxes with mail, of which one has the other's keyword, and an empty one. */
 static struct acct_state *start(void)
 {
@@ -85,7 +109,30 @@ static struct acct_state *start(void)
     add_keyword(state, 1, 0, SLICE("$Forwarded"));
     add_keyword(state, 2, 0, SLICE("$forwarded"));
     add_messages(state, 1, 40);
+    add_annotations(state, 1);
     return state;
+}
+
+/* Those of everybody and of reader 1 as they are asked for. */
+static void check_annotations(const struct mbox *mbox)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(FUZZ_ARENA_BYTES);
+
+    for (uint64_t reader = 0; reader < 2; reader++) {
+        struct uid_set uids = mbox_annotated_since(mbox, reader, 0, arena);
+
+        for (size_t i = 0; i < uids.n; i++) {
+            for (uint32_t uid = uids.runs[i].first; uid <= uids.runs[i].last; uid++) {
+                size_t n;
+                uint32_t index;
+
+                (void) mbox_annotations(mbox, uid, reader, &n);
+                require(mbox_find(mbox, uid, &index), "annotations without a message");
+                require(mbox_annotation_modseq(mbox, uid, reader) > 0, "modseq of annotations");
+            }
+        }
+        require(uids.n == 0 || mbox_counts(mbox)->annotation_bytes > 0, "annotation bytes");
+    }
 }
 
 static void check_mailbox(const struct mbox *mbox)
@@ -112,6 +159,7 @@ static void check_mailbox(const struct mbox *mbox)
                 deleted == counts->deleted && bytes == counts->bytes,
             "counts");
     require(last < counts->uidnext, "uidnext");
+    check_annotations(mbox);
 }
 
 static void check_state(const struct acct_state *state)

@@ -97,6 +97,89 @@ static void compare_private(const struct model_mbox *want, const struct mbox *mb
     }
 }
 
+#define ANNOTATION_READERS 4u /* 0: everybody's; 1.. own ones */
+
+/* What the model says of one name; NULL: there never was one. */
+static const struct model_annotation *
+model_annotation(const struct model_mbox *want, uint32_t uid, uint64_t reader, uint8_t name)
+{
+    for (size_t i = 0; i < want->n_annotations; i++) {
+        const struct model_annotation *entry = &want->annotations[i];
+
+        if (entry->uid == uid && entry->reader == reader && entry->name == name)
+            return entry;
+    }
+    return NULL;
+}
+
+static size_t compare_entries(const struct model_mbox *want, const struct mbox *mbox,
+                              uint32_t uid, uint64_t reader)
+{
+    size_t n, at = 0;
+    const struct annotation *got = mbox_annotations(mbox, uid, reader, &n);
+    uint64_t greatest = 0;
+
+    for (uint8_t name = 0; n > 0 && name < 8; name++) {
+        const struct model_annotation *entry = model_annotation(want, uid, reader, name);
+        const char text[] = {'/', 'n', (char) ('0' + name), '\0'};
+        bool present = entry != NULL && !entry->is_nil;
+
+        assert_int_equal(mbox_annotation(mbox, uid, reader, slice_from_str(text)) != NULL,
+                         present);
+        if (entry == NULL)
+            continue;
+        assert_true(at < n);
+        assert_slice_equal(got[at].entry, slice_from_str(text));
+        assert_slice_equal(got[at].value, slice_from_str(entry->value));
+        assert_true(got[at].is_nil == entry->is_nil && got[at].modseq == entry->modseq);
+        greatest = MAX(greatest, entry->modseq);
+        at++;
+    }
+    assert_int_equal(at, n);
+    assert_true(mbox_annotation_modseq(mbox, uid, reader) >= greatest);
+    assert_true(reader == 0 || mbox_annotations_modseq(mbox, reader) >= greatest);
+    return n;
+}
+
+static bool is_there(const struct model_mbox *want, uint32_t uid)
+{
+    for (size_t i = 0; i < want->n_messages; i++) {
+        if (want->messages[i].uid == uid)
+            return true;
+    }
+    return false;
+}
+
+/* What changed since a modseq, and the bytes, are those of the entries. */
+static void compare_annotations(const struct model_mbox *want, const struct mbox *mbox,
+                                uint64_t seed)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
+    uint64_t since = seed % (want->highestmodseq + 1);
+    struct uid_set news[ANNOTATION_READERS];
+    size_t n = 0, there = 0;
+
+    for (uint64_t reader = 0; reader < ANNOTATION_READERS; reader++) {
+        news[reader] = mbox_annotated_since(mbox, reader, since, arena);
+        for (size_t i = 0; i < want->n_messages; i++)
+            n += compare_entries(want, mbox, want->messages[i].uid, reader);
+    }
+    for (size_t i = 0; i < want->n_annotations; i++) {
+        const struct model_annotation *entry = &want->annotations[i];
+
+        if (!is_there(want, entry->uid))
+            continue;
+        there++;
+        assert_true(entry->modseq <= since ||
+                    uid_set_contains(&news[entry->reader], entry->uid));
+        assert_true(entry->modseq > since ||
+                    mbox_annotation_modseq(mbox, entry->uid, entry->reader) > since ||
+                    !uid_set_contains(&news[entry->reader], entry->uid));
+    }
+    assert_int_equal(n, there);
+    assert_int_equal(mbox_counts(mbox)->annotation_bytes > 0, there > 0);
+}
+
 static void compare_pairs(char want[8][8], char letter, const struct text_pair *pairs, size_t n)
 {
     size_t at = 0;
@@ -238,6 +321,7 @@ static void compare_mbox(struct model_mbox *want, const struct mbox *mbox, bool 
     compare_expunged(want, mbox, seed % (want->highestmodseq + 1),
                      (uint32_t) (seed % want->uidnext));
     compare_private(want, mbox);
+    compare_annotations(want, mbox, seed);
 }
 
 static void compare_rest(struct model *want, const struct acct_state *state)

@@ -49,6 +49,8 @@ static struct model_mbox *copy_mboxes(const struct model_mbox *from, size_t n)
         mbox->messages = copy_array(mbox->messages, mbox->n_messages, sizeof(*mbox->messages));
         mbox->expunges = copy_array(mbox->expunges, mbox->n_expunges, sizeof(*mbox->expunges));
         mbox->privates = copy_array(mbox->privates, mbox->n_privates, sizeof(*mbox->privates));
+        mbox->annotations =
+            copy_array(mbox->annotations, mbox->n_annotations, sizeof(*mbox->annotations));
         mbox->kept = copy_array(mbox->kept, mbox->n_kept, sizeof(*mbox->kept));
     }
     return to;
@@ -68,6 +70,7 @@ static void mbox_done(struct model_mbox *mbox)
     free(mbox->messages);
     free(mbox->expunges);
     free(mbox->privates);
+    free(mbox->annotations);
     free(mbox->kept);
 }
 
@@ -192,6 +195,89 @@ static void do_flags(struct model *model, const struct record_flags *r)
     raise(model, r->reader == 0 ? mbox : NULL, r->modseq);
 }
 
+static void put_annotation(struct model_mbox *mbox, const struct model_annotation *entry)
+{
+    struct model_annotation *at = NULL;
+
+    for (size_t i = 0; i < mbox->n_annotations && at == NULL; i++) {
+        if (mbox->annotations[i].uid == entry->uid &&
+            mbox->annotations[i].reader == entry->reader &&
+            mbox->annotations[i].name == entry->name)
+            at = &mbox->annotations[i];
+    }
+    if (at == NULL) {
+        mbox->annotations =
+            grown(mbox->annotations, mbox->n_annotations, sizeof(*mbox->annotations));
+        at = &mbox->annotations[mbox->n_annotations++];
+    }
+    *at = *entry;
+}
+
+static void do_annotate(struct model *model, const struct record_annotate *r)
+{
+    struct model_mbox *mbox = model_mbox(model, r->mbox);
+
+    for (size_t i = 0; i < mbox->n_messages; i++) {
+        uint32_t uid = mbox->messages[i].uid;
+
+        if (!uid_set_contains(&r->uids, uid))
+            continue;
+        for (size_t e = 0; e < r->n_entries; e++) {
+            struct model_annotation entry = {.uid = uid,
+                                             .reader = r->reader,
+                                             .name =
+                                                 (uint8_t) (r->entries[e].entry.ptr[2] - '0'),
+                                             .is_nil = r->entries[e].is_nil,
+                                             .modseq = r->modseq};
+
+            (void) snprintf(entry.value, sizeof(entry.value), "%.*s",
+                            SLICE_ARG(r->entries[e].value));
+            put_annotation(mbox, &entry);
+        }
+        if (r->reader == 0)
+            mbox->messages[i].modseq = r->modseq;
+    }
+    raise(model, r->reader == 0 ? mbox : NULL, r->modseq);
+}
+
+/* What one message's present entries are beside another; of one reader, or of all. */
+static void copy_annotations(const struct model_mbox *src, uint32_t uid, struct model_mbox *dst,
+                             uint32_t dst_uid, bool all, bool shared, uint64_t reader,
+                             uint64_t modseq)
+{
+    size_t n = src->n_annotations;
+
+    for (size_t i = 0; i < n; i++) {
+        struct model_annotation entry = src->annotations[i];
+        bool goes = all || (entry.reader == 0 ? shared : entry.reader == reader);
+
+        if (entry.uid != uid || entry.is_nil || !goes)
+            continue;
+        entry.uid = dst_uid;
+        entry.modseq = modseq;
+        put_annotation(dst, &entry);
+    }
+}
+
+/* Those of messages that are neither there nor kept go. */
+static void drop_annotations(struct model_mbox *mbox)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < mbox->n_annotations; i++) {
+        uint32_t uid = mbox->annotations[i].uid;
+        bool lives = false;
+
+        for (size_t k = 0; !lives && k < mbox->n_messages; k++)
+            lives = mbox->messages[k].uid == uid;
+        for (size_t k = 0; !lives && k < mbox->n_kept; k++)
+            lives = mbox->kept[k].uid == uid;
+        if (lives)
+            mbox->annotations[n++] = mbox->annotations[i];
+    }
+    mbox->n_annotations = n;
+}
+
 static void keep(struct model_mbox *mbox, const struct model_message *message, uint64_t modseq,
                  const struct record_group *group)
 {
@@ -241,6 +327,7 @@ static void do_expunge(struct model *model, uint32_t id, const struct uid_set *u
             mbox->privates[kept++] = mbox->privates[i];
     }
     mbox->n_privates = kept;
+    drop_annotations(mbox);
     raise(model, mbox, modseq);
 }
 
@@ -275,6 +362,8 @@ static void do_copy(struct model *model, const struct record_copy *r)
         copy.modseq = r->modseq;
         copy.cold.savedate = r->savedate;
         add_message(dst, &copy);
+        copy_annotations(src, src->messages[i].uid, dst, copy.uid, false, r->annotations,
+                         r->reader, r->modseq);
     }
     raise(model, dst, r->modseq);
 }
@@ -418,6 +507,7 @@ static void do_forget(struct model *model, const struct record_forget *r)
         mbox = model_mbox(model, r->mbox);
     mbox->n_kept -= r->n;
     memmove(mbox->kept, mbox->kept + r->n, mbox->n_kept * sizeof(*mbox->kept));
+    drop_annotations(mbox);
 }
 
 static void restore_messages(struct model *model, const struct record_restore *r)
@@ -438,6 +528,7 @@ static void restore_messages(struct model *model, const struct record_restore *r
             message.cold.savedate = r->savedate;
             translate(src, dst, kept->keywords, message.keywords);
             add_message(dst, &message);
+            copy_annotations(src, uid, dst, message.uid, true, false, 0, r->modseq);
         }
     }
     for (size_t i = 0; i < src->n_kept; i++) {
@@ -445,6 +536,7 @@ static void restore_messages(struct model *model, const struct record_restore *r
             src->kept[left++] = src->kept[i];
     }
     src->n_kept = left;
+    drop_annotations(src);
     raise(model, dst, r->modseq);
 }
 
@@ -533,6 +625,9 @@ void model_apply(struct model *model, const struct record_group *group,
         break;
     case RECORD_RESTORE:
         do_restore(model, &record->restore);
+        break;
+    case RECORD_ANNOTATE:
+        do_annotate(model, &record->annotate);
         break;
     }
 }

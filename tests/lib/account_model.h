@@ -30,6 +30,16 @@ struct model_private {
     struct overlay_row row;
 };
 
+/* An entry beside a message, kept ones' among them; entries are named "/n0" to "/n7". */
+struct model_annotation {
+    uint32_t uid;
+    uint64_t reader;
+    uint8_t name;
+    bool is_nil;
+    char value[8];
+    uint64_t modseq;
+};
+
 struct model_mbox {
     uint32_t id;
     char name[32];
@@ -45,6 +55,8 @@ struct model_mbox {
     size_t n_expunges;
     struct model_private *privates; /* in no order */
     size_t n_privates;
+    struct model_annotation *annotations; /* in no order */
+    size_t n_annotations;
     struct kept_message *kept; /* the oldest first */
     size_t n_kept;
     struct mbox_end end; /* of a deleted one */

@@ -5,10 +5,11 @@
 #include "base/map.h"
 #include "lib/account_model.h"
 
-#define SEEDS         20
-#define STEPS         600
-#define VERSIONS_KEPT 40
-#define ACCOUNT       0xacc0u
+#define SEEDS              20
+#define STEPS              600
+#define ANNOTATIONS_WALKED 300u /* entries of a mailbox */
+#define VERSIONS_KEPT      40
+#define ACCOUNT            0xacc0u
 
 /* ---- pages on a disk of the test ---- */
 
@@ -255,6 +256,47 @@ static void walk_flags(struct walk *walk, struct acct_state *fork)
     put(walk, fork, &record);
 }
 
+/* The model compares entries one by one: a message and at most 29 behind it. */
+static struct uid_set few_uids(struct walk *walk, const struct model_mbox *mbox)
+{
+    struct uid_set_builder builder;
+    size_t from = pick(walk, mbox->n_messages), n = 1 + pick(walk, 30);
+
+    uid_set_start(&builder, walk->arena);
+    for (size_t i = from; i < MIN(from + n, mbox->n_messages); i++)
+        uid_set_add(&builder, mbox->messages[i].uid);
+    return uid_set_finish(&builder);
+}
+
+static void walk_annotate(struct walk *walk, struct acct_state *fork)
+{
+    static const char *const values[] = {"", "a", "two", "seven77"};
+    const struct model_mbox *mbox = some_mbox(walk);
+    struct record record = {.type = RECORD_ANNOTATE};
+    struct annotation entries[8];
+    size_t n = 0;
+
+    if (mbox->n_messages == 0 || mbox->n_annotations > ANNOTATIONS_WALKED)
+        return;
+    for (unsigned name = pick(walk, 8); name < 8; name += 1 + pick(walk, 4)) {
+        bool is_nil = pick(walk, 4) == 0;
+
+        entries[n++] = (struct annotation){
+            .entry = slice_from_str(arena_printf(walk->arena, "/n%u", name)),
+            .is_nil = is_nil,
+            .value = is_nil ? SLICE("") : slice_from_str(values[pick(walk, COUNT(values))])};
+    }
+    record.annotate = (struct record_annotate){
+        .mbox = mbox->id,
+        .reader = pick(walk, 2) == 0 ? 1 + pick(walk, 3) : 0,
+        .entries = entries,
+        .n_entries = n,
+        .uids = few_uids(walk, mbox),
+        .modseq = new_modseq(walk),
+    };
+    put(walk, fork, &record);
+}
+
 static void walk_expunge(struct walk *walk, struct acct_state *fork)
 {
     const struct model_mbox *mbox = some_mbox(walk);
@@ -302,6 +344,8 @@ static void walk_copy(struct walk *walk, struct acct_state *fork)
         .dst_first_uid = dst->uidnext + pick(walk, 2),
         .savedate = (int64_t) pick(walk, 1u << 31),
         .modseq = new_modseq(walk),
+        .annotations = pick(walk, 2) == 0,
+        .reader = pick(walk, 4),
     };
     put(walk, fork, &record);
 }
@@ -525,9 +569,9 @@ static void walk_kept(struct walk *walk, struct acct_state *fork)
 static void walk_record(struct walk *walk, struct acct_state *fork)
 {
     static void (*const steps[])(struct walk *, struct acct_state *) = {
-        walk_append,  walk_append,   walk_append, walk_flags,   walk_flags,
-        walk_expunge, walk_expunge,  walk_copy,   walk_mailbox, walk_small,
-        walk_small,   walk_threadid, walk_kept,
+        walk_append,  walk_append,   walk_append, walk_flags,    walk_flags,
+        walk_expunge, walk_expunge,  walk_copy,   walk_mailbox,  walk_small,
+        walk_small,   walk_threadid, walk_kept,   walk_annotate, walk_annotate,
     };
 
     walk->now_us += (int64_t) pick(walk, 5000000) - 1000000; /* clocks are set back */
