@@ -211,13 +211,17 @@ static bool all_sound(const struct digest *d, uint32_t n,
     return true;
 }
 
-enum rc digest_open(struct slice table, struct digest *out, struct err *err)
+/* A substitute has none itself: the one table lies in the other, no deeper. */
+static enum rc open_table(struct slice table, bool is_substitute, struct digest *out,
+                          struct err *err)
 {
     struct digest d = {.table = table};
     enum rc rc = read_head(&d, err);
 
     if (rc)
         return rc;
+    if (is_substitute && (d.flags & DIGEST_HAS_SUBSTITUTE) != 0)
+        return corrupt(err, "substitute of a substitute");
     if (!count_parts(&d))
         return corrupt(err, "number of parts");
     if (!count_fields(&d))
@@ -226,10 +230,23 @@ enum rc digest_open(struct slice table, struct digest *out, struct err *err)
         return corrupt(err, "keys");
     if (!all_sound(&d, d.n_parts, part_is_sound))
         return corrupt(err, "part");
+    if (!digest_substitute_is_sound(&d))
+        return corrupt(err, "substitute");
     if (!spans_are_whole(&d) || !all_sound(&d, d.n_spans, span_is_sound))
         return corrupt(err, "span");
     *out = d;
     return RC_OK;
+}
+
+enum rc digest_open(struct slice table, struct digest *out, struct err *err)
+{
+    return open_table(table, false, out, err);
+}
+
+enum rc digest_open_substitute(const struct digest_substitute *substitute, struct digest *out,
+                               struct err *err)
+{
+    return open_table(substitute->table, true, out, err);
 }
 
 size_t digest_core_len(const struct digest *digest)

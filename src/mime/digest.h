@@ -20,7 +20,7 @@
 #include "base/scan.h"
 #include "base/slice.h"
 
-#define DIGEST_VERSION 2u
+#define DIGEST_VERSION 3u
 #define DIGEST_MESSAGE_MAX_BYTES                                                               \
     ((size_t) 1 << 30)                             /* what the table's u32 offsets may hold    \
                                                     */
@@ -41,6 +41,8 @@ enum digest_flag {
     DIGEST_HAS_GLOBAL = 1u << 8,     /* holds a message/global */
     DIGEST_HAS_ATTACHMENT = 1u << 9, /* a leaf with disposition attachment or a file name */
     DIGEST_BARE_EOL = 1u << 10,      /* a CR without LF or a LF without CR */
+    DIGEST_HAS_SUBSTITUTE = 1u << 11, /* sessions without UTF8=ACCEPT are shown another message
+                                       */
 };
 
 /* What is fetched as a value of its own. */
@@ -156,7 +158,7 @@ struct digest {
     bool has_text;         /* the search text region is there */
     struct {
         uint32_t offset, len;
-    } section[17];
+    } section[18];
 };
 
 /* ---- making ---- */
@@ -221,6 +223,48 @@ bool digest_fields_are_copied(const struct digest *digest, const struct slice *n
 void digest_header_fields(const struct digest *digest, const struct digest_header *header,
                           struct slice header_bytes, const struct slice *names, size_t n_names,
                           bool not, struct buf *out);
+
+/* ---- the substitute (mime/downgrade.h) ---- */
+
+/*
+ * What a session without UTF8=ACCEPT is shown instead of the message: a message of its own, with
+ * a digest of its own, which is within the table. Its bytes are those of the message but for a
+ * few edits.
+ */
+struct digest_substitute {
+    struct slice edits, inserted;
+    struct slice table; /* for digest_open_substitute(); no text, no preview */
+};
+
+/* Bytes that stand together: of the message, or inserted. */
+struct digest_piece {
+    bool is_inserted;
+    uint32_t offset, len; /* in the message, or in `inserted` */
+};
+
+/* Pieces from an offset of the substitute on. */
+struct digest_pieces {
+    struct scan edits;
+    uint32_t at, size;     /* of the message: what is read, and where it ends */
+    uint32_t inserted;     /* of `inserted` is read */
+    uint32_t kept, put_in; /* of the edit under way: octets to come */
+    uint32_t removed;
+};
+
+/* False: the message is shown to everybody. */
+bool digest_get_substitute(const struct digest *digest, struct digest_substitute *out);
+MUST_CHECK enum rc digest_open_substitute(const struct digest_substitute *substitute,
+                                          struct digest *out, struct err *err);
+void digest_pieces_begin(const struct digest *digest, const struct digest_substitute *substitute,
+                         struct digest_pieces *out);
+/* At most max octets; false behind the last. */
+bool digest_next_piece(struct digest_pieces *pieces, uint32_t max, struct digest_piece *out);
+/* All of it, made of the message. */
+void digest_substitute_bytes(const struct digest *digest,
+                             const struct digest_substitute *substitute, struct slice msg,
+                             struct buf *out);
+/* Pass over octets; fewer if there are fewer. As many steps as there are edits. */
+void digest_skip_pieces(struct digest_pieces *pieces, uint64_t octets);
 
 /* ---- keys, preview, search text ---- */
 

@@ -279,7 +279,7 @@ static bool put_table(const struct digest_writer *w, struct buf *out)
     return !out->overflow;
 }
 
-static bool build(struct mime_tree *tree, struct buf *out)
+static bool build(const struct mime_tree *tree, bool core_only, struct buf *out)
 {
     struct digest_writer w;
     size_t start = out->len;
@@ -289,12 +289,20 @@ static bool build(struct mime_tree *tree, struct buf *out)
     write_parts(&w);
     write_fields(&w);
     write_envelope(&w);
-    digest_write_text(&w);
+    if (!core_only) {
+        digest_write_substitute(&w);
+        digest_write_text(&w);
+    }
     built = put_table(&w, out);
     writer_done(&w);
     if (!built)
         buf_truncate(out, start);
     return built;
+}
+
+bool digest_build_core(const struct mime_tree *tree, struct buf *out)
+{
+    return build(tree, true, out);
 }
 
 void digest_build(struct slice msg, struct buf *out)
@@ -303,7 +311,7 @@ void digest_build(struct slice msg, struct buf *out)
     bool built;
 
     mime_tree_init(&tree, msg);
-    built = build(&tree, out);
+    built = build(&tree, false, out);
     mime_tree_done(&tree);
     if (!built)
         digest_build_opaque(msg, out);
@@ -316,7 +324,7 @@ void digest_build_opaque(struct slice msg, struct buf *out)
 
     out->overflow = false;
     mime_tree_init_opaque(&tree, msg);
-    built = build(&tree, out);
+    built = build(&tree, false, out);
     mime_tree_done(&tree);
     assert(built); /* one part, one field; the text is cut to its maximum */
     (void) built;

@@ -27,6 +27,7 @@ enum digest_table_section {
     SECTION_WIRE, /* three items in each of three forms: WIRE + 3 * form + item */
     SECTION_KEYS = SECTION_WIRE + DIGEST_FORM_COUNT * DIGEST_ITEM_COUNT,
     SECTION_PREVIEW,
+    SECTION_SUBSTITUTE,
     SECTION_TEXT,
 };
 #define SECTION_COUNT (SECTION_TEXT + 1)
@@ -65,10 +66,16 @@ struct digest_writer {
 
 /* index: enum digest_table_section */
 struct slice digest_section_bytes(const struct digest *digest, size_t index);
+/* The substitute's edits lie in the message, its table opens, and both agree on its size. */
+bool digest_substitute_is_sound(const struct digest *digest);
 /* The keys are whole and their strings lie in the pool. */
 bool digest_keys_are_sound(const struct digest *digest);
 
 void digest_write_keys(struct digest_writer *w, const struct envelope *envelope);
 void digest_write_text(struct digest_writer *w);
+void digest_write_substitute(struct digest_writer *w);
+/* The table of a substitute: without text and preview, and without a substitute of its own. False if a
+ * section met its maximum. */
+bool digest_build_core(const struct mime_tree *tree, struct buf *out);
 
 #endif

@@ -109,6 +109,25 @@ static bool copies_are_true(const struct digest *digest, struct slice msg)
     return true;
 }
 
+/* What is put in is 7-bit, and the table is of what comes out. */
+static bool substitute_is_true(const struct digest *digest, struct slice msg)
+{
+    AUTO(buf_done) struct buf bytes = {0};
+    struct digest_substitute substitute;
+    struct digest shown;
+    struct err err;
+
+    if (!digest_get_substitute(digest, &substitute))
+        return true;
+    if (!wire_is_7bit(substitute.inserted) ||
+        digest_open_substitute(&substitute, &shown, &err) != RC_OK)
+        return false;
+    buf_init(&bytes, DIGEST_MESSAGE_MAX_BYTES);
+    digest_substitute_bytes(digest, &substitute, msg, &bytes);
+    return shown.message_size == bytes.len && copies_are_true(&shown, buf_slice(&bytes)) &&
+           wires_are_sound(&shown) && utf8_is_valid(digest_preview(&shown));
+}
+
 enum rc digest_verify(const struct digest *digest, struct slice msg, struct err *err)
 {
     if (digest->message_size != msg.len || !copies_are_true(digest, msg))
@@ -118,6 +137,8 @@ enum rc digest_verify(const struct digest *digest, struct slice msg, struct err 
         return err_set(err, RC_CORRUPT, "Message data is damaged", "digest: wire form");
     if (!utf8_is_valid(digest_preview(digest)))
         return err_set(err, RC_CORRUPT, "Message data is damaged", "digest: preview");
+    if (!substitute_is_true(digest, msg))
+        return err_set(err, RC_CORRUPT, "Message data is damaged", "digest: substitute");
     for (uint32_t i = 0; i < digest->n_spans; i++)
         if (!utf8_is_valid(digest_span(digest, i).text))
             return err_set(err, RC_CORRUPT, "Message data is damaged", "digest: text");

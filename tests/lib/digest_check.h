@@ -6,7 +6,7 @@
 #define ROOST_TESTS_DIGEST_CHECK_H
 
 #include "lib/body_grammar.h"
-#include "mime/digest.h"
+#include "mime/digest_table.h"
 
 /* Touch every byte, so that a sanitizer sees what is out of bounds. */
 static inline uint32_t check_touch(struct slice s)
@@ -94,6 +94,57 @@ static inline const char *check_wires(const struct digest *d)
     return NULL;
 }
 
+/* Header blocks of a substitute: 7-bit, or old 8-bit mail's. */
+static inline bool check_blocks(const struct digest *shown, struct slice bytes)
+{
+    for (uint32_t i = 0; i < shown->n_parts; i++) {
+        struct digest_part p = digest_part(shown, i);
+        struct slice block = slice_sub(bytes, p.mime, p.body - p.mime);
+
+        if ((p.flags & DIGEST_PART_8BIT_HEADER) != 0 &&
+            (shown->flags & DIGEST_HEADER_CUT) == 0 && utf8_is_valid(block))
+            return false;
+    }
+    return true;
+}
+
+static inline struct slice check_before_preview(const struct digest *digest)
+{
+    size_t start = digest->section[0].offset;
+
+    return slice_sub(digest->table, start, digest->section[SECTION_PREVIEW].offset - start);
+}
+
+/* NULL, or what is wrong with what sessions without UTF8=ACCEPT are shown: its table is the one
+ * its bytes make, and it has no substitute itself. */
+static inline const char *check_substitute(const struct digest *digest, struct slice msg)
+{
+    AUTO(buf_done) struct buf bytes = {0};
+    AUTO(buf_done) struct buf table = {0};
+    struct digest_substitute substitute;
+    struct digest shown, again;
+    struct err err;
+
+    if (!digest_get_substitute(digest, &substitute))
+        return NULL;
+    buf_init(&bytes, DIGEST_MESSAGE_MAX_BYTES);
+    buf_init(&table, DIGEST_MAX_BYTES);
+    digest_substitute_bytes(digest, &substitute, msg, &bytes);
+    if (digest_open_substitute(&substitute, &shown, &err))
+        return "substitute does not open";
+    if (!check_blocks(&shown, buf_slice(&bytes)))
+        return "a header of the substitute is not 7-bit";
+    digest_build(buf_slice(&bytes), &table);
+    if (digest_open(buf_slice(&table), &again, &err) ||
+        (again.flags & DIGEST_HAS_SUBSTITUTE) != 0)
+        return "the substitute has a substitute";
+    if (again.message_size != shown.message_size ||
+        !slice_eq(check_before_preview(&again), check_before_preview(&shown)))
+        return "the substitute's table is not that of its bytes";
+    (void) check_walk(&shown);
+    return check_wires(&shown);
+}
+
 /* NULL, or what is wrong with the digest of msg. */
 static inline const char *check_digest(struct slice msg, struct slice table)
 {
@@ -115,6 +166,8 @@ static inline const char *check_digest(struct slice msg, struct slice table)
         if (p.mime < up.mime || p.end > up.end || (i > 0 && p.parent == DIGEST_NONE))
             return "part outside its parent";
     }
+    if (check_substitute(&digest, msg) != NULL)
+        return check_substitute(&digest, msg);
     return check_wires(&digest);
 }
 
