@@ -63,6 +63,7 @@ static void run_done(void *cursor)
     flags_text_done(&run->flags);
     message_close(run->message);
     buf_done(&run->bytes);
+    buf_done(&run->downgraded);
 }
 
 /*
@@ -97,7 +98,9 @@ struct fetch_run *fetch_begin(struct cmd *cmd, const struct imap_fetch_args *arg
     if (run->some_gone && !args->has_changedsince)
         find_kept(run);
     run->fast = (args->kinds & ~flag_kinds) == 0 && (args->kinds & KIND(IMAP_FETCH_FLAGS)) != 0;
-    run->needs_message = (args->kinds & ~fetch_column_kinds) != 0;
+    run->downgrades = !session->mode.utf8_accept;
+    run->needs_message = (args->kinds & ~fetch_column_kinds) != 0 ||
+                         (run->downgrades && (args->kinds & KIND(IMAP_FETCH_RFC822_SIZE)) != 0);
     run->needs_rows = (args->kinds & ~flag_kinds) != 0;
     for (size_t i = 0; i < args->n && !run->sets_seen; i++)
         run->sets_seen = item_sets_seen(&args->items[i]);
@@ -107,6 +110,8 @@ struct fetch_run *fetch_begin(struct cmd *cmd, const struct imap_fetch_args *arg
     run->adds_modseq = args->has_changedsince; /* RFC 7162 3.1.4.1 */
     flags_text_init(&run->flags, session->view, session->mode);
     buf_init(&run->bytes, REPLY_MAX_BYTES);
+    buf_init(&run->downgraded, REPLY_MAX_BYTES);
+    imap_runs_begin(&run->downgraded_runs, &run->downgraded);
     cmd->cursor = run;
     cmd->cursor_done = run_done;
     return run;
@@ -118,6 +123,7 @@ void fetch_as_news(struct fetch_run *run)
     bool follows = session_has_enabled(session, IMAP_CAP_CONDSTORE);
 
     run->sets_seen = false;
+    run->is_news = true;
     run->adds_uid = session->mode.rev2 || follows;
     run->adds_modseq = follows;
 }
@@ -417,6 +423,34 @@ void fetch_failed(struct fetch_run *run, const struct err *err, const char *code
     run->failed_code = code;
 }
 
+/* ---- RFC 6858 3: DOWNGRADED ---- */
+
+void fetch_note_downgraded(struct fetch_run *run)
+{
+    const struct fetch_row *row = &run->rows[run->row_at];
+    uint32_t uid = row->uid;
+
+    if (uid == run->last_downgraded || row->kept != NULL)
+        return; /* said already; expunged ones come in no order, and need not be said */
+    run->last_downgraded = uid;
+    imap_runs_add(&run->downgraded_runs, uid);
+}
+
+/* Beside another code, and where nothing was asked, it comes in an untagged OK. */
+static void say_downgraded(struct fetch_run *run)
+{
+    struct cmd *cmd = run->cmd;
+    const char *code;
+
+    if (!imap_runs_end(&run->downgraded_runs))
+        return;
+    code = arena_printf(cmd->arena, "DOWNGRADED %.*s", SLICE_ARG(buf_slice(&run->downgraded)));
+    if (run->is_news || limit_code_is_taken(cmd))
+        reply_untagged_ok(cmd->reply, code, "Shown without their UTF-8 headers");
+    else
+        reply_code(cmd->reply, code);
+}
+
 /* What could be answered has been; what not, the tagged line says. */
 static enum rc finish(struct fetch_run *run, struct err *err)
 {
@@ -427,27 +461,35 @@ static enum rc finish(struct fetch_run *run, struct err *err)
         if (run->failed_code != NULL)
             reply_code(reply, run->failed_code);
         limit_say(run->cmd, max, run->limited);
+        say_downgraded(run);
         *err = run->failed;
         return err->rc;
     }
     if (run->some_gone) {
         reply_code(reply, "EXPUNGEISSUED");
         limit_say(run->cmd, max, run->limited);
+        say_downgraded(run);
         return err_set(err, RC_NOT_FOUND, "Some of these messages were expunged",
                        "fetch: withheld");
     }
     limit_say(run->cmd, max, run->limited);
+    say_downgraded(run);
     reply_ok(reply, "FETCH completed");
     return RC_OK;
 }
 
 enum rc fetch_go(struct fetch_run *run, struct err *err)
 {
+    enum rc rc;
+
     if (!resync_write_earlier(&run->vanished, &run->vanished_told, run->cmd->reply))
         return RC_MORE;
     if (run->fast && fetch_flags(run) != RC_OK)
         return RC_MORE;
-    return fetch_batches(run, err);
+    rc = fetch_batches(run, err);
+    if (rc == RC_OK && run->is_news)
+        say_downgraded(run);
+    return rc;
 }
 
 enum rc cmd_fetch(struct cmd *cmd, struct err *err)

@@ -12,6 +12,7 @@
 #include "account/kept.h"
 #include "commands/cmd.h"
 #include "commands/flags_text.h"
+#include "imap/seqset.h"
 #include "mailbox/message.h"
 
 #define FETCH_BATCH_MESSAGES 64u                  /* set \Seen in one transaction */
@@ -43,6 +44,8 @@ struct fetch_run {
     struct flags_text flags;
     bool sets_seen, needs_message, fast;
     bool adds_uid, adds_modseq; /* asked for or not */
+    bool downgrades;            /* the session may be shown RFC 5322 only (RFC 6858) */
+    bool is_news;               /* nobody asked, so there is no tagged answer */
     bool needs_rows;            /* dates, sizes or bodies of messages */
     uint32_t limited;           /* the lowest uid answered (RFC 9738); 0: all are */
     bool some_gone; /* named by number, expunged, and not kept: the tagged answer says so */
@@ -70,6 +73,10 @@ struct fetch_run {
     bool streaming;
     struct fetch_stream stream;
     struct buf bytes; /* header fields, or a decoded part */
+
+    struct buf downgraded; /* the uids of which a substitute was shown, as text */
+    struct imap_runs downgraded_runs;
+    uint32_t last_downgraded;
 };
 
 /* Bits of enum imap_fetch_kind: what the columns answer, without the message. */
@@ -94,6 +101,8 @@ void fetch_binary_begin(struct fetch_run *run, const struct imap_fetch_item *ite
 /* Sends what is left of the stream. */
 MUST_CHECK enum rc fetch_stream_go(struct fetch_run *run, struct err *err);
 
+/* Of the message being answered its substitute is shown: the tagged answer says so. */
+void fetch_note_downgraded(struct fetch_run *run);
 /* The name of an item, with the space before it. */
 void fetch_item_name(struct fetch_run *run, const struct imap_fetch_item *item);
 /* Remember that something could not be answered. code may be NULL. */

@@ -96,7 +96,7 @@ static void say_object_id(struct fetch_run *run, const struct imap_fetch_item *i
     char text[OBJECT_ID_TEXT_BYTES];
 
     if (thread)
-        thread_id(cold_of(run), run->digest, &id);
+        thread_id(cold_of(run), message_stored_digest(run->message), &id);
     fetch_item_name(run, item);
     object_id_print(thread ? 'T' : 'E', &id, text);
     buf_printf(run->cmd->reply->out, "(%s)", text);
@@ -118,8 +118,17 @@ static void say_preview(struct fetch_run *run, const struct imap_fetch_item *ite
     if (run->digest == NULL)
         imap_print_nil(run->cmd->reply->out);
     else
-        imap_print_string(run->cmd->reply->out, digest_preview(run->digest),
+        imap_print_string(run->cmd->reply->out,
+                          digest_preview(message_stored_digest(run->message)),
                           run->cmd->session->mode);
+}
+
+/* RFC 6858 3: that of the substitute, if its digest can be had. */
+static void say_size(struct fetch_run *run, const struct imap_fetch_item *item)
+{
+    fetch_item_name(run, item);
+    buf_u64(run->cmd->reply->out,
+            run->digest != NULL ? message_size(run->message) : cold_of(run)->size);
 }
 
 static void say_wire(struct fetch_run *run, const struct imap_fetch_item *item,
@@ -159,8 +168,6 @@ static void say_binary_size(struct fetch_run *run, const struct imap_fetch_item 
 
 static void say_item(struct fetch_run *run, const struct imap_fetch_item *item)
 {
-    struct buf *out = run->cmd->reply->out;
-
     switch (item->kind) {
     case IMAP_FETCH_FLAGS:
         say_flags(run);
@@ -172,8 +179,7 @@ static void say_item(struct fetch_run *run, const struct imap_fetch_item *item)
         say_date(run, item);
         return;
     case IMAP_FETCH_RFC822_SIZE:
-        fetch_item_name(run, item);
-        buf_u64(out, cold_of(run)->size);
+        say_size(run, item);
         return;
     case IMAP_FETCH_MODSEQ:
         say_modseq(run);
@@ -217,9 +223,12 @@ static bool needs_body(enum imap_fetch_kind kind)
     return (fetch_column_kinds & 1u << kind) == 0;
 }
 
-/* All of a message is its bytes as they lie; every other part of it is found by the digest. */
-static bool needs_digest(const struct imap_fetch_item *item)
+/* All of a message is its bytes as they lie; every other part of it is found by the digest, and
+ * whether there is a substitute. */
+static bool needs_digest(const struct fetch_run *run, const struct imap_fetch_item *item)
 {
+    if (run->downgrades)
+        return true;
     if (item->kind == IMAP_FETCH_BODY_SECTION)
         return section_needs_digest(&item->section);
     return needs_body(item->kind) && item->kind != IMAP_FETCH_RFC822;
@@ -231,18 +240,18 @@ static bool has_what_it_needs(struct fetch_run *run, const struct imap_fetch_ite
     struct err err;
     enum rc rc;
 
-    if (!needs_body(item->kind))
+    if (!needs_body(item->kind) && !(run->downgrades && item->kind == IMAP_FETCH_RFC822_SIZE))
         return true;
     if (run->message == NULL)
-        return false;
-    if (run->digest != NULL || !needs_digest(item))
+        return item->kind == IMAP_FETCH_RFC822_SIZE;
+    if (run->digest != NULL || !needs_digest(run, item))
         return true;
     if (item->lazy) {
         run->digest = message_digest_if_made(run->message);
         return true;
     }
     rc = message_digest(run->message, &run->digest, &err);
-    if (rc == RC_OK)
+    if (rc == RC_OK || item->kind == IMAP_FETCH_RFC822_SIZE)
         return true;
     message_close(TAKE(run->message));
     fetch_failed(run, &err, fetch_code_of(rc));
@@ -283,6 +292,8 @@ static void open_line(struct fetch_run *run)
 
         run->message =
             message_open(view_account(run->cmd->session->view), cold->body_id, cold->size);
+        if (run->downgrades)
+            message_downgrade(run->message);
     }
     imap_print_fetch_open(out, row_of(run)->seq, row_of(run)->uid, run->cmd->session->mode);
     if (needs_uid(run) && !asks_for(run, IMAP_FETCH_UID))
@@ -306,6 +317,14 @@ static void close_line(struct fetch_run *run)
     run->line_open = false;
 }
 
+/* Is what was answered the substitute's? The preview is decoded text, the thread a name. */
+static bool shows_substitute(const struct fetch_run *run, const struct imap_fetch_item *item)
+{
+    return needs_body(item->kind) && item->kind != IMAP_FETCH_PREVIEW &&
+           item->kind != IMAP_FETCH_THREADID && run->message != NULL &&
+           message_is_substitute(run->message);
+}
+
 /* The client may never read on: a session that waits for it keeps no digest. */
 static void wait_small(struct fetch_run *run)
 {
@@ -320,8 +339,11 @@ enum rc fetch_message(struct fetch_run *run, struct err *err)
     while (run->item_at < run->args->n) {
         const struct imap_fetch_item *item = &run->args->items[run->item_at];
 
-        if (!run->streaming && has_what_it_needs(run, item))
+        if (!run->streaming && has_what_it_needs(run, item)) {
             say_item(run, item);
+            if (shows_substitute(run, item))
+                fetch_note_downgraded(run);
+        }
         if (run->streaming) {
             enum rc rc = fetch_stream_go(run, err);
 

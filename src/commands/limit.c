@@ -67,16 +67,18 @@ static const char *code(struct cmd *cmd, uint32_t limit, uint32_t lowest)
     return arena_printf(cmd->arena, "MESSAGELIMIT %u %u", limit, lowest);
 }
 
-/* RFC 9738 3.1: beside another code it comes in an untagged NO. The dispatcher may still set
- * HIGHESTMODSEQ. */
+bool limit_code_is_taken(const struct cmd *cmd)
+{
+    return cmd->reply->code.len > 0 ||
+           (cmd->tells_modseq && session_has_enabled(cmd->session, IMAP_CAP_CONDSTORE));
+}
+
+/* RFC 9738 3.1: beside another code it comes in an untagged NO. */
 void limit_say(struct cmd *cmd, uint32_t limit, uint32_t lowest)
 {
-    bool taken = cmd->reply->code.len > 0 ||
-                 (cmd->tells_modseq && session_has_enabled(cmd->session, IMAP_CAP_CONDSTORE));
-
     if (lowest == 0)
         return;
-    if (taken)
+    if (limit_code_is_taken(cmd))
         reply_untagged_no(cmd->reply, code(cmd, limit, lowest),
                           "Done for the last messages only");
     else

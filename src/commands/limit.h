@@ -27,4 +27,7 @@ MUST_CHECK enum rc limit_refuse(struct cmd *cmd, uint32_t limit, uint32_t lowest
 /* How many messages COPY and APPEND may take; 0: any number. */
 uint32_t limit_of_saving(const struct session *session);
 
+/* The tagged answer has its code, or the dispatcher may still give it HIGHESTMODSEQ. */
+bool limit_code_is_taken(const struct cmd *cmd);
+
 #endif

@@ -37,6 +37,7 @@ const struct language_row language_rows[] = {
     {"Replacement is there", {"Der Ersatz ist da", "Le remplacement est là", "El reemplazo está listo", "置き換えました"}},
     {"Still working", {"Die Arbeit dauert an", "Traitement en cours", "Sigue en curso", "処理中です"}},
     {"Still here", {"Noch da", "Toujours là", "Sigo aquí", "接続中です"}},
+    {"Shown without their UTF-8 headers", {"Ohne ihre UTF-8-Kopfzeilen gezeigt", "Affichés sans leurs en-têtes UTF-8", "Mostrados sin sus cabeceras UTF-8", "UTF-8のヘッダーなしで表示しています"}},
     {"Done for the last messages only", {"Nur für die letzten Nachrichten ausgeführt", "Fait pour les derniers messages seulement", "Hecho solo para los últimos mensajes", "最後のメッセージだけを処理しました"}},
     {"Too much changes; NOTIFY is off", {"Zu viele Änderungen; NOTIFY ist aus", "Trop de changements; NOTIFY est désactivé", "Demasiados cambios; NOTIFY está desactivado", "変更が多すぎるためNOTIFYを停止しました"}},
 

@@ -13,7 +13,11 @@ struct message {
     struct arena *arena;
     struct digest digest;
     bool has_digest;
-    bool has_text; /* the digest was read with its text */
+    bool has_text;       /* the digest was read with its text */
+    bool downgrades;     /* the substitute is wanted */
+    bool has_substitute; /* and there is one, in the digest */
+    struct digest_substitute substitute;
+    struct digest shown; /* its digest */
 };
 
 struct message *message_open(struct account *account, uint64_t body_id, uint32_t size)
@@ -42,9 +46,24 @@ void message_closep(struct message **message)
     *message = NULL;
 }
 
+void message_downgrade(struct message *message)
+{
+    message->downgrades = true;
+}
+
+bool message_is_substitute(const struct message *message)
+{
+    return message->has_substitute;
+}
+
+const struct digest *message_stored_digest(const struct message *message)
+{
+    return &message->digest;
+}
+
 uint64_t message_size(const struct message *message)
 {
-    return message->size;
+    return message->has_substitute ? message->shown.message_size : message->size;
 }
 
 static enum rc open_body(struct message *message, struct err *err)
@@ -64,8 +83,14 @@ static enum rc open_body(struct message *message, struct err *err)
     return rc;
 }
 
-enum rc message_read(struct message *message, uint64_t offset, size_t len, struct buf *out,
-                     struct err *err)
+static enum rc behind_end(const struct message *message, struct err *err)
+{
+    return err_set(err, RC_CORRUPT, "The stored message is damaged",
+                   "body %llu: range behind its end", (unsigned long long) message->body_id);
+}
+
+static enum rc read_stored(struct message *message, uint64_t offset, size_t len,
+                           struct buf *out, struct err *err)
 {
     struct engine *engine = account_engine(message->account);
     enum rc rc = open_body(message, err);
@@ -74,9 +99,7 @@ enum rc message_read(struct message *message, uint64_t offset, size_t len, struc
     if (rc)
         return rc;
     if (offset > message->size || len > message->size - offset)
-        return err_set(err, RC_CORRUPT, "The stored message is damaged",
-                       "body %llu: range behind its end",
-                       (unsigned long long) message->body_id);
+        return behind_end(message, err);
     if (len == 0)
         return RC_OK; /* a buffer that has never held a byte has no room to point at */
     room = buf_reserve(out, len);
@@ -86,6 +109,28 @@ enum rc message_read(struct message *message, uint64_t offset, size_t len, struc
     rc = engine->ops->body_read(message->body, offset, room, len, err);
     if (rc == RC_OK)
         out->len += len;
+    return rc;
+}
+
+static enum rc read_substitute(struct message *message, uint64_t offset, size_t len,
+                               struct buf *out, struct err *err)
+{
+    struct digest_pieces pieces;
+    struct digest_piece piece;
+    enum rc rc = RC_OK;
+
+    if (offset > message->shown.message_size || len > message->shown.message_size - offset)
+        return behind_end(message, err);
+    digest_pieces_begin(&message->digest, &message->substitute, &pieces);
+    digest_skip_pieces(&pieces, offset);
+    for (size_t left = len; rc == RC_OK && left > 0; left -= piece.len) {
+        if (!digest_next_piece(&pieces, (uint32_t) left, &piece))
+            return behind_end(message, err);
+        if (piece.is_inserted)
+            buf_append(out, slice_sub(message->substitute.inserted, piece.offset, piece.len));
+        else
+            rc = read_stored(message, piece.offset, piece.len, out, err);
+    }
     return rc;
 }
 
@@ -159,7 +204,7 @@ static enum rc make_digest(struct message *message, struct err *err)
     enum rc rc;
 
     buf_init(&bytes, (size_t) message->size + 1);
-    rc = message_read(message, 0, message->size, &bytes, err);
+    rc = read_stored(message, 0, message->size, &bytes, err);
     if (rc)
         return rc;
     table = make_table(message, buf_slice(&bytes));
@@ -186,6 +231,21 @@ static bool read_digest(struct message *message, bool with_text)
     return message->has_digest;
 }
 
+static void find_substitute(struct message *message)
+{
+    struct err err;
+
+    message->has_substitute =
+        message->downgrades && message->has_digest &&
+        digest_get_substitute(&message->digest, &message->substitute) &&
+        digest_open_substitute(&message->substitute, &message->shown, &err) == RC_OK;
+}
+
+static const struct digest *shown_digest(const struct message *message)
+{
+    return message->has_substitute ? &message->shown : &message->digest;
+}
+
 static enum rc need_digest(struct message *message, bool with_text, struct err *err)
 {
     enum rc rc = RC_OK;
@@ -195,12 +255,16 @@ static enum rc need_digest(struct message *message, bool with_text, struct err *
         message->has_digest = rc == RC_OK;
         message->has_text = true;
     }
+    find_substitute(message);
     return rc;
 }
 
 const struct digest *message_digest_if_made(struct message *message)
 {
-    return message->has_digest || read_digest(message, false) ? &message->digest : NULL;
+    if (!message->has_digest && !read_digest(message, false))
+        return NULL;
+    find_substitute(message);
+    return shown_digest(message);
 }
 
 enum rc message_digest(struct message *message, const struct digest **out, struct err *err)
@@ -208,7 +272,7 @@ enum rc message_digest(struct message *message, const struct digest **out, struc
     enum rc rc = message->has_digest ? RC_OK : need_digest(message, false, err);
 
     if (rc == RC_OK)
-        *out = &message->digest;
+        *out = shown_digest(message);
     return rc;
 }
 
@@ -222,7 +286,7 @@ enum rc message_digest_with_text(struct message *message, const struct digest **
         rc = need_digest(message, true, err);
     }
     if (rc == RC_OK)
-        *out = &message->digest;
+        *out = shown_digest(message);
     return rc;
 }
 
@@ -230,5 +294,19 @@ void message_drop_digest(struct message *message)
 {
     arena_free(message->arena);
     message->arena = arena_new(DIGEST_ARENA_BYTES);
-    message->has_digest = message->has_text = false;
+    message->has_digest = message->has_text = message->has_substitute = false;
+}
+
+/* ---- the bytes ---- */
+
+enum rc message_read(struct message *message, uint64_t offset, size_t len, struct buf *out,
+                     struct err *err)
+{
+    enum rc rc =
+        message->downgrades && !message->has_digest ? need_digest(message, false, err) : RC_OK;
+
+    if (rc)
+        return rc;
+    return message->has_substitute ? read_substitute(message, offset, len, out, err)
+                                   : read_stored(message, offset, len, out, err);
 }

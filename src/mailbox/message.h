@@ -3,6 +3,10 @@
  *
  * The digest comes from the engine, from the store's cache, or is made now; a message whose
  * digest cannot be made is served opaque (one text/plain part), never refused.
+ *
+ * A message with UTF-8 in its header may be read as its substitute (RFC 6858,
+ * mime/downgrade.h): who asks for that reads one message in every call. Whatever copies,
+ * exports, searches or composes reads what is stored.
  */
 #ifndef ROOST_MAILBOX_MESSAGE_H
 #define ROOST_MAILBOX_MESSAGE_H
@@ -16,6 +20,17 @@ struct message; /* pins its body; lives until message_close */
 struct message *message_open(struct account *account, uint64_t body_id, uint32_t size);
 void message_close(struct message *message); /* NULL is allowed */
 void message_closep(struct message **message);
+
+/*
+ * From here on read the substitute if the message has one, which its digest says: so the digest
+ * has to be had (message_digest) before message_size() is right. Said before anything is read.
+ */
+void message_downgrade(struct message *message);
+/* Behind message_digest(): it is the substitute that is read. */
+bool message_is_substitute(const struct message *message);
+/* Behind message_digest(): the digest of what is stored, which alone has a preview, and the
+ * keys of threads. */
+const struct digest *message_stored_digest(const struct message *message);
 
 uint64_t message_size(const struct message *message);
 /* Exactly this range, appended to out. RC_NOT_FOUND, RC_CORRUPT, RC_IO, RC_LIMIT (no room in

@@ -30,17 +30,17 @@
 #define DIGEST_NONE           UINT32_MAX           /* no part: indexes stay far below it */
 
 enum digest_flag {
-    DIGEST_8BIT_HEADER = 1u << 0,    /* some header field holds a byte above 0x7f */
-    DIGEST_HAS_NUL = 1u << 1,        /* a NUL somewhere: show it as 0x80 in BODY[] */
-    DIGEST_OPAQUE = 1u << 2,         /* a limit was met: the body is one leaf */
-    DIGEST_OPAQUE_PART = 1u << 3,    /* a limit was met below: some container is a leaf */
-    DIGEST_HEADER_CUT = 1u << 4,     /* fields past the limit are one nameless field */
-    DIGEST_TEXT_CUT = 1u << 5,       /* search text ends early: search the message itself */
-    DIGEST_RAW_CUT = 1u << 6,        /* not all known fields are copied: read the header */
-    DIGEST_P_ENOUGH = 1u << 7,       /* forms D and U equal form P */
-    DIGEST_HAS_GLOBAL = 1u << 8,     /* holds a message/global */
-    DIGEST_HAS_ATTACHMENT = 1u << 9, /* a leaf with disposition attachment or a file name */
-    DIGEST_BARE_EOL = 1u << 10,      /* a CR without LF or a LF without CR */
+    DIGEST_8BIT_HEADER = 1u << 0,     /* some header field holds a byte above 0x7f */
+    DIGEST_HAS_NUL = 1u << 1,         /* a NUL somewhere: show it as 0x80 in BODY[] */
+    DIGEST_OPAQUE = 1u << 2,          /* a limit was met: the body is one leaf */
+    DIGEST_OPAQUE_PART = 1u << 3,     /* a limit was met below: some container is a leaf */
+    DIGEST_HEADER_CUT = 1u << 4,      /* fields past the limit are one nameless field */
+    DIGEST_TEXT_CUT = 1u << 5,        /* search text ends early: search the message itself */
+    DIGEST_RAW_CUT = 1u << 6,         /* not all known fields are copied: read the header */
+    DIGEST_P_ENOUGH = 1u << 7,        /* forms D and U equal form P */
+    DIGEST_HAS_GLOBAL = 1u << 8,      /* holds a message/global */
+    DIGEST_HAS_ATTACHMENT = 1u << 9,  /* a leaf with disposition attachment or a file name */
+    DIGEST_BARE_EOL = 1u << 10,       /* a CR without LF or a LF without CR */
     DIGEST_HAS_SUBSTITUTE = 1u << 11, /* sessions without UTF8=ACCEPT are shown another message
                                        */
 };
@@ -227,9 +227,9 @@ void digest_header_fields(const struct digest *digest, const struct digest_heade
 /* ---- the substitute (mime/downgrade.h) ---- */
 
 /*
- * What a session without UTF8=ACCEPT is shown instead of the message: a message of its own, with
- * a digest of its own, which is within the table. Its bytes are those of the message but for a
- * few edits.
+ * What a session without UTF8=ACCEPT is shown instead of the message: a message of its own,
+ * with a digest of its own, which is within the table. Its bytes are those of the message but
+ * for a few edits.
  */
 struct digest_substitute {
     struct slice edits, inserted;
@@ -255,8 +255,8 @@ struct digest_pieces {
 bool digest_get_substitute(const struct digest *digest, struct digest_substitute *out);
 MUST_CHECK enum rc digest_open_substitute(const struct digest_substitute *substitute,
                                           struct digest *out, struct err *err);
-void digest_pieces_begin(const struct digest *digest, const struct digest_substitute *substitute,
-                         struct digest_pieces *out);
+void digest_pieces_begin(const struct digest *digest,
+                         const struct digest_substitute *substitute, struct digest_pieces *out);
 /* At most max octets; false behind the last. */
 bool digest_next_piece(struct digest_pieces *pieces, uint32_t max, struct digest_piece *out);
 /* All of it, made of the message. */

@@ -32,8 +32,7 @@ static void put_pieces(struct digest_pieces *pieces, struct slice inserted, stru
     struct digest_piece piece;
 
     while (digest_next_piece(pieces, UINT32_MAX, &piece))
-        buf_append(out,
-                   slice_sub(piece.is_inserted ? inserted : msg, piece.offset, piece.len));
+        buf_append(out, slice_sub(piece.is_inserted ? inserted : msg, piece.offset, piece.len));
 }
 
 static struct digest_pieces pieces_of(struct slice edits, size_t size)

@@ -74,8 +74,8 @@ bool digest_keys_are_sound(const struct digest *digest);
 void digest_write_keys(struct digest_writer *w, const struct envelope *envelope);
 void digest_write_text(struct digest_writer *w);
 void digest_write_substitute(struct digest_writer *w);
-/* The table of a substitute: without text and preview, and without a substitute of its own. False if a
- * section met its maximum. */
+/* The table of a substitute: without text and preview, and without a substitute of its own.
+ * False if a section met its maximum. */
 bool digest_build_core(const struct mime_tree *tree, struct buf *out);
 
 #endif

@@ -237,7 +237,7 @@ static bool put_disposition(struct block *b, struct slice value)
 static bool put_encoding(struct block *b, struct slice value)
 {
     static const char *const names[DIGEST_ENCODING_COUNT] = {
-        [DIGEST_CTE_IDENTITY] = "8bit",      [DIGEST_CTE_BASE64] = "base64",
+        [DIGEST_CTE_IDENTITY] = "8bit",       [DIGEST_CTE_BASE64] = "base64",
         [DIGEST_CTE_QP] = "quoted-printable", [DIGEST_CTE_UUENCODE] = "x-uuencode",
         [DIGEST_CTE_UNKNOWN] = "x-unknown",
     };
@@ -323,9 +323,8 @@ static struct digest_range put_block(struct block *b)
     struct slice msg = b->tree->msg;
     struct digest_range range = {0};
 
-    while (end > first &&
-           wire_is_7bit(slice_sub(msg, fields[end - 1].start,
-                                  fields[end - 1].end - fields[end - 1].start)))
+    while (end > first && wire_is_7bit(slice_sub(msg, fields[end - 1].start,
+                                                 fields[end - 1].end - fields[end - 1].start)))
         end--;
     for (uint32_t i = first; i < end; i++) {
         struct slice whole = slice_sub(msg, fields[i].start, fields[i].end - fields[i].start);

@@ -163,9 +163,11 @@ class Corpus(unittest.TestCase):
         print("imported %d messages, %.0f a second" %
               (cls.done["imported"], cls.done["messages_per_second"]), flush=True)
 
-    def wire(self, mailbox):
+    def wire(self, mailbox, utf8=False):
         wire = self.server.wire("u1", tls=False)
         self.addCleanup(wire.close)
+        if utf8:
+            wire.ok("ENABLE UTF8=ACCEPT")
         wire.ok('EXAMINE "%s"' % mailbox)
         return wire
 
@@ -184,20 +186,39 @@ class Corpus(unittest.TestCase):
         for mailbox, wanted in self.wanted.items():
             # A literal holds no NUL (RFC 9051 4.3); the test of the export sees those bytes.
             wanted = [message.replace(b"\0", b"\x80") for message in wanted]
-            found = []
-            for line in self.wire(mailbox).ok("FETCH 1:* BODY.PEEK[]"):
-                head = re.match(rb"\* \d+ FETCH \(BODY\[\] \{(\d+)\}\r\n", line)
-                if head is not None:
-                    self.assertEqual(line[-1:], b")")
-                    self.assertEqual(len(line) - head.end() - 1, int(head.group(1)))
-                    found.append(line[head.end():-1])
-                elif b"FETCH (BODY[]" in line:
-                    quoted = line[line.index(b'"') + 1:-2]  # a short one
-                    found.append(re.sub(rb'\\(["\\])', rb"\1", quoted))
+            found = [body for _, body in self.bodies(mailbox, utf8=True)]
             self.assertEqual(len(found), len(wanted), mailbox)
             for lost in set(wanted) - set(found):
                 self.fail("%s: not there: %r" % (mailbox, lost[:500]))
             self.assertEqual(digests(found), digests(wanted), mailbox)
+
+    def bodies(self, mailbox, utf8):
+        """(RFC822.SIZE, BODY[]) of each message."""
+        for line in self.wire(mailbox, utf8).ok("FETCH 1:* (RFC822.SIZE BODY.PEEK[])"):
+            head = re.match(rb"\* \d+ FETCH \(RFC822.SIZE (\d+) BODY\[\] (?:\{(\d+)\}\r\n)?", line)
+            if head is None:
+                continue
+            self.assertEqual(line[-1:], b")")
+            body = line[head.end():-1]
+            if head.group(2) is None:
+                body = re.sub(rb'\\(["\\])', rb"\1", body[1:-1])  # a short one
+            else:
+                self.assertEqual(len(body), int(head.group(2)))
+            yield int(head.group(1)), body
+
+    def test_old_clients_are_shown_seven_bits_where_it_says_utf8(self):
+        """RFC 6858: as stored, or downgraded: its own header is 7-bit, and the size is that of what is shown."""
+        downgraded = 0
+        for mailbox in self.wanted:
+            stored = list(self.bodies(mailbox, utf8=True))
+            for (size, body), (_, original) in zip(self.bodies(mailbox, utf8=False), stored, strict=True):
+                self.assertEqual(size, len(body))
+                if body != original:
+                    downgraded += 1
+                    header = re.split(rb"(?m)^\r?\n", body, maxsplit=1)[0]
+                    self.assertTrue(header.isascii(), header)
+        print("%d messages are shown downgraded" % downgraded, flush=True)
+        self.assertGreater(downgraded, 0)
 
     def test_the_export_is_what_went_in(self):
         with tempfile.TemporaryDirectory(prefix="roost-corpus-", dir="/tmp") as folder:
