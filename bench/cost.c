@@ -14,10 +14,9 @@
 #define PROC_TEXT_BYTES 4096
 #define N_COUNTERS      3
 
-/* A server rests when it took at most one clock tick (10 ms) in each of so many steps. */
-#define SETTLE_STEP_MS     200
-#define SETTLE_TICKS       1
-#define SETTLE_QUIET_STEPS 3
+/* A server rests in a step in which it took at most one clock tick (10 ms). */
+#define SETTLE_STEP_MS 200u
+#define SETTLE_TICKS   1
 
 /* The order of struct cost_row. Without the first nothing is counted. */
 static const struct {
@@ -254,7 +253,7 @@ static uint64_t ticks_below(pid_t root)
     return ticks;
 }
 
-bool cost_settle(pid_t root, unsigned max_ms)
+bool cost_settle(pid_t root, unsigned quiet_ms, unsigned max_ms)
 {
     uint64_t before = ticks_below(root);
 
@@ -263,12 +262,36 @@ bool cost_settle(pid_t root, unsigned max_ms)
 
         (void) poll(NULL, 0, SETTLE_STEP_MS);
         now = ticks_below(root);
-        quiet = now - before <= SETTLE_TICKS ? quiet + 1 : 0;
+        quiet = now - before <= SETTLE_TICKS ? quiet + SETTLE_STEP_MS : 0;
         before = now;
-        if (quiet == SETTLE_QUIET_STEPS)
+        if (quiet >= quiet_ms)
             return true;
     }
     return false;
+}
+
+static uint64_t pss_of(pid_t pid)
+{
+    char path[64], text[PROC_TEXT_BYTES];
+    const char *at;
+
+    (void) snprintf(path, sizeof(path), "/proc/%d/smaps_rollup", pid);
+    (void) read_file(path, text);
+    at = strstr(text, "\nPss:");
+    return at != NULL ? strtoull(at + strlen("\nPss:"), NULL, 10) * 1024 : 0;
+}
+
+uint64_t cost_pss_bytes(pid_t root)
+{
+    AUTO(freep) struct process *list = NULL;
+    uint64_t bytes = 0;
+    size_t n;
+
+    list = list_processes(&n);
+    mark_below(list, n, root);
+    for (size_t i = 0; i < n; i++)
+        bytes += list[i].is_below ? pss_of(list[i].pid) : 0;
+    return bytes;
 }
 
 static uint64_t read_counter(int fd)

@@ -36,10 +36,13 @@ struct cost;
 MUST_CHECK enum rc cost_start(pid_t root, struct cost **out, struct err *err);
 
 /*
- * Wait until the process root and all below it rest: until what they put off is done. At most
- * max_ms, then false.
+ * Wait until the process root and all below it have rested for quiet_ms: until what they put
+ * off is done. At most max_ms, then false.
  */
-bool cost_settle(pid_t root, unsigned max_ms);
+bool cost_settle(pid_t root, unsigned quiet_ms, unsigned max_ms);
+
+/* Memory of the process root and all below it, what they share counted in parts (PSS). */
+uint64_t cost_pss_bytes(pid_t root);
 
 /* Since the start; ends the counting. */
 void cost_stop(struct cost *cost, struct cost_rows *out);

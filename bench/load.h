@@ -24,7 +24,7 @@ struct options {
     const char *host, *password;
     uint16_t imap, imaps, lmtp;
     pid_t pid; /* of the server: 0: its cost is not counted */
-    size_t n_ops, n_clients, n_messages, message_bytes, n_sessions; /* 0: the scenario's own */
+    size_t n_ops, n_clients, n_messages, message_bytes; /* 0: the scenario's own */
     uint64_t seed;
     SSL_CTX *tls; /* NULL: without */
     bool compress;
@@ -46,6 +46,11 @@ struct client {
     uint32_t *took_us;              /* by operation */
     uint64_t hash;                  /* of the last answer: see load_read.c */
     const struct reading *reading;  /* load_read.c */
+    bool has_filled;                /* a mailbox, in prepare */
+    size_t number;                  /* 0.. */
+    pthread_barrier_t *together;    /* of all clients, for prepare */
+    int64_t measured_us;            /* by run itself; -1: not */
+    double pss_kib;                 /* of a session, if run measures it */
     void *own;                      /* the scenario's */
 };
 
@@ -54,6 +59,7 @@ struct scenario {
     unsigned first_user;
     size_t n_clients, n_ops, n_messages, message_bytes; /* message_bytes 0: mixed mail */
     size_t n_units; /* that one operation counts for; PER_MESSAGE: n_messages */
+    bool writes;    /* what the server puts off belongs to its cost */
     void (*prepare)(struct client *client);
     void (*before)(struct client *client, size_t op); /* or NULL */
     void (*run)(struct client *client, size_t op);

@@ -85,6 +85,7 @@ void mailbox_make(struct client *client, const char *mailbox)
     wire_try(&client->wire, "DELETE %s", mailbox);
     wire_command(&client->wire, "CREATE %s", mailbox);
     client->uid = 0;
+    client->has_filled = true;
 }
 
 void mailbox_refill(struct client *client, const char *mailbox)

@@ -125,7 +125,7 @@ static void check_envelope(struct client *client, uint32_t number, struct slice 
         wire_wrong(&client->wire, date, response);
     (void) snprintf(text, sizeof(text), "RFC822.SIZE %zu", client_message(client, number).len);
     (void) demand(client, response, text);
-    mail_header_date(facts.date, date);
+    mail_header_date(facts.sent, date);
     (void) snprintf(text, sizeof(text), "ENVELOPE (\"%s\" ", date);
     rest = demand(client, response, text);
     (void) snprintf(text, sizeof(text), "\"%s\" ((", facts.subject);
@@ -312,16 +312,16 @@ static void before_select(struct client *client, size_t op)
 
 // clang-format off
 const struct scenario read_scenarios[] = {
-    /* name            user clients ops messages bytes units        prepare                 before         run          finish */
-    {"big",              33, 1,   1, 10000,    0, 1,           prepare_big,            NULL,          run_select,  scenario_log_out},
-    {"select-first",     33, 1,   1, 10000,    0, 1,           prepare_select_first,   NULL,          run_select,  scenario_log_out},
-    {"select",           33, 1, 200, 10000,    0, 1,           prepare_big,            before_select, run_select,  scenario_log_out},
-    {"fetch-flags",      33, 1,  10, 10000,    0, PER_MESSAGE, prepare_flags,          NULL,          run_reading, finish_reading  },
-    {"envelope-first",   33, 1,   1, 10000,    0, PER_MESSAGE, prepare_envelope_first, NULL,          run_reading, finish_reading  },
-    {"envelope",         33, 1,   3, 10000,    0, PER_MESSAGE, prepare_envelope,       NULL,          run_reading, finish_reading  },
-    {"headers-first",    33, 1,   1, 10000,    0, PER_MESSAGE, prepare_headers_first,  NULL,          run_reading, finish_reading  },
-    {"headers",          33, 1,   3, 10000,    0, PER_MESSAGE, prepare_headers,        NULL,          run_reading, finish_reading  },
-    {"fetch-body",       34, 1,   3,  5000, 4096, PER_MESSAGE, prepare_body,           NULL,          run_reading, finish_reading  },
+    /* name            user clients ops messages bytes units        writes prepare                 before         run          finish */
+    {"big",              33, 1,   1, 10000,    0, 1,           false, prepare_big,            NULL,          run_select,  scenario_log_out},
+    {"select-first",     33, 1,   1, 10000,    0, 1,           false, prepare_select_first,   NULL,          run_select,  scenario_log_out},
+    {"select",           33, 1, 200, 10000,    0, 1,           false, prepare_big,            before_select, run_select,  scenario_log_out},
+    {"fetch-flags",      33, 1,  10, 10000,    0, PER_MESSAGE, false, prepare_flags,          NULL,          run_reading, finish_reading  },
+    {"envelope-first",   33, 1,   1, 10000,    0, PER_MESSAGE, false, prepare_envelope_first, NULL,          run_reading, finish_reading  },
+    {"envelope",         33, 1,   3, 10000,    0, PER_MESSAGE, false, prepare_envelope,       NULL,          run_reading, finish_reading  },
+    {"headers-first",    33, 1,   1, 10000,    0, PER_MESSAGE, false, prepare_headers_first,  NULL,          run_reading, finish_reading  },
+    {"headers",          33, 1,   3, 10000,    0, PER_MESSAGE, false, prepare_headers,        NULL,          run_reading, finish_reading  },
+    {"fetch-body",       34, 1,   3,  5000, 4096, PER_MESSAGE, false, prepare_body,           NULL,          run_reading, finish_reading  },
     {NULL},
 };
 // clang-format on

@@ -110,12 +110,12 @@ static void finish_lmtp(struct client *client)
 
 // clang-format off
 const struct scenario write_scenarios[] = {
-    /* name   user clients  ops messages bytes units        prepare        before run         finish */
-    {"login",    1,  1,  1000,     0,    0, 1,           prepare_login, NULL, run_login,  scenario_nothing},
-    {"noop",     1,  1, 10000,     0, 4096, 1,           prepare_load,  NULL, run_noop,   finish_load     },
-    {"append",   1,  1,  1000,     0, 4096, 1,           prepare_load,  NULL, run_append, finish_load     },
-    {"lmtp",     1,  1,  1000,     0, 4096, 1,           prepare_lmtp,  NULL, run_lmtp,   finish_lmtp     },
-    {"fill",    33,  1,     1, 10000,    0, PER_MESSAGE, prepare_fill,  NULL, run_fill,   finish_fill     },
+    /* name   user clients  ops messages bytes units     writes  prepare       before run         finish */
+    {"login",    1,  1,  1000,     0,    0, 1,           false, prepare_login, NULL, run_login,  scenario_nothing},
+    {"noop",     1,  1, 10000,     0, 4096, 1,           false, prepare_load,  NULL, run_noop,   finish_load     },
+    {"append",   1,  1,  1000,     0, 4096, 1,           true,  prepare_load,  NULL, run_append, finish_load     },
+    {"lmtp",     1,  1,  1000,     0, 4096, 1,           true,  prepare_lmtp,  NULL, run_lmtp,   finish_lmtp     },
+    {"fill",    33,  1,     1, 10000,    0, PER_MESSAGE, true,  prepare_fill,  NULL, run_fill,   finish_fill     },
     {NULL},
 };
 // clang-format on

@@ -4,11 +4,14 @@
 #include <stdio.h>
 #include <time.h>
 
-#define N_PEOPLE  400u
-#define WORD_BITS 12u /* 4096 words of a language, and as many of it come first as are common  \
-                       */
+#define N_PEOPLE 400u
+#define WORD_BITS                                                                              \
+    12u /* 4096 words of a language, and as many of it come first as are common                \
+         */
 #define DATE_FIRST         INT64_C(1704067200) /* 2024-01-01 */
 #define DATE_STEP_SEC      587
+#define DELAY_BITS         12u /* most mail arrives soon after it is sent, some the next day */
+#define DELAY_STEP_SEC     19
 #define THREAD_REACH       200u /* an answer is to one of so many before it */
 #define REFERENCES_MAX     12u
 #define LINE_COLUMNS       72u
@@ -343,6 +346,7 @@ void mail_facts(const struct mailbag *bag, uint32_t number, struct mail_facts *o
     out->sender = zipf(&chance, 9) % N_PEOPLE;
     out->recipient = zipf(&chance, 9) % N_PEOPLE;
     out->date = DATE_FIRST + (int64_t) number * DATE_STEP_SEC + below(&chance, DATE_STEP_SEC);
+    out->sent = out->date - (int64_t) zipf(&chance, DELAY_BITS) * DELAY_STEP_SEC;
     out->is_seen = percent(&chance, 95);
     out->is_answered = percent(&chance, 12);
     out->is_flagged = percent(&chance, 2);
@@ -382,7 +386,7 @@ static void put_trace(struct buf *out, const struct mail_facts *facts, struct ch
 {
     char date[MAIL_DATE_BYTES + 8];
 
-    mail_header_date(facts->date, date);
+    mail_header_date(facts->sent, date);
     buf_printf(out, "Return-Path: <%s>\r\n", facts->address);
     for (uint32_t hop = 0, n = 2 + below(chance, 3); hop < n; hop++) {
         buf_str(out, "Received: from ");
@@ -418,7 +422,7 @@ static void put_head(struct buf *out, const struct mailbag *bag, const struct ma
     char date[MAIL_DATE_BYTES + 8];
 
     put_trace(out, facts, chance);
-    mail_header_date(facts->date, date);
+    mail_header_date(facts->sent, date);
     buf_str(out, "From: ");
     put_person(out, facts->sender);
     buf_str(out, "\r\nTo: ");

@@ -32,7 +32,8 @@ struct mailbag {
 struct mail_facts {
     uint32_t number, root, parent; /* of the thread; parent 0: it begins one */
     uint32_t sender, recipient;    /* people, 0.. */
-    int64_t date;                  /* seconds since 1970, UTC */
+    int64_t date,
+        sent; /* INTERNALDATE and Date, seconds since 1970, UTC; date rises with number */
     bool is_seen, is_answered, is_flagged;
     bool has_body_word, has_subject_word;
     char subject[MAIL_TEXT_MAX_BYTES];    /* as in the header, in one line */

@@ -135,7 +135,8 @@ static void inflate_some(struct wire *wire)
         receive(wire, &wire->packed);
     in = buf_slice(&wire->packed);
     rc = inflater_run(wire->inflater, &in, READ_BYTES, &wire->in, &err);
-    if (rc != RC_OK && rc != RC_MORE && wire->in.len == before) /* it may end with its last bytes */
+    if (rc != RC_OK && rc != RC_MORE &&
+        wire->in.len == before) /* it may end with its last bytes */
         wire_wrong(wire, "not DEFLATE", slice_from_str(err.detail));
     wire->has_more = rc == RC_MORE;
     buf_consume(&wire->packed, wire->packed.len - in.len);

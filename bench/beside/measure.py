@@ -17,9 +17,11 @@ def load(door, words):
     command = [LOAD, "-h", door.info["host"], "-i", door.info["imap"], "-I", door.info["imaps"],
                "-l", door.info["lmtp"], "-p", door.info["password"], "-P", str(door.pid())] + words
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    if done.returncode == 1:
+        raise Wrong("%s, %s: %s" % (door.name, " ".join(words), done.stderr.strip()[:300]))
     sys.stderr.write(done.stderr)
     if done.returncode != 0:
-        raise Wrong("%s, %s: %s" % (door.name, " ".join(words), done.stderr.strip()[:300]))
+        raise SystemExit("load %s ended with %d" % (" ".join(words), done.returncode))
     fields = done.stdout.rstrip("\n").split("\t")
     return dict(field.split("=", 1) for field in fields[1:])
 
@@ -35,13 +37,13 @@ def measure_row(row, doors, sizes, rounds):
     for door in doors:
         if row.needs and row.needs not in door.capabilities():
             results[door.name] = None
-    for _ in range(rounds):
+    for _ in range(min(rounds, row.rounds or rounds)):
         for door in doors:
             if not isinstance(results[door.name], list):
                 continue
             try:
                 if row.restart:
-                    load(door, ["-m", str(sizes.messages), row.restart])
+                    load(door, ["-m", str(sizes.messages), "-n", "1", row.restart])
                     door.restart()
                 results[door.name].append(load(door, row.words(sizes)))
             except Wrong as wrong:

@@ -11,7 +11,9 @@ class Sizes:
     operations: int = 1000  # of a scenario that does one thing over and over
     bodies: int = 5000
     sessions: int = 5000
+    watching: int = 1000
     mailboxes: int = 1000
+    many: int = 10000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Row:
     operations: float = None  # of --operations, for each client; None: load's own number
     messages: str = None  # which of Sizes is -m
     needs: str = None  # a capability
+    rounds: int = None  # at most
     restart: str = None  # a scenario that runs first, and then the server is started anew
 
     def words(self, sizes):
@@ -98,4 +101,34 @@ ROWS = (
         COMPRESS, messages="bodies", needs="COMPRESS=DEFLATE"),
     Row("body-60k-compress", "FETCH BODY[] 60 KB, COMPRESS", "fetch-body", (Figure("mb_s", 10), Figure("wire_bytes")),
         BYTES_60K + COMPRESS, messages="bodies", needs="COMPRESS=DEFLATE"),
+    Row("store", "STORE one uid, pipelined, 1 client", "store-pipe", rate(2), ONE, 0.2),
+    Row("store-16", "STORE one uid, pipelined, 16 clients", "store-pipe", rate(5), SIXTEEN, 0.05),
+    Row("store-all", "STORE 1:*", "store-all", time(10), messages="messages"),
+    Row("search-text", "SEARCH TEXT, rare word", "search-text", time(500), messages="messages"),
+    Row("search-body", "SEARCH BODY, rare word", "search-body", time(500), messages="messages"),
+    Row("search-subject", "SEARCH SUBJECT", "search-subject", time(50), messages="messages"),
+    Row("search-from", "SEARCH FROM", "search-from", time(50), messages="messages"),
+    Row("search-since", "SEARCH SINCE", "search-since", time(30), messages="messages"),
+    Row("search-unseen", "SEARCH UNSEEN", "search-unseen", time(20), messages="messages"),
+    Row("sort-date-first", "SORT (DATE), first", "sort-date-first", time(10), messages="messages", needs="SORT"),
+    Row("sort-date", "SORT (DATE), second", "sort-date", time(4), messages="messages", needs="SORT"),
+    Row("sort-subject-first", "SORT (SUBJECT), first", "sort-subject-first", time(10), messages="messages",
+        needs="SORT"),
+    Row("sort-subject", "SORT (SUBJECT), second", "sort-subject", time(4), messages="messages", needs="SORT"),
+    Row("thread-first", "THREAD REFERENCES, first", "thread-first", time(10), messages="messages",
+        needs="THREAD=REFERENCES"),
+    Row("thread", "THREAD REFERENCES, second", "thread", time(4), messages="messages", needs="THREAD=REFERENCES"),
+    Row("list-status", "LIST-STATUS of many mailboxes", "list-status", time(3), messages="mailboxes",
+        needs="LIST-STATUS"),
+    Row("copy", "COPY of 10k messages", "copy", time(10), messages="many"),
+    Row("move", "MOVE of 10k messages", "move", time(10), messages="many", needs="MOVE"),
+    Row("expunge", "EXPUNGE of 10k messages", "expunge", time(3), messages="many"),
+    Row("qresync", "QRESYNC, 1,000 changed and 1,000 gone", "qresync", time(2), messages="messages", needs="QRESYNC"),
+    Row("mixed", "mixed, 32 clients, 16 users", "mixed", (Figure("per_s", 4), Figure("p99_us", 4)), (), 0.4),
+    Row("idle", "memory of one idle session", "idle", (Figure("pss_kib"),), messages="sessions", rounds=1,
+        restart="login"),
+    Row("idle-tls", "memory of one idle session, TLS", "idle", (Figure("pss_kib"),), TLS, messages="sessions",
+        rounds=1, restart="login"),
+    Row("notify", "LMTP's 250 to EXISTS, 20 watchers among many idle", "notify", (Figure("p50_us"), Figure("p99_us")),
+        operations=2, messages="watching", needs="IDLE"),
 )

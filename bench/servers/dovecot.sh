@@ -74,15 +74,15 @@ protocol imap {
   mail_plugins = zlib imap_zlib
 }
 service anvil {
-  client_limit = 30000
+  client_limit = 15000
 }
 service auth {
-  client_limit = 30000
+  client_limit = 15000
 }
 service imap-login {
   service_count = 0
   process_min_avail = 2
-  client_limit = 12000
+  client_limit = 8000
   inet_listener imap {
     port = $imap
   }
