@@ -93,7 +93,7 @@ struct cmd {
 cmd_run_fn cmd_capability, cmd_noop, cmd_logout, cmd_id, cmd_enable;
 cmd_run_fn cmd_select, cmd_examine, cmd_unselect, cmd_close;
 cmd_run_fn cmd_create, cmd_delete, cmd_rename, cmd_subscribe, cmd_unsubscribe;
-cmd_run_fn cmd_list, cmd_lsub, cmd_namespace, cmd_status;
+cmd_run_fn cmd_list, cmd_lsub, cmd_xlist, cmd_namespace, cmd_status;
 cmd_run_fn cmd_append, cmd_expunge, cmd_search, cmd_fetch, cmd_store, cmd_copy, cmd_move;
 cmd_run_fn cmd_unauthenticate;
 cmd_run_fn cmd_setacl, cmd_deleteacl, cmd_getacl, cmd_listrights, cmd_myrights;

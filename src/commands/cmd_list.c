@@ -1,8 +1,10 @@
 /*
- * cmd_list.c - LIST, LSUB.
+ * cmd_list.c - LIST, LSUB, XLIST.
  *
  * Spec: RFC 9051 6.3.9 (with 6.3.9.1-6.3.9.7), 6.3.10; RFC 3501 6.3.9 (LSUB); RFC 6154 2;
- * RFC 8440 (MYRIGHTS).
+ * RFC 8440 (MYRIGHTS). XLIST stands in no RFC: it is the LIST that Gmail had before
+ * SPECIAL-USE, with the grammar of LSUB and names of its own for special uses, which older mail
+ * programs ask for by its capability.
  *
  * One walk over a sorted list of names, the mailboxes or the subscriptions. Superiors that are
  * not in the list come up at their first descendant, so each name is looked at once. A name is
@@ -20,11 +22,16 @@
 
 #define LIST_SLICE_WORK ((size_t) 4096) /* matches before others get their turn */
 
+enum list_verb { VERB_LIST, VERB_LSUB, VERB_XLIST };
+
+static const char *const verb_names[] = {
+    [VERB_LIST] = "LIST", [VERB_LSUB] = "LSUB", [VERB_XLIST] = "XLIST"};
+
 struct list_walk {
     struct visible *visible;
     const struct imap_list_args *args;
     struct list_pattern *patterns;
-    bool lsub;
+    enum list_verb verb;
     bool subscriptions; /* the list walked: names subscribed to, or the mailboxes */
     size_t at, count;
 };
@@ -167,6 +174,14 @@ static void speak_rev1(const struct cmd *cmd, const struct list_walk *walk,
         line->attrs = (line->attrs & ~(uint32_t) IMAP_ATTR_NONEXISTENT) | IMAP_ATTR_NOSELECT;
 }
 
+static void speak_xlist(struct slice name, struct imap_list_line *line)
+{
+    line->verb = verb_names[VERB_XLIST];
+    line->xlist = true;
+    if (slice_eq(name, SLICE("INBOX")))
+        line->attrs |= IMAP_ATTR_INBOX;
+}
+
 /* selected: the name itself meets the options, not only one below it; RFC 9051 6.3.9.8 example
  * 11 has no STATUS otherwise. */
 static enum rc say_name(const struct cmd *cmd, const struct list_walk *walk, struct slice name,
@@ -179,6 +194,8 @@ static enum rc say_name(const struct cmd *cmd, const struct list_walk *walk, str
     if (wants_subscribed(walk) && acct_is_subscribed(visible_own(walk->visible), name))
         line.attrs |= IMAP_ATTR_SUBSCRIBED;
     line.childinfo = childinfo;
+    if (walk->verb == VERB_XLIST)
+        speak_xlist(name, &line);
     imap_print_list_line(cmd->reply->out, &line, cmd->session->mode);
     if (selected) {
         say_myrights(cmd, walk, name);
@@ -204,7 +221,7 @@ static enum rc consider(const struct cmd *cmd, const struct list_walk *walk, str
 
     if (!matches(walk, name))
         return RC_OK;
-    if (walk->lsub) {
+    if (walk->verb == VERB_LSUB) {
         say_lsub(cmd, name, false);
         return RC_OK;
     }
@@ -222,7 +239,7 @@ static enum rc consider_superior(const struct cmd *cmd, const struct list_walk *
     uint32_t restricts = IMAP_LIST_SUBSCRIBED | IMAP_LIST_SPECIAL_USE;
     bool recursive = (walk->args->select & IMAP_LIST_RECURSIVEMATCH) != 0;
 
-    if (walk->lsub) {
+    if (walk->verb == VERB_LSUB) {
         for (size_t i = 0; i < walk->args->n_patterns; i++) {
             if (walk->patterns[i].has_percent &&
                 list_pattern_matches(&walk->patterns[i], name)) {
@@ -278,7 +295,7 @@ static bool asks_for_own(const struct imap_list_args *args)
     return true;
 }
 
-static enum rc start_walk(struct cmd *cmd, bool lsub, struct err *err)
+static enum rc start_walk(struct cmd *cmd, enum list_verb verb, struct err *err)
 {
     const struct imap_list_args *args = &cmd->args.list;
     struct list_walk *walk = ARENA_NEW(cmd->arena, struct list_walk);
@@ -287,12 +304,12 @@ static enum rc start_walk(struct cmd *cmd, bool lsub, struct err *err)
         .visible = visible_begin(cmd->session, cmd->arena),
         .args = args,
         .patterns = ARENA_ARRAY(cmd->arena, struct list_pattern, args->n_patterns),
-        .lsub = lsub,
-        .subscriptions = lsub || (args->select & IMAP_LIST_SUBSCRIBED) != 0,
+        .verb = verb,
+        .subscriptions = verb == VERB_LSUB || (args->select & IMAP_LIST_SUBSCRIBED) != 0,
     };
     cmd->cursor = walk;
     cmd->cursor_done = walk_done;
-    if (!lsub && !asks_for_own(args)) {
+    if (verb != VERB_LSUB && !asks_for_own(args)) {
         enum rc rc = visible_need_all(walk->visible, err);
 
         if (rc)
@@ -340,22 +357,23 @@ static bool asks_for_separator(const struct imap_list_args *args)
     return !args->extended && args->n_patterns == 1 && args->patterns[0].len == 0;
 }
 
-static void say_separator(struct cmd *cmd, const char *verb)
+static void say_separator(struct cmd *cmd, enum list_verb verb)
 {
-    const struct imap_list_line line = {.verb = verb, .attrs = IMAP_ATTR_NOSELECT};
+    const struct imap_list_line line = {.verb = verb_names[verb], .attrs = IMAP_ATTR_NOSELECT};
 
     imap_print_list_line(cmd->reply->out, &line, cmd->session->mode);
 }
 
-static enum rc list(struct cmd *cmd, bool lsub, const char *completed, struct err *err)
+static enum rc list(struct cmd *cmd, enum list_verb verb, const char *completed,
+                    struct err *err)
 {
     if (cmd->cursor == NULL && asks_for_separator(&cmd->args.list)) {
-        say_separator(cmd, lsub ? "LSUB" : "LIST");
+        say_separator(cmd, verb);
         reply_ok(cmd->reply, completed);
         return RC_OK;
     }
     if (cmd->cursor == NULL) {
-        enum rc rc = start_walk(cmd, lsub, err);
+        enum rc rc = start_walk(cmd, verb, err);
 
         if (rc)
             return rc;
@@ -367,10 +385,15 @@ enum rc cmd_list(struct cmd *cmd, struct err *err)
 {
     if ((cmd->args.list.status_items & IMAP_STATUS_HIGHESTMODSEQ) != 0)
         condstore_enable(cmd);
-    return list(cmd, false, "LIST completed", err);
+    return list(cmd, VERB_LIST, "LIST completed", err);
 }
 
 enum rc cmd_lsub(struct cmd *cmd, struct err *err)
 {
-    return list(cmd, true, "LSUB completed", err);
+    return list(cmd, VERB_LSUB, "LSUB completed", err);
+}
+
+enum rc cmd_xlist(struct cmd *cmd, struct err *err)
+{
+    return list(cmd, VERB_XLIST, "XLIST completed", err);
 }

@@ -22,6 +22,7 @@ static const struct command commands[] = {
     {"UNSUBSCRIBE",ST_ANY,      IMAP_CAP_NONE,        imap_parse_mailbox,  cmd_unsubscribe, "6.3.8",        CMD_WRITES | CMD_EXPUNGES},
     {"LIST",       ST_ANY,      IMAP_CAP_NONE,        imap_parse_list,     cmd_list,        "6.3.9",        CMD_EXPUNGES},
     {"LSUB",       ST_ANY,      IMAP_CAP_IMAP4REV1,   imap_parse_lsub,     cmd_lsub,        "RFC 3501 6.3.9", CMD_EXPUNGES},
+    {"XLIST",      ST_ANY,      IMAP_CAP_XLIST,       imap_parse_lsub,     cmd_xlist,       "Gmail",        CMD_EXPUNGES},
     {"NAMESPACE",  ST_ANY,      IMAP_CAP_NAMESPACE,   imap_parse_none,     cmd_namespace,   "6.3.10",       CMD_EXPUNGES},
     {"STATUS",     ST_ANY,      IMAP_CAP_NONE,        imap_parse_status,   cmd_status,      "6.3.11",       CMD_EXPUNGES},
     {"GETMETADATA",ST_ANY,      IMAP_CAP_METADATA,    imap_parse_getmetadata, cmd_getmetadata, "RFC 5464 4.2", CMD_EXPUNGES},

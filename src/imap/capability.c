@@ -53,6 +53,7 @@ const struct imap_cap_info imap_caps[IMAP_CAP_COUNT] = {
     [IMAP_CAP_SAVELIMIT]          = {"SAVELIMIT",          SHOW_SAVELIMIT,     false, "RFC 9738"},
     [IMAP_CAP_URLAUTH]            = {"URLAUTH",            SHOW_AFTER,         false, "RFC 4467"},
     [IMAP_CAP_URLAUTH_BINARY]     = {"URLAUTH=BINARY",     SHOW_AFTER,         false, "RFC 5524"},
+    [IMAP_CAP_XLIST]              = {"XLIST",              SHOW_AFTER,         false, "Gmail"},
     [IMAP_CAP_LANGUAGE]           = {"LANGUAGE",           SHOW_ALWAYS,        false, "RFC 5255 3"},
     [IMAP_CAP_COMPRESS]           = {"COMPRESS=DEFLATE",   SHOW_COMPRESS,      false, "RFC 4978"},
     [IMAP_CAP_QUOTA]              = {"QUOTA",              SHOW_AFTER,         false, "RFC 9208"},

@@ -78,7 +78,7 @@ imap_parse_fn imap_parse_create;       /* create */
 imap_parse_fn imap_parse_mailbox;      /* mailbox: DELETE, SUBSCRIBE, GETACL, ... */
 imap_parse_fn imap_parse_rename;       /* rename */
 imap_parse_fn imap_parse_list;         /* list */
-imap_parse_fn imap_parse_lsub;         /* list */
+imap_parse_fn imap_parse_lsub;         /* list: LSUB, XLIST */
 imap_parse_fn imap_parse_status;       /* status */
 imap_parse_fn imap_parse_getmetadata;  /* getmetadata */
 imap_parse_fn imap_parse_setmetadata;  /* setmetadata */

@@ -21,6 +21,14 @@ static const struct bit_name special_uses[] = {
     {IMAP_USE_MEMOS, "\\Memos"},     {IMAP_USE_SCHEDULED, "\\Scheduled"},
     {IMAP_USE_SNOOZED, "\\Snoozed"},
 };
+
+/* As Gmail's XLIST called them; it knew no others. */
+static const struct bit_name xlist_uses[] = {
+    {IMAP_USE_ALL, "\\AllMail"},     {IMAP_USE_DRAFTS, "\\Drafts"},
+    {IMAP_USE_FLAGGED, "\\Starred"}, {IMAP_USE_JUNK, "\\Spam"},
+    {IMAP_USE_SENT, "\\Sent"},       {IMAP_USE_TRASH, "\\Trash"},
+    {IMAP_USE_IMPORTANT, "\\Important"},
+};
 // clang-format on
 
 static uint32_t find_bit(const struct bit_name *rows, size_t n, struct slice name)
@@ -84,4 +92,9 @@ void imap_print_flag_list(struct buf *buf, const struct imap_flags *flags)
 void imap_print_special_use(struct buf *buf, uint32_t uses, bool first)
 {
     (void) print_bits(buf, special_uses, COUNT(special_uses), uses, !first);
+}
+
+void imap_print_xlist_use(struct buf *buf, uint32_t uses, bool first)
+{
+    (void) print_bits(buf, xlist_uses, COUNT(xlist_uses), uses, !first);
 }

@@ -59,5 +59,7 @@ void imap_print_flag_list(struct buf *buf, const struct imap_flags *flags);
 bool imap_print_flags(struct buf *buf, const struct imap_flags *flags);
 /* "\Drafts \Sent": each set bit, a space before each but the first if first is true. */
 void imap_print_special_use(struct buf *buf, uint32_t uses, bool first);
+/* "\Spam \Sent": the same in the words of XLIST. */
+void imap_print_xlist_use(struct buf *buf, uint32_t uses, bool first);
 
 #endif

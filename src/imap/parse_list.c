@@ -1,5 +1,5 @@
 /*
- * parse_list.c - LIST and LSUB.
+ * parse_list.c - LIST, LSUB and XLIST.
  *
  * Spec: RFC 9051 6.3.9 and section 9 (list), RFC 5258, RFC 5819 (STATUS), RFC 9590
  * (METADATA), RFC 8440 (MYRIGHTS), RFC 6154 (SPECIAL-USE), RFC 3501 6.3.9 (LSUB). An option of

@@ -82,10 +82,12 @@ enum imap_list_attr {
     IMAP_ATTR_SUBSCRIBED = 1u << 7,
     IMAP_ATTR_REMOTE = 1u << 8,
     IMAP_ATTR_NOACCESS = 1u << 9, /* RFC 5465 3.1 */
+    IMAP_ATTR_INBOX = 1u << 10,   /* XLIST */
 };
 
 struct imap_list_line {
-    const char *verb;     /* "LIST" or "LSUB" */
+    const char *verb;     /* "LIST", "LSUB" or "XLIST" */
+    bool xlist;           /* special uses by the names that XLIST has for them */
     uint32_t attrs;       /* bits of enum imap_list_attr */
     uint32_t use;         /* bits of enum imap_special_use */
     bool no_separator;    /* NIL: a flat name */

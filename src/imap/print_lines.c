@@ -15,6 +15,7 @@ static const struct {
     {IMAP_ATTR_HASNOCHILDREN, "\\HasNoChildren"}, {IMAP_ATTR_MARKED,        "\\Marked"},
     {IMAP_ATTR_UNMARKED,      "\\Unmarked"},      {IMAP_ATTR_SUBSCRIBED,    "\\Subscribed"},
     {IMAP_ATTR_REMOTE,        "\\Remote"},        {IMAP_ATTR_NOACCESS,      "\\NoAccess"},
+    {IMAP_ATTR_INBOX,         "\\Inbox"},
 };
 // clang-format on
 
@@ -31,7 +32,10 @@ static void print_attrs(struct buf *buf, const struct imap_list_line *line)
         buf_str(buf, list_attrs[i].name);
         first = false;
     }
-    imap_print_special_use(buf, line->use, first);
+    if (line->xlist)
+        imap_print_xlist_use(buf, line->use, first);
+    else
+        imap_print_special_use(buf, line->use, first);
     buf_byte(buf, ')');
 }
 

@@ -39,6 +39,7 @@ enum imap_data {
     IMAP_DATA_FLAGS,       /* flags */
     IMAP_DATA_LIST,        /* list */
     IMAP_DATA_LSUB,        /* list */
+    IMAP_DATA_XLIST,       /* list */
     IMAP_DATA_MBOX_STATUS, /* mbox_status */
     IMAP_DATA_SEARCH,      /* numbers, modseq */
     IMAP_DATA_ESEARCH,     /* esearch */

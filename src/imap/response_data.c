@@ -671,6 +671,7 @@ static const struct {
     {"FLAGS",      IMAP_DATA_FLAGS,       take_flags},
     {"LIST",       IMAP_DATA_LIST,        take_list},
     {"LSUB",       IMAP_DATA_LSUB,        take_list},
+    {"XLIST",      IMAP_DATA_XLIST,       take_list},
     {"STATUS",     IMAP_DATA_MBOX_STATUS, take_mbox_status},
     {"SEARCH",     IMAP_DATA_SEARCH,      take_search},
     {"ESEARCH",    IMAP_DATA_ESEARCH,     take_esearch},

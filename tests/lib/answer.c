@@ -241,7 +241,7 @@ static size_t free_width(const struct node *before, const struct node *list)
     if (list->kind != NODE_LIST)
         return 0;
     if (is_word(before, "FLAGS") || is_word(before, "PERMANENTFLAGS") ||
-        is_word(before, "LIST") || is_word(before, "LSUB"))
+        is_word(before, "LIST") || is_word(before, "LSUB") || is_word(before, "XLIST"))
         return 1;
     return is_word(before, "FETCH") || is_word(before, "UIDFETCH") ? 2 : 0;
 }

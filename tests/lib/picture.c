@@ -164,6 +164,7 @@ const char *picture_draw(struct picture *picture, const struct imap_response *re
     case IMAP_DATA_FLAGS:
     case IMAP_DATA_LIST:
     case IMAP_DATA_LSUB:
+    case IMAP_DATA_XLIST:
     case IMAP_DATA_MBOX_STATUS:
     case IMAP_DATA_SEARCH:
     case IMAP_DATA_ESEARCH:
