@@ -7,68 +7,12 @@
  *
  * The finding is search/'s; here is what is said of it and what is kept.
  */
-#include "commands/limit.h"
-#include "commands/resync.h"
-#include "commands/uidonly.h"
+#include "commands/finding.h"
 #include "imap/print.h"
-#include "search/search.h"
-
-struct search_run {
-    struct search *search;
-    uint32_t limited; /* the lowest uid looked at (RFC 9738); 0: none was left out */
-    bool with_modseq;
-};
 
 static void run_done(void *cursor)
 {
-    struct search_run *run = cursor;
-
-    search_done(run->search);
-}
-
-/* As deep as keys nest: SEARCH_MAX_DEPTH. */
-static bool asks_modseq(const struct imap_search_key *key)
-{
-    for (size_t i = 0; i < key->n_children; i++)
-        if (asks_modseq(key->children[i]))
-            return true;
-    return key->kind == IMAP_KEY_MODSEQ;
-}
-
-static enum rc start(struct cmd *cmd, struct err *err)
-{
-    const struct imap_search_args *args = &cmd->args.search;
-    struct session *session = cmd->session;
-    struct search_scope scope = {.account = view_account(session->view),
-                                 .view = session->view,
-                                 .saved = session_saved(session)};
-    struct search_run *run;
-    struct search *search;
-    enum rc rc;
-
-    if (args->bad_charset) {
-        AUTO(buf_done) struct buf code;
-
-        buf_init(&code, REPLY_MAX_BYTES);
-        imap_print_code_badcharset(&code);
-        reply_code_text(cmd->reply, buf_slice(&code));
-        return err_set(err, RC_INVALID, "Unknown charset", "search: charset");
-    }
-    if (session->mode.uidonly && uidonly_names_numbers(args->key))
-        return uidonly_refuse(cmd, err);
-    rc = limit_search(cmd, args->key, &scope.from_uid, err);
-    if (rc)
-        return rc;
-    rc = search_start(&scope, args->key, cmd->arena, &search, err);
-    if (rc)
-        return rc;
-    run = ARENA_NEW(cmd->arena, struct search_run);
-    *run = (struct search_run){search, scope.from_uid, asks_modseq(args->key)};
-    if (run->with_modseq)
-        condstore_enable(cmd);
-    cmd->cursor = run;
-    cmd->cursor_done = run_done;
-    return RC_OK;
+    finding_done(cursor);
 }
 
 static void say_search(struct cmd *cmd, const struct search_hits *hits, bool with_modseq)
@@ -176,8 +120,8 @@ static bool save(struct cmd *cmd, const struct search_hits *hits)
 static enum rc finish(struct cmd *cmd, struct err *err)
 {
     const struct imap_search_args *args = &cmd->args.search;
-    const struct search_run *run = cmd->cursor;
-    struct search_hits hits = search_hits(run->search);
+    const struct finding *finding = cmd->cursor;
+    struct search_hits hits = search_hits(finding->search);
     uint32_t returns = args->has_return ? args->returns : IMAP_SEARCH_ALL;
     uint32_t shown = returns & ~(uint32_t) IMAP_SEARCH_SAVE;
 
@@ -187,14 +131,23 @@ static enum rc finish(struct cmd *cmd, struct err *err)
                        "search: %zu runs", hits.uids.n);
     }
     if (!args->has_return && !cmd->session->mode.rev2)
-        say_search(cmd, &hits, run->with_modseq);
+        say_search(cmd, &hits, finding->with_modseq);
     else if (shown != 0) /* SAVE alone says nothing (RFC 5182 2.1) */
-        say_esearch(cmd, &hits, shown, run->with_modseq);
-    if (hits.n_damaged > 0)
-        reply_code(cmd->reply, "CORRUPTION");
-    reply_ok(cmd->reply,
-             hits.n_damaged > 0 ? "Some messages could not be read" : "SEARCH completed");
-    limit_say(cmd, cmd->session->message_limit, run->limited);
+        say_esearch(cmd, &hits, shown, finding->with_modseq);
+    finding_reply(cmd, finding, &hits, "SEARCH completed");
+    return RC_OK;
+}
+
+static enum rc start(struct cmd *cmd, struct err *err)
+{
+    struct finding finding;
+    enum rc rc = finding_start(cmd, &cmd->args.search, &finding, err);
+
+    if (rc)
+        return rc;
+    cmd->cursor = ARENA_NEW(cmd->arena, struct finding);
+    memcpy(cmd->cursor, &finding, sizeof(finding));
+    cmd->cursor_done = run_done;
     return RC_OK;
 }
 
@@ -204,13 +157,8 @@ static enum rc search(struct cmd *cmd, struct err *err)
 
     if (cmd->cursor == NULL)
         rc = start(cmd, err);
-    if (rc == RC_OK) {
-        struct search_run *run = cmd->cursor;
-
-        rc = search_go(run->search, err);
-        cmd->progress = search_progress(run->search);
-        cmd->goal = view_count(cmd->session->view);
-    }
+    if (rc == RC_OK)
+        rc = finding_go(cmd, cmd->cursor, err);
     return rc == RC_OK ? finish(cmd, err) : rc;
 }
 

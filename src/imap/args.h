@@ -3,7 +3,7 @@
  *
  * Spec: RFC 9051 6 and 9, RFC 3501; RFC 4466 (parameters), 5258, 5819, 6154 (LIST), 3502
  * (MULTIAPPEND), 3516 (BINARY), 4469 (CATENATE), 6855 (UTF8 append data), 7162 (CONDSTORE),
- * 8438 (STATUS=SIZE), 2971 (ID), 5465 (NOTIFY).
+ * 8438 (STATUS=SIZE), 2971 (ID), 5465 (NOTIFY), 5256 and 5957 (SORT, THREAD), 5267 (ESORT).
  *
  * Behind the parser nothing looks at wire text again: names are resolved, dates are numbers,
  * sets are sets. Whether numbers in a set are sequence numbers or uids says imap_cmd.uid.
@@ -344,6 +344,44 @@ struct imap_search_args {
     struct imap_search_key *key;
 };
 
+enum imap_sort_key {
+    IMAP_SORT_ARRIVAL,
+    IMAP_SORT_CC,
+    IMAP_SORT_DATE,
+    IMAP_SORT_DISPLAYFROM, /* RFC 5957 4 */
+    IMAP_SORT_DISPLAYTO,
+    IMAP_SORT_FROM,
+    IMAP_SORT_SIZE,
+    IMAP_SORT_SUBJECT,
+    IMAP_SORT_TO,
+};
+#define IMAP_SORT_KEY_COUNT (IMAP_SORT_TO + 1)
+#define SORT_MAX_CRITERIA   64u /* in one SORT; there are 9 keys, a repeated one changes nothing */
+
+struct imap_sort_criterion {
+    enum imap_sort_key key;
+    bool reverse;
+};
+
+/* SORT and UID SORT: RFC 5256 section 5, RFC 5267 section 5. */
+struct imap_sort_args {
+    struct imap_search_args search; /* first: what finds is that of SEARCH */
+    const struct imap_sort_criterion *criteria;
+    size_t n; /* >= 1 */
+};
+
+enum imap_thread_algorithm {
+    IMAP_THREAD_ORDEREDSUBJECT,
+    IMAP_THREAD_REFERENCES,
+    IMAP_THREAD_REFS, /* draft-ietf-morg-inthread */
+};
+
+/* THREAD and UID THREAD: RFC 5256 section 5. */
+struct imap_thread_args {
+    struct imap_search_args search; /* first, as above; has no RETURN */
+    enum imap_thread_algorithm algorithm;
+};
+
 /* EXPUNGE (no set) and UID EXPUNGE (RFC 4315 2.1). */
 struct imap_expunge_args {
     struct imap_set set; /* only with imap_cmd.uid */
@@ -477,6 +515,8 @@ union imap_args {
     struct imap_store_args store;
     struct imap_copy_args copy;
     struct imap_search_args search;
+    struct imap_sort_args sort;
+    struct imap_thread_args thread;
     struct imap_expunge_args expunge;
     struct imap_uidbatches_args uidbatches;
     struct imap_enable_args enable;

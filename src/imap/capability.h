@@ -70,10 +70,18 @@ enum imap_cap {
     IMAP_CAP_URLAUTH_BINARY,
     IMAP_CAP_XLIST,
     IMAP_CAP_LANGUAGE,
+    IMAP_CAP_SORT,
+    IMAP_CAP_SORT_DISPLAY,
+    IMAP_CAP_ESORT,
+    IMAP_CAP_THREAD_ORDEREDSUBJECT,
+    IMAP_CAP_THREAD_REFERENCES,
+    IMAP_CAP_THREAD_REFS,
+    IMAP_CAP_I18NLEVEL_1,
     IMAP_CAP_COUNT,
 };
 
-/* A capability as a bit in the set of what a session has enabled. */
+/* A capability as a bit in the set of what a session has enabled. Only for those that may be
+ * enabled, which stand among the first 64. */
 #define IMAP_CAP_BIT(cap) ((uint64_t) 1 << (cap))
 
 enum imap_cap_show {

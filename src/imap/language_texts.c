@@ -116,6 +116,7 @@ const struct language_row language_rows[] = {
     {"Section too deep", {"Der Abschnitt ist zu tief", "Section trop profonde", "Sección demasiado profunda", "セクションが深すぎます"}},
     {"Search keys are nested too deep", {"Die Suche ist zu tief geschachtelt", "Recherche trop imbriquée", "Búsqueda demasiado anidada", "検索条件の入れ子が深すぎます"}},
     {"Too many search keys", {"Zu viele Suchbedingungen", "Trop de critères", "Demasiados criterios", "検索条件が多すぎます"}},
+    {"Too many sort criteria", {"Zu viele Sortierangaben", "Trop de critères de tri", "Demasiados criterios de orden", "並べ替えの条件が多すぎます"}},
     {"Search text is not in the charset named", {"Der Suchtext ist nicht im genannten Zeichensatz", "Le texte n'est pas dans le jeu de caractères indiqué", "El texto no está en el juego de caracteres indicado", "検索語が指定の文字コードではありません"}},
     {"Charset cannot be converted", {"Der Zeichensatz ist nicht umwandelbar", "Jeu de caractères non convertible", "Juego de caracteres no convertible", "文字コードを変換できません"}},
     {"Unknown charset", {"Unbekannter Zeichensatz", "Jeu de caractères inconnu", "Juego de caracteres desconocido", "不明な文字コードです"}},

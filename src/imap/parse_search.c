@@ -7,7 +7,7 @@
  */
 #include "base/ascii.h"
 #include "imap/charset.h"
-#include "imap/lex.h"
+#include "imap/search_program.h"
 
 /* What one search is parsed with. */
 struct program {
@@ -408,8 +408,7 @@ static const struct lex_option return_options[] = {
     {"PARTIAL", IMAP_SEARCH_PARTIAL, take_partial},
 };
 
-/* [SP "RETURN" SP "(" ... ")"]: RETURN () means ALL (RFC 4731 3.1). */
-static enum rc take_return(struct imap_input *in, struct imap_search_args *search,
+enum rc search_take_return(struct imap_input *in, struct imap_search_args *search,
                            struct err *err)
 {
     enum rc rc;
@@ -428,7 +427,7 @@ static enum rc take_return(struct imap_input *in, struct imap_search_args *searc
     search->has_return = true;
     if (search->returns == 0)
         search->returns = IMAP_SEARCH_ALL;
-    return lex_sp(in) ? RC_OK : lex_fail(in, err, "a space and search keys");
+    return lex_sp(in) ? RC_OK : lex_fail(in, err, "a space and what is asked for");
 }
 
 /*
@@ -448,6 +447,30 @@ static enum rc take_charset(struct program *p)
         return fail(p, "a charset");
     p->charset = imap_charset_find(name);
     return lex_sp(p->in) ? RC_OK : fail(p, "a space and search keys");
+}
+
+/* The keys; of those whose charset is not known nothing is kept. */
+static enum rc take_keys(struct program *p, struct imap_search_args *search)
+{
+    enum rc rc = take_key_list(p, 0, &search->key);
+
+    if (!rc && p->charset == NULL) {
+        search->bad_charset = true;
+        search->key = NULL;
+    }
+    return rc;
+}
+
+enum rc search_take_criteria(struct imap_input *in, struct imap_search_args *search,
+                             struct err *err)
+{
+    struct program p = {.in = in, .err = err};
+    struct slice name;
+
+    if (!lex_sp(in) || !lex_astring(in, &name) || !lex_sp(in))
+        return lex_fail(in, err, "a space, a charset and search keys");
+    p.charset = imap_charset_find(name);
+    return take_keys(&p, search);
 }
 
 /* SP nz-number [SP nz-number ":" nz-number]: RFC 10022 4 */
@@ -475,19 +498,12 @@ enum rc imap_parse_search(struct imap_input *in, union imap_args *args, struct e
 
     if (!lex_sp(in))
         return lex_fail(in, err, "a space and search keys");
-    rc = take_return(in, &search, err);
-    if (rc)
-        return rc;
-    rc = take_charset(&p);
-    if (rc)
-        return rc;
-    rc = take_key_list(&p, 0, &search.key);
-    if (rc)
-        return rc;
-    if (p.charset == NULL) {
-        search.bad_charset = true;
-        search.key = NULL;
-    }
-    args->search = search;
-    return RC_OK;
+    rc = search_take_return(in, &search, err);
+    if (!rc)
+        rc = take_charset(&p);
+    if (!rc)
+        rc = take_keys(&p, &search);
+    if (!rc)
+        args->search = search;
+    return rc;
 }

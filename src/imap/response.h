@@ -43,6 +43,8 @@ enum imap_data {
     IMAP_DATA_MBOX_STATUS, /* mbox_status */
     IMAP_DATA_SEARCH,      /* numbers, modseq */
     IMAP_DATA_ESEARCH,     /* esearch */
+    IMAP_DATA_SORT,        /* numbers (in search), modseq */
+    IMAP_DATA_THREAD,      /* checked, not kept */
     IMAP_DATA_UIDBATCHES,  /* checked, not kept */
     IMAP_DATA_NAMESPACE,   /* checked, not kept */
     IMAP_DATA_LANGUAGE,    /* words */

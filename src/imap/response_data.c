@@ -3,6 +3,7 @@
 #include "base/ascii.h"
 #include "imap/response_body.h"
 #include "imap/response_fetch.h"
+#include "imap/response_thread.h"
 #include "imap/response_text.h"
 
 typedef enum rc data_fn(struct imap_input *in, struct imap_response *out, struct err *err);
@@ -675,6 +676,8 @@ static const struct {
     {"STATUS",     IMAP_DATA_MBOX_STATUS, take_mbox_status},
     {"SEARCH",     IMAP_DATA_SEARCH,      take_search},
     {"ESEARCH",    IMAP_DATA_ESEARCH,     take_esearch},
+    {"SORT",       IMAP_DATA_SORT,        take_search},
+    {"THREAD",     IMAP_DATA_THREAD,      response_take_threads},
     {"UIDBATCHES", IMAP_DATA_UIDBATCHES,  take_uidbatches},
     {"NAMESPACE",  IMAP_DATA_NAMESPACE,   take_namespace},
     {"LANGUAGE",   IMAP_DATA_LANGUAGE,    take_language},

@@ -62,8 +62,8 @@ void imap_print_seqset(struct buf *buf, const struct seqset *set);
 void imap_print_set(struct buf *buf, const struct imap_set *set);
 
 /*
- * Numbers added in ascending order, printed as ranges: 1:4,7. For COPYUID, ESEARCH ALL,
- * MODIFIED, VANISHED.
+ * Numbers printed as ranges: 1:4,7. For COPYUID, ESEARCH, MODIFIED, VANISHED. Mostly they come in
+ * ascending order; in another one (RFC 5267 3.2) only those that ascend by one are a range.
  */
 struct imap_runs {
     struct buf *buf;
@@ -72,7 +72,6 @@ struct imap_runs {
 };
 
 void imap_runs_begin(struct imap_runs *runs, struct buf *buf);
-/* number is greater than every number added before. */
 void imap_runs_add(struct imap_runs *runs, uint32_t number);
 void imap_runs_add_range(struct imap_runs *runs, uint32_t first, uint32_t last);
 /* Writes the last run. False if nothing was added (and nothing written). */

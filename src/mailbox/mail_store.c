@@ -5,6 +5,7 @@
 #include "mailbox/expiry.h"
 #include "mailbox/memory.h"
 #include "mailbox/open_account.h"
+#include "mailbox/shelf.h"
 
 struct mail_store {
     struct engine *engine;
@@ -88,6 +89,8 @@ static struct account *account_new(struct mail_store *store, uint64_t id)
     account->id = id;
     (void) pthread_mutex_init(&account->lock, NULL);
     (void) pthread_mutex_init(&account->watch, NULL);
+    (void) pthread_mutex_init(&account->shelf.lock, NULL);
+    list_init(&account->shelf.age);
     (void) pthread_cond_init(&account->advanced, NULL);
     list_init(&account->pending);
     list_init(&account->waiters);
@@ -105,6 +108,7 @@ static void account_free(struct account *account)
     struct link *link;
 
     memory_forget(account);
+    shelf_clear(account);
     while ((link = list_pop_front(&account->recents)) != NULL)
         free(LINK_OWNER(link, struct recent_claim, link));
     while ((link = list_pop_front(&account->pending)) != NULL) {
@@ -118,6 +122,7 @@ static void account_free(struct account *account)
     acct_unref(account->stored);
     (void) pthread_mutex_destroy(&account->lock);
     (void) pthread_mutex_destroy(&account->watch);
+    (void) pthread_mutex_destroy(&account->shelf.lock);
     (void) pthread_cond_destroy(&account->advanced);
     free(account);
 }

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "mailbox/background.h"
 #include "mailbox/open_account.h"
+#include "mailbox/shelf.h"
 
 #define MEMORY_ACCOUNTS_MAX 65536u /* looked at in one turn */
 #define MEMORY_HELD_MAX     1024u  /* mailboxes selected at once that are told apart */
@@ -31,7 +32,7 @@ static void measure(struct account *account)
     if (!atomic_exchange(&account->is_touched, false))
         return;
     state = account_read(account, 0);
-    now = sizeof(*account) + acct_memory(state);
+    now = sizeof(*account) + acct_memory(state) + shelf_bytes(account);
     before = atomic_exchange(&account->memory, now);
     if (now > before)
         store_note_memory(account->store, now - before);
@@ -160,22 +161,44 @@ static int by_use(const void *a, const void *b)
     return (x->used_us > y->used_us) - (x->used_us < y->used_us);
 }
 
-/* Of accounts in use, those whose mailboxes were not read for the longest time first. */
-static void unload_used(struct mail_store *store, size_t target, const uint64_t *ids, size_t n,
-                        void (*checkpoint)(struct account *account))
+/* The accounts whose mailboxes were not read for the longest time first; the caller's to free.
+ */
+static struct candidate *by_age(struct mail_store *store, const uint64_t *ids, size_t n,
+                                size_t *out_n)
 {
-    AUTO(freep) struct candidate *candidates = xcalloc(n + 1, sizeof(*candidates));
-    size_t n_candidates = 0;
+    struct candidate *candidates = xcalloc(n + 1, sizeof(*candidates));
 
+    *out_n = 0;
     for (size_t i = 0; i < n; i++) {
         AUTO(account_closep) struct account *account = store_take_open(store, ids[i]);
 
         if (account != NULL)
-            candidates[n_candidates++] =
-                (struct candidate){ids[i], atomic_load(&account->used_us)};
+            candidates[(*out_n)++] = (struct candidate){ids[i], atomic_load(&account->used_us)};
     }
-    qsort(candidates, n_candidates, sizeof(*candidates), by_use);
-    for (size_t i = 0; i < n_candidates && store_memory(store) > target; i++) {
+    qsort(candidates, *out_n, sizeof(*candidates), by_use);
+    return candidates;
+}
+
+/* What was made of the mail goes first: it is made again by whoever wants it. */
+static void clear_shelves(struct mail_store *store, size_t target,
+                          const struct candidate *candidates, size_t n)
+{
+    for (size_t i = 0; i < n && store_memory(store) > target; i++) {
+        AUTO(account_closep) struct account *account = store_take_open(store, candidates[i].id);
+
+        if (account == NULL || shelf_bytes(account) == 0)
+            continue;
+        shelf_clear(account);
+        atomic_store(&account->is_touched, true);
+        measure(account);
+    }
+}
+
+static void unload_used(struct mail_store *store, size_t target,
+                        const struct candidate *candidates, size_t n,
+                        void (*checkpoint)(struct account *account))
+{
+    for (size_t i = 0; i < n && store_memory(store) > target; i++) {
         AUTO(account_closep) struct account *account = store_take_open(store, candidates[i].id);
 
         if (account == NULL)
@@ -191,7 +214,8 @@ void memory_turn(struct mail_store *store, void (*checkpoint)(struct account *ac
     AUTO(freep) uint64_t *ids = xcalloc(MEMORY_ACCOUNTS_MAX, sizeof(*ids));
     size_t n = store_open_accounts(store, ids, MEMORY_ACCOUNTS_MAX);
     size_t budget = store_memory_budget(store), target = budget - budget / MEMORY_REST_PARTS;
-    size_t before;
+    AUTO(freep) struct candidate *candidates = NULL;
+    size_t before, n_candidates;
 
     for (size_t i = 0; i < n; i++) {
         AUTO(account_closep) struct account *account = store_take_open(store, ids[i]);
@@ -202,9 +226,10 @@ void memory_turn(struct mail_store *store, void (*checkpoint)(struct account *ac
     before = store_memory(store);
     if (before <= budget)
         return;
+    candidates = by_age(store, ids, n, &n_candidates);
+    clear_shelves(store, target, candidates, n_candidates);
     evict_idle(store, target, checkpoint);
-    if (store_memory(store) > target)
-        unload_used(store, target, ids, n, checkpoint);
+    unload_used(store, target, candidates, n_candidates, checkpoint);
     if (before - MIN(before, store_memory(store)) >= MEMORY_TRIM_BYTES)
         (void) malloc_trim(0); /* whether there was something to give back does not matter */
 }

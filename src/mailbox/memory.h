@@ -2,11 +2,12 @@
  * memory.h - one budget for everything the open accounts keep in memory.
  *
  * Measured by the sizes of what versions are made of (acct_memory), account by account, when
- * something was read or written. Above the budget accounts that nobody uses go, the longest
- * unused first, those that are not checkpointed after their checkpoint; then, of accounts in
- * use, the messages of mailboxes that no session has selected. What goes comes back from its
- * pages when somebody asks. The budget is met between turns, not at each moment: what a command
- * needs it gets.
+ * something was read or written. Above the budget the shelves of accounts (shelf.h) are
+ * cleared, the longest unused first; then accounts that nobody uses go, the longest unused
+ * first, those that are not checkpointed after their checkpoint; then, of accounts in use, the
+ * messages of mailboxes that no session has selected. What goes comes back from its pages when
+ * somebody asks. The budget is met between turns, not at each moment: what a command needs it
+ * gets.
  */
 #ifndef ROOST_MAILBOX_MEMORY_H
 #define ROOST_MAILBOX_MEMORY_H

@@ -32,6 +32,13 @@ struct recent_claim {
     uint32_t next_uid; /* uids from here on no session was told as recent */
 };
 
+/* shelf.h */
+struct shelf {
+    pthread_mutex_t lock;
+    struct list age; /* lock: of shelf_place, the one not taken for the longest time first */
+    size_t n, bytes; /* lock */
+};
+
 struct account {
     struct mail_store *store;
     uint64_t id;
@@ -67,6 +74,7 @@ struct account {
     struct list followers;      /* watch */
     struct list recents;        /* watch */
     struct list held;           /* watch */
+    struct shelf shelf;
     int64_t dirty_since_us;     /* watch; 0: checkpointed */
 };
 

@@ -80,6 +80,8 @@ static const struct row rows[] = {
     {"MOVE 1 %s",                                  false,  "i",    "",      EFFECT_DELIVERED, false},
     {"NOOP",                                       true,   "",     "",      EFFECT_NONE,      false},
     {"SEARCH ALL",                                 true,   "",     "",      EFFECT_LINE,      false},
+    {"SORT (SUBJECT) UTF-8 ALL",                   true,   "",     "",      EFFECT_LINE,      false},
+    {"UID THREAD REFERENCES UTF-8 ALL",            true,   "",     "",      EFFECT_LINE,      false},
     {"FETCH 1 FLAGS",                              true,   "",     "",      EFFECT_LINE,      false},
     {"FETCH 1 BODY[]",                             true,   "",     "",      EFFECT_SEEN,      false},
     {"UID FETCH 1:* BODY.PEEK[HEADER]",            true,   "",     "",      EFFECT_LINE,      false},

@@ -34,6 +34,8 @@ static const struct {
     {"APPEND",       imap_parse_append      },
     {"EXPUNGE",      imap_parse_expunge     },
     {"SEARCH",       imap_parse_search      },
+    {"SORT",         imap_parse_sort        },
+    {"THREAD",       imap_parse_thread      },
     {"FETCH",        imap_parse_fetch       },
     {"STORE",        imap_parse_store       },
     {"COPY",         imap_parse_copy        },
@@ -290,6 +292,8 @@ static void check(const struct imap_cmd *cmd, imap_parse_fn *parse, struct imap_
     else if (parse == imap_parse_rename)
         check_mailbox(&args->rename.to, mode, arena);
     else if (parse == imap_parse_search)
+        check_search(&args->search, arena);
+    else if (parse == imap_parse_sort || parse == imap_parse_thread) /* it comes first in them */
         check_search(&args->search, arena);
     else if (parse == imap_parse_fetch)
         check_fetch(&args->fetch, mode, arena);

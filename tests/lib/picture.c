@@ -168,6 +168,8 @@ const char *picture_draw(struct picture *picture, const struct imap_response *re
     case IMAP_DATA_MBOX_STATUS:
     case IMAP_DATA_SEARCH:
     case IMAP_DATA_ESEARCH:
+    case IMAP_DATA_SORT:
+    case IMAP_DATA_THREAD:
     case IMAP_DATA_UIDBATCHES:
     case IMAP_DATA_NAMESPACE:
     case IMAP_DATA_LANGUAGE:

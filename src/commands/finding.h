@@ -1,0 +1,37 @@
+/*
+ * finding.h - what SEARCH, SORT and THREAD have in common: messages that meet the keys.
+ *
+ * Spec: RFC 9051 6.4.4, RFC 5256 (a variant of SEARCH), RFC 7162 3.1.5 and 3.1.9 (a MODSEQ key
+ * enables CONDSTORE), RFC 9586 3, RFC 9738 3.1.
+ */
+#ifndef ROOST_COMMANDS_FINDING_H
+#define ROOST_COMMANDS_FINDING_H
+
+#include "commands/cmd.h"
+#include "search/search.h"
+
+struct finding {
+    struct search *search;
+    uint32_t limited; /* the lowest uid looked at (RFC 9738); 0: none was left out */
+    bool with_modseq;
+};
+
+/* A charset that is not known is NO [BADCHARSET]. */
+MUST_CHECK enum rc finding_start(struct cmd *cmd, const struct imap_search_args *args,
+                                 struct finding *out, struct err *err);
+/* As search_go(); says how far it is. */
+MUST_CHECK enum rc finding_go(struct cmd *cmd, struct finding *finding, struct err *err);
+void finding_done(struct finding *finding);
+
+/* What was found, in the order of the mailbox; in the command's arena. */
+struct found {
+    const uint32_t *uids, *seqs;
+    uint32_t n;
+};
+struct found finding_list(struct cmd *cmd, const struct search_hits *hits);
+
+/* The tagged answer, with what could not be looked at. */
+void finding_reply(struct cmd *cmd, const struct finding *finding,
+                   const struct search_hits *hits, const char *text);
+
+#endif

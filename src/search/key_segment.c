@@ -1,0 +1,300 @@
+#include "search/key_segment.h"
+
+#include <xxhash.h>
+
+#include "mime/text.h"
+
+#define NAMES_FIRST_SLOTS 1024u
+#define POOL_FIRST_BYTES  4096u
+#define SCRATCH_BYTES     ((size_t) 1 << 20) /* a key is 2 KiB, casemapped 18 times that */
+
+/* ---- names ---- */
+
+void key_names_start(struct key_names *names)
+{
+    *names = (struct key_names){.n_slots = NAMES_FIRST_SLOTS};
+    names->slots = xcalloc(names->n_slots, sizeof(*names->slots));
+}
+
+void key_names_done(struct key_names *names)
+{
+    free(names->slots);
+    free(names->ids);
+    *names = (struct key_names){0};
+}
+
+static void put_slot(struct key_names *names, uint32_t number)
+{
+    size_t mask = names->n_slots - 1, at = names->ids[number].low & mask;
+
+    while (names->slots[at] != 0)
+        at = (at + 1) & mask;
+    names->slots[at] = number + 1;
+}
+
+static void grow_names(struct key_names *names)
+{
+    if (names->n == names->cap) {
+        names->cap = names->cap * 2 + 256;
+        names->ids = xrealloc(names->ids, names->cap * sizeof(*names->ids));
+    }
+    if ((size_t) names->n * 2 < names->n_slots)
+        return;
+    free(names->slots);
+    names->n_slots *= 4;
+    names->slots = xcalloc(names->n_slots, sizeof(*names->slots));
+    for (uint32_t i = 0; i < names->n; i++)
+        put_slot(names, i);
+}
+
+uint32_t key_names_number(struct key_names *names, struct key_id id, bool *is_new)
+{
+    size_t mask = names->n_slots - 1;
+
+    for (size_t at = id.low & mask; names->slots[at] != 0; at = (at + 1) & mask) {
+        uint32_t number = names->slots[at] - 1;
+
+        if (names->ids[number].low == id.low && names->ids[number].high == id.high) {
+            *is_new = false;
+            return number;
+        }
+    }
+    grow_names(names);
+    names->ids[names->n] = id;
+    put_slot(names, names->n);
+    *is_new = true;
+    return names->n++;
+}
+
+static struct key_id hash_of(const struct key_maker *maker, struct slice text)
+{
+    XXH128_hash_t hash = XXH3_128bits_withSeed(text.ptr, text.len, maker->seed);
+
+    return (struct key_id){hash.low64, hash.high64};
+}
+
+/* ---- segments ---- */
+
+struct key_segment *key_segment_ref(struct key_segment *segment)
+{
+    (void) atomic_fetch_add(&segment->refs, 1);
+    return segment;
+}
+
+void key_segment_unref(struct key_segment *segment)
+{
+    if (segment == NULL || atomic_fetch_sub(&segment->refs, 1) > 1)
+        return;
+    free(segment->uid);
+    free(segment->size);
+    free(segment->sent);
+    free(segment->arrival);
+    free(segment->flags);
+    for (size_t i = 0; i < KEY_TEXT_COUNT; i++)
+        free(segment->text[i]);
+    free(segment->message_id);
+    free(segment->reference_at);
+    free(segment->n_references);
+    free(segment->references);
+    free(segment->text_at);
+    free(segment->pool);
+    free(segment->ids);
+    free(segment);
+}
+
+/* ---- making ---- */
+
+/* The number of a text, casemapped already. */
+static uint32_t number_text(struct key_maker *maker, struct slice text)
+{
+    struct key_segment *segment = maker->segment;
+    uint32_t number;
+    bool is_new;
+
+    if (text.len > UINT32_MAX - maker->pool_len)
+        return KEY_NO_TEXT;
+    number = key_names_number(&maker->texts, hash_of(maker, text), &is_new);
+    if (!is_new)
+        return number;
+    if (maker->texts.n >= maker->cap_texts) {
+        maker->cap_texts = maker->cap_texts * 2 + 256;
+        segment->text_at = xrealloc(segment->text_at, ((size_t) maker->cap_texts + 1) *
+                                                          sizeof(*segment->text_at));
+    }
+    if (maker->pool_cap - maker->pool_len < text.len) {
+        maker->pool_cap = maker->pool_cap * 2 + text.len;
+        segment->pool = xrealloc(segment->pool, maker->pool_cap);
+    }
+    segment->text_at[number] = (uint32_t) maker->pool_len;
+    if (text.len > 0)
+        memcpy(segment->pool + maker->pool_len, text.ptr, text.len);
+    maker->pool_len += text.len;
+    segment->text_at[number + 1] = (uint32_t) maker->pool_len;
+    return number;
+}
+
+void key_maker_start(struct key_maker *maker, uint32_t n, uint64_t seed)
+{
+    struct key_segment *segment = xcalloc(1, sizeof(*segment));
+    size_t rows = (size_t) n + 1;
+
+    *maker = (struct key_maker){.segment = segment, .seed = seed};
+    key_names_start(&maker->texts);
+    key_names_start(&maker->ids);
+    buf_init(&maker->scratch, SCRATCH_BYTES);
+    atomic_init(&segment->refs, 1);
+    segment->n = n;
+    segment->uid = xcalloc(rows, sizeof(*segment->uid));
+    segment->size = xcalloc(rows, sizeof(*segment->size));
+    segment->sent = xcalloc(rows, sizeof(*segment->sent));
+    segment->arrival = xcalloc(rows, sizeof(*segment->arrival));
+    segment->flags = xcalloc(rows, sizeof(*segment->flags));
+    for (size_t i = 0; i < KEY_TEXT_COUNT; i++)
+        segment->text[i] = xcalloc(rows, sizeof(*segment->text[i]));
+    segment->message_id = xcalloc(rows, sizeof(*segment->message_id));
+    segment->reference_at = xcalloc(rows, sizeof(*segment->reference_at));
+    segment->n_references = xcalloc(rows, sizeof(*segment->n_references));
+    maker->pool_cap = POOL_FIRST_BYTES;
+    segment->pool = xmalloc(maker->pool_cap);
+    maker->cap_references = 1;
+    segment->references = xcalloc(1, sizeof(*segment->references));
+    (void) number_text(maker, SLICE("")); /* KEY_NO_TEXT */
+}
+
+void key_maker_done(struct key_maker *maker)
+{
+    key_segment_unref(TAKE(maker->segment));
+    key_names_done(&maker->texts);
+    key_names_done(&maker->ids);
+    buf_done(&maker->scratch);
+}
+
+static uint32_t casemapped(struct key_maker *maker, struct slice utf8)
+{
+    if (utf8.len == 0)
+        return KEY_NO_TEXT;
+    buf_reset(&maker->scratch);
+    mime_casemap(utf8, &maker->scratch);
+    if (maker->pool_len > SEGMENT_TEXT_BYTES)
+        buf_truncate(&maker->scratch, MIN(maker->scratch.len, (size_t) SEGMENT_SHORT_TEXT));
+    return number_text(maker, buf_slice(&maker->scratch));
+}
+
+static uint32_t number_id(struct key_maker *maker, struct key_id id)
+{
+    bool is_new;
+
+    return key_names_number(&maker->ids, id, &is_new);
+}
+
+static void add_reference(struct key_maker *maker, uint32_t row, struct key_id id)
+{
+    struct key_segment *segment = maker->segment;
+
+    if (maker->n_references == maker->cap_references) {
+        maker->cap_references = maker->cap_references * 2 + 1024;
+        segment->references = xrealloc(segment->references, (size_t) maker->cap_references *
+                                                                sizeof(*segment->references));
+    }
+    segment->references[maker->n_references++] = number_id(maker, id);
+    segment->n_references[row]++;
+}
+
+/* Of n references those to be left out: the oldest. */
+static uint32_t too_many(const struct key_maker *maker, uint32_t n)
+{
+    uint32_t most = KEY_REFERENCES_MAX;
+
+    if (maker->n_references > SEGMENT_REFERENCES)
+        most = SEGMENT_SHORT_REFERENCES;
+    return n > most ? n - most : 0;
+}
+
+/* RFC 5256, THREAD: References, else the first of In-Reply-To. */
+static void set_references(struct key_maker *maker, uint32_t row, const struct digest *digest,
+                           const struct digest_keys *keys)
+{
+    uint32_t skip = too_many(maker, keys->n_references);
+    struct digest_references references;
+    struct slice id;
+
+    maker->segment->reference_at[row] = maker->n_references;
+    digest_references(digest, &references);
+    for (uint32_t i = 0; i < keys->n_references; i++)
+        if (digest_next_reference(&references, &id) && i >= skip)
+            add_reference(maker, row, hash_of(maker, id));
+    if (keys->n_references == 0 && keys->in_reply_to.len > 0)
+        add_reference(maker, row, hash_of(maker, keys->in_reply_to));
+}
+
+void key_maker_set(struct key_maker *maker, uint32_t row, uint32_t uid,
+                   const struct msg_cold *cold, const struct digest *digest)
+{
+    struct key_segment *segment = maker->segment;
+    struct digest_keys keys = {0};
+
+    if (digest != NULL)
+        keys = digest_keys(digest);
+    segment->uid[row] = uid;
+    segment->size[row] = cold->size;
+    segment->arrival[row] = cold->internaldate;
+    segment->sent[row] = keys.has_sent ? keys.sent_sec : cold->internaldate;
+    segment->flags[row] = keys.is_reply ? KEY_IS_REPLY : 0;
+    segment->text[KEY_TEXT_SUBJECT][row] = casemapped(maker, keys.base_subject);
+    segment->text[KEY_TEXT_FROM][row] = casemapped(maker, keys.from_mailbox);
+    segment->text[KEY_TEXT_TO][row] = casemapped(maker, keys.to_mailbox);
+    segment->text[KEY_TEXT_CC][row] = casemapped(maker, keys.cc_mailbox);
+    segment->text[KEY_TEXT_DISPLAYFROM][row] = casemapped(maker, keys.from_display);
+    segment->text[KEY_TEXT_DISPLAYTO][row] = casemapped(maker, keys.to_display);
+    segment->message_id[row] =
+        keys.message_id.len > 0 ? number_id(maker, hash_of(maker, keys.message_id)) : KEY_NO_ID;
+    if (digest != NULL)
+        set_references(maker, row, digest, &keys);
+}
+
+void key_maker_copy(struct key_maker *maker, uint32_t row, const struct key_segment *from,
+                    uint32_t from_row)
+{
+    struct key_segment *segment = maker->segment;
+    const uint32_t *references = from->references + from->reference_at[from_row];
+    uint32_t n = from->n_references[from_row], skip = too_many(maker, n);
+
+    segment->uid[row] = from->uid[from_row];
+    segment->size[row] = from->size[from_row];
+    segment->arrival[row] = from->arrival[from_row];
+    segment->sent[row] = from->sent[from_row];
+    segment->flags[row] = from->flags[from_row];
+    for (size_t i = 0; i < KEY_TEXT_COUNT; i++)
+        segment->text[i][row] =
+            number_text(maker, key_segment_text(from, from->text[i][from_row]));
+    segment->message_id[row] = from->message_id[from_row] == KEY_NO_ID
+                                   ? KEY_NO_ID
+                                   : number_id(maker, from->ids[from->message_id[from_row]]);
+    segment->reference_at[row] = maker->n_references;
+    for (uint32_t i = skip; i < n; i++)
+        add_reference(maker, row, from->ids[references[i]]);
+}
+
+struct key_segment *key_maker_finish(struct key_maker *maker, uint32_t n)
+{
+    struct key_segment *segment = TAKE(maker->segment);
+    size_t row_bytes = 3 * sizeof(uint32_t) + 2 * sizeof(int64_t) + sizeof(uint8_t) +
+                       KEY_TEXT_COUNT * sizeof(uint32_t) + sizeof(uint32_t) + sizeof(uint16_t);
+
+    segment->n = n;
+    segment->n_texts = maker->texts.n;
+    segment->n_ids = maker->ids.n;
+    segment->ids =
+        xrealloc(TAKE(maker->ids.ids), ((size_t) segment->n_ids + 1) * sizeof(struct key_id));
+    segment->pool = xrealloc(segment->pool, maker->pool_len + 1);
+    segment->text_at =
+        xrealloc(segment->text_at, ((size_t) segment->n_texts + 1) * sizeof(*segment->text_at));
+    segment->references = xrealloc(segment->references, ((size_t) maker->n_references + 1) *
+                                                            sizeof(*segment->references));
+    segment->bytes = sizeof(*segment) + n * row_bytes +
+                     ((size_t) segment->n_texts + 1) * sizeof(uint32_t) + maker->pool_len +
+                     (size_t) maker->n_references * sizeof(uint32_t) +
+                     (size_t) segment->n_ids * sizeof(struct key_id);
+    key_maker_done(maker);
+    return segment;
+}
