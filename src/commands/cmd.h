@@ -70,8 +70,9 @@ struct cmd {
     void *cursor;                      /* the handler's progress */
     void (*cursor_done)(void *cursor); /* called once, when the command ends; may be NULL */
 
-    /* With RC_MORE, where a line may stand before the next answer: how far it is, and how far
-     * it is to go; goal 0: it does not say (RFC 9585). */
+    /* With RC_MORE: may a line stand before what comes next (cmd_progress)? How far it is, and
+     * of how many; goal 0: not known (RFC 9585). */
+    bool tells_progress;
     uint32_t progress, goal;
 
     /* The dispatcher's. */
@@ -89,6 +90,16 @@ struct cmd {
     bool is_fetching;
     struct reply reply_space;
 };
+
+/* The handler pauses here: between two answers, with so many of so many things done. Counts of
+ * one command do not fall. */
+static inline enum rc cmd_progress(struct cmd *cmd, uint64_t progress, uint64_t goal)
+{
+    cmd->tells_progress = progress <= UINT32_MAX && goal <= UINT32_MAX;
+    cmd->progress = (uint32_t) progress;
+    cmd->goal = (uint32_t) goal;
+    return RC_MORE;
+}
 
 cmd_run_fn cmd_capability, cmd_noop, cmd_logout, cmd_id, cmd_enable;
 cmd_run_fn cmd_select, cmd_examine, cmd_unselect, cmd_close;

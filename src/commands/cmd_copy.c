@@ -12,6 +12,8 @@
 #include "imap/print.h"
 #include "mailbox/txn.h"
 
+#define CROSS_TRIES_MAX 16u /* commits that meet a conflict */
+
 static void print_uids(struct buf *text, const struct uid_set *uids)
 {
     struct imap_runs runs;
@@ -52,7 +54,8 @@ struct copy {
     /* results */
     uint32_t dst_id;
     struct copied copied;
-    uint32_t limited; /* MOVE: the lowest uid moved (RFC 9738); 0: all were */
+    uint32_t limited;          /* MOVE: the lowest uid moved (RFC 9738); 0: all were */
+    struct crossing *crossing; /* into another account */
 };
 
 static enum rc find_source(struct cmd *cmd, struct mail_txn *txn, const struct copy *copy,
@@ -104,31 +107,61 @@ static enum rc copy_within(struct cmd *cmd, struct copy *copy, struct err *err)
     return rc ? rc : session_commit(session, &txn, err);
 }
 
-/* Into another account: the messages are staged there before anything is locked. */
-static enum rc copy_across(struct cmd *cmd, struct copy *copy, struct err *err)
+static enum rc cross(struct cmd *cmd, struct copy *copy, struct err *err)
 {
     struct session *session = cmd->session;
     const struct mbox_view *view = session->view;
-    AUTO(crossing_freep) struct crossing *crossing = NULL;
     AUTO(txn_abortp) struct mail_txn *from = NULL;
     AUTO(txn_abortp) struct mail_txn *to = NULL;
-    enum rc rc = crossing_prepare(view_account(view), view_state(view), view_mbox(view),
-                                  &copy->set.uids, copy->to.account, &crossing, err);
+    enum rc rc =
+        txn_begin_pair(view_account(view), copy->to.account, &session->actor, &from, &to, err);
 
-    if (!rc)
-        rc = txn_begin_pair(view_account(view), copy->to.account, &session->actor, &from, &to,
-                            err);
     if (!rc)
         rc = find_source(cmd, from, copy, err);
     if (!rc)
         rc = find_target(cmd, to, copy, err);
     if (!rc)
-        rc = txn_cross(from, view_mbox_id(view), crossing, to, copy->dst_id, copy->move,
+        rc = txn_cross(from, view_mbox_id(view), copy->crossing, to, copy->dst_id, copy->move,
                        cmd->arena, &copy->copied, err);
-    if (!rc)
-        rc = session_commit_pair(session, &from, &to, err);
-    if (!rc)
-        crossing_landed(crossing);
+    return rc ? rc : session_commit_pair(session, &from, &to, err);
+}
+
+static void copy_done(void *cursor)
+{
+    struct copy *copy = cursor;
+
+    crossing_freep(&copy->crossing);
+}
+
+/* Into another account: the messages are staged there before anything is locked, which may take
+ * long. So it pauses, and when the commit meets a conflict it is that which runs again. */
+static enum rc copy_across(struct cmd *cmd, struct copy *copy, struct err *err)
+{
+    const struct mbox_view *view = cmd->session->view;
+    size_t n, total;
+    enum rc rc = RC_OK;
+
+    if (copy->crossing == NULL)
+        rc = crossing_new(view_account(view), view_state(view), view_mbox(view),
+                          &copy->set.uids, copy->to.account, &copy->crossing, err);
+    if (rc)
+        return rc;
+    cmd->cursor = copy;
+    cmd->cursor_done = copy_done;
+    rc = crossing_stage(copy->crossing, err);
+    n = crossing_staged(copy->crossing, &total);
+    if (rc == RC_MORE)
+        return cmd_progress(cmd, n, total);
+    if (rc)
+        return rc;
+    rc = RC_CONFLICT;
+    for (unsigned tries = 0; rc == RC_CONFLICT && tries < CROSS_TRIES_MAX; tries++)
+        rc = cross(cmd, copy, err);
+    if (rc == RC_CONFLICT)
+        return err_set(err, RC_UNAVAILABLE, "Too much changes there at the moment",
+                       "cross: %u conflicts", CROSS_TRIES_MAX);
+    if (rc == RC_OK)
+        crossing_landed(copy->crossing);
     return rc;
 }
 
@@ -159,37 +192,55 @@ static enum rc limit(struct cmd *cmd, struct copy *copy, struct err *err)
     return RC_OK;
 }
 
-static enum rc copy(struct cmd *cmd, bool move, struct err *err)
+static enum rc start(struct cmd *cmd, struct copy *copy, struct err *err)
 {
     struct session *session = cmd->session;
-    struct copy copy = {.move = move};
-    const struct mbox_info *from;
-    enum rc rc;
+    enum rc rc =
+        session_resolve(session, &cmd->args.copy.set, cmd->uid, cmd->arena, &copy->set, err);
 
-    rc = session_resolve(session, &cmd->args.copy.set, cmd->uid, cmd->arena, &copy.set, err);
     if (!rc)
-        rc = limit(cmd, &copy, err);
+        rc = limit(cmd, copy, err);
     if (rc)
         return rc;
-    rc = place_of(session, cmd->args.copy.mailbox.name, &copy.to, err);
+    rc = place_of(session, cmd->args.copy.mailbox.name, &copy->to, err);
     if (rc == RC_NOT_FOUND)
         reply_code(cmd->reply, "TRYCREATE");
-    if (!rc)
-        rc = copy.to.account == view_account(session->view) ? copy_within(cmd, &copy, err)
-                                                            : copy_across(cmd, &copy, err);
-    if (rc)
-        return rc;
-    if (move)
-        session->counts.moved += uid_set_span(&copy.copied.src);
+    return rc;
+}
+
+static void finish(struct cmd *cmd, const struct copy *copy)
+{
+    struct session *session = cmd->session;
+    const struct mbox_info *from = mbox_info(view_mbox(session->view));
+
+    if (copy->move)
+        session->counts.moved += uid_set_span(&copy->copied.src);
     else
-        session->counts.copied += uid_set_span(&copy.copied.src);
-    from = mbox_info(view_mbox(session->view));
-    mail_events_copy(cmd, from->name, copy.to.account, copy.dst_id, &copy.copied, move);
-    say_copyuid(cmd, &copy.copied, move);
-    cmd->tells_modseq = move && copy.copied.src.n > 0; /* RFC 6851 4.4 */
-    limit_say(cmd, session->message_limit, copy.limited);
-    reply_ok(cmd->reply, move ? "MOVE completed" : "COPY completed");
-    return RC_OK;
+        session->counts.copied += uid_set_span(&copy->copied.src);
+    mail_events_copy(cmd, from->name, copy->to.account, copy->dst_id, &copy->copied,
+                     copy->move);
+    say_copyuid(cmd, &copy->copied, copy->move);
+    cmd->tells_modseq = copy->move && copy->copied.src.n > 0; /* RFC 6851 4.4 */
+    limit_say(cmd, session->message_limit, copy->limited);
+    reply_ok(cmd->reply, copy->move ? "MOVE completed" : "COPY completed");
+}
+
+static enum rc copy(struct cmd *cmd, bool move, struct err *err)
+{
+    struct copy *copy = cmd->cursor;
+    enum rc rc = RC_OK;
+
+    if (copy == NULL) {
+        copy = ARENA_NEW(cmd->arena, struct copy);
+        copy->move = move;
+        rc = start(cmd, copy, err);
+    }
+    if (!rc)
+        rc = copy->to.account == view_account(cmd->session->view) ? copy_within(cmd, copy, err)
+                                                                  : copy_across(cmd, copy, err);
+    if (!rc)
+        finish(cmd, copy);
+    return rc;
 }
 
 enum rc cmd_copy(struct cmd *cmd, struct err *err)

@@ -266,6 +266,7 @@ static enum rc fetch_flags(struct fetch_run *run)
             .modseq = with_modseq ? flags_text_modseq(&run->flags, at->index) : 0,
         };
         imap_print_flags_line(out, &line);
+        run->n_told++;
     }
     return RC_MORE;
 }
@@ -405,6 +406,7 @@ static enum rc fetch_batches(struct fetch_run *run, struct err *err)
             rc = fetch_message(run, err);
             if (rc)
                 return rc;
+            run->n_told++;
         }
     }
     return RC_OK;
@@ -492,6 +494,20 @@ enum rc fetch_go(struct fetch_run *run, struct err *err)
     return rc;
 }
 
+/* Inside an answer there is no room for a line. How many CHANGEDSINCE leaves is not known
+ * before they are looked at. */
+static enum rc pause_fetch(struct cmd *cmd)
+{
+    const struct fetch_run *run = cmd->cursor;
+    uint64_t goal = 0;
+
+    if (run->line_open)
+        return RC_MORE;
+    if (!run->args->has_changedsince)
+        goal = mbox_count_uids(run->mbox, &run->set.uids) + run->n_kept;
+    return cmd_progress(cmd, run->n_told, goal);
+}
+
 enum rc cmd_fetch(struct cmd *cmd, struct err *err)
 {
     enum rc rc;
@@ -502,5 +518,7 @@ enum rc cmd_fetch(struct cmd *cmd, struct err *err)
             return rc;
     }
     rc = fetch_go(cmd->cursor, err);
+    if (rc == RC_MORE)
+        return pause_fetch(cmd);
     return rc == RC_OK ? finish(cmd->cursor, err) : rc;
 }

@@ -335,7 +335,7 @@ static enum rc go_on(struct cmd *cmd, const char *completed, struct err *err)
         enum rc rc;
 
         if (reply_is_full(cmd->reply) || work >= LIST_SLICE_WORK)
-            return RC_MORE;
+            return cmd_progress(cmd, walk->at, walk->count);
         if (!session_allows(cmd->session, name)) /* a subscription */
             continue;
         work += walk->args->n_patterns;

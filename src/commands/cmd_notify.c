@@ -25,7 +25,7 @@ static enum rc tell_rows(struct cmd *cmd)
     struct notify_at *at = cmd->cursor;
 
     if (!notify_say_all(cmd->session, at, cmd->args.notify.status, cmd->reply->out))
-        return RC_MORE;
+        return cmd_progress(cmd, at->done, cmd->session->notify->n_rows);
     reply_ok(cmd->reply, "NOTIFY completed");
     return RC_OK;
 }

@@ -69,9 +69,7 @@ static enum rc prepare(struct cmd *cmd, const struct imap_search_args *args, str
         run->is_found = true;
     }
     rc = keys_work_go(&run->work, err);
-    cmd->progress = run->work.done;
-    cmd->goal = run->work.n_indexes;
-    return rc;
+    return rc == RC_MORE ? cmd_progress(cmd, run->work.done, run->work.n_indexes) : rc;
 }
 
 /* ---- SORT ---- */

@@ -337,7 +337,7 @@ enum rc cmd_urlfetch(struct cmd *cmd, struct err *err)
     for (; run->at < cmd->args.urlfetch.n; run->at++) {
         if (!run->streaming) {
             if (reply_is_full(cmd->reply))
-                return RC_MORE;
+                return cmd_progress(cmd, run->at, cmd->args.urlfetch.n);
             begin_url(run);
         }
         if (run->streaming) {

@@ -256,6 +256,14 @@ static enum rc refresh(struct session *session, struct err *err)
     return view_refresh(session->view, view_position(session), err);
 }
 
+/* "It exists already" may rest on what another session wrote and a crash would take back: a
+ * refusal waits for what it saw, as a success does. */
+static void wait_if_refused(const struct cmd *cmd, enum rc rc)
+{
+    if (rc != RC_OK && rc != RC_MORE && (cmd->row->flags & CMD_WRITES) != 0)
+        session_wait_for_newest(cmd->session);
+}
+
 /*
  * Run from the parsed arguments; after a conflict rewind everything a handler may have changed
  * and run again. *gone: the selected mailbox was deleted.
@@ -284,10 +292,7 @@ static enum rc run(struct cmd *cmd, bool *gone, struct err *err)
             rc = cmd->row->run(cmd, err);
         assert(rc != RC_CONFLICT || cmd->cursor == NULL);
     }
-    /* "It exists already" may rest on what another session wrote and a crash would take back: a
-     * refusal waits for what it saw, as a success does. */
-    if (rc != RC_OK && (cmd->row->flags & CMD_WRITES) != 0)
-        session_wait_for_newest(session);
+    wait_if_refused(cmd, rc);
     return rc;
 }
 
@@ -330,13 +335,15 @@ enum command_outcome command_start(struct session *session, const struct command
 }
 
 /* RFC 9585 3: every 10 to 15 seconds a client hears that its command lasts, and how far it is.
- * No handler's goal is reached while it still says RC_MORE. */
+ * A goal that is reached is no goal any more: the rest is not counted. */
 static void tell_progress(struct cmd *cmd)
 {
+    bool tells = cmd->tells_progress && (cmd->goal == 0 || cmd->progress < cmd->goal);
     struct buf *out = cmd->reply->out;
     int64_t now = clock_mono_us();
 
-    if (cmd->goal == 0 || cmd->progress >= cmd->goal || now < cmd->progress_us)
+    cmd->tells_progress = false;
+    if (!tells || now < cmd->progress_us)
         return;
     cmd->progress_us = now + INPROGRESS_US;
     buf_str(out, "* OK [INPROGRESS (");
@@ -344,7 +351,11 @@ static void tell_progress(struct cmd *cmd)
         buf_str(out, "NIL");
     else
         buf_printf(out, "\"%.*s\"", SLICE_ARG(cmd->tag)); /* a tag has neither \" nor \\ */
-    buf_printf(out, " %u %u)] ", cmd->progress, cmd->goal);
+    buf_printf(out, " %u ", cmd->progress);
+    if (cmd->goal == 0)
+        buf_str(out, "NIL)] ");
+    else
+        buf_printf(out, "%u)] ", cmd->goal);
     imap_print_text_line(out, "Still working", cmd->reply->mode);
 }
 
@@ -359,6 +370,7 @@ enum command_outcome command_resume(struct cmd **running, struct buf *out,
 {
     struct cmd *cmd = TAKE(*running);
     struct err err = {.rc = RC_OK};
+    enum rc rc;
 
     cmd->reply->out = out;
     cmd->seq_command_waits = seq_command_waits;
@@ -370,7 +382,9 @@ enum command_outcome command_resume(struct cmd **running, struct buf *out,
     switch (cmd->phase) {
     case CMD_RUNS:
         tell_progress(cmd);
-        return after_run(cmd, cmd->row->run(cmd, &err), &err, running);
+        rc = cmd->row->run(cmd, &err);
+        wait_if_refused(cmd, rc);
+        return after_run(cmd, rc, &err, running);
     case CMD_SYNCS:
         return go_on_with_sync(cmd, running);
     }

@@ -63,6 +63,7 @@ struct fetch_run {
 
     struct fetch_row rows[FETCH_BATCH_MESSAGES];
     size_t n_rows, row_at;
+    uint64_t n_told; /* messages answered */
     uint64_t seen_modseq; /* of the batch's messages whose \Seen was set */
 
     /* Of the message being answered. */

@@ -53,8 +53,9 @@ enum rc finding_go(struct cmd *cmd, struct finding *finding, struct err *err)
 {
     enum rc rc = search_go(finding->search, err);
 
-    cmd->progress = search_progress(finding->search);
-    cmd->goal = view_count(cmd->session->view);
+    if (rc == RC_MORE)
+        return cmd_progress(cmd, search_progress(finding->search),
+                            view_count(cmd->session->view));
     return rc;
 }
 

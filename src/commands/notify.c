@@ -633,10 +633,11 @@ static void say_all_of(const struct notify_look *look, struct notify_row *row, s
     say_status(look, row, items, out);
 }
 
-static bool say_all_in(const struct notify_look *look, size_t *at, bool status, struct buf *out)
+static bool say_all_in(const struct notify_look *look, struct notify_at *at, bool status,
+                       struct buf *out)
 {
-    for (; *at < look->place->n_rows; (*at)++) {
-        struct notify_row *row = &look->place->rows[*at];
+    for (; at->row < look->place->n_rows; at->row++, at->done++) {
+        struct notify_row *row = &look->place->rows[at->row];
 
         if (out->len >= REPLY_PAUSE_BYTES)
             return false;
@@ -661,7 +662,7 @@ bool notify_say_all(struct session *session, struct notify_at *at, bool status, 
             account_read(place->account, session_position_in(session, place->account));
         const struct notify_look look = {notify, place, state, own, arena};
 
-        if (!say_all_in(&look, &at->row, status, out))
+        if (!say_all_in(&look, at, status, out))
             return false;
         at->row = 0;
     }

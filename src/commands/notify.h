@@ -153,6 +153,7 @@ void notify_say(struct session *session, struct buf *out);
 /* Where notify_say_all() is. */
 struct notify_at {
     size_t place, row;
+    size_t done; /* rows of all places */
 };
 /* \NoAccess of what is refused, and with status the STATUS of rows whose counts are watched.
  * False: out is full, call again. */

@@ -120,12 +120,15 @@ MUST_CHECK enum rc txn_copy(struct mail_txn *txn, uint32_t src_mbox, const struc
  * left out then.
  */
 struct crossing;
-/* uids of a loaded mailbox in this version of src. RC_LIMIT: more than one transaction takes.
- */
-MUST_CHECK enum rc crossing_prepare(struct account *src, const struct acct_state *state,
-                                    const struct mbox *mbox, const struct uid_set *uids,
-                                    struct account *dst, struct crossing **out,
-                                    struct err *err);
+/* uids of a loaded mailbox in this version of src, which outlive it as both accounts do.
+ * Nothing is staged yet. RC_LIMIT: more than one transaction takes. */
+MUST_CHECK enum rc crossing_new(struct account *src, const struct acct_state *state,
+                                const struct mbox *mbox, const struct uid_set *uids,
+                                struct account *dst, struct crossing **out, struct err *err);
+/* Stage some of them. RC_MORE: there are more. */
+MUST_CHECK enum rc crossing_stage(struct crossing *crossing, struct err *err);
+/* How many are staged; of how many. */
+size_t crossing_staged(const struct crossing *crossing, size_t *out_total);
 void crossing_freep(struct crossing **crossing);
 /* from and to are a pair. Flags go along as the actor sees them, as far as the actor may set
  * them there; EMAILID and THREADID do. */

@@ -4,13 +4,17 @@
 #include "mailbox/message.h"
 #include "mailbox/open_txn.h"
 
-#define CROSS_CHUNK_BYTES ((size_t) 256 << 10) /* read and staged at a time */
+#define CROSS_CHUNK_BYTES ((size_t) 256 << 10)  /* read and staged at a time */
+#define CROSS_SLICE_BYTES ((uint64_t) 16 << 20) /* of one call: tens of milliseconds */
 
 struct crossing {
-    const struct engine_ops *ops;
-    uint32_t *uids; /* in the source; heap */
+    const struct engine_ops *ops; /* of the target's engine */
+    struct account *src, *dst;
+    struct acct_state *state; /* one reference */
+    struct set_walk walk;     /* what is still to be staged */
+    uint32_t *uids;           /* in the source; heap */
     struct body_stage **stages;
-    size_t n;
+    size_t n, total;
 };
 
 void crossing_freep(struct crossing **ptr)
@@ -21,6 +25,7 @@ void crossing_freep(struct crossing **ptr)
         return;
     for (size_t i = 0; i < crossing->n; i++)
         crossing->ops->stage_free(crossing->stages[i]);
+    acct_unref(crossing->state);
     free(crossing->stages);
     free(crossing->uids);
     free(crossing);
@@ -66,38 +71,81 @@ enum rc account_stage_copy(struct account *src, uint64_t body_id, uint32_t size,
     return rc;
 }
 
-enum rc crossing_prepare(struct account *src, const struct acct_state *state,
-                         const struct mbox *mbox, const struct uid_set *uids,
-                         struct account *dst, struct crossing **out, struct err *err)
+static size_t count_set(const struct mbox *mbox, const struct uid_set *uids)
 {
-    AUTO(crossing_freep) struct crossing *crossing = xcalloc(1, sizeof(*crossing));
     struct set_walk walk = {.mbox = mbox, .uids = uids};
     uint32_t index;
-    enum rc rc = RC_OK;
+    size_t n = 0;
 
-    crossing->ops = account_engine(dst)->ops;
-    crossing->uids = xcalloc(TXN_BODIES_MAX, sizeof(*crossing->uids));
-    crossing->stages = xcalloc(TXN_BODIES_MAX, sizeof(struct body_stage *));
-    while (rc == RC_OK && txn_next_of_set(&walk, &index)) {
-        const struct msg_cold *cold;
+    while (txn_next_of_set(&walk, &index))
+        n++;
+    return n;
+}
 
-        if (crossing->n == TXN_BODIES_MAX)
-            return err_set(err, RC_LIMIT, "Too many messages at once; do it in parts",
-                           "cross: %u messages", TXN_BODIES_MAX);
-        rc = account_need_rows(src, state, mbox, index, index, err);
-        if (rc == RC_OK) {
-            cold = mbox_cold(mbox, index);
-            rc = account_stage_copy(src, cold->body_id, cold->size, dst,
-                                    &crossing->stages[crossing->n], err);
-        }
-        if (rc == RC_OK)
-            crossing->uids[crossing->n++] = mbox_uid(mbox, index);
+enum rc crossing_new(struct account *src, const struct acct_state *state,
+                     const struct mbox *mbox, const struct uid_set *uids, struct account *dst,
+                     struct crossing **out, struct err *err)
+{
+    size_t total = count_set(mbox, uids);
+    struct crossing *crossing;
+
+    if (total > TXN_BODIES_MAX)
+        return err_set(err, RC_LIMIT, "Too many messages at once; do it in parts",
+                       "cross: %zu messages, of %u", total, TXN_BODIES_MAX);
+    crossing = xcalloc(1, sizeof(*crossing));
+    *crossing = (struct crossing){
+        .ops = account_engine(dst)->ops,
+        .src = src,
+        .dst = dst,
+        .state = acct_ref(state),
+        .walk = {.mbox = mbox, .uids = uids},
+        .total = total
+    };
+    crossing->uids = xcalloc(MAX(total, (size_t) 1), sizeof(*crossing->uids));
+    crossing->stages = xcalloc(MAX(total, (size_t) 1), sizeof(struct body_stage *));
+    *out = crossing;
+    return RC_OK;
+}
+
+static enum rc stage_one(struct crossing *crossing, uint32_t index, uint64_t *bytes,
+                         struct err *err)
+{
+    const struct mbox *mbox = crossing->walk.mbox;
+    const struct msg_cold *cold;
+    enum rc rc = account_need_rows(crossing->src, crossing->state, mbox, index, index, err);
+
+    if (rc)
+        return rc;
+    cold = mbox_cold(mbox, index);
+    rc = account_stage_copy(crossing->src, cold->body_id, cold->size, crossing->dst,
+                            &crossing->stages[crossing->n], err);
+    if (rc)
+        return rc;
+    *bytes += cold->size;
+    crossing->uids[crossing->n++] = mbox_uid(mbox, index);
+    return RC_OK;
+}
+
+enum rc crossing_stage(struct crossing *crossing, struct err *err)
+{
+    uint64_t bytes = 0;
+    uint32_t index;
+
+    while (txn_next_of_set(&crossing->walk, &index)) {
+        enum rc rc = stage_one(crossing, index, &bytes, err);
+
+        if (rc)
+            return rc;
+        if (bytes >= CROSS_SLICE_BYTES && crossing->n < crossing->total)
+            return RC_MORE;
     }
-    if (rc == RC_OK)
-        rc = account_finish_stages(dst, crossing->stages, crossing->n, err);
-    if (rc == RC_OK)
-        *out = TAKE(crossing);
-    return rc;
+    return account_finish_stages(crossing->dst, crossing->stages, crossing->n, err);
+}
+
+size_t crossing_staged(const struct crossing *crossing, size_t *out_total)
+{
+    *out_total = crossing->total;
+    return crossing->n;
 }
 
 /* One message of the source, with what the actor sees of it. */

@@ -330,8 +330,10 @@ static enum rc cross(struct account *src, struct account *dst, uint64_t actor, b
     enum rc rc = account_read_mailbox(src, 0, src_box, &state, err);
 
     if (!rc)
-        rc = crossing_prepare(src, state, acct_mailbox_by_id(state, src_box),
-                              &(struct uid_set){&all, 1}, dst, &crossing, err);
+        rc = crossing_new(src, state, acct_mailbox_by_id(state, src_box),
+                          &(struct uid_set){&all, 1}, dst, &crossing, err);
+    if (!rc)
+        rc = crossing_stage(crossing, err);
     if (!rc)
         rc = txn_begin_pair(src, dst, &(struct actor){actor, 1}, &from, &to, err);
     if (!rc)
