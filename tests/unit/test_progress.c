@@ -11,8 +11,8 @@
 #define MESSAGES 9000u /* whose texts take more than one slice of SEARCH's work */
 #define OUT_MAX  ((size_t) 128 << 20)
 
-#define BIG_MESSAGES 8u
-#define BIG_BYTES    ((size_t) 6 << 20)
+#define BIG_MESSAGES 6u
+#define BIG_BYTES    ((size_t) 4 << 20)
 
 /* The command, a resume each `step_us`; what it answers is in out. */
 static unsigned run(struct rig_session *rs, const char *line, int64_t step_us, struct buf *out)
