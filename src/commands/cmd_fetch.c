@@ -453,6 +453,18 @@ static void say_downgraded(struct fetch_run *run)
         reply_code(cmd->reply, code);
 }
 
+/* The sync behind tells no flags that were just answered. Who follows MODSEQs has heard of a
+ * change only with its own. */
+static void mark_told(const struct fetch_run *run)
+{
+    const struct session *session = run->cmd->session;
+    bool with_modseq = run->adds_modseq || (run->args->kinds & KIND(IMAP_FETCH_MODSEQ)) != 0;
+
+    if ((run->args->kinds & KIND(IMAP_FETCH_FLAGS)) != 0 &&
+        (with_modseq || !session_has_enabled(session, IMAP_CAP_CONDSTORE)))
+        view_mark_told(session->view, &run->set.uids);
+}
+
 /* What could be answered has been; what not, the tagged line says. */
 static enum rc finish(struct fetch_run *run, struct err *err)
 {
@@ -467,6 +479,7 @@ static enum rc finish(struct fetch_run *run, struct err *err)
         *err = run->failed;
         return err->rc;
     }
+    mark_told(run);
     if (run->some_gone) {
         reply_code(reply, "EXPUNGEISSUED");
         limit_say(run->cmd, max, run->limited);

@@ -16,7 +16,7 @@ void flags_text_init(struct flags_text *text, const struct mbox_view *view,
         .mbox = view_mbox(view),
         .info = mbox_info(view_mbox(view)),
         .recent = !mode.rev2,
-        .private = view_reader(view)->private_flags != 0,
+        .by_reader = view_reader(view)->is_guest,
     };
     buf_init(&text->tail, FLAGS_TAIL_MAX_BYTES);
 }
@@ -40,7 +40,7 @@ static inline uint32_t in_chunk(struct flags_text *text, uint32_t index)
 uint32_t flags_text_bits(struct flags_text *text, uint32_t index, uint32_t uid)
 {
     uint32_t at = in_chunk(text, index);
-    uint32_t bits = text->private ? view_flags(text->view, index) : text->chunk.flags[at];
+    uint32_t bits = text->by_reader ? view_flags(text->view, index) : text->chunk.flags[at];
 
     if (text->recent && view_is_recent(text->view, uid))
         bits |= IMAP_RECENT;
@@ -71,7 +71,7 @@ uint64_t flags_text_modseq(struct flags_text *text, uint32_t index)
 {
     uint32_t at = in_chunk(text, index), delta = text->chunk.modseq_delta[at];
 
-    if (text->private)
+    if (text->by_reader)
         return view_modseq(text->view, index);
     return delta == MODSEQ_ESCAPE ? mbox_modseq(text->mbox, index)
                                   : text->chunk.modseq_base + delta;

@@ -17,8 +17,8 @@ struct flags_text {
     const struct mbox_view *view;
     const struct mbox *mbox;
     const struct mbox_info *info;
-    bool recent;  /* show \Recent */
-    bool private; /* the reader has flags of its own */
+    bool recent;    /* show \Recent */
+    bool by_reader; /* flags and MODSEQs are not those of the columns (access.h) */
     struct chunk_view chunk;
     uint32_t chunk_start; /* index of its first message; chunk.n == 0: none yet */
     struct buf tail;

@@ -2,13 +2,19 @@
 
 #include "mailbox/open_account.h"
 
-static bool is_shared_seen(const struct mbox_info *info)
+/* Which \Seen a guest sees, and since when. */
+static void take_seen(const struct mbox_info *info, struct reader *out)
 {
+    out->private_flags = FLAG_SEEN;
     for (size_t i = 0; i < info->n_metadata; i++) {
-        if (slice_eq(info->metadata[i].key, SLICE(SHARED_SEEN_ENTRY)))
-            return slice_eq(info->metadata[i].value, SLICE("true"));
+        const struct text_pair *pair = &info->metadata[i];
+
+        if (slice_eq(pair->key, SLICE(SHARED_SEEN_ENTRY)) &&
+            slice_eq(pair->value, SLICE("true")))
+            out->private_flags = 0;
+        if (slice_eq(pair->key, SLICE(SEEN_SWITCHED_KEY)))
+            (void) slice_to_u64(pair->value, &out->seen_switched);
     }
-    return false;
 }
 
 void account_reader(const struct account *account, const struct mbox_info *info, uint64_t actor,
@@ -24,7 +30,7 @@ void account_reader(const struct account *account, const struct mbox_info *info,
     who.groups = principals_groups_of(who_is_who, actor, &who.n_groups);
     out->is_guest = true;
     out->rights = acl_rights(info, &who);
-    out->private_flags = is_shared_seen(info) ? 0 : FLAG_SEEN;
+    take_seen(info, out);
 }
 
 enum rc reader_needs(const struct reader *reader, uint32_t rights, struct err *err)
@@ -121,14 +127,17 @@ uint8_t reader_flags(const struct reader *reader, const struct mbox *mbox, uint3
 uint64_t reader_modseq(const struct reader *reader, const struct mbox *mbox, uint32_t index)
 {
     const struct overlay_row *row = row_of(reader, mbox, index);
-    uint64_t modseq = mbox_modseq(mbox, index);
+    uint64_t modseq = MAX(mbox_modseq(mbox, index), reader->seen_switched);
 
     return row != NULL ? MAX(modseq, row->modseq) : modseq;
 }
 
 uint64_t reader_own_modseq(const struct reader *reader, const struct mbox *mbox)
 {
-    return reader->private_flags != 0 ? mbox_overlay_modseq(mbox, reader->account) : 0;
+    uint64_t modseq =
+        reader->private_flags != 0 ? mbox_overlay_modseq(mbox, reader->account) : 0;
+
+    return MAX(modseq, reader->seen_switched);
 }
 
 uint64_t reader_highestmodseq(const struct reader *reader, const struct mbox *mbox)

@@ -18,13 +18,17 @@
 /* The metadata entry (RFC 5464) with which a mailbox's \Seen is one for all; its value: "true".
  */
 #define SHARED_SEEN_ENTRY "/shared/vendor/roost/sharedseen"
+/* Under this key, which no command names, the mailbox keeps the MODSEQ of that entry's last
+ * change, in decimal: whatever \Seen others see, they see another since. */
+#define SEEN_SWITCHED_KEY "seen-switched"
 
 /* How somebody looks at one mailbox. */
 struct reader {
     uint64_t account; /* who */
     uint32_t rights;
-    uint8_t private_flags; /* kept apart for this reader */
-    bool is_guest;         /* neither the owner nor the system */
+    uint8_t private_flags;  /* kept apart for this reader */
+    uint64_t seen_switched; /* a guest's MODSEQs are not below it; 0: \Seen was always so */
+    bool is_guest;          /* neither the owner nor the system */
 };
 
 /* info is of a mailbox of account. Takes no lock but the directory's. */
@@ -61,7 +65,8 @@ struct slice reader_entry_of_key(const struct reader *reader, struct slice key);
 /* What the reader sees of the message at index of a loaded mailbox. */
 uint8_t reader_flags(const struct reader *reader, const struct mbox *mbox, uint32_t index);
 uint64_t reader_modseq(const struct reader *reader, const struct mbox *mbox, uint32_t index);
-/* Greatest MODSEQ of a change to the reader's own flags, which shows in no chunk; 0: none. */
+/* Greatest MODSEQ of a change to what the reader alone sees, which shows in no chunk; 0: none.
+ */
 uint64_t reader_own_modseq(const struct reader *reader, const struct mbox *mbox);
 /* HIGHESTMODSEQ. */
 uint64_t reader_highestmodseq(const struct reader *reader, const struct mbox *mbox);

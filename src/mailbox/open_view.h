@@ -14,9 +14,9 @@ struct hidden_run {
     uint32_t first, last, before;
 };
 
-/* Messages whose flags at this modseq the client knows. */
+/* Messages whose flags the client knows, if their modseq is among these. */
 struct known_flags {
-    uint64_t modseq;
+    uint64_t lowest, highest;
     struct uid_run *runs;
     size_t n;
 };
@@ -41,7 +41,7 @@ struct mbox_view {
 
     struct known_flags *known; /* since the last sync */
     size_t n_known;
-    struct known_flags report; /* to be told in any case; modseq unused */
+    struct known_flags report; /* to be told in any case; modseqs unused */
 
     struct uid_run *recent; /* \Recent for this session, ascending */
     size_t n_recent;

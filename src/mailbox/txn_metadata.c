@@ -75,6 +75,14 @@ static enum rc set_entry(struct mail_txn *txn, uint32_t mbox_id, struct slice ke
     return RC_OK;
 }
 
+static enum rc note_switch(struct mail_txn *txn, uint32_t mbox_id, struct err *err)
+{
+    struct slice modseq =
+        slice_from_str(arena_printf(txn->arena, "%llu", (unsigned long long) txn_modseq(txn)));
+
+    return set_entry(txn, mbox_id, SLICE(SEEN_SWITCHED_KEY), &modseq, err);
+}
+
 /* What changes nothing is done. */
 static bool is_as_it_was(const struct text_pair *old, const struct slice *value)
 {
@@ -105,7 +113,11 @@ static enum rc set_of_mailbox(struct mail_txn *txn, uint32_t mbox_id, struct sli
     rc = check_entry(key, value, old == NULL, info->n_metadata, err);
     if (rc == RC_OK && old == NULL && key.len > entry.len)
         rc = check_guests(&reader, info->metadata, info->n_metadata, err);
-    return rc ? rc : set_entry(txn, mbox_id, key, value, err);
+    if (rc == RC_OK)
+        rc = set_entry(txn, mbox_id, key, value, err);
+    if (rc == RC_OK && slice_eq(key, SLICE(SHARED_SEEN_ENTRY)))
+        rc = note_switch(txn, mbox_id, err);
+    return rc;
 }
 
 enum rc txn_set_metadata(struct mail_txn *txn, uint32_t mbox_id, struct slice entry,

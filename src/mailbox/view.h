@@ -112,6 +112,9 @@ struct uid_set view_flags_told(const struct mbox_view *view, const struct mbox *
  * somebody changed the message again since. Not for messages that somebody changed before, and
  * the client has not heard of it: sync would leave out that too. */
 void view_mark_known(struct mbox_view *view, const struct uid_set *uids, uint64_t modseq);
+/* The client was told the flags of these messages as they are in view_mbox: sync leaves them
+ * out unless they changed since that version. */
+void view_mark_told(struct mbox_view *view, const struct uid_set *uids);
 /* Have sync tell the flags of these messages, changed or not (STORE without .SILENT). */
 void view_report(struct mbox_view *view, const struct uid_set *uids);
 

@@ -30,25 +30,39 @@ void view_forget_known(struct mbox_view *view)
     view->report = (struct known_flags){0};
 }
 
-void view_mark_known(struct mbox_view *view, const struct uid_set *uids, uint64_t modseq)
+static void add_known(struct mbox_view *view, const struct uid_set *uids, uint64_t lowest,
+                      uint64_t highest)
 {
     if (uids->n == 0 || view->n_known == KNOWN_MAX)
         return;
     view->known = xrealloc(view->known, (view->n_known + 1) * sizeof(*view->known));
     view->known[view->n_known++] =
-        (struct known_flags){modseq, copy_runs(uids->runs, uids->n), uids->n};
+        (struct known_flags){lowest, highest, copy_runs(uids->runs, uids->n), uids->n};
+}
+
+void view_mark_known(struct mbox_view *view, const struct uid_set *uids, uint64_t modseq)
+{
+    add_known(view, uids, modseq, modseq);
+}
+
+void view_mark_told(struct mbox_view *view, const struct uid_set *uids)
+{
+    uint64_t highest = reader_highestmodseq(&view->reader, view->mbox);
+
+    if (highest > view->told_modseq)
+        add_known(view, uids, 0, highest);
 }
 
 void view_report(struct mbox_view *view, const struct uid_set *uids)
 {
     free(view->report.runs);
-    view->report = (struct known_flags){0, copy_runs(uids->runs, uids->n), uids->n};
+    view->report = (struct known_flags){0, 0, copy_runs(uids->runs, uids->n), uids->n};
 }
 
 static bool is_known(const struct mbox_view *view, uint32_t uid, uint64_t modseq)
 {
     for (size_t i = 0; i < view->n_known; i++) {
-        if (view->known[i].modseq == modseq &&
+        if (view->known[i].lowest <= modseq && modseq <= view->known[i].highest &&
             runs_contain(view->known[i].runs, view->known[i].n, uid))
             return true;
     }

@@ -83,7 +83,8 @@ static void hear_list(struct walk *walk, struct player *player,
 {
     struct heard *heard;
 
-    if (list->oldname.len > 0)
+    /* INBOX stays, and what was in it is told by counts */
+    if (list->oldname.len > 0 && !slice_eq(list->oldname, SLICE("INBOX")))
         rename_tree(walk, player, list->oldname, list->name);
     heard = make(walk, player, list->name);
     heard->subscribed = has_attr(list, "\\Subscribed");
