@@ -31,9 +31,17 @@ static void write_field(struct digest_writer *w, uint32_t part, uint32_t field)
     if (name.len > 0)
         buf_str(&w->text, ": ");
     value_at = w->text.len - start;
-    mime_text_of_field(value, &w->text);
+    mime_text_of_field(name, value, &w->text);
     put_span(w, part == 0 ? DIGEST_SPAN_HEADER : DIGEST_SPAN_PART_HEADER, part,
              MIN(name.len, value_at), start, value_at);
+}
+
+/* Reports of delivery and the like (message/delivery-status) are text for those who look for
+ * what they say. */
+static bool reads_as_text(const struct mime_part *p)
+{
+    return p->kind == DIGEST_TEXT ||
+           (p->kind == DIGEST_LEAF && slice_eq(p->type, SLICE("message")));
 }
 
 static void write_body(struct digest_writer *w, uint32_t part)
@@ -43,13 +51,13 @@ static void write_body(struct digest_writer *w, uint32_t part)
     struct mime_text_source source = {.encoding = p->encoding};
     size_t start = w->text.len;
 
-    if (p->kind != DIGEST_TEXT && (p->flags & DIGEST_PART_OPAQUE) == 0)
+    if (!reads_as_text(p) && (p->flags & DIGEST_PART_OPAQUE) == 0)
         return;
     buf_init(&charset, p->content[MIME_TYPE].len + 1);
-    if (p->kind == DIGEST_TEXT) {
+    if (reads_as_text(p)) {
         (void) param_get(p->content[MIME_TYPE], SLICE("charset"), &charset);
         source.charset = buf_slice(&charset);
-        source.html = slice_eq(p->subtype, SLICE("html"));
+        source.html = p->kind == DIGEST_TEXT && slice_eq(p->subtype, SLICE("html"));
     }
     mime_text_of_body(&source, mime_part_body(w->tree, part), &w->text);
     put_span(w, DIGEST_SPAN_BODY, part, 0, start, 0);

@@ -1,8 +1,9 @@
 /*
  * html.h - the text of HTML, for search and preview.
  *
- * Tags, comments, scripts and styles go, character references are resolved, block elements
- * become line ends. Not a parser of HTML: one pass with a fixed state, for whatever is there.
+ * Tags, comments, scripts and styles go, character references are resolved, a run of white
+ * space is one space, or one line end if a block element begins or ends in it. docs/search.md
+ * has it exactly. Not a parser of HTML: one pass with a fixed state, for whatever is there.
  */
 #ifndef ROOST_MIME_HTML_H
 #define ROOST_MIME_HTML_H
@@ -33,6 +34,8 @@ struct html_reader {
     char hidden[8]; /* "script", "style", ...: text is dropped until its end tag */
     size_t n_dashes;
     bool end_tag;
+    bool begun; /* some text came out */
+    char gap;   /* ' ' or '\n' waits for more text; '\0': nothing does */
 };
 
 void html_open(struct html_reader *reader);

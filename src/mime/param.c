@@ -220,39 +220,80 @@ static void join_segments(const struct segment *segments, struct slice pool, str
     charset_to_utf8(charset, buf_slice(&bytes), out);
 }
 
-bool param_get_text(struct slice raw, struct slice name, struct buf *out)
+/* The parameter of this name if it is written in RFC 2231 pieces; false if its first is not
+ * there. */
+static bool read_pieces(struct slice raw, struct slice name, struct buf *out)
 {
     AUTO(buf_done) struct buf scratch = {0};
     AUTO(buf_done) struct buf pool = {0};
-    AUTO(buf_done) struct buf plain = {0};
     struct segment segments[PARAM_SEGMENTS_MAX] = {0};
     struct param_reader reader;
     struct param param;
-    bool has_plain = false;
 
     buf_init(&scratch, raw.len + 1);
     buf_init(&pool, raw.len + 1);
-    buf_init(&plain, raw.len + 1);
     (void) param_begin(&reader, raw, &scratch);
     while (param_next(&reader, &param)) {
         uint32_t index;
         bool encoded;
 
-        if (!slice_starts_nocase(param.name, name))
-            continue;
-        if (param.name.len == name.len) {
-            if (!has_plain)
-                buf_append(&plain, param.value);
-            has_plain = true;
-        } else if (parse_marks(slice_from(param.name, name.len), &index, &encoded) &&
-                   !segments[index].present) {
+        if (slice_starts_nocase(param.name, name) &&
+            parse_marks(slice_from(param.name, name.len), &index, &encoded) &&
+            !segments[index].present) {
             segments[index] = (struct segment){pool.len, param.value.len, true, encoded};
             buf_append(&pool, param.value);
         }
     }
     if (segments[0].present)
         join_segments(segments, buf_slice(&pool), out);
-    else if (has_plain)
-        words_decode(buf_slice(&plain), out);
-    return segments[0].present || has_plain;
+    return segments[0].present;
+}
+
+bool param_get_text(struct slice raw, struct slice name, struct buf *out)
+{
+    AUTO(buf_done) struct buf plain = {0};
+
+    if (read_pieces(raw, name, out))
+        return true;
+    buf_init(&plain, raw.len + 1);
+    if (!param_get(raw, name, &plain))
+        return false;
+    words_decode(buf_slice(&plain), out);
+    return true;
+}
+
+static bool is_among(const struct slice *names, size_t n, struct slice name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (slice_eq_nocase(names[i], name))
+            return true;
+    return false;
+}
+
+void param_pieces_text(struct slice raw, struct buf *out)
+{
+    AUTO(buf_done) struct buf scratch = {0};
+    struct slice names[PARAM_NAMES_MAX];
+    struct param_reader reader;
+    struct param param;
+    size_t n = 0;
+
+    buf_init(&scratch, raw.len + 1);
+    (void) param_begin(&reader, raw, &scratch);
+    while (n < PARAM_NAMES_MAX && param_next(&reader, &param)) {
+        size_t mark = slice_find(param.name, '*'), start = out->len;
+        struct slice name = slice_sub(param.name, 0, mark);
+        uint32_t index;
+        bool encoded;
+
+        if (name.len == 0 || !parse_marks(slice_from(param.name, mark), &index, &encoded) ||
+            is_among(names, n, name))
+            continue;
+        names[n++] = name;
+        buf_str(out, "; ");
+        buf_append(out, name);
+        buf_byte(out, '=');
+        if (!read_pieces(raw, name, out))
+            buf_truncate(out, start);
+    }
 }

@@ -11,6 +11,8 @@
 #include "base/scan.h"
 
 #define PARAM_SEGMENTS_MAX 256u /* RFC 2231 pieces of one value; more are left out */
+#define PARAM_NAMES_MAX    16u /* parameters of a field whose pieces become text; each reads it \
+                                */
 
 struct param {
     struct slice name;  /* as written, RFC 2231 marks included: "filename*0*" */
@@ -32,5 +34,7 @@ bool param_get(struct slice raw, struct slice name, struct buf *out);
 /* The same decoded to UTF-8: RFC 2231 pieces and charset, else RFC 2047 words, which mailers
  * write against the standard. */
 bool param_get_text(struct slice raw, struct slice name, struct buf *out);
+/* "; name=text", decoded to UTF-8, of each parameter that is written in RFC 2231 pieces. */
+void param_pieces_text(struct slice raw, struct buf *out);
 
 #endif

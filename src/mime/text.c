@@ -8,14 +8,30 @@
 #include "mime/charset.h"
 #include "mime/cte.h"
 #include "mime/html.h"
+#include "mime/param.h"
 #include "mime/words.h"
 
 #define STEP_MAX_BYTES       ((size_t) 256 << 10) /* a decoded step and its UTF-8 */
 #define DECOMPOSED_MAX_UNITS 32                   /* U+FDFA has 18, the most there is */
 
-void mime_text_of_field(struct slice raw, struct buf *out)
+/* RFC 2231 in the fields that mail has it in. */
+static bool has_parameters(struct slice name)
 {
+    return slice_eq_nocase(name, SLICE("Content-Type")) ||
+           slice_eq_nocase(name, SLICE("Content-Disposition"));
+}
+
+void mime_text_of_field(struct slice name, struct slice raw, struct buf *out)
+{
+    size_t start;
+
     words_decode(raw, out);
+    start = out->len;
+    if (has_parameters(name))
+        param_pieces_text(raw, out);
+    for (size_t i = start; i < out->len; i++)
+        if (ascii_is_space(out->ptr[i]) || out->ptr[i] == '\0')
+            out->ptr[i] = ' ';
 }
 
 /* Bytes are UTF-8 as far as they go, for text without a useful label. */
@@ -41,12 +57,18 @@ static struct slice sniff(const struct mime_text_source *source, struct slice bo
                           struct buf *head)
 {
     struct cte_reader reader;
+    struct slice label;
 
     if (!source->html || source->charset.len > 0)
         return source->charset;
     cte_open(&reader, source->encoding, body);
     (void) cte_next(&reader, head);
-    return html_sniff_charset(buf_slice(head));
+    label = html_sniff_charset(buf_slice(head));
+    /* A label that could be read as ASCII is not written in 16-bit units, whatever it says. */
+    return slice_starts_nocase(label, SLICE("utf-16")) ||
+                   slice_starts_nocase(label, SLICE("unicode"))
+               ? slice_of("", 0)
+               : label;
 }
 
 void mime_text_of_body(const struct mime_text_source *source, struct slice body,

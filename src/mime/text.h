@@ -1,7 +1,8 @@
 /*
  * text.h - what SEARCH compares: the text of fields and parts, and the casemap.
  *
- * Spec: RFC 9051 6.4.4 (substring over decoded text), RFC 5051 (i;unicode-casemap).
+ * Spec: RFC 9051 6.4.4 (substring over decoded text), RFC 5051 (i;unicode-casemap). What the
+ * text is, precisely enough to be written twice: docs/search.md.
  */
 #ifndef ROOST_MIME_TEXT_H
 #define ROOST_MIME_TEXT_H
@@ -11,8 +12,9 @@
 
 #define TEXT_FIELD_FACTOR 4u /* room that decoded text may need, per raw byte */
 
-/* The text of one raw field: unfolded, encoded-words decoded, UTF-8. */
-void mime_text_of_field(struct slice raw, struct buf *out);
+/* The text of one raw field: unfolded, encoded-words decoded, UTF-8; behind it what parameters
+ * in RFC 2231 pieces say. */
+void mime_text_of_field(struct slice name, struct slice raw, struct buf *out);
 
 /* How a body becomes text. */
 struct mime_text_source {

@@ -144,7 +144,7 @@ static void take_field(const struct digest *digest, const char *name, struct buf
     digest_header_fields(digest, &header, SLICE(""), names, 1, false, &raw);
     value = buf_slice(&raw);
     if (value.len > names[0].len)
-        mime_text_of_field(slice_from(value, names[0].len + 1), out);
+        mime_text_of_field(names[0], slice_from(value, names[0].len + 1), out);
 }
 
 /* Empty texts for a message that cannot be read. */

@@ -10,25 +10,36 @@
 static const struct {
     const char *html, *text;
 } html_rows[] = {
-    {"plain",                             "plain"                               },
-    {"a<b>b</b>c",                        "abc"                                 },
-    {"<p>a</p><p>b</p>",                  "\na\n\nb\n"                          },
-    {"a&amp;b&lt;&gt;&quot;",             "a&b<>\""                             },
-    {"&auml;&#228;&#xe4;&#XE4;",          "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4"    },
-    {"&nbsp",                             "\xc2\xa0"                            },
-    {"&nosuch; & &&amp;",                 "&nosuch; & &&"                       },
-    {"&#0;&#xd800;&#99999999;",           "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
-    {"a<!-- <b> -- > c -->d",             "ad"                                  },
-    {"a<!doctype html>b<?xml?>c",         "abc"                                 },
-    {"a<script>var x = '<b>';</script>b", "ab"                                  },
-    {"a<STYLE type='x'>p { }</style>b",   "ab"                                  },
-    {"<a title=\"x>y\" href='>'>z</a>",   "z"                                   },
-    {"<a href=x>z</a>",                   "z"                                   },
-    {"1 < 2",                             "1 < 2"                               },
-    {"a</ b",                             "a</ b"                               },
-    {"a<",                                "a<"                                  },
-    {"a<b",                               "a"                                   },
-    {"a<br/>b",                           "a\nb"                                },
+    {"plain",                              "plain"                                         },
+    {"a<b>b</b>c",                         "abc"                                           },
+    {"<p>a</p><p>b</p>",                   "a\nb"                                          },
+    {"a&amp;b&lt;&gt;&quot;",              "a&b<>\""                                       },
+    {"&auml;&#228;&#xe4;&#XE4;",           "\xc3\xa4\xc3\xa4\xc3\xa4\xc3\xa4"              },
+    {"&nbsp",                              "\xc2\xa0"                                      },
+    {"&nosuch; & &&amp;",                  "&nosuch; & &&"                                 },
+    {"&#0;&#xd800;&#99999999;",            "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"          },
+    {"a<!-- <b> -- > c -->d",              "ad"                                            },
+    {"a<!doctype html>b<?xml?>c",          "abc"                                           },
+    {"a<script>var x = '<b>';</script>b",  "ab"                                            },
+    {"a<STYLE type='x'>p { }</style>b",    "ab"                                            },
+    {"<a title=\"x>y\" href='>'>z</a>",    "z"                                             },
+    {"<a href=x>z</a>",                    "z"                                             },
+    {"1 < 2",                              "1 < 2"                                         },
+    {"a</ b",                              "a</ b"                                         },
+    {"a<",                                 "a<"                                            },
+    {"a<b",                                "a"                                             },
+    {"a<br/>b",                            "a\nb"                                          },
+    {" a \r\n\t b ",                       "a b"                                           }, /* as it is shown */
+    {"a <br> \n <br> b",                   "a\nb"                                          },
+    {"a&#32;&#10; b",                      "a b"                                           },
+    {"a <i> b</i>",                        "a b"                                           },
+    {"<<b>a<&amp;</</b>b",                 "<a<&</b"                                       },
+    {"a</",                                "a</"                                           },
+    {"<script>if (a<b) x='\"';</script>c", "c"                                             }, /* no tag, no quote in a script */
+    {"<style><!-- </style>c",              "c"                                             },
+    {"<script></scr</script x='>'>c",      "c"                                             },
+    {"<script></scripts></script>c",       "c"                                             },
+    {"&#146;&#8217s&#x92x&thetasym;",      "\xe2\x80\x99\xe2\x80\x99s\xe2\x80\x99x\xcf\x91"},
 };
 
 static void html_leaves_its_text(void **state)
@@ -52,6 +63,31 @@ static void html_leaves_its_text(void **state)
     }
 }
 
+static void fields_tell_what_pieces_say(void **state)
+{
+    static const struct {
+        const char *name, *raw, *text;
+    } rows[] = {
+        {"Subject",             " =?utf-8?q?a_=C3=A4?=\r\n b",                    "a \xc3\xa4 b"                         },
+        {"Content-Disposition", " attachment; filename*=utf-8''%C3%A4.txt",
+         "attachment; filename*=utf-8''%C3%A4.txt; filename=\xc3\xa4.txt"                                                },
+        {"content-type",        " a/b; name*1=b.txt; Name*0*=koi8-r'ru'%C1; x=y",
+         "a/b; name*1=b.txt; Name*0*=koi8-r'ru'%C1; x=y; name=\xd0\xb0"
+         "b.txt"                                                                                                         },
+        {"Content-Type",        " a/b; name*1=b.txt",                             "a/b; name*1=b.txt"                    }, /* the first piece lacks */
+        {"Content-Type",        " a/b; n*=%0D%0A%00c; m*=d",                      "a/b; n*=%0D%0A%00c; m*=d; n=   c; m=d"},
+        {"Subject",             " x; n*=utf-8''%C3%A4",                           "x; n*=utf-8''%C3%A4"                  },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        AUTO(buf_done) struct buf out = {.max = 4096};
+
+        mime_text_of_field(slice_from_str(rows[i].name), slice_from_str(rows[i].raw), &out);
+        assert_slice_equal(buf_slice(&out), slice_from_str(rows[i].text));
+    }
+}
+
 static const struct {
     enum digest_encoding encoding;
     const char *charset;
@@ -66,6 +102,7 @@ static const struct {
     {DIGEST_CTE_BASE64,   "utf-8",    false, "w6Q=",                          "\xc3\xa4"        },
     {DIGEST_CTE_IDENTITY, "",         true,  "<meta charset=\"koi8-r\">\xc1", "\xd0\xb0"        },
     {DIGEST_CTE_QP,       "utf-8",    true,  "<b>=C3=A4</b>&amp;",            "\xc3\xa4&"       },
+    {DIGEST_CTE_IDENTITY, "",         true,  "<meta charset=UTF-16LE>a",      "a"               }, /* it cannot be */
 };
 
 static void bodies_become_utf8(void **state)
@@ -184,6 +221,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(html_leaves_its_text),
+        cmocka_unit_test(fields_tell_what_pieces_say),
         cmocka_unit_test(bodies_become_utf8),
         cmocka_unit_test(casemap_is_titlecase_then_decomposition),
         cmocka_unit_test(previews_are_short_and_on_one_line),
