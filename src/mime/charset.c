@@ -3,6 +3,7 @@
 #include <string.h>
 #include <unicode/uchar.h>
 #include <unicode/ucnv.h>
+#include <unicode/ucnv_cb.h>
 #include <unicode/udata.h>
 #include <unicode/unorm2.h>
 
@@ -82,16 +83,41 @@ static bool is_name_byte(char c)
     return ascii_is_alnum(c) || c == '-' || c == '_' || c == '.' || c == ':' || c == '+';
 }
 
+/* ICU's own writes U+001A for some single bytes. */
+static void write_mark(const void *context, UConverterToUnicodeArgs *args, const char *bytes,
+                       int32_t n_bytes, UConverterCallbackReason reason, UErrorCode *status)
+{
+    static const UChar mark = 0xfffd;
+
+    (void) context;
+    (void) bytes;
+    (void) n_bytes;
+    if (reason > UCNV_IRREGULAR) /* reset, clone, close */
+        return;
+    *status = U_ZERO_ERROR;
+    ucnv_cbToUWriteUChars(args, &mark, 1, 0, status);
+}
+
+/* A converter that marks what means nothing, or NULL. */
+static UConverter *open_converter(const char *icu_name)
+{
+    UErrorCode status = U_ZERO_ERROR;
+    UConverter *converter = ucnv_open(icu_name, &status);
+
+    if (U_FAILURE(status))
+        return NULL;
+    ucnv_setToUCallBack(converter, write_mark, NULL, NULL, NULL, &status);
+    return converter;
+}
+
 /* ICU's converter for a label, or NULL. */
 static UConverter *open_label(struct slice label)
 {
-    UErrorCode status = U_ZERO_ERROR;
     char name[CHARSET_NAME_MAX_BYTES];
-    UConverter *converter;
 
     for (size_t i = 0; i < COUNT(aliases); i++)
         if (slice_eq_nocase(label, slice_from_str(aliases[i].label)))
-            return ucnv_open(aliases[i].icu_name, &status);
+            return open_converter(aliases[i].icu_name);
     if (label.len == 0 || label.len >= sizeof(name))
         return NULL;
     for (size_t i = 0; i < label.len; i++) /* ICU reads options behind a comma */
@@ -99,8 +125,7 @@ static UConverter *open_label(struct slice label)
             return NULL;
     memcpy(name, label.ptr, label.len);
     name[label.len] = '\0';
-    converter = ucnv_open(name, &status);
-    return U_SUCCESS(status) ? converter : NULL;
+    return open_converter(name);
 }
 
 bool charset_is_known(struct slice label)
@@ -121,14 +146,12 @@ bool charset_is_known(struct slice label)
 
 void charset_open(struct charset_reader *reader, struct slice label, enum charset_guess guess)
 {
-    UErrorCode status = U_ZERO_ERROR;
-
     *reader = (struct charset_reader){0};
     label = clean_label(label);
     if (!label_is_empty(label))
         reader->converter = open_label(label);
     if (reader->converter == NULL && guess == CHARSET_GUESS_LEGACY)
-        reader->converter = ucnv_open("windows-1252", &status);
+        reader->converter = open_converter("windows-1252");
 }
 
 void charset_close(struct charset_reader *reader)

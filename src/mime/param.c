@@ -291,7 +291,7 @@ void param_pieces_text(struct slice raw, struct buf *out)
             continue;
         names[n++] = name;
         buf_str(out, "; ");
-        buf_append(out, name);
+        charset_to_utf8(SLICE(""), name, out);
         buf_byte(out, '=');
         if (!read_pieces(raw, name, out))
             buf_truncate(out, start);

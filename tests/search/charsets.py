@@ -27,6 +27,7 @@ CODECS = {
     "iso-8859-8-i": "iso8859-8", "iso-8859-6-i": "iso8859-6",
     "windows-1250": "cp1250", "windows-1251": "cp1251", "windows-1253": "cp1253", "windows-1255": "cp1255",
     "windows-1256": "cp1256", "windows-1257": "cp1257", "windows-1258": "cp1258",
+    "tis-620": "cp874", "iso-8859-11": "cp874", "windows-874": "cp874",
     "koi8-r": "koi8-r", "koi8-u": "koi8-u", "ibm850": "cp850", "cp-850": "cp850", "cp850": "cp850",
     "gb2312": "gb18030", "gbk": "gb18030", "x-gbk": "gb18030", "cp936": "gb18030", "gb18030": "gb18030",
     "big5": "big5hkscs", "big5-hkscs": "big5hkscs",
@@ -45,8 +46,14 @@ MEANT = {
                                "\u2027\ufe51\xaf\uff5e\u2295\u2299\u2215\ufe68\uffe5\uffe0\uffe1"),
     "gb18030": {0xE7C7: "\u1e3f"},
 }
-LATER = {"big5hkscs": set("\xca\xea\u23da\u23db") | {chr(c) for r in ((0x31C0, 0x31D0), (0x9FA6, 0x9FB4))
-                                                     for c in range(*r)}}  # added to HKSCS in 2004
+# Where neither is right or wrong: characters added to HKSCS in 2004, bytes that one maker uses, escapes.
+OPEN = {
+    "big5hkscs": set("\xca\xea\u23da\u23db") | {chr(c) for r in ((0x31C0, 0x31D0), (0x9FA6, 0x9FB4)) for c in range(*r)},
+    "cp932": set("\uf8f0\uf8f1\uf8f2\uf8f3"),
+    "iso2022_jp_2": set("\x0e\x0f\x1a\x1b"),
+}
+
+DOUBLE = re.compile(rb"\x1b\$(?:[@AB]|\([A-Z])([^\x1b]*)")
 
 
 def clean(label):
@@ -70,14 +77,14 @@ def legacy(data, codec):
         try:
             out.append(bytes([byte]).decode(codec))
         except UnicodeDecodeError:
-            if byte >= 0xA0 or not codec.startswith("cp125"):
+            if byte >= 0xA0 or not codec.startswith(("cp125", "cp874")):
                 raise Unsure("byte %02x of %s" % (byte, codec)) from None
             out.append(chr(byte))
     return "".join(out)
 
 
 def is_single_byte(codec):
-    return codec.startswith(("cp125", "iso8859", "koi8", "cp850", "mac"))
+    return codec.startswith(("cp125", "cp874", "iso8859", "koi8", "cp850", "mac"))
 
 
 def is_unknown(name):
@@ -102,10 +109,12 @@ def decode(label, data):
         raise Unsure("label " + name)
     if is_single_byte(codec):
         return legacy(data, codec)
+    if codec.startswith("iso2022") and any(re.search(rb"[^!-~]", run) for run in DOUBLE.findall(data)):
+        raise Unsure("single bytes among the double ones of " + codec)
     try:
         text = data.decode(codec)
     except UnicodeDecodeError as error:
         raise Unsure("bytes that are no %s" % codec) from error
-    if LATER.get(codec, set()) & set(text):
-        raise Unsure("characters that came late to " + codec)
+    if OPEN.get(codec, set()) & set(text):
+        raise Unsure("characters that tables of %s differ in" % codec)
     return text.translate(MEANT.get(codec, {}))

@@ -243,7 +243,7 @@ def pieces_text(raw):
             data, index = data + value, index + 1
         if index > 0:
             text = charsets.decode(label, data)
-            out.append("; " + written.decode("latin-1") + "=" + re.sub("[\r\n\t\0]", " ", text))
+            out.append("; " + charsets.guess(written) + "=" + re.sub("[\r\n\t\0]", " ", text))
     return "".join(out)
 
 

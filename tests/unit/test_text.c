@@ -94,15 +94,19 @@ static const struct {
     bool html;
     const char *body, *text;
 } body_rows[] = {
-    {DIGEST_CTE_IDENTITY, "",         false, "a\xc3\xa4",                     "a\xc3\xa4"       },
-    {DIGEST_CTE_IDENTITY, "",         false, "a\xe4",                         "a\xc3\xa4"       },
-    {DIGEST_CTE_IDENTITY, "us-ascii", false, "a\xe4",                         "a\xc3\xa4"       },
-    {DIGEST_CTE_IDENTITY, "utf-8",    false, "a\xe4",                         "a\xc3\xa4"       }, /* a wrong label */
-    {DIGEST_CTE_QP,       "koi8-r",   false, "=C1=\r\n=C2",                   "\xd0\xb0\xd0\xb1"},
-    {DIGEST_CTE_BASE64,   "utf-8",    false, "w6Q=",                          "\xc3\xa4"        },
-    {DIGEST_CTE_IDENTITY, "",         true,  "<meta charset=\"koi8-r\">\xc1", "\xd0\xb0"        },
-    {DIGEST_CTE_QP,       "utf-8",    true,  "<b>=C3=A4</b>&amp;",            "\xc3\xa4&"       },
-    {DIGEST_CTE_IDENTITY, "",         true,  "<meta charset=UTF-16LE>a",      "a"               }, /* it cannot be */
+    {DIGEST_CTE_IDENTITY, "",          false, "a\xc3\xa4",                     "a\xc3\xa4"       },
+    {DIGEST_CTE_IDENTITY, "",          false, "a\xe4",                         "a\xc3\xa4"       },
+    {DIGEST_CTE_IDENTITY, "shift_jis", false,
+     "a\xa0"
+     "b",                                                                      "a\xef\xbf\xbd"
+     "b"                                                                                }, /* no byte of it */
+    {DIGEST_CTE_IDENTITY, "us-ascii",  false, "a\xe4",                         "a\xc3\xa4"       },
+    {DIGEST_CTE_IDENTITY, "utf-8",     false, "a\xe4",                         "a\xc3\xa4"       }, /* a wrong label */
+    {DIGEST_CTE_QP,       "koi8-r",    false, "=C1=\r\n=C2",                   "\xd0\xb0\xd0\xb1"},
+    {DIGEST_CTE_BASE64,   "utf-8",     false, "w6Q=",                          "\xc3\xa4"        },
+    {DIGEST_CTE_IDENTITY, "",          true,  "<meta charset=\"koi8-r\">\xc1", "\xd0\xb0"        },
+    {DIGEST_CTE_QP,       "utf-8",     true,  "<b>=C3=A4</b>&amp;",            "\xc3\xa4&"       },
+    {DIGEST_CTE_IDENTITY, "",          true,  "<meta charset=UTF-16LE>a",      "a"               }, /* it cannot be */
 };
 
 static void bodies_become_utf8(void **state)
