@@ -3,9 +3,8 @@
 #include "base/clock.h"
 #include "imap/flags.h"
 
-#define MATCH_TEXT_MAX_BYTES ((size_t) NEEDLE_FACTOR * DIGEST_MESSAGE_MAX_BYTES)
-#define MATCH_DIGEST_WORK    1000u /* what opening a digest costs, in bytes looked at */
-#define DAY_SEC              86400
+#define MATCH_DIGEST_WORK 1000u /* what opening a digest costs, in bytes looked at */
+#define DAY_SEC           86400
 
 void match_init(struct match *match, const struct search_scope *scope)
 {
@@ -15,7 +14,7 @@ void match_init(struct match *match, const struct search_scope *scope)
         .mbox = view_mbox(scope->view),
         .now = clock_wall_sec(),
     };
-    buf_init(&match->scratch, MATCH_TEXT_MAX_BYTES);
+    buf_init(&match->scratch, NEEDLE_SCRATCH_MAX_BYTES);
 }
 
 void match_done(struct match *match)
@@ -160,6 +159,8 @@ static bool raw_has(struct match *match, const struct plan_node *node)
 /* BODY: the text of the parts with their headers; TEXT: the message's own header as well. */
 static bool body_has(struct match *match, const struct plan_node *node)
 {
+    if (node->needle.mapped.len == 0)
+        return true; /* an empty text is in every other, also where there is none */
     if (!need_text(match))
         return false;
     for (uint32_t i = 0; i < match->digest->n_spans; i++) {

@@ -1,6 +1,9 @@
 #include "search/needle.h"
 
+#include <assert.h>
+
 #include "base/ascii.h"
+#include "base/utf8.h"
 #include "mime/text.h"
 
 static bool is_ascii(struct slice text)
@@ -42,21 +45,39 @@ static void map_ascii(struct slice text, struct buf *out)
     out->len += text.len;
 }
 
+/* The first block of text: no character is cut in two. */
+static struct slice first_block(struct slice text, size_t len)
+{
+    struct slice block = utf8_cut(text, len);
+
+    return block.len > 0 ? block : slice_sub(text, 0, len); /* no UTF-8 */
+}
+
+/*
+ * Block by block, so that the mapped text of a large one is never there as a whole. Before each
+ * block stands the end of the one before, one byte less than the needle. A block is no shorter
+ * than the needle, so the work stays linear.
+ */
 bool needle_is_in(const struct needle *needle, struct slice text, struct buf *scratch)
 {
-    bool ascii;
+    size_t n = needle->mapped.len, block_len = MAX(NEEDLE_BLOCK_BYTES, n);
+    bool ascii = is_ascii(text), found = n == 0;
 
-    if (needle->mapped.len == 0)
-        return true;
-    if (text.len == 0)
-        return false;
-    ascii = is_ascii(text);
-    if (ascii && (!needle->ascii || text.len < needle->mapped.len))
+    if (!found && ascii && (!needle->ascii || text.len < n))
         return false;
     buf_reset(scratch);
-    if (ascii)
-        map_ascii(text, scratch);
-    else
-        mime_casemap(text, scratch);
-    return slice_search(buf_slice(scratch), needle->mapped) < scratch->len;
+    while (!found && text.len > 0) {
+        struct slice block = first_block(text, block_len);
+
+        text = slice_from(text, block.len);
+        if (ascii)
+            map_ascii(block, scratch);
+        else
+            mime_casemap(block, scratch);
+        assert(!scratch->overflow);
+        found = slice_search(buf_slice(scratch), needle->mapped) < scratch->len;
+        if (scratch->len >= n)
+            buf_consume(scratch, scratch->len - (n - 1));
+    }
+    return found;
 }

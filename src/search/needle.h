@@ -11,7 +11,11 @@
 #include "base/arena.h"
 #include "base/buf.h"
 
-#define NEEDLE_FACTOR 18u /* bytes that casemapping may make of one */
+#define NEEDLE_FACTOR      18u                 /* bytes that casemapping may make of one */
+#define NEEDLE_BLOCK_BYTES ((size_t) 64 << 10) /* of text that are mapped at once */
+#define NEEDLE_SCRATCH_MAX_BYTES                                                               \
+    ((size_t) 64                                                                               \
+     << 20) /* a block as long as a needle of 192 KiB, which is what a command holds */
 
 struct needle {
     struct slice mapped;
@@ -20,7 +24,7 @@ struct needle {
 
 /* text: UTF-8. An empty needle is in every text (RFC 9051 6.4.4). */
 void needle_init(struct needle *needle, struct slice text, struct arena *arena);
-/* scratch: a buf for the mapped text, whose maximum has room for it; kept between calls. */
+/* scratch: a buf born with NEEDLE_SCRATCH_MAX_BYTES; kept between calls. */
 bool needle_is_in(const struct needle *needle, struct slice text, struct buf *scratch);
 
 #endif

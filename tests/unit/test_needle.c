@@ -32,17 +32,67 @@ static void needles_are_found_by_casemap(void **state)
         AUTO(buf_done) struct buf scratch;
         struct needle needle;
 
-        buf_init(&scratch, 4096);
+        buf_init(&scratch, NEEDLE_SCRATCH_MAX_BYTES);
         needle_init(&needle, slice_from_str(rows[i].needle), arena);
         if (needle_is_in(&needle, slice_from_str(rows[i].text), &scratch) != rows[i].found)
             fail_msg("row %zu: \"%s\" in \"%s\"", i, rows[i].needle, rows[i].text);
     }
 }
 
+/* Text in which the needle stands at any place about the border of two blocks. */
+static void needles_are_found_over_the_border_of_blocks(void **state)
+{
+    static const char *const fillers[] = {"a", "\xc3\xa9", "\xe4\xb8\x80", "\xff"};
+    static const char needle_text[] = "x\xc3\xa9Y\xea\xb0\x81z";
+    AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
+    AUTO(buf_done) struct buf scratch = {.max = NEEDLE_SCRATCH_MAX_BYTES};
+    struct needle needle, longer;
+
+    (void) state;
+    needle_init(&needle, slice_from_str(needle_text), arena);
+    needle_init(&longer, slice_from_str("X\xc3\x89y\xea\xb0\x81zb"), arena);
+    for (size_t i = 0; i < COUNT(fillers); i++) {
+        for (size_t before = 0; before < 16; before++) {
+            AUTO(buf_done) struct buf text = {.max = 4 * NEEDLE_BLOCK_BYTES};
+
+            while (text.len < NEEDLE_BLOCK_BYTES - 16)
+                buf_str(&text, fillers[i]);
+            for (size_t k = 0; k < before; k++)
+                buf_byte(&text, 'a');
+            buf_str(&text, needle_text);
+            assert_true(needle_is_in(&needle, buf_slice(&text), &scratch));
+            assert_false(needle_is_in(&longer, buf_slice(&text), &scratch));
+            while (text.len < 2 * NEEDLE_BLOCK_BYTES + 5)
+                buf_str(&text, fillers[i]);
+            assert_true(needle_is_in(&needle, buf_slice(&text), &scratch));
+            assert_false(needle_is_in(&longer, buf_slice(&text), &scratch));
+        }
+    }
+}
+
+static void a_needle_longer_than_a_block(void **state)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new((size_t) 16 << 20);
+    AUTO(buf_done) struct buf text = {.max = (size_t) 4 << 20};
+    AUTO(buf_done) struct buf scratch = {.max = NEEDLE_SCRATCH_MAX_BYTES};
+    struct needle needle;
+    struct slice all;
+
+    (void) state;
+    for (unsigned i = 0; text.len < 1000000; i++)
+        buf_printf(&text, "%u \xef\xb7\xba ", i); /* 33 bytes of one character */
+    all = buf_slice(&text);
+    needle_init(&needle, slice_sub(all, 399989, 190000), arena);
+    assert_true(needle_is_in(&needle, all, &scratch));
+    assert_false(needle_is_in(&needle, slice_sub(all, 0, 580000), &scratch));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(needles_are_found_by_casemap),
+        cmocka_unit_test(needles_are_found_over_the_border_of_blocks),
+        cmocka_unit_test(a_needle_longer_than_a_block),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,76 @@
+"""SEARCH over IMAP finds exactly what the reference finds: a mailbox at rest, programs made from a seed.
+
+Mail in many scripts always; the corpus where there is one, of which ROOST_LARGE takes everything and 5,000 searches.
+"""
+
+import os
+import random
+import sys
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "../lib"))
+sys.path.insert(0, HERE)
+import rig
+from corpus import corpus_folder, read_corpus
+from mails import Mails
+from queries import Book, Needle, Queries, Query
+from roost_server import Server
+
+LARGE = bool(os.environ.get("ROOST_LARGE"))
+GENERATED, GENERATED_QUERIES = (5000, 3000) if LARGE else (400, 250)
+CORPUS_SAMPLE, CORPUS_QUERIES = (None, 5000) if LARGE else (800, 150)
+CORPUS_UNSURE_MAX = 16  # spans
+
+
+class Search(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = Server(users=2).start()
+        cls.addClassCleanup(cls.server.close)
+
+    def setUp(self):
+        self.seed = int(os.environ.get("ROOST_SEED", "0")) or random.randrange(1, 1 << 32)
+        self.random = random.Random(self.seed)
+        print("seed: ROOST_SEED=%d" % self.seed, flush=True)
+
+    def fill(self, user, messages):
+        with rig.appender(self.server, user) as wire:
+            book = Book().add(rig.append(wire, "INBOX", rig.dated(messages, self.random)))
+        wire = self.server.wire(user, tls=False)
+        self.addCleanup(wire.close)
+        wire.ok("SELECT INBOX")
+        return book, wire
+
+    def ask(self, book, wire, count):
+        queries, found = Queries(book, self.seed), 0
+        for number in range(count):
+            query = queries.query()
+            wanted = book.find(query.key)
+            rig.compare(wanted, rig.search(wire, query, number % 2), query)
+            found += bool(wanted)
+        print("%d searches of %d messages, %d of them found something" % (count, len(book.mails), found), flush=True)
+        self.assertGreater(found, count // 3)
+
+    def test_mail_in_many_scripts(self):
+        mails = Mails(self.seed)
+        book, wire = self.fill("u1", [mails.message() for _ in range(GENERATED)])
+        self.ask(book, wire, GENERATED_QUERIES)
+        for key in (("BODY", Needle("")), ("TEXT", Needle("")), ("HEADER", b"Subject", Needle(""), True)):
+            query = Query(key, None)
+            rig.compare(book.find(key), rig.search(wire, query), query)
+
+    def test_the_corpus(self):
+        if corpus_folder() is None:
+            self.skipTest("no corpus (ROOST_CORPUS)")
+        boxes, _ = read_corpus(corpus_folder())
+        messages = [message for _, box in sorted(boxes.items()) for message in box if message]
+        if CORPUS_SAMPLE:
+            messages = self.random.sample(messages, CORPUS_SAMPLE)
+        book, wire = self.fill("u2", messages)
+        self.assertLessEqual(sum(mail.unsure for mail in book.mails.values()), CORPUS_UNSURE_MAX)
+        self.ask(book, wire, CORPUS_QUERIES)
+
+
+if __name__ == "__main__":
+    unittest.main()
