@@ -6,29 +6,52 @@ import subprocess
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SERVERS = os.path.join(HERE, "../servers")
-PORT_STEP = 1000
+BASES = range(21100, 31000, 200)
+OFFSETS = (24, 43, 93)  # LMTP, IMAP, IMAP over TLS
 
 # What each makes durable before it answers, as its door configures it.
 DURABLE = {
     "roost": "every change, flags too, before its OK",
     "dovecot": "mail and expunges; not flag changes (mail_fsync = optimized, its default)",
+    "dovecot-tuned": "as Dovecot",
     "cyrus": "mail, its index and its databases (its default)",
     "courier": "mail files; names that hold flags are renamed without a sync (its default)",
 }
 
 
-class Door:
-    """A server with data of its own below `folder`. spec: roost, dovecot, cyrus, courier, or NAME=EXECUTABLE for another
-    build of Roost."""
+def _is_free(port):
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
-    def __init__(self, spec, folder, number):
+
+def free_base(taken):
+    """Where nobody listens."""
+    for base in BASES:
+        if base not in taken and all(_is_free(base + offset) for offset in OFFSETS):
+            taken.add(base)
+            return base
+    raise SystemExit("no free ports")
+
+
+class Door:
+    """A server with data of its own below `folder`. spec: a key of DURABLE, or NAME=EXECUTABLE for another build of
+    Roost."""
+
+    def __init__(self, spec, folder, taken):
         self.name, _, executable = spec.partition("=")
         self.kind = "roost" if executable else self.name
         if self.kind not in DURABLE:
             raise SystemExit("no such server: %s" % spec)
-        self.script = os.path.join(SERVERS, self.kind + ".sh")
+        self.script = os.path.join(SERVERS, self.kind.partition("-")[0] + ".sh")
         self.folder = os.path.join(folder, self.name)
-        self.environment = dict(os.environ, BASE=str(21100 + PORT_STEP * number), TZ="UTC")
+        self.environment = dict(os.environ, BASE=str(free_base(taken)), TZ="UTC")
+        if self.kind.endswith("-tuned"):
+            self.environment["TUNED"] = "1"
         if executable:
             self.environment["ROOST"] = os.path.abspath(executable)
         self.info = dict(word.split("=", 1) for word in self._call("info").split())

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The same door as roost.sh, with Debian's Dovecot behind it: sdbox, its defaults of durability (mail_fsync = optimized), login
-# processes kept ready and reused, {PLAIN} passwords from a file.
+# The same door as roost.sh, with Debian's Dovecot behind it: sdbox, its defaults of durability (mail_fsync = optimized) and of processes (a
+# login process and a mail process for each connection; TUNED=1: reused), limits raised to thousands of sessions, {PLAIN} passwords from a file.
 #
 #   dovecot.sh start DIR | stop DIR | pid DIR | info | version
 #
@@ -31,7 +31,11 @@ need_dovecot() {
 }
 
 make_store() {
-    local dir=$1 i
+    local dir=$1 i reuse_login='' reuse_imap=''
+    if [ -n "${TUNED:-}" ]; then
+        reuse_login=$'  service_count = 0\n  process_min_avail = 2'
+        reuse_imap='  service_count = 100'
+    fi
     mkdir -p "$dir/run" "$dir/mail"
     chmod 0755 "$dir"
     chown mail:mail "$dir/mail"
@@ -74,15 +78,15 @@ protocol imap {
   mail_plugins = zlib imap_zlib
 }
 service anvil {
-  client_limit = 15000
+  client_limit = 18000
 }
 service auth {
-  client_limit = 15000
+  client_limit = 18000
 }
 service imap-login {
-  service_count = 0
-  process_min_avail = 2
   client_limit = 8000
+  process_limit = 8000
+$reuse_login
   inet_listener imap {
     port = $imap
   }
@@ -92,8 +96,8 @@ service imap-login {
   }
 }
 service imap {
-  service_count = 100
-  process_limit = 10240
+  process_limit = 8000
+$reuse_imap
 }
 service lmtp {
   inet_listener lmtp {
@@ -156,6 +160,6 @@ case "$#${1:-}" in
 2stop) stop "$dir" ;;
 2pid) running "$dir" ;;
 1info) echo "host=127.0.0.1 imap=$imap imaps=$imaps lmtp=$lmtp user=u1 password=pass" ;;
-1version) echo "Dovecot $(dovecot --version), sdbox" ;;
+1version) need_dovecot && echo "Dovecot $(dovecot --version), sdbox${TUNED:+, processes reused}" ;;
 *) usage ;;
 esac
