@@ -26,8 +26,8 @@ struct options {
     pid_t pid; /* of the server: 0: its cost is not counted */
     size_t n_ops, n_clients, n_messages, message_bytes; /* 0: the scenario's own */
     uint64_t seed;
-    SSL_CTX *tls; /* NULL: without */
-    bool compress;
+    SSL_CTX *tls;           /* NULL: without */
+    bool compress, hurries; /* hurries: what the server puts off is not waited for */
 };
 
 struct client {

@@ -19,6 +19,14 @@ static void prepare_store(struct client *client)
     client_select(client, "load", client->n_messages);
 }
 
+static void prepare_store_big(struct client *client)
+{
+    client_log_in(client);
+    mailbox_ensure_mixed(client, "pristine");
+    mailbox_copy(client, "pristine", "load");
+    client_select(client, "load", client->n_messages);
+}
+
 static void finish_store(struct client *client)
 {
     wire_command(&client->wire, "UNSELECT");
@@ -432,6 +440,7 @@ static void finish_resync(struct client *client)
 const struct scenario change_scenarios[] = {
     /* name        user clients ops messages bytes units   writes  prepare            before            run                  finish */
     {"store",         1, 1, 1000,   100, 4096, 1,           false, prepare_store,     NULL,             run_store,           finish_store    },
+    {"store-big",    33, 1,  500, 10000,    0, 1,           false, prepare_store_big, NULL,             run_store,           finish_store    },
     {"store-pipe",    1, 1,  200, PIPELINE, 4096, PIPELINE,    false, prepare_store,     NULL,             run_store_pipelined, finish_store    },
     {"store-all",    33, 1,    4, 10000,    0, 1,           false, prepare_store_all, before_store_all, run_store_all,       finish_store_all},
     {"copy",         35, 1,    3, 10000,    0, 1,           true,  prepare_many,      before_copy,      run_copy,            finish_copy     },

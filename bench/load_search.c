@@ -367,8 +367,8 @@ static void finish_thread(struct client *client)
 // clang-format off
 const struct scenario search_scenarios[] = {
     /* name                user clients ops messages bytes units writes prepare                  before run        finish */
-    {"search-text",          33, 1, 3, 10000, 0, 1, false, prepare_text,               NULL, run_asked, finish_search      },
-    {"search-body",          33, 1, 3, 10000, 0, 1, false, prepare_body,               NULL, run_asked, finish_search      },
+    {"search-text",          33, 1, 1, 10000, 0, 1, false, prepare_text,               NULL, run_asked, finish_search      },
+    {"search-body",          33, 1, 1, 10000, 0, 1, false, prepare_body,               NULL, run_asked, finish_search      },
     {"search-subject",       33, 1, 5, 10000, 0, 1, false, prepare_subject,            NULL, run_asked, finish_search      },
     {"search-from",          33, 1, 5, 10000, 0, 1, false, prepare_from,               NULL, run_asked, finish_search      },
     {"search-since",         33, 1, 5, 10000, 0, 1, false, prepare_since,              NULL, run_asked, finish_search      },

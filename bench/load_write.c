@@ -45,6 +45,15 @@ static void run_append(struct client *client, size_t op)
     append_check(client, wire_await_ok(&client->wire));
 }
 
+/* To a mailbox that is large already. */
+static void prepare_append_big(struct client *client)
+{
+    client_log_in(client);
+    mailbox_ensure_mixed(client, "pristine");
+    mailbox_copy(client, "pristine", "load");
+    client->uid = (uint32_t) client->n_messages;
+}
+
 static void prepare_fill(struct client *client)
 {
     client_log_in(client);
@@ -114,6 +123,7 @@ const struct scenario write_scenarios[] = {
     {"login",    1,  1,  1000,     0,    0, 1,           false, prepare_login, NULL, run_login,  scenario_nothing},
     {"noop",     1,  1, 10000,     0, 4096, 1,           false, prepare_load,  NULL, run_noop,   finish_load     },
     {"append",   1,  1,  1000,     0, 4096, 1,           true,  prepare_load,  NULL, run_append, finish_load     },
+    {"append-big", 33, 1,  500, 10000,    0, 1,           true,  prepare_append_big, NULL, run_append, finish_load     },
     {"lmtp",     1,  1,  1000,     0, 4096, 1,           true,  prepare_lmtp,  NULL, run_lmtp,   finish_lmtp     },
     {"fill",    33,  1,     1, 10000,    0, PER_MESSAGE, true,  prepare_fill,  NULL, run_fill,   finish_fill     },
     {NULL},

@@ -12,10 +12,11 @@ class Wrong(Exception):
     """A server's answer was not what is due, or it was not there."""
 
 
-def load(door, words):
+def load(door, words, hurries=False):
     """What load prints, as {key: text}; "us,cs,in" figures of a role stay as they are."""
     command = [LOAD, "-h", door.info["host"], "-i", door.info["imap"], "-I", door.info["imaps"],
-               "-l", door.info["lmtp"], "-p", door.info["password"], "-P", str(door.pid())] + words
+               "-l", door.info["lmtp"], "-p", door.info["password"], "-P", str(door.pid())]
+    command += (["-Q"] if hurries else []) + words
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode == 1:
         raise Wrong("%s, %s: %s" % (door.name, " ".join(words), done.stderr.strip()[:300]))
@@ -30,7 +31,7 @@ def number(text):
     return float(text.rstrip("%"))
 
 
-def measure_row(row, doors, sizes, rounds):
+def measure_row(row, doors, sizes, rounds, hurries=False):
     """{door: [what load printed, a round each]}; a door that lacks what the row needs has None, one that was wrong a
     text."""
     results = {door.name: [] for door in doors}
@@ -43,9 +44,9 @@ def measure_row(row, doors, sizes, rounds):
                 continue
             try:
                 if row.restart:
-                    load(door, ["-m", str(sizes.messages), "-n", "1", row.restart])
+                    load(door, ["-m", str(sizes.messages), "-n", "1", row.restart], hurries)
                     door.restart()
-                results[door.name].append(load(door, row.words(sizes)))
+                results[door.name].append(load(door, row.words(sizes), hurries))
             except Wrong as wrong:
                 results[door.name] = str(wrong)
     return results

@@ -1,8 +1,10 @@
-"""Results as Markdown and JSON."""
+"""Results of a comparison as Markdown, JSON and a plot."""
 
 import json
+import os
 import statistics
 
+from beside import plot
 from beside.doors import DURABLE
 from beside.measure import number, ratio, values
 
@@ -25,13 +27,13 @@ def cell(figure, printed):
     return "%s (%s-%s)" % (short(statistics.median(found)), short(min(found)), short(max(found)))
 
 
-def verdict(figure, ours, theirs):
+def verdict(figure, ours, theirs, has_goals):
     if not isinstance(ours, list) or not isinstance(theirs, list):
         return "", ""
     found = ratio(figure, values(figure, ours), values(figure, theirs))
     if found is None:
         return "", ""
-    goal = "" if figure.goal is None else "%sx%s" % ("%g" % figure.goal, "" if found >= figure.goal else " **below**")
+    goal = "" if figure.goal is None or not has_goals else "%sx%s" % ("%g" % figure.goal, "" if found >= figure.goal else " **below**")
     return "%.3gx" % found, goal
 
 
@@ -48,6 +50,10 @@ class Report:
     def base(self):
         return BASE if BASE in self.names() else self.names()[-1]
 
+    def has_goals(self):
+        """They are against Dovecot."""
+        return self.base() == BASE != self.names()[0]
+
     def add(self, row, printed):
         self.results.append((row, printed))
         return self.lines_of(row, printed)
@@ -61,7 +67,7 @@ class Report:
         lines = []
         for figure in row.figures:
             cells = [row.title, figure.unit()] + [cell(figure, printed[name]) for name in self.names()]
-            cells += verdict(figure, printed[first], printed[base])
+            cells += verdict(figure, printed[first], printed[base], self.has_goals())
             lines.append("| %s |" % " | ".join(cells))
         return lines
 
@@ -117,3 +123,19 @@ class Report:
                                                                               "unit": figure.unit()}
                                                                  for figure in row.figures}, "printed": printed}
                      for row, printed in self.results}}, indent=1) + "\n"
+
+    def plot(self):
+        bars = []
+        for row, printed in self.results:
+            ours, theirs = printed[self.names()[0]], printed[self.base()]
+            if isinstance(ours, list) and isinstance(theirs, list):
+                bars += [(row.title + (", " + figure.unit() if len(row.figures) > 1 else ""),
+                          ratio(figure, values(figure, ours), values(figure, theirs)), figure.goal if self.has_goals() else None)
+                         for figure in row.figures]
+        return plot.ratios("%s to %s (a stroke: the goal)" % (self.names()[0], self.base()), bars)
+
+    def write(self, folder):
+        os.makedirs(folder, exist_ok=True)
+        for name, text in (("results.md", self.markdown()), ("results.json", self.json()), ("ratios.svg", self.plot())):
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+                file.write(text)

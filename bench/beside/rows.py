@@ -132,3 +132,15 @@ ROWS = (
     Row("notify", "LMTP's 250 to EXISTS, 20 watchers among many idle", "notify", (Figure("p50_us"), Figure("p99_us")),
         operations=2, messages="watching", needs="IDLE"),
 )
+
+# What must not grow with the mailbox, and what may grow no faster than it: for --growth.
+GROWTH = (
+    Row("append-big", "APPEND of a message to it", "append-big", time(None), operations=0.2, messages="messages"),
+    Row("store-big", "STORE of one flag in it", "store-big", time(None), operations=0.2, messages="messages"),
+    Row("select-first", "SELECT, first after start", "select-first", time(None), messages="messages", restart="big"),
+    Row("select", "SELECT, warm", "select", time(None), messages="messages"),
+    Row("fetch-flags", "UID FETCH 1:* (FLAGS)", "fetch-flags", time(None), messages="messages"),
+    Row("envelope", "FETCH 1:* (... ENVELOPE BODYSTRUCTURE)", "envelope", time(None), messages="messages"),
+    Row("search-text", "SEARCH TEXT, rare word", "search-text", time(None), messages="messages"),
+    Row("search-unseen", "SEARCH UNSEEN", "search-unseen", time(None), messages="messages"),
+)
