@@ -16,11 +16,6 @@ void buf_done(struct buf *buf)
     *buf = (struct buf){.max = buf->max};
 }
 
-struct slice buf_slice(const struct buf *buf)
-{
-    return slice_of(buf->ptr, buf->len);
-}
-
 void buf_reset(struct buf *buf)
 {
     buf->len = 0;
@@ -68,27 +63,14 @@ char *buf_reserve(struct buf *buf, size_t n)
     return buf->ptr + buf->len;
 }
 
-void buf_append(struct buf *buf, struct slice s)
+void buf_append_more(struct buf *buf, struct slice s)
 {
-    char *room;
+    char *room = buf_reserve(buf, s.len);
 
-    if (s.len == 0)
-        return;
-    room = buf_reserve(buf, s.len);
     if (room == NULL)
         return;
     memcpy(room, s.ptr, s.len);
     buf->len += s.len;
-}
-
-void buf_str(struct buf *buf, const char *str)
-{
-    buf_append(buf, slice_from_str(str));
-}
-
-void buf_byte(struct buf *buf, char byte)
-{
-    buf_append(buf, slice_of(&byte, 1));
 }
 
 void buf_u64(struct buf *buf, uint64_t value)

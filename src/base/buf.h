@@ -18,7 +18,11 @@ struct buf {
 void buf_init(struct buf *buf, size_t max);
 void buf_done(struct buf *buf); /* also the AUTO cleanup: the variable is by value */
 
-struct slice buf_slice(const struct buf *buf);
+static inline struct slice buf_slice(const struct buf *buf)
+{
+    return slice_of(buf->ptr, buf->len);
+}
+
 /* Empty it, keep the memory, clear overflow. */
 void buf_reset(struct buf *buf);
 /* Cut back to an earlier length. */
@@ -31,9 +35,34 @@ void buf_shrink(struct buf *buf, size_t keep);
 /* Room for n more bytes at ptr + len, or NULL (and overflow). The caller then adds to len. */
 char *buf_reserve(struct buf *buf, size_t n);
 
-void buf_append(struct buf *buf, struct slice s);
-void buf_str(struct buf *buf, const char *str);
-void buf_byte(struct buf *buf, char byte);
+/* buf_append() where the buffer has to grow first. s.len > 0. */
+void buf_append_more(struct buf *buf, struct slice s);
+
+static inline void buf_append(struct buf *buf, struct slice s)
+{
+    if (s.len == 0)
+        return;
+    if (s.len > buf->cap - buf->len) {
+        buf_append_more(buf, s);
+        return;
+    }
+    memcpy(buf->ptr + buf->len, s.ptr, s.len);
+    buf->len += s.len;
+}
+
+static inline void buf_str(struct buf *buf, const char *str)
+{
+    buf_append(buf, slice_from_str(str));
+}
+
+static inline void buf_byte(struct buf *buf, char byte)
+{
+    if (buf->len < buf->cap)
+        buf->ptr[buf->len++] = byte;
+    else
+        buf_append_more(buf, slice_of(&byte, 1));
+}
+
 void buf_u64(struct buf *buf, uint64_t value); /* decimal */
 void buf_printf(struct buf *buf, const char *fmt, ...) PRINTF_LIKE(2, 3);
 

@@ -2,21 +2,6 @@
 
 #include "base/ascii.h"
 
-struct slice slice_of(const void *ptr, size_t len)
-{
-    return (struct slice){ptr, len};
-}
-
-struct slice slice_from_str(const char *str)
-{
-    return (struct slice){str, strlen(str)};
-}
-
-bool slice_eq(struct slice a, struct slice b)
-{
-    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
-}
-
 bool slice_eq_nocase(struct slice a, struct slice b)
 {
     if (a.len != b.len)
@@ -86,18 +71,6 @@ size_t slice_search(struct slice s, struct slice needle)
         return 0;
     hit = s.len > 0 ? memmem(s.ptr, s.len, needle.ptr, needle.len) : NULL;
     return hit != NULL ? (size_t) (hit - s.ptr) : s.len;
-}
-
-struct slice slice_sub(struct slice s, size_t from, size_t len)
-{
-    if (from >= s.len)
-        return (struct slice){s.ptr, 0};
-    return (struct slice){s.ptr + from, MIN(len, s.len - from)};
-}
-
-struct slice slice_from(struct slice s, size_t from)
-{
-    return slice_sub(s, from, s.len);
 }
 
 struct slice slice_trim(struct slice s)

@@ -7,6 +7,7 @@
 #define ROOST_BASE_SLICE_H
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "base/err.h"
 
@@ -21,10 +22,21 @@ struct slice {
 /* For printf: "%.*s", SLICE_ARG(s). Cuts at INT_MAX. */
 #define SLICE_ARG(s) ((int) MIN((s).len, (size_t) INT32_MAX)), ((s).len > 0 ? (s).ptr : "")
 
-struct slice slice_of(const void *ptr, size_t len);
-struct slice slice_from_str(const char *str);
+static inline struct slice slice_of(const void *ptr, size_t len)
+{
+    return (struct slice){ptr, len};
+}
 
-bool slice_eq(struct slice a, struct slice b);
+static inline struct slice slice_from_str(const char *str)
+{
+    return (struct slice){str, strlen(str)};
+}
+
+static inline bool slice_eq(struct slice a, struct slice b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
 /* ASCII letters compare without case; other bytes as they are. */
 bool slice_eq_nocase(struct slice a, struct slice b);
 bool slice_starts(struct slice s, struct slice prefix);
@@ -42,8 +54,18 @@ size_t slice_rfind(struct slice s, char byte);
 size_t slice_search(struct slice s, struct slice needle);
 
 /* s[from .. from+len), both cut to what is there. */
-struct slice slice_sub(struct slice s, size_t from, size_t len);
-struct slice slice_from(struct slice s, size_t from);
+static inline struct slice slice_sub(struct slice s, size_t from, size_t len)
+{
+    if (from >= s.len)
+        return (struct slice){s.ptr, 0};
+    return (struct slice){s.ptr + from, MIN(len, s.len - from)};
+}
+
+static inline struct slice slice_from(struct slice s, size_t from)
+{
+    return slice_sub(s, from, s.len);
+}
+
 /* Without leading and trailing bytes of SP HTAB CR LF. */
 struct slice slice_trim(struct slice s);
 

@@ -62,6 +62,7 @@ static void run_done(void *cursor)
 
     flags_text_done(&run->flags);
     message_close(run->message);
+    digest_shelf_free(run->shelf);
     buf_done(&run->bytes);
     buf_done(&run->downgraded);
 }
@@ -83,6 +84,22 @@ static void find_kept(struct fetch_run *run)
     run->some_gone = run->n_kept < n_gone;
 }
 
+/* Each is printed once, not once a message. */
+static struct slice *names_of(const struct cmd *cmd, const struct imap_fetch_args *args)
+{
+    struct slice *names = ARENA_ARRAY(cmd->arena, struct slice, args->n);
+    AUTO(buf_done) struct buf name;
+
+    buf_init(&name, REPLY_MAX_BYTES);
+    for (size_t i = 0; i < args->n; i++) {
+        buf_reset(&name);
+        imap_print_fetch_name(&name, &args->items[i], cmd->session->mode);
+        buf_byte(&name, ' ');
+        names[i] = arena_dup(cmd->arena, buf_slice(&name));
+    }
+    return names;
+}
+
 struct fetch_run *fetch_begin(struct cmd *cmd, const struct imap_fetch_args *args,
                               const struct message_set *set)
 {
@@ -92,6 +109,7 @@ struct fetch_run *fetch_begin(struct cmd *cmd, const struct imap_fetch_args *arg
 
     run->cmd = cmd;
     run->args = args;
+    run->names = names_of(cmd, args);
     run->mbox = view_mbox(session->view);
     run->set = *set;
     run->some_gone = message_set_check(set, run->mbox, &gone) != RC_OK;
@@ -102,8 +120,11 @@ struct fetch_run *fetch_begin(struct cmd *cmd, const struct imap_fetch_args *arg
     run->needs_message = (args->kinds & ~fetch_column_kinds) != 0 ||
                          (run->downgrades && (args->kinds & KIND(IMAP_FETCH_RFC822_SIZE)) != 0);
     run->needs_rows = (args->kinds & ~flag_kinds) != 0;
-    for (size_t i = 0; i < args->n && !run->sets_seen; i++)
-        run->sets_seen = item_sets_seen(&args->items[i]);
+    for (size_t i = 0; i < args->n; i++) {
+        run->sets_seen = run->sets_seen || item_sets_seen(&args->items[i]);
+        if (run->shelf == NULL && fetch_needs_digest(run, &args->items[i]))
+            run->shelf = digest_shelf_new(view_account(session->view));
+    }
     run->sets_seen = run->sets_seen && !view_is_read_only(session->view) &&
                      (view_reader(session->view)->rights & RIGHT_SEEN) != 0;
     run->adds_uid = cmd->uid;                  /* RFC 9051 6.4.9 */
@@ -395,19 +416,53 @@ static bool next_batch(struct fetch_run *run)
     return true;
 }
 
+/* The digests of the rows to come. */
+static void fill_shelf(struct fetch_run *run)
+{
+    uint64_t ids[FETCH_BATCH_MESSAGES];
+
+    if (run->shelf == NULL || run->shelf_filled)
+        return;
+    for (size_t i = run->row_at; i < run->n_rows; i++)
+        ids[i] = fetch_cold(run, &run->rows[i])->body_id;
+    digest_shelf_fill(run->shelf, run->row_at, ids + run->row_at, run->n_rows - run->row_at);
+    run->shelf_filled = true;
+}
+
+/* Whoever waits for a client keeps as little as may be. */
+static void empty_shelf(struct fetch_run *run)
+{
+    if (run->shelf != NULL)
+        digest_shelf_clear(run->shelf);
+    run->shelf_filled = false;
+}
+
+static enum rc fetch_rows(struct fetch_run *run, struct err *err)
+{
+    for (; run->row_at < run->n_rows; run->row_at++) {
+        enum rc rc;
+
+        if (reply_is_full(run->cmd->reply))
+            return RC_MORE;
+        fill_shelf(run);
+        rc = fetch_message(run, err);
+        if (rc)
+            return rc;
+        run->n_told++;
+    }
+    return RC_OK;
+}
+
 static enum rc fetch_batches(struct fetch_run *run, struct err *err)
 {
     while (run->row_at < run->n_rows || next_batch(run)) {
-        for (; run->row_at < run->n_rows; run->row_at++) {
-            enum rc rc;
+        enum rc rc = fetch_rows(run, err);
 
-            if (reply_is_full(run->cmd->reply))
-                return RC_MORE;
-            rc = fetch_message(run, err);
-            if (rc)
-                return rc;
-            run->n_told++;
-        }
+        run->shelf_filled = false;
+        if (rc == RC_MORE)
+            empty_shelf(run);
+        if (rc)
+            return rc;
     }
     return RC_OK;
 }

@@ -39,6 +39,7 @@ struct fetch_stream {
 struct fetch_run {
     struct cmd *cmd;
     const struct imap_fetch_args *args;
+    struct slice *names; /* of args->items, as they are answered */
     const struct mbox *mbox;
     struct message_set set;
     struct flags_text flags;
@@ -46,6 +47,8 @@ struct fetch_run {
     bool adds_uid, adds_modseq; /* asked for or not */
     bool downgrades;            /* the session may be shown RFC 5322 only (RFC 6858) */
     bool is_news;               /* nobody asked, so there is no tagged answer */
+    struct digest_shelf *shelf; /* the digests of the batch; NULL: no item needs one */
+    bool shelf_filled;          /* for the rows from row_at on */
     bool needs_rows;            /* dates, sizes or bodies of messages */
     uint32_t limited;           /* the lowest uid answered (RFC 9738); 0: all are */
     bool some_gone; /* named by number, expunged, and not kept: the tagged answer says so */
@@ -91,6 +94,13 @@ struct fetch_run *fetch_begin(struct cmd *cmd, const struct imap_fetch_args *arg
 void fetch_as_news(struct fetch_run *run);
 /* All of it, without the tagged answer. RC_MORE: the reply is full. */
 MUST_CHECK enum rc fetch_go(struct fetch_run *run, struct err *err);
+
+/* The row of the message itself; what needs it has made sure that it is in memory. */
+const struct msg_cold *fetch_cold(const struct fetch_run *run, const struct fetch_row *row);
+
+/* Is it found by the digest? All of a message is its bytes as they lie, unless the digest has to
+ * say whether there is a substitute. */
+bool fetch_needs_digest(const struct fetch_run *run, const struct imap_fetch_item *item);
 
 /* The whole answer for the row at row_at, from where it stopped. RC_MORE: the reply is full. An
  * error only when the connection must end (cmd->close_now). */

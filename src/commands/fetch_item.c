@@ -13,11 +13,14 @@ static const struct fetch_row *row_of(const struct fetch_run *run)
     return &run->rows[run->row_at];
 }
 
+const struct msg_cold *fetch_cold(const struct fetch_run *run, const struct fetch_row *row)
+{
+    return row->kept != NULL ? &row->kept->cold : mbox_cold(run->mbox, row->index);
+}
+
 static const struct msg_cold *cold_of(const struct fetch_run *run)
 {
-    const struct fetch_row *row = row_of(run);
-
-    return row->kept != NULL ? &row->kept->cold : mbox_cold(run->mbox, row->index);
+    return fetch_cold(run, row_of(run));
 }
 
 static void separate(struct fetch_run *run)
@@ -30,8 +33,7 @@ static void separate(struct fetch_run *run)
 void fetch_item_name(struct fetch_run *run, const struct imap_fetch_item *item)
 {
     separate(run);
-    imap_print_fetch_name(run->cmd->reply->out, item, run->cmd->session->mode);
-    buf_byte(run->cmd->reply->out, ' ');
+    buf_append(run->cmd->reply->out, run->names[item - run->args->items]);
 }
 
 static void say_uid(struct fetch_run *run)
@@ -223,11 +225,11 @@ static bool needs_body(enum imap_fetch_kind kind)
     return (fetch_column_kinds & 1u << kind) == 0;
 }
 
-/* All of a message is its bytes as they lie; every other part of it is found by the digest, and
- * whether there is a substitute. */
-static bool needs_digest(const struct fetch_run *run, const struct imap_fetch_item *item)
+bool fetch_needs_digest(const struct fetch_run *run, const struct imap_fetch_item *item)
 {
-    if (run->downgrades)
+    if (run->downgrades && item->kind == IMAP_FETCH_RFC822_SIZE)
+        return true;
+    if (run->downgrades && needs_body(item->kind))
         return true;
     if (item->kind == IMAP_FETCH_BODY_SECTION)
         return section_needs_digest(&item->section);
@@ -244,7 +246,7 @@ static bool has_what_it_needs(struct fetch_run *run, const struct imap_fetch_ite
         return true;
     if (run->message == NULL)
         return item->kind == IMAP_FETCH_RFC822_SIZE;
-    if (run->digest != NULL || !needs_digest(run, item))
+    if (run->digest != NULL || !fetch_needs_digest(run, item))
         return true;
     if (item->lazy) {
         run->digest = message_digest_if_made(run->message);
@@ -290,8 +292,10 @@ static void open_line(struct fetch_run *run)
     if (run->needs_message) {
         const struct msg_cold *cold = cold_of(run);
 
-        run->message =
-            message_open(view_account(run->cmd->session->view), cold->body_id, cold->size);
+        run->message = run->shelf != NULL ? message_open_from(run->shelf, run->row_at,
+                                                              cold->body_id, cold->size)
+                                          : message_open(view_account(run->cmd->session->view),
+                                                         cold->body_id, cold->size);
         if (run->downgrades)
             message_downgrade(run->message);
     }

@@ -4,6 +4,8 @@
 #include "mailbox/open_account.h"
 
 #define DIGEST_ARENA_BYTES (DIGEST_MAX_BYTES + BODY_MAX_BYTES)
+#define DIGEST_SHELF_BYTES                                                                     \
+    ((size_t) 4 << 20) /* what does not fit is read when it is asked for */
 
 struct message {
     struct account *account;
@@ -27,8 +29,15 @@ struct message *message_open(struct account *account, uint64_t body_id, uint32_t
     message->account = account;
     message->body_id = body_id;
     message->size = size;
-    message->arena = arena_new(DIGEST_ARENA_BYTES);
     return message;
+}
+
+/* Where its digest lies; most messages of a list have theirs on a shelf. */
+static struct arena *arena_of(struct message *message)
+{
+    if (message->arena == NULL)
+        message->arena = arena_new(DIGEST_ARENA_BYTES);
+    return message->arena;
 }
 
 void message_close(struct message *message)
@@ -46,9 +55,20 @@ void message_closep(struct message **message)
     *message = NULL;
 }
 
+static void find_substitute(struct message *message)
+{
+    struct err err;
+
+    message->has_substitute =
+        message->downgrades && message->has_digest &&
+        digest_get_substitute(&message->digest, &message->substitute) &&
+        digest_open_substitute(&message->substitute, &message->shown, &err) == RC_OK;
+}
+
 void message_downgrade(struct message *message)
 {
     message->downgrades = true;
+    find_substitute(message);
 }
 
 bool message_is_substitute(const struct message *message)
@@ -141,13 +161,13 @@ static enum rc read_substitute(struct message *message, uint64_t offset, size_t 
 static struct slice make_table(struct message *message, struct slice bytes)
 {
     struct digester *digester = store_digester(message->account->store);
-    struct arena_mark mark = arena_mark(message->arena);
+    struct arena_mark mark = arena_mark(arena_of(message));
     AUTO(buf_done) struct buf opaque = {0};
     struct digest digest;
     struct slice table;
     struct err err;
     enum rc rc =
-        digester->make(digester, message->account->id, bytes, message->arena, &table, &err);
+        digester->make(digester, message->account->id, bytes, arena_of(message), &table, &err);
 
     if (rc == RC_OK)
         rc = digest_open(table, &digest, &err);
@@ -221,24 +241,14 @@ static bool read_digest(struct message *message, bool with_text)
     struct slice table;
     struct err stale;
     enum rc rc = engine->ops->digest_get(engine, message->account->id, message->body_id,
-                                         DIGEST_VERSION, with_text, message->arena, &table);
+                                         DIGEST_VERSION, with_text, arena_of(message), &table);
 
     if (rc == RC_OK)
-        rc = digest_open(table, &message->digest, &stale);
+        rc = digest_open_kept(table, &message->digest, &stale);
     message->has_digest = rc == RC_OK && message->digest.message_size == message->size &&
                           (!with_text || message->digest.has_text);
     message->has_text = with_text;
     return message->has_digest;
-}
-
-static void find_substitute(struct message *message)
-{
-    struct err err;
-
-    message->has_substitute =
-        message->downgrades && message->has_digest &&
-        digest_get_substitute(&message->digest, &message->substitute) &&
-        digest_open_substitute(&message->substitute, &message->shown, &err) == RC_OK;
 }
 
 static const struct digest *shown_digest(const struct message *message)
@@ -292,8 +302,7 @@ enum rc message_digest_with_text(struct message *message, const struct digest **
 
 void message_drop_digest(struct message *message)
 {
-    arena_free(message->arena);
-    message->arena = arena_new(DIGEST_ARENA_BYTES);
+    arena_free(TAKE(message->arena));
     message->has_digest = message->has_text = message->has_substitute = false;
 }
 
@@ -309,4 +318,76 @@ enum rc message_read(struct message *message, uint64_t offset, size_t len, struc
         return rc;
     return message->has_substitute ? read_substitute(message, offset, len, out, err)
                                    : read_stored(message, offset, len, out, err);
+}
+
+/* ---- a shelf ---- */
+
+struct digest_shelf {
+    struct account *account;
+    struct arena *arena;
+    size_t from;                           /* of the fill */
+    struct slice tables[DIGEST_SHELF_MAX]; /* empty: not kept */
+};
+
+struct digest_shelf *digest_shelf_new(struct account *account)
+{
+    struct digest_shelf *shelf = xcalloc(1, sizeof(*shelf));
+
+    shelf->account = account;
+    shelf->arena = arena_new(DIGEST_SHELF_BYTES);
+    return shelf;
+}
+
+void digest_shelf_free(struct digest_shelf *shelf)
+{
+    if (shelf == NULL)
+        return;
+    arena_free(shelf->arena);
+    free(shelf);
+}
+
+static void put_on_shelf(void *ctx, size_t at, struct slice table)
+{
+    struct digest_shelf *shelf = ctx;
+    char *room = arena_try(shelf->arena, table.len);
+
+    if (room == NULL)
+        return;
+    memcpy(room, table.ptr, table.len);
+    shelf->tables[shelf->from + at] = slice_of(room, table.len);
+}
+
+void digest_shelf_clear(struct digest_shelf *shelf)
+{
+    arena_reset(shelf->arena);
+    memset(shelf->tables, 0, sizeof(shelf->tables));
+}
+
+void digest_shelf_fill(struct digest_shelf *shelf, size_t from, const uint64_t *body_ids,
+                       size_t n)
+{
+    struct engine *engine = account_engine(shelf->account);
+    const struct digest_scan scan = {.account = shelf->account->id,
+                                     .version = DIGEST_VERSION,
+                                     .ids = body_ids,
+                                     .n = n,
+                                     .seen = put_on_shelf,
+                                     .ctx = shelf};
+
+    digest_shelf_clear(shelf);
+    shelf->from = from;
+    engine->ops->digest_scan(engine, &scan);
+}
+
+struct message *message_open_from(struct digest_shelf *shelf, size_t at, uint64_t body_id,
+                                  uint32_t size)
+{
+    struct message *message = message_open(shelf->account, body_id, size);
+    struct err stale;
+
+    message->has_digest =
+        shelf->tables[at].len > 0 &&
+        digest_open_kept(shelf->tables[at], &message->digest, &stale) == RC_OK &&
+        message->digest.message_size == size;
+    return message;
 }

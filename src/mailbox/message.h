@@ -14,6 +14,8 @@
 #include "mailbox/mail_store.h"
 #include "mime/digest.h"
 
+#define DIGEST_SHELF_MAX 64u
+
 struct message; /* pins its body; lives until message_close */
 
 /* Reads nothing yet, so it cannot fail. The account must stay open as long. */
@@ -31,6 +33,21 @@ bool message_is_substitute(const struct message *message);
 /* Behind message_digest(): the digest of what is stored, which alone has a preview, and the
  * keys of threads. */
 const struct digest *message_stored_digest(const struct message *message);
+
+/*
+ * The digests of several messages, read in one go: what lies side by side in the store is read
+ * side by side. Those that are not kept are left to message_digest().
+ */
+struct digest_shelf;
+struct digest_shelf *digest_shelf_new(struct account *account);
+void digest_shelf_free(struct digest_shelf *shelf); /* NULL is allowed */
+/* Places from, from + 1 ... below DIGEST_SHELF_MAX. What was on the shelf before is gone. */
+void digest_shelf_fill(struct digest_shelf *shelf, size_t from, const uint64_t *body_ids,
+                       size_t n);
+void digest_shelf_clear(struct digest_shelf *shelf);
+/* What was filled at this place; the shelf stays as it is until the message is closed. */
+struct message *message_open_from(struct digest_shelf *shelf, size_t at, uint64_t body_id,
+                                  uint32_t size);
 
 uint64_t message_size(const struct message *message);
 /* Exactly this range, appended to out. RC_NOT_FOUND, RC_CORRUPT, RC_IO, RC_LIMIT (no room in

@@ -59,7 +59,7 @@ static struct slice keep(struct reader *r, struct slice s)
 /* RFC 5322 3.2.2; the text inside becomes the name of an address that has none. */
 static bool take_comment(struct reader *r)
 {
-    struct slice rest = scan_rest(&r->sc), taken;
+    struct slice rest = scan_rest(&r->sc), taken = {NULL, 0};
     size_t depth = 0, i;
 
     if (r->no_comment_end)
@@ -123,7 +123,7 @@ static void put_byte(struct reader *r, struct piece *piece, char c)
 /* Unquoted: the text of the string belongs to the word it touches. */
 static void put_quoted(struct reader *r, struct piece *piece, size_t end)
 {
-    struct slice quoted;
+    struct slice quoted = slice_sub(scan_rest(&r->sc), 0, end + 1);
 
     (void) scan_take(&r->sc, end + 1, &quoted);
     for (size_t i = 1; i < end; i++) {

@@ -9,7 +9,8 @@
 #define PART_SHORT_STRINGS 3u /* type, subtype, charset: lengths of one byte */
 
 /*
- * Opening checks what the accessors rely on, once; then they read without a failure path:
+ * Opening checks what the accessors rely on, once; then they read without a failure path (a
+ * table that is kept was checked before it was stored: of it only the first):
  *  1. each section lies in the table, its records are whole;
  *  2. links between parts point forwards (to the parent: backwards), so walks end;
  *  3. string references lie in the pool, spans in the text, message offsets in the message;
@@ -127,15 +128,16 @@ static bool count_parts(struct digest *d)
 
 /* The number of fields: each lies in the message, behind the one before, and the copied lines
  * are as long as their fields. */
-static bool count_fields(struct digest *d)
+static bool count_fields(const struct digest *d, uint32_t *out)
 {
     struct digest_fields fields;
     struct digest_field field;
     uint64_t copied = 0;
 
+    *out = 0;
     digest_fields_begin(d, &fields);
     while (digest_fields_next(&fields, &field)) {
-        d->n_fields++;
+        ++*out;
         copied += field.copied ? field.end - field.start : 0;
     }
     return digest_fields_done(&fields) && copied == d->section[SECTION_RAW].len;
@@ -155,7 +157,7 @@ static bool child_fits(const struct digest *d, const struct digest_part *part, u
            digest_part(d, part->first_child).parent == index;
 }
 
-static bool part_is_sound(const struct digest *d, uint32_t index)
+static bool part_is_sound(const struct digest *d, uint32_t index, uint32_t n_fields)
 {
     struct scan sc = part_record(d, index);
     struct digest_part part = digest_part(d, index);
@@ -166,7 +168,7 @@ static bool part_is_sound(const struct digest *d, uint32_t index)
            link_is_ahead(d, part.first_child, index) &&
            link_is_ahead(d, part.next_sibling, index) && child_fits(d, &part, index) &&
            part.mime <= part.body && part.body <= part.end && part.end <= d->message_size &&
-           part.first_field <= d->n_fields && part.n_fields <= d->n_fields - part.first_field;
+           part.first_field <= n_fields && part.n_fields <= n_fields - part.first_field;
 }
 
 static bool span_is_sound(const struct digest *d, uint32_t index)
@@ -202,37 +204,58 @@ static bool spans_are_whole(struct digest *d)
     return d->n_spans <= (len - 4) / DIGEST_SPAN_BYTES;
 }
 
-static bool all_sound(const struct digest *d, uint32_t n,
-                      bool (*is_sound)(const struct digest *, uint32_t))
+static bool parts_are_sound(const struct digest *d, uint32_t n_fields)
 {
-    for (uint32_t i = 0; i < n; i++)
-        if (!is_sound(d, i))
+    for (uint32_t i = 0; i < d->n_parts; i++)
+        if (!part_is_sound(d, i, n_fields))
             return false;
     return true;
 }
 
-/* A substitute has none itself: the one table lies in the other, no deeper. */
-static enum rc open_table(struct slice table, bool is_substitute, struct digest *out,
-                          struct err *err)
+static bool spans_are_sound(const struct digest *d)
+{
+    for (uint32_t i = 0; i < d->n_spans; i++)
+        if (!span_is_sound(d, i))
+            return false;
+    return true;
+}
+
+enum rc digest_open_kept(struct slice table, struct digest *out, struct err *err)
 {
     struct digest d = {.table = table};
     enum rc rc = read_head(&d, err);
 
     if (rc)
         return rc;
-    if (is_substitute && (d.flags & DIGEST_HAS_SUBSTITUTE) != 0)
-        return corrupt(err, "substitute of a substitute");
     if (!count_parts(&d))
         return corrupt(err, "number of parts");
-    if (!count_fields(&d))
+    if (!spans_are_whole(&d))
+        return corrupt(err, "span");
+    *out = d;
+    return RC_OK;
+}
+
+/* A substitute has none itself: the one table lies in the other, no deeper. */
+static enum rc open_table(struct slice table, bool is_substitute, struct digest *out,
+                          struct err *err)
+{
+    struct digest d;
+    uint32_t n_fields;
+    enum rc rc = digest_open_kept(table, &d, err);
+
+    if (rc)
+        return rc;
+    if (is_substitute && (d.flags & DIGEST_HAS_SUBSTITUTE) != 0)
+        return corrupt(err, "substitute of a substitute");
+    if (!count_fields(&d, &n_fields))
         return corrupt(err, "field");
     if (!digest_keys_are_sound(&d))
         return corrupt(err, "keys");
-    if (!all_sound(&d, d.n_parts, part_is_sound))
+    if (!parts_are_sound(&d, n_fields))
         return corrupt(err, "part");
     if (!digest_substitute_is_sound(&d))
         return corrupt(err, "substitute");
-    if (!spans_are_whole(&d) || !all_sound(&d, d.n_spans, span_is_sound))
+    if (!spans_are_sound(&d))
         return corrupt(err, "span");
     *out = d;
     return RC_OK;

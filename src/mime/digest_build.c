@@ -14,26 +14,46 @@
 #define NAME_MAX_BYTES       1024u /* of a file name or content id in the table */
 #define ENVELOPE_ARENA_BYTES ((size_t) 1 << 30)
 
+/* By the length of the name. */
+#define KNOWN_NAME_MAX 31u /* bytes */
+#define KNOWN_A_LENGTH 8u
+
 // clang-format off
-static const char *const known_fields[] = {
-    "Bcc", "Cc", "Content-Description", "Content-Disposition", "Content-Language",
-    "Content-Transfer-Encoding", "Content-Type", "Date", "Delivered-To",
-    "Disposition-Notification-To", "Followup-To", "From", "Importance", "In-Reply-To", "Lines",
-    "List-Archive", "List-Help", "List-Id", "List-Owner", "List-Post", "List-Subscribe",
-    "List-Unsubscribe", "List-Unsubscribe-Post", "Mail-Followup-To", "Mail-Reply-To",
-    "Message-ID", "MIME-Version", "Newsgroups", "Organization", "Precedence", "Priority",
-    "References", "Reply-To", "Resent-Cc", "Resent-Date", "Resent-From", "Resent-To",
-    "Return-Path", "Sender", "Status", "Subject", "To", "User-Agent", "X-Forwarded-Message-Id",
-    "X-K9mail-Identity", "X-Label", "X-Mailer", "X-Mozilla-Draft-Info", "X-MSMail-Priority",
-    "X-Original-To", "X-Priority", "X-Spam-Flag", "X-Spam-Level", "X-Spam-Status", "X-Status",
-    "X-Uniform-Type-Identifier", "X-Universally-Unique-Identifier",
+static const char *const known_fields[KNOWN_NAME_MAX + 1][KNOWN_A_LENGTH] = {
+    [2] = {"Cc", "To"},
+    [3] = {"Bcc"},
+    [4] = {"Date", "From"},
+    [5] = {"Lines"},
+    [6] = {"Sender", "Status"},
+    [7] = {"List-Id", "Subject", "X-Label"},
+    [8] = {"Priority", "Reply-To", "X-Mailer", "X-Status"},
+    [9] = {"List-Help", "List-Post", "Resent-Cc", "Resent-To"},
+    [10] = {"Importance", "List-Owner", "Message-ID", "Newsgroups",
+            "Precedence", "References", "User-Agent", "X-Priority"},
+    [11] = {"Followup-To", "In-Reply-To", "Resent-Date",
+            "Resent-From", "Return-Path", "X-Spam-Flag"},
+    [12] = {"Content-Type", "Delivered-To", "List-Archive",
+            "MIME-Version", "Organization", "X-Spam-Level"},
+    [13] = {"Mail-Reply-To", "X-Original-To", "X-Spam-Status"},
+    [14] = {"List-Subscribe"},
+    [16] = {"Content-Language", "List-Unsubscribe", "Mail-Followup-To"},
+    [17] = {"X-K9mail-Identity", "X-MSMail-Priority"},
+    [19] = {"Content-Description", "Content-Disposition"},
+    [20] = {"X-Mozilla-Draft-Info"},
+    [21] = {"List-Unsubscribe-Post"},
+    [22] = {"X-Forwarded-Message-Id"},
+    [25] = {"Content-Transfer-Encoding", "X-Uniform-Type-Identifier"},
+    [27] = {"Disposition-Notification-To"},
+    [31] = {"X-Universally-Unique-Identifier"},
 };
 // clang-format on
 
 bool digest_field_is_known(struct slice name)
 {
-    for (size_t i = 0; i < COUNT(known_fields); i++)
-        if (slice_eq_nocase(name, slice_from_str(known_fields[i])))
+    if (name.len > KNOWN_NAME_MAX)
+        return false;
+    for (size_t i = 0; i < KNOWN_A_LENGTH && known_fields[name.len][i] != NULL; i++)
+        if (slice_eq_nocase(name, slice_of(known_fields[name.len][i], name.len)))
             return true;
     return false;
 }

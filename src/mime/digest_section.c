@@ -152,8 +152,21 @@ bool digest_fields_are_copied(const struct digest *digest, const struct slice *n
     return true;
 }
 
-static bool is_listed(struct slice name, const struct slice *names, size_t n_names)
+/* The lengths of the names as bits: most fields of a header have none of them. */
+static uint64_t lengths_of(const struct slice *names, size_t n_names)
 {
+    uint64_t lengths = 0;
+
+    for (size_t i = 0; i < n_names; i++)
+        lengths |= (uint64_t) 1 << (names[i].len % 64);
+    return lengths;
+}
+
+static bool is_listed(struct slice name, const struct slice *names, size_t n_names,
+                      uint64_t lengths)
+{
+    if ((lengths >> (name.len % 64) & 1) == 0)
+        return false;
     for (size_t i = 0; i < n_names; i++)
         if (slice_eq_nocase(name, names[i]))
             return true;
@@ -172,6 +185,7 @@ static void put_copied(const struct digest *digest, const struct slice *names, s
                        struct buf *out)
 {
     struct scan raw = scan_of(digest_section_bytes(digest, SECTION_RAW));
+    uint64_t lengths = lengths_of(names, n_names);
     struct digest_fields fields;
     struct digest_field field;
     struct slice line;
@@ -179,7 +193,7 @@ static void put_copied(const struct digest *digest, const struct slice *names, s
     digest_fields_begin(digest, &fields);
     while (digest_fields_next(&fields, &field))
         if (field.copied && scan_take(&raw, field.end - field.start, &line) &&
-            is_listed(slice_sub(line, 0, field.name_len), names, n_names))
+            is_listed(slice_sub(line, 0, field.name_len), names, n_names, lengths))
             put_field(line, out);
 }
 
@@ -187,6 +201,7 @@ void digest_header_fields(const struct digest *digest, const struct digest_heade
                           struct slice header_bytes, const struct slice *names, size_t n_names,
                           bool not, struct buf *out)
 {
+    uint64_t lengths = lengths_of(names, n_names);
     struct digest_fields fields;
     struct digest_field field;
 
@@ -205,7 +220,7 @@ void digest_header_fields(const struct digest *digest, const struct digest_heade
             continue;
         bytes = slice_sub(header_bytes, field.start - header->range.offset,
                           field.end - field.start);
-        if (is_listed(slice_sub(bytes, 0, field.name_len), names, n_names) != not )
+        if (is_listed(slice_sub(bytes, 0, field.name_len), names, n_names, lengths) != not )
             put_field(bytes, out);
     }
     buf_str(out, "\r\n");

@@ -176,6 +176,19 @@ struct account_space {
     uint64_t stored_bytes; /* what they take: packed, or as they came while they are not */
 };
 
+/* Which digests a scan is about, and who hears of them. */
+struct digest_scan {
+    uint64_t account;
+    uint32_t version;
+    bool with_text;
+    const uint64_t *ids; /* cheapest when they ascend */
+    size_t n;
+    /* The core of ids[at], with the text behind it if that is wanted and there; the bytes are
+     * valid during the call. No lock is held. */
+    void (*seen)(void *ctx, size_t at, struct slice digest);
+    void *ctx;
+};
+
 struct engine_ops {
     const char *name;
     unsigned capabilities; /* enum engine_capability */
@@ -246,6 +259,9 @@ struct engine_ops {
     enum rc (*digest_get)(struct engine *engine, uint64_t account, uint64_t body_id,
                           uint32_t version, bool with_text, struct arena *arena,
                           struct slice *out);
+    /* digest_get of many: what lies side by side is read side by side. Those that are kept are
+     * told, in no order; about the others nothing is said. */
+    void (*digest_scan)(struct engine *engine, const struct digest_scan *scan);
 
     /*
      * Derived blobs of an account, by name; one writer an account at a time. A blob appears

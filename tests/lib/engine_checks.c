@@ -467,14 +467,32 @@ void check_pages_replace_the_tail(void **state)
     bench_close(&bench);
 }
 
+static void count_digest(void *ctx, size_t at, struct slice digest)
+{
+    size_t *told = ctx;
+
+    assert_int_equal(at, 1);
+    assert_slice_equal(digest, SLICE("digest text"));
+    ++*told;
+}
+
 void check_digests_are_kept_by_version(void **state)
 {
+    const uint64_t ids[] = {2, 1, 3};
     uint64_t account = random_id();
     struct bench bench;
     const struct engine_ops *ops;
     const struct digest_bytes made = {1, SLICE("digest"), SLICE(" text")};
     const struct body_range leaf = {0, 4};
     struct slice digest = {0};
+    size_t told = 0;
+    const struct digest_scan scan = {.account = account,
+                                     .version = 1,
+                                     .with_text = true,
+                                     .ids = ids,
+                                     .n = COUNT(ids),
+                                     .seen = count_digest,
+                                     .ctx = &told};
 
     bench_open(&bench, *state);
     ops = bench.engine->ops;
@@ -489,6 +507,8 @@ void check_digests_are_kept_by_version(void **state)
         assert_slice_equal(digest, SLICE("digest text"));
     assert_int_equal(ops->digest_get(bench.engine, account, 1, 2, true, bench.arena, &digest),
                      RC_NOT_FOUND);
+    ops->digest_scan(bench.engine, &scan);
+    assert_true(told <= 1);
     bench_close(&bench);
 }
 

@@ -652,6 +652,102 @@ static void digests_lie_in_the_pack_with_and_without_text(void **state)
     local_store_remove(&store);
 }
 
+#define SCANNED       700u
+#define SCANNED_BYTES 40000u /* of a digest and its text: some lie in two blocks */
+
+struct scan_check {
+    struct local *local;
+    const struct digest_scan *scan;
+    struct arena *arena;
+    size_t told;
+};
+
+/* What a scan tells is what a look at that body alone tells. */
+static void check_scanned(void *ctx, size_t at, struct slice digest)
+{
+    struct scan_check *check = ctx;
+    const struct digest_scan *scan = check->scan;
+    struct slice got;
+
+    assert_int_equal(digests_get(check->local->digests, scan->account, scan->ids[at],
+                                 scan->version, scan->with_text, check->arena, &got),
+                     RC_OK);
+    assert_slice_equal(digest, got);
+    arena_reset(check->arena);
+    check->told++;
+}
+
+static size_t count_scanned(struct local *local, const uint64_t *ids, size_t n,
+                            uint32_t version, bool with_text)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
+    struct digest_scan scan = {.account = ACCOUNT,
+                               .version = version,
+                               .with_text = with_text,
+                               .ids = ids,
+                               .n = n,
+                               .seen = check_scanned};
+    struct scan_check check = {.local = local, .scan = &scan, .arena = arena};
+
+    scan.ctx = &check;
+    digests_scan(local->digests, &scan);
+    return check.told;
+}
+
+/* Every seventh body has no digest. */
+static void make_scanned(struct local *local, const char *bytes, uint64_t first, uint64_t last)
+{
+    for (uint64_t id = first; id <= last; id++) {
+        size_t len = 100 + (size_t) id * 7919 % (SCANNED_BYTES - 200), core = len / 3;
+        const struct digest_bytes digest = {
+            4, {bytes + id,        core      },
+             {bytes + id + core, len - core}
+        };
+
+        if (id % 7 != 0)
+            digests_put(local->digests, ACCOUNT, id, &digest, NULL, 0);
+    }
+}
+
+static void pack_scanned(struct local *local, uint64_t pack, uint64_t first, uint64_t last)
+{
+    struct pack_writer *writer = begin_pack(local, pack);
+
+    for (uint64_t id = first; id <= last; id++)
+        add_body(writer, ACCOUNT, id, SLICE("body"));
+    assert_int_equal(end_pack(local, writer, pack, 0), RC_OK);
+    for (uint64_t id = first; id <= last; id++)
+        digests_drop(local->digests, ACCOUNT, id);
+}
+
+static void a_scan_tells_every_digest(void **state)
+{
+    AUTO(freep) char *bytes = make_mail(5, SCANNED_BYTES + SCANNED);
+    struct local_store store;
+    struct local *local;
+    uint64_t ids[SCANNED];
+
+    (void) state;
+    local_store_make(&store);
+    local = open_store(&store);
+    make_scanned(local, bytes, 1, 600);
+    pack_scanned(local, 1, 1, 300);
+    pack_scanned(local, 2, 301, 600);
+    make_scanned(local, bytes, 601, SCANNED); /* in memory */
+    for (uint64_t i = 0; i < SCANNED; i++)
+        ids[i] = i + 1;
+    assert_int_equal(count_scanned(local, ids, SCANNED, 4, false), 600);
+    assert_int_equal(count_scanned(local, ids, SCANNED, 4, true), 600);
+    assert_int_equal(count_scanned(local, ids, SCANNED, 5, true), 0);
+    for (uint64_t i = 0; i < SCANNED; i++) /* in no order */
+        ids[i] = i * 387 % (SCANNED + 1) + 1;
+    assert_int_equal(count_scanned(local, ids, SCANNED - 1, 4, true), 599);
+    for (uint64_t i = 0; i < 7; i++) /* far from each other */
+        ids[i] = 1 + 99 * i;
+    assert_int_equal(count_scanned(local, ids, 7, 4, true), 6);
+    local_store_remove(&store);
+}
+
 /* ---- lines ---- */
 
 static const struct {
@@ -709,6 +805,7 @@ int main(void)
         cmocka_unit_test(a_dictionary_is_kept_in_two_places),
         cmocka_unit_test(a_dictionary_goes_when_no_pack_needs_it),
         cmocka_unit_test(digests_lie_in_the_pack_with_and_without_text),
+        cmocka_unit_test(a_scan_tells_every_digest),
         cmocka_unit_test(lines_of_base64_come_back),
     };
 

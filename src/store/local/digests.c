@@ -367,6 +367,34 @@ static enum rc get_held(struct digests *digests, uint64_t account, uint64_t body
     return rc;
 }
 
+void digests_copy_held(struct digests *digests, const struct digest_scan *scan,
+                       struct arena *arena, struct slice *out)
+{
+    (void) pthread_mutex_lock(&digests->lock);
+    for (size_t i = 0; i < scan->n; i++) {
+        struct digest_key key = {scan->account, scan->ids[i]};
+        const struct digest *digest = map_get(digests->map, key_slice(&key));
+        size_t len;
+        char *bytes;
+
+        out[i] = (struct slice){NULL, 0};
+        if (digest == NULL || digest->version != scan->version)
+            continue;
+        len = scan->with_text ? digest->len : digest->core_len;
+        bytes = arena_try(arena, len);
+        if (bytes == NULL)
+            continue;
+        memcpy(bytes, digest->bytes, len);
+        out[i] = slice_of(bytes, len);
+    }
+    (void) pthread_mutex_unlock(&digests->lock);
+}
+
+struct local *digests_local(struct digests *digests)
+{
+    return digests->local;
+}
+
 static enum rc read_packed(const struct pack *pack, uint32_t row_number, uint64_t account,
                            uint64_t body_id, uint32_t version, bool with_text,
                            struct arena *arena, struct slice *out)

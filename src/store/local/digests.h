@@ -36,5 +36,13 @@ void digests_drop(struct digests *digests, uint64_t account, uint64_t body_id);
 MUST_CHECK enum rc digests_get(struct digests *digests, uint64_t account, uint64_t body_id,
                                uint32_t version, bool with_text, struct arena *arena,
                                struct slice *out);
+/* Copies of those that are in memory, in the arena: out[i] is of ids[i], empty if it is not
+ * there. An arena without room leaves some out. */
+void digests_copy_held(struct digests *digests, const struct digest_scan *scan,
+                       struct arena *arena, struct slice *out);
+/* engine_ops.digest_scan: from memory, then from the packs, block after block, then from the
+ * state. */
+void digests_scan(struct digests *digests, const struct digest_scan *scan);
+struct local *digests_local(struct digests *digests);
 
 #endif

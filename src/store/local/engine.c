@@ -363,6 +363,11 @@ static enum rc local_digest_get(struct engine *engine, uint64_t account, uint64_
                        out);
 }
 
+static void local_digest_scan(struct engine *engine, const struct digest_scan *scan)
+{
+    digests_scan(local_of(engine)->digests, scan);
+}
+
 static enum rc local_derived_begin(struct engine *engine, uint64_t account,
                                    const struct derived_name *name, struct derived_writer **out,
                                    struct err *err)
@@ -587,6 +592,7 @@ static const struct engine_ops local_ops = {
     .body_close = body_close,
     .digest_put = local_digest_put,
     .digest_get = local_digest_get,
+    .digest_scan = local_digest_scan,
     .derived_begin = local_derived_begin,
     .derived_write = derived_write,
     .derived_finish = derived_finish,

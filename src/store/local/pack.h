@@ -45,6 +45,7 @@ enum pack_stream { PACK_BODIES, PACK_DIGESTS, PACK_TEXTS, PACK_ROWS };
 
 struct pack;  /* an open pack, shared */
 struct packs; /* those that are open */
+struct block; /* decompressed: block_cache.h */
 
 /* What a body is made of, in its order. */
 enum pack_piece_kind {
@@ -108,6 +109,22 @@ MUST_CHECK enum rc pack_read_entry(const struct pack *pack, uint64_t at, uint64_
 /* A range of a stream; every frame it touches is checked. Recently used blocks are at hand. */
 MUST_CHECK enum rc pack_stream_read(const struct pack *pack, enum pack_stream stream,
                                     uint64_t at, char *out, size_t len, struct err *err);
+
+/*
+ * A walk over ranges of a stream that lie side by side: the block they are in is looked up once
+ * and stays. Starts as {.pack, .stream}; end it with pack_walk_done().
+ */
+struct pack_walk {
+    const struct pack *pack;
+    enum pack_stream stream;
+    struct block *block; /* NULL: none yet */
+    uint64_t at;         /* of the block, in the stream */
+    char *joined;        /* heap: a range that lies in more than one block */
+};
+/* The range's bytes, valid until the next call. RC_CORRUPT, RC_IO. */
+MUST_CHECK enum rc pack_walk_read(struct pack_walk *walk, uint64_t at, size_t len,
+                                  struct slice *out, struct err *err);
+void pack_walk_done(struct pack_walk *walk);
 
 /* A block as the directory knows it. */
 struct pack_frame {

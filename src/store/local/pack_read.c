@@ -512,6 +512,49 @@ enum rc pack_stream_read(const struct pack *pack, enum pack_stream stream, uint6
     return RC_OK;
 }
 
+void pack_walk_done(struct pack_walk *walk)
+{
+    if (walk->block != NULL)
+        block_put(walk->pack->local->blocks, walk->block);
+    free(walk->joined);
+    walk->block = NULL;
+    walk->joined = NULL;
+}
+
+static bool walk_holds(const struct pack_walk *walk, uint64_t at)
+{
+    return walk->block != NULL && at >= walk->at &&
+           at - walk->at < block_bytes(walk->block).len;
+}
+
+enum rc pack_walk_read(struct pack_walk *walk, uint64_t at, size_t len, struct slice *out,
+                       struct err *err)
+{
+    uint64_t length = walk->pack->lengths[walk->stream];
+    enum rc rc;
+
+    if (at >= length || len > length - at)
+        return damaged(walk->pack, "a range behind the end", err);
+    if (!walk_holds(walk, at)) {
+        size_t i = find_frame(walk->pack, walk->stream, at);
+
+        if (walk->block != NULL)
+            block_put(walk->pack->local->blocks, TAKE(walk->block));
+        rc = get_block(walk->pack, i, &walk->block, err);
+        if (rc)
+            return rc;
+        walk->at = walk->pack->frames[i].at;
+    }
+    *out = slice_sub(block_bytes(walk->block), (size_t) (at - walk->at), len);
+    if (out->len == len)
+        return RC_OK;
+    free(walk->joined);
+    walk->joined = xmalloc(len);
+    rc = pack_stream_read(walk->pack, walk->stream, at, walk->joined, len, err);
+    *out = slice_of(walk->joined, len);
+    return rc;
+}
+
 enum rc pack_read_row(const struct pack *pack, uint32_t row, struct pack_row *out,
                       struct err *err)
 {

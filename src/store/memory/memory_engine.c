@@ -513,6 +513,18 @@ static enum rc memory_digest_get(struct engine *engine, uint64_t account, uint64
     return rc;
 }
 
+static void memory_digest_scan(struct engine *engine, const struct digest_scan *scan)
+{
+    for (size_t i = 0; i < scan->n; i++) {
+        AUTO(arena_freep) struct arena *arena = arena_new((size_t) BODY_MAX_BYTES);
+        struct slice digest;
+
+        if (memory_digest_get(engine, scan->account, scan->ids[i], scan->version,
+                              scan->with_text, arena, &digest) == RC_OK)
+            scan->seen(scan->ctx, i, digest);
+    }
+}
+
 /* ---- derived blobs ---- */
 
 struct derived_writer {
@@ -806,6 +818,7 @@ static const struct engine_ops memory_ops = {
     .body_close = memory_body_close,
     .digest_put = memory_digest_put,
     .digest_get = memory_digest_get,
+    .digest_scan = memory_digest_scan,
     .derived_begin = memory_derived_begin,
     .derived_write = memory_derived_write,
     .derived_finish = memory_derived_finish,
