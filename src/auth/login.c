@@ -33,6 +33,7 @@ static const char *const code_texts[AUTH_CODE_COUNT] = {
     [AUTH_CODE_AUTHORIZATION] = "Not allowed with this password",
     [AUTH_CODE_MALFORMED]     = "Malformed authentication message",
     [AUTH_CODE_NO_MECHANISM]  = "Authentication mechanism is not supported",
+    [AUTH_CODE_REFERRAL]      = "", /* an URL takes its place */
 };
 // clang-format on
 

@@ -9,7 +9,7 @@ static const char *const rc_names[RC_COUNT] = {
     [RC_INVALID] = "invalid", [RC_NOT_FOUND] = "not-found", [RC_EXISTS] = "exists",
     [RC_DENIED] = "denied",   [RC_LIMIT] = "limit",         [RC_CONFLICT] = "conflict",
     [RC_CORRUPT] = "corrupt", [RC_FULL] = "full",           [RC_UNAVAILABLE] = "unavailable",
-    [RC_IO] = "io",           [RC_QUOTA] = "quota",
+    [RC_IO] = "io",           [RC_QUOTA] = "quota",         [RC_ELSEWHERE] = "elsewhere",
 };
 
 void err_fill(struct err *err, enum rc rc, const char *text, const char *detail_fmt, ...)

@@ -27,8 +27,9 @@ enum rc {
     RC_UNAVAILABLE, /* not now: overload, recovery, a part is down */
     RC_IO,          /* the system refused; detail has errno's text */
     RC_QUOTA,       /* over what this account may hold (RFC 9208) */
+    RC_ELSEWHERE,   /* on another server (RFC 2193) */
 };
-#define RC_COUNT (RC_QUOTA + 1)
+#define RC_COUNT (RC_ELSEWHERE + 1)
 
 struct err {
     enum rc rc;

@@ -104,7 +104,7 @@ static inline enum rc cmd_progress(struct cmd *cmd, uint64_t progress, uint64_t 
 cmd_run_fn cmd_capability, cmd_noop, cmd_logout, cmd_id, cmd_enable;
 cmd_run_fn cmd_select, cmd_examine, cmd_unselect, cmd_close;
 cmd_run_fn cmd_create, cmd_delete, cmd_rename, cmd_subscribe, cmd_unsubscribe;
-cmd_run_fn cmd_list, cmd_lsub, cmd_xlist, cmd_namespace, cmd_status;
+cmd_run_fn cmd_list, cmd_lsub, cmd_xlist, cmd_rlist, cmd_rlsub, cmd_namespace, cmd_status;
 cmd_run_fn cmd_append, cmd_expunge, cmd_search, cmd_fetch, cmd_store, cmd_copy, cmd_move;
 cmd_run_fn cmd_unauthenticate;
 cmd_run_fn cmd_setacl, cmd_deleteacl, cmd_getacl, cmd_listrights, cmd_myrights;

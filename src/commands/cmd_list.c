@@ -1,10 +1,11 @@
 /*
- * cmd_list.c - LIST, LSUB, XLIST.
+ * cmd_list.c - LIST, LSUB, XLIST, RLIST, RLSUB.
  *
  * Spec: RFC 9051 6.3.9 (with 6.3.9.1-6.3.9.7), 6.3.10; RFC 3501 6.3.9 (LSUB); RFC 6154 2;
  * RFC 8440 (MYRIGHTS). XLIST stands in no RFC: it is the LIST that Gmail had before
  * SPECIAL-USE, with the grammar of LSUB and names of its own for special uses, which older mail
- * programs ask for by its capability.
+ * programs ask for by its capability. RLIST and RLSUB (RFC 2193 3), and LIST (REMOTE), are LIST
+ * and LSUB that tell of mailboxes on other servers as well.
  *
  * One walk over a sorted list of names, the mailboxes or the subscriptions. Superiors that are
  * not in the list come up at their first descendant, so each name is looked at once. A name is
@@ -17,23 +18,29 @@
 #include "commands/list_match.h"
 #include "commands/metadata_line.h"
 #include "commands/myrights_line.h"
+#include "commands/referral.h"
 #include "commands/resync.h"
 #include "commands/status_values.h"
 
 #define LIST_SLICE_WORK ((size_t) 4096) /* matches before others get their turn */
 
-enum list_verb { VERB_LIST, VERB_LSUB, VERB_XLIST };
+enum list_verb { VERB_LIST, VERB_LSUB, VERB_XLIST, VERB_RLIST, VERB_RLSUB };
 
 static const char *const verb_names[] = {
-    [VERB_LIST] = "LIST", [VERB_LSUB] = "LSUB", [VERB_XLIST] = "XLIST"};
+    [VERB_LIST] = "LIST",  [VERB_LSUB] = "LSUB",  [VERB_XLIST] = "XLIST",
+    [VERB_RLIST] = "LIST", [VERB_RLSUB] = "LSUB",
+};
 
 struct list_walk {
     struct visible *visible;
     const struct imap_list_args *args;
     struct list_pattern *patterns;
     enum list_verb verb;
+    bool lsub;          /* or RLSUB */
+    bool remote;        /* other servers' mailboxes too */
     bool subscriptions; /* the list walked: names subscribed to, or the mailboxes */
     size_t at, count;
+    size_t remote_at; /* behind that list, those of the configuration */
 };
 
 static void walk_done(void *cursor)
@@ -85,7 +92,7 @@ static bool matches(const struct list_walk *walk, struct slice name)
     return false;
 }
 
-/* Does a name of the list meet the selection options? REMOTE adds nothing: all is local. */
+/* Does a name of the list meet the selection options? REMOTE restricts nothing. */
 static bool is_selected(const struct list_walk *walk, struct slice name)
 {
     const struct mbox *mbox;
@@ -182,6 +189,19 @@ static void speak_xlist(struct slice name, struct imap_list_line *line)
         line->attrs |= IMAP_ATTR_INBOX;
 }
 
+/* RFC 5258 3.1; what is below a mailbox there is not known here but for what is configured. */
+static void speak_remote(const struct session *session, const struct list_walk *walk,
+                         struct imap_list_line *line)
+{
+    if (referral_is_above(session, line->name))
+        line->attrs =
+            (line->attrs & ~(uint32_t) IMAP_ATTR_HASNOCHILDREN) | IMAP_ATTR_HASCHILDREN;
+    if (referral_find(session, line->name) != NULL &&
+        visible_find(walk->visible, line->name) == NULL)
+        line->attrs = (line->attrs & ~(uint32_t) (IMAP_ATTR_NONEXISTENT | IMAP_ATTR_NOSELECT)) |
+                      IMAP_ATTR_REMOTE;
+}
+
 /* selected: the name itself meets the options, not only one below it; RFC 9051 6.3.9.8 example
  * 11 has no STATUS otherwise. */
 static enum rc say_name(const struct cmd *cmd, const struct list_walk *walk, struct slice name,
@@ -191,6 +211,8 @@ static enum rc say_name(const struct cmd *cmd, const struct list_walk *walk, str
 
     list_line_fill(walk->visible, name, &line);
     speak_rev1(cmd, walk, &line);
+    if (walk->remote)
+        speak_remote(cmd->session, walk, &line);
     if (wants_subscribed(walk) && acct_is_subscribed(visible_own(walk->visible), name))
         line.attrs |= IMAP_ATTR_SUBSCRIBED;
     line.childinfo = childinfo;
@@ -221,7 +243,7 @@ static enum rc consider(const struct cmd *cmd, const struct list_walk *walk, str
 
     if (!matches(walk, name))
         return RC_OK;
-    if (walk->verb == VERB_LSUB) {
+    if (walk->lsub) {
         say_lsub(cmd, name, false);
         return RC_OK;
     }
@@ -239,7 +261,7 @@ static enum rc consider_superior(const struct cmd *cmd, const struct list_walk *
     uint32_t restricts = IMAP_LIST_SUBSCRIBED | IMAP_LIST_SPECIAL_USE;
     bool recursive = (walk->args->select & IMAP_LIST_RECURSIVEMATCH) != 0;
 
-    if (walk->verb == VERB_LSUB) {
+    if (walk->lsub) {
         for (size_t i = 0; i < walk->args->n_patterns; i++) {
             if (walk->patterns[i].has_percent &&
                 list_pattern_matches(&walk->patterns[i], name)) {
@@ -305,11 +327,15 @@ static enum rc start_walk(struct cmd *cmd, enum list_verb verb, struct err *err)
         .args = args,
         .patterns = ARENA_ARRAY(cmd->arena, struct list_pattern, args->n_patterns),
         .verb = verb,
-        .subscriptions = verb == VERB_LSUB || (args->select & IMAP_LIST_SUBSCRIBED) != 0,
+        .lsub = verb == VERB_LSUB || verb == VERB_RLSUB,
+        .remote =
+            verb == VERB_RLIST || verb == VERB_RLSUB || (args->select & IMAP_LIST_REMOTE) != 0,
+        .subscriptions = verb == VERB_LSUB || verb == VERB_RLSUB ||
+                         (args->select & IMAP_LIST_SUBSCRIBED) != 0,
     };
     cmd->cursor = walk;
     cmd->cursor_done = walk_done;
-    if (verb != VERB_LSUB && !asks_for_own(args)) {
+    if (!walk->lsub && !asks_for_own(args)) {
         enum rc rc = visible_need_all(walk->visible, err);
 
         if (rc)
@@ -325,6 +351,61 @@ static enum rc start_walk(struct cmd *cmd, enum list_verb verb, struct err *err)
     return RC_OK;
 }
 
+/* A subscription to a mailbox that is elsewhere, where such are not asked for (RFC 2193 3). */
+static bool is_hidden(const struct session *session, const struct list_walk *walk,
+                      struct slice name)
+{
+    return !walk->remote && walk->subscriptions && referral_find(session, name) != NULL &&
+           visible_find(walk->visible, name) == NULL;
+}
+
+/* Superiors of a remote mailbox that are neither here nor there, and that none before it had.
+ */
+static enum rc say_remote_superiors(const struct cmd *cmd, const struct list_walk *walk,
+                                    struct slice name, struct err *err)
+{
+    const struct referrals *referrals = cmd->session->referrals;
+    struct slice before =
+        walk->remote_at > 0 ? referrals->mailboxes[walk->remote_at - 1].name : SLICE("");
+    enum rc rc = RC_OK;
+
+    for (size_t i = 1; !rc && i < name.len; i++) {
+        struct slice superior = slice_sub(name, 0, i);
+
+        if (name.ptr[i] != MAILBOX_SEPARATOR || referral_find(cmd->session, superior) != NULL ||
+            slice_starts(before, slice_sub(name, 0, i + 1)) ||
+            visible_find(walk->visible, superior) != NULL ||
+            visible_has_children(walk->visible, superior))
+            continue;
+        rc = consider_superior(cmd, walk, superior, err);
+    }
+    return rc;
+}
+
+/* The mailboxes of the configuration that are not here. */
+static enum rc say_remotes(const struct cmd *cmd, struct list_walk *walk, const char *completed,
+                           struct err *err)
+{
+    const struct referrals *referrals = cmd->session->referrals;
+
+    for (; walk->remote_at < referrals->n; walk->remote_at++) {
+        struct slice name = referrals->mailboxes[walk->remote_at].name;
+        enum rc rc;
+
+        if (reply_is_full(cmd->reply))
+            return RC_MORE;
+        if (!session_allows(cmd->session, name) || visible_find(walk->visible, name) != NULL)
+            continue;
+        rc = say_remote_superiors(cmd, walk, name, err);
+        if (!rc)
+            rc = consider(cmd, walk, name, err);
+        if (rc)
+            return rc;
+    }
+    reply_ok(cmd->reply, completed);
+    return RC_OK;
+}
+
 static enum rc go_on(struct cmd *cmd, const char *completed, struct err *err)
 {
     struct list_walk *walk = cmd->cursor;
@@ -336,8 +417,8 @@ static enum rc go_on(struct cmd *cmd, const char *completed, struct err *err)
 
         if (reply_is_full(cmd->reply) || work >= LIST_SLICE_WORK)
             return cmd_progress(cmd, walk->at, walk->count);
-        if (!session_allows(cmd->session, name)) /* a subscription */
-            continue;
+        if (!session_allows(cmd->session, name) || is_hidden(cmd->session, walk, name))
+            continue; /* a subscription */
         work += walk->args->n_patterns;
         rc = consider_superiors(cmd, walk, name, err);
         if (rc)
@@ -346,6 +427,8 @@ static enum rc go_on(struct cmd *cmd, const char *completed, struct err *err)
         if (rc)
             return rc;
     }
+    if (walk->remote && !walk->subscriptions && cmd->session->referrals != NULL)
+        return say_remotes(cmd, walk, completed, err);
     reply_ok(cmd->reply, completed);
     return RC_OK;
 }
@@ -396,4 +479,14 @@ enum rc cmd_lsub(struct cmd *cmd, struct err *err)
 enum rc cmd_xlist(struct cmd *cmd, struct err *err)
 {
     return list(cmd, VERB_XLIST, "XLIST completed", err);
+}
+
+enum rc cmd_rlist(struct cmd *cmd, struct err *err)
+{
+    return list(cmd, VERB_RLIST, "RLIST completed", err);
+}
+
+enum rc cmd_rlsub(struct cmd *cmd, struct err *err)
+{
+    return list(cmd, VERB_RLSUB, "RLSUB completed", err);
 }

@@ -8,6 +8,7 @@
 #include "commands/cmd.h"
 #include "commands/list_line.h"
 #include "commands/mail_events.h"
+#include "commands/referral.h"
 
 /* RFC 6154 3: USEATTR if it is the use that stands in the way. The name has passed the parser,
  * so it is invalid for its use; and what exists is either the name or another mailbox with it.
@@ -129,11 +130,14 @@ enum rc cmd_rename(struct cmd *cmd, struct err *err)
     enum rc rc;
 
     rc = place_of(cmd->session, args->from.name, &from, err);
+    if (rc == RC_OK) {
+        rc = place_of(cmd->session, args->to.name, &to, err);
+        rc = refuse_foreign(rc, err);
+    }
+    if (rc == RC_ELSEWHERE)
+        return referral_refuse_rename(cmd->session, args->from.name, args->to.name, err);
     if (rc)
         return rc;
-    rc = place_of(cmd->session, args->to.name, &to, err);
-    if (rc)
-        return refuse_foreign(rc, err);
     if (from.account != to.account)
         return err_set(err, RC_INVALID, "A mailbox stays with its owner; move its messages",
                        "rename: to another account");

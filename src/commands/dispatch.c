@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "commands/notify.h"
+#include "commands/referral.h"
 #include "commands/resync.h"
 #include "commands/sync.h"
 #include "commands/uidonly.h"
@@ -14,8 +15,20 @@
 void session_greet(const struct session *session, struct slice tag, struct buf *out)
 {
     assert(session->state == SESSION_AUTH);
+    if (session->home != NULL) { /* RFC 2221 4: the code is taken */
+        buf_str(out, "* ");
+        session_print_capabilities(session, out);
+        buf_str(out, "\r\n");
+    }
     buf_append(out, tag);
-    buf_str(out, " OK [");
+    buf_str(out, " OK ");
+    if (session->home != NULL) {
+        referral_print_home(session, out);
+        buf_byte(out, ' ');
+        imap_print_text_line(out, "Your own mailboxes are on another server", session->mode);
+        return;
+    }
+    buf_byte(out, '[');
     session_print_capabilities(session, out);
     buf_str(out, "] ");
     imap_print_text_line(out, "Logged in", session->mode);
@@ -63,6 +76,8 @@ enum command_outcome command_refused(struct session *session, struct slice tag, 
         reply_code(&reply, "TOOBIG");
     else if (err->rc == RC_NOT_FOUND) /* from the sink: APPEND to a name without a mailbox */
         reply_code(&reply, "TRYCREATE");
+    else if (err->rc == RC_ELSEWHERE)
+        referral_code(session, &reply);
     reply_error(&reply, err);
     if (bad)
         reply.status = REPLY_BAD;
@@ -170,6 +185,8 @@ static enum command_outcome after_run(struct cmd *cmd, enum rc rc, const struct 
         log_failure(cmd, err);
     if (cmd->close_now)
         return close_now(cmd);
+    if (rc == RC_ELSEWHERE)
+        referral_code(cmd->session, cmd->reply);
     if (rc != RC_OK)
         reply_error(cmd->reply, err);
     if (!sync_begin(cmd))

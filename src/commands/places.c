@@ -1,5 +1,6 @@
 #include "commands/places.h"
 
+#include "commands/referral.h"
 #include "mailbox/name.h"
 #include "mailbox/txn.h"
 
@@ -57,7 +58,8 @@ static enum rc inner_name(struct slice rest, struct slice *who, struct slice *na
     return mailbox_name_is_inbox(*name) ? no_such(err, "second name of INBOX") : RC_OK;
 }
 
-enum rc place_of(struct session *session, struct slice name, struct place *out, struct err *err)
+static enum rc find_place(struct session *session, struct slice name, struct place *out,
+                          struct err *err)
 {
     AUTO(principals_unrefp) struct principals *people = NULL;
     const struct principal *who;
@@ -66,8 +68,6 @@ enum rc place_of(struct session *session, struct slice name, struct place *out, 
     enum rc rc;
 
     *out = (struct place){session->account, name};
-    if (!session_allows(session, name))
-        return no_such(err, "not among the credential's folders");
     if (!foreign_part(name, &kind, &rest))
         return RC_OK;
     rc = inner_name(rest, &who_name, &out->name, err);
@@ -79,6 +79,30 @@ enum rc place_of(struct session *session, struct slice name, struct place *out, 
         return no_such(err, "nobody of this name");
     rc = session_enter(session, who->id, &out->account, err);
     return rc == RC_NOT_FOUND ? no_such(err, "no mail there yet") : rc;
+}
+
+/* Is there a mailbox of that name? Whether the session may know of it is asked later. */
+static bool is_here(const struct session *session, const struct place *place)
+{
+    struct acct_state *state =
+        account_read(place->account, session_position_in(session, place->account));
+    bool here = acct_mailbox_by_name(state, place->name) != NULL;
+
+    acct_unref(state);
+    return here;
+}
+
+enum rc place_of(struct session *session, struct slice name, struct place *out, struct err *err)
+{
+    const struct remote_mailbox *remote = referral_find(session, name);
+    enum rc rc;
+
+    if (!session_allows(session, name))
+        return no_such(err, "not among the credential's folders");
+    rc = find_place(session, name, out, err);
+    if (remote != NULL && (rc == RC_NOT_FOUND || (rc == RC_OK && !is_here(session, out))))
+        return referral_refuse(session, remote, name, err);
+    return rc;
 }
 
 enum rc place_find(struct session *session, struct slice name, uint32_t rights,

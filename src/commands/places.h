@@ -31,7 +31,8 @@ struct place {
 
 /* Does the name lie in the session's own account? Of names alone. */
 bool name_is_own(struct slice name);
-/* RC_NOT_FOUND: nobody of that name, nobody who shares, or the top of a namespace. */
+/* RC_NOT_FOUND: nobody of that name, nobody who shares, or the top of a namespace.
+ * RC_ELSEWHERE: no mailbox here, and one on another server (referral.h). */
 MUST_CHECK enum rc place_of(struct session *session, struct slice name, struct place *out,
                             struct err *err);
 

@@ -25,6 +25,7 @@ static const struct {
     [RC_UNAVAILABLE] = {REPLY_NO,  "UNAVAILABLE"  },
     [RC_IO] = {REPLY_NO,  "UNAVAILABLE"  },
     [RC_QUOTA] = {REPLY_NO,  "OVERQUOTA"    },
+    [RC_ELSEWHERE] = {REPLY_NO,  NULL           }, /* the code names the place: referral.h */
 };
 
 static const char *const words[] = {

@@ -4,6 +4,7 @@
 
 #include "account/mbox_info.h"
 #include "commands/notify.h"
+#include "commands/referral.h"
 #include "mailbox/name.h"
 #include "search/resolve.h"
 
@@ -50,6 +51,9 @@ void session_init(struct session *session, const struct session_grant *grant)
         .sets_quota = grant->sets_quota,
         .submits = grant->submits,
         .log_user = grant->log_user,
+        .referrals = grant->referrals,
+        .user = grant->user,
+        .home = grant->home,
     };
     take_folders(session, grant->folders);
 }
@@ -72,6 +76,8 @@ void session_done(struct session *session)
     session->idle_tag = NULL;
     free(session->client_id);
     session->client_id = NULL;
+    free(session->referral);
+    session->referral = NULL;
     for (size_t i = 0; i < SESSION_OTHERS; i++)
         account_closep(&session->others[i].account);
     for (size_t i = 0; i < session->n_folders; i++)
@@ -297,6 +303,11 @@ void session_print_capabilities(const struct session *session, struct buf *buf)
                                  .message_limit = session->message_limit,
                                  .save_limit = session->save_limit,
                                  .compressed = session->compressed};
+
+    if (session->referrals != NULL) {
+        view.login_referrals = session->referrals->logins;
+        view.mailbox_referrals = session->referrals->n > 0;
+    }
 
     imap_print_capabilities(buf, &view);
 }

@@ -72,6 +72,9 @@ struct session {
     bool submits;                       /* a message submission entity (RFC 4467 section 3) */
     uint64_t url_key;     /* of the selected mailbox: url_key_mark() when it was told */
     const char *log_user; /* whose mail events are logged, outlives it; NULL: none are */
+    const struct referrals *referrals; /* referral.h; outlives it; NULL: none */
+    const char *user, *home;           /* the same; home: server of the user's mailboxes */
+    char *referral; /* URLs of the mailbox that was last found to be elsewhere; heap */
     struct imap_mode mode;
     uint64_t enabled;      /* IMAP_CAP_BIT of what ENABLE, or an enabling command, turned on */
     uint64_t own_position; /* of the last own write: replies wait until it is durable */
@@ -98,7 +101,10 @@ struct session_grant {
     uint64_t message_max_bytes;
     bool sets_quota;
     bool submits;
-    const char *log_user; /* NULL: mail events are not logged */
+    const char *log_user;              /* NULL: mail events are not logged */
+    const struct referrals *referrals; /* NULL: no mailbox is on another server */
+    const char *user;                  /* the name that stands in URLs of other servers */
+    const char *home; /* NULL: here; else the login is answered with a referral */
 };
 
 void session_init(struct session *session, const struct session_grant *grant);

@@ -22,6 +22,8 @@ static const struct command commands[] = {
     {"UNSUBSCRIBE",ST_ANY,      IMAP_CAP_NONE,        imap_parse_mailbox,  cmd_unsubscribe, "6.3.8",        CMD_WRITES | CMD_EXPUNGES},
     {"LIST",       ST_ANY,      IMAP_CAP_NONE,        imap_parse_list,     cmd_list,        "6.3.9",        CMD_EXPUNGES},
     {"LSUB",       ST_ANY,      IMAP_CAP_IMAP4REV1,   imap_parse_lsub,     cmd_lsub,        "RFC 3501 6.3.9", CMD_EXPUNGES},
+    {"RLIST",      ST_ANY,      IMAP_CAP_MAILBOX_REFERRALS, imap_parse_lsub, cmd_rlist,      "RFC 2193 5.1", CMD_EXPUNGES},
+    {"RLSUB",      ST_ANY,      IMAP_CAP_MAILBOX_REFERRALS, imap_parse_lsub, cmd_rlsub,      "RFC 2193 5.2", CMD_EXPUNGES},
     {"XLIST",      ST_ANY,      IMAP_CAP_XLIST,       imap_parse_lsub,     cmd_xlist,       "Gmail",        CMD_EXPUNGES},
     {"NAMESPACE",  ST_ANY,      IMAP_CAP_NAMESPACE,   imap_parse_none,     cmd_namespace,   "6.3.10",       CMD_EXPUNGES},
     {"STATUS",     ST_ANY,      IMAP_CAP_NONE,        imap_parse_status,   cmd_status,      "6.3.11",       CMD_EXPUNGES},

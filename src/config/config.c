@@ -10,6 +10,7 @@
 
 #include "base/ascii.h"
 #include "base/scan.h"
+#include "config/elsewhere.h"
 
 enum setting_kind {
     KIND_TEXT,
@@ -100,6 +101,10 @@ static const struct setting settings[] = {
      "users as which submission servers log in, to fetch by URL what others sent (URLAUTH, submit+)"},
     {"quota_admins", KIND_LIST, AT(quota_admins), "", 0, 0, NULL,
      "users who may see and set everybody's quota by IMAP's GETQUOTA and SETQUOTA"},
+    {"moved_users", KIND_LIST, AT(moved_users), "", 0, 0, NULL,
+     "\"USER SERVER\" each: once logged in they are told to go to that server (LOGIN-REFERRALS); with \" guest\" behind it they may stay"},
+    {"remote_mailboxes", KIND_LIST, AT(remote_mailboxes), "", 0, 0, NULL,
+     "\"MAILBOX SERVER\" each: mailboxes of everybody that are on that server (MAILBOX-REFERRALS)"},
     {"undelete_days", KIND_NUMBER, AT(undelete_days), "14", 0, 3650, NULL,
      "expunged messages and deleted mailboxes can be brought back for so long; 0: not at all"},
     {"threads", KIND_NUMBER, AT(threads), "0", 0, 256, NULL,
@@ -483,6 +488,23 @@ static void take_option(struct config *config, const struct setting *setting, cf
             absolute(config, folder, *(const char **) field_of(config, setting));
 }
 
+/* Each names another server, and not this one: a referral must not lead back (RFC 2193 3). */
+static void check_elsewhere(const struct config *config, const struct config_list *list,
+                            const char *name, bool users, const char *path,
+                            struct config_errors *errors)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        struct elsewhere found;
+
+        if (!elsewhere_parse(list->items[i], &found) || (found.guest && !users))
+            add_error(errors, path, 0, "%s: want \"NAME SERVER\", not \"%s\"", name,
+                      list->items[i]);
+        else if (elsewhere_is_host(&found, config->hostname))
+            add_error(errors, path, 0, "%s: \"%s\" is this server itself", name,
+                      list->items[i]);
+    }
+}
+
 static void check_whole(const struct config *config, const char *path,
                         struct config_errors *errors)
 {
@@ -492,6 +514,8 @@ static void check_whole(const struct config *config, const char *path,
                   LIMIT_MIN_MESSAGES);
     if (config->message_limit > 0 && config->save_limit > 0)
         add_error(errors, path, 0, "message_limit and save_limit exclude each other");
+    check_elsewhere(config, &config->moved_users, "moved_users", true, path, errors);
+    check_elsewhere(config, &config->remote_mailboxes, "remote_mailboxes", false, path, errors);
     if (strlen(config->detail_separator) > 1)
         add_error(errors, path, 0, "detail_separator: one character, or empty");
     if (strcmp(config->log, "stderr") != 0 && strcmp(config->log, "syslog") != 0 &&

@@ -72,8 +72,9 @@ struct config {
     struct config_percents quota_marks;
     struct config_list quota_admins;     /* users who may see and set anybody's by IMAP */
     struct config_list submission_users; /* submission servers that fetch mail by URL */
-    uint32_t undelete_days;              /* 0: what is expunged cannot be brought back */
-    uint32_t threads; /* of the mail role; 0: twice the processors, at least 4 */
+    struct config_list moved_users, remote_mailboxes; /* of other servers: elsewhere.h */
+    uint32_t undelete_days; /* 0: what is expunged cannot be brought back */
+    uint32_t threads;       /* of the mail role; 0: twice the processors, at least 4 */
 
     /* store */
     bool archive; /* closed journal segments wait for the next backup */

@@ -54,6 +54,8 @@ const struct imap_cap_info imap_caps[IMAP_CAP_COUNT] = {
     [IMAP_CAP_URLAUTH]            = {"URLAUTH",            SHOW_AFTER,         false, "RFC 4467"},
     [IMAP_CAP_URLAUTH_BINARY]     = {"URLAUTH=BINARY",     SHOW_AFTER,         false, "RFC 5524"},
     [IMAP_CAP_XLIST]              = {"XLIST",              SHOW_AFTER,         false, "Gmail"},
+    [IMAP_CAP_LOGIN_REFERRALS]    = {"LOGIN-REFERRALS",    SHOW_LOGIN_REFERRALS, false, "RFC 2221"},
+    [IMAP_CAP_MAILBOX_REFERRALS]  = {"MAILBOX-REFERRALS",  SHOW_MAILBOX_REFERRALS, false, "RFC 2193"},
     [IMAP_CAP_LANGUAGE]           = {"LANGUAGE",           SHOW_ALWAYS,        false, "RFC 5255 3"},
     [IMAP_CAP_SORT]               = {"SORT",               SHOW_AFTER,         false, "RFC 5256"},
     [IMAP_CAP_SORT_DISPLAY]       = {"SORT=DISPLAY",       SHOW_AFTER,         false, "RFC 5957"},
@@ -94,6 +96,10 @@ static bool is_shown(enum imap_cap_show show, const struct imap_cap_view *view)
         return view->after_login && view->save_limit > 0;
     case SHOW_COMPRESS:
         return view->after_login && !view->compressed;
+    case SHOW_LOGIN_REFERRALS:
+        return view->login_referrals;
+    case SHOW_MAILBOX_REFERRALS:
+        return view->after_login && view->mailbox_referrals;
     }
     return false;
 }

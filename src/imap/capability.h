@@ -69,6 +69,8 @@ enum imap_cap {
     IMAP_CAP_URLAUTH,
     IMAP_CAP_URLAUTH_BINARY,
     IMAP_CAP_XLIST,
+    IMAP_CAP_LOGIN_REFERRALS,
+    IMAP_CAP_MAILBOX_REFERRALS,
     IMAP_CAP_LANGUAGE,
     IMAP_CAP_SORT,
     IMAP_CAP_SORT_DISPLAY,
@@ -85,16 +87,18 @@ enum imap_cap {
 #define IMAP_CAP_BIT(cap) ((uint64_t) 1 << (cap))
 
 enum imap_cap_show {
-    SHOW_NEVER,         /* partly there; not announced, cannot be enabled */
-    SHOW_ALWAYS,        /* before and after login */
-    SHOW_BEFORE,        /* before login */
-    SHOW_STARTTLS,      /* before login, while STARTTLS would be taken */
-    SHOW_LOGINDISABLED, /* before login, while no password may be sent */
-    SHOW_LOGIN,         /* before login, while one may */
-    SHOW_AFTER,         /* after login */
-    SHOW_MESSAGELIMIT,  /* after login, where one is configured (RFC 9738 3) */
-    SHOW_SAVELIMIT,     /* the same */
-    SHOW_COMPRESS,      /* after login, while nothing is compressed (RFC 4978 3) */
+    SHOW_NEVER,             /* partly there; not announced, cannot be enabled */
+    SHOW_ALWAYS,            /* before and after login */
+    SHOW_BEFORE,            /* before login */
+    SHOW_STARTTLS,          /* before login, while STARTTLS would be taken */
+    SHOW_LOGINDISABLED,     /* before login, while no password may be sent */
+    SHOW_LOGIN,             /* before login, while one may */
+    SHOW_AFTER,             /* after login */
+    SHOW_MESSAGELIMIT,      /* after login, where one is configured (RFC 9738 3) */
+    SHOW_SAVELIMIT,         /* the same */
+    SHOW_COMPRESS,          /* after login, while nothing is compressed (RFC 4978 3) */
+    SHOW_LOGIN_REFERRALS,   /* where users are configured to be elsewhere */
+    SHOW_MAILBOX_REFERRALS, /* after login, where mailboxes are */
 };
 
 struct imap_cap_info {
@@ -113,7 +117,8 @@ struct imap_cap_view {
     bool login_disabled; /* no password before TLS */
     uint64_t append_limit;
     uint32_t message_limit, save_limit; /* RFC 9738; 0: none */
-    bool compressed;                    /* COMPRESS is active */
+    bool login_referrals, mailbox_referrals;
+    bool compressed; /* COMPRESS is active */
 };
 
 /* "CAPABILITY IMAP4rev2 ...": for an untagged answer or between brackets. */

@@ -287,6 +287,34 @@ enum rc imap_parse_url(struct slice text, struct arena *arena, struct imap_url *
     return rc;
 }
 
+static void encode(struct buf *buf, struct slice text, bool (*may)(char))
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.ptr[i];
+
+        if (may(c) && c != '%')
+            buf_byte(buf, c);
+        else
+            buf_printf(buf, "%%%02X", (unsigned) (unsigned char) c);
+    }
+}
+
+void imap_print_server_url(struct buf *buf, struct slice user, struct slice server)
+{
+    buf_str(buf, "imap://");
+    encode(buf, user, is_achar);
+    buf_str(buf, ";AUTH=*@");
+    buf_append(buf, server);
+    buf_byte(buf, '/');
+}
+
+void imap_print_mailbox_url(struct buf *buf, struct slice user, struct slice server,
+                            struct slice name)
+{
+    imap_print_server_url(buf, user, server);
+    encode(buf, name, is_bchar);
+}
+
 /* RFC 4469 section 5: url-resp-text, kept to what stands in any session. */
 void imap_print_code_badurl(struct buf *buf, struct slice url)
 {

@@ -53,6 +53,13 @@ struct imap_url {
 MUST_CHECK enum rc imap_parse_url(struct slice text, struct arena *arena, struct imap_url *out,
                                   struct err *err);
 
+/* "imap://user;AUTH=*@server/": where a user logs in (RFC 5092 4; RFC 2221 3 for the "AUTH=*").
+ * server is a host with its port, as it stands in an URL. */
+void imap_print_server_url(struct buf *buf, struct slice user, struct slice server);
+/* The same with a mailbox behind it; name in UTF-8. */
+void imap_print_mailbox_url(struct buf *buf, struct slice user, struct slice server,
+                            struct slice name);
+
 /* For a response code: bytes that may not stand there are percent-encoded, and what is longer
  * than URL_SHOWN_BYTES is cut. */
 #define URL_SHOWN_BYTES 1024u

@@ -55,6 +55,7 @@ enum auth_code {
     AUTH_CODE_AUTHORIZATION, /* [AUTHORIZATIONFAILED]: may not act as that user */
     AUTH_CODE_MALFORMED,     /* BAD: the response is not in the mechanism's grammar */
     AUTH_CODE_NO_MECHANISM,  /* NO: not offered */
+    AUTH_CODE_REFERRAL,      /* [REFERRAL url]: the text is the URL (RFC 2221) */
     AUTH_CODE_COUNT
 };
 

@@ -27,6 +27,7 @@
 #define MSG_LANGUAGE_MAX  256u
 #define MSG_MAILBOX_MAX   2048u
 #define MSG_NONCE_BYTES   16u
+#define MSG_REFERRAL_MAX  2048u        /* an URL with a user of 255 octets, each encoded, and a host */
 #define MSG_SASL_MAX      (64u * 1024) /* design limit of an AUTHENTICATE response */
 #define MSG_SNI_MAX       255u         /* a host name: RFC 1035 2.3.4 */
 #define MSG_TAG_MAX       8192u        /* a tag is part of a line before login: 8 KiB */
@@ -114,7 +115,7 @@
 #define MSG_AUTH_FAIL_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
     U64(conn) \
     U8(code)           /* enum auth_code */ \
-    BYTES(text, MSG_TEXT_MAX)
+    BYTES(text, MSG_REFERRAL_MAX) /* AUTH_CODE_REFERRAL: an URL */
 
 /* auth <-> mail */
 #define MSG_GRANT_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
@@ -251,7 +252,7 @@
     M(AUTH_CANCEL,       auth_cancel,      42, 1, 0, FROM(GATE),                   TO(AUTH)) \
     M(AUTH_CONTINUE,     auth_continue,    43, 1, 0, FROM(AUTH),                   TO(GATE)) \
     M(AUTH_OK,           auth_ok,          44, 1, 0, FROM(AUTH),                   TO(GATE)) \
-    M(AUTH_FAIL,         auth_fail,        45, 1, 0, FROM(AUTH),                   TO(GATE)) \
+    M(AUTH_FAIL,         auth_fail,        45, 2, 0, FROM(AUTH),                   TO(GATE)) \
     M(GRANT,             grant,            50, 1, 0, FROM(AUTH),                   TO(MAIL)) \
     M(REVOKE,            revoke,           51, 1, 0, FROM(AUTH),                   TO(MAIL)) \
     M(RESOLVE,           resolve,          52, 1, 0, FROM(MAIL),                   TO(AUTH)) \

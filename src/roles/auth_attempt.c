@@ -19,7 +19,9 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "base/utf8.h"
+#include "imap/url.h"
 #include "roles/auth_role.h"
+#include "roles/moved.h"
 
 enum attempt_state { TALKING, WAITING, HASHING, DELAYED, CANCELLED };
 
@@ -226,6 +228,41 @@ static enum rc send_grant(const struct attempt *attempt, const uint8_t nonce[MSG
     return auth_post(&attempt->auth->mail, &msg, err);
 }
 
+/* The right secret was given, wherever the mail is. */
+static void note_success(struct attempt *attempt)
+{
+    const struct login_outcome *outcome = &attempt->outcome;
+
+    log_attempt(attempt);
+    if (outcome->by != LOGIN_BY_DEVICE)
+        throttle_succeeded(attempt->auth->throttle, attempt->key,
+                           auth_secret_slice(&attempt->sasl.claim.secret), clock_mono_us());
+    if (outcome->by != LOGIN_BY_PASSWD_FILE)
+        auth_note_use(attempt->auth, outcome->account, outcome->device.id, &attempt->peer,
+                      slice_of(attempt->client, attempt->client_len));
+}
+
+/* RFC 2221 4.1 and 6: only who has proved to be the user hears where the mail is. */
+static void refer(struct attempt *attempt, const struct elsewhere *moved)
+{
+    AUTO(buf_done) struct buf url;
+    struct msg msg = {
+        .type = MSG_AUTH_FAIL,
+        .auth_fail = {.conn = attempt->conn, .code = AUTH_CODE_REFERRAL}
+    };
+    struct err err;
+
+    buf_init(&url, MSG_REFERRAL_MAX);
+    imap_print_server_url(&url, attempt->outcome.user, moved->server);
+    msg.auth_fail.text = buf_slice(&url);
+    note_success(attempt);
+    log_event(LEVEL_INFO, "login.referred", LOG_TEXT("user", attempt->outcome.user),
+              LOG_TEXT("server", moved->server));
+    if (auth_post(attempt->gate, &msg, &err) != RC_OK)
+        log_event(LEVEL_WARNING, "auth.gate_not_told", LOG_ERR(&err));
+    attempt_free(attempt);
+}
+
 /*
  * Mail hears of the grant before the gate hears of the nonce. Mail that is not there, or a
  * queue that is full, is a refusal, never a session without rights.
@@ -236,8 +273,13 @@ static void grant(struct attempt *attempt)
     struct msg msg = {
         .type = MSG_AUTH_OK, .auth_ok = {.conn = attempt->conn, .account = outcome->account}
     };
+    struct elsewhere moved;
     struct err err;
 
+    if (moved_user_find(attempt->auth->start->config, outcome->user, &moved) && !moved.guest) {
+        refer(attempt, &moved);
+        return;
+    }
     random_bytes(msg.auth_ok.nonce, sizeof(msg.auth_ok.nonce));
     if (send_grant(attempt, msg.auth_ok.nonce, &err) != RC_OK ||
         auth_post(attempt->gate, &msg, &err) != RC_OK) {
@@ -245,13 +287,7 @@ static void grant(struct attempt *attempt)
         refuse_for(attempt, LOGIN_REASON_INTERNAL);
         return;
     }
-    log_attempt(attempt);
-    if (outcome->by != LOGIN_BY_DEVICE)
-        throttle_succeeded(attempt->auth->throttle, attempt->key,
-                           auth_secret_slice(&attempt->sasl.claim.secret), clock_mono_us());
-    if (outcome->by != LOGIN_BY_PASSWD_FILE)
-        auth_note_use(attempt->auth, outcome->account, outcome->device.id, &attempt->peer,
-                      slice_of(attempt->client, attempt->client_len));
+    note_success(attempt);
     attempt_free(attempt);
 }
 

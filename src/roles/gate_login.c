@@ -13,7 +13,7 @@
 
 #define MECHANISM_MAX 20u /* RFC 4422 3.1 */
 #define UNAVAILABLE   "[UNAVAILABLE] Temporarily unavailable"
-#define TEXT_ROOM     (MSG_TEXT_MAX + 64u)
+#define TEXT_ROOM     (MSG_REFERRAL_MAX + 64u)
 
 struct refusal {
     const char *status, *code, *text; /* text: if auth gives none */
@@ -30,6 +30,7 @@ static const struct refusal refusals[AUTH_CODE_COUNT] = {
     [AUTH_CODE_AUTHORIZATION] = {"NO",  "[AUTHORIZATIONFAILED] ",  "Not allowed to act as that user"},
     [AUTH_CODE_MALFORMED]     = {"BAD", "",                        "Malformed response"},
     [AUTH_CODE_NO_MECHANISM]  = {"NO",  "",                        "Unknown mechanism"},
+    [AUTH_CODE_REFERRAL]      = {"NO",  "",                        "Your mailboxes are on another server"},
 };
 // clang-format on
 
@@ -200,8 +201,12 @@ static void on_fail(struct gate_conn *c, const struct msg_auth_fail *msg)
 
     buf_init(&text, TEXT_ROOM);
     buf_str(&text, refusal->code);
-    imap_print_text(&text, msg->text.len > 0 ? msg->text : slice_from_str(refusal->text),
-                    (struct imap_mode){0});
+    if (msg->code == AUTH_CODE_REFERRAL) { /* the text that came is an URL: RFC 2221 3 */
+        buf_printf(&text, "[REFERRAL %.*s] %s", SLICE_ARG(msg->text), refusal->text);
+    } else {
+        imap_print_text(&text, msg->text.len > 0 ? msg->text : slice_from_str(refusal->text),
+                        (struct imap_mode){0});
+    }
     buf_byte(&text, '\0');
     fail(c, refusal->status, text.ptr);
 }

@@ -6,6 +6,7 @@
  * (RFC 9051 6.5).
  */
 #include "base/log.h"
+#include "config/config.h"
 #include "imap/capability.h"
 #include "imap/language.h"
 #include "imap/print.h"
@@ -62,7 +63,8 @@ static bool takes_starttls(const struct gate_conn *c)
 static void print_capabilities(struct gate_conn *c)
 {
     struct imap_cap_view view = {.starttls = takes_starttls(c),
-                                 .login_disabled = gate_login_is_disabled(c)};
+                                 .login_disabled = gate_login_is_disabled(c),
+                                 .login_referrals = c->gate->start->config->moved_users.n > 0};
 
     imap_print_capabilities(&c->out, &view);
 }
@@ -137,7 +139,7 @@ static void run_starttls(struct gate_conn *c, const struct imap_cmd *cmd)
         gate_refuse(c, cmd->tag, "BAD", "STARTTLS is not offered here");
     } else {
         c->n_bad = 0;
-        buf_reset(&c->client_id);            /* RFC 9051 6.2.1: forget what came without TLS */
+        buf_reset(&c->client_id); /* RFC 9051 6.2.1: forget what came without TLS */
         buf_reset(&c->tag);
         buf_append(&c->tag, cmd->tag);
         gate_conn_enter(c, GATE_HANDSHAKE);

@@ -152,6 +152,8 @@ static enum rc open_doors(struct mail_role *mail, struct err *err)
 
     if (rc)
         return rc;
+    mail_referrals_open(mail);
+    clients.referrals = mail->referrals;
     clients.pool = lmtp.pool = mail->pool;
     mail->clients = clients_new(&clients);
     mail->lmtp = lmtp_server_new(&lmtp);
@@ -267,6 +269,7 @@ static void close_all(struct mail_role *mail)
     }
     pool_free(mail->pool);
     clients_free(mail->clients);
+    mail_referrals_done(mail);
     lmtp_server_free(mail->lmtp);
     mail_store_close(mail->store);
     mail_directory_lost(mail);

@@ -16,6 +16,7 @@
 #include "imap/language.h"
 #include "imap/print.h"
 #include "roles/mail_role.h"
+#include "roles/moved.h"
 
 #define PAIR_ARENA_BYTES ((size_t) 256 << 10)
 #define PAIR_KEY_BYTES   (4 + 8 + MSG_NONCE_BYTES)
@@ -96,6 +97,14 @@ static bool is_quota_admin(const struct config *config, struct slice user)
     return false;
 }
 
+/* Server of a user who is a guest here (RFC 2221 4), or "". */
+static const char *home_of(struct arena *arena, const struct config *config, struct slice user)
+{
+    struct elsewhere moved;
+
+    return moved_user_find(config, user, &moved) ? arena_cstr(arena, moved.server) : "";
+}
+
 /* The grant's list, one name a line. */
 static const char *folder_lines(struct arena *arena, struct slice list)
 {
@@ -132,6 +141,7 @@ static void start_session(struct mail_role *mail, const struct msg_grant *grant,
                 .device_name = arena_cstr(arena, grant->device_name),
                 .mechanism = arena_cstr(arena, grant->mechanism),
                 .folders = folder_lines(arena, grant->folders),
+                .home = home_of(arena, mail->start->config, grant->user),
                 .client_id = arena_cstr(arena, handover->client_id)}
     };
     struct err err;

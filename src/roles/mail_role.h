@@ -7,6 +7,7 @@
  * mail.c          start, supervisor, end
  * mail_peers.c    gates, auth and digest: what comes from them
  * mail_pairing.c  a grant and a handover become a session
+ * mail_referrals.c  what is configured to be on other servers
  * mail_lookup.c   auth is asked for the account of a name
  * mail_directory.c  who there is, as auth tells it
  * mail_control.c  the command line: connections, each with a thread while it is served;
@@ -61,6 +62,8 @@ struct mail_role {
     struct mail_store *store;
     struct mail_directory directory;
     struct pool *pool;
+    struct referrals *referrals;             /* NULL: everything is here */
+    struct remote_mailbox *remote_mailboxes; /* referrals' */
     struct clients *clients;
     struct lmtp_server *lmtp;
     struct digester digester;
@@ -95,6 +98,12 @@ struct mail_role {
     pthread_cond_t import_ended;          /* with import_lock */
     uint64_t importing[MAIL_CONTROL_MAX]; /* import_lock; accounts, 0: none */
 };
+
+/* ---- mail_referrals.c ---- */
+
+/* Before the doors open; gone after the last session. */
+void mail_referrals_open(struct mail_role *mail);
+void mail_referrals_done(struct mail_role *mail);
 
 /* ---- mail_peers.c ---- */
 

@@ -321,7 +321,10 @@ static enum step open_account(struct client *client)
         .sets_quota = client->who.sets_quota,
         .submits =
             options->submits != NULL && options->submits(options->ctx, client->who.account),
-        .log_user = options->log_mail_events ? client->who.user : NULL
+        .log_user = options->log_mail_events ? client->who.user : NULL,
+        .referrals = options->referrals,
+        .user = client->who.user,
+        .home = *client->who.home != '\0' ? client->who.home : NULL,
     };
     struct err err;
     enum rc rc = account_open(options->store, client->who.account, true, &grant.account, &err);
@@ -563,9 +566,9 @@ static const char *copy_text(char **at, const char *text)
 static void copy_texts(struct client *client, const struct client_identity *who,
                        struct slice tag)
 {
-    char *at = client->texts =
-        xmalloc(strlen(who->user) + strlen(who->device_name) + strlen(who->mechanism) +
-                strlen(who->client_id) + strlen(who->folders) + 5 + tag.len);
+    char *at = client->texts = xmalloc(strlen(who->user) + strlen(who->device_name) +
+                                       strlen(who->mechanism) + strlen(who->client_id) +
+                                       strlen(who->folders) + strlen(who->home) + 6 + tag.len);
 
     client->who = *who;
     client->who.user = copy_text(&at, who->user);
@@ -573,6 +576,7 @@ static void copy_texts(struct client *client, const struct client_identity *who,
     client->who.mechanism = copy_text(&at, who->mechanism);
     client->who.client_id = copy_text(&at, who->client_id);
     client->who.folders = copy_text(&at, who->folders);
+    client->who.home = copy_text(&at, who->home);
     if (tag.len > 0)
         memcpy(at, tag.ptr, tag.len);
     client->tag = slice_of(at, tag.len);

@@ -75,6 +75,7 @@ struct client_identity {
     uint64_t conn; /* its name for the connection */
     const char *user, *device_name, *mechanism, *client_id;
     const char *folders; /* the credential's: mailbox names, one a line; empty: all */
+    const char *home;    /* server of the user's own mailboxes; empty: this one */
 };
 
 struct client {

@@ -53,6 +53,7 @@ struct row {
 static const struct row rows[] = {
     /* command                                     selected needs  any      effect            always OK */
     {"LIST \"\" %s",                               false,  "l",    "",      EFFECT_LINE,      true},
+    {"RLIST \"\" %s",                              false,  "l",    "",      EFFECT_LINE,      true},
     {"XLIST \"\" %s",                              false,  "l",    "",      EFFECT_LINE,      true},
     {"LIST \"\" %s RETURN (MYRIGHTS)",             false,  "l",    "",      EFFECT_LINE,      true},
     {"LIST \"\" (%s \"nothing/*\") RETURN (SUBSCRIBED CHILDREN)", false, "l", "", EFFECT_LINE, true},

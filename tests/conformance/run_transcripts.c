@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/ascii.h"
+#include "commands/referral.h"
 #include "imap/response.h"
 #include "lib/answer.h"
 #include "lib/session_rig.h"
@@ -23,6 +24,7 @@
 #define PLAY_ARENA_BYTES ((size_t) 1 << 30)
 #define CONFLICT_EVERY   3u
 #define DATA_MAX         32u
+#define REMOTES_MAX      8u
 
 struct data_block {
     struct slice name, bytes;
@@ -42,6 +44,8 @@ struct play {
     struct slice it; /* the mailbox a setup clause named last */
     unsigned n_setup;
     char *folder; /* of the local engine; NULL: none */
+    struct remote_mailbox remotes[REMOTES_MAX];
+    struct referrals referrals;
 };
 
 _Noreturn PRINTF_LIKE(2, 3) static void fail(const struct play *play, const char *fmt, ...)
@@ -304,6 +308,20 @@ static void give(struct play *play, struct slice giver, struct slice rest)
     fail(play, "setup: %s", err.text);
 }
 
+/* "A finds Shared/News at server2": the names in ascending order. */
+static void find_elsewhere(struct play *play, struct session *session, struct slice rest)
+{
+    struct slice name = next_word(&rest);
+
+    if (!slice_eq(next_word(&rest), SLICE("at")) || play->referrals.n == REMOTES_MAX)
+        fail(play, "setup: want NAME at SERVER");
+    play->remotes[play->referrals.n++] = (struct remote_mailbox){name, rest};
+    play->referrals.mailboxes = play->remotes;
+    play->referrals.here = SLICE("here");
+    session->referrals = &play->referrals;
+    session->user = "fred";
+}
+
 /* False: the clause is not about people. */
 static bool set_up_people(struct play *play, struct slice first, struct slice second,
                           struct slice rest)
@@ -314,6 +332,8 @@ static bool set_up_people(struct play *play, struct slice first, struct slice se
         log_in_as(play, first.ptr[0], rest);
     else if (first.len == 1 && slice_eq(second, SLICE("submits")))
         rig_session_of(session_of(play, first.ptr[0]))->submits = true;
+    else if (first.len == 1 && slice_eq(second, SLICE("finds")))
+        find_elsewhere(play, rig_session_of(session_of(play, first.ptr[0])), rest);
     else if (slice_eq(second, SLICE("joins")) || slice_eq(second, SLICE("leaves")))
         rig_set_member(rig, user_named(play, first), rig_person(rig, PRINCIPAL_GROUP, rest),
                        slice_eq(second, SLICE("joins")));

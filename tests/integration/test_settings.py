@@ -1,12 +1,13 @@
 """Settings that reach further than the process that reads them."""
 
+import base64
 import os
 import re
 import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
-from roost_server import Server, sample, wait_for
+from roost_server import PASSWORD, Server, sample, wait_for
 
 MESSAGE_MAX = 100 << 10
 
@@ -57,6 +58,46 @@ class Settings(unittest.TestCase):
         self.assertTrue(sender.ok("URLFETCH " + url)[0].endswith(b" NIL"))
         sender.ok("RESETKEY INBOX")
         self.assertTrue(self.session(server, "u2").ok("URLFETCH " + url)[0].endswith(b" NIL"))
+
+    def test_moved_users_are_referred_once_they_have_proved_who_they_are(self):
+        server = self.server(moved_users=["U1 two.example:1143", "u2 two.example guest"])
+        with server.wire() as wire:
+            self.assertIn(b" LOGIN-REFERRALS", wire.ok("CAPABILITY")[0])
+            _, wrong = wire.command("LOGIN u1 wrong-wrong-wrong")
+            _, nobody = wire.command("LOGIN nobody wrong-wrong-wrong")
+            self.assertEqual(wrong, nobody)
+            self.assertTrue(wrong.startswith(b"NO [AUTHENTICATIONFAILED] "), wrong)
+            _, login = wire.command("LOGIN u1 " + PASSWORD)
+            self.assertTrue(login.startswith(b"NO [REFERRAL imap://u1;AUTH=*@two.example:1143/] "), login)
+            plain = base64.b64encode(b"\0u1\0" + PASSWORD.encode()).decode()
+            _, sasl = wire.command("AUTHENTICATE PLAIN " + plain)
+            self.assertEqual(sasl, login)
+            self.assertTrue(wire.command("SELECT INBOX")[1].startswith(b"BAD"))
+            told, guest = wire.command("LOGIN u2 " + PASSWORD)
+            self.assertTrue(guest.startswith(b"OK [REFERRAL imap://u2;AUTH=*@two.example/] "), guest)
+            self.assertEqual([line for line in told if line.startswith(b"* CAPABILITY ")], wire.ok("CAPABILITY"))
+            self.assertIn(b" LOGIN-REFERRALS", wire.ok("CAPABILITY")[0])
+            wire.ok("SELECT INBOX")
+        wait_for(lambda: "login.referred" in server.log(), "the referral in the log")
+
+    def test_remote_mailboxes_are_told_with_their_server(self):
+        server = self.server(remote_mailboxes=["Shared/News two.example", "Archive/Very Old [::1]:1143"])
+        with self.session(server, "u1") as wire:
+            words = wire.ok("CAPABILITY")[0].split()
+            self.assertIn(b"MAILBOX-REFERRALS", words)
+            self.assertNotIn(b"LOGIN-REFERRALS", words)
+            self.assertEqual(wire.command("SELECT Shared/News")[1],
+                             b"NO [REFERRAL imap://u1;AUTH=*@two.example/Shared/News] "
+                             b"That mailbox is on another server")
+            self.assertTrue(wire.command('STATUS "Archive/Very Old" (MESSAGES)')[1].startswith(
+                b"NO [REFERRAL imap://u1;AUTH=*@[::1]:1143/Archive/Very%20Old] "))
+            self.assertTrue(wire.command("APPEND Shared/News {3}")[1].startswith(b"NO [REFERRAL "))
+            self.assertEqual(len(wire.ok('RLIST "" Shared/*')), 1)
+            self.assertEqual(wire.ok('LIST "" Shared*'), [])
+
+    def test_referrals_are_announced_only_where_configured(self):
+        with self.session(self.server(), "u1") as wire:
+            self.assertNotIn(b"REFERRALS", wire.ok("CAPABILITY")[0])
 
     def test_mail_events_are_logged_where_switched_on(self):
         server = self.server(log_mail_events="yes")

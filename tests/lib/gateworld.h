@@ -21,6 +21,7 @@
 #include "base/log.h"
 #include "lib/selfsigned.h"
 #include "lib/test.h"
+#include "config/config.h"
 #include "roles/gate_state.h"
 
 #define WORLD_START_US    1000000
@@ -111,6 +112,7 @@ static inline struct world *world_new(void)
     log_set_sink(world_quiet, NULL);
     clock_set_for_test(WORLD_START_US);
     w->start.role = ROLE_GATE;
+    w->start.config = config_new();
     for (enum world_door door = DOOR_PLAIN; door < DOOR_COUNT; door++)
         world_listen(w, door);
     selfsigned_make(&w->cert, "localhost");
@@ -128,6 +130,7 @@ static inline struct world *world_new(void)
 static inline void world_free(struct world *w)
 {
     gate_free(w->gate);
+    config_free(w->start.config);
     channel_free(w->auth);
     channel_free(w->mail);
     selfsigned_done(&w->cert);

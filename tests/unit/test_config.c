@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "config/config.h"
+#include "config/elsewhere.h"
 #include "lib/test.h"
 
 static const char *write_file(const char *text)
@@ -52,19 +53,28 @@ static void refuses_with_line_and_reason(void **state)
         int line;
     } rows[] = {
         {"hostname = x\nimapz = {\":1\"}\n",
-         "no setting is called \"imapz\"; did you mean \"imaps\"?",                                                  2},
-        {"message_limit = 999\n",                     "message_limit, save_limit: want 0, or 1000 or more",          0},
-        {"save_limit = 1\n",                          "message_limit, save_limit: want 0, or 1000 or more",          0},
+         "no setting is called \"imapz\"; did you mean \"imaps\"?",                                                                         2},
+        {"message_limit = 999\n",                                            "message_limit, save_limit: want 0, or 1000 or more",          0},
+        {"save_limit = 1\n",                                                 "message_limit, save_limit: want 0, or 1000 or more",          0},
         {"message_limit = 1000\nsave_limit = 1000\n",
-         "message_limit and save_limit exclude each other",                                                          0},
-        {"message_max = 12Q\n",                       "message_max: want a size such as 64M",                        0},
-        {"threads = 257\n",                           "threads: 257 is not between 0 and 256",                       0},
+         "message_limit and save_limit exclude each other",                                                                                 0},
+        {"moved_users = {\"fred\"}\n",                                       "moved_users: want \"NAME SERVER\", not \"fred\"",             0},
+        {"moved_users = {\"a b.example\", \"c d/e\"}\n",
+         "moved_users: want \"NAME SERVER\", not \"c d/e\"",                                                                                0},
+        {"moved_users = {\"b.example guest\"}\n",
+         "moved_users: want \"NAME SERVER\", not \"b.example guest\"",                                                                      0},
+        {"remote_mailboxes = {\"a b.example guest\"}\n",
+         "remote_mailboxes: want \"NAME SERVER\", not \"a b.example guest\"",                                                               0},
+        {"hostname = b.example\nremote_mailboxes = {\"a B.example:143\"}\n",
+         "remote_mailboxes: \"a B.example:143\" is this server itself",                                                                     0},
+        {"message_max = 12Q\n",                                              "message_max: want a size such as 64M",                        0},
+        {"threads = 257\n",                                                  "threads: 257 is not between 0 and 256",                       0},
         {"legacy_passwords = \"until 2026-13-01\"\n",
-         "legacy_passwords: want never, or until YYYY-MM-DD",                                                        0},
-        {"sandbox = off\n",                           "sandbox: want enforce best-effort",                           0},
-        {"starttls = maybe\n",                        "starttls: want yes or no",                                    0},
-        {"certificate = /a\n",                        "certificate and certificate_key go together",                 0},
-        {"hostname = x\n",                            "certificate: needed for TLS; `roost init` makes a first one", 0},
+         "legacy_passwords: want never, or until YYYY-MM-DD",                                                                               0},
+        {"sandbox = off\n",                                                  "sandbox: want enforce best-effort",                           0},
+        {"starttls = maybe\n",                                               "starttls: want yes or no",                                    0},
+        {"certificate = /a\n",                                               "certificate and certificate_key go together",                 0},
+        {"hostname = x\n",                                                   "certificate: needed for TLS; `roost init` makes a first one", 0},
     };
 
     (void) state;
@@ -79,6 +89,37 @@ static void refuses_with_line_and_reason(void **state)
         assert_string_equal(errors.list[0].text, rows[i].reason);
         assert_int_equal(errors.list[0].line, rows[i].line);
         (void) unlink(path);
+    }
+}
+
+static void names_of_other_servers_are_taken_apart(void **state)
+{
+    static const struct {
+        const char *item, *name, *server; /* name NULL: refused */
+        bool guest;
+    } rows[] = {
+        {"fred b.example",        "fred",  "b.example", false},
+        {" a b  [::1]:143 guest", "a b",   "[::1]:143", true },
+        {"guest b",               "guest", "b",         false},
+        {"guest b guest",         "guest", "b",         true },
+        {"b",                     NULL,    NULL,        false},
+        {"b guest",               NULL,    NULL,        false},
+        {"",                      NULL,    NULL,        false},
+        {"a b@c",                 NULL,    NULL,        false},
+        {"a \xc3\xa4",            NULL,    NULL,        false},
+        {"\xff b",                NULL,    NULL,        false},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct elsewhere found;
+
+        assert_int_equal(elsewhere_parse(rows[i].item, &found), rows[i].name != NULL);
+        if (rows[i].name == NULL)
+            continue;
+        assert_slice_equal(found.name, slice_from_str(rows[i].name));
+        assert_slice_equal(found.server, slice_from_str(rows[i].server));
+        assert_int_equal(found.guest, rows[i].guest);
     }
 }
 
@@ -110,6 +151,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ten_lines_are_enough),
         cmocka_unit_test(refuses_with_line_and_reason),
+        cmocka_unit_test(names_of_other_servers_are_taken_apart),
         cmocka_unit_test(the_blob_comes_back_the_same),
     };
 

@@ -221,7 +221,8 @@ static void start_peer(struct stage *stage, unsigned number)
                 .device_name = "d",
                 .mechanism = "PLAIN",
                 .client_id = "",
-                .folders = ""},
+                .folders = "",
+                .home = ""},
         .tag = SLICE("p0"),
     };
     struct err err;
@@ -303,7 +304,8 @@ static void who_does_not_read_can_be_ended(void **state)
                 .device_name = "d",
                 .mechanism = "PLAIN",
                 .client_id = "",
-                .folders = ""},
+                .folders = "",
+                .home = ""},
         .tag = SLICE("p0"),
     };
     struct clients_options options;

@@ -156,6 +156,29 @@ static void a_rump_is_cut_and_nothing_else(void **state)
     assert_slice_equal(url.rump, SLICE("IMAP://J%6fe@EXAMPLE.com/InBox/;Uid=1;URLAuth=user+F"));
 }
 
+/* RFC 5092 section 11: what may not stand in a part of it is encoded, and read back it is the
+ * same. */
+static void where_a_mailbox_is_reads_back(void **state)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new((size_t) 1 << 20);
+    AUTO(buf_done) struct buf out;
+    struct imap_url url;
+    struct err err;
+
+    (void) state;
+    buf_init(&out, 8192);
+    imap_print_server_url(&out, SLICE("j/o@e;x"), SLICE("[::1]:143"));
+    assert_slice_equal(buf_slice(&out), SLICE("imap://j%2Fo%40e%3Bx;AUTH=*@[::1]:143/"));
+    buf_reset(&out);
+    imap_print_mailbox_url(&out, SLICE("100%"), SLICE("b"), SLICE("a b;c/\xc3\xa9]%20"));
+    assert_slice_equal(buf_slice(&out),
+                       SLICE("imap://100%25;AUTH=*@b/a%20b%3Bc/%C3%A9%5D%2520"));
+    buf_str(&out, "/;UID=1");
+    assert_int_equal(imap_parse_url(buf_slice(&out), arena, &url, &err), RC_OK);
+    assert_slice_equal(url.user, SLICE("100%"));
+    assert_slice_equal(url.mailbox.name, SLICE("a b;c/\xc3\xa9]%20"));
+}
+
 static void a_code_holds_any_url(void **state)
 {
     AUTO(buf_done) struct buf out;
@@ -176,6 +199,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(takes_what_the_grammar_has),
         cmocka_unit_test(a_rump_is_cut_and_nothing_else),
+        cmocka_unit_test(where_a_mailbox_is_reads_back),
         cmocka_unit_test(a_code_holds_any_url),
     };
 
