@@ -20,6 +20,7 @@ static enum rc put(struct cmd *cmd, enum acl_op op, uint32_t rights, struct err 
     const struct imap_acl_args *args = &cmd->args.acl;
     AUTO(found_mailbox_done) struct found_mailbox found = {0};
     AUTO(principals_unrefp) struct principals *people = NULL;
+    AUTO(txn_abortp) struct mail_txn *txn = NULL;
     struct acl_change change = {.op = op, .rights = rights};
     enum rc rc = place_find(cmd->session, args->mailbox.name, RIGHT_ADMIN, &found, err);
 
@@ -29,8 +30,10 @@ static enum rc put(struct cmd *cmd, enum acl_op op, uint32_t rights, struct err 
     rc = acl_word_read(people, args->identifier, &change.name, err);
     if (rc)
         return rc;
-    return account_put_acl(found.account, &cmd->session->actor, mbox_info(found.mbox)->name,
-                           &change, session_position(cmd->session, found.account), err);
+    rc =
+        account_begin_acl(found.account, &cmd->session->actor, mbox_info(found.mbox)->name,
+                          &change, session_position_in(cmd->session, found.account), &txn, err);
+    return rc ? rc : session_commit(cmd->session, &txn, err);
 }
 
 enum rc cmd_setacl(struct cmd *cmd, struct err *err)

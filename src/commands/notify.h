@@ -48,6 +48,9 @@
 #define NOTIFY_OWN_MAX     64u    /* runs of own new messages, between two looks */
 #define NOTIFY_ARENA_BYTES ((size_t) 16 << 20)
 
+/* What takes "r" besides "l" (RFC 5465 5). */
+#define NOTIFY_READING_EVENTS (IMAP_NOTIFY_MESSAGE_EVENTS | IMAP_NOTIFY_MAILBOX_METADATA)
+
 /*
  * Counts as the client knows them. unseen is not known of a mailbox with private flags
  * (access.h) whose messages were not in memory; modseq is then one that nothing of what the

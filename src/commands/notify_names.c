@@ -29,6 +29,14 @@ static uint32_t watched_of(const struct telling *t, struct slice name)
     return notify_events_of(t->look->notify, name, acct_is_subscribed(t->look->own, name));
 }
 
+/* Is it seen, and what is watched of it may not be? */
+static bool is_refused(const struct telling *t, struct slice name)
+{
+    return visible_find(t->visible, name) != NULL &&
+           (visible_reader(t->visible, name).rights & RIGHT_READ) == 0 &&
+           (watched_of(t, name) & NOTIFY_READING_EVENTS) != 0;
+}
+
 /* As it is now; RFC 5465 5.5: \Subscribed if and only if it is. */
 static void say_name(struct telling *t, struct slice name, struct slice oldname)
 {
@@ -42,6 +50,8 @@ static void say_name(struct telling *t, struct slice name, struct slice oldname)
     list_line_fill(t->visible, name, &line);
     if (acct_is_subscribed(t->look->own, name))
         line.attrs |= IMAP_ATTR_SUBSCRIBED;
+    if (is_refused(t, name))
+        line.attrs |= IMAP_ATTR_NOACCESS;
     line.oldname = oldname;
     imap_print_list_line(t->out, &line, t->session->mode);
     t->n_lines++;
@@ -106,6 +116,13 @@ static int by_name(const void *a, const void *b)
     return slice_cmp(*x, *y);
 }
 
+/* What others call an INBOX is a name like any other, and stays: who hears that it was renamed
+ * would take it for gone. */
+static bool is_own(const struct telling *t)
+{
+    return t->look->place->top.len == 0;
+}
+
 /* Of ids: renamed ones are said, names where something came or went are noted. */
 static void say_names(struct telling *t, const uint32_t *ids, size_t n)
 {
@@ -119,8 +136,8 @@ static void say_names(struct telling *t, const uint32_t *ids, size_t n)
                 say_renamed(t, row->info->name, mbox_info(mbox)->name);
         } else if (row != NULL) {
             note_names(t, row->info);
-        } else if (mbox != NULL && mbox_info(mbox)->was_inbox) {
-            say_renamed(t, SLICE("INBOX"), mbox_info(mbox)->name); /* and INBOX is another */
+        } else if (mbox != NULL && mbox_info(mbox)->was_inbox && is_own(t)) {
+            say_renamed(t, SLICE("INBOX"), mbox_info(mbox)->name);
         } else if (mbox != NULL) {
             note_names(t, mbox_info(mbox));
         }

@@ -7,8 +7,6 @@
  */
 #include "commands/notify.h"
 
-#define NOTIFY_READING_EVENTS (IMAP_NOTIFY_MESSAGE_EVENTS | IMAP_NOTIFY_MAILBOX_METADATA)
-
 /* Position of the first name that is not before this one. */
 static size_t name_at(const struct slice *names, size_t n, struct slice name)
 {

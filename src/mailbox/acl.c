@@ -81,13 +81,13 @@ static enum rc put(struct mail_txn *txn, struct slice mailbox, struct slice iden
     return txn_put_acl(txn, mbox_info(mbox)->id, identifier, slice_from_str(rights), err);
 }
 
-enum rc account_put_acl(struct account *account, const struct actor *actor,
-                        struct slice mailbox, const struct acl_change *change,
-                        uint64_t *position, struct err *err)
+enum rc account_begin_acl(struct account *account, const struct actor *actor,
+                          struct slice mailbox, const struct acl_change *change,
+                          uint64_t position, struct mail_txn **out, struct err *err)
 {
     AUTO(txn_abortp) struct mail_txn *txn = NULL;
     char identifier[ACL_ENTRY_NAME_BYTES];
-    enum rc rc = may_change(account, actor, mailbox, *position, err);
+    enum rc rc = may_change(account, actor, mailbox, position, err);
 
     if (rc)
         return rc;
@@ -101,5 +101,17 @@ enum rc account_put_acl(struct account *account, const struct actor *actor,
         rc = txn_begin(account, actor, &txn, err);
     if (!rc)
         rc = put(txn, mailbox, slice_from_str(identifier), change, err);
+    if (!rc)
+        *out = TAKE(txn);
+    return rc;
+}
+
+enum rc account_put_acl(struct account *account, const struct actor *actor,
+                        struct slice mailbox, const struct acl_change *change,
+                        uint64_t *position, struct err *err)
+{
+    struct mail_txn *txn;
+    enum rc rc = account_begin_acl(account, actor, mailbox, change, *position, &txn, err);
+
     return rc ? rc : txn_commit(&txn, position, err);
 }

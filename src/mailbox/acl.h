@@ -40,5 +40,9 @@ struct acl_change {
 MUST_CHECK enum rc account_put_acl(struct account *account, const struct actor *actor,
                                    struct slice mailbox, const struct acl_change *change,
                                    uint64_t *position, struct err *err);
+/* The same, still to be committed. */
+MUST_CHECK enum rc account_begin_acl(struct account *account, const struct actor *actor,
+                                     struct slice mailbox, const struct acl_change *change,
+                                     uint64_t position, struct mail_txn **out, struct err *err);
 
 #endif

@@ -1,6 +1,8 @@
 /* oracle.c - see oracle.h. */
 #include "lib/oracle.h"
 
+#include "imap/flags.h"
+
 static void *grow(void *array, size_t n, size_t *cap, size_t width)
 {
     if (n < *cap)
@@ -9,12 +11,35 @@ static void *grow(void *array, size_t n, size_t *cap, size_t width)
     return xrealloc(array, *cap * width);
 }
 
+/* RFC 4314 leaves it open: a new mailbox has the list of the one above it. */
+static void inherit(const struct oracle *oracle, struct oracle_mailbox *mailbox)
+{
+    const struct oracle_mailbox *parent;
+    char above[ORACLE_NAME_BYTES];
+    const char *end = strrchr(mailbox->name, '/');
+
+    if (end == NULL)
+        return;
+    (void) snprintf(above, sizeof(above), "%.*s", (int) (end - mailbox->name), mailbox->name);
+    parent = oracle_find(oracle, above);
+    if (parent != NULL)
+        memcpy(mailbox->rights, parent->rights, sizeof(mailbox->rights));
+}
+
+/* Every reader's MODSEQ shows it. */
+static void change_all(struct oracle_told told[ORACLE_READERS])
+{
+    for (unsigned reader = 0; reader < ORACLE_READERS; reader++)
+        told[reader].version++;
+}
+
 static struct oracle_mailbox *add_mailbox(struct oracle *oracle, const char *name)
 {
     struct oracle_mailbox *mailbox = xcalloc(1, sizeof(*mailbox));
 
     (void) snprintf(mailbox->name, sizeof(mailbox->name), "%s", name);
     mailbox->uidnext = 1;
+    inherit(oracle, mailbox);
     oracle->mailboxes = grow(oracle->mailboxes, oracle->n, &oracle->cap, sizeof(mailbox));
     oracle->mailboxes[oracle->n++] = mailbox;
     return mailbox;
@@ -64,10 +89,11 @@ static bool is_below(const char *name, const char *parent)
     return strncmp(name, parent, len) == 0 && name[len] == '/';
 }
 
-bool oracle_has_below(const struct oracle *oracle, const char *name)
+bool oracle_has_below(const struct oracle *oracle, unsigned reader, const char *name)
 {
     for (size_t i = 0; i < oracle->n; i++)
-        if (!oracle->mailboxes[i]->deleted && is_below(oracle->mailboxes[i]->name, name))
+        if (!oracle->mailboxes[i]->deleted && oracle_may(oracle->mailboxes[i], reader, 'l') &&
+            is_below(oracle->mailboxes[i]->name, name))
             return true;
     return false;
 }
@@ -127,7 +153,7 @@ static bool rename_inbox(struct oracle *oracle, const char *to)
         return false;
     target = oracle_find(oracle, to);
     while (inbox->n > 0) {
-        (void) oracle_append(oracle, target, inbox->messages[0]->flags,
+        (void) oracle_append(oracle, target, 0, inbox->messages[0]->flags,
                              inbox->messages[0]->marker);
         oracle_move_away(inbox, inbox->messages[0]);
     }
@@ -165,7 +191,7 @@ static bool targets_are_free(const struct oracle *oracle, const char *from, cons
 
 bool oracle_rename(struct oracle *oracle, const char *from, const char *to)
 {
-    bool is_known = oracle_find(oracle, from) != NULL || oracle_has_below(oracle, from);
+    bool is_known = oracle_find(oracle, from) != NULL || oracle_has_below(oracle, 0, from);
 
     if (!is_known || oracle_find(oracle, to) != NULL)
         return false;
@@ -180,24 +206,82 @@ bool oracle_rename(struct oracle *oracle, const char *from, const char *to)
             continue;
         new_name(name, oracle->mailboxes[i]->name, from, to);
         memcpy(oracle->mailboxes[i]->name, name, sizeof(name));
-        oracle->mailboxes[i]->version++;
+        change_all(oracle->mailboxes[i]->told);
         oracle->mailboxes[i]->renamed = true;
     }
     create_superiors(oracle, to);
     return true;
 }
 
+/* ---- rights ---- */
+
+bool oracle_may(const struct oracle_mailbox *mailbox, unsigned reader, char right)
+{
+    const char *rights = mailbox->rights[reader];
+
+    return reader == 0 || (strchr(rights, 'l') != NULL && strchr(rights, right) != NULL);
+}
+
+struct oracle_mailbox *oracle_find_for(const struct oracle *oracle, unsigned reader,
+                                       const char *name)
+{
+    struct oracle_mailbox *mailbox = oracle_find(oracle, name);
+
+    return mailbox != NULL && oracle_may(mailbox, reader, 'l') ? mailbox : NULL;
+}
+
+uint32_t oracle_settable(const struct oracle_mailbox *mailbox, unsigned reader)
+{
+    uint32_t settable = 0;
+
+    if (oracle_may(mailbox, reader, 's'))
+        settable |= IMAP_SEEN;
+    if (oracle_may(mailbox, reader, 't'))
+        settable |= IMAP_DELETED;
+    if (oracle_may(mailbox, reader, 'w'))
+        settable |= ~(uint32_t) (IMAP_SEEN | IMAP_DELETED);
+    return settable;
+}
+
+/* Their MODSEQs rise, whatever they had; the owner's do not. */
+void oracle_share_seen(struct oracle_mailbox *mailbox, bool on)
+{
+    if (mailbox->shares_seen == on)
+        return;
+    mailbox->shares_seen = on;
+    for (unsigned reader = 1; reader < ORACLE_READERS; reader++)
+        for (size_t i = 0; i < mailbox->n; i++)
+            mailbox->messages[i]->told[reader].version++;
+}
+
 /* ---- messages ---- */
 
+/* Flags kept apart for a reader. */
+static uint32_t own_of(const struct oracle_mailbox *mailbox, unsigned reader)
+{
+    return reader == 0 || mailbox->shares_seen ? 0 : IMAP_SEEN;
+}
+
+uint32_t oracle_flags(const struct oracle_mailbox *mailbox,
+                      const struct oracle_message *message, unsigned reader)
+{
+    uint32_t own = own_of(mailbox, reader);
+
+    return (message->flags & ~own) | (message->own[reader] & own);
+}
+
 struct oracle_message *oracle_append(struct oracle *oracle, struct oracle_mailbox *mailbox,
-                                     uint32_t flags, uint64_t marker)
+                                     unsigned reader, uint32_t flags, uint64_t marker)
 {
     struct oracle_message *message = xcalloc(1, sizeof(*message));
+    uint32_t own = own_of(mailbox, reader);
 
+    flags &= oracle_settable(mailbox, reader);
     message->uid = mailbox->uidnext++;
-    message->flags = flags;
+    message->flags = flags & ~own;
+    message->own[reader] = flags & own;
     message->marker = marker;
-    mailbox->version++;
+    change_all(mailbox->told);
     mailbox->messages = grow(mailbox->messages, mailbox->n, &mailbox->cap, sizeof(message));
     mailbox->messages[mailbox->n++] = message;
     oracle->all = grow(oracle->all, oracle->n_all, &oracle->cap_all, sizeof(message));
@@ -214,7 +298,7 @@ void oracle_expunge(struct oracle_mailbox *mailbox, struct oracle_message *messa
     memmove(&mailbox->messages[at], &mailbox->messages[at + 1],
             (mailbox->n - at - 1) * sizeof(struct oracle_message *));
     mailbox->n--;
-    mailbox->version++;
+    change_all(mailbox->told);
     message->gone = true;
 }
 
@@ -225,22 +309,32 @@ void oracle_move_away(struct oracle_mailbox *mailbox, struct oracle_message *mes
 }
 
 void oracle_set_flags(struct oracle_mailbox *mailbox, struct oracle_message *message,
-                      uint32_t flags)
+                      unsigned reader, uint32_t flags)
 {
-    if (message->flags == flags)
-        return;
-    message->flags = flags;
-    message->version++;
-    mailbox->version++;
+    uint32_t old = oracle_flags(mailbox, message, reader), own = own_of(mailbox, reader);
+    uint32_t changed = (old ^ flags) & oracle_settable(mailbox, reader);
+
+    message->own[reader] ^= changed & own;
+    message->flags ^= changed & ~own;
+    if ((changed & ~own) != 0) {
+        change_all(message->told);
+        change_all(mailbox->told);
+    } else if (changed != 0) {
+        message->told[reader].version++;
+        mailbox->told[reader].version++;
+    }
 }
 
-size_t oracle_count(const struct oracle_mailbox *mailbox, uint32_t with, uint32_t without)
+size_t oracle_count(const struct oracle_mailbox *mailbox, unsigned reader, uint32_t with,
+                    uint32_t without)
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < mailbox->n; i++)
-        n += (mailbox->messages[i]->flags & with) == with &&
-             (mailbox->messages[i]->flags & without) == 0;
+    for (size_t i = 0; i < mailbox->n; i++) {
+        uint32_t flags = oracle_flags(mailbox, mailbox->messages[i], reader);
+
+        n += (flags & with) == with && (flags & without) == 0;
+    }
     return n;
 }
 

@@ -1,6 +1,9 @@
 /*
  * oracle.h - an account as slow, obvious arrays, and what each session of it must know.
  *
+ * Reader 0 owns it, the others look at what of it is shared with them: by rights of each
+ * mailbox (RFC 4314), with a \Seen of their own, unless the mailbox has one for all.
+ *
  * The truth is changed by the test after each command that was answered OK. A view is what one
  * session was told so far: messages in the order of their numbers, those that are gone but not
  * yet told among them. Messages and mailboxes are never freed before the oracle, so pointers to
@@ -15,15 +18,24 @@
 #define ORACLE_KEYWORDS   4u
 #define ORACLE_SYSTEM     0x1fu /* flags: five system flags as in imap/flags.h ... */
 #define ORACLE_KEYWORD(k) (1u << (8 + (k))) /* ... and keywords "k0" to "k3" */
+#define ORACLE_READERS    3u
+#define ORACLE_RIGHTS     "lrswite"
+
+/* What one reader was told of a MODSEQ, and of what. */
+struct oracle_told {
+    unsigned version;      /* grows with each change that this reader's MODSEQ shows */
+    uint64_t modseq;       /* the last that was told; 0: none */
+    unsigned told_version; /* of that time */
+};
 
 struct oracle_message {
-    uint32_t uid, flags;
-    uint64_t marker;        /* says which message its text is; copies share it */
-    bool gone;              /* expunged */
-    bool moved;             /* and is in another mailbox: what it was is not kept here */
-    unsigned version;       /* grows with each change of flags */
-    uint64_t told_modseq;   /* the last that anybody was told; 0: none */
-    unsigned told_version;  /* of that time */
+    uint32_t uid;
+    uint32_t flags;               /* of all, and the owner's \Seen */
+    uint32_t own[ORACLE_READERS]; /* \Seen of the others */
+    uint64_t marker;              /* says which message its text is; copies share it */
+    bool gone;                    /* expunged */
+    bool moved;                   /* and is in another mailbox: what it was is not kept here */
+    struct oracle_told told[ORACLE_READERS];
     unsigned recent_owner;  /* the selection that was told it first; 0: none yet */
     bool recent_is_unknown; /* the server was started again since it came */
 };
@@ -35,9 +47,9 @@ struct oracle_mailbox {
     uint32_t uidnext;
     struct oracle_message **messages; /* those that are there, by uid */
     size_t n, cap;
-    unsigned version;     /* grows with each change */
-    uint64_t told_modseq; /* greatest HIGHESTMODSEQ anybody was told */
-    unsigned told_version;
+    struct oracle_told told[ORACLE_READERS]; /* HIGHESTMODSEQ */
+    char rights[ORACLE_READERS][sizeof(ORACLE_RIGHTS)];
+    bool shares_seen; /* one \Seen for all, which is the owner's */
 };
 
 /* The greatest UIDVALIDITY ever told for a name: a mailbox that is created with that name must
@@ -63,23 +75,41 @@ void oracle_free(struct oracle *oracle);
 /* ---- mailboxes ---- */
 
 struct oracle_mailbox *oracle_find(const struct oracle *oracle, const char *name);
-bool oracle_has_below(const struct oracle *oracle, const char *name);
+bool oracle_has_below(const struct oracle *oracle, unsigned reader, const char *name);
 struct oracle_name *oracle_name(struct oracle *oracle, const char *name);
 /* Each answers whether the server must do it; if so it is done here. */
 bool oracle_create(struct oracle *oracle, const char *name);
 bool oracle_delete(struct oracle *oracle, const char *name);
 bool oracle_rename(struct oracle *oracle, const char *from, const char *to);
 
+/* ---- rights ---- */
+
+/* Has the reader this right, and "l"? */
+bool oracle_may(const struct oracle_mailbox *mailbox, unsigned reader, char right);
+/* The mailbox of this name if the reader may see it; else NULL. */
+struct oracle_mailbox *oracle_find_for(const struct oracle *oracle, unsigned reader,
+                                       const char *name);
+/* Flags that the reader may change there. */
+uint32_t oracle_settable(const struct oracle_mailbox *mailbox, unsigned reader);
+/* One \Seen for all, or each reader's own. */
+void oracle_share_seen(struct oracle_mailbox *mailbox, bool on);
+
 /* ---- messages ---- */
 
+/* What the reader sees. */
+uint32_t oracle_flags(const struct oracle_mailbox *mailbox,
+                      const struct oracle_message *message, unsigned reader);
+/* By a reader, who may set some of the flags. */
 struct oracle_message *oracle_append(struct oracle *oracle, struct oracle_mailbox *mailbox,
-                                     uint32_t flags, uint64_t marker);
+                                     unsigned reader, uint32_t flags, uint64_t marker);
 void oracle_expunge(struct oracle_mailbox *mailbox, struct oracle_message *message);
 /* The same, when its copy is in another mailbox. */
 void oracle_move_away(struct oracle_mailbox *mailbox, struct oracle_message *message);
+/* As far as the reader may. */
 void oracle_set_flags(struct oracle_mailbox *mailbox, struct oracle_message *message,
-                      uint32_t flags);
-size_t oracle_count(const struct oracle_mailbox *mailbox, uint32_t with, uint32_t without);
+                      unsigned reader, uint32_t flags);
+size_t oracle_count(const struct oracle_mailbox *mailbox, unsigned reader, uint32_t with,
+                    uint32_t without);
 /* The server is started again: it may tell \Recent anew. */
 void oracle_restarted(struct oracle *oracle);
 

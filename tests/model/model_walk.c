@@ -19,8 +19,9 @@
 #include "walk.h"
 
 #define STEPS       500u
-#define STEPS_LARGE 10000u /* with ROOST_LARGE in the environment */
+#define STEPS_LARGE 20000u /* with ROOST_LARGE in the environment */
 #define SEEDS       20u
+#define SEEDS_LARGE 100u /* on the memory engine, where a step costs least */
 
 struct ground {
     const char *engine;
@@ -138,8 +139,8 @@ int main(int argc, char **argv)
         {NULL,     0,                 NULL, 0  },
     };
     const char *engine = "memory";
-    uint64_t first = 1, seeds = 0, steps = getenv("ROOST_LARGE") != NULL ? STEPS_LARGE : STEPS;
-    bool traces = false;
+    bool large = getenv("ROOST_LARGE") != NULL, traces = false;
+    uint64_t first = 1, seeds = 0, steps = large ? STEPS_LARGE : STEPS;
     int option;
 
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -157,7 +158,7 @@ int main(int argc, char **argv)
             die("usage: model_walk [--engine E] [--seed N] [--seeds N] [--steps N] [--trace]");
     }
     if (seeds == 0)
-        seeds = SEEDS;
+        seeds = large && strcmp(engine, "memory") == 0 ? SEEDS_LARGE : SEEDS;
     log_set_level(LEVEL_ERROR);
     for (uint64_t seed = first; seed < first + seeds; seed++)
         walk_seed(engine, seed, (unsigned) steps, traces);

@@ -17,7 +17,7 @@ static const struct {
     {walk_copy,       8}, {walk_expunge,    8}, {walk_select,      7}, {walk_unselect,   2},
     {walk_noop,       6}, {walk_idle,       5}, {walk_pipeline,    6}, {walk_search,     6},
     {walk_create,     4}, {walk_delete,     2}, {walk_rename,      2}, {walk_subscribe,  2},
-    {walk_list,       3}, {walk_status,     4},
+    {walk_list,       3}, {walk_status,     4}, {walk_share,      5},
 };
 // clang-format on
 
@@ -82,16 +82,20 @@ static void look_at_all(struct walk *walk)
 
 void walk_run(struct walk *walk)
 {
-    static const char letters[WALK_PLAYERS + 1] = "ABCD";
+    static const char letters[WALK_PLAYERS + 1] = "ABCDE";
+    static const unsigned readers[WALK_PLAYERS] = {0, 0, 1, 1, 2};
 
     walk->random = walk->seed * 0x9e3779b97f4a7c15u + 1;
     walk->arena = arena_new(WALK_ARENA_BYTES);
     walk->plan = arena_new(WALK_ARENA_BYTES);
     walk->oracle = oracle_new();
     buf_init(&walk->script, SCRIPT_MAX_BYTES);
-    for (size_t i = 0; i < WALK_PLAYERS; i++)
+    for (size_t i = 0; i < WALK_PLAYERS; i++) {
         walk->players[i].letter = letters[i];
+        walk->players[i].reader = readers[i];
+    }
     log_in(walk);
+    walk_share_most(walk, &walk->players[0]);
     for (walk->step = 0; walk->step < walk->steps; walk->step++) {
         struct player *player = &walk->players[walk_random(walk, WALK_PLAYERS)];
 
@@ -102,7 +106,7 @@ void walk_run(struct walk *walk)
             look_at_all(walk);
         }
         arena_reset(walk->plan);
-        walk_notify_before(player);
+        walk_notify_before(walk, player);
         if (!player->idles)
             choose_step(walk)(walk, player);
         else if (walk_random(walk, 3) == 0)

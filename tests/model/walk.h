@@ -1,6 +1,9 @@
 /*
  * walk.h - a random walk of several sessions over one account, judged after each step.
  *
+ * Two of them are its owner's; the others belong to two users with whom it is shared, by rights
+ * that the owner gives and takes, and know its mailboxes by other names.
+ *
  * A step is one command of one session. What it must do is done to the oracle as well; what
  * each session was told is drawn into its picture; then the picture must be what the oracle
  * says that this session may know. Everything follows from the seed.
@@ -12,7 +15,7 @@
 #include "lib/picture.h"
 #include "lib/session_rig.h"
 
-#define WALK_PLAYERS     4u
+#define WALK_PLAYERS     5u
 #define WALK_ANSWERS_MAX 1024u
 #define WALK_ARENA_BYTES ((size_t) 1 << 30)
 
@@ -29,18 +32,20 @@ struct replica {
     size_t n;
 };
 
-#define WALK_HEARD_MAX 48u
+#define WALK_HEARD_MAX 1024u /* names, over a session's life */
 
 /* A mailbox name as a client with NOTIFY knows it. */
 struct heard {
     char name[ORACLE_NAME_BYTES];
     bool there, subscribed;
-    bool is_stale; /* it is being left, and not all of it was told */
+    bool is_stale;   /* it is being left, and not all of it was told */
+    bool is_refused; /* \NoAccess */
     uint32_t messages, uidnext, unseen;
 };
 
 struct player {
     char letter;
+    unsigned reader;             /* of the oracle's; 0: the owner */
     struct rig_session *session; /* NULL: logged out */
     struct picture picture;
     struct oracle_view view; /* mailbox NULL: none selected */
@@ -73,6 +78,14 @@ struct walk {
     const struct imap_response *tagged; /* of the last command in it; NULL: none came */
     struct buf script;                  /* what was sent and answered lately, for a failure */
 };
+
+/* ---- walk_names.c: names ---- */
+
+/* How the player's user calls a mailbox; to be sent (in the plan), and as it is told. */
+const char *walk_name(struct walk *walk, const struct player *player, const char *name);
+const char *walk_told_name(struct walk *walk, const struct player *player, const char *name);
+/* The other way round, in the arena; empty: it is no name in the oracle's account. */
+const char *walk_owner_name(struct walk *walk, const struct player *player, struct slice told);
 
 /* ---- walk_talk.c: sending, reading, judging ---- */
 
@@ -110,8 +123,7 @@ void walk_note_highest(struct walk *walk, struct player *player, struct oracle_m
 /* ---- walk_resync.c: the copy ---- */
 
 void replica_clear(struct replica *replica);
-void replica_take(struct replica *replica, const struct oracle_mailbox *mailbox,
-                  uint64_t modseq);
+void replica_take(struct player *player, const struct oracle_mailbox *mailbox, uint64_t modseq);
 /* " (QRESYNC (...))" */
 const char *replica_parameter(struct walk *walk, const struct player *player);
 /* What SELECT has told, done to the copy: it must be what is there. */
@@ -122,7 +134,7 @@ void replica_resync(struct walk *walk, struct player *player);
 /* A new session may ask for it. */
 void walk_notify_begin(struct walk *walk, struct player *player);
 /* Before a step of its own. */
-void walk_notify_before(struct player *player);
+void walk_notify_before(struct walk *walk, struct player *player);
 /* Those who idle, or asked for it, hear of everything at once, which is judged. own: it was the
  * player's own step. */
 void walk_hear(struct walk *walk, struct player *player, bool own);
@@ -136,7 +148,7 @@ typedef void walk_step_fn(struct walk *walk, struct player *player);
 walk_step_fn walk_select, walk_unselect, walk_noop, walk_idle, walk_done, walk_pipeline;
 walk_step_fn walk_fetch, walk_fetch_body, walk_store, walk_copy, walk_expunge, walk_search;
 walk_step_fn walk_append, walk_create, walk_delete, walk_rename, walk_subscribe;
-walk_step_fn walk_list, walk_status;
+walk_step_fn walk_list, walk_status, walk_share;
 
 /* The whole walk. Ends the process with the seed and the last dialogues if it goes wrong. */
 void walk_run(struct walk *walk);

@@ -17,6 +17,12 @@ static const struct picture_message *heard_of(struct walk *walk, struct player *
     return drawn;
 }
 
+/* As this player sees them. */
+static uint32_t flags_of(const struct player *player, const struct oracle_message *message)
+{
+    return oracle_flags(player->view.mailbox, message, player->reader);
+}
+
 /* ---- FETCH ---- */
 
 static void check_heard(struct walk *walk, struct player *player, const struct picked *picked)
@@ -108,8 +114,8 @@ void walk_fetch_body(struct walk *walk, struct player *player)
     (void) walk_outcome(walk, player, !picked.has_moved);
     check_bodies(walk, player, &picked);
     for (size_t i = 0; i < picked.n && !peek && !player->view.read_only; i++)
-        oracle_set_flags(player->view.mailbox, picked.messages[i],
-                         picked.messages[i]->flags | IMAP_SEEN);
+        oracle_set_flags(player->view.mailbox, picked.messages[i], player->reader,
+                         flags_of(player, picked.messages[i]) | IMAP_SEEN);
     walk_judge(walk, player, picked.uid);
     check_heard(walk, player, &picked);
 }
@@ -120,21 +126,35 @@ struct store_step {
     struct picked picked;
     char op; /* '+', '-', ' ' */
     bool silent;
-    uint32_t flags;
+    uint32_t flags, settable;
     bool conditional;
     uint64_t since;
 };
 
+/* What becomes of flags: those that may not be touched stay. */
 static uint32_t stored(const struct store_step *step, uint32_t flags)
 {
+    uint32_t some = step->flags & step->settable;
+
     if (step->op == '+')
-        return flags | step->flags;
-    return step->op == '-' ? flags & ~step->flags : step->flags;
+        return flags | some;
+    return step->op == '-' ? flags & ~some : (flags & ~step->settable) | some;
 }
 
-static bool is_refused(const struct store_step *step, const struct oracle_message *message)
+/* RFC 4314 4: it fails if nothing of it is permitted. */
+static bool is_permitted(const struct store_step *step)
 {
-    return step->conditional && message->version != message->told_version;
+    if (step->op == ' ')
+        return step->settable != 0;
+    return step->flags == 0 || (step->flags & step->settable) != 0;
+}
+
+static bool is_refused(const struct player *player, const struct store_step *step,
+                       const struct oracle_message *message)
+{
+    const struct oracle_told *told = &message->told[player->reader];
+
+    return step->conditional && told->version != told->told_version;
 }
 
 /* A client that says .SILENT works the new flags out itself. */
@@ -160,7 +180,7 @@ static void check_modified(struct walk *walk, struct player *player,
 
     if (told.len > 0 && !slice_to_u32(told, &told_number))
         walk_fail(walk, player, "[MODIFIED] without a number");
-    if (told_number != (is_refused(step, message) ? number : 0))
+    if (told_number != (is_refused(player, step, message) ? number : 0))
         walk_fail(walk, player, "MODIFIED says %u", told_number);
 }
 
@@ -173,8 +193,8 @@ static void make_conditional(struct walk *walk, struct player *player, struct st
         walk_random(walk, 3) != 0)
         return;
     message = step->picked.messages[0];
-    step->conditional = message->told_modseq != 0;
-    step->since = message->told_modseq;
+    step->conditional = message->told[player->reader].modseq != 0;
+    step->since = message->told[player->reader].modseq;
 }
 
 static void say_store(struct walk *walk, struct player *player, const struct store_step *step)
@@ -199,21 +219,24 @@ void walk_store(struct walk *walk, struct player *player)
     if (mailbox == NULL)
         return;
     steps_pick(walk, player, &step.picked);
+    step.settable = oracle_settable(mailbox, player->reader);
     make_conditional(walk, player, &step);
     say_store(walk, player, &step);
     if (walk_was_ended(walk, player))
         return;
-    done = walk_outcome(walk, player, !player->view.read_only && !step.picked.has_gone);
+    done = walk_outcome(
+        walk, player, !player->view.read_only && !step.picked.has_gone && is_permitted(&step));
     if (done && step.conditional)
         check_modified(walk, player, &step);
     for (size_t i = 0; i < step.picked.n && done; i++) {
         struct oracle_message *message = step.picked.messages[i];
 
-        if (is_refused(&step, message))
+        if (is_refused(player, &step, message))
             continue;
         if (step.silent)
             draw_silent(player, &step, message);
-        oracle_set_flags(mailbox, message, stored(&step, message->flags));
+        oracle_set_flags(mailbox, message, player->reader,
+                         stored(&step, flags_of(player, message)));
     }
     walk_judge(walk, player, step.picked.uid);
     if (done && !step.silent)
@@ -262,10 +285,28 @@ static void check_order(struct walk *walk, struct player *player)
     }
 }
 
+/* RFC 6851 4.2: what MOVE needs besides. */
+static bool may_move(const struct player *player)
+{
+    return !player->view.read_only && oracle_may(player->view.mailbox, player->reader, 't') &&
+           oracle_may(player->view.mailbox, player->reader, 'e');
+}
+
+static void copy_all(struct walk *walk, struct player *player, struct oracle_mailbox *target,
+                     const struct picked *picked, bool move)
+{
+    for (size_t i = 0; i < picked->n; i++)
+        (void) oracle_append(walk->oracle, target, player->reader,
+                             flags_of(player, picked->messages[i]),
+                             picked->messages[i]->marker);
+    for (size_t i = 0; i < picked->n && move; i++)
+        oracle_move_away(player->view.mailbox, picked->messages[i]);
+}
+
 void walk_copy(struct walk *walk, struct player *player)
 {
     const char *name = steps_name(walk);
-    struct oracle_mailbox *target = oracle_find(walk->oracle, name);
+    struct oracle_mailbox *target = oracle_find_for(walk->oracle, player->reader, name);
     bool move = walk_random(walk, 2) == 0;
     struct picked picked;
     uint32_t first_uid;
@@ -274,17 +315,14 @@ void walk_copy(struct walk *walk, struct player *player)
         return;
     steps_pick(walk, player, &picked);
     steps_say(walk, player, "%s%s %s %s", picked.uid ? "UID " : "", move ? "MOVE" : "COPY",
-              picked.text, name);
+              picked.text, walk_name(walk, player, name));
     if (walk_was_ended(walk, player))
         return;
     if (walk_outcome(walk, player,
-                     target != NULL && !picked.has_gone && !(move && player->view.read_only))) {
+                     target != NULL && !picked.has_gone && (!move || may_move(player)) &&
+                         oracle_may(target, player->reader, 'i'))) {
         first_uid = target->uidnext;
-        for (size_t i = 0; i < picked.n; i++)
-            (void) oracle_append(walk->oracle, target, picked.messages[i]->flags,
-                                 picked.messages[i]->marker);
-        for (size_t i = 0; i < picked.n && move; i++)
-            oracle_move_away(player->view.mailbox, picked.messages[i]);
+        copy_all(walk, player, target, &picked, move);
         check_copyuid(walk, player, target, &picked, first_uid);
         if (move)
             check_order(walk, player);
@@ -316,7 +354,8 @@ void walk_expunge(struct walk *walk, struct player *player)
     }
     if (walk_was_ended(walk, player))
         return;
-    done = walk_outcome(walk, player, !player->view.read_only);
+    done = walk_outcome(walk, player,
+                        !player->view.read_only && oracle_may(mailbox, player->reader, 'e'));
     for (size_t i = 0; i < picked.n && done; i++)
         if ((picked.messages[i]->flags & IMAP_DELETED) != 0)
             oracle_expunge(mailbox, picked.messages[i]);
@@ -390,8 +429,8 @@ void walk_search(struct walk *walk, struct player *player)
     for (uint32_t i = 0; i < player->view.n; i++) {
         const struct oracle_message *message = player->view.numbered[i];
 
-        if (message->gone || (message->flags & row->with) != row->with ||
-            (message->flags & row->without) != 0)
+        if (message->gone || (flags_of(player, message) & row->with) != row->with ||
+            (flags_of(player, message) & row->without) != 0)
             continue;
         if (at == n || hits[at++] != (uid ? message->uid : i + 1))
             walk_fail(walk, player, "SEARCH misses uid %u", message->uid);
@@ -423,9 +462,9 @@ static void check_appenduid(struct walk *walk, struct player *player,
 void walk_append(struct walk *walk, struct player *player)
 {
     const char *name = steps_name(walk);
-    struct oracle_mailbox *mailbox = oracle_find(walk->oracle, name);
+    struct oracle_mailbox *mailbox = oracle_find_for(walk->oracle, player->reader, name);
     uint32_t n = walk_random(walk, 4) == 0 ? 1 + walk_random(walk, 3) : 1, flags[4];
-    const char *text = arena_printf(walk->plan, "APPEND %s", name);
+    const char *text = arena_printf(walk->plan, "APPEND %s", walk_name(walk, player, name));
 
     if (mailbox != NULL && mailbox->n > COPY_MAX)
         return;
@@ -437,10 +476,12 @@ void walk_append(struct walk *walk, struct player *player)
                             steps_flags_text(walk, flags[i]), message.len, SLICE_ARG(message));
     }
     steps_say(walk, player, "%s", text);
-    if (mailbox == NULL) { /* refused before it is a command: nothing is told */
+    if (mailbox == NULL || !oracle_may(mailbox, player->reader, 'i')) {
+        /* refused before it is a command: nothing is told */
         if (walk->n_answers != 1 || walk->tagged == NULL ||
-            !slice_eq(walk->tagged->code, SLICE("TRYCREATE")))
-            walk_fail(walk, player, "should be refused with [TRYCREATE]");
+            !slice_eq(walk->tagged->code,
+                      mailbox == NULL ? SLICE("TRYCREATE") : SLICE("NOPERM")))
+            walk_fail(walk, player, "should be refused");
         return;
     }
     if (walk_was_ended(walk, player))
@@ -449,7 +490,8 @@ void walk_append(struct walk *walk, struct player *player)
         uint32_t first_uid = mailbox->uidnext;
 
         for (uint32_t i = 0; i < n; i++)
-            (void) oracle_append(walk->oracle, mailbox, flags[i], ++walk->marker);
+            (void) oracle_append(walk->oracle, mailbox, player->reader, flags[i],
+                                 ++walk->marker);
         check_appenduid(walk, player, mailbox, first_uid, n);
     }
     walk_judge(walk, player, true);

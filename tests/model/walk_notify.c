@@ -33,8 +33,9 @@ static struct heard *make(struct walk *walk, struct player *player, struct slice
 /* A name that begins to be a mailbox, empty for all the client knows. */
 static void appear(struct heard *heard)
 {
-    if (!heard->there) {
+    if (!heard->there || heard->is_refused) {
         heard->there = true;
+        heard->is_refused = false;
         heard->messages = heard->unseen = 0;
         heard->uidnext = 1;
     }
@@ -50,28 +51,37 @@ static bool has_attr(const struct imap_list_data *list, const char *attr)
     return false;
 }
 
-/* RFC 5465 5.4: what lies below goes along without a word. */
+/* The part of the name behind from; NULL: it is neither from nor below. */
+static const char *behind(const char *name, struct slice from)
+{
+    if (!slice_starts(slice_from_str(name), from) ||
+        (name[from.len] != '\0' && name[from.len] != '/'))
+        return NULL;
+    return name + from.len;
+}
+
+/* RFC 5465 5.4: what lies below goes along without a word. A name may be a new one and an old
+ * one. */
 static void rename_tree(struct walk *walk, struct player *player, struct slice from,
                         struct slice to)
 {
-    struct heard old[WALK_HEARD_MAX];
+    struct heard *old = ARENA_ARRAY(walk->arena, struct heard, player->n_heard);
     size_t n = player->n_heard;
 
-    memcpy(old, player->heard, sizeof(old));
+    memcpy(old, player->heard, n * sizeof(*old));
+    for (size_t i = 0; i < n; i++)
+        if (behind(old[i].name, from) != NULL)
+            player->heard[i].there = false;
     for (size_t i = 0; i < n; i++) {
-        struct slice name = slice_from_str(old[i].name), rest;
-        struct heard *heard = find(player, name);
+        const char *rest = behind(old[i].name, from);
+        struct heard *heard;
 
-        if (!old[i].there || heard == NULL || !slice_starts(name, from))
+        if (!old[i].there || rest == NULL)
             continue;
-        rest = slice_from(name, from.len);
-        if (rest.len > 0 && rest.ptr[0] != '/')
-            continue;
-        heard->there = false;
         heard = make(walk, player,
-                     slice_from_str(arena_printf(walk->arena, "%.*s%.*s", SLICE_ARG(to),
-                                                 SLICE_ARG(rest))));
+                     slice_from_str(arena_printf(walk->arena, "%.*s%s", SLICE_ARG(to), rest)));
         heard->there = true;
+        heard->is_refused = old[i].is_refused;
         heard->messages = old[i].messages;
         heard->uidnext = old[i].uidnext;
         heard->unseen = old[i].unseen;
@@ -89,7 +99,9 @@ static void hear_list(struct walk *walk, struct player *player,
     heard = make(walk, player, list->name);
     heard->subscribed = has_attr(list, "\\Subscribed");
     if (has_attr(list, "\\NonExistent"))
-        heard->there = false;
+        heard->there = heard->is_refused = false;
+    else if (has_attr(list, "\\NoAccess"))
+        heard->there = heard->is_refused = true;
     else
         appear(heard);
 }
@@ -98,8 +110,8 @@ static void hear_status(struct walk *walk, struct player *player,
                         const struct imap_mbox_status_data *told)
 {
     struct heard *heard = find(player, told->name);
-    struct oracle_mailbox *mailbox =
-        oracle_find(walk->oracle, arena_cstr(walk->arena, told->name));
+    struct oracle_mailbox *mailbox = oracle_find_for(walk->oracle, player->reader,
+                                                     walk_owner_name(walk, player, told->name));
 
     if (heard == NULL || !heard->there || mailbox == NULL)
         walk_fail(walk, player, "STATUS of a mailbox it has not heard of");
@@ -143,28 +155,41 @@ static bool is_selected(const struct player *player, const struct oracle_mailbox
 /* What the client did itself it knows; and of the selected mailbox what the view has told. */
 static void know(struct walk *walk, struct player *player, struct oracle_mailbox *mailbox)
 {
-    struct heard *heard = make(walk, player, slice_from_str(mailbox->name));
+    struct heard *heard =
+        make(walk, player, slice_from_str(walk_told_name(walk, player, mailbox->name)));
 
     heard->there = true;
     heard->messages = (uint32_t) mailbox->n;
     heard->uidnext = mailbox->uidnext;
-    heard->unseen = (uint32_t) oracle_count(mailbox, 0, IMAP_SEEN);
+    heard->unseen = (uint32_t) oracle_count(mailbox, player->reader, 0, IMAP_SEEN);
+}
+
+static const struct heard *heard_of(struct walk *walk, struct player *player,
+                                    const struct oracle_mailbox *mailbox)
+{
+    return find(player, slice_from_str(walk_told_name(walk, player, mailbox->name)));
+}
+
+static bool is_there(struct walk *walk, const struct player *player, const char *told)
+{
+    return oracle_find_for(walk->oracle, player->reader,
+                           walk_owner_name(walk, player, slice_from_str(told))) != NULL;
 }
 
 static void know_all(struct walk *walk, struct player *player)
 {
     for (size_t i = 0; i < player->n_heard; i++)
-        if (oracle_find(walk->oracle, player->heard[i].name) == NULL)
+        if (!is_there(walk, player, player->heard[i].name))
             player->heard[i].there = false;
     for (size_t i = 0; i < walk->oracle->n; i++) {
         struct oracle_mailbox *mailbox = walk->oracle->mailboxes[i];
-        const struct heard *heard =
-            mailbox->deleted ? NULL : find(player, slice_from_str(mailbox->name));
+        const struct heard *heard = mailbox->deleted ? NULL : heard_of(walk, player, mailbox);
 
-        if (!mailbox->deleted && (heard == NULL || !heard->is_stale))
+        if (!mailbox->deleted && oracle_may(mailbox, player->reader, 'l') &&
+            (heard == NULL || !heard->is_stale))
             know(walk, player, mailbox);
     }
-    for (size_t i = 0; i < walk->oracle->n_names; i++)
+    for (size_t i = 0; player->reader == 0 && i < walk->oracle->n_names; i++)
         make(walk, player, slice_from_str(walk->oracle->names[i].name))->subscribed =
             walk->oracle->names[i].subscribed;
 }
@@ -172,13 +197,17 @@ static void know_all(struct walk *walk, struct player *player)
 static void check_counts(struct walk *walk, struct player *player,
                          const struct oracle_mailbox *mailbox)
 {
-    const struct heard *heard = find(player, slice_from_str(mailbox->name));
+    const struct heard *heard = heard_of(walk, player, mailbox);
+    bool reads = oracle_may(mailbox, player->reader, 'r');
 
     if (heard == NULL || !heard->there)
         walk_fail(walk, player, "it has not heard of %s", mailbox->name);
-    if (!is_selected(player, mailbox) &&
+    if (heard->is_refused == reads)
+        walk_fail(walk, player, "%s is %sread, which it has not heard", mailbox->name,
+                  reads ? "" : "not to be ");
+    if (reads && !is_selected(player, mailbox) &&
         (heard->messages != mailbox->n || heard->uidnext != mailbox->uidnext ||
-         heard->unseen != oracle_count(mailbox, 0, IMAP_SEEN)))
+         heard->unseen != oracle_count(mailbox, player->reader, 0, IMAP_SEEN)))
         walk_fail(walk, player, "of %s it has heard of %u messages, %u unseen, uidnext %u",
                   mailbox->name, heard->messages, heard->unseen, heard->uidnext);
 }
@@ -186,12 +215,13 @@ static void check_counts(struct walk *walk, struct player *player,
 static void check_all(struct walk *walk, struct player *player)
 {
     for (size_t i = 0; i < walk->oracle->n; i++)
-        if (!walk->oracle->mailboxes[i]->deleted)
+        if (!walk->oracle->mailboxes[i]->deleted &&
+            oracle_may(walk->oracle->mailboxes[i], player->reader, 'l'))
             check_counts(walk, player, walk->oracle->mailboxes[i]);
     for (size_t i = 0; i < player->n_heard; i++)
-        if (player->heard[i].there && oracle_find(walk->oracle, player->heard[i].name) == NULL)
+        if (player->heard[i].there && !is_there(walk, player, player->heard[i].name))
             walk_fail(walk, player, "%s is gone and it has not heard", player->heard[i].name);
-    for (size_t i = 0; i < walk->oracle->n_names; i++) {
+    for (size_t i = 0; player->reader == 0 && i < walk->oracle->n_names; i++) {
         const struct oracle_name *name = &walk->oracle->names[i];
         const struct heard *heard = find(player, slice_from_str(name->name));
 
@@ -216,9 +246,10 @@ void walk_notify_begin(struct walk *walk, struct player *player)
              slice_from_str(arena_printf(
                  walk->arena,
                  "n1 NOTIFY SET STATUS (SELECTED%s (MessageNew%s MessageExpunge FlagChange)) "
-                 "(PERSONAL (MessageNew MessageExpunge FlagChange MailboxName "
-                 "SubscriptionChange))\r\n",
-                 player->delayed ? "-DELAYED" : "", fetches ? " (UID FLAGS)" : "")));
+                 "(%s (MessageNew MessageExpunge FlagChange MailboxName%s))\r\n",
+                 player->delayed ? "-DELAYED" : "", fetches ? " (UID FLAGS)" : "",
+                 player->reader == 0 ? "PERSONAL" : "SUBTREE \"Other Users\"",
+                 player->reader == 0 ? " SubscriptionChange" : "")));
     (void) walk_outcome(walk, player, true);
     for (size_t i = 0; i < player->n_heard; i++)
         player->heard[i].messages = UINT32_MAX; /* all of them must be told */
@@ -226,13 +257,14 @@ void walk_notify_begin(struct walk *walk, struct player *player)
     check_all(walk, player);
 }
 
-void walk_notify_before(struct player *player)
+void walk_notify_before(struct walk *walk, struct player *player)
 {
     struct heard *heard;
 
     if (!player->listens || player->view.mailbox == NULL)
         return;
-    heard = find(player, slice_from_str(player->view.mailbox->name));
+    heard =
+        find(player, slice_from_str(walk_told_name(walk, player, player->view.mailbox->name)));
     if (heard != NULL)
         heard->is_stale = oracle_view_has_withheld(&player->view);
 }

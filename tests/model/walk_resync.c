@@ -13,9 +13,10 @@ void replica_clear(struct replica *replica)
     *replica = (struct replica){0};
 }
 
-void replica_take(struct replica *replica, const struct oracle_mailbox *mailbox,
-                  uint64_t modseq)
+void replica_take(struct player *player, const struct oracle_mailbox *mailbox, uint64_t modseq)
 {
+    struct replica *replica = &player->replica;
+
     replica_clear(replica);
     *replica = (struct replica){.mailbox = mailbox,
                                 .uidvalidity = mailbox->uidvalidity,
@@ -23,8 +24,9 @@ void replica_take(struct replica *replica, const struct oracle_mailbox *mailbox,
                                 .last_uid = mailbox->uidnext - 1};
     replica->messages = xcalloc(mailbox->n + 1, sizeof(*replica->messages));
     for (size_t i = 0; i < mailbox->n; i++)
-        replica->messages[replica->n++] =
-            (struct replica_message){mailbox->messages[i]->uid, mailbox->messages[i]->flags};
+        replica->messages[replica->n++] = (struct replica_message){
+            mailbox->messages[i]->uid,
+            oracle_flags(mailbox, mailbox->messages[i], player->reader)};
 }
 
 /* A sample of numbers and uids as the copy had them: (seqs uids). */
@@ -113,14 +115,15 @@ static void compare(struct walk *walk, struct player *player)
     for (size_t i = 0; i < mailbox->n && mailbox->messages[i]->uid <= replica->last_uid; i++) {
         const struct replica_message *message =
             find(&player->replica, mailbox->messages[i]->uid);
+        uint32_t flags = oracle_flags(mailbox, mailbox->messages[i], player->reader);
 
         n++;
         if (message == NULL)
             walk_fail(walk, player, "uid %u is there, the resync took it away",
                       mailbox->messages[i]->uid);
-        if (message->flags != mailbox->messages[i]->flags)
+        if (message->flags != flags)
             walk_fail(walk, player, "flags of uid %u are %x, resynced as %x", message->uid,
-                      mailbox->messages[i]->flags, message->flags);
+                      flags, message->flags);
     }
     if (n != replica->n)
         walk_fail(walk, player, "%zu messages are left of the copy, resynced as %zu", n,

@@ -9,7 +9,9 @@ static void check_first_unseen(struct walk *walk, struct player *player)
     uint32_t number = 0, first = 0;
 
     for (uint32_t seq = (uint32_t) player->view.n; seq > 0; seq--)
-        if ((player->view.numbered[seq - 1]->flags & IMAP_SEEN) == 0)
+        if ((oracle_flags(player->view.mailbox, player->view.numbered[seq - 1],
+                          player->reader) &
+             IMAP_SEEN) == 0)
             first = seq;
     if (told.len > 0 && !slice_to_u32(told, &number))
         walk_fail(walk, player, "[UNSEEN] without a number");
@@ -28,20 +30,30 @@ static uint64_t number_of(struct walk *walk, struct player *player, const char *
     return number;
 }
 
+/* RFC 4314 5.2 */
+static bool is_read_only(const struct oracle_mailbox *mailbox, unsigned reader)
+{
+    return oracle_settable(mailbox, reader) == 0 && !oracle_may(mailbox, reader, 'i') &&
+           !oracle_may(mailbox, reader, 'e');
+}
+
 void walk_select_name(struct walk *walk, struct player *player, const char *name, bool examine)
 {
-    struct oracle_mailbox *mailbox = oracle_find(walk->oracle, name);
+    struct oracle_mailbox *mailbox = oracle_find_for(walk->oracle, player->reader, name);
     bool resync = player->qresync && player->replica.mailbox != NULL, done;
 
-    steps_say(walk, player, "%s %s%s", examine ? "EXAMINE" : "SELECT", name,
-              resync ? replica_parameter(walk, player) : "");
+    if (mailbox != NULL && !oracle_may(mailbox, player->reader, 'r'))
+        mailbox = NULL;
+    steps_say(walk, player, "%s %s%s", examine ? "EXAMINE" : "SELECT",
+              walk_name(walk, player, name), resync ? replica_parameter(walk, player) : "");
     if (walk_was_ended(walk, player))
         return;
     done = walk_outcome(walk, player, mailbox != NULL);
     picture_clear(&player->picture);
     oracle_view_close(&player->view);
     if (done)
-        oracle_view_open(&player->view, mailbox, examine, ++walk->selections);
+        oracle_view_open(&player->view, mailbox,
+                         examine || is_read_only(mailbox, player->reader), ++walk->selections);
     walk_judge(walk, player, false);
     if (!done)
         return;
@@ -53,7 +65,7 @@ void walk_select_name(struct walk *walk, struct player *player, const char *name
     if (resync)
         replica_resync(walk, player);
     if (player->qresync && (!resync || walk_random(walk, 2) == 0))
-        replica_take(&player->replica, mailbox, number_of(walk, player, "HIGHESTMODSEQ"));
+        replica_take(player, mailbox, number_of(walk, player, "HIGHESTMODSEQ"));
 }
 
 void walk_select(struct walk *walk, struct player *player)
@@ -66,17 +78,19 @@ void walk_select(struct walk *walk, struct player *player)
 
 void walk_unselect(struct walk *walk, struct player *player)
 {
-    bool close = walk_random(walk, 2) == 0, done;
+    bool close = walk_random(walk, 2) == 0, done, expunges;
 
     if (player->view.mailbox == NULL)
         return;
+    expunges = close && !player->view.read_only &&
+               oracle_may(player->view.mailbox, player->reader, 'e');
     steps_say(walk, player, close ? "CLOSE" : "UNSELECT");
     if (walk_was_ended(walk, player))
         return;
     done = walk_outcome(walk, player, true);
     if (!done)
         return; /* still selected, and nothing told */
-    for (size_t i = player->view.mailbox->n; close && !player->view.read_only && i > 0; i--)
+    for (size_t i = player->view.mailbox->n; expunges && i > 0; i--)
         if ((player->view.mailbox->messages[i - 1]->flags & IMAP_DELETED) != 0)
             oracle_expunge(player->view.mailbox, player->view.mailbox->messages[i - 1]);
     oracle_view_close(&player->view);

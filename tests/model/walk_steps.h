@@ -31,6 +31,8 @@ struct picked {
 void steps_pick(struct walk *walk, const struct player *player, struct picked *out);
 
 void walk_select_name(struct walk *walk, struct player *player, const char *name, bool examine);
+/* Everybody may do everything in some mailboxes, for a start. */
+void walk_share_most(struct walk *walk, struct player *owner);
 /* UID FETCH 1:* (FLAGS): the picture is whole after it. */
 void walk_fetch_all(struct walk *walk, struct player *player);
 

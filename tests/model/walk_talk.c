@@ -135,7 +135,11 @@ size_t walk_expand(struct walk *walk, struct slice text, uint32_t **out)
 
 void walk_login(struct walk *walk, struct player *player)
 {
-    player->session = rig_login(walk->rig, SESSION_FULL);
+    static const char *const users[ORACLE_READERS] = {RIG_OWNER, "David", "Chris"};
+
+    player->session = rig_login_as(
+        walk->rig, rig_person(walk->rig, PRINCIPAL_USER, slice_from_str(users[player->reader])),
+        SESSION_FULL);
     player->rev2 = walk_random(walk, 2) == 0;
     player->qresync = walk_random(walk, 3) == 0;
     player->condstore = player->qresync || walk_random(walk, 2) == 0;
@@ -161,16 +165,24 @@ void walk_logout(struct player *player)
     picture_clear(&player->picture);
 }
 
-/* Refused for want of a right, before anything was looked at. */
+/* Refused because it is read-only, before anything was looked at. */
 static bool was_forbidden(const struct walk *walk)
 {
-    return walk->tagged != NULL && slice_eq(walk->tagged->code, SLICE("NOPERM"));
+    return walk->tagged != NULL && slice_eq(walk->tagged->code, SLICE("NOPERM")) &&
+           slice_starts(walk->tagged->text, SLICE("The mailbox is selected read-only"));
+}
+
+/* Its mailbox is deleted, or may not be read any more. */
+static bool is_shut_out(const struct player *player)
+{
+    const struct oracle_mailbox *mailbox = player->view.mailbox;
+
+    return mailbox != NULL && (mailbox->deleted || !oracle_may(mailbox, player->reader, 'r'));
 }
 
 bool walk_was_ended(struct walk *walk, struct player *player)
 {
-    bool should_end =
-        player->view.mailbox != NULL && player->view.mailbox->deleted && !was_forbidden(walk);
+    bool should_end = is_shut_out(player) && !was_forbidden(walk);
 
     if (rig_is_closed(player->session) != should_end)
         walk_fail(walk, player,
@@ -208,32 +220,34 @@ void walk_note_uidvalidity(struct walk *walk, struct player *player,
 void walk_note_highest(struct walk *walk, struct player *player, struct oracle_mailbox *mailbox,
                        uint64_t modseq)
 {
-    if (modseq < mailbox->told_modseq ||
-        (modseq == mailbox->told_modseq && mailbox->version != mailbox->told_version))
+    struct oracle_told *told = &mailbox->told[player->reader];
+
+    if (modseq < told->modseq ||
+        (modseq == told->modseq && told->version != told->told_version))
         walk_fail(walk, player, "HIGHESTMODSEQ of %s is %llu, was %llu%s", mailbox->name,
-                  (unsigned long long) modseq, (unsigned long long) mailbox->told_modseq,
-                  mailbox->version != mailbox->told_version ? " before a change" : "");
+                  (unsigned long long) modseq, (unsigned long long) told->modseq,
+                  told->version != told->told_version ? " before a change" : "");
     for (size_t i = 0; i < mailbox->n; i++)
-        if (mailbox->messages[i]->told_modseq > modseq)
+        if (mailbox->messages[i]->told[player->reader].modseq > modseq)
             walk_fail(walk, player, "HIGHESTMODSEQ %llu is below that of uid %u",
                       (unsigned long long) modseq, mailbox->messages[i]->uid);
-    mailbox->told_modseq = modseq;
-    mailbox->told_version = mailbox->version;
+    told->modseq = modseq;
+    told->told_version = told->version;
 }
 
 /* A MODSEQ grows with each change of flags, and only then. */
 static void note_modseq(struct walk *walk, struct player *player,
                         struct oracle_message *message, uint64_t modseq)
 {
-    bool changed = message->version != message->told_version;
+    struct oracle_told *told = &message->told[player->reader];
+    bool changed = told->version != told->told_version;
 
-    if (message->told_modseq != 0 &&
-        (changed ? modseq <= message->told_modseq : modseq != message->told_modseq))
+    if (told->modseq != 0 && (changed ? modseq <= told->modseq : modseq != told->modseq))
         walk_fail(walk, player, "MODSEQ of uid %u is %llu, was %llu, flags %s", message->uid,
-                  (unsigned long long) modseq, (unsigned long long) message->told_modseq,
+                  (unsigned long long) modseq, (unsigned long long) told->modseq,
                   changed ? "changed" : "did not change");
-    message->told_modseq = modseq;
-    message->told_version = message->version;
+    told->modseq = modseq;
+    told->told_version = told->version;
 }
 
 /* ---- judging ---- */
@@ -253,6 +267,7 @@ static void check_recent(struct walk *walk, struct player *player,
 static void check_message(struct walk *walk, struct player *player, uint32_t seq)
 {
     struct oracle_message *message = player->view.numbered[seq - 1];
+    uint32_t flags = oracle_flags(player->view.mailbox, message, player->reader);
     const struct picture_message *drawn = &player->picture.messages[seq - 1];
 
     if (drawn->uid != 0 && drawn->uid != message->uid)
@@ -260,9 +275,9 @@ static void check_message(struct walk *walk, struct player *player, uint32_t seq
                   drawn->uid);
     if (message->gone)
         return;
-    if (drawn->has_flags && drawn->flags != message->flags)
-        walk_fail(walk, player, "flags of uid %u are %x, told as %x", message->uid,
-                  message->flags, drawn->flags);
+    if (drawn->has_flags && drawn->flags != flags)
+        walk_fail(walk, player, "flags of uid %u are %x, told as %x", message->uid, flags,
+                  drawn->flags);
     if (drawn->has_flags)
         check_recent(walk, player, message, drawn);
     if (drawn->heard_modseq == player->picture.now)
