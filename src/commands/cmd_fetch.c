@@ -62,7 +62,7 @@ static void run_done(void *cursor)
 
     flags_text_done(&run->flags);
     message_close(run->message);
-    digest_shelf_free(run->shelf);
+    digest_batch_free(run->digests);
     buf_done(&run->bytes);
     buf_done(&run->downgraded);
 }
@@ -122,8 +122,8 @@ struct fetch_run *fetch_begin(struct cmd *cmd, const struct imap_fetch_args *arg
     run->needs_rows = (args->kinds & ~flag_kinds) != 0;
     for (size_t i = 0; i < args->n; i++) {
         run->sets_seen = run->sets_seen || item_sets_seen(&args->items[i]);
-        if (run->shelf == NULL && fetch_needs_digest(run, &args->items[i]))
-            run->shelf = digest_shelf_new(view_account(session->view));
+        if (run->digests == NULL && fetch_needs_digest(run, &args->items[i]))
+            run->digests = digest_batch_new(view_account(session->view));
     }
     run->sets_seen = run->sets_seen && !view_is_read_only(session->view) &&
                      (view_reader(session->view)->rights & RIGHT_SEEN) != 0;
@@ -417,24 +417,24 @@ static bool next_batch(struct fetch_run *run)
 }
 
 /* The digests of the rows to come. */
-static void fill_shelf(struct fetch_run *run)
+static void fill_digests(struct fetch_run *run)
 {
     uint64_t ids[FETCH_BATCH_MESSAGES];
 
-    if (run->shelf == NULL || run->shelf_filled)
+    if (run->digests == NULL || run->digests_filled)
         return;
     for (size_t i = run->row_at; i < run->n_rows; i++)
         ids[i] = fetch_cold(run, &run->rows[i])->body_id;
-    digest_shelf_fill(run->shelf, run->row_at, ids + run->row_at, run->n_rows - run->row_at);
-    run->shelf_filled = true;
+    digest_batch_fill(run->digests, run->row_at, ids + run->row_at, run->n_rows - run->row_at);
+    run->digests_filled = true;
 }
 
 /* Whoever waits for a client keeps as little as may be. */
-static void empty_shelf(struct fetch_run *run)
+static void empty_digests(struct fetch_run *run)
 {
-    if (run->shelf != NULL)
-        digest_shelf_clear(run->shelf);
-    run->shelf_filled = false;
+    if (run->digests != NULL)
+        digest_batch_clear(run->digests);
+    run->digests_filled = false;
 }
 
 static enum rc fetch_rows(struct fetch_run *run, struct err *err)
@@ -444,7 +444,7 @@ static enum rc fetch_rows(struct fetch_run *run, struct err *err)
 
         if (reply_is_full(run->cmd->reply))
             return RC_MORE;
-        fill_shelf(run);
+        fill_digests(run);
         rc = fetch_message(run, err);
         if (rc)
             return rc;
@@ -458,9 +458,9 @@ static enum rc fetch_batches(struct fetch_run *run, struct err *err)
     while (run->row_at < run->n_rows || next_batch(run)) {
         enum rc rc = fetch_rows(run, err);
 
-        run->shelf_filled = false;
+        run->digests_filled = false;
         if (rc == RC_MORE)
-            empty_shelf(run);
+            empty_digests(run);
         if (rc)
             return rc;
     }

@@ -44,13 +44,13 @@ struct fetch_run {
     struct message_set set;
     struct flags_text flags;
     bool sets_seen, needs_message, fast;
-    bool adds_uid, adds_modseq; /* asked for or not */
-    bool downgrades;            /* the session may be shown RFC 5322 only (RFC 6858) */
-    bool is_news;               /* nobody asked, so there is no tagged answer */
-    struct digest_shelf *shelf; /* the digests of the batch; NULL: no item needs one */
-    bool shelf_filled;          /* for the rows from row_at on */
-    bool needs_rows;            /* dates, sizes or bodies of messages */
-    uint32_t limited;           /* the lowest uid answered (RFC 9738); 0: all are */
+    bool adds_uid, adds_modseq;   /* asked for or not */
+    bool downgrades;              /* the session may be shown RFC 5322 only (RFC 6858) */
+    bool is_news;                 /* nobody asked, so there is no tagged answer */
+    struct digest_batch *digests; /* of the batch; NULL: no item needs one */
+    bool digests_filled;          /* for the rows from row_at on */
+    bool needs_rows;              /* dates, sizes or bodies of messages */
+    uint32_t limited;             /* the lowest uid answered (RFC 9738); 0: all are */
     bool some_gone; /* named by number, expunged, and not kept: the tagged answer says so */
     const struct kept_message *const *kept; /* those that are: answered behind the others */
     size_t n_kept, kept_at;
@@ -66,7 +66,7 @@ struct fetch_run {
 
     struct fetch_row rows[FETCH_BATCH_MESSAGES];
     size_t n_rows, row_at;
-    uint64_t n_told; /* messages answered */
+    uint64_t n_told;      /* messages answered */
     uint64_t seen_modseq; /* of the batch's messages whose \Seen was set */
 
     /* Of the message being answered. */
@@ -98,8 +98,8 @@ MUST_CHECK enum rc fetch_go(struct fetch_run *run, struct err *err);
 /* The row of the message itself; what needs it has made sure that it is in memory. */
 const struct msg_cold *fetch_cold(const struct fetch_run *run, const struct fetch_row *row);
 
-/* Is it found by the digest? All of a message is its bytes as they lie, unless the digest has to
- * say whether there is a substitute. */
+/* Is it found by the digest? All of a message is its bytes as they lie, unless the digest has
+ * to say whether there is a substitute. */
 bool fetch_needs_digest(const struct fetch_run *run, const struct imap_fetch_item *item);
 
 /* The whole answer for the row at row_at, from where it stopped. RC_MORE: the reply is full. An

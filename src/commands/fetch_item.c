@@ -292,10 +292,11 @@ static void open_line(struct fetch_run *run)
     if (run->needs_message) {
         const struct msg_cold *cold = cold_of(run);
 
-        run->message = run->shelf != NULL ? message_open_from(run->shelf, run->row_at,
-                                                              cold->body_id, cold->size)
-                                          : message_open(view_account(run->cmd->session->view),
-                                                         cold->body_id, cold->size);
+        run->message =
+            run->digests != NULL
+                ? message_open_from(run->digests, run->row_at, cold->body_id, cold->size)
+                : message_open(view_account(run->cmd->session->view), cold->body_id,
+                               cold->size);
         if (run->downgrades)
             message_downgrade(run->message);
     }

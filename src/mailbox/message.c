@@ -4,7 +4,7 @@
 #include "mailbox/open_account.h"
 
 #define DIGEST_ARENA_BYTES (DIGEST_MAX_BYTES + BODY_MAX_BYTES)
-#define DIGEST_SHELF_BYTES                                                                     \
+#define DIGEST_BATCH_BYTES                                                                     \
     ((size_t) 4 << 20) /* what does not fit is read when it is asked for */
 
 struct message {
@@ -32,7 +32,7 @@ struct message *message_open(struct account *account, uint64_t body_id, uint32_t
     return message;
 }
 
-/* Where its digest lies; most messages of a list have theirs on a shelf. */
+/* Where its digest lies; most messages of a list have theirs in a batch. */
 static struct arena *arena_of(struct message *message)
 {
     if (message->arena == NULL)
@@ -320,74 +320,74 @@ enum rc message_read(struct message *message, uint64_t offset, size_t len, struc
                                    : read_stored(message, offset, len, out, err);
 }
 
-/* ---- a shelf ---- */
+/* ---- a batch ---- */
 
-struct digest_shelf {
+struct digest_batch {
     struct account *account;
     struct arena *arena;
     size_t from;                           /* of the fill */
-    struct slice tables[DIGEST_SHELF_MAX]; /* empty: not kept */
+    struct slice tables[DIGEST_BATCH_MAX]; /* empty: not kept */
 };
 
-struct digest_shelf *digest_shelf_new(struct account *account)
+struct digest_batch *digest_batch_new(struct account *account)
 {
-    struct digest_shelf *shelf = xcalloc(1, sizeof(*shelf));
+    struct digest_batch *batch = xcalloc(1, sizeof(*batch));
 
-    shelf->account = account;
-    shelf->arena = arena_new(DIGEST_SHELF_BYTES);
-    return shelf;
+    batch->account = account;
+    batch->arena = arena_new(DIGEST_BATCH_BYTES);
+    return batch;
 }
 
-void digest_shelf_free(struct digest_shelf *shelf)
+void digest_batch_free(struct digest_batch *batch)
 {
-    if (shelf == NULL)
+    if (batch == NULL)
         return;
-    arena_free(shelf->arena);
-    free(shelf);
+    arena_free(batch->arena);
+    free(batch);
 }
 
-static void put_on_shelf(void *ctx, size_t at, struct slice table)
+static void put_in_batch(void *ctx, size_t at, struct slice table)
 {
-    struct digest_shelf *shelf = ctx;
-    char *room = arena_try(shelf->arena, table.len);
+    struct digest_batch *batch = ctx;
+    char *room = arena_try(batch->arena, table.len);
 
     if (room == NULL)
         return;
     memcpy(room, table.ptr, table.len);
-    shelf->tables[shelf->from + at] = slice_of(room, table.len);
+    batch->tables[batch->from + at] = slice_of(room, table.len);
 }
 
-void digest_shelf_clear(struct digest_shelf *shelf)
+void digest_batch_clear(struct digest_batch *batch)
 {
-    arena_reset(shelf->arena);
-    memset(shelf->tables, 0, sizeof(shelf->tables));
+    arena_reset(batch->arena);
+    memset(batch->tables, 0, sizeof(batch->tables));
 }
 
-void digest_shelf_fill(struct digest_shelf *shelf, size_t from, const uint64_t *body_ids,
+void digest_batch_fill(struct digest_batch *batch, size_t from, const uint64_t *body_ids,
                        size_t n)
 {
-    struct engine *engine = account_engine(shelf->account);
-    const struct digest_scan scan = {.account = shelf->account->id,
+    struct engine *engine = account_engine(batch->account);
+    const struct digest_scan scan = {.account = batch->account->id,
                                      .version = DIGEST_VERSION,
                                      .ids = body_ids,
                                      .n = n,
-                                     .seen = put_on_shelf,
-                                     .ctx = shelf};
+                                     .seen = put_in_batch,
+                                     .ctx = batch};
 
-    digest_shelf_clear(shelf);
-    shelf->from = from;
+    digest_batch_clear(batch);
+    batch->from = from;
     engine->ops->digest_scan(engine, &scan);
 }
 
-struct message *message_open_from(struct digest_shelf *shelf, size_t at, uint64_t body_id,
+struct message *message_open_from(struct digest_batch *batch, size_t at, uint64_t body_id,
                                   uint32_t size)
 {
-    struct message *message = message_open(shelf->account, body_id, size);
+    struct message *message = message_open(batch->account, body_id, size);
     struct err stale;
 
     message->has_digest =
-        shelf->tables[at].len > 0 &&
-        digest_open_kept(shelf->tables[at], &message->digest, &stale) == RC_OK &&
+        batch->tables[at].len > 0 &&
+        digest_open_kept(batch->tables[at], &message->digest, &stale) == RC_OK &&
         message->digest.message_size == size;
     return message;
 }

@@ -14,7 +14,7 @@
 #include "mailbox/mail_store.h"
 #include "mime/digest.h"
 
-#define DIGEST_SHELF_MAX 64u
+#define DIGEST_BATCH_MAX 64u
 
 struct message; /* pins its body; lives until message_close */
 
@@ -38,15 +38,15 @@ const struct digest *message_stored_digest(const struct message *message);
  * The digests of several messages, read in one go: what lies side by side in the store is read
  * side by side. Those that are not kept are left to message_digest().
  */
-struct digest_shelf;
-struct digest_shelf *digest_shelf_new(struct account *account);
-void digest_shelf_free(struct digest_shelf *shelf); /* NULL is allowed */
-/* Places from, from + 1 ... below DIGEST_SHELF_MAX. What was on the shelf before is gone. */
-void digest_shelf_fill(struct digest_shelf *shelf, size_t from, const uint64_t *body_ids,
+struct digest_batch;
+struct digest_batch *digest_batch_new(struct account *account);
+void digest_batch_free(struct digest_batch *batch); /* NULL is allowed */
+/* Places from, from + 1 ... below DIGEST_BATCH_MAX. What it held before is gone. */
+void digest_batch_fill(struct digest_batch *batch, size_t from, const uint64_t *body_ids,
                        size_t n);
-void digest_shelf_clear(struct digest_shelf *shelf);
-/* What was filled at this place; the shelf stays as it is until the message is closed. */
-struct message *message_open_from(struct digest_shelf *shelf, size_t at, uint64_t body_id,
+void digest_batch_clear(struct digest_batch *batch);
+/* What was filled at this place; the batch stays as it is until the message is closed. */
+struct message *message_open_from(struct digest_batch *batch, size_t at, uint64_t body_id,
                                   uint32_t size);
 
 uint64_t message_size(const struct message *message);
