@@ -29,8 +29,9 @@ void append_sink_done(struct append_sink *sink)
     append_sink_reset(sink);
 }
 
-/* The account the messages go to, and what is known already of a command that is not complete.
- * A mailbox name that does not parse is judged when it is. */
+/* The account the messages go to, its room, and what is known already of a command that is not
+ * complete. A mailbox name that does not parse is judged when it is. What a REPLACE takes away
+ * is not known yet, so its message must fit into an account that holds nothing. */
 static enum rc check_command(struct append_sink *sink, const struct imap_text *text,
                              struct err *err)
 {
@@ -43,6 +44,7 @@ static enum rc check_command(struct append_sink *sink, const struct imap_text *t
     enum rc rc;
 
     sink->account = account_id(session->account);
+    sink->has_room = false;
     if (session->rights == SESSION_READ_ONLY)
         return err_set(err, RC_DENIED, "This login may only read", "append: read-only");
     if (imap_parse_head(text, session->mode, arena, &cmd, &ignored) != RC_OK)
@@ -52,9 +54,13 @@ static enum rc check_command(struct append_sink *sink, const struct imap_text *t
                         &ignored) != RC_OK)
         return RC_OK;
     rc = place_find(session, cmd.args.mailbox.mailbox.name, RIGHT_INSERT, &found, err);
-    if (rc == RC_OK)
-        sink->account = account_id(found.account);
-    return rc;
+    if (rc)
+        return rc;
+    sink->account = account_id(found.account);
+    quota_room_of(account_store(found.account), found.state, replace, &sink->room);
+    sink->has_room = true;
+    sink->n_messages = sink->bytes = 0;
+    return RC_OK;
 }
 
 /* A TEXT part may be empty (RFC 4469 section 5), a message may not. */
@@ -67,6 +73,28 @@ static bool is_text_part(const struct imap_text *text)
         before.len--;
     return before.len >= 5 &&
            slice_eq_nocase(slice_from(before, before.len - 5), SLICE("TEXT "));
+}
+
+/*
+ * RFC 9208 4.3.1, RFC 7889 5: what cannot fit is refused before its bytes come, or are kept.
+ * TEXT parts are parts of one message at least. The commit asks again, with what is there then.
+ */
+static enum rc check_room(struct append_sink *sink, const struct imap_text *text,
+                          struct err *err)
+{
+    uint64_t len = text->literals[text->n_literals - 1].len;
+    enum rc rc;
+
+    sink->bytes += len;
+    sink->n_messages += !is_text_part(text) || sink->n_messages == 0;
+    if (!sink->has_room)
+        return RC_OK;
+    rc = quota_room_check(&sink->room, QUOTA_STORAGE, sink->bytes, err);
+    if (rc == RC_OK)
+        rc = quota_room_check(&sink->room, QUOTA_MESSAGES, sink->n_messages, err);
+    if (rc)
+        session_wait_for_newest(sink->session);
+    return rc;
 }
 
 static void push_stage(struct append_sink *sink, struct body_stage *stage)
@@ -96,6 +124,9 @@ static enum rc sink_begin(void *ctx, const struct imap_text *text, struct err *e
         if (rc)
             return rc;
     }
+    rc = check_room(sink, text, err);
+    if (rc)
+        return rc;
     rc = ops_of(sink)->stage(mail_store_engine(store), sink->account, len, &stage, err);
     if (rc)
         return rc;

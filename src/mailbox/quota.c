@@ -135,6 +135,31 @@ enum rc quota_check(struct mail_store *store, const struct acct_state *before,
     return RC_OK;
 }
 
+void quota_room_of(struct mail_store *store, const struct acct_state *state, bool whole,
+                   struct quota_room *out)
+{
+    struct quota_status status;
+
+    quota_of(store, state, &status);
+    for (unsigned i = 0; i < QUOTA_RESOURCES; i++) {
+        uint64_t used = whole ? 0 : status.usage[i];
+
+        out->left[i] = status.limit[i] == QUOTA_UNLIMITED
+                           ? QUOTA_UNLIMITED
+                           : status.limit[i] - MIN(used, status.limit[i]);
+    }
+}
+
+enum rc quota_room_check(const struct quota_room *room, enum quota_resource resource,
+                         uint64_t more, struct err *err)
+{
+    if (room->left[resource] == QUOTA_UNLIMITED || more <= room->left[resource])
+        return RC_OK;
+    return err_set(err, RC_QUOTA, resources[resource].text, "quota: %s %llu more than %llu",
+                   resources[resource].name, (unsigned long long) more,
+                   (unsigned long long) room->left[resource]);
+}
+
 /* Is at least percent of limit in use? used * 100 may not fit. */
 static bool reaches(uint64_t used, uint64_t limit, uint8_t percent)
 {

@@ -60,6 +60,18 @@ void quota_of(struct mail_store *store, const struct acct_state *state,
 /* What the account itself says, and nobody else. */
 struct quota_limits quota_own_limits(const struct acct_state *state);
 
+/* What an account may still take. */
+struct quota_room {
+    uint64_t left[QUOTA_RESOURCES]; /* QUOTA_UNLIMITED: any number */
+};
+/* whole: as if it held nothing, for what will replace some of it. */
+void quota_room_of(struct mail_store *store, const struct acct_state *state, bool whole,
+                   struct quota_room *out);
+/* RC_QUOTA: so much more of a resource does not fit. What is known before anything is written;
+ * quota_check() decides. */
+MUST_CHECK enum rc quota_room_check(const struct quota_room *room, enum quota_resource resource,
+                                    uint64_t more, struct err *err);
+
 /* RC_QUOTA: after holds more than before, and more than it may. */
 MUST_CHECK enum rc quota_check(struct mail_store *store, const struct acct_state *before,
                                const struct acct_state *after, struct err *err);
