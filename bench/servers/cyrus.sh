@@ -4,7 +4,7 @@
 #
 #   cyrus.sh start DIR | stop DIR | pid DIR | info | version
 #
-# Ports: BASE (25300) + 43 IMAP without TLS, + 93 IMAP over TLS, + 24 LMTP. Users u1..u50, password "pass". Root only: Cyrus has a user of its
+# Ports: BASE (25300) + 43 IMAP without TLS, + 93 IMAP over TLS, + 24 LMTP. Users u1..u50 (USERS), password "pass". Root only: Cyrus has a user of its
 # own. Its package excludes Dovecot's, so what cyrus-common lacks of it is unpacked below CYRUS_ROOT (/var/tmp/roost-bench-cyrus).
 set -eu
 
@@ -56,7 +56,7 @@ make_store() {
     chmod 0755 "$dir"
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=localhost \
         -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$dir/key.pem" -out "$dir/cert.pem" 2>/dev/null
-    for i in $(seq 50); do
+    for i in $(seq "${USERS:-50}"); do
         echo pass | saslpasswd2 -p -c -f "$dir/sasldb2" -u bench "u$i"
     done
     cat >"$dir/imapd.conf" <<END

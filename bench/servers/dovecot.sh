@@ -4,7 +4,7 @@
 #
 #   dovecot.sh start DIR | stop DIR | pid DIR | info | version
 #
-# Ports: BASE (25200) + 43 IMAP without TLS, + 93 IMAP over TLS, + 24 LMTP. Users u1..u50, password "pass". Root only: Dovecot's processes
+# Ports: BASE (25200) + 43 IMAP without TLS, + 93 IMAP over TLS, + 24 LMTP. Users u1..u50 (USERS), password "pass". Root only: Dovecot's processes
 # have users of their own. DIR/cert.pem is made by openssl.
 set -eu
 
@@ -41,7 +41,7 @@ make_store() {
     chown mail:mail "$dir/mail"
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=localhost \
         -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout "$dir/key.pem" -out "$dir/cert.pem" 2>/dev/null
-    for i in $(seq 50); do
+    for i in $(seq "${USERS:-50}"); do
         echo "u$i:{PLAIN}pass::::::"
     done >"$dir/passwd"
     cat >"$dir/dovecot.conf" <<END

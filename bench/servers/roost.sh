@@ -7,7 +7,7 @@
 #   roost.sh info        host, ports, user and password, one line
 #   roost.sh version     what it is
 #
-# Ports: BASE (25100) + 43 IMAP without TLS, + 93 IMAP over TLS, + 24 LMTP. Users u1..u50, password "pass"; u1 and
+# Ports: BASE (25100) + 43 IMAP without TLS, + 93 IMAP over TLS, + 24 LMTP. Users u1..u50 (USERS), password "pass"; u1 and
 # u1@anything reach u1. DIR/cert.pem is the certificate, for localhost and 127.0.0.1. What is not said here is at its
 # default: durable, sandboxed. ROOST names another executable.
 set -eu
@@ -55,7 +55,7 @@ make_store() {
         --lmtp "127.0.0.1:$lmtp" --sandbox auto >/dev/null
     mkdir -p "$dir/users" "$dir/log"
     chmod 0755 "$dir/users"
-    for i in $(seq 50); do
+    for i in $(seq "${USERS:-50}"); do
         echo "u$i:{PLAIN}pass::::::"
     done >"$dir/users/passwd"
     sed -i 's/^domains = .*/domains = {"*"}/; /^log = /d' "$dir/roost.conf"

@@ -13,10 +13,12 @@ import argparse
 import glob
 import os
 import re
+import select
 import socket
 import sys
 
-DEADLINE_SEC = 30
+DEADLINE_SEC = 10
+AFTER_BAD_SEC = 1
 LITERAL = re.compile(rb"\{(\d+)\}\r\n\Z")
 CHOSEN = re.compile(  # values that are a server's own
     rb"((?:UIDVALIDITY|HIGHESTMODSEQ|APPENDUID|COPYUID|MODSEQ|MAILBOXID|EMAILID|THREADID|SAVEDATE|INTERNALDATE) ?)"
@@ -45,11 +47,13 @@ class Session:
             out += self.file.read(int(literal.group(1)))
 
     def ask(self, command):
-        """Every line up to the tagged one, or a continuation request."""
+        """Every line up to the tagged one, to a continuation request, or to a BAD that no tagged one follows."""
         self.sock.sendall(command + b"\r\n")
-        tag = command.split(b" ")[0]
+        ends = (command.split(b" ")[0] + b" ", b"+")
         out = []
-        while not out or not (out[-1].startswith(tag + b" ") or out[-1].startswith(b"+")):
+        while not out or not out[-1].startswith(ends):
+            if out and out[-1].startswith(b"* BAD") and not select.select([self.sock], [], [], AFTER_BAD_SEC)[0]:
+                break
             out.append(self.line())
         return out
 
@@ -96,8 +100,24 @@ def meaning(line):
     return head.upper() + b" ".join(sorted(rest.upper().replace(b"(", b" ").replace(b")", b" ").split()))
 
 
+def is_playable(text):
+    """One session, commands in lines or with a data block, and plain text to the end."""
+    text = re.sub(r"^data .*?^end$", "", text, flags=re.M | re.S)
+    return not re.search(r"^(?:A[&!+]|[B-Z][:&!+~<]|A: \S+ COMPRESS )", text, flags=re.M)
+
+
+def answers_to(session, command):
+    """Sorted meanings; what ends the session is the last of them."""
+    try:
+        return sorted(meaning(answer) for answer in session.ask(command)), True
+    except (ConnectionError, TimeoutError) as error:
+        return [b"session ends: " + str(error).encode()], False
+
+
 def play(session, text):
     """[(command, sorted meanings)], or None if it is not for one session or needs what only run_transcripts has."""
+    if not is_playable(text):
+        return None
     blocks, out, it, data = {}, [], "INBOX", None
     for line in text.split("\n"):
         if data is not None:
@@ -119,9 +139,10 @@ def play(session, text):
                 command = command.replace(b"<%s>" % name.encode(), b"{%d+}\r\n%s" % (len(block), block))
             if re.search(rb"\{[a-z]\w*\}", command):
                 return None
-            out.append((line[3:], sorted(meaning(answer) for answer in session.ask(command))))
-        elif line and line[0] != "#" and (line[0] != "A" or line[1:2] in "&!+"):
-            return None
+            said, goes_on = answers_to(session, command)
+            out.append((line[3:], said))
+            if not goes_on:
+                break
     return out
 
 
@@ -131,10 +152,7 @@ def compare(path, addresses, user, password):
         text = file.read()
     said = []
     for address in addresses:
-        try:
-            said.append(play(Session(address, user, password), text))
-        except (ConnectionError, TimeoutError) as error:
-            return True, ["%s: %s" % (address, error)]
+        said.append(play(Session(address, user, password), text))
         if said[-1] is None:
             return False, []
     out = []
