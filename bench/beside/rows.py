@@ -75,9 +75,9 @@ BYTES_60K = ("-s", "60000")
 
 ROWS = (
     Row("login", "login + logout, 32 clients", "login", (Figure("per_s", 15), Figure("server_cpu_us", 20)),
-        THIRTYTWO, 0.2),
+        THIRTYTWO, 0.05),
     Row("login-tls", "login + logout, TLS, full handshakes, 32 clients", "login",
-        (Figure("per_s", 4), Figure("server_cpu_us", 8)), THIRTYTWO + TLS, 0.1),
+        (Figure("per_s", 4), Figure("server_cpu_us", 8)), THIRTYTWO + TLS, 0.03),
     Row("append", "APPEND 4 KB, 1 client", "append", rate(2), ONE, 1),
     Row("append-16", "APPEND 4 KB, 16 clients", "append", rate(10), SIXTEEN, 0.2),
     Row("append-60k", "APPEND 60 KB, 16 clients", "append", rate(5), SIXTEEN + BYTES_60K, 0.1),
