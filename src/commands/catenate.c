@@ -74,7 +74,8 @@ static enum rc open_url(struct composing *composing, struct slice text, struct u
                      "catenate: absolute URL");
     if (!rc)
         rc = url_part_open(cmd->session, &url, false, part, err);
-    if (rc == RC_SYNTAX || rc == RC_INVALID || rc == RC_NOT_FOUND || rc == RC_DENIED)
+    if (rc == RC_SYNTAX || rc == RC_INVALID || rc == RC_NOT_FOUND || rc == RC_DENIED ||
+        rc == RC_ELSEWHERE)
         rc = refuse_url(cmd, text, err);
     return rc;
 }

@@ -108,7 +108,7 @@ static enum rc check_rump(struct cmd *cmd, const struct imap_url_rump *rump,
                        "genurlauth: mechanism");
     if (!rc)
         rc = place_find(session, url.mailbox.name, RIGHT_READ, &found, err);
-    if (rc == RC_NOT_FOUND || rc == RC_DENIED || rc == RC_INVALID)
+    if (rc == RC_NOT_FOUND || rc == RC_DENIED || rc == RC_INVALID || rc == RC_ELSEWHERE)
         rc = err_set(err, RC_SYNTAX, "The URL's mailbox cannot be read", "genurlauth: mailbox");
     if (!rc)
         *out = mbox_info(found.mbox)->mailboxid;
