@@ -68,6 +68,19 @@ static void say_modseqs(struct cmd *cmd, const struct uid_set *changed, uint64_t
     }
 }
 
+/* May the reader change all flags that the command names? What of a change is not permitted is
+ * left out (RFC 4314 4), and then the client is told what there is, .SILENT or not. */
+static bool is_permitted(const struct mbox_view *view, const struct imap_store_args *args)
+{
+    uint32_t rights = view_reader(view)->rights, asked = args->flags.bits;
+    uint8_t allowed = rights_flags(rights);
+
+    if (args->op == IMAP_STORE_SET)
+        return allowed == FLAGS_ALL;
+    return (asked & FLAGS_ALL & ~(uint32_t) allowed) == 0 &&
+           (args->flags.n_keywords == 0 || (rights & RIGHT_WRITE) != 0);
+}
+
 /* Are all of them there? *out_known: those whose flags the client will know without being told.
  * FLAGS.SILENT says them all; +FLAGS and -FLAGS do if the client knew what was there before
  * (RFC 9051 6.4.6: a change from outside is told with .SILENT too). */
@@ -86,6 +99,8 @@ static enum rc look_at(struct cmd *cmd, struct mail_txn *txn, struct message_set
         limit_uids(cmd, mbox, cmd->session->message_limit, &set->uids, out_limited);
     if (rc)
         reply_code(cmd->reply, "EXPUNGEISSUED");
+    else if (args->silent && !is_permitted(view, args))
+        *out_known = (struct uid_set){NULL, 0};
     else if (args->silent && args->op != IMAP_STORE_SET)
         *out_known = view_flags_told(view, mbox, &set->uids, cmd->arena);
     else
