@@ -1,4 +1,4 @@
-"""From LMTP's 250, or APPEND's OK, to what twenty others are told of it, among many sessions that idle; and what a
+"""From LMTP's 250, or APPEND's OK, to what one other, or twenty, are told of it, among many sessions that idle; and what a
 delivery costs while one connection watches 2,000 mailboxes.
 
     python3 bench/notify_latency.py [SESSIONS [DELIVERIES]]      (1000, 500)
@@ -38,9 +38,9 @@ class Watchers:
         "NOTIFY, not selected": ("SELECT Drafts", "NOTIFY SET (PERSONAL %s)" % MESSAGES, b"* STATUS"),
     }
 
-    def __init__(self, server, kind):
+    def __init__(self, server, kind, n_watchers):
         select, notify, self.mark = self.KINDS[kind]
-        self.wires = [server.wire("u1") for _ in range(WATCHERS)]
+        self.wires = [server.wire("u1") for _ in range(n_watchers)]
         self.selector = selectors.DefaultSelector()
         for wire in self.wires:
             wire.ok("ENABLE IMAP4rev2")  # without RECENT a message is one line
@@ -68,15 +68,15 @@ class Watchers:
             wire.close()
 
 
-def say(what, after, whole):
+def say(what, n_watchers, after, whole):
     after.sort()
     whole.sort()
     print("%s: to each of %d p50 %.2f ms, p99 %.2f ms; from the first byte sent p50 %.2f ms, p99 %.2f ms" % (
-        what, WATCHERS, percentile(after, 50), percentile(after, 99), percentile(whole, 50), percentile(whole, 99)))
+        what, n_watchers, percentile(after, 50), percentile(after, 99), percentile(whole, 50), percentile(whole, 99)))
 
 
-def latency(server, kind, n_deliveries):
-    watchers = Watchers(server, kind)
+def latency(server, kind, n_watchers, n_deliveries):
+    watchers = Watchers(server, kind, n_watchers)
     with server.lmtp() as lmtp, server.wire("u1") as writer:
         def deliver(number):
             ((code, text),) = lmtp.send("s@example.org", ["u1"], sample(number))
@@ -91,7 +91,7 @@ def latency(server, kind, n_deliveries):
                 for heard in watchers.hear():
                     after.append(max(heard - told, 0))
                     whole.append(heard - begin)
-            say("%s, %s" % (kind, way), after, whole)
+            say("%s, %s" % (kind, way), n_watchers, after, whole)
     watchers.close()
 
 
@@ -144,8 +144,9 @@ def main():
             clients[-1].ok("SELECT Sent")
             clients[-1].idle()
         print("%d sessions idle" % n_sessions)
+        latency(server, "IDLE", 1, n_deliveries)
         for kind in Watchers.KINDS:
-            latency(server, kind, n_deliveries)
+            latency(server, kind, WATCHERS, n_deliveries)
         cost(server, n_deliveries)
         for client in clients:
             client.close()
