@@ -64,27 +64,31 @@ static enum rc prepare(struct cmd *cmd, const struct imap_search_args *args, str
             return rc;
         run->hits = search_hits(run->finding.search);
         run->found = finding_list(cmd, &run->hits);
-        keys_work_start(&run->work, cmd->session->view, run->found.uids, run->found.n,
-                        cmd->arena);
+        rc = keys_work_start(&run->work, cmd->session->view, run->found.uids, run->found.n,
+                             cmd->arena, err);
+        if (rc)
+            return rc;
         run->is_found = true;
     }
     rc = keys_work_go(&run->work, err);
-    return rc == RC_MORE ? cmd_progress(cmd, run->work.done, run->work.n_indexes) : rc;
+    return rc == RC_MORE ? cmd_progress(cmd, run->work.done, run->work.n_wants) : rc;
 }
 
 /* ---- SORT ---- */
 
+// clang-format off
 static const struct sort_rule rules[IMAP_SORT_KEY_COUNT] = {
-    [IMAP_SORT_ARRIVAL] = {.by = SORT_BY_ARRIVAL},
-    [IMAP_SORT_CC] = {                                      .by = SORT_BY_TEXT,  .text = KEY_TEXT_CC},
-    [IMAP_SORT_DATE] = {                                      .by = SORT_BY_SENT                    },
-    [IMAP_SORT_DISPLAYFROM] = {                     .by = SORT_BY_TEXT,                     .text = KEY_TEXT_DISPLAYFROM},
-    [IMAP_SORT_DISPLAYTO] = {                                         .by = SORT_BY_TEXT,                     .text = KEY_TEXT_DISPLAYTO},
-    [IMAP_SORT_FROM] = {                                         .by = SORT_BY_TEXT,                     .text = KEY_TEXT_FROM},
-    [IMAP_SORT_SIZE] = {                                         .by = SORT_BY_SIZE   },
-    [IMAP_SORT_SUBJECT] = {              .by = SORT_BY_TEXT,    .text = KEY_TEXT_SUBJECT},
-    [IMAP_SORT_TO] = { .by = SORT_BY_TEXT,                      .text = KEY_TEXT_TO},
+    [IMAP_SORT_ARRIVAL] = {.by = SORT_BY_ARRIVAL },
+    [IMAP_SORT_CC] = {                         .by = SORT_BY_TEXT,   .text = KEY_TEXT_CC},
+    [IMAP_SORT_DATE] = {                         .by = SORT_BY_SENT                     },
+    [IMAP_SORT_DISPLAYFROM] = {        .by = SORT_BY_TEXT,                      .text = KEY_TEXT_DISPLAYFROM},
+    [IMAP_SORT_DISPLAYTO] = {                             .by = SORT_BY_TEXT,                      .text = KEY_TEXT_DISPLAYTO},
+    [IMAP_SORT_FROM] = {                             .by = SORT_BY_TEXT,                      .text = KEY_TEXT_FROM},
+    [IMAP_SORT_SIZE] = {                             .by = SORT_BY_SIZE    },
+    [IMAP_SORT_SUBJECT] = { .by = SORT_BY_TEXT,     .text = KEY_TEXT_SUBJECT},
+    [IMAP_SORT_TO] = {          .by = SORT_BY_TEXT, .text = KEY_TEXT_TO},
 };
+// clang-format on
 
 /* A key that was named before changes nothing: so there are few rules, however many are given.
  */
@@ -114,8 +118,9 @@ static struct found sorted(struct cmd *cmd, const struct sort_run *run)
     uint32_t *seqs = ARENA_ARRAY(cmd->arena, uint32_t, n);
     struct sort_rule by[IMAP_SORT_KEY_COUNT];
     size_t n_rules = rules_of(&cmd->args.sort, by);
+    struct key_rows rows = keys_work_rows(&run->work);
 
-    sort_order(run->work.keys, keys_work_places(&run->work), n, by, n_rules, order);
+    sort_order(&rows, by, n_rules, order);
     for (uint32_t i = 0; i < n; i++) {
         uids[i] = run->found.uids[order[i]];
         seqs[i] = run->found.seqs[order[i]];
@@ -271,11 +276,12 @@ enum rc cmd_thread(struct cmd *cmd, struct err *err)
     const struct sort_run *run = cmd->cursor;
     struct buf *out = cmd->reply->out;
     struct thread_tree tree;
+    struct key_rows rows;
 
     if (rc)
         return rc;
-    thread_make(threadings[cmd->args.thread.algorithm], run->work.keys,
-                keys_work_places(&run->work), run->found.n, &tree);
+    rows = keys_work_rows(&run->work);
+    thread_make(threadings[cmd->args.thread.algorithm], &rows, &tree);
     buf_str(out, run->found.n > 0 ? "* THREAD " : "* THREAD");
     thread_print(&tree, cmd->uid ? run->found.uids : run->found.seqs, out);
     buf_str(out, "\r\n");

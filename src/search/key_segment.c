@@ -68,7 +68,7 @@ uint32_t key_names_number(struct key_names *names, struct key_id id, bool *is_ne
 
 static struct key_id hash_of(const struct key_maker *maker, struct slice text)
 {
-    XXH128_hash_t hash = XXH3_128bits_withSeed(text.ptr, text.len, maker->seed);
+    XXH128_hash_t hash = XXH3_128bits_withSeed(text.ptr, text.len, maker->segment->seed);
 
     return (struct key_id){hash.low64, hash.high64};
 }
@@ -85,10 +85,8 @@ void key_segment_unref(struct key_segment *segment)
 {
     if (segment == NULL || atomic_fetch_sub(&segment->refs, 1) > 1)
         return;
-    free(segment->uid);
-    free(segment->size);
+    free(segment->body);
     free(segment->sent);
-    free(segment->arrival);
     free(segment->flags);
     for (size_t i = 0; i < KEY_TEXT_COUNT; i++)
         free(segment->text[i]);
@@ -138,16 +136,15 @@ void key_maker_start(struct key_maker *maker, uint32_t n, uint64_t seed)
     struct key_segment *segment = xcalloc(1, sizeof(*segment));
     size_t rows = (size_t) n + 1;
 
-    *maker = (struct key_maker){.segment = segment, .seed = seed};
+    *maker = (struct key_maker){.segment = segment};
+    segment->seed = seed;
     key_names_start(&maker->texts);
     key_names_start(&maker->ids);
     buf_init(&maker->scratch, SCRATCH_BYTES);
     atomic_init(&segment->refs, 1);
     segment->n = n;
-    segment->uid = xcalloc(rows, sizeof(*segment->uid));
-    segment->size = xcalloc(rows, sizeof(*segment->size));
+    segment->body = xcalloc(rows, sizeof(*segment->body));
     segment->sent = xcalloc(rows, sizeof(*segment->sent));
-    segment->arrival = xcalloc(rows, sizeof(*segment->arrival));
     segment->flags = xcalloc(rows, sizeof(*segment->flags));
     for (size_t i = 0; i < KEY_TEXT_COUNT; i++)
         segment->text[i] = xcalloc(rows, sizeof(*segment->text[i]));
@@ -227,19 +224,18 @@ static void set_references(struct key_maker *maker, uint32_t row, const struct d
         add_reference(maker, row, hash_of(maker, keys->in_reply_to));
 }
 
-void key_maker_set(struct key_maker *maker, uint32_t row, uint32_t uid,
-                   const struct msg_cold *cold, const struct digest *digest)
+void key_maker_set(struct key_maker *maker, uint32_t row, uint64_t body_id,
+                   const struct digest *digest)
 {
     struct key_segment *segment = maker->segment;
     struct digest_keys keys = {0};
 
     if (digest != NULL)
         keys = digest_keys(digest);
-    segment->uid[row] = uid;
-    segment->size[row] = cold->size;
-    segment->arrival[row] = cold->internaldate;
-    segment->sent[row] = keys.has_sent ? keys.sent_sec : cold->internaldate;
-    segment->flags[row] = keys.is_reply ? KEY_IS_REPLY : 0;
+    segment->body[row] = body_id;
+    segment->sent[row] = keys.sent_sec;
+    segment->flags[row] =
+        (uint8_t) ((keys.is_reply ? KEY_IS_REPLY : 0) | (keys.has_sent ? KEY_HAS_SENT : 0));
     segment->text[KEY_TEXT_SUBJECT][row] = casemapped(maker, keys.base_subject);
     segment->text[KEY_TEXT_FROM][row] = casemapped(maker, keys.from_mailbox);
     segment->text[KEY_TEXT_TO][row] = casemapped(maker, keys.to_mailbox);
@@ -259,9 +255,7 @@ void key_maker_copy(struct key_maker *maker, uint32_t row, const struct key_segm
     const uint32_t *references = from->references + from->reference_at[from_row];
     uint32_t n = from->n_references[from_row], skip = too_many(maker, n);
 
-    segment->uid[row] = from->uid[from_row];
-    segment->size[row] = from->size[from_row];
-    segment->arrival[row] = from->arrival[from_row];
+    segment->body[row] = from->body[from_row];
     segment->sent[row] = from->sent[from_row];
     segment->flags[row] = from->flags[from_row];
     for (size_t i = 0; i < KEY_TEXT_COUNT; i++)
@@ -275,15 +269,27 @@ void key_maker_copy(struct key_maker *maker, uint32_t row, const struct key_segm
         add_reference(maker, row, from->ids[references[i]]);
 }
 
+static size_t bytes_of(const struct key_segment *segment)
+{
+    size_t row = sizeof(*segment->body) + sizeof(*segment->sent) + sizeof(*segment->flags) +
+                 KEY_TEXT_COUNT * sizeof(uint32_t) + sizeof(*segment->message_id) +
+                 sizeof(*segment->reference_at) + sizeof(*segment->n_references);
+
+    return sizeof(*segment) + segment->n * row +
+           ((size_t) segment->n_texts + 1) * sizeof(uint32_t) +
+           segment->text_at[segment->n_texts] +
+           (size_t) segment->n_references_all * sizeof(uint32_t) +
+           (size_t) segment->n_ids * sizeof(struct key_id);
+}
+
 struct key_segment *key_maker_finish(struct key_maker *maker, uint32_t n)
 {
     struct key_segment *segment = TAKE(maker->segment);
-    size_t row_bytes = 3 * sizeof(uint32_t) + 2 * sizeof(int64_t) + sizeof(uint8_t) +
-                       KEY_TEXT_COUNT * sizeof(uint32_t) + sizeof(uint32_t) + sizeof(uint16_t);
 
     segment->n = n;
     segment->n_texts = maker->texts.n;
     segment->n_ids = maker->ids.n;
+    segment->n_references_all = maker->n_references;
     segment->ids =
         xrealloc(TAKE(maker->ids.ids), ((size_t) segment->n_ids + 1) * sizeof(struct key_id));
     segment->pool = xrealloc(segment->pool, maker->pool_len + 1);
@@ -291,10 +297,29 @@ struct key_segment *key_maker_finish(struct key_maker *maker, uint32_t n)
         xrealloc(segment->text_at, ((size_t) segment->n_texts + 1) * sizeof(*segment->text_at));
     segment->references = xrealloc(segment->references, ((size_t) maker->n_references + 1) *
                                                             sizeof(*segment->references));
-    segment->bytes = sizeof(*segment) + n * row_bytes +
-                     ((size_t) segment->n_texts + 1) * sizeof(uint32_t) + maker->pool_len +
-                     (size_t) maker->n_references * sizeof(uint32_t) +
-                     (size_t) segment->n_ids * sizeof(struct key_id);
+    segment->bytes = bytes_of(segment);
     key_maker_done(maker);
     return segment;
+}
+
+/* ---- finding ---- */
+
+bool key_segment_find(const struct key_segment *segment, uint64_t body_id, uint32_t *row)
+{
+    uint32_t low = 0, high = segment->n;
+
+    if (*row < segment->n && segment->body[*row] == body_id)
+        return true;
+    while (low < high) {
+        uint32_t mid = low + (high - low) / 2;
+
+        if (segment->body[mid] < body_id)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    if (low == segment->n || segment->body[low] != body_id)
+        return false;
+    *row = low;
+    return true;
 }

@@ -1,12 +1,13 @@
 /*
- * key_segment.h - what SORT and THREAD compare, of some messages of a mailbox, as columns.
+ * key_segment.h - what SORT and THREAD compare, of some bodies of an account, as columns.
  *
  * Spec: RFC 5256 (the keys, 2.1, 2.2), RFC 5957 3; RFC 5051: texts are kept casemapped, so that
  * they compare as bytes.
  *
- * Texts and Message-IDs are numbers into the segment's own lists, in which each stands once. A
- * Message-ID is kept as a hash of 128 bits under a key of the mailbox's columns that nobody
- * outside knows, so nobody finds two that are taken for one.
+ * Rows are of bodies, so copies of a message share one, and a row stays true for as long as its
+ * body lives. Texts and Message-IDs are numbers into the segment's own lists, in which each
+ * stands once. A Message-ID is kept as a hash of 128 bits under a key of the account's columns
+ * that nobody outside knows, so nobody finds two that are taken for one.
  *
  * A segment is made row by row and never changes behind key_segment_finish(). It is refcounted.
  * Texts and references are bounded however hostile the mail is: see the limits below.
@@ -17,7 +18,6 @@
 #include <stdatomic.h>
 
 #include "base/buf.h"
-#include "mailbox/mail_store.h"
 #include "mime/digest.h"
 
 /* Beyond so many bytes of texts, or references, in one segment its further rows keep short
@@ -45,6 +45,7 @@ enum key_text {
 #define KEY_NO_ID    UINT32_MAX
 #define KEY_NO_TEXT  0u /* the empty text, which is always there */
 #define KEY_IS_REPLY 1u /* RFC 5256 2.1: the subject had a reply or forward mark */
+#define KEY_HAS_SENT 2u /* the Date field has a date */
 
 struct key_id {
     uint64_t low, high;
@@ -53,16 +54,17 @@ struct key_id {
 struct key_segment {
     atomic_uint refs;
     size_t bytes;
-    uint32_t n; /* rows, by uid, ascending */
-    uint32_t *uid, *size;
-    int64_t *sent, *arrival; /* sent: INTERNALDATE where there is no date (RFC 5256 2.2) */
+    uint64_t seed;  /* of the hashes of ids */
+    uint32_t n;     /* rows, by body id, ascending */
+    uint64_t *body; /* ids */
+    int64_t *sent;  /* with KEY_HAS_SENT */
     uint8_t *flags;
     uint32_t *text[KEY_TEXT_COUNT]; /* numbers of texts */
     uint32_t *message_id;           /* number of an id, or KEY_NO_ID */
     uint32_t *reference_at;         /* row's references, oldest first ... */
     uint16_t *n_references;         /* ... and how many; In-Reply-To where there are none */
     uint32_t *references;           /* numbers of ids */
-    uint32_t n_texts, n_ids;
+    uint32_t n_texts, n_ids, n_references_all;
     uint32_t *text_at; /* n_texts + 1 places in pool */
     char *pool;
     struct key_id *ids;
@@ -89,7 +91,6 @@ uint32_t key_names_number(struct key_names *names, struct key_id id, bool *is_ne
 
 struct key_maker {
     struct key_segment *segment;
-    uint64_t seed;
     struct key_names texts, ids;
     size_t pool_len, pool_cap;
     uint32_t cap_texts, n_references, cap_references;
@@ -101,13 +102,16 @@ void key_maker_start(struct key_maker *maker, uint32_t n, uint64_t seed);
 /* Also for one that was not finished. */
 void key_maker_done(struct key_maker *maker);
 /* Each row once, in any order. digest NULL: nothing is known, the texts are empty. */
-void key_maker_set(struct key_maker *maker, uint32_t row, uint32_t uid,
-                   const struct msg_cold *cold, const struct digest *digest);
+void key_maker_set(struct key_maker *maker, uint32_t row, uint64_t body_id,
+                   const struct digest *digest);
 /* A row of another segment with the same seed. */
 void key_maker_copy(struct key_maker *maker, uint32_t row, const struct key_segment *from,
                     uint32_t from_row);
 /* The first n rows, which were all set. */
 struct key_segment *key_maker_finish(struct key_maker *maker, uint32_t n);
+
+/* The row of a body; false: it has none here. row: where to look first. */
+bool key_segment_find(const struct key_segment *segment, uint64_t body_id, uint32_t *row);
 
 struct key_segment *key_segment_ref(struct key_segment *segment);
 void key_segment_unref(struct key_segment *segment); /* NULL is allowed */

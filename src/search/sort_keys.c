@@ -1,12 +1,12 @@
 #include "search/sort_keys.h"
 
 #include "base/random.h"
-#include "mailbox/digest_scan.h"
 #include "search/sort_items.h"
 
+#define ACCOUNT_WIDE   0u    /* on the shelf: of no mailbox */
 #define SLICE_MESSAGES 512u  /* digests read between two looks around */
-#define FEW_PARTS      16u   /* less than this part of a mailbox: columns of those alone */
-#define SLACK_ROWS     1024u /* of expunged messages beside as many as there are messages */
+#define FEW_PARTS      4u    /* less than this part of the columns: what is theirs alone */
+#define SLACK_ROWS     4096u /* of dead bodies beside as many as there are messages */
 
 /* ---- what there is ---- */
 
@@ -38,6 +38,7 @@ static struct sort_keys *keys_new(struct key_segment **segments, uint32_t n, uin
     for (uint32_t i = 0; i < n; i++) {
         keys->text_base[i] = keys->n_texts;
         keys->n_texts += segments[i]->n_texts;
+        keys->n_rows += segments[i]->n;
         keys->thing.bytes += segments[i]->bytes + sizeof(void *) +
                              ((size_t) segments[i]->n_texts + segments[i]->n_ids) *
                                  sizeof(uint32_t); /* ranks and numbers to come */
@@ -45,7 +46,16 @@ static struct sort_keys *keys_new(struct key_segment **segments, uint32_t n, uin
     return keys;
 }
 
-const uint32_t *sort_keys_ranks(struct sort_keys *keys)
+/* ---- ranks ---- */
+
+static struct slice text_of(const struct key_rows *rows, uint32_t at, enum key_text text)
+{
+    const struct key_segment *segment = key_segment_of(rows, at);
+
+    return key_segment_text(segment, segment->text[text][rows->places[at].row]);
+}
+
+static const uint32_t *all_ranks(struct sort_keys *keys)
 {
     uint32_t *ranks = atomic_load(&keys->ranks), *there = NULL;
     AUTO(freep) struct slice *texts = NULL;
@@ -64,276 +74,325 @@ const uint32_t *sort_keys_ranks(struct sort_keys *keys)
     return there;
 }
 
-const struct key_numbers *sort_keys_ids(struct sort_keys *keys)
+/* Of a few rows: their texts alone are put in order, and the empty one. */
+static uint32_t *few_ranks(const struct key_rows *rows, enum key_text text, uint32_t *out_n)
 {
-    struct key_numbers *numbers = atomic_load(&keys->ids), *there = NULL;
-    struct key_names names;
+    AUTO(freep) struct slice *texts = xcalloc((size_t) rows->n + 1, sizeof(*texts));
+    uint32_t *ranks = xcalloc((size_t) rows->n + 1, sizeof(*ranks));
+
+    for (uint32_t i = 0; i < rows->n; i++)
+        texts[i] = text_of(rows, i, text);
+    texts[rows->n] = SLICE("");
+    sort_ranks(texts, (size_t) rows->n + 1, ranks);
+    *out_n = rows->n + 1;
+    return ranks;
+}
+
+uint32_t *key_rows_ranks(const struct key_rows *rows, enum key_text text, uint32_t *out_n)
+{
+    const struct sort_keys *keys = rows->keys;
+    const uint32_t *all;
+    uint32_t *ranks;
+
+    if ((uint64_t) rows->n * FEW_PARTS < keys->n_rows)
+        return few_ranks(rows, text, out_n);
+    all = all_ranks(rows->keys);
+    ranks = xcalloc((size_t) rows->n + 1, sizeof(*ranks));
+    for (uint32_t i = 0; i < rows->n; i++) {
+        struct key_place place = rows->places[i];
+
+        ranks[i] = all[keys->text_base[place.segment] +
+                       keys->segments[place.segment]->text[text][place.row]];
+    }
+    *out_n = keys->n_texts;
+    return ranks;
+}
+
+/* ---- numbers of ids ---- */
+
+/* All zero. */
+static struct key_numbers *numbers_new(const struct sort_keys *keys)
+{
+    struct key_numbers *numbers;
     size_t n = 0;
 
-    if (numbers != NULL)
-        return numbers;
     for (uint32_t i = 0; i < keys->n_segments; i++)
         n += keys->segments[i]->n_ids;
-    numbers = xmalloc(sizeof(*numbers) + (n + keys->n_segments + 1) * sizeof(uint32_t));
+    numbers = xcalloc(1, sizeof(*numbers) + (n + keys->n_segments + 1) * sizeof(uint32_t));
     numbers->base = &numbers->at[n];
-    key_names_start(&names);
     n = 0;
     for (uint32_t i = 0; i < keys->n_segments; i++) {
-        const struct key_segment *segment = keys->segments[i];
-        bool is_new;
-
         numbers->base[i] = (uint32_t) n;
-        for (uint32_t k = 0; k < segment->n_ids; k++)
-            numbers->at[n++] = keys->n_segments == 1
-                                   ? k + 1
-                                   : key_names_number(&names, segment->ids[k], &is_new) + 1;
+        n += keys->segments[i]->n_ids;
     }
-    numbers->n = keys->n_segments == 1 ? keys->segments[0]->n_ids : names.n;
+    return numbers;
+}
+
+static void number_id(struct key_numbers *numbers, struct key_names *names,
+                      const struct sort_keys *keys, uint32_t segment, uint32_t id)
+{
+    uint32_t *at = &numbers->at[numbers->base[segment] + id];
+    bool is_new;
+
+    if (*at == 0)
+        *at = key_names_number(names, keys->segments[segment]->ids[id], &is_new) + 1;
+}
+
+static struct key_numbers *number_all(const struct sort_keys *keys)
+{
+    struct key_numbers *numbers = numbers_new(keys);
+    struct key_names names;
+
+    key_names_start(&names);
+    for (uint32_t i = 0; i < keys->n_segments; i++)
+        for (uint32_t k = 0; k < keys->segments[i]->n_ids; k++)
+            number_id(numbers, &names, keys, i, k);
+    numbers->n = names.n;
     key_names_done(&names);
-    if (atomic_compare_exchange_strong(&keys->ids, &there, numbers))
+    return numbers;
+}
+
+static struct key_numbers *number_few(const struct key_rows *rows)
+{
+    struct key_numbers *numbers = numbers_new(rows->keys);
+    struct key_names names;
+
+    key_names_start(&names);
+    for (uint32_t i = 0; i < rows->n; i++) {
+        struct key_place place = rows->places[i];
+        const struct key_segment *segment = rows->keys->segments[place.segment];
+        const uint32_t *references = segment->references + segment->reference_at[place.row];
+
+        if (segment->message_id[place.row] != KEY_NO_ID)
+            number_id(numbers, &names, rows->keys, place.segment,
+                      segment->message_id[place.row]);
+        for (uint32_t k = 0; k < segment->n_references[place.row]; k++)
+            number_id(numbers, &names, rows->keys, place.segment, references[k]);
+    }
+    numbers->n = names.n;
+    key_names_done(&names);
+    return numbers;
+}
+
+const struct key_numbers *key_rows_ids(const struct key_rows *rows, bool *is_own)
+{
+    struct key_numbers *numbers = atomic_load(&rows->keys->ids), *there = NULL;
+
+    *is_own = numbers == NULL && (uint64_t) rows->n * FEW_PARTS < rows->keys->n_rows;
+    if (*is_own)
+        return number_few(rows);
+    if (numbers != NULL)
         return numbers;
-    free(numbers);
+    numbers = number_all(rows->keys);
+    if (atomic_compare_exchange_strong(&rows->keys->ids, &there, numbers))
+        return numbers;
+    free(numbers); /* somebody else was first */
     return there;
 }
 
 /* ---- joining segments ---- */
 
-/* The rows of both whose messages are still there, as one. */
-static struct key_segment *join(const struct mbox *mbox, struct key_segment *const *from,
-                                uint32_t n_from, uint64_t seed)
+/* Two become one, by body. */
+static struct key_segment *join(const struct key_segment *a, const struct key_segment *b)
 {
     struct key_maker maker;
-    uint32_t rows = 0, n = 0, index;
+    uint32_t n = 0, i = 0, k = 0;
 
-    for (uint32_t i = 0; i < n_from; i++)
-        rows += from[i]->n;
-    key_maker_start(&maker, rows, seed);
-    for (uint32_t i = 0; i < n_from; i++)
-        for (uint32_t row = 0; row < from[i]->n; row++)
-            if (mbox_find(mbox, from[i]->uid[row], &index))
-                key_maker_copy(&maker, n++, from[i], row);
+    key_maker_start(&maker, a->n + b->n, a->seed);
+    while (i < a->n || k < b->n) {
+        bool take_a = k == b->n || (i < a->n && a->body[i] <= b->body[k]);
+
+        if (take_a && k < b->n && a->body[i] == b->body[k])
+            k++;
+        if (take_a)
+            key_maker_copy(&maker, n++, a, i++);
+        else
+            key_maker_copy(&maker, n++, b, k++);
+    }
     return key_maker_finish(&maker, n);
-}
-
-/* The last `last` of n segments become one; the new number of segments. */
-static uint32_t join_last(const struct mbox *mbox, struct key_segment **segments, uint32_t n,
-                          uint32_t last, uint64_t seed)
-{
-    struct key_segment *joined = join(mbox, segments + n - last, last, seed);
-
-    for (uint32_t i = n - last; i < n; i++)
-        key_segment_unref(segments[i]);
-    segments[n - last] = joined;
-    return n - last + 1;
 }
 
 /* Each segment is at least twice as long as the next one: so each row is copied a few times at
  * most, whatever the number of mails that come. */
-static struct sort_keys *extend(const struct sort_keys *have, struct key_segment *more,
-                                const struct mbox *mbox, uint64_t seed)
+static struct sort_keys *extend(const struct sort_keys *have, struct key_segment *more)
 {
-    uint32_t n = have != NULL ? have->n_segments : 0, rows = more->n;
+    uint32_t n = have != NULL ? have->n_segments : 0;
     struct key_segment **segments = xcalloc((size_t) n + 1, sizeof(struct key_segment *));
+    uint64_t seed = more->seed;
 
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < n; i++)
         segments[i] = key_segment_ref(have->segments[i]);
-        rows += segments[i]->n;
-    }
     segments[n++] = more;
-    if (rows > 2 * (uint64_t) mbox_counts(mbox)->messages + SLACK_ROWS)
-        n = join_last(mbox, segments, n, n, seed);
-    while (n > 1 && (uint64_t) segments[n - 1]->n * 2 > segments[n - 2]->n)
-        n = join_last(mbox, segments, n, 2, seed);
+    while (n > 1 && (uint64_t) segments[n - 1]->n * 2 > segments[n - 2]->n) {
+        struct key_segment *joined = join(segments[n - 2], segments[n - 1]);
+
+        key_segment_unref(segments[n - 2]);
+        key_segment_unref(segments[n - 1]);
+        segments[n-- - 2] = joined;
+    }
     return keys_new(segments, n, seed);
 }
 
 /* ---- finding rows ---- */
 
-/* False: one of them has no row. out NULL: only asked. */
-static bool find_places(const struct sort_keys *keys, const uint32_t *uids, uint32_t n,
-                        struct key_place *out)
+/* hint: the row found last; the next message's is mostly behind it. */
+static bool find_row(const struct sort_keys *keys, uint64_t body_id, struct key_place *hint)
 {
-    struct key_place at = {0, 0};
+    struct key_place place = {hint->segment, hint->row + 1};
 
-    for (uint32_t i = 0; i < n; i++) {
-        const struct key_segment *segment;
-
-        for (;; at = (struct key_place){at.segment + 1, 0}) {
-            if (at.segment == keys->n_segments)
-                return false;
-            segment = keys->segments[at.segment];
-            if (segment->n > 0 && segment->uid[segment->n - 1] >= uids[i])
-                break;
-        }
-        while (segment->uid[at.row] < uids[i])
-            at.row++;
-        if (segment->uid[at.row] != uids[i])
-            return false;
-        if (out != NULL)
-            out[i] = at;
+    if (key_segment_find(keys->segments[place.segment], body_id, &place.row)) {
+        *hint = place;
+        return true;
     }
-    return true;
+    for (place.segment = 0; place.segment < keys->n_segments; place.segment++) {
+        if (place.segment == hint->segment ||
+            !key_segment_find(keys->segments[place.segment], body_id, &place.row))
+            continue;
+        *hint = place;
+        return true;
+    }
+    return false;
 }
 
-struct key_place *keys_work_places(const struct keys_work *work)
+struct key_rows keys_work_rows(const struct keys_work *work)
 {
     struct key_place *places = ARENA_ARRAY(work->arena, struct key_place, work->n);
-    bool found = find_places(work->keys, work->uids, work->n, places);
+    int64_t *sent = ARENA_ARRAY(work->arena, int64_t, work->n);
+    int64_t *arrival = ARENA_ARRAY(work->arena, int64_t, work->n);
+    uint32_t *size = ARENA_ARRAY(work->arena, uint32_t, work->n);
+    struct key_place hint = {0, 0};
 
-    if (!found)
-        die("sort_keys: a message without a row");
-    return places;
+    for (uint32_t i = 0; i < work->n; i++) {
+        const struct msg_cold *cold = work->cold[i];
+        const struct key_segment *segment;
+
+        if (!find_row(work->keys, cold->body_id, &hint))
+            die("sort_keys: a message without a row");
+        places[i] = hint;
+        segment = work->keys->segments[hint.segment];
+        arrival[i] = cold->internaldate;
+        size[i] = cold->size;
+        sent[i] = (segment->flags[hint.row] & KEY_HAS_SENT) != 0 ? segment->sent[hint.row]
+                                                                 : cold->internaldate;
+    }
+    return (struct key_rows){work->n, work->keys, places, sent, arrival, size};
 }
 
 /* ---- the work ---- */
 
+static uint64_t messages_in(const struct mbox_view *view)
+{
+    return acct_usage(view_state(view)).messages;
+}
+
+/* Columns that are mostly of bodies that are gone are as good as none. */
 static struct sort_keys *take_kept(const struct mbox_view *view)
 {
-    struct shelf_thing *thing =
-        shelf_take(view_account(view), view_mbox_id(view), SHELF_SORT_KEYS);
+    struct shelf_thing *thing = shelf_take(view_account(view), ACCOUNT_WIDE, SHELF_SORT_KEYS);
     struct sort_keys *keys;
 
     if (thing == NULL)
         return NULL;
     keys = LINK_OWNER(thing, struct sort_keys, thing);
-    if (keys->uidvalidity == mbox_info(view_mbox(view))->uidvalidity)
+    if (keys->n_rows <= 2 * messages_in(view) + SLACK_ROWS)
         return keys;
     shelf_unref(thing);
     return NULL;
 }
 
-/* All that came behind what is kept. */
-static void want_new(struct keys_work *work)
-{
-    const struct mbox *mbox = view_mbox(work->view);
-    uint32_t n = mbox_counts(mbox)->messages, first = 0;
-
-    if (work->keys != NULL && work->keys->upto_uid < UINT32_MAX)
-        first = mbox_lower_bound(mbox, work->keys->upto_uid + 1);
-    work->n_indexes = n - first;
-    work->indexes = ARENA_ARRAY(work->arena, uint32_t, work->n_indexes);
-    for (uint32_t i = 0; i < work->n_indexes; i++)
-        work->indexes[i] = first + i;
-    work->is_kept = true;
-}
-
-/* Only the messages asked for. */
-static void want_those(struct keys_work *work)
-{
-    const struct mbox *mbox = view_mbox(work->view);
-
-    work->indexes = ARENA_ARRAY(work->arena, uint32_t, work->n);
-    for (uint32_t i = 0; i < work->n; i++)
-        work->indexes[i] = mbox_lower_bound(mbox, work->uids[i]);
-    work->n_indexes = work->n;
-    work->is_kept = false;
-}
-
-/* Are those that are kept short of some message they should have? Then a session with an older
- * version asks, for a message that is expunged in a newer one. */
-static bool lacks_old(const struct keys_work *work)
-{
-    uint32_t n = 0;
-
-    while (n < work->n && work->uids[n] <= work->keys->upto_uid)
-        n++;
-    return !find_places(work->keys, work->uids, n, NULL);
-}
-
-void keys_work_start(struct keys_work *work, const struct mbox_view *view, const uint32_t *uids,
-                     uint32_t n, struct arena *arena)
-{
-    uint32_t messages = mbox_counts(view_mbox(view))->messages;
-
-    *work = (struct keys_work){.view = view, .uids = uids, .n = n, .arena = arena};
-    work->keys = take_kept(view);
-    if (work->keys != NULL && lacks_old(work)) {
-        shelf_unref(&work->keys->thing);
-        work->keys = NULL;
-        want_those(work);
-    } else if (work->keys == NULL && n < messages / FEW_PARTS) {
-        want_those(work);
-    } else {
-        want_new(work);
-    }
-    if (work->n_indexes == 0 && work->keys != NULL)
-        return;
-    key_maker_start(&work->maker, work->n_indexes,
-                    work->keys != NULL ? work->keys->seed : random_id());
-    work->is_making = true;
-}
-
-struct slice_rows {
-    struct keys_work *work;
-    const struct mbox *mbox;
-};
-
-static void set_row(void *ctx, size_t at, const struct digest *digest)
-{
-    struct slice_rows *rows = ctx;
-    struct keys_work *work = rows->work;
-    uint32_t row = work->done + (uint32_t) at, index = work->indexes[row];
-
-    key_maker_set(&work->maker, row, mbox_uid(rows->mbox, index), mbox_cold(rows->mbox, index),
-                  digest);
-}
-
-static enum rc read_slice(struct keys_work *work, struct err *err)
+/* The rows of the messages themselves. */
+static enum rc read_cold(struct keys_work *work, const uint32_t *uids, struct err *err)
 {
     const struct mbox *mbox = view_mbox(work->view);
     struct account *account = view_account(work->view);
-    uint32_t n = MIN(work->n_indexes - work->done, SLICE_MESSAGES);
-    const uint32_t *indexes = work->indexes + work->done;
-    struct digest_want wants[SLICE_MESSAGES];
-    struct slice_rows rows = {work, mbox};
-    enum rc rc = RC_OK;
+    uint32_t index = 0, n = mbox_counts(mbox)->messages;
 
-    for (uint32_t i = 0; !rc && i < n; i++) {
-        const struct msg_cold *cold;
+    work->cold = ARENA_ARRAY(work->arena, const struct msg_cold *, work->n);
+    for (uint32_t i = 0; i < work->n; i++, index++) {
+        enum rc rc;
 
-        rc = account_need_rows(account, view_state(work->view), mbox, indexes[i], indexes[i],
-                               err);
+        if (index >= n || mbox_uid(mbox, index) != uids[i])
+            index = mbox_lower_bound(mbox, uids[i]);
+        rc = account_need_rows(account, view_state(work->view), mbox, index, index, err);
         if (rc)
-            break;
-        cold = mbox_cold(mbox, indexes[i]);
-        wants[i] = (struct digest_want){cold->body_id, cold->size};
+            return rc;
+        work->cold[i] = mbox_cold(mbox, index);
     }
-    if (!rc)
-        rc = account_scan_digests(account, wants, n, set_row, &rows, err);
-    if (!rc)
-        work->done += n;
-    return rc;
+    return RC_OK;
+}
+
+/* The bodies that have no row, each once. */
+static void find_wants(struct keys_work *work)
+{
+    AUTO(freep) struct sort_item *items = xmalloc(((size_t) work->n + 1) * sizeof(*items));
+    AUTO(freep) struct sort_item *room = xmalloc(((size_t) work->n + 1) * sizeof(*room));
+    struct key_place hint = {0, 0};
+    size_t n = 0;
+
+    for (uint32_t i = 0; i < work->n; i++)
+        if (work->keys == NULL || !find_row(work->keys, work->cold[i]->body_id, &hint))
+            items[n++] = (struct sort_item){work->cold[i]->body_id, i};
+    sort_items(items, room, n);
+    work->wants = ARENA_ARRAY(work->arena, struct digest_want, n);
+    for (size_t i = 0; i < n; i++)
+        if (i == 0 || items[i].key != items[i - 1].key)
+            work->wants[work->n_wants++] =
+                (struct digest_want){items[i].key, work->cold[items[i].at]->size};
+}
+
+enum rc keys_work_start(struct keys_work *work, const struct mbox_view *view,
+                        const uint32_t *uids, uint32_t n, struct arena *arena, struct err *err)
+{
+    enum rc rc;
+
+    *work = (struct keys_work){.view = view, .n = n, .arena = arena};
+    rc = read_cold(work, uids, err);
+    if (rc)
+        return rc;
+    work->keys = take_kept(view);
+    find_wants(work);
+    if (work->n_wants == 0 && work->keys != NULL)
+        return RC_OK;
+    key_maker_start(&work->maker, work->n_wants,
+                    work->keys != NULL ? work->keys->seed : random_id());
+    work->is_making = true;
+    return RC_OK;
+}
+
+static void set_row(void *ctx, size_t at, const struct digest *digest)
+{
+    struct keys_work *work = ctx;
+    uint32_t row = work->done + (uint32_t) at;
+
+    key_maker_set(&work->maker, row, work->wants[row].body_id, digest);
 }
 
 static void keep(struct keys_work *work)
 {
-    const struct mbox *mbox = view_mbox(work->view);
-    uint64_t seed = work->maker.seed;
-    struct key_segment *segment = key_maker_finish(&work->maker, work->n_indexes);
-    struct sort_keys *keys = extend(work->keys, segment, mbox, seed);
+    struct key_segment *segment = key_maker_finish(&work->maker, work->n_wants);
+    struct sort_keys *keys = extend(work->keys, segment);
 
     work->is_making = false;
-    keys->uidvalidity = mbox_info(mbox)->uidvalidity;
-    keys->upto_uid = mbox_counts(mbox)->uidnext - 1;
     if (work->keys != NULL)
         shelf_unref(&work->keys->thing);
     work->keys = keys;
-    if (work->is_kept)
-        shelf_put(view_account(work->view), view_mbox_id(work->view), SHELF_SORT_KEYS,
-                  &keys->thing);
+    if (keys->n_rows > 0)
+        shelf_put(view_account(work->view), ACCOUNT_WIDE, SHELF_SORT_KEYS, &keys->thing);
 }
 
 enum rc keys_work_go(struct keys_work *work, struct err *err)
 {
-    enum rc rc = RC_OK;
+    uint32_t n = MIN(work->n_wants - work->done, SLICE_MESSAGES);
+    enum rc rc;
 
     if (!work->is_making)
         return RC_OK;
-    if (work->done < work->n_indexes)
-        rc = read_slice(work, err);
+    rc = account_scan_digests(view_account(work->view), work->wants + work->done, n, set_row,
+                              work, err);
     if (rc)
         return rc;
-    if (work->done < work->n_indexes)
+    work->done += n;
+    if (work->done < work->n_wants)
         return RC_MORE;
     keep(work);
     return RC_OK;

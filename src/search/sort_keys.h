@@ -1,19 +1,16 @@
 /*
- * sort_keys.h - the columns of a whole mailbox that SORT and THREAD work on.
+ * sort_keys.h - the columns that SORT and THREAD work on, of an account's messages.
  *
- * They are segments (key_segment.h) one after the other, by uid, and what is made of all of
- * them when somebody asks: the ranks of the texts, and one numbering of the Message-IDs. A uid
- * never names another message, so what is there stays true; for mail that came since a segment
- * is added, and small ones are joined, so that there are few. The columns lie on the shelf of
- * the account (mailbox/shelf.h): they are immutable, counted, and thrown away when memory is
- * short.
- *
- * Making them reads the digest of each message, a slice at a time. For a few messages of a
- * large mailbox whose columns are not there, columns of those alone are made and not kept.
+ * They are segments (key_segment.h), rows by body, and what is made of all of them when
+ * somebody asks: the ranks of the texts, and one numbering of the Message-IDs. For bodies that
+ * are in none a segment is added, made of their digests a slice at a time; small ones are
+ * joined, so that there are few. The columns lie on the shelf of the account (mailbox/shelf.h):
+ * they are immutable, counted, and thrown away when memory is short.
  */
 #ifndef ROOST_SEARCH_SORT_KEYS_H
 #define ROOST_SEARCH_SORT_KEYS_H
 
+#include "mailbox/digest_scan.h"
 #include "mailbox/shelf.h"
 #include "mailbox/view.h"
 #include "search/key_segment.h"
@@ -23,7 +20,7 @@ struct key_place {
     uint32_t segment, row;
 };
 
-/* Of all Message-IDs: numbers from 1, those of segment i from at[base[i]] on. */
+/* Of the Message-IDs: numbers from 1, those of segment i from at[base[i]] on. */
 struct key_numbers {
     uint32_t n; /* the greatest */
     uint32_t *base;
@@ -32,50 +29,60 @@ struct key_numbers {
 
 struct sort_keys {
     struct shelf_thing thing;
-    uint32_t uidvalidity, upto_uid; /* nothing is missing up to this uid */
     uint64_t seed;
-    struct key_segment **segments; /* by uid */
+    struct key_segment **segments; /* no two have a row of one body */
     uint32_t n_segments;
+    uint64_t n_rows;
     uint32_t *text_base;               /* of each segment, in the ranks */
     uint32_t n_texts;                  /* of all segments */
     _Atomic(uint32_t *) ranks;         /* of the texts; NULL: nobody has asked yet */
     _Atomic(struct key_numbers *) ids; /* the same */
 };
 
-/* Of all texts, and one that casemaps equal has an equal rank; KEY_NO_TEXT has rank 0. Lives as
- * long as the keys. */
-const uint32_t *sort_keys_ranks(struct sort_keys *keys);
-const struct key_numbers *sort_keys_ids(struct sort_keys *keys);
+/* What is sorted: messages in the order of the mailbox. */
+struct key_rows {
+    uint32_t n;
+    struct sort_keys *keys; /* borrowed */
+    const struct key_place *places;
+    const int64_t *sent,
+        *arrival; /* sent: INTERNALDATE where there is no date (RFC 5256 2.2) */
+    const uint32_t *size;
+};
 
-static inline uint32_t sort_keys_rank(const struct sort_keys *keys, const uint32_t *ranks,
-                                      struct key_place place, enum key_text text)
+static inline const struct key_segment *key_segment_of(const struct key_rows *rows, uint32_t at)
 {
-    return ranks[keys->text_base[place.segment] +
-                 keys->segments[place.segment]->text[text][place.row]];
+    return rows->keys->segments[rows->places[at].segment];
 }
+
+/* The rank of one text of each row, from 0, which is the empty text's; those that casemap equal
+ * have one. *out_n: one above the greatest. The caller's to free. */
+uint32_t *key_rows_ranks(const struct key_rows *rows, enum key_text text, uint32_t *out_n);
+/* Of all ids the rows have. *is_own: the caller's to free, else it lives as long as the keys.
+ */
+const struct key_numbers *key_rows_ids(const struct key_rows *rows, bool *is_own);
 
 /* The work of getting them for some messages of a view, which keeps its version meanwhile. */
 struct keys_work {
     const struct mbox_view *view;
-    const uint32_t *uids; /* the messages */
-    uint32_t n;
+    uint32_t n; /* messages */
     struct arena *arena;
-    struct sort_keys *keys; /* a reference: what there is, in the end what is wanted */
-    bool is_kept;
-    uint32_t *indexes; /* messages whose digests are to be read */
-    uint32_t n_indexes, done;
+    const struct msg_cold **cold; /* of each message */
+    struct sort_keys *keys;       /* a reference: what there is, in the end what is wanted */
+    struct digest_want *wants;    /* bodies that have no row, ascending */
+    uint32_t n_wants, done;
     struct key_maker maker;
     bool is_making;
 };
 
-/* uids: ascending, of messages that are there; they and the arena outlive the work. */
-void keys_work_start(struct keys_work *work, const struct mbox_view *view, const uint32_t *uids,
-                     uint32_t n, struct arena *arena);
-/* RC_MORE: a slice is done, call again. RC_OK: work->keys has them all. RC_IO: the store fails.
- */
+/* uids: ascending, of messages that are there. Rows of messages come into memory: RC_CORRUPT,
+ * RC_IO. */
+MUST_CHECK enum rc keys_work_start(struct keys_work *work, const struct mbox_view *view,
+                                   const uint32_t *uids, uint32_t n, struct arena *arena,
+                                   struct err *err);
+/* RC_MORE: a slice is done, call again. RC_OK: all have a row. RC_IO: the store fails. */
 MUST_CHECK enum rc keys_work_go(struct keys_work *work, struct err *err);
-/* Where each of the messages is; in the arena. After keys_work_go() answered RC_OK. */
-struct key_place *keys_work_places(const struct keys_work *work);
+/* After keys_work_go() answered RC_OK; lives in the arena, and as long as the work. */
+struct key_rows keys_work_rows(const struct keys_work *work);
 void keys_work_done(struct keys_work *work);
 
 #endif

@@ -2,42 +2,43 @@
 
 #include "search/sort_items.h"
 
-static uint64_t key_of(const struct sort_keys *keys, const uint32_t *ranks,
-                       struct key_place place, const struct sort_rule *rule)
+static uint64_t key_of(const struct key_rows *rows, const uint32_t *ranks, uint32_t at,
+                       enum sort_by by)
 {
-    const struct key_segment *segment = keys->segments[place.segment];
-
-    switch (rule->by) {
+    switch (by) {
     case SORT_BY_ARRIVAL:
-        return sort_key_signed(segment->arrival[place.row]);
+        return sort_key_signed(rows->arrival[at]);
     case SORT_BY_SENT:
-        return sort_key_signed(segment->sent[place.row]);
+        return sort_key_signed(rows->sent[at]);
     case SORT_BY_SIZE:
-        return segment->size[place.row];
+        return rows->size[at];
     case SORT_BY_TEXT:
-        return sort_keys_rank(keys, ranks, place, rule->text);
+        return ranks[at];
     }
     return 0;
 }
 
 /* The last rule first: each sort keeps what is equal in the order of those behind it. */
-void sort_order(struct sort_keys *keys, const struct key_place *places, uint32_t n,
-                const struct sort_rule *rules, size_t n_rules, uint32_t *out)
+void sort_order(const struct key_rows *rows, const struct sort_rule *rules, size_t n_rules,
+                uint32_t *out)
 {
-    AUTO(freep) struct sort_item *items = xmalloc(((size_t) n + 1) * sizeof(*items));
-    AUTO(freep) struct sort_item *room = xmalloc(((size_t) n + 1) * sizeof(*room));
+    AUTO(freep) struct sort_item *items = xmalloc(((size_t) rows->n + 1) * sizeof(*items));
+    AUTO(freep) struct sort_item *room = xmalloc(((size_t) rows->n + 1) * sizeof(*room));
 
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < rows->n; i++)
         items[i] = (struct sort_item){0, i};
     for (size_t rule = n_rules; rule > 0; rule--) {
         const struct sort_rule *by = &rules[rule - 1];
-        const uint32_t *ranks = by->by == SORT_BY_TEXT ? sort_keys_ranks(keys) : NULL;
+        AUTO(freep) uint32_t *ranks = NULL;
         uint64_t turn = by->reverse ? UINT64_MAX : 0;
+        uint32_t n_ranks;
 
-        for (uint32_t i = 0; i < n; i++)
-            items[i].key = key_of(keys, ranks, places[items[i].at], by) ^ turn;
-        sort_items(items, room, n);
+        if (by->by == SORT_BY_TEXT)
+            ranks = key_rows_ranks(rows, by->text, &n_ranks);
+        for (uint32_t i = 0; i < rows->n; i++)
+            items[i].key = key_of(rows, ranks, items[i].at, by->by) ^ turn;
+        sort_items(items, room, rows->n);
     }
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < rows->n; i++)
         out[i] = items[i].at;
 }

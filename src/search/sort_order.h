@@ -22,8 +22,8 @@ struct sort_rule {
     bool reverse;
 };
 
-/* out: n numbers below n, the places in their new order. Linear in n and n_rules. */
-void sort_order(struct sort_keys *keys, const struct key_place *places, uint32_t n,
-                const struct sort_rule *rules, size_t n_rules, uint32_t *out);
+/* out: of each row its number, in the new order. Linear in rows and n_rules. */
+void sort_order(const struct key_rows *rows, const struct sort_rule *rules, size_t n_rules,
+                uint32_t *out);
 
 #endif

@@ -59,35 +59,46 @@ static uint32_t own_node(struct thread_links *links, uint32_t message, uint32_t 
     return node;
 }
 
-void thread_links_make(struct sort_keys *keys, const struct key_place *places, uint32_t n,
-                       struct thread_links *out)
+/* Both steps, message by message. */
+static void link_all(struct linker *linker, const struct key_rows *rows,
+                     const struct key_numbers *ids)
 {
-    const struct key_numbers *ids = sort_keys_ids(keys);
-    size_t nodes = (size_t) ids->n + n + 1;
-    AUTO(freep) bool *has_child = xcalloc(nodes, sizeof(*has_child));
     uint32_t line[KEY_REFERENCES_MAX], unique = ids->n + 1;
+
+    for (uint32_t i = 0; i < rows->n; i++) {
+        const struct key_segment *segment = key_segment_of(rows, i);
+        const uint32_t *numbers = ids->at + ids->base[rows->places[i].segment];
+        uint32_t row = rows->places[i].row, id = segment->message_id[row];
+        const uint32_t *references = segment->references + segment->reference_at[row];
+        uint32_t n = segment->n_references[row];
+        uint32_t node = own_node(linker->links, i, id == KEY_NO_ID ? 0 : numbers[id], &unique);
+
+        for (uint32_t k = 0; k < n; k++)
+            line[k] = numbers[references[k]];
+        link_references(linker, line, n);
+        link_message(linker, node, n > 0 ? line[n - 1] : 0);
+    }
+}
+
+void thread_links_make(const struct key_rows *rows, struct thread_links *out)
+{
+    bool ids_are_own;
+    const struct key_numbers *ids = key_rows_ids(rows, &ids_are_own);
+    size_t nodes = (size_t) ids->n + rows->n + 1;
+    AUTO(freep) bool *has_child = xcalloc(nodes, sizeof(*has_child));
+    AUTO(freep) void *own = NULL;
     struct linker linker = {.links = out, .has_child = has_child};
 
+    if (ids_are_own)
+        memcpy(&own, &ids, sizeof(own));
     *out = (struct thread_links){
         .n_nodes = (uint32_t) nodes - 1,
         .parent = xcalloc(nodes, sizeof(uint32_t)),
         .owner = xcalloc(nodes, sizeof(uint32_t)),
-        .node = xcalloc((size_t) n + 1, sizeof(uint32_t)),
+        .node = xcalloc((size_t) rows->n + 1, sizeof(uint32_t)),
     };
     forest_init(&linker.forest, out->n_nodes);
-    for (uint32_t i = 0; i < n; i++) {
-        const struct key_segment *segment = keys->segments[places[i].segment];
-        const uint32_t *numbers = ids->at + ids->base[places[i].segment];
-        const uint32_t *references = segment->references + segment->reference_at[places[i].row];
-        uint32_t id = segment->message_id[places[i].row];
-        uint32_t k = segment->n_references[places[i].row];
-        uint32_t node = own_node(out, i, id == KEY_NO_ID ? 0 : numbers[id], &unique);
-
-        for (uint32_t j = 0; j < k; j++)
-            line[j] = numbers[references[j]];
-        link_references(&linker, line, k);
-        link_message(&linker, node, k > 0 ? line[k - 1] : 0);
-    }
+    link_all(&linker, rows, ids);
     forest_done(&linker.forest);
 }
 

@@ -17,8 +17,7 @@ struct thread_links {
     uint32_t *node;   /* of a message, from 0 */
 };
 
-void thread_links_make(struct sort_keys *keys, const struct key_place *places, uint32_t n,
-                       struct thread_links *out);
+void thread_links_make(const struct key_rows *rows, struct thread_links *out);
 void thread_links_done(struct thread_links *links);
 
 #endif

@@ -9,8 +9,7 @@
  * children of a dummy under the root), or stands under the root itself.
  */
 struct threads {
-    struct sort_keys *keys;
-    const struct key_place *places;
+    const struct key_rows *rows;
     uint32_t n;
     uint32_t *order;  /* messages by sent date, those of one in mailbox order */
     uint32_t *parent; /* of a message: another, from 1; 0: none */
@@ -21,21 +20,19 @@ struct threads {
 
 static const struct sort_rule by_sent = {.by = SORT_BY_SENT};
 
-static void threads_start(struct threads *threads, struct sort_keys *keys,
-                          const struct key_place *places, uint32_t n)
+static void threads_start(struct threads *threads, const struct key_rows *rows)
 {
-    size_t rows = (size_t) n + 1;
+    size_t n = (size_t) rows->n + 1;
 
     *threads = (struct threads){
-        .keys = keys,
-        .places = places,
-        .n = n,
-        .order = xcalloc(rows, sizeof(uint32_t)),
-        .parent = xcalloc(rows, sizeof(uint32_t)),
-        .group = xcalloc(rows, sizeof(uint32_t)),
-        .joined = xcalloc(rows, sizeof(uint32_t)), /* a group has two messages at least */
+        .rows = rows,
+        .n = rows->n,
+        .order = xcalloc(n, sizeof(uint32_t)),
+        .parent = xcalloc(n, sizeof(uint32_t)),
+        .group = xcalloc(n, sizeof(uint32_t)),
+        .joined = xcalloc(n, sizeof(uint32_t)), /* a group has two messages at least */
     };
-    sort_order(keys, places, n, &by_sent, 1, threads->order);
+    sort_order(rows, &by_sent, 1, threads->order);
 }
 
 static void threads_done(struct threads *threads)
@@ -116,16 +113,15 @@ struct subjects {
 
 static uint32_t subject_of(const struct subjects *subjects, struct root root)
 {
-    return sort_keys_rank(subjects->threads->keys, subjects->ranks,
-                          subjects->threads->places[root.message - 1], KEY_TEXT_SUBJECT);
+    return subjects->ranks[root.message - 1];
 }
 
 static bool is_reply(const struct subjects *subjects, struct root root)
 {
-    struct key_place place = subjects->threads->places[root.message - 1];
+    const struct key_rows *rows = subjects->threads->rows;
+    uint32_t row = rows->places[root.message - 1].row;
 
-    return (subjects->threads->keys->segments[place.segment]->flags[place.row] &
-            KEY_IS_REPLY) != 0;
+    return (key_segment_of(rows, root.message - 1)->flags[row] & KEY_IS_REPLY) != 0;
 }
 
 /* Step 4. A group comes with its first message. */
@@ -191,13 +187,13 @@ static bool is_same(struct root a, struct root b)
  * group never meets a message in the table (step 5.B.iv). */
 static void gather_subjects(struct threads *threads)
 {
-    size_t n_ranks = (size_t) threads->keys->n_texts + 1;
+    uint32_t n_ranks;
+    AUTO(freep)
+    uint32_t *ranks = key_rows_ranks(threads->rows, KEY_TEXT_SUBJECT, &n_ranks);
     AUTO(freep) struct root *roots = xcalloc((size_t) threads->n + 1, sizeof(*roots));
-    AUTO(freep) struct root *table = xcalloc(n_ranks, sizeof(*table));
-    struct subjects subjects = {.threads = threads,
-                                .ranks = sort_keys_ranks(threads->keys),
-                                .roots = roots,
-                                .table = table};
+    AUTO(freep) struct root *table = xcalloc((size_t) n_ranks + 1, sizeof(*table));
+    struct subjects subjects = {
+        .threads = threads, .ranks = ranks, .roots = roots, .table = table};
 
     find_roots(&subjects);
     fill_table(&subjects);
@@ -270,12 +266,8 @@ static uint64_t newest_below(const struct threads *threads, const struct thread_
     while (depth > 0) {
         uint32_t node = stack[--depth];
 
-        if (node <= threads->n) {
-            struct key_place place = threads->places[node - 1];
-            int64_t arrival = threads->keys->segments[place.segment]->arrival[place.row];
-
-            newest = MAX(newest, sort_key_signed(arrival));
-        }
+        if (node <= threads->n)
+            newest = MAX(newest, sort_key_signed(threads->rows->arrival[node - 1]));
         for (uint32_t child = tree->first_child[node]; child != 0; child = tree->next[child])
             stack[depth++] = child;
     }
@@ -303,13 +295,13 @@ static void order_by_newest(const struct threads *threads, struct thread_tree *t
 /* The first message of a subject is the parent of all others of it. */
 static void thread_by_subject(struct threads *threads)
 {
-    const uint32_t *ranks = sort_keys_ranks(threads->keys);
-    AUTO(freep) uint32_t *first = xcalloc((size_t) threads->keys->n_texts + 1, sizeof(*first));
+    uint32_t n_ranks;
+    AUTO(freep)
+    uint32_t *ranks = key_rows_ranks(threads->rows, KEY_TEXT_SUBJECT, &n_ranks);
+    AUTO(freep) uint32_t *first = xcalloc((size_t) n_ranks + 1, sizeof(*first));
 
     for (uint32_t i = 0; i < threads->n; i++) {
-        uint32_t message = threads->order[i];
-        uint32_t subject =
-            sort_keys_rank(threads->keys, ranks, threads->places[message], KEY_TEXT_SUBJECT);
+        uint32_t message = threads->order[i], subject = ranks[message];
 
         if (first[subject] == 0)
             first[subject] = message + 1;
@@ -322,17 +314,16 @@ static void thread_by_references(struct threads *threads)
 {
     struct thread_links links;
 
-    thread_links_make(threads->keys, threads->places, threads->n, &links);
+    thread_links_make(threads->rows, &links);
     take_dummies_out(threads, &links);
     thread_links_done(&links);
 }
 
-void thread_make(enum threading how, struct sort_keys *keys, const struct key_place *places,
-                 uint32_t n, struct thread_tree *out)
+void thread_make(enum threading how, const struct key_rows *rows, struct thread_tree *out)
 {
     struct threads threads;
 
-    threads_start(&threads, keys, places, n);
+    threads_start(&threads, rows);
     switch (how) {
     case THREADING_ORDEREDSUBJECT:
         thread_by_subject(&threads);

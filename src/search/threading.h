@@ -26,8 +26,7 @@ struct thread_tree {
     uint32_t first_root;
 };
 
-void thread_make(enum threading how, struct sort_keys *keys, const struct key_place *places,
-                 uint32_t n, struct thread_tree *out);
+void thread_make(enum threading how, const struct key_rows *rows, struct thread_tree *out);
 void thread_tree_done(struct thread_tree *tree);
 
 /* "(2)(3 6 (4 23)(44 7 96))": RFC 5256 section 5. numbers: of each message. */
