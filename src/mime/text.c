@@ -156,3 +156,12 @@ void mime_casemap(struct slice utf8, struct buf *out)
             buf_append(out, byte);
     }
 }
+
+uint32_t mime_casemap_version(void)
+{
+    UVersionInfo version;
+
+    u_getUnicodeVersion(version);
+    return (uint32_t) version[0] << 24 | (uint32_t) version[1] << 16 |
+           (uint32_t) version[2] << 8 | version[3];
+}

@@ -38,5 +38,8 @@ void mime_text_of_part(const struct digest *digest, uint32_t part, struct slice 
  * come out for one of ASCII or Latin text, at most 18 for one character (U+FDFA).
  */
 void mime_casemap(struct slice utf8, struct buf *out);
+/* What it follows: the Unicode version, an octet for each of its four numbers, the major one
+ * first. What was mapped by one version may differ from what another makes of it. */
+uint32_t mime_casemap_version(void);
 
 #endif

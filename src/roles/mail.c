@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "roles/mail_role.h"
+#include "search/key_keeper.h"
 #include "store/local/local.h"
 
 #define PATH_MAX_BYTES   4096u
@@ -95,6 +96,9 @@ static enum rc open_store(struct mail_role *mail, struct err *err)
         return rc;
     mail->digester.make = make_digest;
     mail->store = mail_store_new(&store);
+    mail->sort_keys = key_keeper_new(&(struct key_keeper_options){
+        .store = mail->store, .note = store.note, .note_ctx = store.note_ctx});
+    key_keeper_start(mail->sort_keys);
     for (size_t i = 0; i < mail->start->n_quarantined; i++)
         mail_store_quarantine(mail->store, mail->start->quarantined[i], true);
     return RC_OK;
@@ -271,6 +275,7 @@ static void close_all(struct mail_role *mail)
     clients_free(mail->clients);
     mail_referrals_done(mail);
     lmtp_server_free(mail->lmtp);
+    key_keeper_free(mail->sort_keys);
     mail_store_close(mail->store);
     mail_directory_lost(mail);
     principal_registry_free(mail->directory.registry);

@@ -60,6 +60,7 @@ struct mail_role {
     struct role_start *start;
     struct loop *loop;
     struct mail_store *store;
+    struct key_keeper *sort_keys;
     struct mail_directory directory;
     struct pool *pool;
     struct referrals *referrals;             /* NULL: everything is here */

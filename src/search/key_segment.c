@@ -248,6 +248,23 @@ void key_maker_set(struct key_maker *maker, uint32_t row, uint64_t body_id,
         set_references(maker, row, digest, &keys);
 }
 
+void key_maker_move(struct key_maker *maker, uint32_t row, uint32_t to)
+{
+    struct key_segment *segment = maker->segment;
+
+    if (row == to)
+        return;
+    segment->body[to] = segment->body[row];
+    segment->sent[to] = segment->sent[row];
+    segment->flags[to] = segment->flags[row];
+    for (size_t i = 0; i < KEY_TEXT_COUNT; i++)
+        segment->text[i][to] = segment->text[i][row];
+    segment->message_id[to] = segment->message_id[row];
+    segment->reference_at[to] = segment->reference_at[row];
+    segment->n_references[to] = segment->n_references[row];
+    segment->n_references[row] = 0; /* it is counted up when the row is set again */
+}
+
 void key_maker_copy(struct key_maker *maker, uint32_t row, const struct key_segment *from,
                     uint32_t from_row)
 {
@@ -269,7 +286,7 @@ void key_maker_copy(struct key_maker *maker, uint32_t row, const struct key_segm
         add_reference(maker, row, from->ids[references[i]]);
 }
 
-static size_t bytes_of(const struct key_segment *segment)
+size_t key_segment_bytes(const struct key_segment *segment)
 {
     size_t row = sizeof(*segment->body) + sizeof(*segment->sent) + sizeof(*segment->flags) +
                  KEY_TEXT_COUNT * sizeof(uint32_t) + sizeof(*segment->message_id) +
@@ -297,9 +314,28 @@ struct key_segment *key_maker_finish(struct key_maker *maker, uint32_t n)
         xrealloc(segment->text_at, ((size_t) segment->n_texts + 1) * sizeof(*segment->text_at));
     segment->references = xrealloc(segment->references, ((size_t) maker->n_references + 1) *
                                                             sizeof(*segment->references));
-    segment->bytes = bytes_of(segment);
+    segment->bytes = key_segment_bytes(segment);
     key_maker_done(maker);
     return segment;
+}
+
+struct key_segment *key_segments_join(const struct key_segment *a, const struct key_segment *b)
+{
+    struct key_maker maker;
+    uint32_t n = 0, i = 0, k = 0;
+
+    key_maker_start(&maker, a->n + b->n, a->seed);
+    while (i < a->n || k < b->n) {
+        bool take_a = k == b->n || (i < a->n && a->body[i] <= b->body[k]);
+
+        if (take_a && k < b->n && a->body[i] == b->body[k])
+            k++;
+        if (take_a)
+            key_maker_copy(&maker, n++, a, i++);
+        else
+            key_maker_copy(&maker, n++, b, k++);
+    }
+    return key_maker_finish(&maker, n);
 }
 
 /* ---- finding ---- */

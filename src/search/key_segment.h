@@ -104,12 +104,18 @@ void key_maker_done(struct key_maker *maker);
 /* Each row once, in any order. digest NULL: nothing is known, the texts are empty. */
 void key_maker_set(struct key_maker *maker, uint32_t row, uint64_t body_id,
                    const struct digest *digest);
+/* A row that was set goes to the place of an earlier one, which was not, or was moved. */
+void key_maker_move(struct key_maker *maker, uint32_t row, uint32_t to);
 /* A row of another segment with the same seed. */
 void key_maker_copy(struct key_maker *maker, uint32_t row, const struct key_segment *from,
                     uint32_t from_row);
 /* The first n rows, which were all set. */
 struct key_segment *key_maker_finish(struct key_maker *maker, uint32_t n);
 
+/* Two with one seed become one; of a body that both have a row of the first's is taken. */
+struct key_segment *key_segments_join(const struct key_segment *a, const struct key_segment *b);
+/* What it takes. */
+size_t key_segment_bytes(const struct key_segment *segment);
 /* The row of a body; false: it has none here. row: where to look first. */
 bool key_segment_find(const struct key_segment *segment, uint64_t body_id, uint32_t *row);
 

@@ -1,6 +1,7 @@
 #include "search/sort_keys.h"
 
 #include "base/random.h"
+#include "search/key_blob.h"
 #include "search/sort_items.h"
 
 #define ACCOUNT_WIDE   0u    /* on the shelf: of no mailbox */
@@ -192,26 +193,6 @@ const struct key_numbers *key_rows_ids(const struct key_rows *rows, bool *is_own
 
 /* ---- joining segments ---- */
 
-/* Two become one, by body. */
-static struct key_segment *join(const struct key_segment *a, const struct key_segment *b)
-{
-    struct key_maker maker;
-    uint32_t n = 0, i = 0, k = 0;
-
-    key_maker_start(&maker, a->n + b->n, a->seed);
-    while (i < a->n || k < b->n) {
-        bool take_a = k == b->n || (i < a->n && a->body[i] <= b->body[k]);
-
-        if (take_a && k < b->n && a->body[i] == b->body[k])
-            k++;
-        if (take_a)
-            key_maker_copy(&maker, n++, a, i++);
-        else
-            key_maker_copy(&maker, n++, b, k++);
-    }
-    return key_maker_finish(&maker, n);
-}
-
 /* Each segment is at least twice as long as the next one: so each row is copied a few times at
  * most, whatever the number of mails that come. */
 static struct sort_keys *extend(const struct sort_keys *have, struct key_segment *more)
@@ -224,7 +205,7 @@ static struct sort_keys *extend(const struct sort_keys *have, struct key_segment
         segments[i] = key_segment_ref(have->segments[i]);
     segments[n++] = more;
     while (n > 1 && (uint64_t) segments[n - 1]->n * 2 > segments[n - 2]->n) {
-        struct key_segment *joined = join(segments[n - 2], segments[n - 1]);
+        struct key_segment *joined = key_segments_join(segments[n - 2], segments[n - 1]);
 
         key_segment_unref(segments[n - 2]);
         key_segment_unref(segments[n - 1]);
@@ -285,6 +266,26 @@ static uint64_t messages_in(const struct mbox_view *view)
     return acct_usage(view_state(view)).messages;
 }
 
+/* What is stored of them; NULL: nothing. */
+static struct sort_keys *load_stored(const struct mbox_view *view)
+{
+    struct account *account = view_account(view);
+    struct engine *engine = mail_store_engine(account_store(account));
+    struct key_blob blobs[KEY_BLOBS_MAX + 1];
+    size_t n = key_blobs_load(engine, account_id(account), false, blobs);
+    struct key_segment **segments;
+    struct sort_keys *keys;
+
+    if (n == 0)
+        return NULL;
+    segments = xcalloc(n, sizeof(struct key_segment *));
+    for (size_t i = 0; i < n; i++)
+        segments[i] = blobs[i].segment;
+    keys = keys_new(segments, (uint32_t) n, segments[0]->seed);
+    shelf_put(account, ACCOUNT_WIDE, SHELF_SORT_KEYS, &keys->thing);
+    return keys;
+}
+
 /* Columns that are mostly of bodies that are gone are as good as none. */
 static struct sort_keys *take_kept(const struct mbox_view *view)
 {
@@ -292,7 +293,7 @@ static struct sort_keys *take_kept(const struct mbox_view *view)
     struct sort_keys *keys;
 
     if (thing == NULL)
-        return NULL;
+        return load_stored(view);
     keys = LINK_OWNER(thing, struct sort_keys, thing);
     if (keys->n_rows <= 2 * messages_in(view) + SLACK_ROWS)
         return keys;

@@ -11,6 +11,7 @@
 #include "lib/session_rig.h"
 #include "lib/test.h"
 #include "mailbox/shelf.h"
+#include "search/key_keeper.h"
 #include "store/memory/memory_engine.h"
 
 #define MAILBOXES  60u
@@ -622,10 +623,24 @@ static void check_thread(struct scene *scene, const char *algorithm, uint32_t fr
 
 /* ---- */
 
+/* Behind new mail, all of it: then the columns come from there. */
+static void make_keys(struct scene *scene)
+{
+    struct key_keeper *keeper =
+        key_keeper_new(&(struct key_keeper_options){.store = rig_store(scene->rig)});
+    struct err err;
+
+    assert_int_equal(key_keeper_catch_up(keeper, rig_session_of(scene->rs)->account, &err),
+                     RC_OK);
+    key_keeper_free(keeper);
+}
+
 static void ask_everything(struct scene *scene)
 {
     static const char *const algorithms[] = {"ORDEREDSUBJECT", "REFERENCES", "REFS"};
 
+    if (pick(scene, 3) == 0)
+        make_keys(scene);
     if (pick(scene, 3) == 0)
         shelf_clear(rig_session_of(scene->rs)->account);
     for (unsigned i = 0; i < 4; i++) {
