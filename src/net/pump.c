@@ -204,13 +204,14 @@ static void watch_both(struct pump *pump)
                   (up->kept != NULL ? (unsigned) LOOP_OUT : 0u));
 }
 
+static void pump_run(void *ctx);
+
 /* The owner is called last: it may free the pump. */
-static void pump_run(void *ctx)
+static void run(struct pump *pump, bool tries_up)
 {
-    struct pump *pump = ctx;
     bool was_open = pump->down.state == PUMP_OPEN;
     struct err err = {0};
-    enum rc up = run_up(pump, &err);
+    enum rc up = tries_up ? run_up(pump, &err) : RC_OK;
     enum rc down = up == RC_OK || up == RC_MORE ? run_down(pump, &err) : up;
 
     if (down != RC_OK && down != RC_MORE) {
@@ -235,10 +236,24 @@ static void pump_run(void *ctx)
         pump->events->local_end(pump->ctx);
 }
 
-static void pump_ready(void *ctx, unsigned ready)
+static void pump_run(void *ctx)
+{
+    run(ctx, true);
+}
+
+static void conn_ready(void *ctx, unsigned ready)
 {
     (void) ready; /* both ways are tried: under TLS either event may be what either waits for */
     pump_run(ctx);
+}
+
+/* Bytes of the local side say nothing of the connection's: most of them are answers to a client
+ * that sends no more, and a read of it would be in vain. */
+static void local_ready(void *ctx, unsigned ready)
+{
+    struct pump *pump = ctx;
+
+    run(pump, ready != LOOP_IN || pump->up.kept != NULL);
 }
 
 enum rc pump_start(struct pump *pump, struct loop *loop, struct conn *conn, int local_fd,
@@ -255,9 +270,9 @@ enum rc pump_start(struct pump *pump, struct loop *loop, struct conn *conn, int 
                           .local_fd = local_fd,
                           .up_held = up_held,
                           .down_at_line_start = true};
-    rc = loop_add(loop, &pump->local_watch, local_fd, LOOP_IN, pump_ready, pump, err);
+    rc = loop_add(loop, &pump->local_watch, local_fd, LOOP_IN, local_ready, pump, err);
     if (rc == RC_OK)
-        rc = loop_add(loop, &pump->conn_watch, conn->fd, 0, pump_ready, pump, err);
+        rc = loop_add(loop, &pump->conn_watch, conn->fd, 0, conn_ready, pump, err);
     if (rc) {
         pump_stop(pump);
         return rc;
