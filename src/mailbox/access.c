@@ -48,8 +48,8 @@ enum rc reader_needs(const struct reader *reader, uint32_t rights, struct err *e
 
 bool reader_is_read_only(const struct reader *reader)
 {
-    return (reader->rights &
-            (RIGHT_INSERT | RIGHT_EXPUNGE | RIGHT_SEEN | RIGHT_WRITE | RIGHT_DELETED)) == 0;
+    return (reader->rights & (RIGHT_INSERT | RIGHT_EXPUNGE | RIGHT_SEEN | RIGHT_WRITE |
+                              RIGHT_DELETED | RIGHT_ANNOTATE)) == 0;
 }
 
 /* ---- entries ---- */
@@ -105,6 +105,13 @@ struct slice reader_entry_of_key(const struct reader *reader, struct slice key)
                                                     : SLICE("");
 }
 
+/* ---- annotations ---- */
+
+enum rc reader_may_annotate(const struct reader *reader, bool shared, struct err *err)
+{
+    return reader_needs(reader, shared ? RIGHT_READ | RIGHT_ANNOTATE : RIGHT_READ, err);
+}
+
 /* ---- flags ---- */
 
 /* NULL: the reader has touched none of the flags that are the reader's own. */
@@ -129,15 +136,24 @@ uint64_t reader_modseq(const struct reader *reader, const struct mbox *mbox, uin
     const struct overlay_row *row = row_of(reader, mbox, index);
     uint64_t modseq = MAX(mbox_modseq(mbox, index), reader->seen_switched);
 
+    if (mbox_annotations_modseq(mbox, reader->account) > modseq)
+        modseq =
+            MAX(modseq, mbox_annotation_modseq(mbox, mbox_uid(mbox, index), reader->account));
     return row != NULL ? MAX(modseq, row->modseq) : modseq;
 }
 
-uint64_t reader_own_modseq(const struct reader *reader, const struct mbox *mbox)
+uint64_t reader_own_flags_modseq(const struct reader *reader, const struct mbox *mbox)
 {
     uint64_t modseq =
         reader->private_flags != 0 ? mbox_overlay_modseq(mbox, reader->account) : 0;
 
     return MAX(modseq, reader->seen_switched);
+}
+
+uint64_t reader_own_modseq(const struct reader *reader, const struct mbox *mbox)
+{
+    return MAX(reader_own_flags_modseq(reader, mbox),
+               mbox_annotations_modseq(mbox, reader->account));
 }
 
 uint64_t reader_highestmodseq(const struct reader *reader, const struct mbox *mbox)

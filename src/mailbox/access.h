@@ -2,12 +2,12 @@
  * access.h - who may do what with a mailbox, and which of its flags are a reader's own: the one
  * place where that is decided. View and transaction ask here for each mailbox they touch.
  *
- * Spec: RFC 4314 2 and 4; RFC 9051 2.3.2 (\Seen of a shared mailbox).
+ * Spec: RFC 4314 2 and 4; RFC 9051 2.3.2 (\Seen of a shared mailbox); RFC 5257 3.4.
  *
  * The account's owner has all rights, and so has the system (actor 0: delivery, import, the
  * administrator). Everybody else has what the mailbox's list gives (rights.h). \Seen is each
  * reader's own, kept in an overlay (account/state.h), unless the mailbox says that it is
- * shared.
+ * shared. Annotations of messages are everybody's or each reader's own.
  */
 #ifndef ROOST_MAILBOX_ACCESS_H
 #define ROOST_MAILBOX_ACCESS_H
@@ -60,13 +60,25 @@ struct slice reader_entry_key(const struct reader *reader, struct slice entry,
 /* The entry that the reader knows by this key; empty: it is somebody else's. */
 struct slice reader_entry_of_key(const struct reader *reader, struct slice key);
 
+/* ---- annotations (RFC 5257 3.4) ---- */
+
+/*
+ * Everybody's are read with "r" and written with "n"; own ones are read and written with "r".
+ * reader->account is whose the own ones are: nobody else is ever shown them. The system (0) has
+ * none.
+ */
+MUST_CHECK enum rc reader_may_annotate(const struct reader *reader, bool shared,
+                                       struct err *err);
+
 /* ---- flags ---- */
 
 /* What the reader sees of the message at index of a loaded mailbox. */
 uint8_t reader_flags(const struct reader *reader, const struct mbox *mbox, uint32_t index);
 uint64_t reader_modseq(const struct reader *reader, const struct mbox *mbox, uint32_t index);
-/* Greatest MODSEQ of a change to what the reader alone sees, which shows in no chunk; 0: none.
- */
+/* Greatest MODSEQ of a change to flags that the reader alone sees, which shows in no chunk; 0:
+ * none. */
+uint64_t reader_own_flags_modseq(const struct reader *reader, const struct mbox *mbox);
+/* The same of such flags and of own annotations. */
 uint64_t reader_own_modseq(const struct reader *reader, const struct mbox *mbox);
 /* HIGHESTMODSEQ. */
 uint64_t reader_highestmodseq(const struct reader *reader, const struct mbox *mbox);

@@ -3,7 +3,6 @@
 #include "base/log.h"
 #include "mailbox/open_account.h"
 
-#define DIGEST_ARENA_BYTES (DIGEST_MAX_BYTES + BODY_MAX_BYTES)
 #define DIGEST_BATCH_BYTES                                                                     \
     ((size_t) 4 << 20) /* what does not fit is read when it is asked for */
 
@@ -158,16 +157,16 @@ static enum rc read_substitute(struct message *message, uint64_t offset, size_t 
 
 /* From the digest processes; opaque if they cannot. The table is checked against the message.
  */
-static struct slice make_table(struct message *message, struct slice bytes)
+static struct slice make_table(struct account *account, uint64_t body_id, struct slice bytes,
+                               struct arena *arena)
 {
-    struct digester *digester = store_digester(message->account->store);
-    struct arena_mark mark = arena_mark(arena_of(message));
+    struct digester *digester = store_digester(account->store);
+    struct arena_mark mark = arena_mark(arena);
     AUTO(buf_done) struct buf opaque = {0};
     struct digest digest;
     struct slice table;
     struct err err;
-    enum rc rc =
-        digester->make(digester, message->account->id, bytes, arena_of(message), &table, &err);
+    enum rc rc = digester->make(digester, account->id, bytes, arena, &table, &err);
 
     if (rc == RC_OK)
         rc = digest_open(table, &digest, &err);
@@ -175,12 +174,28 @@ static struct slice make_table(struct message *message, struct slice bytes)
         rc = digest_verify(&digest, bytes, &err);
     if (rc == RC_OK)
         return table;
-    log_event(LEVEL_WARNING, "digest.opaque", LOG_ID("account", message->account->id),
-              LOG_NUM("body", message->body_id), LOG_ERR(&err));
-    arena_rewind(message->arena, mark);
+    log_event(LEVEL_WARNING, "digest.opaque", LOG_ID("account", account->id),
+              LOG_NUM("body", body_id), LOG_ERR(&err));
+    arena_rewind(arena, mark);
     buf_init(&opaque, DIGEST_MAX_BYTES);
     digest_build_opaque(bytes, &opaque);
-    return arena_dup(message->arena, buf_slice(&opaque));
+    return arena_dup(arena, buf_slice(&opaque));
+}
+
+enum rc stage_digest(struct account *account, const struct body_stage *stage,
+                     struct arena *arena, struct digest *out, struct err *err)
+{
+    const struct engine_ops *ops = account_engine(account)->ops;
+    size_t len = (size_t) ops->stage_length(stage);
+    AUTO(buf_done) struct buf bytes;
+    enum rc rc;
+
+    buf_init(&bytes, len + 1);
+    rc = ops->stage_read(stage, 0, buf_reserve(&bytes, len), len, err);
+    if (rc)
+        return rc;
+    bytes.len = len;
+    return digest_open(make_table(account, 0, buf_slice(&bytes), arena), out, err);
 }
 
 /* Leaf parts that other messages may hold too, in the order of the message. */
@@ -227,7 +242,8 @@ static enum rc make_digest(struct message *message, struct err *err)
     rc = read_stored(message, 0, message->size, &bytes, err);
     if (rc)
         return rc;
-    table = make_table(message, buf_slice(&bytes));
+    table =
+        make_table(message->account, message->body_id, buf_slice(&bytes), arena_of(message));
     rc = digest_open(table, &message->digest, err);
     if (rc == RC_OK)
         keep_digest(message);

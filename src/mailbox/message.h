@@ -14,7 +14,8 @@
 #include "mailbox/mail_store.h"
 #include "mime/digest.h"
 
-#define DIGEST_BATCH_MAX 64u
+#define DIGEST_BATCH_MAX   64u
+#define DIGEST_ARENA_BYTES (DIGEST_MAX_BYTES + BODY_MAX_BYTES) /* for one digest */
 
 struct message; /* pins its body; lives until message_close */
 
@@ -62,6 +63,9 @@ const struct digest *message_digest_if_made(struct message *message);
 /* The whole of it; one given before is dropped. */
 MUST_CHECK enum rc message_digest_with_text(struct message *message, const struct digest **out,
                                             struct err *err);
+/* The digest of a complete stage of at least one byte, whose table lies in arena. */
+MUST_CHECK enum rc stage_digest(struct account *account, const struct body_stage *stage,
+                                struct arena *arena, struct digest *out, struct err *err);
 /* Give its memory back, which may be as much as the message's text; the next message_digest
  * reads it again. */
 void message_drop_digest(struct message *message);

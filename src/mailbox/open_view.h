@@ -26,7 +26,7 @@ struct mbox_view {
                                   leave it alone */
     struct account *account;
     uint32_t mbox_id;
-    bool read_only;
+    bool read_only, examined;
     struct reader reader; /* as of the last refresh */
 
     uint32_t told_uid;    /* greatest uid told, or that could have been: UIDNEXT - 1 then */

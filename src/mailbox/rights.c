@@ -1,7 +1,7 @@
 #include "mailbox/rights.h"
 
 /* By bit of enum right. */
-static const char letters[] = "lrswipkxtea";
+static const char letters[] = "lrswipkxtean";
 
 void rights_print(uint32_t rights, char out[RIGHTS_TEXT_BYTES])
 {

@@ -1,8 +1,8 @@
 /*
  * rights.h - what an access control list permits.
  *
- * Spec: RFC 4314 2 (identifiers), 2.1 (rights), 2.1.1 (the obsolete c and d), 4 (which right a
- * command needs).
+ * Spec: RFC 5257 4.10 (n); RFC 4314 2 (identifiers), 2.1 (rights), 2.1.1 (the obsolete c and
+ * d), 4 (which right a command needs).
  *
  * A list is kept with its mailbox (mbox_info.acl): identifiers in the form that
  * acl_entry_name() writes, so that a name which is given to somebody else gives nobody access,
@@ -17,22 +17,23 @@
 #include "account/state.h"
 
 enum right {
-    RIGHT_LOOKUP = 1u << 0,  /* l: the mailbox is seen by LIST; without it, it is missing */
-    RIGHT_READ = 1u << 1,    /* r: SELECT, STATUS, FETCH, SEARCH, COPY from */
-    RIGHT_SEEN = 1u << 2,    /* s: \Seen */
-    RIGHT_WRITE = 1u << 3,   /* w: other flags and keywords, but \Deleted; /shared metadata */
-    RIGHT_INSERT = 1u << 4,  /* i: APPEND, COPY into */
-    RIGHT_POST = 1u << 5,    /* p: deliver to it by its address */
-    RIGHT_CREATE = 1u << 6,  /* k: mailboxes below it */
-    RIGHT_DELETE = 1u << 7,  /* x: the mailbox goes */
-    RIGHT_DELETED = 1u << 8, /* t: \Deleted */
-    RIGHT_EXPUNGE = 1u << 9, /* e: EXPUNGE, and that of CLOSE and MOVE */
-    RIGHT_ADMIN = 1u << 10,  /* a: the list itself */
+    RIGHT_LOOKUP = 1u << 0,    /* l: the mailbox is seen by LIST; without it, it is missing */
+    RIGHT_READ = 1u << 1,      /* r: SELECT, STATUS, FETCH, SEARCH, COPY from */
+    RIGHT_SEEN = 1u << 2,      /* s: \Seen */
+    RIGHT_WRITE = 1u << 3,     /* w: other flags and keywords, but \Deleted; /shared metadata */
+    RIGHT_INSERT = 1u << 4,    /* i: APPEND, COPY into */
+    RIGHT_POST = 1u << 5,      /* p: deliver to it by its address */
+    RIGHT_CREATE = 1u << 6,    /* k: mailboxes below it */
+    RIGHT_DELETE = 1u << 7,    /* x: the mailbox goes */
+    RIGHT_DELETED = 1u << 8,   /* t: \Deleted */
+    RIGHT_EXPUNGE = 1u << 9,   /* e: EXPUNGE, and that of CLOSE and MOVE */
+    RIGHT_ADMIN = 1u << 10,    /* a: the list itself */
+    RIGHT_ANNOTATE = 1u << 11, /* n: everybody's annotations of messages (RFC 5257 3.4) */
 };
-#define RIGHTS_ALL        0x7ffu
+#define RIGHTS_ALL        0xfffu
 #define RIGHTS_TEXT_BYTES 16u /* every letter, c and d, and a NUL */
 
-/* The letters of rights, in the order of RFC 4314 2.1. */
+/* The letters of rights, in the order of RFC 4314 2.1, n behind them. */
 void rights_print(uint32_t rights, char out[RIGHTS_TEXT_BYTES]);
 /* The same as RFC 2086 clients know them: with "c" where k or x is, "d" where t or e is (RFC
  * 4314 2.1.1). */

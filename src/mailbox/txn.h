@@ -100,6 +100,23 @@ MUST_CHECK enum rc txn_change_flags(struct mail_txn *txn, uint32_t mbox_id,
                                     struct arena *arena, struct uid_set *out_changed,
                                     struct uid_set *out_refused, struct err *err);
 
+/* Entries beside messages (RFC 5257): everybody's, and the actor's own; in any order, the last
+ * of a name counts. modseq of each is unused. */
+struct annotation_change {
+    const struct annotation *shared, *own;
+    size_t n_shared, n_own;
+};
+/*
+ * As txn_change_flags(), with RIGHT_READ, and RIGHT_ANNOTATE for everybody's. RC_LIMIT:
+ * *out_limit says which; else it is ANNOTATION_FITS.
+ */
+MUST_CHECK enum rc txn_annotate(struct mail_txn *txn, uint32_t mbox_id,
+                                const struct uid_set *uids,
+                                const struct annotation_change *change, uint64_t unchangedsince,
+                                struct arena *arena, struct uid_set *out_changed,
+                                struct uid_set *out_refused, enum annotation_limit *out_limit,
+                                struct err *err);
+
 /* Expunge those of uids that exist (only with \Deleted, if only_deleted). Which: *out. */
 MUST_CHECK enum rc txn_expunge(struct mail_txn *txn, uint32_t mbox_id,
                                const struct uid_set *uids, bool only_deleted,

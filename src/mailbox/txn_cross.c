@@ -148,6 +148,27 @@ size_t crossing_staged(const struct crossing *crossing, size_t *out_total)
     return crossing->n;
 }
 
+/* RFC 5257 4.6: as COPY within an account does. */
+static enum rc carry_annotations(const struct mbox *src, uint32_t index, struct mail_txn *to,
+                                 uint32_t dst_mbox, uint32_t dst_uid, struct err *err)
+{
+    uint32_t uid = mbox_uid(src, index);
+    const struct annotation *entries;
+    struct reader reader;
+    size_t n;
+    enum rc rc = txn_access(to, dst_mbox, RIGHT_INSERT, &reader, err);
+
+    if (rc == RC_OK && (reader.rights & RIGHT_ANNOTATE) != 0) {
+        entries = mbox_annotations(src, uid, 0, &n);
+        rc = txn_take_annotations(to, dst_mbox, dst_uid, 0, entries, n, err);
+    }
+    if (rc == RC_OK && (reader.rights & RIGHT_READ) != 0 && reader.account != 0) {
+        entries = mbox_annotations(src, uid, reader.account, &n);
+        rc = txn_take_annotations(to, dst_mbox, dst_uid, reader.account, entries, n, err);
+    }
+    return rc;
+}
+
 /* One message of the source, with what the actor sees of it. */
 static enum rc append_one(struct mail_txn *from, const struct mbox *src, uint32_t index,
                           const struct reader *reader, struct body_stage *stage,
@@ -171,7 +192,8 @@ static enum rc append_one(struct mail_txn *from, const struct mbox *src, uint32_
     for (size_t i = 0; i < message.n_keywords; i++)
         names[i] = info->keywords[has[i]];
     message.keywords = names;
-    return txn_append(to, dst_mbox, &message, out_uid, err);
+    rc = txn_append(to, dst_mbox, &message, out_uid, err);
+    return rc ? rc : carry_annotations(src, index, to, dst_mbox, *out_uid, err);
 }
 
 enum rc txn_cross(struct mail_txn *from, uint32_t src_mbox, struct crossing *crossing,

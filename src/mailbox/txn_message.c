@@ -234,6 +234,35 @@ static enum rc copy_record(struct mail_txn *txn, uint32_t src_mbox, uint32_t dst
 }
 
 /*
+ * RFC 5257 4.6: everybody's annotations go along where the actor may write those of the target,
+ * the actor's own where it may read there. What the target has no room for refuses the COPY.
+ */
+static enum rc carry_annotations(struct mail_txn *txn, uint32_t src_mbox,
+                                 const struct reader *dst_reader, struct record_copy *copy,
+                                 struct err *err)
+{
+    bool shared = (dst_reader->rights & RIGHT_ANNOTATE) != 0;
+    uint64_t own = (dst_reader->rights & RIGHT_READ) != 0 ? dst_reader->account : 0, bytes;
+    const struct mbox *dst;
+    enum rc rc;
+
+    bytes = mbox_annotations_to_copy(acct_mailbox_by_id(txn->fork, src_mbox), &copy->uids,
+                                     shared, own);
+    if (bytes == 0)
+        return RC_OK;
+    rc = txn_mailbox(txn, copy->dst, &dst, err);
+    if (rc)
+        return rc;
+    if (bytes + mbox_counts(dst)->annotation_bytes > ANNOTATIONS_MAILBOX_MAX_BYTES ||
+        !mbox_annotations_have_place(dst, own))
+        return err_set(err, RC_LIMIT, "The target has no room for the annotations",
+                       "copy: %llu bytes of annotations", (unsigned long long) bytes);
+    copy->annotations = shared;
+    copy->reader = own;
+    return RC_OK;
+}
+
+/*
  * A COPY record takes flags along as they are. Where the actor sees other flags than the owner,
  * or may not set them all in the target, records behind it put right what landed (RFC 4314 4:
  * COPY).
@@ -371,6 +400,8 @@ enum rc txn_copy(struct mail_txn *txn, uint32_t src_mbox, const struct uid_set *
         return rc;
     txn_note_recent(txn, dst_mbox);
     rc = copy_record(txn, src_mbox, dst_mbox, &out->src, &record.copy, err);
+    if (rc == RC_OK)
+        rc = carry_annotations(txn, src_mbox, &landing.dst, &record.copy, err);
     if (rc == RC_OK)
         rc = txn_need(txn, &record, err);
     if (rc)

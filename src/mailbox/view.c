@@ -166,6 +166,7 @@ enum rc view_open(struct account *account, uint64_t reader, uint64_t own_positio
         view_close(view);
         return rc;
     }
+    view->examined = read_only;
     view->read_only = read_only || reader_is_read_only(&view->reader);
     tell_all(view);
     view_claim_recent(view);
@@ -231,6 +232,11 @@ struct account *view_account(const struct mbox_view *view)
 bool view_is_read_only(const struct mbox_view *view)
 {
     return view->read_only;
+}
+
+bool view_is_examined(const struct mbox_view *view)
+{
+    return view->examined;
 }
 
 const struct acct_state *view_state(const struct mbox_view *view)
@@ -452,7 +458,7 @@ void view_sync(struct mbox_view *view, unsigned tell, struct arena *arena,
     uint32_t known_uid = view->told_uid;
     bool is_whole;
 
-    *out = (struct view_changes){.first_new_uid = known_uid + 1};
+    *out = (struct view_changes){.first_new_uid = known_uid + 1, .since = view->told_modseq};
     if ((tell & VIEW_TELL_EXPUNGES) != 0 && view->n_hidden > 0)
         tell_expunges(view, arena, out);
     is_whole = view_collect_flags(view, known_uid, (tell & VIEW_TELL_FLAGS) != 0, arena, out);

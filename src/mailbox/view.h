@@ -55,6 +55,8 @@ bool view_is_revoked(const struct mbox_view *view);
 uint32_t view_mbox_id(const struct mbox_view *view);
 struct account *view_account(const struct mbox_view *view);
 bool view_is_read_only(const struct mbox_view *view);
+/* Was it opened to be read only, whatever the reader's rights? */
+bool view_is_examined(const struct mbox_view *view);
 /* The version taken by view_refresh; borrowed until view_park or the next refresh. */
 const struct acct_state *view_state(const struct mbox_view *view);
 const struct mbox *view_mbox(const struct mbox_view *view);
@@ -128,6 +130,8 @@ struct view_changes {
     uint32_t first_new_uid;       /* messages from here on are told of by this EXISTS */
     const uint32_t *changed_uids; /* flags to be told, ascending */
     size_t n_changed;
+    uint64_t since;      /* what changed was told up to this modseq before */
+    uint64_t own_modseq; /* for the caller: annotations of this modseq need no telling */
 };
 /*
  * What to tell now; the view counts it as told. tell: bits of enum view_tell. Without the bit

@@ -97,6 +97,7 @@ struct flag_collector {
     struct mbox_view *view;
     uint32_t known_uid;
     bool all, left_out;
+    struct uid_set annotated; /* whose own annotations have changed */
     struct arena *arena;
     uint32_t *uids;
     size_t n, cap;
@@ -116,13 +117,38 @@ static void collect(struct flag_collector *all, uint32_t uid)
     all->uids[all->n++] = uid;
 }
 
+/* Do some of the set lie in the chunk? */
+static bool chunk_meets(const struct mbox *mbox, size_t chunk, const struct uid_set *uids)
+{
+    struct chunk_view columns = mbox_chunk(mbox, chunk);
+    size_t low = 0, high = uids->n;
+
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+
+        if (uids->runs[mid].last < columns.uid[0])
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low < uids->n && uids->runs[low].first <= columns.uid[columns.n - 1];
+}
+
+static bool has_changes(const struct flag_collector *all, size_t chunk)
+{
+    const struct mbox_view *view = all->view;
+
+    return mbox_chunk_modseq(view->mbox, chunk) > view->told_modseq ||
+           reader_own_flags_modseq(&view->reader, view->mbox) > view->told_modseq ||
+           chunk_meets(view->mbox, chunk, &all->annotated);
+}
+
 static void collect_chunk(struct flag_collector *all, size_t chunk)
 {
     const struct mbox_view *view = all->view;
     struct chunk_view columns = mbox_chunk(view->mbox, chunk);
     uint32_t start = mbox_chunk_start(view->mbox, chunk);
-    bool changed = mbox_chunk_modseq(view->mbox, chunk) > view->told_modseq ||
-                   reader_own_modseq(&view->reader, view->mbox) > view->told_modseq;
+    bool changed = has_changes(all, chunk);
 
     for (uint32_t i = 0; i < columns.n && columns.uid[i] <= all->known_uid; i++) {
         uint64_t modseq = changed ? view_modseq(view, start + i) : 0;
@@ -142,12 +168,14 @@ bool view_collect_flags(struct mbox_view *view, uint32_t known_uid, bool all_new
 {
     struct flag_collector all = {
         .view = view, .known_uid = known_uid, .all = all_news, .arena = arena};
-    bool everywhere =
-        view->report.n > 0 || reader_own_modseq(&view->reader, view->mbox) > view->told_modseq;
-    bool any = everywhere || mbox_counts(view->mbox)->highestmodseq > view->told_modseq;
+    bool any = view->report.n > 0 ||
+               reader_highestmodseq(&view->reader, view->mbox) > view->told_modseq;
 
+    if (view->reader.account != 0)
+        all.annotated =
+            mbox_annotated_since(view->mbox, view->reader.account, view->told_modseq, arena);
     for (size_t chunk = 0; any && chunk < mbox_chunk_count(view->mbox); chunk++) {
-        if (everywhere || mbox_chunk_modseq(view->mbox, chunk) > view->told_modseq)
+        if (view->report.n > 0 || has_changes(&all, chunk))
             collect_chunk(&all, chunk);
     }
     view_forget_known(view);
