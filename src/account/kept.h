@@ -55,6 +55,10 @@ bool mbox_kept_before(const struct mbox *mbox, int64_t sec, uint32_t *out);
 size_t mbox_kept_find(const struct mbox *mbox, const struct uid_set *uids, uint64_t modseq,
                       struct arena *arena, const struct kept_message *const **out);
 
+/* Entries that were beside it, as mbox_annotations() has them. */
+const struct annotation *kept_annotations(const struct kept_message *kept, uint64_t reader,
+                                          size_t *out_n);
+
 /* ---- deleted mailboxes, by their local id ---- */
 
 struct mbox_end {

@@ -111,3 +111,18 @@ struct acct_kept acct_kept(const struct acct_state *state)
 {
     return state->kept;
 }
+
+const struct annotation *kept_annotations(const struct kept_message *kept, uint64_t reader,
+                                          size_t *out_n)
+{
+    const struct annotation_bundle *bundle = kept->annotations;
+
+    for (size_t i = 0; bundle != NULL && i < bundle->n; i++) {
+        if (bundle->rows[i]->reader == reader) {
+            *out_n = bundle->rows[i]->n;
+            return bundle->rows[i]->entries;
+        }
+    }
+    *out_n = 0;
+    return NULL;
+}

@@ -77,11 +77,12 @@ static const char acl_help[] =
     "or\n"
     "      one of these with a \"-\" before it, whose rights are then taken away whatever "
     "gives\n"
-    "      them (write \"--\" before it). RIGHTS: letters of lrswipkxtea (RFC 4314), all or "
+    "      them (write \"--\" before it). RIGHTS: letters of lrswipkxtean (RFC 4314), all or "
     "none.\n"
     "      l see it, r read, s keep \\Seen, w flags, i add, p take mail by its address,\n"
     "      k make mailboxes below it, x delete it, t mark messages deleted, e expunge, a this "
-    "list\n"
+    "list,\n"
+    "      n annotations that everybody sees (RFC 5257)\n"
     "      $ roost mailbox acl info INBOX set group:sales lrswite\n";
 
 static const struct cli_column acl_columns[] = {

@@ -131,8 +131,8 @@ enum rc cmd_listrights(struct cmd *cmd, struct err *err)
     imap_print_mailbox(out, args->mailbox.name, cmd->reply->mode);
     buf_byte(out, ' ');
     imap_print_astring(out, args->identifier, cmd->reply->mode);
-    buf_str(out, acl_is_owner(found.account, &name) ? " lrswipkxtecda\r\n"
-                                                    : " \"\" l r s w i p k x t e c d a\r\n");
+    buf_str(out, acl_is_owner(found.account, &name) ? " lrswipkxtencda\r\n"
+                                                    : " \"\" l r s w i p k x t e n c d a\r\n");
     reply_ok(cmd->reply, "LISTRIGHTS completed");
     return RC_OK;
 }

@@ -2,8 +2,8 @@
  * cmd_append.c - APPEND, with one message or several; REPLACE.
  *
  * Spec: RFC 9051 6.3.12; RFC 3502 (MULTIAPPEND: all or nothing); RFC 4315 3 (APPENDUID); RFC
- * 4469 (CATENATE); RFC 6855 4 and RFC 9755 (UTF-8 headers); RFC 8508 (REPLACE: the new message
- * comes and the old one goes as one change).
+ * 4469 (CATENATE); RFC 5257 4.7 (ANNOTATION); RFC 6855 4 and RFC 9755 (UTF-8 headers); RFC 8508
+ * (REPLACE: the new message comes and the old one goes as one change).
  *
  * What the client sent is staged already (append_sink.h), what it named by URL is composed here
  * (catenate.h); then comes their one transaction. Nothing of a stage changes before the commit,
@@ -11,6 +11,7 @@
  */
 #include "base/ascii.h"
 #include "base/clock.h"
+#include "commands/annotation_text.h"
 #include "commands/catenate.h"
 #include "commands/limit.h"
 #include "commands/list_line.h"
@@ -41,6 +42,22 @@ struct prepared {
     struct place place;
     struct composition composition;
 };
+
+static enum rc annotate(struct cmd *cmd, struct mail_txn *txn, uint32_t mbox_id, uint32_t uid,
+                        const struct imap_annotations *given, struct err *err)
+{
+    const struct uid_run run = {uid, uid};
+    enum annotation_limit limit = ANNOTATION_FITS;
+    struct annotation_change change;
+    struct uid_set changed, refused;
+    enum rc rc;
+
+    annotation_change_make(given, cmd->arena, &change);
+    rc = txn_annotate(txn, mbox_id, &(struct uid_set){&run, 1}, &change, UNCHANGEDSINCE_NONE,
+                      cmd->arena, &changed, &refused, &limit, err);
+    annotation_say_limit(cmd->reply, limit);
+    return rc;
+}
 
 static enum rc append_all(struct cmd *cmd, const struct imap_append_args *args,
                           const struct prepared *prepared, struct mail_txn *txn,
@@ -78,7 +95,8 @@ static enum rc append_all(struct cmd *cmd, const struct imap_append_args *args,
         uint32_t uid;
 
         rc = txn_append(txn, out->mbox_id, &row, &uid, err);
-
+        if (!rc && message->annotations.n > 0)
+            rc = annotate(cmd, txn, out->mbox_id, uid, &message->annotations, err);
         if (rc)
             return rc;
         uid_set_add(&uids, uid);
@@ -163,6 +181,9 @@ static enum rc prepare(struct cmd *cmd, const struct imap_append_args *args,
         rc = composition_make(cmd, args, account_id(out->place.account), composition, err);
     for (size_t i = 0; !rc && !cmd->session->mode.utf8_accept && i < composition->n; i++)
         rc = check_header(composition, composition->stages[i], err);
+    for (size_t i = 0; !rc && i < composition->n; i++)
+        rc = annotation_stage_check(out->place.account, composition->stages[i],
+                                    &args->messages[i].annotations, err);
     if (!rc)
         rc = place_of(cmd->session, args->mailbox.name, &out->place, err);
     return rc ? rc

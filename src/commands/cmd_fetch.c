@@ -24,7 +24,7 @@ static const uint32_t flag_kinds =
 const uint32_t fetch_column_kinds = KIND(IMAP_FETCH_FLAGS) | KIND(IMAP_FETCH_UID) |
                                     KIND(IMAP_FETCH_MODSEQ) | KIND(IMAP_FETCH_INTERNALDATE) |
                                     KIND(IMAP_FETCH_RFC822_SIZE) | KIND(IMAP_FETCH_EMAILID) |
-                                    KIND(IMAP_FETCH_SAVEDATE);
+                                    KIND(IMAP_FETCH_SAVEDATE) | KIND(IMAP_FETCH_ANNOTATION);
 
 /* RFC 9051 6.4.5: BODY[], BINARY[], RFC822 and RFC822.TEXT set \Seen, their PEEK forms and
  * RFC822.HEADER do not. */
@@ -51,6 +51,7 @@ static bool item_sets_seen(const struct imap_fetch_item *item)
     case IMAP_FETCH_THREADID:
     case IMAP_FETCH_SAVEDATE:
     case IMAP_FETCH_PREVIEW:
+    case IMAP_FETCH_ANNOTATION:
         return false;
     }
     return false;
@@ -100,6 +101,22 @@ static struct slice *names_of(const struct cmd *cmd, const struct imap_fetch_arg
     return names;
 }
 
+/* Patterns of annotations are compiled once. */
+static void make_queries(struct fetch_run *run)
+{
+    const struct imap_fetch_args *args = run->args;
+    struct annotation_query *queries;
+
+    if ((args->kinds & KIND(IMAP_FETCH_ANNOTATION)) == 0)
+        return;
+    queries = ARENA_ARRAY(run->cmd->arena, struct annotation_query, args->n);
+    for (size_t i = 0; i < args->n; i++) {
+        if (args->items[i].kind == IMAP_FETCH_ANNOTATION)
+            queries[i] = annotation_query_make(args->items[i].annotations, run->cmd->arena);
+    }
+    run->queries = queries;
+}
+
 struct fetch_run *fetch_begin(struct cmd *cmd, const struct imap_fetch_args *args,
                               const struct message_set *set)
 {
@@ -119,7 +136,8 @@ struct fetch_run *fetch_begin(struct cmd *cmd, const struct imap_fetch_args *arg
     run->downgrades = !session->mode.utf8_accept;
     run->needs_message = (args->kinds & ~fetch_column_kinds) != 0 ||
                          (run->downgrades && (args->kinds & KIND(IMAP_FETCH_RFC822_SIZE)) != 0);
-    run->needs_rows = (args->kinds & ~flag_kinds) != 0;
+    run->needs_rows = (args->kinds & ~(flag_kinds | KIND(IMAP_FETCH_ANNOTATION))) != 0;
+    make_queries(run);
     for (size_t i = 0; i < args->n; i++) {
         run->sets_seen = run->sets_seen || item_sets_seen(&args->items[i]);
         if (run->digests == NULL && fetch_needs_digest(run, &args->items[i]))

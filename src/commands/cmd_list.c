@@ -15,12 +15,12 @@
  */
 #include "commands/cmd.h"
 #include "commands/list_line.h"
-#include "commands/list_match.h"
 #include "commands/metadata_line.h"
 #include "commands/myrights_line.h"
 #include "commands/referral.h"
 #include "commands/resync.h"
 #include "commands/status_values.h"
+#include "imap/list_match.h"
 
 #define LIST_SLICE_WORK ((size_t) 4096) /* matches before others get their turn */
 

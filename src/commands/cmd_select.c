@@ -2,7 +2,8 @@
  * cmd_select.c - SELECT, EXAMINE, UNSELECT, CLOSE.
  *
  * Spec: RFC 9051 6.3.2, 6.3.3, 6.4.1, 6.4.2; RFC 3501 6.3.1 ([UNSEEN], RECENT); RFC
- * 7162 3.1.2.1 (HIGHESTMODSEQ), 3.1.8 and 3.2.5 (the parameters CONDSTORE and QRESYNC).
+ * 7162 3.1.2.1 (HIGHESTMODSEQ), 3.1.8 and 3.2.5 (the parameters CONDSTORE and QRESYNC); RFC
+ * 5257 4.1 and 4.2 (ANNOTATIONS, the parameter ANNOTATE).
  *
  * The mailbox that was selected is left before the new one is looked for, so that a failed
  * SELECT leaves none selected.
@@ -63,6 +64,16 @@ static void say_first_unseen(struct reply *reply, const struct mbox_view *view)
         say_number(reply, "UNSEEN", view_seq(view, mbox_uid(mbox, index)), "First unseen");
 }
 
+/* RFC 5257 4.1. Who may read may write annotations of their own (3.4), unless they came to
+ * EXAMINE. */
+static void say_annotations(struct reply *reply, const struct mbox_view *view)
+{
+    if (view_is_examined(view))
+        reply_untagged_ok(reply, "ANNOTATIONS READ-ONLY", "Annotations can be read");
+    else
+        say_number(reply, "ANNOTATIONS", ANNOTATION_VALUE_MAX_BYTES, "Octets of an annotation");
+}
+
 static void say_mailbox(struct cmd *cmd, const struct mbox_view *view)
 {
     const struct imap_mailbox *asked = &cmd->args.select.mailbox;
@@ -84,6 +95,7 @@ static void say_mailbox(struct cmd *cmd, const struct mbox_view *view)
     object_id_print('M', &info->mailboxid, id);
     reply_untagged_ok(cmd->reply, arena_printf(cmd->arena, "MAILBOXID (%s)", id),
                       "Mailbox id"); /* RFC 8474 4.2 */
+    say_annotations(cmd->reply, view);
     if (rev2)
         list_line_say(cmd->session, asked->name, asked->normalized ? asked->given : SLICE(""),
                       out);
@@ -146,6 +158,7 @@ static enum rc open_mailbox(struct cmd *cmd, bool read_only, struct err *err)
     if (rc)
         return rc;
     session_select(session, view);
+    session->annotates = args->annotate;
     if (args->condstore) /* HIGHESTMODSEQ is told in any case */
         session->enabled |= IMAP_CAP_BIT(IMAP_CAP_CONDSTORE);
     urlauth_selected(session, cmd->reply->out);

@@ -1,13 +1,15 @@
 /*
- * cmd_store.c - STORE and UID STORE.
+ * cmd_store.c - STORE and UID STORE: flags, or annotations.
  *
- * Spec: RFC 9051 6.4.6 and 6.4.9; UNCHANGEDSINCE and MODIFIED, RFC 7162 3.1.3.
+ * Spec: RFC 9051 6.4.6 and 6.4.9; UNCHANGEDSINCE and MODIFIED, RFC 7162 3.1.3; ANNOTATION, RFC
+ * 5257 4.5.
  *
  * One STORE is one transaction: every message that passes UNCHANGEDSINCE changes, or none does.
  * No FLAGS are written here: the sync behind each command reports our changes with everyone
  * else's. .SILENT only marks our flags as known to the client; MODSEQ still goes out to those
- * who follow it.
+ * who follow it. Annotations are stored as with .SILENT.
  */
+#include "commands/annotation_text.h"
 #include "commands/limit.h"
 #include "commands/resync.h"
 #include "imap/print.h"
@@ -108,10 +110,36 @@ static enum rc look_at(struct cmd *cmd, struct mail_txn *txn, struct message_set
     return rc;
 }
 
+static enum rc change_flags(struct cmd *cmd, struct mail_txn *txn, const struct uid_set *uids,
+                            uint64_t since, struct uid_set *changed, struct uid_set *refused,
+                            struct err *err)
+{
+    const struct flag_change change = change_of(&cmd->args.store);
+
+    return txn_change_flags(txn, view_mbox_id(cmd->session->view), uids, &change, since,
+                            cmd->arena, changed, refused, err);
+}
+
+static enum rc change_annotations(struct cmd *cmd, struct mail_txn *txn,
+                                  const struct uid_set *uids, uint64_t since,
+                                  struct uid_set *changed, struct uid_set *refused,
+                                  struct err *err)
+{
+    enum annotation_limit limit = ANNOTATION_FITS;
+    struct annotation_change change;
+    enum rc rc;
+
+    annotation_change_make(&cmd->args.store.annotations, cmd->arena, &change);
+    rc = txn_annotate(txn, view_mbox_id(cmd->session->view), uids, &change, since, cmd->arena,
+                      changed, refused, &limit, err);
+    annotation_say_limit(cmd->reply, limit);
+    return rc;
+}
+
 enum rc cmd_store(struct cmd *cmd, struct err *err)
 {
     const struct imap_store_args *args = &cmd->args.store;
-    const struct flag_change change = change_of(args);
+    bool annotates = args->annotations.n > 0;
     uint64_t since = args->has_unchangedsince ? args->unchangedsince : UNCHANGEDSINCE_NONE;
     struct session *session = cmd->session;
     AUTO(txn_abortp) struct mail_txn *txn = NULL;
@@ -122,6 +150,8 @@ enum rc cmd_store(struct cmd *cmd, struct err *err)
     enum rc rc;
 
     rc = session_resolve(session, &args->set, cmd->uid, cmd->arena, &set, err);
+    if (!rc && annotates)
+        rc = annotation_parts_check(cmd, &set.uids, &args->annotations, err);
     if (rc)
         return rc;
     rc = txn_begin(view_account(session->view), &session->actor, &txn, err);
@@ -130,8 +160,8 @@ enum rc cmd_store(struct cmd *cmd, struct err *err)
     rc = look_at(cmd, txn, &set, &limited, &known, err);
     if (rc)
         return rc;
-    rc = txn_change_flags(txn, view_mbox_id(session->view), &set.uids, &change, since,
-                          cmd->arena, &changed, &refused, err);
+    rc = annotates ? change_annotations(cmd, txn, &set.uids, since, &changed, &refused, err)
+                   : change_flags(cmd, txn, &set.uids, since, &changed, &refused, err);
     if (rc)
         return rc;
     modseq = txn_modseq(txn);
@@ -141,6 +171,8 @@ enum rc cmd_store(struct cmd *cmd, struct err *err)
 
     if (args->has_unchangedsince)
         condstore_enable(cmd);
+    if (annotates)
+        cmd->annotated_modseq = modseq;
     if (args->silent) {
         view_mark_known(session->view, &known, modseq);
         if (session_has_enabled(session, IMAP_CAP_CONDSTORE))

@@ -229,12 +229,22 @@ static enum rc check_numbers(struct cmd *cmd, struct err *err)
     return uidonly_refuse(cmd, err);
 }
 
-static enum rc check_rights(const struct session *session, const struct command *row,
-                            struct err *err)
+/* RFC 5257 3.4: who may read may have annotations of their own, unless they came to EXAMINE. */
+static bool only_annotates(const struct cmd *cmd)
 {
+    return cmd->row->run == cmd_store && cmd->args.store.annotations.n > 0 &&
+           !view_is_examined(cmd->session->view);
+}
+
+static enum rc check_rights(const struct cmd *cmd, struct err *err)
+{
+    const struct session *session = cmd->session;
+    const struct command *row = cmd->row;
+
     if ((row->flags & CMD_WRITES) != 0 && session->rights == SESSION_READ_ONLY)
         return err_set(err, RC_DENIED, "This login may only read", "command: %s", row->name);
-    if ((row->flags & CMD_CHANGES) != 0 && view_is_read_only(session->view))
+    if ((row->flags & CMD_CHANGES) != 0 && view_is_read_only(session->view) &&
+        !only_annotates(cmd))
         return err_set(err, RC_DENIED, "The mailbox is selected read-only", "command: %s",
                        row->name);
     return RC_OK;
@@ -263,7 +273,7 @@ static enum rc parse(struct cmd *cmd, const struct imap_text *text, struct err *
     if (rc)
         return rc;
     cmd->args = in.args;
-    return check_rights(cmd->session, cmd->row, err);
+    return check_rights(cmd, err);
 }
 
 static enum rc refresh(struct session *session, struct err *err)

@@ -10,6 +10,7 @@
 #define ROOST_COMMANDS_FETCH_H
 
 #include "account/kept.h"
+#include "commands/annotation_text.h"
 #include "commands/cmd.h"
 #include "commands/flags_text.h"
 #include "imap/seqset.h"
@@ -51,6 +52,7 @@ struct fetch_run {
     bool digests_filled;          /* for the rows from row_at on */
     bool needs_rows;              /* dates, sizes or bodies of messages */
     uint32_t limited;             /* the lowest uid answered (RFC 9738); 0: all are */
+    const struct annotation_query *queries; /* of ANNOTATION items, by item; NULL: none is */
     bool some_gone; /* named by number, expunged, and not kept: the tagged answer says so */
     const struct kept_message *const *kept; /* those that are: answered behind the others */
     size_t n_kept, kept_at;

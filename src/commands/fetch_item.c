@@ -133,6 +133,26 @@ static void say_size(struct fetch_run *run, const struct imap_fetch_item *item)
             run->digest != NULL ? message_size(run->message) : cold_of(run)->size);
 }
 
+/* RFC 5257 4.4: a list has an entry at least, so without any there is no item. */
+static void say_annotations(struct fetch_run *run, const struct imap_fetch_item *item)
+{
+    const struct reader *reader = view_reader(run->cmd->session->view);
+    const struct fetch_row *row = row_of(run);
+    struct annotation_source source = row->kept != NULL
+                                          ? annotation_source_of_kept(reader, row->kept)
+                                          : annotation_source_of(reader, run->mbox, row->uid);
+    struct buf *out = run->cmd->reply->out;
+    size_t before = out->len;
+    bool was_empty = run->line_empty;
+
+    fetch_item_name(run, item);
+    if (annotation_text_list(&run->queries[run->item_at], &source, run->cmd->session->mode,
+                             out))
+        return;
+    buf_truncate(out, before);
+    run->line_empty = was_empty;
+}
+
 static void say_wire(struct fetch_run *run, const struct imap_fetch_item *item,
                      enum digest_item what)
 {
@@ -195,6 +215,9 @@ static void say_item(struct fetch_run *run, const struct imap_fetch_item *item)
         return;
     case IMAP_FETCH_PREVIEW:
         say_preview(run, item);
+        return;
+    case IMAP_FETCH_ANNOTATION:
+        say_annotations(run, item);
         return;
     case IMAP_FETCH_ENVELOPE:
         say_wire(run, item, DIGEST_ENVELOPE);

@@ -16,7 +16,8 @@ void flags_text_init(struct flags_text *text, const struct mbox_view *view,
         .mbox = view_mbox(view),
         .info = mbox_info(view_mbox(view)),
         .recent = !mode.rev2,
-        .by_reader = view_reader(view)->is_guest,
+        .by_reader = view_reader(view)->is_guest ||
+                     reader_own_modseq(view_reader(view), view_mbox(view)) != 0,
     };
     buf_init(&text->tail, FLAGS_TAIL_MAX_BYTES);
 }

@@ -18,7 +18,7 @@ struct flags_text {
     const struct mbox *mbox;
     const struct mbox_info *info;
     bool recent;    /* show \Recent */
-    bool by_reader; /* flags and MODSEQs are not those of the columns (access.h) */
+    bool by_reader; /* flags or MODSEQs are not those of the columns (access.h) */
     struct chunk_view chunk;
     uint32_t chunk_start; /* index of its first message; chunk.n == 0: none yet */
     struct buf tail;

@@ -43,6 +43,22 @@ static void keep_section(struct arena *arena, struct imap_section *section)
     section->parts = parts;
 }
 
+static void keep_query(struct arena *arena, const struct imap_annotation_query **query)
+{
+    struct imap_annotation_query *kept;
+    struct slice *entries;
+
+    if (*query == NULL)
+        return;
+    kept = ARENA_NEW(arena, struct imap_annotation_query);
+    *kept = **query;
+    entries = ARENA_ARRAY(arena, struct slice, kept->n_entries);
+    for (size_t i = 0; i < kept->n_entries; i++)
+        entries[i] = keep_text(arena, (*query)->entries[i]);
+    kept->entries = entries;
+    *query = kept;
+}
+
 static void keep_items(struct notify *notify, const struct imap_notify_group *group)
 {
     struct imap_fetch_item *items =
@@ -51,6 +67,7 @@ static void keep_items(struct notify *notify, const struct imap_notify_group *gr
     for (size_t i = 0; i < group->n_items; i++) {
         items[i] = group->items[i];
         keep_section(notify->arena, &items[i].section);
+        keep_query(notify->arena, &items[i].annotations);
     }
     notify->fetch =
         (struct imap_fetch_args){.items = items, .n = group->n_items, .kinds = group->kinds};
@@ -61,8 +78,10 @@ static void keep_selected(struct notify *notify, const struct imap_notify_group 
     notify->delayed = group->filter == IMAP_NOTIFY_SELECTED_DELAYED;
     if ((group->events & IMAP_NOTIFY_MESSAGE_NEW) != 0)
         notify->selected_tell = VIEW_TELL_NEW | VIEW_TELL_EXPUNGES;
-    if ((group->events & IMAP_NOTIFY_FLAG_CHANGE) != 0)
+    /* An annotation changes MODSEQ as a flag does: the answer to either has the flags. */
+    if ((group->events & (IMAP_NOTIFY_FLAG_CHANGE | IMAP_NOTIFY_ANNOTATION_CHANGE)) != 0)
         notify->selected_tell |= VIEW_TELL_FLAGS;
+    notify->selected_annotations = (group->events & IMAP_NOTIFY_ANNOTATION_CHANGE) != 0;
     if (group->n_items > 0)
         keep_items(notify, group);
 }

@@ -95,6 +95,7 @@ struct notify {
     bool means_others;                  /* groups may mean mailboxes of others */
     unsigned selected_tell;             /* bits of enum view_tell */
     bool delayed;                       /* SELECTED-DELAYED */
+    bool selected_annotations;          /* AnnotationChange */
     struct imap_fetch_args fetch;       /* of new messages; n == 0: nothing */
     struct uid_run own[NOTIFY_OWN_MAX]; /* uids this session has put there itself */
     size_t n_own;

@@ -198,6 +198,7 @@ void session_unselect(struct session *session)
     notify_leaves(session);
     view_close(session->view);
     session->view = NULL;
+    session->annotates = false;
     session_forget_saved(session);
     session->state = SESSION_AUTH;
 }

@@ -17,8 +17,28 @@ static void write_number_line(struct buf *out, uint32_t number, const char *word
     buf_str(out, "\r\n");
 }
 
-static void write_flags(const struct session *session, struct flags_text *text, uint32_t uid,
-                        bool with_uid, struct buf *out)
+/* RFC 5257 4.2, RFC 5465 5.1 */
+static bool tells_annotations(const struct session *session)
+{
+    return session->annotates ||
+           (session->notify != NULL && session->notify->selected_annotations);
+}
+
+/* RFC 5257 4.4: names of entries that somebody has changed, at the end of the line. */
+static void add_annotations(const struct session *session, const struct view_changes *changes,
+                            uint32_t uid, struct buf *out)
+{
+    static const struct slice end = {")\r\n", 3};
+    struct annotation_source source =
+        annotation_source_of(view_reader(session->view), view_mbox(session->view), uid);
+
+    buf_truncate(out, out->len - end.len);
+    annotation_text_names(&source, changes->since, changes->own_modseq, session->mode, out);
+    buf_append(out, end);
+}
+
+static void write_flags(const struct session *session, const struct view_changes *changes,
+                        struct flags_text *text, uint32_t uid, bool with_uid, struct buf *out)
 {
     const struct mbox *mbox = view_mbox(session->view);
     uint32_t index, seq = view_seq(session->view, uid);
@@ -38,6 +58,8 @@ static void write_flags(const struct session *session, struct flags_text *text, 
         .modseq = follows ? flags_text_modseq(text, index) : 0,
     };
     imap_print_flags_line(out, &line);
+    if (tells_annotations(session))
+        add_annotations(session, changes, uid, out);
 }
 
 /* RFC 7162 3.2.10, RFC 9586 3.4: in the place of EXPUNGE once QRESYNC or UIDONLY is enabled.
@@ -78,8 +100,8 @@ bool sync_write(const struct session *session, const struct view_changes *change
             if (changes->exists_changed && !session->mode.rev2)
                 write_number_line(out, changes->recent, "RECENT");
         } else {
-            write_flags(session, &text, changes->changed_uids[*told - changes->n_expunged - 1],
-                        with_uid, out);
+            write_flags(session, changes, &text,
+                        changes->changed_uids[*told - changes->n_expunged - 1], with_uid, out);
         }
     }
     flags_text_done(&text);
@@ -138,6 +160,7 @@ bool sync_begin(struct cmd *cmd)
     if (rc)
         return true;
     view_sync(session->view, what_to_tell(cmd), cmd->arena, &cmd->changes);
+    cmd->changes.own_modseq = cmd->annotated_modseq;
     urlauth_sync(session, cmd->reply->out);
     if (!cmd->tells_all) /* what has gathered before is no event of the new command */
         cmd->fetches = notify_fetches(session, &cmd->changes, cmd->arena);

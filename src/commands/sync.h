@@ -2,7 +2,7 @@
  * sync.h - telling a client what changed in its mailbox.
  *
  * Spec: RFC 9051 5.2, 7.4.1 (EXISTS), 7.5.1 (EXPUNGE), 7.5.2 (FETCH); RFC 3501 7.3.2 (RECENT);
- * RFC 7162 3.2.4 and 3.2.10 (MODSEQ, VANISHED); RFC 9586 3.3 and 3.4.
+ * RFC 7162 3.2.4 and 3.2.10 (MODSEQ, VANISHED); RFC 9586 3.3 and 3.4; RFC 5257 4.4.
  * RFC 5465 5.1 to 5.3 and 6.1 (what NOTIFY makes of it).
  * view_sync() decides what; here it is written. A long telling pauses like any other answer.
  */

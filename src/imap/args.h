@@ -47,6 +47,7 @@ struct imap_qresync {
 struct imap_select_args {
     struct imap_mailbox mailbox;
     bool condstore;
+    bool annotate; /* RFC 5257 4.2 */
     bool has_qresync;
     struct imap_qresync qresync;
 };
@@ -150,6 +151,37 @@ struct imap_date_time {
     int16_t zone_minutes; /* east of Greenwich */
 };
 
+#define ANNOTATIONS_MAX 1024u /* values, or patterns of entries, in one list */
+
+/* One value of STORE and APPEND (RFC 5257 4.5); the entry's name is one that may be stored. */
+struct imap_annotation {
+    struct slice entry;
+    bool shared; /* value.shared, else value.priv */
+    bool nil;
+    struct slice value; /* may hold NUL */
+};
+
+struct imap_annotations {
+    const struct imap_annotation *values;
+    size_t n; /* 0: none were given */
+};
+
+enum imap_annotation_attribute {
+    IMAP_ANNOTATION_VALUE_PRIV,
+    IMAP_ANNOTATION_VALUE_SHARED,
+    IMAP_ANNOTATION_SIZE_PRIV,
+    IMAP_ANNOTATION_SIZE_SHARED,
+};
+#define IMAP_ANNOTATION_ATTRIBUTES 4u
+
+/* FETCH (ANNOTATION (entries attributes)): RFC 5257 4.3. */
+struct imap_annotation_query {
+    const struct slice *entries; /* names, or patterns with % and * */
+    size_t n_entries;            /* >= 1 */
+    enum imap_annotation_attribute attributes[IMAP_ANNOTATION_ATTRIBUTES]; /* as asked for */
+    size_t n_attributes;                                                   /* >= 1, each once */
+};
+
 #define CATENATE_MAX_PARTS 4096u /* URL and TEXT parts of one message */
 
 /* A part of a message by CATENATE (RFC 4469): an URL as it was written, or a literal. */
@@ -164,8 +196,9 @@ struct imap_append_message {
     struct imap_flags flags;
     bool has_date;
     struct imap_date_time date;
-    const struct imap_cat_part *parts; /* CATENATE; NULL: the message is one literal */
-    size_t n_parts;                    /* >= 1 with parts */
+    struct imap_annotations annotations; /* RFC 5257 4.7 */
+    const struct imap_cat_part *parts;   /* CATENATE; NULL: the message is one literal */
+    size_t n_parts;                      /* >= 1 with parts */
     uint32_t literal; /* index into imap_text.literals; its bytes went to the sink */
     uint64_t len;
     bool binary; /* literal8: may hold NUL (RFC 3516 4.4) */
@@ -256,13 +289,14 @@ enum imap_fetch_kind {
     IMAP_FETCH_RFC822,       /* the three of RFC 3501 */
     IMAP_FETCH_RFC822_HEADER,
     IMAP_FETCH_RFC822_TEXT,
-    IMAP_FETCH_MODSEQ,   /* RFC 7162 3.1.4.2 */
-    IMAP_FETCH_EMAILID,  /* RFC 8474 5.3 */
-    IMAP_FETCH_THREADID, /* the same */
-    IMAP_FETCH_SAVEDATE, /* RFC 8514 4.2 */
-    IMAP_FETCH_PREVIEW,  /* RFC 8970 3; lazy */
+    IMAP_FETCH_MODSEQ,     /* RFC 7162 3.1.4.2 */
+    IMAP_FETCH_EMAILID,    /* RFC 8474 5.3 */
+    IMAP_FETCH_THREADID,   /* the same */
+    IMAP_FETCH_SAVEDATE,   /* RFC 8514 4.2 */
+    IMAP_FETCH_PREVIEW,    /* RFC 8970 3; lazy */
+    IMAP_FETCH_ANNOTATION, /* RFC 5257 4.3; annotations */
 };
-#define IMAP_FETCH_COUNT (IMAP_FETCH_PREVIEW + 1)
+#define IMAP_FETCH_COUNT (IMAP_FETCH_ANNOTATION + 1)
 
 struct imap_fetch_item {
     enum imap_fetch_kind kind;
@@ -271,6 +305,7 @@ struct imap_fetch_item {
     bool lazy;            /* PREVIEW (LAZY): only if it is there (RFC 8970 4.1) */
     uint64_t offset, len; /* partial: len >= 1 */
     struct imap_section section;
+    const struct imap_annotation_query *annotations;
 };
 
 /* PARTIAL 1:10 or -1:-10 (RFC 9394 4), as the client wrote it; never 0. */
@@ -316,6 +351,8 @@ struct imap_store_args {
     enum imap_store_op op;
     bool silent;
     struct imap_flags flags;
+    /* n > 0: these, and no flags. The same as .SILENT (RFC 5257 4.5). */
+    struct imap_annotations annotations;
     bool has_unchangedsince;
     uint64_t unchangedsince; /* RFC 7162 3.1.3; 0 is allowed and fails for every message */
 };

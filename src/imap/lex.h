@@ -96,6 +96,16 @@ enum rc lex_section(struct imap_input *in, bool binary, struct imap_section *out
 /* "(" fetch-att *(SP fetch-att) ")": into items, n and kinds of out. */
 enum rc lex_fetch_list(struct imap_input *in, struct imap_fetch_args *out, struct err *err);
 
+/* RFC 5257: "(" entry-att *(SP entry-att) ")" with values to be stored, and what stands behind
+ * ANNOTATION in a FETCH. */
+enum rc lex_annotations(struct imap_input *in, struct imap_annotations *out, struct err *err);
+enum rc lex_annotation_query(struct imap_input *in, const struct imap_annotation_query **out,
+                             struct err *err);
+/* entry-match: a name, or a pattern. */
+enum rc lex_entry_match(struct imap_input *in, struct slice *out, struct err *err);
+/* nstring or literal8. */
+bool lex_value(struct imap_input *in, bool *nil, struct slice *out);
+
 /* All of s as a date, date-text or date-time (the quotes of date-time not included). */
 bool lex_date_text(struct slice s, int32_t *out_day);
 bool lex_date_time_text(struct slice s, struct imap_date_time *out);

@@ -1,4 +1,4 @@
-#include "commands/list_match.h"
+#include "imap/list_match.h"
 
 #include "base/ascii.h"
 
@@ -31,7 +31,7 @@ static size_t squeeze(struct slice text, char *out, size_t max)
 void list_pattern_init(struct list_pattern *pattern, struct slice reference, struct slice text,
                        struct arena *arena)
 {
-    size_t max = (size_t) 2 * MAILBOX_NAME_BYTES_MAX + 1; /* every second token wild */
+    size_t max = (size_t) 2 * LIST_NAME_MAX_BYTES + 1; /* every second token wild */
     char *joined = arena_alloc(arena, reference.len + text.len);
     char *tokens = arena_alloc(arena, max);
     uint64_t *bytes, *stars, *percents;

@@ -122,7 +122,7 @@ static enum rc take_append_data(struct imap_input *in, struct imap_append_messag
     return take_message_literal(in, message, err);
 }
 
-/* append-message: [SP flag-list] [SP date-time] SP append-data */
+/* append-message: [SP flag-list] [SP date-time] [SP att-annotate] SP append-data */
 static enum rc take_message(struct imap_input *in, struct imap_append_message *out,
                             struct err *err)
 {
@@ -142,6 +142,14 @@ static enum rc take_message(struct imap_input *in, struct imap_append_message *o
         if (!lex_date_time(in, &message.date))
             return lex_fail(in, err, "a date-time");
         message.has_date = true;
+        if (!lex_sp(in))
+            return lex_fail(in, err, "a space and a message");
+    }
+    if (lex_word(in, "ANNOTATION")) { /* RFC 5257 4.7 */
+        rc = lex_sp(in) ? lex_annotations(in, &message.annotations, err)
+                        : lex_fail(in, err, "a space and annotations");
+        if (rc)
+            return rc;
         if (!lex_sp(in))
             return lex_fail(in, err, "a space and a message");
     }

@@ -3,8 +3,8 @@
  *
  * Spec: RFC 9051 6.4.5 and section 9 (fetch-att, section), RFC 3501 6.4.5 (RFC822...), RFC
  * 3516 4.2 (BINARY), RFC 7162 3.1.4 (MODSEQ, CHANGEDSINCE), RFC 8474, 8514, 8970 (ids,
- * SAVEDATE, PREVIEW), RFC 4466 2.4 (modifiers). An item of an extension is a row of
- * fetch_items, a modifier one of fetch_modifiers.
+ * SAVEDATE, PREVIEW), RFC 5257 4.3 (ANNOTATION), RFC 4466 2.4 (modifiers). An item of an
+ * extension is a row of fetch_items, a modifier one of fetch_modifiers.
  */
 #include "imap/lex.h"
 
@@ -40,6 +40,7 @@ static const struct fetch_row fetch_items[] = {
     {"THREADID",      IMAP_FETCH_THREADID,      false, SECTION_NONE},
     {"SAVEDATE",      IMAP_FETCH_SAVEDATE,      false, SECTION_NONE},
     {"PREVIEW",       IMAP_FETCH_PREVIEW,       false, SECTION_NONE},
+    {"ANNOTATION",    IMAP_FETCH_ANNOTATION,    false, SECTION_NONE},
 };
 
 static const struct {
@@ -225,7 +226,9 @@ static enum rc take_item_tail(struct imap_input *in, const struct fetch_row *row
     case SECTION_NONE:
         if (item->kind == IMAP_FETCH_PREVIEW)
             take_lazy(in, item);
-        return RC_OK;
+        if (item->kind == IMAP_FETCH_ANNOTATION)
+            rc = lex_annotation_query(in, &item->annotations, err);
+        return rc;
     case SECTION_TEXT:
         rc = take_section(in, &item->section, err);
         break;

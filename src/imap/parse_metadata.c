@@ -186,19 +186,6 @@ enum rc imap_parse_getmetadata(struct imap_input *in, union imap_args *args, str
     return rc;
 }
 
-/* nstring / literal8 */
-static bool take_value(struct imap_input *in, struct imap_metadata_value *out)
-{
-    struct lex_literal lit;
-
-    if (scan_peek(&in->sc) != '~')
-        return lex_nstring(in, &out->nil, &out->value);
-    if (!lex_literal(in, &lit) || lit.bytes.len != lit.len)
-        return false;
-    out->value = lit.bytes;
-    return true;
-}
-
 enum rc imap_parse_setmetadata(struct imap_input *in, union imap_args *args, struct err *err)
 {
     struct imap_setmetadata_args set = {0};
@@ -218,7 +205,7 @@ enum rc imap_parse_setmetadata(struct imap_input *in, union imap_args *args, str
         rc = take_entry(in, &values[set.n].entry, err);
         if (rc)
             return rc;
-        if (!lex_sp(in) || !take_value(in, &values[set.n]))
+        if (!lex_sp(in) || !lex_value(in, &values[set.n].nil, &values[set.n].value))
             return lex_fail(in, err, "a space and a value");
         set.n++;
     } while (lex_sp(in));

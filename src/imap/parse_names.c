@@ -88,11 +88,12 @@ static enum rc take_qresync(struct imap_input *in, void *ctx, struct err *err)
     return lex_byte(in, ')') ? RC_OK : lex_fail(in, err, "\")\"");
 }
 
-enum { SELECT_CONDSTORE = 1u << 0, SELECT_QRESYNC = 1u << 1 };
+enum { SELECT_CONDSTORE = 1u << 0, SELECT_QRESYNC = 1u << 1, SELECT_ANNOTATE = 1u << 2 };
 
 static const struct lex_option select_params[] = {
     {"CONDSTORE", SELECT_CONDSTORE, NULL        },
     {"QRESYNC",   SELECT_QRESYNC,   take_qresync},
+    {"ANNOTATE",  SELECT_ANNOTATE,  NULL        },
 };
 
 enum rc imap_parse_select(struct imap_input *in, union imap_args *args, struct err *err)
@@ -110,6 +111,7 @@ enum rc imap_parse_select(struct imap_input *in, union imap_args *args, struct e
     if (rc)
         return rc;
     select.condstore = (params & SELECT_CONDSTORE) != 0;
+    select.annotate = (params & SELECT_ANNOTATE) != 0;
     args->select = select;
     return RC_OK;
 }

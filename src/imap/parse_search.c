@@ -2,8 +2,8 @@
  * parse_search.c - SEARCH and UID SEARCH.
  *
  * Spec: RFC 9051 6.4.4 and section 9 (search-program, search-key), RFC 3501 6.4.4, RFC 4731
- * (RETURN), RFC 5182 (SAVE, $), RFC 7162 3.1.5 (MODSEQ). A key of an extension is a row of
- * search_keys, a return option one of return_options.
+ * (RETURN), RFC 5257 4.8 (ANNOTATION), RFC 5182 (SAVE, $), RFC 7162 3.1.5 (MODSEQ). A key of an
+ * extension is a row of search_keys, a return option one of return_options.
  */
 #include "base/ascii.h"
 #include "imap/charset.h"
@@ -224,6 +224,56 @@ static enum rc take_modseq(struct program *p, const struct key_row *row, unsigne
     return RC_OK;
 }
 
+/* SP att-search SP value: RFC 5257 5. */
+static bool take_att_search(struct imap_input *in, enum imap_entry_type *out)
+{
+    static const struct {
+        const char *name;
+        enum imap_entry_type type;
+    } rows[] = {
+        {"value",        IMAP_ENTRY_ALL   },
+        {"value.priv",   IMAP_ENTRY_PRIV  },
+        {"value.shared", IMAP_ENTRY_SHARED},
+    };
+    struct slice name;
+
+    if (!lex_astring(in, &name))
+        return false;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        *out = rows[i].type;
+        if (slice_eq_nocase(name, slice_from_str(rows[i].name)))
+            return true;
+    }
+    return false;
+}
+
+/* SP entry-match SP att-search SP value */
+static enum rc take_annotation(struct program *p, const struct key_row *row, unsigned depth,
+                               struct imap_search_key *key)
+{
+    struct slice raw;
+    bool binary;
+    enum rc rc;
+
+    (void) row;
+    (void) depth;
+    if (!lex_sp(p->in))
+        return fail(p, "a space and an entry");
+    rc = lex_entry_match(p->in, &key->field, p->err);
+    if (rc)
+        return rc;
+    if (!lex_sp(p->in) || !take_att_search(p->in, &key->entry_type) || !lex_sp(p->in))
+        return fail(p, "value, value.priv or value.shared, and a value");
+    binary = scan_peek(&p->in->sc) == '~';
+    if (!lex_value(p->in, &key->nil, &raw))
+        return fail(p, "a value");
+    if (key->nil || p->charset == NULL)
+        return RC_OK;
+    key->text = raw;
+    return binary ? RC_OK
+                  : imap_charset_convert(p->charset, raw, p->in->arena, &key->text, p->err);
+}
+
 /* SP search-key, as often as the row's kind wants. */
 static enum rc take_children(struct program *p, const struct key_row *row, unsigned depth,
                              struct imap_search_key *key)
@@ -269,6 +319,7 @@ static enum rc make_new(struct program *p, const struct key_row *row, unsigned d
 // clang-format off
 static const struct key_row search_keys[] = {
     {"ALL",               IMAP_KEY_ALL,         0,             false, NULL},
+    {"ANNOTATION",        IMAP_KEY_ANNOTATION,  0,             false, take_annotation},
     {"ANSWERED",          IMAP_KEY_FLAG,        IMAP_ANSWERED, false, NULL},
     {"BCC",               IMAP_KEY_BCC,         0,             false, take_text},
     {"BEFORE",            IMAP_KEY_BEFORE,      0,             false, take_day},

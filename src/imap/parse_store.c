@@ -1,8 +1,8 @@
 /*
  * parse_store.c - STORE, COPY, MOVE, EXPUNGE.
  *
- * Spec: RFC 9051 6.4.3, 6.4.6-6.4.9; RFC 7162 3.1.3 (UNCHANGEDSINCE); RFC 4315 2.1 (UID
- * EXPUNGE).
+ * Spec: RFC 5257 4.5; RFC 9051 6.4.3, 6.4.6-6.4.9; RFC 7162 3.1.3 (UNCHANGEDSINCE); RFC
+ * 4315 2.1 (UID EXPUNGE).
  */
 #include "imap/lex.h"
 
@@ -67,8 +67,17 @@ enum rc imap_parse_store(struct imap_input *in, union imap_args *args, struct er
     rc = take_modifiers(in, &store, err);
     if (rc)
         return rc;
+    if (lex_word(in, "ANNOTATION")) { /* RFC 5257 4.5 */
+        rc = lex_sp(in) ? lex_annotations(in, &store.annotations, err)
+                        : lex_fail(in, err, "a space and annotations");
+        store.op = IMAP_STORE_ADD;
+        store.silent = true;
+        if (!rc)
+            args->store = store;
+        return rc;
+    }
     if (!take_operation(in, &store))
-        return lex_fail(in, err, "FLAGS or FLAGS.SILENT");
+        return lex_fail(in, err, "FLAGS, FLAGS.SILENT or ANNOTATION");
     if (!lex_sp(in))
         return lex_fail(in, err, "a space and flags");
     rc = scan_peek(&in->sc) == '(' ? lex_flag_list(in, &store.flags, err)

@@ -181,6 +181,7 @@ static const struct {
     [IMAP_FETCH_THREADID] =      {"THREADID",      false},
     [IMAP_FETCH_SAVEDATE] =      {"SAVEDATE",      false},
     [IMAP_FETCH_PREVIEW] =       {"PREVIEW",       false},
+    [IMAP_FETCH_ANNOTATION] =    {"ANNOTATION",    false},
 };
 // clang-format on
 

@@ -37,9 +37,10 @@ struct imap_reader {
     size_t line_len; /* bytes of lines, without literals */
     struct imap_literal *literals;
     size_t n_literals, cap_literals;
-    uint64_t left;        /* of the current literal */
-    size_t literal_bytes; /* of literals in text */
-    bool messages_follow; /* literals from here on are messages */
+    uint64_t left;             /* of the current literal */
+    size_t literal_bytes;      /* of literals in text */
+    bool messages_follow;      /* literals from here on are messages */
+    unsigned annotation_depth; /* but for those in a list of annotations: open "(" of it */
     bool sink_open;
     bool bare_line; /* imap_reader_expect_line() */
     size_t bare_max;
@@ -127,6 +128,7 @@ static void clear(struct imap_reader *reader)
     reader->left = reader->dropped_lines = reader->dropped_literals = 0;
     reader->tail_len = 0;
     reader->messages_follow = reader->sink_open = reader->bare_line = false;
+    reader->annotation_depth = 0;
     reader->refusing = reader->too_big = reader->clear_first = false;
 }
 
@@ -292,6 +294,46 @@ static bool is_url(struct slice piece)
            slice_eq_nocase(slice_from(piece, piece.len - 4), SLICE("URL "));
 }
 
+/* The "(" of ANNOTATION SP "(", which is next. */
+static bool opens_annotations(struct slice piece, size_t at)
+{
+    static const struct slice label = {"ANNOTATION ", 11};
+
+    return at >= label.len && (at == label.len || piece.ptr[at - label.len - 1] == ' ') &&
+           slice_eq_nocase(slice_sub(piece, at - label.len, label.len), label);
+}
+
+/* An APPEND may have annotations before a message, whose texts may be literals (RFC 5257 4.7).
+ * The piece of the line up to a literal's header is walked once; what is open at its end goes
+ * on behind the literal. */
+static bool is_in_annotations(struct imap_reader *reader, struct slice piece)
+{
+    bool in_quotes = false;
+
+    for (size_t i = 0; i < piece.len; i++) {
+        char c = piece.ptr[i];
+
+        if (in_quotes && c == '\\')
+            i++;
+        else if (c == '"')
+            in_quotes = !in_quotes;
+        else if (!in_quotes && c == '(' &&
+                 (reader->annotation_depth > 0 || opens_annotations(piece, i)))
+            reader->annotation_depth++;
+        else if (!in_quotes && c == ')' && reader->annotation_depth > 0)
+            reader->annotation_depth--;
+    }
+    return reader->annotation_depth > 0;
+}
+
+/* Is the literal behind this piece of the line, which is behind the mailbox, text of ours? */
+static bool is_no_message(struct imap_reader *reader, struct slice piece)
+{
+    bool in_annotations = is_in_annotations(reader, piece);
+
+    return in_annotations || is_url(piece);
+}
+
 /* Whether a literal whose header begins at this offset of the text is a message, or a part of
  * one. */
 static bool is_message(struct imap_reader *reader, size_t at)
@@ -304,8 +346,8 @@ static bool is_message(struct imap_reader *reader, size_t at)
     if (reader->sink == NULL || reader->messages_follow ||
         reader->n_literals > SPOOLING_MAX_ARGS)
         return reader->messages_follow &&
-               !is_url(
-                   slice_sub(buf_slice(&reader->text), reader->segment, at - reader->segment));
+               !is_no_message(reader, slice_sub(buf_slice(&reader->text), reader->segment,
+                                                at - reader->segment));
     if (imap_parse_head(&so_far, (struct imap_mode){0}, NULL, &cmd, NULL))
         return false;
     for (size_t i = 0; i < COUNT(spooling); i++) {
@@ -317,7 +359,7 @@ static bool is_message(struct imap_reader *reader, size_t at)
             n++;
         reader->messages_follow = n == spooling[i].n_args && lex_sp(&cmd.in);
     }
-    return reader->messages_follow && !is_url(scan_rest(&cmd.in.sc));
+    return reader->messages_follow && !is_no_message(reader, scan_rest(&cmd.in.sc));
 }
 
 static void add_literal(struct imap_reader *reader, const struct header *h, bool spooled)

@@ -147,6 +147,17 @@ struct imap_body {
     struct slice location;
 };
 
+/* An entry beside a message (RFC 5257 4.4); n == 0: the name alone, of one that has changed. */
+struct imap_annotation_data {
+    struct slice entry;
+    struct imap_annotation_value {
+        enum imap_annotation_attribute attribute;
+        bool nil;
+        struct slice value;
+    } values[IMAP_ANNOTATION_ATTRIBUTES];
+    size_t n;
+};
+
 struct imap_fetch_data {
     enum imap_fetch_kind kind;
     struct imap_section section;
@@ -159,6 +170,8 @@ struct imap_fetch_data {
     struct slice bytes;         /* the same */
     const struct imap_envelope *envelope;
     const struct imap_body *body; /* BODY, BODYSTRUCTURE */
+    const struct imap_annotation_data *annotations;
+    size_t n_annotations;
 };
 
 struct imap_fetch_message {

@@ -1,5 +1,6 @@
 #include "imap/response_fetch.h"
 
+#include "imap/annotation.h"
 #include "imap/response_body.h"
 
 enum rc response_take_flags(struct imap_input *in, bool perm, struct imap_flags *out,
@@ -130,6 +131,74 @@ static enum rc take_binary(struct imap_input *in, struct imap_fetch_data *item, 
     return RC_OK;
 }
 
+static bool take_attribute(struct imap_input *in, enum imap_annotation_attribute *out)
+{
+    static const char *const names[] = {[IMAP_ANNOTATION_VALUE_PRIV] = "value.priv",
+                                        [IMAP_ANNOTATION_VALUE_SHARED] = "value.shared",
+                                        [IMAP_ANNOTATION_SIZE_PRIV] = "size.priv",
+                                        [IMAP_ANNOTATION_SIZE_SHARED] = "size.shared"};
+    struct slice name;
+
+    if (!lex_astring(in, &name))
+        return false;
+    for (size_t i = 0; i < COUNT(names); i++) {
+        if (slice_eq(name, slice_from_str(names[i]))) {
+            *out = (enum imap_annotation_attribute) i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* "(" att-value *(SP att-value) ")" */
+static enum rc take_annotation_values(struct imap_input *in, struct imap_annotation_data *data,
+                                      struct err *err)
+{
+    do {
+        struct imap_annotation_value *value = &data->values[data->n];
+
+        if (data->n == COUNT(data->values) || !take_attribute(in, &value->attribute) ||
+            !lex_sp(in) || !lex_value(in, &value->nil, &value->value))
+            return lex_fail(in, err, "an attribute and a value");
+        data->n++;
+    } while (lex_sp(in));
+    return lex_byte(in, ')') ? RC_OK : lex_fail(in, err, "a space or \")\"");
+}
+
+/* msg-att-dynamic of RFC 5257 5: entries with values, or names alone. */
+static enum rc take_annotations(struct imap_input *in, struct imap_fetch_data *item,
+                                struct err *err)
+{
+    size_t max = slice_count(scan_rest(&in->sc), ' ') + 1, n = 0;
+    struct imap_annotation_data *data =
+        ARENA_ARRAY(in->arena, struct imap_annotation_data, max);
+
+    if (!lex_byte(in, '('))
+        return lex_fail(in, err, "\"(\" and annotations");
+    do {
+        struct imap_annotation_data *at = &data[n];
+        enum rc rc = RC_OK;
+
+        if (n == max || !lex_astring(in, &at->entry) || !imap_annotation_is_name(at->entry))
+            return lex_fail(in, err, "the name of an annotation");
+        if (n++ == 0 || data[0].n > 0) {
+            struct scan before = in->sc;
+
+            if (lex_sp(in) && lex_byte(in, '('))
+                rc = take_annotation_values(in, at, err);
+            else
+                in->sc = before;
+        }
+        if (!rc && (at->n > 0) != (data[0].n > 0))
+            rc = lex_fail(in, err, "values of every annotation or of none");
+        if (rc)
+            return rc;
+    } while (lex_sp(in));
+    item->annotations = data;
+    item->n_annotations = n;
+    return lex_byte(in, ')') ? RC_OK : lex_fail(in, err, "a space or \")\"");
+}
+
 // clang-format off
 static const struct fetch_value {
     const char *name;
@@ -155,6 +224,7 @@ static const struct fetch_value {
     {"THREADID",      IMAP_FETCH_THREADID,      false, take_object_id},
     {"SAVEDATE",      IMAP_FETCH_SAVEDATE,      false, take_savedate},
     {"PREVIEW",       IMAP_FETCH_PREVIEW,       false, take_nstring},
+    {"ANNOTATION",    IMAP_FETCH_ANNOTATION,    false, take_annotations},
 };
 // clang-format on
 

@@ -28,6 +28,26 @@ static bool args_nz_number(struct imap_input *in)
     return lex_sp(in) && lex_nz_number(in, &number);
 }
 
+/* RFC 5257 5: "TOOBIG" / "TOOMANY" */
+static bool args_annotate(struct imap_input *in)
+{
+    return lex_sp(in) && (lex_word(in, "TOOBIG") || lex_word(in, "TOOMANY"));
+}
+
+/* ann-size */
+static bool args_annotations(struct imap_input *in)
+{
+    uint32_t bytes;
+
+    if (!lex_sp(in))
+        return false;
+    if (lex_word(in, "NONE"))
+        return true;
+    if (!lex_word(in, "READ-ONLY") && !lex_nz_number(in, &bytes))
+        return false;
+    return scan_done(&in->sc) || (lex_sp(in) && lex_word(in, "NOPRIVATE"));
+}
+
 static bool args_modseq(struct imap_input *in)
 {
     uint64_t modseq;
@@ -181,6 +201,7 @@ static const struct {
     const char *name;
     code_args_fn *args;
 } codes[] = {
+    {"ANNOTATE", args_annotate},    {"ANNOTATIONS", args_annotations},
     {"ALERT", args_none},           {"ALREADYEXISTS", args_none},  {"APPENDUID", args_appenduid},
     {"AUTHENTICATIONFAILED", args_none}, {"AUTHORIZATIONFAILED", args_none},
     {"BADCHARSET", args_charsets},  {"BADEVENT", args_events},     {"NOTIFICATIONOVERFLOW", args_none},

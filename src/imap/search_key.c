@@ -22,6 +22,7 @@ static const char *const key_names[IMAP_KEY_COUNT] = {
     [IMAP_KEY_THREADID] = "THREADID ",    [IMAP_KEY_SAVEDBEFORE] = "SAVEDBEFORE ",
     [IMAP_KEY_SAVEDON] = "SAVEDON ",      [IMAP_KEY_SAVEDSINCE] = "SAVEDSINCE ",
     [IMAP_KEY_OLDER] = "OLDER ",          [IMAP_KEY_YOUNGER] = "YOUNGER ",
+    [IMAP_KEY_ANNOTATION] = "ANNOTATION ",
 };
 
 static const struct {
@@ -52,6 +53,20 @@ static void print_modseq(struct buf *buf, const struct imap_search_key *key)
         buf_str(buf, types[key->entry_type]);
     }
     buf_u64(buf, key->number);
+}
+
+static void print_annotation(struct buf *buf, const struct imap_search_key *key)
+{
+    static const char *const attributes[] = {[IMAP_ENTRY_ALL] = " value ",
+                                             [IMAP_ENTRY_PRIV] = " value.priv ",
+                                             [IMAP_ENTRY_SHARED] = " value.shared "};
+
+    imap_print_string(buf, key->field, utf8_mode);
+    buf_str(buf, attributes[key->entry_type]);
+    if (key->nil)
+        imap_print_nil(buf);
+    else
+        imap_print_value(buf, key->text, utf8_mode);
 }
 
 /* Depth is that of the tree, which its parser bounds. */
@@ -126,6 +141,9 @@ void imap_print_search_key(struct buf *buf, const struct imap_search_key *key)
         break;
     case IMAP_KEY_MODSEQ:
         print_modseq(buf, key);
+        break;
+    case IMAP_KEY_ANNOTATION:
+        print_annotation(buf, key);
         break;
     }
 }

@@ -2,12 +2,13 @@
  * search_key.h - what SEARCH looks for, as a tree.
  *
  * Spec: RFC 9051 6.4.4 and section 9 (search-key), RFC 3501 6.4.4 (NEW OLD RECENT), RFC 7162
- * 3.1.5 (MODSEQ), RFC 8474 6.1 (ids), RFC 8514 4.3 (SAVED...), RFC 5032 (WITHIN). Keys that are
- * others' negation or union are stored as those: UNSEEN is IMAP_KEY_FLAG with unset, NEW is
- * AND(RECENT, UNSEEN), OLD is RECENT unset.
+ * 3.1.5 (MODSEQ), RFC 5257 4.8 (ANNOTATION), RFC 8474 6.1 (ids), RFC 8514 4.3 (SAVED...), RFC
+ * 5032 (WITHIN). Keys that are others' negation or union are stored as those: UNSEEN is
+ * IMAP_KEY_FLAG with unset, NEW is AND(RECENT, UNSEEN), OLD is RECENT unset.
  *
  * Invariants: AND has >= 1 children, OR 2, NOT 1; nesting is <= SEARCH_MAX_DEPTH, keys <=
- * SEARCH_MAX_KEYS; every text is valid UTF-8 whatever charset the client used.
+ * SEARCH_MAX_KEYS; every text is valid UTF-8 whatever charset the client used, but for a
+ * literal8 of ANNOTATION, which is bytes.
  * Memory: the command's arena.
  */
 #ifndef ROOST_IMAP_SEARCH_KEY_H
@@ -51,10 +52,11 @@ enum imap_key {
     IMAP_KEY_SAVEDBEFORE, /* day: when it came into this mailbox */
     IMAP_KEY_SAVEDON,
     IMAP_KEY_SAVEDSINCE,
-    IMAP_KEY_OLDER,   /* number: seconds before now, INTERNALDATE */
-    IMAP_KEY_YOUNGER, /* number */
+    IMAP_KEY_OLDER,      /* number: seconds before now, INTERNALDATE */
+    IMAP_KEY_YOUNGER,    /* number */
+    IMAP_KEY_ANNOTATION, /* field: entries, entry_type, text in their values, or nil */
 };
-#define IMAP_KEY_COUNT (IMAP_KEY_YOUNGER + 1)
+#define IMAP_KEY_COUNT (IMAP_KEY_ANNOTATION + 1)
 
 enum imap_entry_type { IMAP_ENTRY_ALL, IMAP_ENTRY_PRIV, IMAP_ENTRY_SHARED };
 
@@ -65,8 +67,9 @@ struct imap_search_key {
     int32_t day;                     /* dates: days since 1970-01-01 */
     uint64_t number;                 /* LARGER SMALLER MODSEQ */
     struct slice text;               /* UTF-8 */
-    struct slice field;              /* HEADER */
-    enum imap_entry_type entry_type; /* MODSEQ with an entry name in text */
+    struct slice field;              /* HEADER; ANNOTATION: a name, or a pattern */
+    enum imap_entry_type entry_type; /* MODSEQ with an entry name in text; ANNOTATION */
+    bool nil;                        /* ANNOTATION: no value */
     struct imap_set set;             /* SEQ UID */
     struct imap_search_key *const *children;
     size_t n_children;

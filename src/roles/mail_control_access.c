@@ -67,7 +67,7 @@ static enum rc read_rights(struct slice text, uint32_t *out, struct err *err)
     if (slice_eq(text, SLICE("none")))
         rights = 0;
     else if (!slice_eq(text, SLICE("all")) && !rights_parse(text, &rights))
-        return err_set(err, RC_INVALID, "Rights are letters of lrswipkxtea, all or none",
+        return err_set(err, RC_INVALID, "Rights are letters of lrswipkxtean, all or none",
                        "acl: rights");
     *out = rights;
     return RC_OK;

@@ -117,6 +117,7 @@ static const char *field_of(enum imap_key kind)
     case IMAP_KEY_SAVEDSINCE:
     case IMAP_KEY_OLDER:
     case IMAP_KEY_YOUNGER:
+    case IMAP_KEY_ANNOTATION:
         break;
     }
     return NULL;
@@ -240,6 +241,35 @@ static bool is_in_thread(struct match *match, const struct plan_node *node)
     return has_id(node, &id);
 }
 
+/* Does an entry of this reader (0: everybody's) hold the text? With NIL: is there any? */
+static bool entries_have(struct match *match, const struct plan_node *node, uint64_t reader)
+{
+    const struct annotation *entries;
+    size_t n;
+
+    entries = mbox_annotations(match->mbox, match->uid, reader, &n);
+    for (size_t i = 0; i < n; i++) {
+        if (entries[i].is_nil || !list_pattern_matches(&node->entries, entries[i].entry))
+            continue;
+        if (node->key->nil || text_has(match, node, entries[i].value))
+            return true;
+    }
+    return false;
+}
+
+/* RFC 5257 4.8. NIL is the value of what is not there (4.3): of no entry that is meant. */
+static bool is_annotated(struct match *match, const struct plan_node *node)
+{
+    const struct imap_search_key *key = node->key;
+    uint64_t reader = view_reader(match->view)->account;
+    bool found;
+
+    found = (key->entry_type != IMAP_ENTRY_PRIV && entries_have(match, node, 0)) ||
+            (key->entry_type != IMAP_ENTRY_SHARED && reader != 0 &&
+             entries_have(match, node, reader));
+    return found != key->nil;
+}
+
 static bool meets(struct match *match, const struct plan_node *node);
 
 static bool meets_all(struct match *match, const struct plan_node *node)
@@ -308,6 +338,8 @@ static bool meets(struct match *match, const struct plan_node *node)
         return cold_of(match)->size < key->number;
     case IMAP_KEY_MODSEQ:
         return view_modseq(match->view, match->index) >= key->number;
+    case IMAP_KEY_ANNOTATION:
+        return is_annotated(match, node);
     case IMAP_KEY_EMAILID:
         return has_id(node, &cold_of(match)->emailid);
     case IMAP_KEY_THREADID:

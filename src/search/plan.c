@@ -14,6 +14,7 @@ static enum plan_cost cost_of(enum imap_key kind)
     case IMAP_KEY_FLAG:
     case IMAP_KEY_KEYWORD:
     case IMAP_KEY_MODSEQ:
+    case IMAP_KEY_ANNOTATION:
         return COST_COLUMN;
     case IMAP_KEY_BEFORE:
     case IMAP_KEY_ON:
@@ -63,7 +64,9 @@ static enum rc fill_leaf(const struct search_scope *scope, struct plan_node *nod
         node->has_id = object_id_parse('E', key->text, &node->id);
     else if (key->kind == IMAP_KEY_THREADID)
         node->has_id = object_id_parse('T', key->text, &node->id);
-    else if (node->cost == COST_TEXT)
+    else if (key->kind == IMAP_KEY_ANNOTATION)
+        list_pattern_init(&node->entries, SLICE(""), key->field, arena);
+    if (node->cost == COST_TEXT || key->kind == IMAP_KEY_ANNOTATION)
         needle_init(&node->needle, key->text, arena);
     return RC_OK;
 }

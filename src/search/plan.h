@@ -8,6 +8,7 @@
 #ifndef ROOST_SEARCH_PLAN_H
 #define ROOST_SEARCH_PLAN_H
 
+#include "imap/list_match.h"
 #include "search/needle.h"
 #include "search/search.h"
 
@@ -26,6 +27,7 @@ struct plan_node {
     int keyword;         /* KEYWORD: index, or -1 if the mailbox has none of that name */
     bool has_id;         /* EMAILID, THREADID: false if it is none of ours */
     struct object_id id;
+    struct list_pattern entries; /* ANNOTATION */
     struct needle needle;
     struct plan_node **children;
     size_t n_children;

@@ -38,6 +38,8 @@ enum effect {
                          are allowed */
     EFFECT_EXPUNGED,  /* message 2 is gone, with "e" */
     EFFECT_MOVED,     /* message 1 is gone */
+    EFFECT_SHARED,    /* the last message has "x" as everybody's /comment */
+    EFFECT_OWN,       /* and as the /comment of who asked, which nobody else sees */
 };
 
 struct row {
@@ -76,6 +78,8 @@ static const struct row rows[] = {
     {"SETMETADATA %s (/private/comment \"x\")",    false,  "",     "rswip", EFFECT_NONE,      false},
     {"SETMETADATA %s (/shared/comment \"x\")",     false,  "w",    "rswip", EFFECT_NONE,      false},
     {"SETMETADATA %s (/shared/vendor/roost/sharedseen \"true\")", false, "a", "rswip", EFFECT_NONE, false},
+    {"APPEND %s ANNOTATION (/comment (value.priv \"x\")) {3+}\r\nx\r\n", false, "ir", "", EFFECT_OWN, false},
+    {"APPEND %s ANNOTATION (/comment (value.shared \"x\")) {3+}\r\nx\r\n", false, "irn", "", EFFECT_SHARED, false},
     {"COPY 1 %s",                                  false,  "i",    "",      EFFECT_DELIVERED, false},
     {"UID COPY 1:* %s",                            false,  "i",    "",      EFFECT_DELIVERED, false},
     {"MOVE 1 %s",                                  false,  "i",    "",      EFFECT_DELIVERED, false},
@@ -95,12 +99,16 @@ static const struct row rows[] = {
     {"EXPUNGE",                                    true,   "e",    "",      EFFECT_EXPUNGED,  false},
     {"UID EXPUNGE 2",                              true,   "e",    "",      EFFECT_EXPUNGED,  false},
     {"CLOSE",                                      true,   "e",    "",      EFFECT_EXPUNGED,  true},
+    {"FETCH 1 (ANNOTATION (/comment value))",      true,   "",     "",      EFFECT_LINE,      false},
+    {"SEARCH ANNOTATION * value \"x\"",            true,   "",     "",      EFFECT_LINE,      false},
+    {"STORE 2 ANNOTATION (/comment (value.priv \"x\"))", true, "", "",      EFFECT_OWN,       false},
+    {"STORE 2 ANNOTATION (/comment (value.shared \"x\"))", true, "n", "",   EFFECT_SHARED,    false},
     {"COPY 1 INBOX",                               true,   "",     "",      EFFECT_NONE,      false},
     {"MOVE 1 INBOX",                               true,   "te",   "",      EFFECT_MOVED,     false},
 };
 // clang-format on
 
-static const char all_rights[] = "lrswipkxtea";
+static const char all_rights[] = "lrswipkxtean";
 
 struct matrix {
     struct rig *rig;
@@ -291,11 +299,27 @@ static bool asked_for(const struct cell *cell, const char *flag)
     return has(slice_from_str(cell->row->command), flag);
 }
 
+/* /comment of the last message as who asked, and as the owner. */
+static void check_comment(struct matrix *m, const struct cell *cell, bool shared)
+{
+    const char *value = shared ? "value.shared x" : "value.priv x";
+    struct slice said;
+
+    must(m, ask(m, m->owner, "EXAMINE %s", cell->inner));
+    said = ask(m, m->owner, "SEARCH * ANNOTATION /comment value%s \"x\"",
+               shared ? ".shared" : ".priv");
+    expect(m, !has(said, "* SEARCH\r\n"), shared || cell->who == OWNER, value, said);
+    must(m, ask(m, m->owner, "UNSELECT"));
+    must(m, ask(m, m->by[cell->who], "EXAMINE %s", cell->name));
+    said = ask(m, m->by[cell->who], "FETCH * (ANNOTATION (/comment value))");
+    expect(m, has(said, shared ? "value.shared \"x\"" : "value.priv \"x\""), true, value, said);
+}
+
 static void check_effect(struct matrix *m, const struct cell *cell, struct slice said)
 {
     struct slice status = ask(m, m->owner, "STATUS %s (MESSAGES)", cell->inner);
-    bool writes =
-        may(cell, 'i') || may(cell, 'e') || may(cell, 's') || may(cell, 'w') || may(cell, 't');
+    bool writes = may(cell, 'i') || may(cell, 'e') || may(cell, 's') || may(cell, 'w') ||
+                  may(cell, 't') || may(cell, 'n');
 
     switch (cell->row->effect) {
     case EFFECT_NONE:
@@ -333,6 +357,12 @@ static void check_effect(struct matrix *m, const struct cell *cell, struct slice
     case EFFECT_EXPUNGED:
     case EFFECT_MOVED:
         expect(m, has(status, "MESSAGES 1"), true, "one message less", status);
+        break;
+    case EFFECT_SHARED:
+        check_comment(m, cell, true);
+        break;
+    case EFFECT_OWN:
+        check_comment(m, cell, false);
         break;
     }
 }

@@ -1,6 +1,6 @@
 /* test_list_match.c - LIST's wildcards: RFC 9051 6.3.9 and 5.1. */
-// links: commands
-#include "commands/list_match.h"
+// links: imap
+#include "imap/list_match.h"
 #include "lib/test.h"
 
 static bool matches(const char *reference, const char *pattern, const char *name)
@@ -58,20 +58,20 @@ static void wildcards_match_as_the_rfc_says(void **state)
 /* Patterns longer than 64 tokens cross the words of the automaton. */
 static void long_patterns_cross_words(void **state)
 {
-    char name[MAILBOX_NAME_BYTES_MAX + 1], pattern[2 * MAILBOX_NAME_BYTES_MAX + 1];
+    char name[LIST_NAME_MAX_BYTES + 1], pattern[2 * LIST_NAME_MAX_BYTES + 1];
     size_t n = 0;
 
     (void) state;
-    memset(name, 'x', MAILBOX_NAME_BYTES_MAX);
-    name[MAILBOX_NAME_BYTES_MAX] = '\0';
-    for (size_t i = 0; i < MAILBOX_NAME_BYTES_MAX; i++) {
+    memset(name, 'x', LIST_NAME_MAX_BYTES);
+    name[LIST_NAME_MAX_BYTES] = '\0';
+    for (size_t i = 0; i < LIST_NAME_MAX_BYTES; i++) {
         pattern[n++] = 'x';
         if (i % 3 == 0)
             pattern[n++] = i % 2 == 0 ? '*' : '%';
     }
     pattern[n] = '\0';
     assert_true(matches("", pattern, name));
-    name[MAILBOX_NAME_BYTES_MAX - 1] = 'y';
+    name[LIST_NAME_MAX_BYTES - 1] = 'y';
     assert_false(matches("", pattern, name));
 }
 
@@ -79,7 +79,7 @@ static void long_patterns_cross_words(void **state)
 static void patterns_longer_than_any_name_match_nothing(void **state)
 {
     AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
-    size_t len = (size_t) 2 * MAILBOX_NAME_BYTES_MAX + 2;
+    size_t len = (size_t) 2 * LIST_NAME_MAX_BYTES + 2;
     char *text = arena_alloc(arena, len);
     struct list_pattern pattern;
 

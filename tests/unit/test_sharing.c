@@ -30,20 +30,21 @@ static void reads_and_prints_rights(void **state)
         const char *text, *plain, *compatible;
         bool good;
     } rows[] = {
-        {"",            "",            "",              true },
-        {"lrs",         "lrs",         "lrs",           true },
-        {"srl",         "lrs",         "lrs",           true },
-        {"llrr",        "lr",          "lr",            true },
-        {"lrswipkxtea", "lrswipkxtea", "lrswipkxtecda", true },
-        {"cd",          "kxte",        "kxtecd",        true },
-        {"k",           "k",           "kc",            true },
-        {"x",           "x",           "xc",            true },
-        {"t",           "t",           "td",            true },
-        {"ea",          "ea",          "eda",           true },
-        {"lR",          NULL,          NULL,            false}, /* RFC 4314 2.1 */
-        {"lq",          NULL,          NULL,            false},
-        {"l0",          NULL,          NULL,            false},
-        {"l r",         NULL,          NULL,            false},
+        {"",             "",             "",               true },
+        {"lrs",          "lrs",          "lrs",            true },
+        {"srl",          "lrs",          "lrs",            true },
+        {"llrr",         "lr",           "lr",             true },
+        {"lrswipkxtea",  "lrswipkxtea",  "lrswipkxtecda",  true },
+        {"nlrswipkxtea", "lrswipkxtean", "lrswipkxtencda", true },
+        {"cd",           "kxte",         "kxtecd",         true },
+        {"k",            "k",            "kc",             true },
+        {"x",            "x",            "xc",             true },
+        {"t",            "t",            "td",             true },
+        {"ea",           "ea",           "eda",            true },
+        {"lR",           NULL,           NULL,             false}, /* RFC 4314 2.1 */
+        {"lq",           NULL,           NULL,             false},
+        {"l0",           NULL,           NULL,             false},
+        {"l r",          NULL,           NULL,             false},
     };
     char text[RIGHTS_TEXT_BYTES];
 

@@ -28,7 +28,7 @@
 #define KEEP             24u /* more messages than this: expunge rather than append */
 
 static const char *const people[PEOPLE] = {"Fred", "David", "Chris"};
-static const char all_rights[] = "lrswipkxtea";
+static const char all_rights[] = "lrswipkxtean";
 
 struct message {
     uint32_t uid;
