@@ -141,48 +141,65 @@ static void check_set(const struct imap_set *set, struct arena *arena)
     assert(slice_eq(buf_slice(&first), buf_slice(&second)));
 }
 
-static void check_flags(const struct imap_flags *flags, struct imap_mode mode,
-                        struct arena *arena)
+typedef void print_fn(struct buf *out, const union imap_args *args, struct imap_mode mode);
+
+/* What is printed, parsed and printed again is the same. RC_LIMIT: it is too deep for that. */
+static enum rc check_reprinted(print_fn *print, const union imap_args *args,
+                               imap_parse_fn *parse, struct imap_mode mode, struct arena *arena,
+                               struct imap_cmd *out)
 {
     AUTO(buf_done) struct buf first = {0}, second = {0};
-    struct imap_cmd cmd;
     enum rc rc;
 
     buf_init(&first, 1 << 20);
     buf_init(&second, 1 << 20);
-    buf_str(&first, "a STORE 1 FLAGS ");
-    buf_str(&second, "a STORE 1 FLAGS ");
-    imap_print_flag_list(&first, flags);
-    cmd = parse_again(buf_slice(&first), mode, imap_parse_store, arena, &rc);
+    print(&first, args, mode);
+    *out = parse_again(buf_slice(&first), mode, parse, arena, &rc);
+    if (rc == RC_LIMIT)
+        return rc;
     assert(rc == RC_OK);
-    imap_print_flag_list(&second, &cmd.args.store.flags);
+    print(&second, &out->args, mode);
     assert(slice_eq(buf_slice(&first), buf_slice(&second)));
+    return RC_OK;
+}
+
+static void print_flags(struct buf *buf, const union imap_args *args, struct imap_mode mode)
+{
+    (void) mode;
+    buf_str(buf, "a STORE 1 FLAGS ");
+    imap_print_flag_list(buf, &args->store.flags);
+}
+
+static void check_flags(const struct imap_flags *flags, struct imap_mode mode,
+                        struct arena *arena)
+{
+    const union imap_args args = {.store = {.flags = *flags}};
+    struct imap_cmd again;
+
+    assert(check_reprinted(print_flags, &args, imap_parse_store, mode, arena, &again) == RC_OK);
+}
+
+static void print_search(struct buf *buf, const union imap_args *args, struct imap_mode mode)
+{
+    (void) mode;
+    buf_str(buf, "a SEARCH ");
+    imap_print_search_key(buf, args->search.key);
 }
 
 static void check_search(const struct imap_search_args *search, struct arena *arena)
 {
     static const struct imap_mode rev2 = {.rev2 = true};
-    AUTO(buf_done) struct buf first = {0}, second = {0};
-    struct imap_cmd cmd;
-    enum rc rc;
+    const union imap_args args = {.search = *search};
+    struct imap_cmd again;
 
-    if (search->key == NULL)
-        return;
-    buf_init(&first, 1 << 20);
-    buf_init(&second, 1 << 20);
-    buf_str(&first, "a SEARCH ");
-    buf_str(&second, "a SEARCH ");
-    imap_print_search_key(&first, search->key);
-    cmd = parse_again(buf_slice(&first), rev2, imap_parse_search, arena, &rc);
-    if (rc == RC_LIMIT) /* the parentheses around an AND are a level more */
-        return;
-    imap_print_search_key(&second, cmd.args.search.key);
-    assert(slice_eq(buf_slice(&first), buf_slice(&second)));
+    if (search->key != NULL) /* the parentheses around an AND are a level more: RC_LIMIT */
+        (void) check_reprinted(print_search, &args, imap_parse_search, rev2, arena, &again);
 }
 
-static void print_items(struct buf *buf, const struct imap_fetch_args *fetch,
-                        struct imap_mode mode)
+static void print_items(struct buf *buf, const union imap_args *args, struct imap_mode mode)
 {
+    const struct imap_fetch_args *fetch = &args->fetch;
+
     buf_str(buf, "a FETCH 1 (");
     for (size_t i = 0; i < fetch->n; i++) {
         struct imap_fetch_item item = fetch->items[i];
@@ -198,18 +215,11 @@ static void print_items(struct buf *buf, const struct imap_fetch_args *fetch,
 static void check_fetch(const struct imap_fetch_args *fetch, struct imap_mode mode,
                         struct arena *arena)
 {
-    AUTO(buf_done) struct buf first = {0}, second = {0};
-    struct imap_cmd cmd;
-    enum rc rc;
+    const union imap_args args = {.fetch = *fetch};
+    struct imap_cmd again;
 
-    buf_init(&first, 1 << 20);
-    buf_init(&second, 1 << 20);
-    print_items(&first, fetch, mode);
-    cmd = parse_again(buf_slice(&first), mode, imap_parse_fetch, arena, &rc);
-    assert(rc == RC_OK && cmd.args.fetch.n == fetch->n);
-    assert(cmd.args.fetch.kinds == fetch->kinds);
-    print_items(&second, &cmd.args.fetch, mode);
-    assert(slice_eq(buf_slice(&first), buf_slice(&second)));
+    assert(check_reprinted(print_items, &args, imap_parse_fetch, mode, arena, &again) == RC_OK);
+    assert(again.args.fetch.n == fetch->n && again.args.fetch.kinds == fetch->kinds);
 }
 
 static void check_notify(const struct imap_notify_args *notify, struct imap_mode mode,
@@ -256,8 +266,9 @@ static void check_append(const struct imap_append_args *append, struct imap_mode
     }
 }
 
-static void print_acl(struct buf *buf, const struct imap_acl_args *acl, struct imap_mode mode)
+static void print_acl(struct buf *buf, const union imap_args *args, struct imap_mode mode)
 {
+    const struct imap_acl_args *acl = &args->acl;
     static const char *const signs[] = {
         [IMAP_ACL_SET] = "", [IMAP_ACL_ADD] = "+", [IMAP_ACL_REMOVE] = "-"};
 
@@ -266,20 +277,11 @@ static void print_acl(struct buf *buf, const struct imap_acl_args *acl, struct i
     buf_printf(buf, " \"%s%.*s\"", signs[acl->op], SLICE_ARG(acl->rights));
 }
 
-static void check_acl(const struct imap_acl_args *acl, struct imap_mode mode,
-                      struct arena *arena)
+static void check_acl(const union imap_args *args, struct imap_mode mode, struct arena *arena)
 {
-    AUTO(buf_done) struct buf first = {0}, second = {0};
-    struct imap_cmd cmd;
-    enum rc rc;
+    struct imap_cmd again;
 
-    buf_init(&first, 1 << 20);
-    buf_init(&second, 1 << 20);
-    print_acl(&first, acl, mode);
-    cmd = parse_again(buf_slice(&first), mode, imap_parse_setacl, arena, &rc);
-    assert(rc == RC_OK);
-    print_acl(&second, &cmd.args.acl, mode);
-    assert(slice_eq(buf_slice(&first), buf_slice(&second)));
+    assert(check_reprinted(print_acl, args, imap_parse_setacl, mode, arena, &again) == RC_OK);
 }
 
 static void check(const struct imap_cmd *cmd, imap_parse_fn *parse, struct imap_mode mode,
@@ -293,7 +295,8 @@ static void check(const struct imap_cmd *cmd, imap_parse_fn *parse, struct imap_
         check_mailbox(&args->rename.to, mode, arena);
     else if (parse == imap_parse_search)
         check_search(&args->search, arena);
-    else if (parse == imap_parse_sort || parse == imap_parse_thread) /* it comes first in them */
+    else if (parse == imap_parse_sort ||
+             parse == imap_parse_thread) /* it comes first in them */
         check_search(&args->search, arena);
     else if (parse == imap_parse_fetch)
         check_fetch(&args->fetch, mode, arena);
@@ -304,7 +307,7 @@ static void check(const struct imap_cmd *cmd, imap_parse_fn *parse, struct imap_
     else if (parse == imap_parse_store)
         check_flags(&args->store.flags, mode, arena);
     else if (parse == imap_parse_setacl || parse == imap_parse_identifier)
-        check_acl(&args->acl, mode, arena);
+        check_acl(args, mode, arena);
     else if (parse == imap_parse_copy)
         check_mailbox(&args->copy.mailbox, mode, arena);
     if (parse == imap_parse_copy || parse == imap_parse_store || parse == imap_parse_fetch)

@@ -1,65 +1,12 @@
 /* test_auth_groups.c - groups, members and shared accounts in the database. */
 // links: auth
-// lib: old_auth_db
-#include <dirent.h>
-#include <unistd.h>
+// lib: auth_place old_auth_db
 
 #include "auth/admin.h"
 #include "auth/login.h"
+#include "lib/auth_place.h"
 #include "lib/old_auth_db.h"
 #include "lib/test.h"
-
-struct place {
-    char folder[32];
-    struct auth_db *db;
-    struct arena *arena;
-};
-
-static int start(void **state)
-{
-    (void) state;
-    return auth_init(NULL) == RC_OK ? 0 : -1;
-}
-
-static int make_place(void **state)
-{
-    struct place *place = xcalloc(1, sizeof(*place));
-
-    (void) snprintf(place->folder, sizeof(place->folder), "/tmp/roost-test-grp-XXXXXX");
-    assert_non_null(mkdtemp(place->folder));
-    assert_int_equal(auth_db_open(place->folder, true, &place->db, NULL), RC_OK);
-    place->arena = arena_new(ARENA_TEST_BYTES);
-    *state = place;
-    return 0;
-}
-
-static int drop_place(void **state)
-{
-    struct place *place = *state;
-    DIR *dir;
-    const struct dirent *entry;
-
-    auth_db_close(place->db);
-    arena_free(place->arena);
-    dir = opendir(place->folder);
-    assert_non_null(dir);
-    while ((entry = readdir(dir)) != NULL)
-        if (entry->d_name[0] != '.')
-            assert_int_equal(unlinkat(dirfd(dir), entry->d_name, 0), 0);
-    assert_int_equal(closedir(dir), 0);
-    assert_int_equal(rmdir(place->folder), 0);
-    free(place);
-    return 0;
-}
-
-static uint64_t add_user(struct place *place, const char *name)
-{
-    uint64_t id = 0;
-
-    assert_int_equal(
-        auth_db_add_account(place->db, slice_from_str(name), ACCOUNT_OWN, &id, NULL), RC_OK);
-    return id;
-}
 
 static uint64_t add_group(struct place *place, const char *name)
 {
@@ -92,7 +39,7 @@ static uint64_t epoch(struct place *place)
 static void groups_and_users_are_different_name_spaces(void **state)
 {
     struct place *place = *state;
-    uint64_t user = add_user(place, "sales"), group = add_group(place, "Sales"), other;
+    uint64_t user = place_add(place, "sales"), group = add_group(place, "Sales"), other;
     struct auth_group found;
 
     assert_int_not_equal(user, group);
@@ -134,7 +81,7 @@ static void words_of_access_control_lists_are_no_names(void **state)
     }
     for (size_t i = 0; i < COUNT(taken); i++) {
         (void) add_group(place, taken[i]);
-        (void) add_user(place, taken[i]);
+        (void) place_add(place, taken[i]);
     }
 }
 
@@ -152,7 +99,7 @@ static bool count_member(void *ctx, const struct auth_account *account)
 static void members_come_and_go(void **state)
 {
     struct place *place = *state;
-    uint64_t ann = add_user(place, "ann"), bob = add_user(place, "bob");
+    uint64_t ann = place_add(place, "ann"), bob = place_add(place, "bob");
     uint64_t staff = add_group(place, "staff"), board = add_group(place, "board");
     uint64_t before = epoch(place);
     size_t n = 0;
@@ -178,7 +125,7 @@ static void members_come_and_go(void **state)
 static void a_deleted_account_leaves_its_groups(void **state)
 {
     struct place *place = *state;
-    uint64_t ann = add_user(place, "ann"), staff = add_group(place, "staff");
+    uint64_t ann = place_add(place, "ann"), staff = add_group(place, "staff");
     size_t n = 0;
 
     assert_int_equal(auth_db_add_member(place->db, staff, ann, NULL), RC_OK);
@@ -192,7 +139,7 @@ static void a_deleted_account_leaves_its_groups(void **state)
 static void an_account_is_in_a_bounded_number_of_groups(void **state)
 {
     struct place *place = *state;
-    uint64_t ann = add_user(place, "ann");
+    uint64_t ann = place_add(place, "ann");
     char name[16];
 
     for (unsigned i = 0; i <= GROUPS_PER_ACCOUNT_MAX; i++) {
@@ -287,7 +234,7 @@ static void nobody_logs_in_as_a_shared_account(void **state)
 static void a_database_of_version_1_is_brought_up(void **state)
 {
     struct place *place = *state;
-    uint64_t ann = add_user(place, "ann"), staff;
+    uint64_t ann = place_add(place, "ann"), staff;
     struct auth_account account;
 
     auth_db_close(place->db);
@@ -304,7 +251,7 @@ static void a_database_of_version_1_is_brought_up(void **state)
     assert_int_equal(groups_of(place, ann), 1);
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, make_place, drop_place)
+#define CASE(name) cmocka_unit_test_setup_teardown(name, place_make, place_drop)
 
 int main(void)
 {
@@ -319,5 +266,5 @@ int main(void)
         CASE(a_database_of_version_1_is_brought_up),
     };
 
-    return cmocka_run_group_tests(tests, start, NULL);
+    return cmocka_run_group_tests(tests, place_start, NULL);
 }

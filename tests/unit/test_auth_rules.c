@@ -1,7 +1,7 @@
 /* test_auth_rules.c - the database, recipients, login rules, throttle and hash pool. */
 // links: auth
+// lib: auth_place
 // labels: concurrency
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,63 +11,10 @@
 #include "auth/login.h"
 #include "auth/throttle.h"
 #include "base/clock.h"
+#include "lib/auth_place.h"
 #include "lib/test.h"
 
 #define NOW 1700000000
-
-/* A folder with a database of its own. */
-struct place {
-    char folder[32];
-    struct auth_db *db;
-    struct arena *arena;
-};
-
-static int start(void **state)
-{
-    (void) state;
-    return auth_init(NULL) == RC_OK ? 0 : -1;
-}
-
-static int make_place(void **state)
-{
-    struct place *place = xcalloc(1, sizeof(*place));
-
-    (void) snprintf(place->folder, sizeof(place->folder), "/tmp/roost-test-auth-XXXXXX");
-    assert_non_null(mkdtemp(place->folder));
-    assert_int_equal(auth_db_open(place->folder, true, &place->db, NULL), RC_OK);
-    place->arena = arena_new(ARENA_TEST_BYTES);
-    *state = place;
-    return 0;
-}
-
-static int drop_place(void **state)
-{
-    struct place *place = *state;
-    DIR *dir;
-    const struct dirent *entry;
-
-    auth_db_close(place->db);
-    arena_free(place->arena);
-    dir = opendir(place->folder);
-    assert_non_null(dir);
-    while ((entry = readdir(dir)) != NULL)
-        if (entry->d_name[0] != '.')
-            assert_int_equal(unlinkat(dirfd(dir), entry->d_name, 0), 0);
-    assert_int_equal(closedir(dir), 0);
-    assert_int_equal(rmdir(place->folder), 0);
-    free(place);
-    return 0;
-}
-
-static uint64_t add(struct place *place, const char *name)
-{
-    uint64_t id = 0;
-
-    assert_int_equal(
-        auth_db_add_account(place->db, slice_from_str(name), ACCOUNT_OWN, &id, NULL), RC_OK);
-    assert_int_not_equal(id, 0);
-    return id;
-}
 
 static void reopen(struct place *place)
 {
@@ -81,7 +28,7 @@ static void reopen(struct place *place)
 static void an_account_outlives_a_restart(void **state)
 {
     struct place *place = *state;
-    uint64_t id = add(place, "Anna@Example.org"), other;
+    uint64_t id = place_add(place, "Anna@Example.org"), other;
     struct auth_account account;
 
     reopen(place);
@@ -102,7 +49,7 @@ static void an_account_outlives_a_restart(void **state)
 static void a_deleted_account_frees_its_name_and_keeps_its_id(void **state)
 {
     struct place *place = *state;
-    uint64_t id = add(place, "anna"), again;
+    uint64_t id = place_add(place, "anna"), again;
     struct auth_account account;
     uint64_t found, epoch, later;
 
@@ -117,7 +64,7 @@ static void a_deleted_account_frees_its_name_and_keeps_its_id(void **state)
     assert_int_equal(auth_db_find_alias(place->db, SLICE("sales"), &found, NULL), RC_NOT_FOUND);
     assert_int_equal(auth_db_find_domain(place->db, SLICE("example.org"), &found, NULL), RC_OK);
     assert_int_equal(found, 0);
-    again = add(place, "anna");
+    again = place_add(place, "anna");
     assert_int_not_equal(again, id);
     assert_int_equal(auth_db_set_state(place->db, id, ACCOUNT_ENABLED, NULL), RC_NOT_FOUND);
 }
@@ -129,12 +76,12 @@ static void a_change_undone_inside_another_leaves_the_other(void **state)
     uint64_t id;
 
     assert_int_equal(auth_db_begin(place->db, NULL), RC_OK);
-    (void) add(place, "kept");
+    (void) place_add(place, "kept");
     assert_int_equal(auth_db_begin(place->db, NULL), RC_OK);
-    (void) add(place, "undone");
+    (void) place_add(place, "undone");
     auth_db_rollback(place->db);
     assert_int_equal(auth_db_begin(place->db, NULL), RC_OK);
-    id = add(place, "kept-too");
+    id = place_add(place, "kept-too");
     assert_int_equal(auth_db_commit(place->db, NULL), RC_OK);
     assert_int_equal(auth_db_commit(place->db, NULL), RC_OK);
     reopen(place);
@@ -204,9 +151,9 @@ static void a_list_goes_on_where_it_stopped(void **state)
     struct place *place = *state;
     size_t n = 0;
 
-    (void) add(place, "b");
-    (void) add(place, "a");
-    (void) add(place, "c");
+    (void) place_add(place, "b");
+    (void) place_add(place, "a");
+    (void) place_add(place, "c");
     assert_int_equal(auth_db_each_account(place->db, SLICE(""), count_row, &n, NULL), RC_OK);
     assert_int_equal(n, 2);
     n = 0;
@@ -217,7 +164,7 @@ static void a_list_goes_on_where_it_stopped(void **state)
 static void names_of_aliases_and_accounts_do_not_overlap(void **state)
 {
     struct place *place = *state;
-    uint64_t anna = add(place, "anna"), id;
+    uint64_t anna = place_add(place, "anna"), id;
 
     assert_int_equal(auth_db_add_alias(place->db, SLICE("ANNA"), anna, NULL), RC_EXISTS);
     assert_int_equal(auth_db_add_alias(place->db, SLICE("sales"), anna, NULL), RC_OK);
@@ -310,10 +257,10 @@ static void recipients(void **state)
     const struct realm_settings with = settings();
     AUTO(realm_freep) struct realm *realm = realm_of(place, &with);
     struct resolve_lookup lookup = realm_lookup(realm);
-    uint64_t anna = add(place, "anna"), bob = add(place, "bob@hosted.example");
-    uint64_t off = add(place, "off");
+    uint64_t anna = place_add(place, "anna"), bob = place_add(place, "bob@hosted.example");
+    uint64_t off = place_add(place, "off");
 
-    (void) add(place, "a+b");
+    (void) place_add(place, "a+b");
     assert_int_equal(auth_db_set_state(place->db, off, ACCOUNT_DISABLED, NULL), RC_OK);
     assert_int_equal(auth_db_add_alias(place->db, SLICE("sales"), anna, NULL), RC_OK);
     assert_int_equal(auth_db_add_alias(place->db, SLICE("info@hosted.example"), bob, NULL),
@@ -343,8 +290,8 @@ static void any_domain_and_one_catch_all(void **state)
     with.n_domains = 1;
     with.catch_all = "anna";
     with.detail_separator = "";
-    (void) add(place, "anna");
-    (void) add(place, "u1");
+    (void) place_add(place, "anna");
+    (void) place_add(place, "u1");
     realm = realm_of(place, &with);
     lookup = realm_lookup(realm);
     resolve_recipient(&lookup, SLICE("u1@anything"), place->arena, &found);
@@ -448,7 +395,7 @@ static void an_expired_device_says_so(void **state)
                                  .scope = SCOPE_IMAP,
                                  .access = ACCESS_READ_ONLY,
                                  .folders = SLICE("INBOX\nWork"),
-                                 .account_id = add(place, "anna"),
+                                 .account_id = place_add(place, "anna"),
                                  .expires = NOW};
     struct admin_device made;
     struct login_outcome outcome;
@@ -468,7 +415,7 @@ static void an_account_password_counts_only_until_its_date(void **state)
     struct place *place = *state;
     struct realm_settings with = settings();
     AUTO(buf_done) struct buf hash = {.max = PASSWORD_HASH_MAX_BYTES};
-    uint64_t id = add(place, "anna");
+    uint64_t id = place_add(place, "anna");
 
     assert_int_equal(password_hash_make(SLICE("account password"), &hash, NULL), RC_OK);
     assert_int_equal(auth_db_set_password(place->db, id, buf_slice(&hash), NULL), RC_OK);
@@ -697,7 +644,7 @@ static void a_full_queue_is_an_answer(void **state)
     loop_free(loop);
 }
 
-#define WITH_PLACE(test) cmocka_unit_test_setup_teardown(test, make_place, drop_place)
+#define WITH_PLACE(test) cmocka_unit_test_setup_teardown(test, place_make, place_drop)
 
 int main(void)
 {
@@ -722,5 +669,5 @@ int main(void)
         cmocka_unit_test(a_full_queue_is_an_answer),
     };
 
-    return cmocka_run_group_tests(tests, start, NULL);
+    return cmocka_run_group_tests(tests, place_start, NULL);
 }
