@@ -42,6 +42,9 @@ const struct language_row language_rows[] = {
     {"Your mailboxes are on another server", {"Ihre Postfächer liegen auf einem anderen Server", "Vos boîtes sont sur un autre serveur", "Sus buzones están en otro servidor", "メールボックスは別のサーバーにあります"}},
     {"Shown without their UTF-8 headers", {"Ohne ihre UTF-8-Kopfzeilen gezeigt", "Affichés sans leurs en-têtes UTF-8", "Mostrados sin sus cabeceras UTF-8", "UTF-8のヘッダーなしで表示しています"}},
     {"Done for the last messages only", {"Nur für die letzten Nachrichten ausgeführt", "Fait pour les derniers messages seulement", "Hecho solo para los últimos mensajes", "最後のメッセージだけを処理しました"}},
+    {"Too much changes there at the moment", {"Dort ändert sich gerade zu viel", "Trop de changements à cet endroit en ce moment", "Demasiados cambios allí en este momento", "現在そこでは変更が多すぎます"}},
+    {"Too many users' mailboxes to watch", {"Zu viele Benutzer, deren Postfächer zu beobachten wären", "Trop d'utilisateurs dont les boîtes seraient à surveiller", "Demasiados usuarios cuyos buzones habría que vigilar", "監視するメールボックスのユーザーが多すぎます"}},
+    {"Stopped", {"Angehalten", "Arrêté", "Detenido", "停止しました"}},
     {"Too much changes; NOTIFY is off", {"Zu viele Änderungen; NOTIFY ist aus", "Trop de changements; NOTIFY est désactivé", "Demasiados cambios; NOTIFY está desactivado", "変更が多すぎるためNOTIFYを停止しました"}},
 
     /* the end of a session */
