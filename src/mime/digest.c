@@ -340,10 +340,16 @@ struct slice digest_preview(const struct digest *digest)
     return digest_section_bytes(digest, SECTION_PREVIEW);
 }
 
+struct slice digest_text(const struct digest *digest)
+{
+    return slice_from(digest_section_bytes(digest, SECTION_TEXT),
+                      4 + (size_t) digest->n_spans * DIGEST_SPAN_BYTES);
+}
+
 struct digest_span digest_span(const struct digest *digest, uint32_t index)
 {
     struct slice region = digest_section_bytes(digest, SECTION_TEXT);
-    struct slice pool = slice_from(region, 4 + (size_t) digest->n_spans * DIGEST_SPAN_BYTES);
+    struct slice pool = digest_text(digest);
     struct scan sc =
         scan_of(slice_sub(region, 4 + (size_t) index * DIGEST_SPAN_BYTES, DIGEST_SPAN_BYTES));
     struct digest_span span = {0};

@@ -280,5 +280,8 @@ bool digest_next_reference(struct digest_references *references, struct slice *o
 struct slice digest_preview(const struct digest *digest);
 /* All runs lie in order; n_spans is 0 without the region. */
 struct digest_span digest_span(const struct digest *digest, uint32_t index);
+/* The text of all runs, one behind the other: what is in a run is in here, but not the reverse.
+ */
+struct slice digest_text(const struct digest *digest);
 
 #endif

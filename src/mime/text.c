@@ -1,5 +1,6 @@
 #include "mime/text.h"
 
+#include <string.h>
 #include <unicode/uchar.h>
 #include <unicode/unorm2.h>
 
@@ -13,6 +14,9 @@
 
 #define STEP_MAX_BYTES       ((size_t) 256 << 10) /* a decoded step and its UTF-8 */
 #define DECOMPOSED_MAX_UNITS 32                   /* U+FDFA has 18, the most there is */
+#define CASEMAP_KEPT         1024u /* characters of a long text, and of a short one */
+#define CASEMAP_KEPT_SHORT   32u
+#define CASEMAP_SHORT_BYTES  512u
 
 /* RFC 2231 in the fields that mail has it in. */
 static bool has_parameters(struct slice name)
@@ -113,7 +117,7 @@ void mime_text_of_part(const struct digest *digest, uint32_t part, struct slice 
         mime_text_of_body(&source, body, out);
 }
 
-static void casemap_char(const UNormalizer2 *nfkd, uint32_t ch, struct buf *out)
+static void decompose(const UNormalizer2 *nfkd, uint32_t ch, struct buf *out)
 {
     UErrorCode status = U_ZERO_ERROR;
     UChar units[DECOMPOSED_MAX_UNITS];
@@ -127,31 +131,77 @@ static void casemap_char(const UNormalizer2 *nfkd, uint32_t ch, struct buf *out)
     charset_append_utf16(units, (size_t) n, out);
 }
 
-static void casemap_ascii(struct slice run, struct buf *out)
+/* A text has few different characters: what ICU said of one is kept while the text is read. */
+struct casemapped {
+    uint32_t ch; /* 0: nothing is kept here */
+    uint8_t len;
+    char utf8[11];
+};
+
+static void casemap_char(const UNormalizer2 *nfkd, uint32_t ch, struct casemapped *kept,
+                         struct buf *out)
 {
-    char *room = run.len > 0 ? buf_reserve(out, run.len) : NULL;
+    size_t start = out->len;
+
+    if (kept->ch == ch) {
+        buf_append(out, slice_of(kept->utf8, kept->len));
+        return;
+    }
+    decompose(nfkd, ch, out);
+    if (out->overflow || out->len - start > sizeof(kept->utf8))
+        return;
+    kept->ch = ch;
+    kept->len = (uint8_t) (out->len - start);
+    memcpy(kept->utf8, out->ptr + start, kept->len);
+}
+
+/* The capitals of eight ASCII bytes at once: bit 7 of a sum says whether the byte is at least
+ * the letter; where it is 'a' or above and not above 'z', bit 5 goes. */
+static uint64_t upper_word(uint64_t word)
+{
+    const uint64_t ones = 0x0101010101010101u;
+    uint64_t from_a = word + ones * (0x80 - 'a');
+    uint64_t above_z = word + ones * (0x7f - 'z');
+
+    return word ^ ((from_a & ~above_z & ones * 0x80) >> 2);
+}
+
+void mime_casemap_ascii(struct slice ascii, struct buf *out)
+{
+    char *room = ascii.len > 0 ? buf_reserve(out, ascii.len) : NULL;
+    size_t i = 0;
 
     if (room == NULL)
         return;
-    for (size_t i = 0; i < run.len; i++)
-        room[i] = ascii_upper(run.ptr[i]);
-    out->len += run.len;
+    for (; ascii.len - i >= sizeof(uint64_t); i += sizeof(uint64_t)) {
+        uint64_t word;
+
+        memcpy(&word, ascii.ptr + i, sizeof(word));
+        word = upper_word(word);
+        memcpy(room + i, &word, sizeof(word));
+    }
+    for (; i < ascii.len; i++)
+        room[i] = ascii_upper(ascii.ptr[i]);
+    out->len += ascii.len;
 }
 
 void mime_casemap(struct slice utf8, struct buf *out)
 {
     UErrorCode status = U_ZERO_ERROR;
     const UNormalizer2 *nfkd = unorm2_getNFKDInstance(&status);
+    uint32_t n_kept = utf8.len < CASEMAP_SHORT_BYTES ? CASEMAP_KEPT_SHORT : CASEMAP_KEPT;
+    struct casemapped kept[CASEMAP_KEPT];
     struct scan sc = scan_of(utf8);
     struct slice byte;
     uint32_t ch;
 
     if (U_FAILURE(status))
         die("casemap: ICU has no NFKD data: %s", u_errorName(status));
+    memset(kept, 0, n_kept * sizeof(kept[0]));
     while (!scan_done(&sc)) {
-        casemap_ascii(utf8_take_ascii(&sc), out);
+        mime_casemap_ascii(utf8_take_ascii(&sc), out);
         if (utf8_scan(&sc, &ch))
-            casemap_char(nfkd, ch, out);
+            casemap_char(nfkd, ch, &kept[ch % n_kept], out);
         else if (scan_take(&sc, 1, &byte))
             buf_append(out, byte);
     }

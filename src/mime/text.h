@@ -41,5 +41,7 @@ void mime_casemap(struct slice utf8, struct buf *out);
 /* What it follows: the Unicode version, an octet for each of its four numbers, the major one
  * first. What was mapped by one version may differ from what another makes of it. */
 uint32_t mime_casemap_version(void);
+/* The same of text that has no byte above 0x7f: its letters become capitals. */
+void mime_casemap_ascii(struct slice ascii, struct buf *out);
 
 #endif

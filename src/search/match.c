@@ -157,12 +157,10 @@ static bool raw_has(struct match *match, const struct plan_node *node)
     return text_has(match, node, buf_slice(&raw));
 }
 
-/* BODY: the text of the parts with their headers; TEXT: the message's own header as well. */
-static bool body_has(struct match *match, const struct plan_node *node)
+/* Some run has it. Most messages have it nowhere, which one look at all their text says. */
+static bool some_run_has(struct match *match, const struct plan_node *node)
 {
-    if (node->needle.mapped.len == 0)
-        return true; /* an empty text is in every other, also where there is none */
-    if (!need_text(match))
+    if (!text_has(match, node, digest_text(match->digest)))
         return false;
     for (uint32_t i = 0; i < match->digest->n_spans; i++) {
         struct digest_span span = digest_span(match->digest, i);
@@ -172,6 +170,18 @@ static bool body_has(struct match *match, const struct plan_node *node)
         if (text_has(match, node, span.text))
             return true;
     }
+    return false;
+}
+
+/* BODY: the text of the parts with their headers; TEXT: the message's own header as well. */
+static bool body_has(struct match *match, const struct plan_node *node)
+{
+    if (node->needle.mapped.len == 0)
+        return true; /* an empty text is in every other, also where there is none */
+    if (!need_text(match))
+        return false;
+    if (some_run_has(match, node))
+        return true;
     if (match->digest->has_text && (match->digest->flags & DIGEST_TEXT_CUT) == 0)
         return false;
     return raw_has(match, node);

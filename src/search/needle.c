@@ -33,18 +33,6 @@ void needle_init(struct needle *needle, struct slice text, struct arena *arena)
     needle->ascii = is_ascii(needle->mapped);
 }
 
-/* What RFC 5051 makes of ASCII letters: their titlecase, which is the capital. */
-static void map_ascii(struct slice text, struct buf *out)
-{
-    char *room = buf_reserve(out, text.len);
-
-    if (room == NULL)
-        return;
-    for (size_t i = 0; i < text.len; i++)
-        room[i] = ascii_upper(text.ptr[i]);
-    out->len += text.len;
-}
-
 /* The first block of text: no character is cut in two. */
 static struct slice first_block(struct slice text, size_t len)
 {
@@ -71,7 +59,7 @@ bool needle_is_in(const struct needle *needle, struct slice text, struct buf *sc
 
         text = slice_from(text, block.len);
         if (ascii)
-            map_ascii(block, scratch);
+            mime_casemap_ascii(block, scratch);
         else
             mime_casemap(block, scratch);
         assert(!scratch->overflow);

@@ -1,5 +1,6 @@
 """Bytes of a named charset to characters, by Python's own tables, with the meanings of docs/search.md."""
 
+import functools
 import re
 
 
@@ -70,17 +71,25 @@ def guess(data):
         return legacy(data, "cp1252")
 
 
-def legacy(data, codec):
-    """One byte, one character; a byte that the table lacks is the control of that number."""
+@functools.lru_cache(None)
+def table(codec):
+    """Of each byte its character, or None."""
     out = []
-    for byte in data:
+    for byte in range(256):
         try:
             out.append(bytes([byte]).decode(codec))
         except UnicodeDecodeError:
-            if byte >= 0xA0 or not codec.startswith(("cp125", "cp874")):
-                raise Unsure("byte %02x of %s" % (byte, codec)) from None
-            out.append(chr(byte))
-    return "".join(out)
+            out.append(chr(byte) if byte < 0xA0 and codec.startswith(("cp125", "cp874")) else None)
+    return out
+
+
+def legacy(data, codec):
+    """One byte, one character; a byte that a table of Windows lacks is the control of that number."""
+    row = table(codec)
+    chars = [row[byte] for byte in data]
+    if None in chars:
+        raise Unsure("byte %02x of %s" % (data[chars.index(None)], codec))
+    return "".join(chars)
 
 
 def is_single_byte(codec):

@@ -15,12 +15,14 @@ import rig
 from corpus import corpus_folder, read_corpus
 from mails import Mails
 from queries import Book, Needle, Queries, Query
-from roost_server import Server
+from roost_server import Server, is_sanitized
 
 LARGE = bool(os.environ.get("ROOST_LARGE"))
 GENERATED, GENERATED_QUERIES = (5000, 3000) if LARGE else (400, 250)
 CORPUS_SAMPLE, CORPUS_QUERIES = (None, 5000) if LARGE else (800, 150)
 CORPUS_UNSURE_MAX = 16  # spans
+if is_sanitized() and not LARGE:
+    GENERATED_QUERIES, CORPUS_QUERIES = 80, 50
 
 
 class Search(unittest.TestCase):
