@@ -115,7 +115,7 @@ def cost(server, n_deliveries):
         times = {"u2": [], "u3": []}
         spent = {"u2": 0.0, "u3": 0.0}
         with server.lmtp() as lmtp:
-            for turn in range(2 * n_deliveries // ROUND):
+            for turn in range(max(2, 2 * n_deliveries // ROUND)):
                 user = ("u2", "u3")[turn % 2]
                 before = cpu_ms(mail)
                 for number in range(ROUND):

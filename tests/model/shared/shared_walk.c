@@ -268,8 +268,8 @@ static void step_select(struct walk *walk, struct player *player)
     player->box = box;
     said = ask(walk, player, "SELECT %s", name_for(walk, box, who));
     if (may(box, who, 'r')) {
-        player->read_only =
-            !may(box, who, 'i') && !may(box, who, 'e') && settable(box, who) == 0;
+        player->read_only = !may(box, who, 'i') && !may(box, who, 'e') && !may(box, who, 'n') &&
+                            settable(box, who) == 0;
         must_say(walk, said, player->read_only ? "OK [READ-ONLY]" : "OK [READ-WRITE]");
         look(walk, player);
         return;
