@@ -302,7 +302,7 @@ static void time_digests(const struct bench *bench)
 
         arena_reset(arena);
         must(bench->engine->ops->digest_get(bench->engine, ACCOUNT, bench->items[i].body_id,
-                                            DIGEST_VERSION, false, arena, &digest),
+                                            DIGEST_VERSION, DIGEST_GET_CORE, arena, &digest),
              &(struct err){.detail = "a digest is missing"});
         bytes += digest.len;
     }

@@ -123,6 +123,10 @@ struct chunk_view mbox_chunk(const struct mbox *mbox, size_t chunk)
         .flags = slot->chunk->flags,
         .modseq_base = slot->chunk->modseq_base,
         .modseq_delta = slot->chunk->modseq_delta,
+        .keywords = slot->chunk->keywords,
+        .keyword_words = slot->chunk->keyword_words,
+        .cold = cold_rows(slot->chunk->cold),
+        .cold_row = slot->chunk->cold_row,
     };
 }
 

@@ -42,14 +42,17 @@ struct msg_cold {
 struct acct_state;
 struct mbox;
 
-/* The hot columns of one chunk as a reader sees them; valid while the version is held. Cold
- * rows come one by one from mbox_cold(). */
+/* One chunk as a reader sees it; valid while the version is held. */
 struct chunk_view {
     uint32_t n; /* messages */
     const uint32_t *uid;
     const uint8_t *flags;
     uint64_t modseq_base;
     const uint32_t *modseq_delta; /* MODSEQ_ESCAPE: ask mbox_modseq() */
+    const uint64_t *keywords;     /* keyword_words a message; NULL: none has one */
+    uint32_t keyword_words;
+    const struct msg_cold *cold; /* NULL while they are not in memory (acct_cold_load) */
+    const uint16_t *cold_row;    /* message i has cold row cold_row[i]; NULL: row i */
 };
 
 #define MODSEQ_ESCAPE UINT32_MAX

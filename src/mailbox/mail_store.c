@@ -19,6 +19,7 @@ struct mail_store {
     struct quota_settings quota;
     struct principal_registry *principals;
     struct principal_registry *own_principals; /* where none was given; else NULL */
+    struct text_index *index;                  /* NULL: none; set before anybody searches */
 
     pthread_mutex_t registry;
     struct map *accounts;   /* registry; id -> struct account */
@@ -45,6 +46,16 @@ struct principal_registry *mail_store_principal_registry(struct mail_store *stor
 const struct quota_settings *mail_store_quota(const struct mail_store *store)
 {
     return &store->quota;
+}
+
+void mail_store_set_index(struct mail_store *store, struct text_index *index)
+{
+    store->index = index;
+}
+
+struct text_index *mail_store_index(struct mail_store *store)
+{
+    return store->index;
 }
 
 struct digester *store_digester(struct mail_store *store)

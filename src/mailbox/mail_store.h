@@ -48,6 +48,11 @@ struct engine *mail_store_engine(struct mail_store *store);
 struct principals *mail_store_principals(struct mail_store *store);
 struct principal_registry *mail_store_principal_registry(struct mail_store *store);
 const struct quota_settings *mail_store_quota(const struct mail_store *store);
+/* What searches keep of the store's accounts (search/text_index.h); the store only carries it.
+ * Set before anybody searches; it outlives them all. */
+struct text_index;
+void mail_store_set_index(struct mail_store *store, struct text_index *index);
+struct text_index *mail_store_index(struct mail_store *store); /* NULL: there is none */
 /* Bytes that open accounts take, as last measured. */
 size_t store_memory(const struct mail_store *store);
 

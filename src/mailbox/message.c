@@ -256,8 +256,9 @@ static bool read_digest(struct message *message, bool with_text)
     struct engine *engine = account_engine(message->account);
     struct slice table;
     struct err stale;
-    enum rc rc = engine->ops->digest_get(engine, message->account->id, message->body_id,
-                                         DIGEST_VERSION, with_text, arena_of(message), &table);
+    enum rc rc = engine->ops->digest_get(
+        engine, message->account->id, message->body_id, DIGEST_VERSION,
+        with_text ? DIGEST_GET_WHOLE : DIGEST_GET_CORE, arena_of(message), &table);
 
     if (rc == RC_OK)
         rc = digest_open_kept(table, &message->digest, &stale);
@@ -314,6 +315,18 @@ enum rc message_digest_with_text(struct message *message, const struct digest **
     if (rc == RC_OK)
         *out = shown_digest(message);
     return rc;
+}
+
+bool message_text_if_made(struct message *message, struct digest *out)
+{
+    struct engine *engine = account_engine(message->account);
+    struct slice region;
+    struct err stale;
+    enum rc rc =
+        engine->ops->digest_get(engine, message->account->id, message->body_id, DIGEST_VERSION,
+                                DIGEST_GET_TEXT, arena_of(message), &region);
+
+    return rc == RC_OK && region.len > 0 && digest_open_text(region, out, &stale) == RC_OK;
 }
 
 void message_drop_digest(struct message *message)

@@ -66,6 +66,11 @@ MUST_CHECK enum rc message_digest_with_text(struct message *message, const struc
 /* The digest of a complete stage of at least one byte, whose table lies in arena. */
 MUST_CHECK enum rc stage_digest(struct account *account, const struct body_stage *stage,
                                 struct arena *arena, struct digest *out, struct err *err);
+/* Its search text alone, if it is there: digest_span() of *out and nothing else means
+ * something. Whether the text is all of the message's stands in what is not read. Valid as the
+ * digest is.
+ */
+bool message_text_if_made(struct message *message, struct digest *out);
 /* Give its memory back, which may be as much as the message's text; the next message_digest
  * reads it again. */
 void message_drop_digest(struct message *message);

@@ -272,6 +272,20 @@ enum rc digest_open_substitute(const struct digest_substitute *substitute, struc
     return open_table(substitute->table, true, out, err);
 }
 
+enum rc digest_open_text(struct slice region, struct digest *out, struct err *err)
+{
+    struct digest d = {.table = region, .n_parts = UINT32_MAX, .has_text = true};
+
+    if (region.len > DIGEST_MAX_BYTES)
+        return corrupt(err, "length");
+    d.section[SECTION_TEXT].len = (uint32_t) region.len;
+    if (!spans_are_whole(&d) || !all_sound(&d, d.n_spans, span_is_sound))
+        return corrupt(err, "span");
+    d.n_parts = 0;
+    *out = d;
+    return RC_OK;
+}
+
 size_t digest_core_len(const struct digest *digest)
 {
     return digest->section[SECTION_TEXT].offset;

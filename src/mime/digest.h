@@ -178,6 +178,9 @@ MUST_CHECK enum rc digest_open(struct slice table, struct digest *out, struct er
  * digest_verify() have let in before it was stored, and whose stored bytes met their checksum.
  */
 MUST_CHECK enum rc digest_open_kept(struct slice table, struct digest *out, struct err *err);
+/* The text region alone, as it lies behind the core: for digest_span(), nothing else of *out
+ * means anything. */
+MUST_CHECK enum rc digest_open_text(struct slice region, struct digest *out, struct err *err);
 /* RC_CORRUPT unless the wire forms are well-formed IMAP values, the text is UTF-8, and the
  * table is of this message. */
 MUST_CHECK enum rc digest_verify(const struct digest *digest, struct slice msg,

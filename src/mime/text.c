@@ -209,9 +209,9 @@ void mime_casemap(struct slice utf8, struct buf *out)
 
 uint32_t mime_casemap_version(void)
 {
-    UVersionInfo version;
+    UVersionInfo unicode;
 
-    u_getUnicodeVersion(version);
-    return (uint32_t) version[0] << 24 | (uint32_t) version[1] << 16 |
-           (uint32_t) version[2] << 8 | version[3];
+    u_getUnicodeVersion(unicode);
+    return MIME_CASEMAP_REVISION << 24 | (uint32_t) unicode[0] << 16 |
+           (uint32_t) unicode[1] << 8 | unicode[2];
 }

@@ -44,4 +44,9 @@ uint32_t mime_casemap_version(void);
 /* The same of text that has no byte above 0x7f: its letters become capitals. */
 void mime_casemap_ascii(struct slice ascii, struct buf *out);
 
+/* Changes whenever mime_casemap may answer otherwise: the Unicode version of the library and
+ * MIME_CASEMAP_REVISION, ours. What keeps mapped text keeps this with it. */
+#define MIME_CASEMAP_REVISION 1u
+uint32_t mime_casemap_version(void);
+
 #endif

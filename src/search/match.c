@@ -51,6 +51,7 @@ static bool need_message(struct match *match)
     if (match->failed.rc != RC_OK)
         return false;
     match->work += MATCH_DIGEST_WORK;
+    match->n_opened++;
     match->message = message_open(match->account, cold->body_id, cold->size);
     return true;
 }
@@ -62,11 +63,19 @@ static bool need_digest(struct match *match)
            message_digest(match->message, &match->digest, &match->failed) == RC_OK;
 }
 
-/* The same with its text. */
+/* Its text, and nothing but it where that is enough. */
 static bool need_text(struct match *match)
 {
-    return need_message(match) &&
-           message_digest_with_text(match->message, &match->digest, &match->failed) == RC_OK;
+    if (!need_message(match))
+        return false;
+    if (match->text != NULL)
+        return true;
+    if (match->is_covered && message_text_if_made(match->message, &match->region) &&
+        match->region.n_spans > 0)
+        match->text = &match->region;
+    else if (message_digest_with_text(match->message, &match->digest, &match->failed) == RC_OK)
+        match->text = match->digest;
+    return match->text != NULL;
 }
 
 static bool text_has(struct match *match, const struct plan_node *node, struct slice text)
@@ -132,8 +141,8 @@ static bool header_has(struct match *match, const struct plan_node *node)
 
     if (!need_text(match))
         return false;
-    for (uint32_t i = 0; i < match->digest->n_spans; i++) {
-        struct digest_span span = digest_span(match->digest, i);
+    for (uint32_t i = 0; i < match->text->n_spans; i++) {
+        struct digest_span span = digest_span(match->text, i);
 
         if (span.kind == DIGEST_SPAN_HEADER && slice_eq_nocase(span.name, name) &&
             text_has(match, node, span.value))
@@ -160,10 +169,10 @@ static bool raw_has(struct match *match, const struct plan_node *node)
 /* Some run has it. Most messages have it nowhere, which one look at all their text says. */
 static bool some_run_has(struct match *match, const struct plan_node *node)
 {
-    if (!text_has(match, node, digest_text(match->digest)))
+    if (!text_has(match, node, digest_text(match->text)))
         return false;
-    for (uint32_t i = 0; i < match->digest->n_spans; i++) {
-        struct digest_span span = digest_span(match->digest, i);
+    for (uint32_t i = 0; i < match->text->n_spans; i++) {
+        struct digest_span span = digest_span(match->text, i);
 
         if (span.kind == DIGEST_SPAN_HEADER && node->key->kind == IMAP_KEY_BODY)
             continue;
@@ -182,7 +191,8 @@ static bool body_has(struct match *match, const struct plan_node *node)
         return false;
     if (some_run_has(match, node))
         return true;
-    if (match->digest->has_text && (match->digest->flags & DIGEST_TEXT_CUT) == 0)
+    if (match->text == &match->region ||
+        (match->text->has_text && (match->text->flags & DIGEST_TEXT_CUT) == 0))
         return false;
     return raw_has(match, node);
 }
@@ -369,16 +379,17 @@ static bool meets(struct match *match, const struct plan_node *node)
 }
 
 bool match_message(struct match *match, const struct plan_node *plan, uint32_t uid,
-                   uint32_t index)
+                   uint32_t index, bool is_covered)
 {
     bool hit;
 
     match->uid = uid;
     match->index = index;
+    match->is_covered = is_covered;
     match->failed.rc = RC_OK;
     hit = meets(match, plan);
     match->work++;
     message_close(TAKE(match->message));
-    match->digest = NULL;
+    match->digest = match->text = NULL;
     return hit;
 }

@@ -19,14 +19,19 @@ struct match {
     uint32_t uid, index;
     struct message *message;
     const struct digest *digest;
+    const struct digest *text; /* whose spans are there: the digest, or the region alone */
+    struct digest region;
+    bool is_covered; /* by an index: the text is whole, the rest of the digest need not be read
+                      */
     struct err failed; /* rc RC_OK: nothing failed */
     uint64_t work;     /* bytes looked at, and something for each digest */
+    uint64_t n_opened; /* messages whose digest was needed */
 };
 
 void match_init(struct match *match, const struct search_scope *scope);
 void match_done(struct match *match);
-/* failed says whether the answer can be believed. */
+/* failed says whether the answer can be believed. is_covered: an index covers the message. */
 bool match_message(struct match *match, const struct plan_node *plan, uint32_t uid,
-                   uint32_t index);
+                   uint32_t index, bool is_covered);
 
 #endif

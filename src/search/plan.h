@@ -29,6 +29,7 @@ struct plan_node {
     struct object_id id;
     struct list_pattern entries; /* ANNOTATION */
     struct needle needle;
+    uint32_t leaf; /* prune.c: from 1; 0: none */
     struct plan_node **children;
     size_t n_children;
 };

@@ -1,14 +1,23 @@
 #include "search/search.h"
 
 #include "search/match.h"
+#include "search/prune.h"
+#include "search/resolve.h"
 
 /* One slice: about a millisecond of columns, some of text. Then others get their turn. */
 #define SEARCH_SLICE_WORK ((uint64_t) 4 << 20)
 
 struct search {
+    struct search_scope scope;
     struct match match;
     struct plan_node *plan;
-    struct view_walk walk;
+    struct pruner *pruner;
+    bool is_prepared;
+    uint32_t next, end; /* indexes of messages: of the next window; behind the last known */
+    bool has_window;
+    struct window window;
+    uint32_t at; /* in the window: the next to be decided */
+    struct bounds bounds;
     struct uid_set_builder uids, seqs;
     uint32_t count;
     uint64_t modseq;
@@ -19,54 +28,183 @@ enum rc search_start(const struct search_scope *scope, const struct imap_search_
                      struct arena *arena, struct search **out, struct err *err)
 {
     struct search *search = ARENA_NEW(arena, struct search);
+    const struct mbox *mbox = view_mbox(scope->view);
     enum rc rc = plan_make(scope, key, arena, &search->plan, err);
 
     if (rc)
         return rc;
+    search->scope = *scope;
     match_init(&search->match, scope);
-    view_walk_start(&search->walk, scope->view, MAX(scope->from_uid, 1u));
+    search->pruner = pruner_new(&search->scope, mail_store_index(account_store(scope->account)),
+                                search->plan, arena);
+    search->next = mbox_lower_bound(mbox, MAX(scope->from_uid, 1u));
+    search->end = mbox_index_behind(mbox, view_last_uid(scope->view));
     uid_set_start(&search->uids, arena);
     uid_set_start(&search->seqs, arena);
     *out = search;
     return RC_OK;
 }
 
-static void add_hit(struct search *search)
-{
-    uint64_t modseq = view_modseq(search->walk.view, search->walk.index);
+/* ---- hits ---- */
 
-    uid_set_add(&search->uids, search->walk.uid);
-    uid_set_add(&search->seqs, search->walk.seq);
+static uint32_t seq_of(const struct search *search, uint32_t at)
+{
+    if (!view_has_withheld(search->scope.view))
+        return search->window.first + at + 1;
+    return view_seq(search->scope.view, window_uid(&search->window, at));
+}
+
+static void note_modseq(struct search *search, uint32_t at)
+{
+    const struct chunk_view *chunk = &search->window.chunk;
+    uint32_t delta = chunk->modseq_delta[search->window.row + at];
+    bool is_plain =
+        delta != MODSEQ_ESCAPE && view_reader(search->scope.view)->private_flags == 0;
+    uint64_t modseq = is_plain ? chunk->modseq_base + delta
+                               : view_modseq(search->scope.view, search->window.first + at);
+
     search->modseq = MAX(search->modseq, modseq);
-    search->count++;
+}
+
+/* Messages from..to - 1 of the window, all of them hits. */
+static void add_hits(struct search *search, uint32_t from, uint32_t to)
+{
+    const struct window *window = &search->window;
+
+    search->count += to - from;
+    for (uint32_t at = from; at < to; at++)
+        note_modseq(search, at);
+    while (from < to) {
+        uint32_t uid = window_uid(window, from), seq = seq_of(search, from), n = 1;
+
+        if (window_uid(window, to - 1) - uid == to - 1 - from && /* no uid between is missing */
+            seq_of(search, to - 1) - seq == to - 1 - from)
+            n = to - from;
+        uid_set_add_run(&search->uids, uid, uid + n - 1);
+        uid_set_add_run(&search->seqs, seq, seq + n - 1);
+        from += n;
+    }
+}
+
+static enum rc ask_message(struct search *search, uint32_t at, struct err *err)
+{
+    bool hit = match_message(&search->match, search->plan, window_uid(&search->window, at),
+                             search->window.first + at, prune_is_covered(search->pruner, at));
+    enum rc rc = search->match.failed.rc;
+
+    if (rc == RC_OK) {
+        if (hit)
+            add_hits(search, at, at + 1);
+    } else if (rc == RC_CORRUPT) {
+        search->n_damaged++;
+    } else if (rc != RC_NOT_FOUND) { /* NOT_FOUND: expunged by others since */
+        *err = search->match.failed;
+        return rc;
+    }
+    return RC_OK;
+}
+
+/* ---- windows ---- */
+
+/* The first of at..n - 1 that is not set. */
+static uint32_t end_of_run(const uint64_t *words, uint32_t at, uint32_t n)
+{
+    while (at < n) {
+        uint64_t left = ~words[at / 64] >> (at % 64);
+
+        if (left != 0)
+            return MIN(n, at + (uint32_t) __builtin_ctzll(left));
+        at += 64 - at % 64;
+    }
+    return n;
+}
+
+static uint32_t next_set(const uint64_t *words, uint32_t at, uint32_t n)
+{
+    while (at < n) {
+        uint64_t left = words[at / 64] >> (at % 64);
+
+        if (left != 0)
+            return MIN(n, at + (uint32_t) __builtin_ctzll(left));
+        at += 64 - at % 64;
+    }
+    return n;
+}
+
+/* RC_MORE: the slice is done. */
+static enum rc decide_window(struct search *search, struct err *err)
+{
+    uint32_t n = search->window.n;
+
+    for (;;) {
+        enum rc rc;
+
+        search->at = next_set(search->bounds.upper, search->at, n);
+        if (search->at == n)
+            return RC_OK;
+        if (bit_is_set(search->bounds.lower, search->at)) {
+            uint32_t end = end_of_run(search->bounds.lower, search->at, n);
+
+            add_hits(search, search->at, end);
+            search->at = end;
+            continue;
+        }
+        rc = ask_message(search, search->at++, err);
+        if (rc)
+            return rc;
+        if (search->match.work >= SEARCH_SLICE_WORK)
+            return RC_MORE;
+    }
+}
+
+static void open_window(struct search *search)
+{
+    window_open(&search->scope, search->next, search->end, &search->window);
+    prune_window(search->pruner, &search->window, search->match.now, &search->bounds,
+                 &search->match.work);
+    search->at = 0;
+    search->has_window = true;
+}
+
+/* The store's index is told where it is missed. */
+static void tell_slow(const struct search *search)
+{
+    struct text_index *index = mail_store_index(account_store(search->scope.account));
+
+    if (index != NULL && search->match.n_opened > INDEX_SLOW_BODIES)
+        text_index_want(index, account_id(search->scope.account));
 }
 
 enum rc search_go(struct search *search, struct err *err)
 {
     search->match.work = 0;
-    while (search->match.work < SEARCH_SLICE_WORK) {
-        enum rc rc;
-        bool hit;
-
-        if (!view_walk_next(&search->walk))
-            return RC_OK;
-        hit = match_message(&search->match, search->plan, search->walk.uid, search->walk.index);
-        rc = search->match.failed.rc;
-        if (rc == RC_CORRUPT)
-            search->n_damaged++;
-        else if (rc != RC_OK && rc != RC_NOT_FOUND) { /* NOT_FOUND: expunged by others since */
-            *err = search->match.failed;
-            return rc;
-        }
-        if (hit && rc == RC_OK)
-            add_hit(search);
+    if (!search->is_prepared) {
+        if (prune_prepare(search->pruner, SEARCH_SLICE_WORK, &search->match.work) == RC_MORE)
+            return RC_MORE;
+        search->is_prepared = true;
     }
-    return RC_MORE;
+    while (search->has_window || search->next < search->end) {
+        enum rc rc;
+
+        if (!search->has_window)
+            open_window(search);
+        rc = decide_window(search, err);
+        if (rc)
+            return rc;
+        search->has_window = false;
+        search->next = search->window.first + search->window.n;
+        if (search->match.work >= SEARCH_SLICE_WORK && search->next < search->end)
+            return RC_MORE;
+    }
+    tell_slow(search);
+    return RC_OK;
 }
 
 uint32_t search_progress(const struct search *search)
 {
-    return search->walk.seq;
+    uint32_t n = search->next + (search->has_window ? search->at : 0);
+
+    return MIN(n, search->end);
 }
 
 struct search_hits search_hits(const struct search *search)
@@ -82,5 +220,6 @@ struct search_hits search_hits(const struct search *search)
 
 void search_done(struct search *search)
 {
+    pruner_free(TAKE(search->pruner));
     match_done(&search->match);
 }

@@ -93,6 +93,8 @@ struct digest_bytes {
     struct slice text; /* what follows the core: read by searches; may be empty */
 };
 
+enum digest_wanted { DIGEST_GET_CORE, DIGEST_GET_WHOLE, DIGEST_GET_TEXT };
+
 /* A part of a body that may be found in others of its account too (an attachment), as it stands
  * there. */
 struct body_range {
@@ -252,12 +254,13 @@ struct engine_ops {
 
     /* Derived data of a body; may be lost at any time. leaves: hints, in the order of the
      * body, not overlapping; an engine may store such a part once. get answers the core, with
-     * the text behind it if that is wanted and there; RC_NOT_FOUND: none of that version. */
+     * the text behind it if that is wanted and there, or the text alone (empty: there is none);
+     * RC_NOT_FOUND: none of that version. */
     void (*digest_put)(struct engine *engine, uint64_t account, uint64_t body_id,
                        const struct digest_bytes *digest, const struct body_range *leaves,
                        size_t n_leaves);
     enum rc (*digest_get)(struct engine *engine, uint64_t account, uint64_t body_id,
-                          uint32_t version, bool with_text, struct arena *arena,
+                          uint32_t version, enum digest_wanted wanted, struct arena *arena,
                           struct slice *out);
     /* digest_get of many: what lies side by side is read side by side. Those that are kept are
      * told, in no order; about the others nothing is said. */

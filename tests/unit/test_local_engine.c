@@ -345,20 +345,22 @@ static void digests_beyond_memory_are_kept(void **state)
     for (uint64_t id = 1; id <= 64; id++) {
         AUTO(freep) char *want = local_store_body(id, 1024);
 
-        assert_int_equal(ops->digest_get(store.engine, 7, id, 1, true, arena, &got), RC_OK);
+        assert_int_equal(ops->digest_get(store.engine, 7, id, 1, DIGEST_GET_WHOLE, arena, &got),
+                         RC_OK);
         assert_slice_equal(got, slice_of(want, 1024));
-        assert_int_equal(ops->digest_get(store.engine, 7, id, 2, true, arena, &got),
+        assert_int_equal(ops->digest_get(store.engine, 7, id, 2, DIGEST_GET_WHOLE, arena, &got),
                          RC_NOT_FOUND);
     }
     local_store_close(&store);
     local_store_open(&store);
     for (uint64_t id = 1; id <= 64; id++)
-        kept +=
-            store.engine->ops->digest_get(store.engine, 7, id, 1, true, arena, &got) == RC_OK;
+        kept += store.engine->ops->digest_get(store.engine, 7, id, 1, DIGEST_GET_WHOLE, arena,
+                                              &got) == RC_OK;
     assert_true(kept >= 64 - 2 * 8);
     assert_int_equal(store.engine->ops->remove(store.engine, 7, &err), RC_OK);
-    assert_int_equal(store.engine->ops->digest_get(store.engine, 7, 1, 1, true, arena, &got),
-                     RC_NOT_FOUND);
+    assert_int_equal(
+        store.engine->ops->digest_get(store.engine, 7, 1, 1, DIGEST_GET_WHOLE, arena, &got),
+        RC_NOT_FOUND);
     local_store_close(&store);
     local_store_remove(&store);
 }

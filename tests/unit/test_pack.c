@@ -640,14 +640,16 @@ static void digests_lie_in_the_pack_with_and_without_text(void **state)
     add_body(writer, ACCOUNT, 2, SLICE("another, without a digest"));
     assert_int_equal(end_pack(local, writer, 1, 0), RC_OK);
     digests_drop(local->digests, ACCOUNT, 1);
-    assert_int_equal(digests_get(local->digests, ACCOUNT, 1, 4, false, arena, &got), RC_OK);
+    assert_int_equal(digests_get(local->digests, ACCOUNT, 1, 4, DIGEST_GET_CORE, arena, &got),
+                     RC_OK);
     assert_slice_equal(got, slice_of(core, 3000));
-    assert_int_equal(digests_get(local->digests, ACCOUNT, 1, 4, true, arena, &got), RC_OK);
+    assert_int_equal(digests_get(local->digests, ACCOUNT, 1, 4, DIGEST_GET_WHOLE, arena, &got),
+                     RC_OK);
     assert_int_equal(got.len, 303000);
     assert_memory_equal(got.ptr + 3000, text, 300000);
-    assert_int_equal(digests_get(local->digests, ACCOUNT, 1, 5, true, arena, &got),
+    assert_int_equal(digests_get(local->digests, ACCOUNT, 1, 5, DIGEST_GET_WHOLE, arena, &got),
                      RC_NOT_FOUND);
-    assert_int_equal(digests_get(local->digests, ACCOUNT, 2, 4, true, arena, &got),
+    assert_int_equal(digests_get(local->digests, ACCOUNT, 2, 4, DIGEST_GET_WHOLE, arena, &got),
                      RC_NOT_FOUND);
     local_store_remove(&store);
 }

@@ -343,7 +343,7 @@ void digests_drop(struct digests *digests, uint64_t account, uint64_t body_id)
 /* ---- reading ---- */
 
 static enum rc get_held(struct digests *digests, uint64_t account, uint64_t body_id,
-                        uint32_t version, bool with_text, struct arena *arena,
+                        uint32_t version, enum digest_wanted wanted, struct arena *arena,
                         struct slice *out)
 {
     struct digest_key key = {account, body_id};
@@ -355,11 +355,13 @@ static enum rc get_held(struct digests *digests, uint64_t account, uint64_t body
     (void) pthread_mutex_lock(&digests->lock);
     digest = map_get(digests->map, key_slice(&key));
     if (digest != NULL && digest->version == version) {
-        len = with_text ? digest->len : digest->core_len;
+        size_t from = wanted == DIGEST_GET_TEXT ? digest->core_len : 0;
+
+        len = (wanted == DIGEST_GET_CORE ? digest->core_len : digest->len) - from;
         bytes = arena_try(arena, len);
         rc = bytes != NULL ? RC_OK : RC_LIMIT;
         if (bytes != NULL)
-            memcpy(bytes, digest->bytes, len);
+            memcpy(bytes, digest->bytes + from, len);
     }
     (void) pthread_mutex_unlock(&digests->lock);
     if (rc == RC_OK)
@@ -396,11 +398,11 @@ struct local *digests_local(struct digests *digests)
 }
 
 static enum rc read_packed(const struct pack *pack, uint32_t row_number, uint64_t account,
-                           uint64_t body_id, uint32_t version, bool with_text,
+                           uint64_t body_id, uint32_t version, enum digest_wanted wanted,
                            struct arena *arena, struct slice *out)
 {
     struct pack_row row;
-    size_t text_len;
+    size_t core_len, text_len;
     char *bytes;
     enum rc rc = pack_read_row(pack, row_number, &row, NULL);
 
@@ -409,22 +411,23 @@ static enum rc read_packed(const struct pack *pack, uint32_t row_number, uint64_
     if (row.account != account || row.body_id != body_id || row.digest_version != version ||
         row.digest_len == 0)
         return RC_NOT_FOUND;
-    text_len = with_text ? row.text_len : 0;
-    bytes = arena_try(arena, (size_t) row.digest_len + text_len);
+    core_len = wanted != DIGEST_GET_TEXT ? row.digest_len : 0;
+    text_len = wanted != DIGEST_GET_CORE ? row.text_len : 0;
+    bytes = arena_try(arena, core_len + text_len);
     if (bytes == NULL)
         return RC_LIMIT;
-    rc = pack_stream_read(pack, PACK_DIGESTS, row.digest_at, bytes, row.digest_len, NULL);
+    if (core_len > 0)
+        rc = pack_stream_read(pack, PACK_DIGESTS, row.digest_at, bytes, core_len, NULL);
+    if (!rc && text_len > 0)
+        rc = pack_stream_read(pack, PACK_TEXTS, row.text_at, bytes + core_len, text_len, NULL);
     if (!rc)
-        rc = pack_stream_read(pack, PACK_TEXTS, row.text_at, bytes + row.digest_len, text_len,
-                              NULL);
-    if (!rc)
-        *out = slice_of(bytes, row.digest_len + text_len);
+        *out = slice_of(bytes, core_len + text_len);
     return rc;
 }
 
 /* From the body's pack; a damaged one is as good as none: it is made again from the body. */
 static enum rc get_packed(struct digests *digests, uint64_t account, uint64_t body_id,
-                          uint32_t version, bool with_text, struct arena *arena,
+                          uint32_t version, enum digest_wanted wanted, struct arena *arena,
                           struct slice *out)
 {
     struct pack_place place;
@@ -435,44 +438,46 @@ static enum rc get_packed(struct digests *digests, uint64_t account, uint64_t bo
         rc = packs_get(digests->local->packs, place.pack, &pack, NULL);
     if (rc)
         return RC_NOT_FOUND;
-    rc = read_packed(pack, place.row, account, body_id, version, with_text, arena, out);
+    rc = read_packed(pack, place.row, account, body_id, version, wanted, arena, out);
     packs_put(digests->local->packs, pack);
     return rc == RC_OK || rc == RC_LIMIT ? rc : RC_NOT_FOUND;
 }
 
 static enum rc get_loose(struct digests *digests, uint64_t account, uint64_t body_id,
-                         uint32_t version, bool with_text, struct arena *arena,
+                         uint32_t version, enum digest_wanted wanted, struct arena *arena,
                          struct slice *out)
 {
     uint32_t stored_version = 0;
     struct loose_view view;
     struct slice stored;
-    size_t len;
+    size_t core_len, text_len;
     char *bytes;
 
     if (checkpoint_loose_digest(digests->local->state, account, body_id, arena, &stored_version,
                                 &stored, NULL) != RC_OK ||
         stored_version != version || !loose_read(stored, &view))
         return RC_NOT_FOUND;
-    len = view.core_len + (with_text ? (size_t) view.text_len : 0);
-    bytes = arena_try(arena, len);
+    core_len = wanted != DIGEST_GET_TEXT ? view.core_len : 0;
+    text_len = wanted != DIGEST_GET_CORE ? view.text_len : 0;
+    bytes = arena_try(arena, core_len + text_len);
     if (bytes == NULL)
         return RC_LIMIT;
-    if (!unsqueeze(view.core, bytes, view.core_len) ||
-        (with_text && !unsqueeze(view.text, bytes + view.core_len, view.text_len)))
+    if ((core_len > 0 && !unsqueeze(view.core, bytes, core_len)) ||
+        (text_len > 0 && !unsqueeze(view.text, bytes + core_len, text_len)))
         return RC_NOT_FOUND;
-    *out = slice_of(bytes, len);
+    *out = slice_of(bytes, core_len + text_len);
     return RC_OK;
 }
 
 enum rc digests_get(struct digests *digests, uint64_t account, uint64_t body_id,
-                    uint32_t version, bool with_text, struct arena *arena, struct slice *out)
+                    uint32_t version, enum digest_wanted wanted, struct arena *arena,
+                    struct slice *out)
 {
-    enum rc rc = get_held(digests, account, body_id, version, with_text, arena, out);
+    enum rc rc = get_held(digests, account, body_id, version, wanted, arena, out);
 
     if (rc == RC_NOT_FOUND)
-        rc = get_packed(digests, account, body_id, version, with_text, arena, out);
+        rc = get_packed(digests, account, body_id, version, wanted, arena, out);
     if (rc == RC_NOT_FOUND)
-        rc = get_loose(digests, account, body_id, version, with_text, arena, out);
+        rc = get_loose(digests, account, body_id, version, wanted, arena, out);
     return rc;
 }

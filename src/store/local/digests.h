@@ -34,7 +34,7 @@ bool digests_hold(struct digests *digests, uint64_t account, uint64_t body_id,
 void digests_drop(struct digests *digests, uint64_t account, uint64_t body_id);
 /* From memory, from the body's pack or from the state. RC_NOT_FOUND. */
 MUST_CHECK enum rc digests_get(struct digests *digests, uint64_t account, uint64_t body_id,
-                               uint32_t version, bool with_text, struct arena *arena,
+                               uint32_t version, enum digest_wanted wanted, struct arena *arena,
                                struct slice *out);
 /* Copies of those that are in memory, in the arena: out[i] is of ids[i], empty if it is not
  * there. An arena without room leaves some out. */

@@ -356,10 +356,10 @@ static void local_digest_put(struct engine *engine, uint64_t account, uint64_t b
 }
 
 static enum rc local_digest_get(struct engine *engine, uint64_t account, uint64_t body_id,
-                                uint32_t version, bool with_text, struct arena *arena,
-                                struct slice *out)
+                                uint32_t version, enum digest_wanted wanted,
+                                struct arena *arena, struct slice *out)
 {
-    return digests_get(local_of(engine)->digests, account, body_id, version, with_text, arena,
+    return digests_get(local_of(engine)->digests, account, body_id, version, wanted, arena,
                        out);
 }
 

@@ -489,15 +489,16 @@ static struct slice join(struct arena *arena, struct slice a, struct slice b)
 {
     char *bytes = arena_alloc(arena, a.len + b.len);
 
-    memcpy(bytes, a.ptr, a.len);
+    if (a.len > 0)
+        memcpy(bytes, a.ptr, a.len);
     if (b.len > 0)
         memcpy(bytes + a.len, b.ptr, b.len);
     return slice_of(bytes, a.len + b.len);
 }
 
 static enum rc memory_digest_get(struct engine *engine, uint64_t account, uint64_t body_id,
-                                 uint32_t version, bool with_text, struct arena *arena,
-                                 struct slice *out)
+                                 uint32_t version, enum digest_wanted wanted,
+                                 struct arena *arena, struct slice *out)
 {
     struct memory_engine *self = self_of(engine);
     const struct body *body;
@@ -506,7 +507,8 @@ static enum rc memory_digest_get(struct engine *engine, uint64_t account, uint64
     lock(self);
     body = find_body(self, account, body_id);
     if (body != NULL && body->digest.ptr != NULL && body->digest_version == version) {
-        *out = join(arena, body->digest, with_text ? body->digest_text : SLICE(""));
+        *out = join(arena, wanted != DIGEST_GET_TEXT ? body->digest : SLICE(""),
+                    wanted != DIGEST_GET_CORE ? body->digest_text : SLICE(""));
         rc = RC_OK;
     }
     unlock(self);

@@ -1,0 +1,603 @@
+/*
+ * index_keeper.c - what there is to do for an account's index, one step at a time.
+ *
+ * A step is the first of these that applies:
+ *
+ * 1. Bodies that are in no segment and below one that is: a segment is made of them.
+ * 2. New bodies, INDEX_TAIL_BODIES of them, or INDEX_QUIET_BODIES and none came for a while.
+ * 3. INDEX_FANOUT segments in a row that are of one size, or smaller: they become one.
+ * 4. Most bodies of a segment are gone: it goes, and 1 makes it anew.
+ *
+ * Sizes are spans of ids, each four times the one below, so a message is written into segments
+ * about once for each of six sizes, and an account of a million messages has some twenty.
+ *
+ * The new segment is durable before those it is made of go; a crash between leaves both, and
+ * whoever looks first takes the longer one and removes the others.
+ */
+#include "search/index_keeper.h"
+
+#include <pthread.h>
+#include <sys/resource.h>
+
+#include "account/live_bodies.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "mailbox/background.h"
+#include "mailbox/message.h"
+#include "search/segment_build.h"
+
+#define FIRST_BODY_ID      1u
+#define TICK_US            ((int64_t) 1000000)
+#define SLICE_US           5000 /* of work, then a rest that is REST_PARTS times as long */
+#define REST_PARTS         3
+#define KEEPER_NICE        10
+#define ACCOUNTS_MAX       65536u /* looked at in one turn */
+#define STATES_MAX         65536u
+#define SMALLEST_SPAN      512u
+#define SPAN_FACTOR        4u
+#define SIZES              6u
+#define MERGED_MOST        16u
+#define RETRY_US           ((int64_t) 60 * 1000000)   /* after a failure: a full disk, say */
+#define STALE_LOOK_US      ((int64_t) 3600 * 1000000) /* between counts of what lives */
+#define STALE_BODIES_MIN   1024u
+#define DIGEST_ARENA_BYTES (DIGEST_MAX_BYTES + BODY_MAX_BYTES)
+
+/* What the thread remembers of an account. */
+struct account_state {
+    uint64_t account;
+    uint64_t next;    /* body id, when it was looked at last */
+    int64_t since_us; /* it has not changed since */
+    int64_t retry_us; /* not before */
+    int64_t stale_us; /* what lives was counted then; 0: never */
+    int64_t done_us;  /* there was nothing to do then, and nothing has changed; 0: has */
+    bool is_wanted;   /* whatever its size */
+};
+
+struct index_keeper {
+    struct text_index *index;
+    const struct text_index_options *options;
+    struct engine *engine;
+    pthread_t thread;
+    bool has_thread;
+    bool is_hasty;      /* catch_up: the thread's own */
+    int64_t slice_us;   /* the thread's own */
+    struct map *states; /* the thread's own: account -> account_state */
+
+    pthread_mutex_t lock;
+    pthread_cond_t work;
+    struct map *wanted; /* lock: accounts where somebody searched for long */
+    bool stop;          /* lock */
+};
+
+struct index_keeper *index_keeper_new(struct text_index *index,
+                                      const struct text_index_options *options)
+{
+    struct index_keeper *keeper = xcalloc(1, sizeof(*keeper));
+    pthread_condattr_t attr;
+
+    keeper->index = index;
+    keeper->options = options;
+    keeper->engine = mail_store_engine(options->store);
+    keeper->states = map_new();
+    keeper->wanted = map_new();
+    (void) pthread_mutex_init(&keeper->lock, NULL);
+    (void) pthread_condattr_init(&attr);
+    (void) pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void) pthread_cond_init(&keeper->work, &attr);
+    (void) pthread_condattr_destroy(&attr);
+    return keeper;
+}
+
+void index_keeper_free(struct index_keeper *keeper)
+{
+    struct slice key;
+    void *value;
+
+    for (size_t at = 0; map_next(keeper->states, &at, &key, &value);)
+        free(value);
+    map_free(keeper->states);
+    map_free(keeper->wanted);
+    (void) pthread_cond_destroy(&keeper->work);
+    (void) pthread_mutex_destroy(&keeper->lock);
+    free(keeper);
+}
+
+void index_keeper_want(struct index_keeper *keeper, uint64_t account)
+{
+    (void) pthread_mutex_lock(&keeper->lock);
+    if (map_count(keeper->wanted) < STATES_MAX)
+        (void) map_put(keeper->wanted, MAP_KEY(account), keeper);
+    (void) pthread_mutex_unlock(&keeper->lock);
+}
+
+/* One of those, taken off the list. */
+static bool next_wanted(struct index_keeper *keeper, uint64_t *out)
+{
+    struct slice key;
+    size_t at = 0;
+    void *value;
+    bool got;
+
+    (void) pthread_mutex_lock(&keeper->lock);
+    got = map_next(keeper->wanted, &at, &key, &value);
+    if (got) {
+        memcpy(out, key.ptr, sizeof(*out));
+        (void) map_remove(keeper->wanted, MAP_KEY(*out));
+    }
+    (void) pthread_mutex_unlock(&keeper->lock);
+    return got;
+}
+
+/* ---- pace ---- */
+
+/* Sleep, or less when it is time to end. False: it is. */
+static bool sleep_us(struct index_keeper *keeper, int64_t us)
+{
+    struct timespec until;
+    bool on;
+
+    (void) clock_gettime(CLOCK_MONOTONIC, &until); /* the condition's clock, in tests too */
+    us += until.tv_nsec / 1000;
+    until.tv_sec += us / 1000000;
+    until.tv_nsec = us % 1000000 * 1000;
+    (void) pthread_mutex_lock(&keeper->lock);
+    while (!keeper->stop && pthread_cond_timedwait(&keeper->work, &keeper->lock, &until) == 0)
+        ;
+    on = !keeper->stop;
+    (void) pthread_mutex_unlock(&keeper->lock);
+    return on;
+}
+
+/* Between two small pieces of work. */
+static bool goes_on(void *ctx)
+{
+    struct index_keeper *keeper = ctx;
+    int64_t worked_us = clock_mono_us() - keeper->slice_us;
+
+    if (keeper->is_hasty || worked_us < SLICE_US)
+        return true;
+    if (!sleep_us(keeper, worked_us * REST_PARTS))
+        return false;
+    keeper->slice_us = clock_mono_us();
+    return true;
+}
+
+static enum rc stopped(struct err *err)
+{
+    return err_set(err, RC_UNAVAILABLE, "Stopped", "search index: stopped");
+}
+
+/* ---- a segment of bodies ---- */
+
+/* The digest as it is kept, with its text. */
+static bool read_digest(struct index_keeper *keeper, uint64_t account, uint64_t body_id,
+                        struct arena *arena, struct digest *out)
+{
+    struct slice table;
+    struct err stale;
+
+    return keeper->engine->ops->digest_get(keeper->engine, account, body_id, DIGEST_VERSION,
+                                           DIGEST_GET_WHOLE, arena, &table) == RC_OK &&
+           digest_open(table, out, &stale) == RC_OK && out->has_text;
+}
+
+static enum rc length_of(struct index_keeper *keeper, uint64_t account, uint64_t body_id,
+                         uint64_t *out, struct err *err)
+{
+    struct body *body = NULL;
+    enum rc rc = keeper->engine->ops->body_open(keeper->engine, account, body_id, &body, err);
+
+    if (!rc)
+        *out = keeper->engine->ops->body_length(body);
+    keeper->engine->ops->body_close(body);
+    return rc;
+}
+
+/* A body that is gone, or cannot be read, is one that the segment does not cover. */
+static void add_body(struct index_keeper *keeper, struct account *account, uint64_t body_id,
+                     struct arena *arena, struct segment_build *build)
+{
+    AUTO(message_closep) struct message *message = NULL;
+    const struct digest *made;
+    struct digest digest;
+    uint64_t length = 0;
+    struct err err;
+
+    arena_reset(arena);
+    if (read_digest(keeper, account_id(account), body_id, arena, &digest)) {
+        segment_build_add(build, body_id, &digest);
+        return;
+    }
+    if (length_of(keeper, account_id(account), body_id, &length, &err) != RC_OK ||
+        length > UINT32_MAX)
+        return;
+    message = message_open(account, body_id, (uint32_t) length);
+    if (message_digest_with_text(message, &made, &err) == RC_OK)
+        segment_build_add(build, body_id, made);
+}
+
+/* From `from` on, as far as `to` or as one segment goes. */
+static enum rc make_segment(struct index_keeper *keeper, struct account *account, uint64_t from,
+                            uint64_t to, struct err *err)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(DIGEST_ARENA_BYTES);
+    AUTO(segment_build_freep) struct segment_build *build = segment_build_new(from);
+    uint64_t next = from;
+    enum rc rc;
+
+    while (next < to && !segment_build_is_full(build, next)) {
+        add_body(keeper, account, next++, arena, build);
+        if (!goes_on(keeper))
+            return stopped(err);
+    }
+    rc = segment_build_write(build, keeper->engine, account_id(account), next, err);
+    if (!rc)
+        log_event(LEVEL_DEBUG, "search.indexed", LOG_ID("account", account_id(account)),
+                  LOG_NUM("from", from), LOG_NUM("to", next));
+    text_index_changed(keeper->index, account_id(account));
+    return rc;
+}
+
+/* ---- segments that become one ---- */
+
+static unsigned size_of(const struct segment *segment)
+{
+    uint32_t span = segment_span(segment), bound = SMALLEST_SPAN;
+    unsigned size = 0;
+
+    while (span > bound && size < SIZES) {
+        bound *= SPAN_FACTOR;
+        size++;
+    }
+    return size;
+}
+
+/* How many in a row, from first on, touch each other, are of this size at most and fit into
+ * one. */
+static size_t run_of(const struct index_row *row, size_t first, unsigned size)
+{
+    uint64_t span = 0;
+    size_t n = 0;
+
+    while (first + n < row->n && n < MERGED_MOST) {
+        const struct segment *segment = row->segments[first + n];
+
+        span += segment_span(segment);
+        if (size_of(segment) > size || span > SEGMENT_SPAN_MAX ||
+            (n > 0 &&
+             segment_name(segment)->from != segment_name(row->segments[first + n - 1])->to))
+            break;
+        n++;
+    }
+    return n;
+}
+
+/* The smallest first. *out_n 0: nothing to merge. */
+static void find_run(const struct index_row *row, size_t *out_first, size_t *out_n)
+{
+    *out_n = 0;
+    for (unsigned size = 0; size < SIZES; size++) {
+        for (size_t first = 0; first < row->n; first++) {
+            size_t n = run_of(row, first, size);
+
+            if (n < INDEX_FANOUT)
+                continue;
+            *out_first = first;
+            *out_n = n;
+            return;
+        }
+    }
+}
+
+static enum rc merge(struct index_keeper *keeper, uint64_t account, const struct index_row *row,
+                     size_t first, size_t n, struct err *err)
+{
+    enum rc rc =
+        segment_merge(&row->segments[first], n, keeper->engine, account, goes_on, keeper, err);
+
+    /* One of them is damaged, and which is not worth finding out: all are made again. */
+    for (size_t i = first; (!rc || rc == RC_CORRUPT) && i < first + n; i++)
+        text_index_remove(keeper->index, account, segment_name(row->segments[i]));
+    if (!rc)
+        log_event(LEVEL_DEBUG, "search.merged", LOG_ID("account", account),
+                  LOG_NUM("segments", n));
+    text_index_changed(keeper->index, account);
+    return rc;
+}
+
+/* ---- segments of what is gone ---- */
+
+struct living {
+    const struct index_row *row;
+    uint64_t *counts; /* of each segment; copies of a message count again */
+};
+
+static enum rc count_living(void *ctx, const uint64_t *ids, size_t n, struct err *err)
+{
+    const struct living *living = ctx;
+    size_t at = 0;
+
+    (void) err;
+    for (size_t i = 0; i < n; i++) {
+        const struct derived_name *name = segment_name(living->row->segments[at]);
+
+        if (ids[i] < name->from || ids[i] >= name->to) {
+            for (at = 0; at + 1 < living->row->n; at++) {
+                if (ids[i] < segment_name(living->row->segments[at])->to)
+                    break;
+            }
+        }
+        living->counts[at]++;
+    }
+    return RC_OK;
+}
+
+/* One with less than half of its bodies left; n: none. Pages that a checkpoint drops meanwhile
+ * end the count: the next time, then. */
+static size_t find_stale(struct index_keeper *keeper, struct account *account,
+                         const struct index_row *row)
+{
+    AUTO(freep) uint64_t *counts = xcalloc(row->n + 1, sizeof(*counts));
+    struct living living = {row, counts};
+    struct acct_state *state = account_read(account, 0);
+    page_read_fn *read;
+    struct err err;
+    void *ctx;
+    enum rc rc;
+
+    read = keeper->engine->ops->page_reader(keeper->engine, account_id(account), &ctx);
+    rc = acct_each_live_body(state, read, ctx, count_living, &living, &err);
+    acct_unref(state);
+    for (size_t i = 0; !rc && i < row->n; i++) {
+        uint32_t covered = segment_covered(row->segments[i]);
+
+        if (covered >= STALE_BODIES_MIN && counts[i] < covered / 2)
+            return i;
+    }
+    return row->n;
+}
+
+static uint64_t covered_by(const struct index_row *row)
+{
+    uint64_t covered = 0;
+
+    for (size_t i = 0; i < row->n; i++)
+        covered += segment_covered(row->segments[i]);
+    return covered;
+}
+
+/* ---- steps ---- */
+
+struct account_figures {
+    uint64_t next, messages;
+};
+
+static struct account_figures figures_of(struct account *account)
+{
+    struct acct_state *state = account_read(account, 0);
+    struct account_figures figures = {acct_next_body_id(state), acct_usage(state).messages};
+
+    acct_unref(state);
+    return figures;
+}
+
+/* The first bodies that are in no segment: from *out_from to *out_to - 1. */
+static void find_gap(const struct index_row *row, uint64_t next, uint64_t *out_from,
+                     uint64_t *out_to)
+{
+    uint64_t at = FIRST_BODY_ID;
+
+    for (size_t i = 0; row != NULL && i < row->n; i++) {
+        const struct derived_name *name = segment_name(row->segments[i]);
+
+        if (name->from > at) {
+            *out_from = at;
+            *out_to = MIN(name->from, next);
+            return;
+        }
+        at = name->to;
+    }
+    *out_from = at;
+    *out_to = MAX(next, at);
+}
+
+static bool is_tail_due(const struct index_keeper *keeper, const struct account_state *known,
+                        uint64_t n)
+{
+    if (keeper->is_hasty)
+        return n > 0;
+    return n >= INDEX_TAIL_BODIES ||
+           (n >= INDEX_QUIET_BODIES && clock_mono_us() - known->since_us >= INDEX_QUIET_US);
+}
+
+static bool is_stale_due(const struct account_state *known, const struct index_row *row,
+                         uint64_t messages)
+{
+    return covered_by(row) / 2 > messages &&
+           (known->stale_us == 0 || clock_mono_us() - known->stale_us >= STALE_LOOK_US);
+}
+
+/* *out_did: there may be more to do. */
+static enum rc step(struct index_keeper *keeper, struct account *account,
+                    struct account_state *known, bool *out_did, struct err *err)
+{
+    struct account_figures figures = figures_of(account);
+    struct index_row *row = text_index_take(keeper->index, account_id(account));
+    uint64_t from, to;
+    size_t first = 0, n = 0;
+    enum rc rc = RC_OK;
+
+    *out_did = true;
+    find_gap(row, figures.next, &from, &to);
+    if (to > from && (to < figures.next || is_tail_due(keeper, known, to - from))) {
+        rc = make_segment(keeper, account, from, to, err);
+        index_row_unref(row);
+        return rc;
+    }
+    if (row != NULL)
+        find_run(row, &first, &n);
+    if (n > 0) {
+        rc = merge(keeper, account_id(account), row, first, n, err);
+    } else if (row != NULL && is_stale_due(known, row, figures.messages)) {
+        size_t stale = find_stale(keeper, account, row);
+
+        known->stale_us = stale < row->n ? 0 : clock_mono_us();
+        if (stale < row->n)
+            text_index_remove(keeper->index, account_id(account),
+                              segment_name(row->segments[stale]));
+    } else {
+        *out_did = false;
+        known->done_us = to == from ? clock_mono_us() : 0;
+    }
+    index_row_unref(row);
+    return rc;
+}
+
+static bool has_index(struct index_keeper *keeper, uint64_t account)
+{
+    struct index_row *row = text_index_take(keeper->index, account);
+    bool has = row != NULL;
+
+    index_row_unref(row);
+    return has;
+}
+
+/* NULL: there are too many already. */
+static struct account_state *state_of(struct index_keeper *keeper, uint64_t account)
+{
+    struct account_state *known = map_get(keeper->states, MAP_KEY(account));
+
+    if (known != NULL || map_count(keeper->states) >= STATES_MAX)
+        return known;
+    known = xcalloc(1, sizeof(*known));
+    known->account = account;
+    known->is_wanted = has_index(keeper, account); /* it was, once */
+    (void) map_put(keeper->states, MAP_KEY(account), known);
+    return known;
+}
+
+/* At the price of a few loads. */
+static bool is_due(const struct index_keeper *keeper, struct account *account,
+                   struct account_state *known)
+{
+    struct account_figures figures = figures_of(account);
+    int64_t now_us = clock_mono_us();
+
+    if (known->next != figures.next) {
+        known->next = figures.next;
+        known->since_us = now_us;
+        known->done_us = 0;
+    }
+    if (figures.next <= FIRST_BODY_ID ||
+        (figures.messages < keeper->options->min_messages && !known->is_wanted))
+        return false;
+    return now_us >= known->retry_us &&
+           (known->done_us == 0 || now_us - known->done_us >= STALE_LOOK_US);
+}
+
+static void note(const struct index_keeper *keeper, uint64_t account, bool begins)
+{
+    if (keeper->options->note != NULL)
+        keeper->options->note(keeper->options->note_ctx, account, begins);
+}
+
+/* All there is to do for one account. */
+static void work_on(struct index_keeper *keeper, struct account *account,
+                    struct account_state *known)
+{
+    bool did = true;
+    struct err err;
+
+    keeper->slice_us = clock_mono_us();
+    note(keeper, account_id(account), true);
+    while (did && goes_on(keeper)) {
+        enum rc rc = step(keeper, account, known, &did, &err);
+
+        if (rc == RC_OK)
+            continue;
+        if (rc != RC_UNAVAILABLE)
+            log_event(LEVEL_WARNING, "search.not_indexed",
+                      LOG_ID("account", account_id(account)), LOG_ERR(&err));
+        known->retry_us = clock_mono_us() + RETRY_US;
+        break;
+    }
+    note(keeper, account_id(account), false);
+}
+
+static void take_wanted(struct index_keeper *keeper)
+{
+    uint64_t id;
+
+    while (next_wanted(keeper, &id)) {
+        struct account_state *known = state_of(keeper, id);
+
+        if (known == NULL)
+            continue;
+        known->is_wanted = true;
+        known->done_us = 0;
+    }
+}
+
+static void turn(struct index_keeper *keeper, uint64_t *ids)
+{
+    size_t n = store_open_accounts(keeper->options->store, ids, ACCOUNTS_MAX);
+
+    take_wanted(keeper);
+    for (size_t i = 0; i < n; i++) {
+        AUTO(account_closep)
+        struct account *account = store_take_open(keeper->options->store, ids[i]);
+        struct account_state *known = state_of(keeper, ids[i]);
+
+        if (account != NULL && known != NULL && is_due(keeper, account, known))
+            work_on(keeper, account, known);
+    }
+}
+
+static void *run(void *ctx)
+{
+    AUTO(freep) uint64_t *ids = xcalloc(ACCOUNTS_MAX, sizeof(*ids));
+    struct index_keeper *keeper = ctx;
+
+    (void) setpriority(PRIO_PROCESS, 0, KEEPER_NICE); /* 0: this thread; refused: without */
+    while (sleep_us(keeper, TICK_US))
+        turn(keeper, ids);
+    return NULL;
+}
+
+void index_keeper_start(struct index_keeper *keeper)
+{
+    int error;
+
+    if (keeper->engine->ops->derived_begin == NULL)
+        return;
+    error = pthread_create(&keeper->thread, NULL, run, keeper);
+    if (error != 0)
+        die("pthread_create: %s", strerror(error));
+    keeper->has_thread = true;
+}
+
+void index_keeper_stop(struct index_keeper *keeper)
+{
+    (void) pthread_mutex_lock(&keeper->lock);
+    keeper->stop = true;
+    (void) pthread_cond_broadcast(&keeper->work);
+    (void) pthread_mutex_unlock(&keeper->lock);
+    if (keeper->has_thread)
+        (void) pthread_join(keeper->thread, NULL);
+    keeper->has_thread = false;
+}
+
+enum rc index_keeper_catch_up(struct index_keeper *keeper, struct account *account,
+                              struct err *err)
+{
+    struct account_state known = {.account = account_id(account)};
+    enum rc rc = RC_OK;
+    bool did = true;
+
+    keeper->is_hasty = true;
+    while (!rc && did)
+        rc = step(keeper, account, &known, &did, err);
+    keeper->is_hasty = false;
+    return rc;
+}

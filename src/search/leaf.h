@@ -1,0 +1,36 @@
+/*
+ * leaf.h - a key that an index can be asked about, and what one segment answers.
+ */
+#ifndef ROOST_SEARCH_LEAF_H
+#define ROOST_SEARCH_LEAF_H
+
+#include "search/plan.h"
+#include "search/segment.h"
+
+enum leaf_kind {
+    LEAF_NONE,   /* the index has nothing to say of it */
+    LEAF_TEXT,   /* trigrams of header or body */
+    LEAF_BODY,   /* of the body */
+    LEAF_HEADER, /* of the header: the name, the text */
+    LEAF_FIELD,  /* one of the fields that are kept whole */
+    LEAF_DAY,    /* of the Date field */
+};
+
+struct leaf {
+    enum leaf_kind kind;
+    enum segment_field field;
+    struct slice needle;      /* casemapped */
+    struct slice name;        /* HEADER: "NAME:", casemapped */
+    int32_t from_day, to_day; /* DAY: from_day <= day < to_day */
+    bool is_exact;            /* of covered bodies the answer is no "maybe" */
+};
+
+/* What of it must live longer than the node is put into arena. */
+struct leaf leaf_of(const struct plan_node *node, struct arena *arena);
+
+/* Bits of the segment's numbers: all covered bodies that meet the key, perhaps others; of those
+ * that are not covered they say nothing. RC_CORRUPT, RC_IO. */
+MUST_CHECK enum rc leaf_ask(const struct leaf *leaf, const struct segment *segment,
+                            uint64_t *bits, uint64_t *work, struct err *err);
+
+#endif

@@ -1,0 +1,214 @@
+#include "search/postings.h"
+
+#include "search/bits.h"
+
+#define K_BITS 5u
+
+/* ---- writing ---- */
+
+struct bit_writer {
+    struct buf *out;
+    uint64_t acc;
+    unsigned n; /* bits in acc, below 8 between two puts */
+};
+
+/* count <= 32 */
+static void put_bits(struct bit_writer *w, uint64_t value, unsigned count)
+{
+    w->acc |= value << w->n;
+    w->n += count;
+    while (w->n >= 8) {
+        buf_byte(w->out, (char) (unsigned char) w->acc);
+        w->acc >>= 8;
+        w->n -= 8;
+    }
+}
+
+/* zeros, then a one */
+static void put_unary(struct bit_writer *w, uint32_t zeros)
+{
+    for (; zeros >= 24; zeros -= 24)
+        put_bits(w, 0, 24);
+    put_bits(w, (uint64_t) 1 << zeros, zeros + 1);
+}
+
+static uint64_t cost_of(const uint32_t *gaps, size_t n, unsigned k)
+{
+    uint64_t bits = n * (k + 1u);
+
+    for (size_t i = 0; i < n; i++)
+        bits += gaps[i] >> k;
+    return bits;
+}
+
+/* The cheapest parameter lies near log2 of the mean. */
+static unsigned choose_k(const uint32_t *gaps, size_t n)
+{
+    unsigned k = 0, best;
+    uint64_t sum = 0, cost;
+
+    for (size_t i = 0; i < n; i++)
+        sum += gaps[i];
+    while (k < POSTINGS_MAX_K && (sum >> k) > n)
+        k++;
+    best = k;
+    cost = cost_of(gaps, n, k);
+    for (unsigned less = 1; less <= 2 && less <= k; less++) {
+        uint64_t other = cost_of(gaps, n, k - less);
+
+        if (other < cost) {
+            cost = other;
+            best = k - less;
+        }
+    }
+    return best;
+}
+
+static void put_block(struct bit_writer *w, const uint32_t *gaps, size_t n)
+{
+    unsigned k = choose_k(gaps, n);
+    uint64_t mask = ((uint64_t) 1 << k) - 1;
+
+    put_bits(w, k, K_BITS);
+    for (size_t i = 0; i < n; i++) {
+        put_unary(w, gaps[i] >> k);
+        put_bits(w, gaps[i] & mask, k);
+    }
+}
+
+void postings_encode(const uint32_t *numbers, size_t n, struct buf *out)
+{
+    struct bit_writer w = {.out = out};
+    uint32_t gaps[POSTINGS_BLOCK];
+    uint32_t next = 0; /* the least that the next number can be */
+
+    for (size_t at = 0; at < n; at += POSTINGS_BLOCK) {
+        size_t count = MIN(n - at, (size_t) POSTINGS_BLOCK);
+
+        for (size_t i = 0; i < count; i++) {
+            gaps[i] = numbers[at + i] - next;
+            next = numbers[at + i] + 1;
+        }
+        put_block(&w, gaps, count);
+    }
+    if (w.n > 0)
+        buf_byte(out, (char) (unsigned char) w.acc);
+}
+
+/* ---- reading ---- */
+
+struct bit_reader {
+    const char *pos, *end;
+    uint64_t acc; /* the next bits, least first; zeros above n */
+    unsigned n;
+};
+
+/* As many as fit: 57 bits at least unless the bytes end. */
+static void refill(struct bit_reader *r)
+{
+    if (r->end - r->pos >= 8) {
+        unsigned take = (63 - r->n) / 8;
+        uint64_t word;
+
+        memcpy(&word, r->pos, 8);
+        if (take < 8)
+            word &= ((uint64_t) 1 << (8 * take)) - 1;
+        r->acc |= word << r->n;
+        r->pos += take;
+        r->n += 8 * take;
+        return;
+    }
+    while (r->n <= 55 && r->pos < r->end) {
+        r->acc |= (uint64_t) (unsigned char) *r->pos++ << r->n;
+        r->n += 8;
+    }
+}
+
+static bool get_bits(struct bit_reader *r, unsigned count, uint32_t *out)
+{
+    if (r->n < count)
+        refill(r);
+    if (r->n < count)
+        return false;
+    *out = (uint32_t) (r->acc & (((uint64_t) 1 << count) - 1));
+    r->acc >>= count;
+    r->n -= count;
+    return true;
+}
+
+/* At most max zeros, then a one. */
+static bool get_unary(struct bit_reader *r, uint64_t max, uint64_t *out)
+{
+    uint64_t zeros = 0;
+    unsigned run;
+
+    while (r->acc == 0) {
+        zeros += r->n;
+        r->n = 0;
+        refill(r);
+        if (r->n == 0 || zeros > max)
+            return false;
+    }
+    run = (unsigned) __builtin_ctzll(r->acc);
+    r->acc >>= run;
+    r->acc >>= 1;
+    r->n -= run + 1;
+    *out = zeros + run;
+    return *out <= max;
+}
+
+static bool get_number(struct bit_reader *r, unsigned k, uint64_t next, uint32_t below,
+                       uint64_t *out)
+{
+    uint64_t high = 0;
+    uint32_t low = 0;
+
+    if (!get_unary(r, (uint64_t) below >> k, &high) || !get_bits(r, k, &low))
+        return false;
+    *out = next + (high << k | low);
+    return *out < below;
+}
+
+/* All bytes are used, and what is left of the last is zero: one list has one form. */
+static bool is_at_end(const struct bit_reader *r)
+{
+    return r->pos == r->end && r->n < 8 && r->acc == 0;
+}
+
+bool postings_decode(struct slice bytes, uint32_t n, uint32_t below, uint32_t *out)
+{
+    struct bit_reader r = {.pos = bytes.ptr, .end = bytes.ptr + bytes.len};
+    uint64_t next = 0;
+    uint32_t k = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t number = 0;
+
+        if (i % POSTINGS_BLOCK == 0 && (!get_bits(&r, K_BITS, &k) || k > POSTINGS_MAX_K))
+            return false;
+        if (!get_number(&r, k, next, below, &number))
+            return false;
+        out[i] = (uint32_t) number;
+        next = number + 1;
+    }
+    return is_at_end(&r);
+}
+
+bool postings_decode_bits(struct slice bytes, uint32_t n, uint32_t below, uint64_t *out)
+{
+    struct bit_reader r = {.pos = bytes.ptr, .end = bytes.ptr + bytes.len};
+    uint64_t next = 0;
+    uint32_t k = 0;
+
+    for (uint32_t i = 0; i < n; i++) {
+        uint64_t number = 0;
+
+        if (i % POSTINGS_BLOCK == 0 && (!get_bits(&r, K_BITS, &k) || k > POSTINGS_MAX_K))
+            return false;
+        if (!get_number(&r, k, next, below, &number))
+            return false;
+        bit_set(out, (uint32_t) number);
+        next = number + 1;
+    }
+    return is_at_end(&r);
+}

@@ -1,0 +1,449 @@
+/*
+ * segment_build.c - from digests to lists.
+ *
+ * For each trigram that was met a slot, found by a hash of it, and the numbers that have it as
+ * varint gaps in a chain of small pieces. Numbers come ascending, so a slot's last number tells
+ * whether the message at hand was counted.
+ */
+#include "search/segment_build.h"
+
+#include <assert.h>
+
+#include "base/varint.h"
+#include "mime/text.h"
+#include "search/bits.h"
+#include "search/segment_format.h"
+#include "search/segment_write.h"
+
+#define PIECE_BYTES     12u
+#define VARINT32_MAX    5u
+#define FIRST_SLOTS     4096u
+#define NOBODY          UINT32_MAX
+#define MAP_PIECE_BYTES ((size_t) 64 << 10) /* of text that is casemapped at a time */
+#define MAP_FACTOR      18u                 /* bytes that casemapping may make of one */
+
+struct piece {
+    uint32_t next;
+    unsigned char bytes[PIECE_BYTES];
+};
+
+struct slot {
+    uint32_t trigram, last, n;
+    uint32_t head, tail; /* pieces */
+    uint32_t used;       /* bytes of the tail */
+};
+
+/* The trigrams of one dictionary. */
+struct vocabulary {
+    uint32_t *table;  /* slot + 1; 0: free */
+    uint32_t n_table; /* a power of two */
+    struct slot *slots;
+    uint32_t n_slots, cap_slots;
+    struct piece *pieces;
+    uint32_t n_pieces, cap_pieces;
+    uint32_t of_message; /* distinct ones of the message at hand */
+};
+
+struct segment_build {
+    uint64_t from;
+    uint32_t n_bodies;
+    struct vocabulary dicts[SEGMENT_DICTS];
+    uint64_t *covered;               /* bits, SEGMENT_BUILD_SPAN */
+    int32_t *days;                   /* cap_days of them */
+    uint32_t n_numbers, cap_numbers; /* days and text_ends are set below */
+    struct buf texts[SEGMENT_FIELDS];
+    uint32_t *text_ends[SEGMENT_FIELDS];
+    struct buf mapped;
+};
+
+#define TEXTS_MAX_BYTES ((size_t) 1 << 30)
+
+struct segment_build *segment_build_new(uint64_t from)
+{
+    struct segment_build *build = xcalloc(1, sizeof(*build));
+
+    build->from = from;
+    build->covered = xcalloc(BITS_WORDS(SEGMENT_BUILD_SPAN), sizeof(*build->covered));
+    for (size_t i = 0; i < SEGMENT_FIELDS; i++)
+        buf_init(&build->texts[i], TEXTS_MAX_BYTES);
+    buf_init(&build->mapped, MAP_FACTOR * (MAP_PIECE_BYTES + 8));
+    return build;
+}
+
+void segment_build_free(struct segment_build *build)
+{
+    if (build == NULL)
+        return;
+    for (size_t i = 0; i < SEGMENT_DICTS; i++) {
+        free(build->dicts[i].table);
+        free(build->dicts[i].slots);
+        free(build->dicts[i].pieces);
+    }
+    for (size_t i = 0; i < SEGMENT_FIELDS; i++) {
+        buf_done(&build->texts[i]);
+        free(build->text_ends[i]);
+    }
+    buf_done(&build->mapped);
+    free(build->covered);
+    free(build->days);
+    free(build);
+}
+
+void segment_build_freep(struct segment_build **build)
+{
+    segment_build_free(*build);
+    *build = NULL;
+}
+
+/* ---- trigrams ---- */
+
+static uint32_t place_of(const struct vocabulary *words, uint32_t trigram)
+{
+    uint32_t at = (trigram * 2654435761u) >> 8 & (words->n_table - 1);
+
+    while (words->table[at] != 0 && words->slots[words->table[at] - 1].trigram != trigram)
+        at = (at + 1) & (words->n_table - 1);
+    return at;
+}
+
+/* Half of the table stays free. */
+static void grow(struct vocabulary *words)
+{
+    words->cap_slots = MAX(2 * words->cap_slots, FIRST_SLOTS);
+    words->slots = xrealloc(words->slots, words->cap_slots * sizeof(*words->slots));
+    free(words->table);
+    words->n_table = 2 * words->cap_slots;
+    words->table = xcalloc(words->n_table, sizeof(*words->table));
+    for (uint32_t i = 0; i < words->n_slots; i++)
+        words->table[place_of(words, words->slots[i].trigram)] = i + 1;
+}
+
+static uint32_t add_piece(struct vocabulary *words)
+{
+    if (words->n_pieces == words->cap_pieces) {
+        words->cap_pieces = MAX(2 * words->cap_pieces, FIRST_SLOTS);
+        words->pieces = xrealloc(words->pieces, words->cap_pieces * sizeof(*words->pieces));
+    }
+    words->pieces[words->n_pieces].next = NOBODY;
+    return words->n_pieces++;
+}
+
+static struct slot *need_slot(struct vocabulary *words, uint32_t trigram)
+{
+    uint32_t at;
+    struct slot *slot;
+
+    if (words->n_slots == words->cap_slots)
+        grow(words);
+    at = place_of(words, trigram);
+    if (words->table[at] != 0)
+        return &words->slots[words->table[at] - 1];
+    words->table[at] = words->n_slots + 1;
+    slot = &words->slots[words->n_slots++];
+    *slot = (struct slot){.trigram = trigram, .last = NOBODY};
+    slot->head = slot->tail = add_piece(words);
+    return slot;
+}
+
+static void put_byte(struct vocabulary *words, struct slot *slot, unsigned char byte)
+{
+    if (slot->used == PIECE_BYTES) {
+        uint32_t piece = add_piece(words);
+
+        words->pieces[slot->tail].next = piece;
+        slot->tail = piece;
+        slot->used = 0;
+    }
+    words->pieces[slot->tail].bytes[slot->used++] = byte;
+}
+
+static void add_trigram(struct vocabulary *words, uint32_t trigram, uint32_t number)
+{
+    struct slot *slot = need_slot(words, trigram);
+    uint32_t gap;
+
+    if (slot->last == number)
+        return;
+    gap = slot->last == NOBODY ? number : number - slot->last - 1;
+    for (; gap >= 0x80; gap >>= 7)
+        put_byte(words, slot, (unsigned char) (gap | 0x80));
+    put_byte(words, slot, (unsigned char) gap);
+    slot->last = number;
+    slot->n++;
+    words->of_message++;
+}
+
+/* False: the message has too many. */
+static bool add_trigrams(struct vocabulary *words, struct slice mapped, uint32_t number)
+{
+    const unsigned char *p = (const unsigned char *) mapped.ptr;
+    uint32_t trigram;
+
+    if (mapped.len < 3)
+        return true;
+    trigram = (uint32_t) p[0] << 8 | p[1];
+    for (size_t i = 2; i < mapped.len; i++) {
+        trigram = (trigram << 8 | p[i]) & 0xffffff;
+        add_trigram(words, trigram, number);
+        if (words->of_message > SEGMENT_TRIGRAMS_MAX)
+            return false;
+    }
+    return true;
+}
+
+/* No longer than MAP_PIECE_BYTES, and ending between characters. */
+static struct slice take_piece(struct slice *text)
+{
+    size_t len = MIN(text->len, MAP_PIECE_BYTES);
+    struct slice piece;
+
+    for (size_t back = 0; len < text->len && back < 3; back++) {
+        if (((unsigned char) text->ptr[len] & 0xc0) != 0x80)
+            break;
+        len--;
+    }
+    piece = slice_sub(*text, 0, len);
+    *text = slice_from(*text, len);
+    return piece;
+}
+
+/* Casemapping goes character by character, so pieces of text give pieces of its map. */
+static bool add_text(struct segment_build *build, enum segment_dict dict, struct slice text,
+                     uint32_t number)
+{
+    struct buf *mapped = &build->mapped;
+
+    buf_reset(mapped);
+    while (text.len > 0) {
+        if (mapped->len > 2)
+            buf_consume(mapped, mapped->len - 2); /* trigrams over the border */
+        mime_casemap(take_piece(&text), mapped);
+        assert(!mapped->overflow);
+        if (!add_trigrams(&build->dicts[dict], buf_slice(mapped), number))
+            return false;
+    }
+    return true;
+}
+
+/* ---- messages ---- */
+
+static const struct {
+    struct slice name;
+    enum segment_field field;
+} fields[] = {
+    {{"From", 4},    SEGMENT_FROM   },
+    {{"To", 2},      SEGMENT_TO     },
+    {{"Cc", 2},      SEGMENT_CC     },
+    {{"Bcc", 3},     SEGMENT_BCC    },
+    {{"Subject", 7}, SEGMENT_SUBJECT},
+};
+
+/* False: too long. */
+static bool add_value(struct segment_build *build, const struct digest_span *span)
+{
+    for (size_t i = 0; i < COUNT(fields); i++) {
+        struct buf *texts = &build->texts[fields[i].field];
+        const uint32_t *ends = build->text_ends[fields[i].field];
+        uint32_t begin = build->n_numbers > 0 ? ends[build->n_numbers - 1] : 0;
+
+        if (!slice_eq_nocase(span->name, fields[i].name))
+            continue;
+        if (span->value.len > COLUMN_TEXT_MAX)
+            return false;
+        mime_casemap(span->value, texts);
+        buf_byte(texts, COLUMN_MARK);
+        return !texts->overflow && texts->len - begin <= COLUMN_TEXT_MAX;
+    }
+    return true;
+}
+
+static bool add_spans(struct segment_build *build, const struct digest *digest, uint32_t number)
+{
+    for (size_t i = 0; i < SEGMENT_DICTS; i++)
+        build->dicts[i].of_message = 0;
+    for (uint32_t i = 0; i < digest->n_spans; i++) {
+        struct digest_span span = digest_span(digest, i);
+        bool is_own = span.kind == DIGEST_SPAN_HEADER;
+
+        if (!add_text(build, is_own ? SEGMENT_HEADER : SEGMENT_BODY, span.text, number))
+            return false;
+        if (is_own && !add_value(build, &span))
+            return false;
+    }
+    return true;
+}
+
+static void make_room(struct segment_build *build, uint32_t number)
+{
+    if (number < build->cap_numbers)
+        return;
+    build->cap_numbers = MAX(2 * number, 1024u);
+    build->days = xrealloc(build->days, build->cap_numbers * sizeof(*build->days));
+    for (size_t i = 0; i < SEGMENT_FIELDS; i++)
+        build->text_ends[i] =
+            xrealloc(build->text_ends[i], build->cap_numbers * sizeof(*build->text_ends[i]));
+}
+
+/* Numbers below this one have nothing but what they have got. */
+static void fill_up(struct segment_build *build, uint32_t number)
+{
+    make_room(build, number);
+    for (; build->n_numbers < number; build->n_numbers++) {
+        build->days[build->n_numbers] = SEGMENT_NO_DAY;
+        for (size_t i = 0; i < SEGMENT_FIELDS; i++)
+            build->text_ends[i][build->n_numbers] = (uint32_t) build->texts[i].len;
+    }
+}
+
+/* What there is of the message in the fields goes. */
+static void take_back(struct segment_build *build)
+{
+    for (size_t i = 0; i < SEGMENT_FIELDS; i++)
+        buf_truncate(&build->texts[i],
+                     build->n_numbers > 0 ? build->text_ends[i][build->n_numbers - 1] : 0);
+}
+
+void segment_build_add(struct segment_build *build, uint64_t body_id,
+                       const struct digest *digest)
+{
+    uint32_t number = (uint32_t) (body_id - build->from);
+    struct digest_keys keys = digest_keys(digest);
+
+    assert(body_id - build->from < SEGMENT_BUILD_SPAN && number >= build->n_numbers);
+    build->n_bodies++;
+    fill_up(build, number);
+    if (!digest->has_text || (digest->flags & DIGEST_TEXT_CUT) != 0 ||
+        !add_spans(build, digest, number)) {
+        take_back(build);
+        return;
+    }
+    bit_set(build->covered, number);
+    fill_up(build, number + 1);
+    if (keys.has_sent)
+        build->days[number] = keys.sent_day;
+}
+
+static size_t memory_of(const struct segment_build *build)
+{
+    size_t bytes = build->cap_numbers * sizeof(int32_t) * (1 + SEGMENT_FIELDS);
+
+    for (size_t i = 0; i < SEGMENT_DICTS; i++) {
+        const struct vocabulary *words = &build->dicts[i];
+
+        bytes += words->n_slots * (sizeof(*words->slots) + 2 * sizeof(*words->table)) +
+                 words->n_pieces * sizeof(*words->pieces);
+    }
+    for (size_t i = 0; i < SEGMENT_FIELDS; i++)
+        bytes += build->texts[i].len;
+    return bytes;
+}
+
+bool segment_build_is_full(const struct segment_build *build, uint64_t next)
+{
+    return build->n_bodies >= SEGMENT_BUILD_BODIES ||
+           next - build->from >= SEGMENT_BUILD_SPAN || memory_of(build) >= SEGMENT_BUILD_BYTES;
+}
+
+/* ---- writing ---- */
+
+static int by_trigram(const void *a, const void *b)
+{
+    const struct slot *x = a, *y = b;
+
+    return (x->trigram > y->trigram) - (x->trigram < y->trigram);
+}
+
+/* The slot's numbers, n of them. */
+static void read_slot(const struct vocabulary *words, const struct slot *slot, uint32_t *out)
+{
+    const struct piece *piece = &words->pieces[slot->head];
+    uint32_t at = 0, next = 0;
+
+    for (uint32_t i = 0; i < slot->n; i++) {
+        uint32_t gap = 0;
+        unsigned char byte;
+        unsigned shift = 0;
+
+        do {
+            if (at == PIECE_BYTES) {
+                piece = &words->pieces[piece->next];
+                at = 0;
+            }
+            byte = piece->bytes[at++];
+            gap |= (uint32_t) (byte & 0x7f) << shift;
+            shift += 7;
+        } while ((byte & 0x80) != 0 && shift < 7 * VARINT32_MAX);
+        out[i] = next + gap;
+        next = out[i] + 1;
+    }
+}
+
+static enum rc write_dict(struct segment_build *build, enum segment_dict dict, uint32_t span,
+                          struct segment_writer *writer, struct err *err)
+{
+    struct vocabulary *words = &build->dicts[dict];
+    AUTO(freep) uint32_t *numbers = xcalloc(span, sizeof(*numbers));
+    enum rc rc = RC_OK;
+
+    if (words->n_slots > 0)
+        qsort(words->slots, words->n_slots, sizeof(*words->slots), by_trigram);
+    for (uint32_t i = 0; i < words->n_slots && !rc; i++) {
+        const struct slot *slot = &words->slots[i];
+
+        read_slot(words, slot, numbers);
+        rc = segment_write_trigram(writer, slot->trigram, numbers, slot->n, err);
+    }
+    return rc ? rc : segment_end_dict(writer, dict, err);
+}
+
+static enum rc write_field(const struct segment_build *build, enum segment_field field,
+                           uint32_t span, struct segment_writer *writer, struct err *err)
+{
+    struct slice texts = buf_slice(&build->texts[field]);
+    const uint32_t *ends = build->text_ends[field];
+    enum rc rc = RC_OK;
+
+    for (uint32_t i = 0; i < span && !rc; i++) {
+        uint32_t begin = i > 0 ? ends[i - 1] : 0;
+
+        rc = segment_write_text(writer, slice_sub(texts, begin, ends[i] - begin), err);
+    }
+    return rc ? rc : segment_end_field(writer, field, err);
+}
+
+static enum rc write_uncovered(const struct segment_build *build, uint32_t span,
+                               struct segment_writer *writer, struct err *err)
+{
+    AUTO(freep) uint32_t *numbers = xcalloc(span, sizeof(*numbers));
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < span; i++)
+        if (!bit_is_set(build->covered, i))
+            numbers[n++] = i;
+    return segment_write_uncovered(writer, numbers, n, err);
+}
+
+enum rc segment_build_write(struct segment_build *build, struct engine *engine,
+                            uint64_t account, uint64_t to, struct err *err)
+{
+    const struct derived_name name = {SEGMENT_KIND, build->from, to};
+    uint32_t span = (uint32_t) (to - build->from);
+    struct segment_writer *writer = NULL;
+    enum rc rc = segment_writer_begin(engine, account, &name, &writer, err);
+
+    if (rc)
+        return rc;
+    assert(build->n_numbers <= span && span <= SEGMENT_BUILD_SPAN);
+    fill_up(build, span);
+    rc = write_uncovered(build, span, writer, err);
+    if (!rc)
+        rc = segment_write_days(writer, build->days, err);
+    for (size_t i = 0; i < SEGMENT_DICTS && !rc; i++)
+        rc = write_dict(build, (enum segment_dict) i, span, writer, err);
+    for (size_t i = 0; i < SEGMENT_FIELDS && !rc; i++)
+        rc = write_field(build, (enum segment_field) i, span, writer, err);
+    if (!rc)
+        return segment_writer_finish(writer, err);
+    segment_writer_drop(writer);
+    return rc;
+}
