@@ -15,6 +15,7 @@
 #include "base/map.h"
 #include "roles/mail_role.h"
 #include "search/key_keeper.h"
+#include "search/text_index.h"
 #include "store/local/local.h"
 
 #define PATH_MAX_BYTES   4096u
@@ -99,6 +100,10 @@ static enum rc open_store(struct mail_role *mail, struct err *err)
     mail->sort_keys = key_keeper_new(&(struct key_keeper_options){
         .store = mail->store, .note = store.note, .note_ctx = store.note_ctx});
     key_keeper_start(mail->sort_keys);
+    mail->index = text_index_new(&(struct text_index_options){
+        .store = mail->store, .note = note_account, .note_ctx = mail});
+    mail_store_set_index(mail->store, mail->index);
+    text_index_start(mail->index);
     for (size_t i = 0; i < mail->start->n_quarantined; i++)
         mail_store_quarantine(mail->store, mail->start->quarantined[i], true);
     return RC_OK;
@@ -276,6 +281,9 @@ static void close_all(struct mail_role *mail)
     mail_referrals_done(mail);
     lmtp_server_free(mail->lmtp);
     key_keeper_free(mail->sort_keys);
+    if (mail->index != NULL)
+        text_index_stop(mail->index);
+    text_index_free(mail->index);
     mail_store_close(mail->store);
     mail_directory_lost(mail);
     principal_registry_free(mail->directory.registry);

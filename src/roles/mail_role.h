@@ -61,6 +61,7 @@ struct mail_role {
     struct loop *loop;
     struct mail_store *store;
     struct key_keeper *sort_keys;
+    struct text_index *index; /* of the store, for searches */
     struct mail_directory directory;
     struct pool *pool;
     struct referrals *referrals;             /* NULL: everything is here */

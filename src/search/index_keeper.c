@@ -25,7 +25,7 @@
 #include "base/map.h"
 #include "mailbox/background.h"
 #include "mailbox/message.h"
-#include "search/segment_build.h"
+#include "search/text_segment_build.h"
 
 #define FIRST_BODY_ID      1u
 #define TICK_US            ((int64_t) 1000000)
@@ -196,7 +196,7 @@ static enum rc length_of(struct index_keeper *keeper, uint64_t account, uint64_t
 
 /* A body that is gone, or cannot be read, is one that the segment does not cover. */
 static void add_body(struct index_keeper *keeper, struct account *account, uint64_t body_id,
-                     struct arena *arena, struct segment_build *build)
+                     struct arena *arena, struct text_segment_build *build)
 {
     AUTO(message_closep) struct message *message = NULL;
     const struct digest *made;
@@ -206,7 +206,7 @@ static void add_body(struct index_keeper *keeper, struct account *account, uint6
 
     arena_reset(arena);
     if (read_digest(keeper, account_id(account), body_id, arena, &digest)) {
-        segment_build_add(build, body_id, &digest);
+        text_segment_build_add(build, body_id, &digest);
         return;
     }
     if (length_of(keeper, account_id(account), body_id, &length, &err) != RC_OK ||
@@ -214,7 +214,7 @@ static void add_body(struct index_keeper *keeper, struct account *account, uint6
         return;
     message = message_open(account, body_id, (uint32_t) length);
     if (message_digest_with_text(message, &made, &err) == RC_OK)
-        segment_build_add(build, body_id, made);
+        text_segment_build_add(build, body_id, made);
 }
 
 /* From `from` on, as far as `to` or as one segment goes. */
@@ -222,16 +222,17 @@ static enum rc make_segment(struct index_keeper *keeper, struct account *account
                             uint64_t to, struct err *err)
 {
     AUTO(arena_freep) struct arena *arena = arena_new(DIGEST_ARENA_BYTES);
-    AUTO(segment_build_freep) struct segment_build *build = segment_build_new(from);
+    AUTO(text_segment_build_freep)
+    struct text_segment_build *build = text_segment_build_new(from);
     uint64_t next = from;
     enum rc rc;
 
-    while (next < to && !segment_build_is_full(build, next)) {
+    while (next < to && !text_segment_build_is_full(build, next)) {
         add_body(keeper, account, next++, arena, build);
         if (!goes_on(keeper))
             return stopped(err);
     }
-    rc = segment_build_write(build, keeper->engine, account_id(account), next, err);
+    rc = text_segment_build_write(build, keeper->engine, account_id(account), next, err);
     if (!rc)
         log_event(LEVEL_DEBUG, "search.indexed", LOG_ID("account", account_id(account)),
                   LOG_NUM("from", from), LOG_NUM("to", next));
@@ -241,9 +242,9 @@ static enum rc make_segment(struct index_keeper *keeper, struct account *account
 
 /* ---- segments that become one ---- */
 
-static unsigned size_of(const struct segment *segment)
+static unsigned size_of(const struct text_segment *segment)
 {
-    uint32_t span = segment_span(segment), bound = SMALLEST_SPAN;
+    uint32_t span = text_segment_span(segment), bound = SMALLEST_SPAN;
     unsigned size = 0;
 
     while (span > bound && size < SIZES) {
@@ -261,12 +262,12 @@ static size_t run_of(const struct index_row *row, size_t first, unsigned size)
     size_t n = 0;
 
     while (first + n < row->n && n < MERGED_MOST) {
-        const struct segment *segment = row->segments[first + n];
+        const struct text_segment *segment = row->segments[first + n];
 
-        span += segment_span(segment);
+        span += text_segment_span(segment);
         if (size_of(segment) > size || span > SEGMENT_SPAN_MAX ||
-            (n > 0 &&
-             segment_name(segment)->from != segment_name(row->segments[first + n - 1])->to))
+            (n > 0 && text_segment_name(segment)->from !=
+                          text_segment_name(row->segments[first + n - 1])->to))
             break;
         n++;
     }
@@ -293,12 +294,12 @@ static void find_run(const struct index_row *row, size_t *out_first, size_t *out
 static enum rc merge(struct index_keeper *keeper, uint64_t account, const struct index_row *row,
                      size_t first, size_t n, struct err *err)
 {
-    enum rc rc =
-        segment_merge(&row->segments[first], n, keeper->engine, account, goes_on, keeper, err);
+    enum rc rc = text_segment_merge(&row->segments[first], n, keeper->engine, account, goes_on,
+                                    keeper, err);
 
     /* One of them is damaged, and which is not worth finding out: all are made again. */
     for (size_t i = first; (!rc || rc == RC_CORRUPT) && i < first + n; i++)
-        text_index_remove(keeper->index, account, segment_name(row->segments[i]));
+        text_index_remove(keeper->index, account, text_segment_name(row->segments[i]));
     if (!rc)
         log_event(LEVEL_DEBUG, "search.merged", LOG_ID("account", account),
                   LOG_NUM("segments", n));
@@ -320,17 +321,37 @@ static enum rc count_living(void *ctx, const uint64_t *ids, size_t n, struct err
 
     (void) err;
     for (size_t i = 0; i < n; i++) {
-        const struct derived_name *name = segment_name(living->row->segments[at]);
+        const struct derived_name *name = text_segment_name(living->row->segments[at]);
 
         if (ids[i] < name->from || ids[i] >= name->to) {
             for (at = 0; at + 1 < living->row->n; at++) {
-                if (ids[i] < segment_name(living->row->segments[at])->to)
+                if (ids[i] < text_segment_name(living->row->segments[at])->to)
                     break;
             }
         }
         living->counts[at]++;
     }
     return RC_OK;
+}
+
+static uint64_t covered_by(const struct index_row *row)
+{
+    uint64_t covered = 0;
+
+    for (size_t i = 0; i < row->n; i++)
+        covered += text_segment_covered(row->segments[i]);
+    return covered;
+}
+
+/* Has the engine let go of so many bodies that a segment made anew would be without them? */
+static bool are_swept(struct index_keeper *keeper, uint64_t account,
+                      const struct index_row *row)
+{
+    struct account_space space = {0};
+    struct err err;
+
+    return keeper->engine->ops->account_space(keeper->engine, account, &space, &err) == RC_OK &&
+           covered_by(row) / 2 > space.bodies;
 }
 
 /* One with less than half of its bodies left; n: none. Pages that a checkpoint drops meanwhile
@@ -340,31 +361,25 @@ static size_t find_stale(struct index_keeper *keeper, struct account *account,
 {
     AUTO(freep) uint64_t *counts = xcalloc(row->n + 1, sizeof(*counts));
     struct living living = {row, counts};
-    struct acct_state *state = account_read(account, 0);
+    struct acct_state *state;
     page_read_fn *read;
     struct err err;
     void *ctx;
     enum rc rc;
 
+    if (!are_swept(keeper, account_id(account), row))
+        return row->n;
+    state = account_read(account, 0);
     read = keeper->engine->ops->page_reader(keeper->engine, account_id(account), &ctx);
     rc = acct_each_live_body(state, read, ctx, count_living, &living, &err);
     acct_unref(state);
     for (size_t i = 0; !rc && i < row->n; i++) {
-        uint32_t covered = segment_covered(row->segments[i]);
+        uint32_t covered = text_segment_covered(row->segments[i]);
 
         if (covered >= STALE_BODIES_MIN && counts[i] < covered / 2)
             return i;
     }
     return row->n;
-}
-
-static uint64_t covered_by(const struct index_row *row)
-{
-    uint64_t covered = 0;
-
-    for (size_t i = 0; i < row->n; i++)
-        covered += segment_covered(row->segments[i]);
-    return covered;
 }
 
 /* ---- steps ---- */
@@ -389,7 +404,7 @@ static void find_gap(const struct index_row *row, uint64_t next, uint64_t *out_f
     uint64_t at = FIRST_BODY_ID;
 
     for (size_t i = 0; row != NULL && i < row->n; i++) {
-        const struct derived_name *name = segment_name(row->segments[i]);
+        const struct derived_name *name = text_segment_name(row->segments[i]);
 
         if (name->from > at) {
             *out_from = at;
@@ -445,7 +460,7 @@ static enum rc step(struct index_keeper *keeper, struct account *account,
         known->stale_us = stale < row->n ? 0 : clock_mono_us();
         if (stale < row->n)
             text_index_remove(keeper->index, account_id(account),
-                              segment_name(row->segments[stale]));
+                              text_segment_name(row->segments[stale]));
     } else {
         *out_did = false;
         known->done_us = to == from ? clock_mono_us() : 0;

@@ -9,7 +9,7 @@
 static const struct {
     enum imap_key key;
     struct slice name;
-    enum segment_field field;
+    enum text_segment_field field;
 } fields[] = {
     {IMAP_KEY_FROM,    {"From", 4},    SEGMENT_FROM   },
     {IMAP_KEY_TO,      {"To", 2},      SEGMENT_TO     },
@@ -18,7 +18,7 @@ static const struct {
     {IMAP_KEY_SUBJECT, {"Subject", 7}, SEGMENT_SUBJECT},
 };
 
-static bool find_field(const struct imap_search_key *key, enum segment_field *out)
+static bool find_field(const struct imap_search_key *key, enum text_segment_field *out)
 {
     for (size_t i = 0; i < COUNT(fields); i++) {
         if (key->kind != fields[i].key &&
@@ -124,44 +124,44 @@ struct leaf leaf_of(const struct plan_node *node, struct arena *arena)
 
 /* ---- asking ---- */
 
-static enum rc ask_text(const struct leaf *leaf, const struct segment *segment, uint64_t *bits,
-                        uint64_t *work, struct err *err)
+static enum rc ask_text(const struct leaf *leaf, const struct text_segment *segment,
+                        uint64_t *bits, uint64_t *work, struct err *err)
 {
-    size_t words = BITS_WORDS(segment_span(segment));
+    size_t words = BITS_WORDS(text_segment_span(segment));
     AUTO(freep) uint64_t *more = xmalloc(words * sizeof(*more));
-    enum rc rc = segment_find(segment, SEGMENT_HEADER, leaf->needle, bits, work, err);
+    enum rc rc = text_segment_find(segment, SEGMENT_HEADER, leaf->needle, bits, work, err);
 
     if (!rc)
-        rc = segment_find(segment, SEGMENT_BODY, leaf->needle, more, work, err);
+        rc = text_segment_find(segment, SEGMENT_BODY, leaf->needle, more, work, err);
     if (!rc)
         bits_or(bits, more, words);
     return rc;
 }
 
-static enum rc ask_header(const struct leaf *leaf, const struct segment *segment,
+static enum rc ask_header(const struct leaf *leaf, const struct text_segment *segment,
                           uint64_t *bits, uint64_t *work, struct err *err)
 {
-    size_t words = BITS_WORDS(segment_span(segment));
+    size_t words = BITS_WORDS(text_segment_span(segment));
     bool has_needle = leaf->needle.len >= TRIGRAM_BYTES;
     bool has_name = leaf->name.len >= TRIGRAM_BYTES;
     AUTO(freep) uint64_t *more = xmalloc(words * sizeof(*more));
-    enum rc rc = segment_find(segment, SEGMENT_HEADER, has_needle ? leaf->needle : leaf->name,
-                              bits, work, err);
+    enum rc rc = text_segment_find(segment, SEGMENT_HEADER,
+                                   has_needle ? leaf->needle : leaf->name, bits, work, err);
 
     if (rc || !has_needle || !has_name)
         return rc;
-    rc = segment_find(segment, SEGMENT_HEADER, leaf->name, more, work, err);
+    rc = text_segment_find(segment, SEGMENT_HEADER, leaf->name, more, work, err);
     if (!rc)
         bits_and(bits, more, words);
     return rc;
 }
 
-static enum rc ask_day(const struct leaf *leaf, const struct segment *segment, uint64_t *bits,
-                       uint64_t *work, struct err *err)
+static enum rc ask_day(const struct leaf *leaf, const struct text_segment *segment,
+                       uint64_t *bits, uint64_t *work, struct err *err)
 {
-    uint32_t span = segment_span(segment);
+    uint32_t span = text_segment_span(segment);
     AUTO(freep) int32_t *days = xcalloc(span, sizeof(*days));
-    enum rc rc = segment_days(segment, days, work, err);
+    enum rc rc = text_segment_days(segment, days, work, err);
 
     if (rc)
         return rc;
@@ -175,18 +175,18 @@ static enum rc ask_day(const struct leaf *leaf, const struct segment *segment, u
     return RC_OK;
 }
 
-enum rc leaf_ask(const struct leaf *leaf, const struct segment *segment, uint64_t *bits,
+enum rc leaf_ask(const struct leaf *leaf, const struct text_segment *segment, uint64_t *bits,
                  uint64_t *work, struct err *err)
 {
     switch (leaf->kind) {
     case LEAF_TEXT:
         return ask_text(leaf, segment, bits, work, err);
     case LEAF_BODY:
-        return segment_find(segment, SEGMENT_BODY, leaf->needle, bits, work, err);
+        return text_segment_find(segment, SEGMENT_BODY, leaf->needle, bits, work, err);
     case LEAF_HEADER:
         return ask_header(leaf, segment, bits, work, err);
     case LEAF_FIELD:
-        return segment_find_field(segment, leaf->field, leaf->needle, bits, work, err);
+        return text_segment_find_field(segment, leaf->field, leaf->needle, bits, work, err);
     case LEAF_DAY:
         return ask_day(leaf, segment, bits, work, err);
     case LEAF_NONE:

@@ -5,7 +5,7 @@
 #define ROOST_SEARCH_LEAF_H
 
 #include "search/plan.h"
-#include "search/segment.h"
+#include "search/text_segment.h"
 
 enum leaf_kind {
     LEAF_NONE,   /* the index has nothing to say of it */
@@ -18,7 +18,7 @@ enum leaf_kind {
 
 struct leaf {
     enum leaf_kind kind;
-    enum segment_field field;
+    enum text_segment_field field;
     struct slice needle;      /* casemapped */
     struct slice name;        /* HEADER: "NAME:", casemapped */
     int32_t from_day, to_day; /* DAY: from_day <= day < to_day */
@@ -30,7 +30,7 @@ struct leaf leaf_of(const struct plan_node *node, struct arena *arena);
 
 /* Bits of the segment's numbers: all covered bodies that meet the key, perhaps others; of those
  * that are not covered they say nothing. RC_CORRUPT, RC_IO. */
-MUST_CHECK enum rc leaf_ask(const struct leaf *leaf, const struct segment *segment,
+MUST_CHECK enum rc leaf_ask(const struct leaf *leaf, const struct text_segment *segment,
                             uint64_t *bits, uint64_t *work, struct err *err);
 
 #endif

@@ -99,8 +99,8 @@ bool prune_has_index(const struct pruner *pruner)
 
 static void ask(struct pruner *pruner, struct asked_leaf *asked, size_t at, uint64_t *work)
 {
-    const struct segment *segment = pruner->row->segments[at];
-    size_t words = BITS_WORDS(segment_span(segment));
+    const struct text_segment *segment = pruner->row->segments[at];
+    size_t words = BITS_WORDS(text_segment_span(segment));
     AUTO(freep) uint64_t *bits = NULL;
     struct err err;
     enum rc rc;
@@ -113,10 +113,10 @@ static void ask(struct pruner *pruner, struct asked_leaf *asked, size_t at, uint
         pruner->is_bad[at] = true;
         if (rc == RC_CORRUPT)
             text_index_damaged(pruner->index, account_id(pruner->scope->account),
-                               segment_name(segment));
+                               text_segment_name(segment));
         return;
     }
-    bits_or(bits, segment_uncovered(segment), words);
+    bits_or(bits, text_segment_uncovered(segment), words);
     pruner->bits_bytes += words * sizeof(*bits);
     asked->upper[at] = TAKE(bits);
 }
@@ -144,12 +144,13 @@ static uint8_t segment_of(const struct pruner *pruner, uint64_t body_id)
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
-        if (segment_name(pruner->row->segments[middle])->to <= body_id)
+        if (text_segment_name(pruner->row->segments[middle])->to <= body_id)
             low = middle + 1;
         else
             high = middle;
     }
-    if (low == pruner->n_segments || segment_name(pruner->row->segments[low])->from > body_id)
+    if (low == pruner->n_segments ||
+        text_segment_name(pruner->row->segments[low])->from > body_id)
         return NO_SEGMENT;
     return (uint8_t) low;
 }
@@ -166,7 +167,8 @@ static void find_bodies(struct pruner *pruner)
 
         if (name == NULL || body_id < name->from || body_id >= name->to) {
             segment = segment_of(pruner, body_id);
-            name = segment != NO_SEGMENT ? segment_name(pruner->row->segments[segment]) : NULL;
+            name = segment != NO_SEGMENT ? text_segment_name(pruner->row->segments[segment])
+                                         : NULL;
         }
         pruner->segment[at] = segment;
         pruner->number[at] = name != NULL ? (uint32_t) (body_id - name->from) : 0;
@@ -194,7 +196,8 @@ bool prune_is_covered(const struct pruner *pruner, uint32_t at)
         return false;
     segment = pruner->segment[at];
     return segment != NO_SEGMENT &&
-           !bit_is_set(segment_uncovered(pruner->row->segments[segment]), pruner->number[at]);
+           !bit_is_set(text_segment_uncovered(pruner->row->segments[segment]),
+                       pruner->number[at]);
 }
 
 /* ---- bounds ---- */

@@ -4,8 +4,9 @@
  * For the messages of a window each key answers with two sets of bits: `lower`, messages that
  * meet it for certain, and `upper`, those that may. AND, OR and NOT follow from their
  * children's. Keys over columns and rows are exact; keys over text are what the account's index
- * says (search/segment.h); where it says nothing a message is in upper and not in lower, and
- * somebody looks at it. So an index that is behind, or damaged, costs time and never an answer.
+ * says (search/text_segment.h); where it says nothing a message is in upper and not in lower,
+ * and somebody looks at it. So an index that is behind, or damaged, costs time and never an
+ * answer.
  *
  * What the index is asked, for each key of text and each segment, is asked once, in slices
  * (prune_prepare), and kept as bits, up to PRUNE_BITS_MAX_BYTES; keys beyond are not pruned.

@@ -84,7 +84,7 @@ void index_row_unref(struct index_row *row)
     if (row == NULL || atomic_fetch_sub_explicit(&row->refs, 1, memory_order_acq_rel) > 1)
         return;
     for (size_t i = 0; i < row->n; i++)
-        segment_unref(row->segments[i]);
+        text_segment_unref(row->segments[i]);
     free(row);
 }
 
@@ -145,13 +145,13 @@ static struct index_row *open_row(struct text_index *index, uint64_t account,
                                   const struct names *names)
 {
     struct index_row *row =
-        xcalloc(1, sizeof(*row) + (names->n + 1) * sizeof(struct segment *));
+        xcalloc(1, sizeof(*row) + (names->n + 1) * sizeof(struct text_segment *));
     uint64_t covered = 0;
 
     atomic_init(&row->refs, 1);
     for (size_t i = 0; i < names->n; i++) {
         const struct derived_name *name = &names->list[i];
-        struct segment *segment = NULL;
+        struct text_segment *segment = NULL;
         struct err err;
         enum rc rc;
 
@@ -159,7 +159,7 @@ static struct index_row *open_row(struct text_index *index, uint64_t account,
             remove_segment(index, account, name, NULL);
             continue;
         }
-        rc = segment_open(index->engine, account, name, &segment, &err);
+        rc = text_segment_open(index->engine, account, name, &segment, &err);
         if (rc == RC_OK) {
             row->segments[row->n++] = segment;
             covered = name->to;

@@ -2,9 +2,9 @@
  * text_index.h - the search indexes of a store's accounts: which segments there are, and the
  * thread that makes them.
  *
- * An account's index is a row of segments (segment.h), each of a range of body ids, that do not
- * overlap. Bodies that are in none are looked at one by one. So an index may be behind, in
- * part, or gone: answers stay the same, they only come later.
+ * An account's index is a row of segments (text_segment.h), each of a range of body ids, that
+ * do not overlap. Bodies that are in none are looked at one by one. So an index may be behind,
+ * in part, or gone: answers stay the same, they only come later.
  *
  * The thread looks at the open accounts that are large enough, or where somebody searched for
  * long: new bodies become a segment when there are many, or some and no more come; segments of
@@ -18,7 +18,7 @@
 #define ROOST_SEARCH_TEXT_INDEX_H
 
 #include "mailbox/mail_store.h"
-#include "search/segment.h"
+#include "search/text_segment.h"
 
 #define INDEX_MIN_MESSAGES 5000u /* an account with less is searched without */
 #define INDEX_QUIET_BODIES 32u   /* new ones that make a segment ... */
@@ -48,7 +48,7 @@ void text_index_free(struct text_index *index); /* NULL is allowed */
 struct index_row {
     _Atomic uint32_t refs; /* pairs with the last index_row_unref */
     size_t n;
-    struct segment *segments[];
+    struct text_segment *segments[];
 };
 /* NULL: it has none. */
 struct index_row *text_index_take(struct text_index *index, uint64_t account);

@@ -1,5 +1,5 @@
-/* segment.c - opening a segment, and what it answers. */
-#include "search/segment.h"
+/* text_segment.c - opening a segment, and what it answers. */
+#include "search/text_segment.h"
 
 #include <lz4.h>
 
@@ -8,31 +8,32 @@
 #include "mime/text.h"
 #include "search/bits.h"
 #include "search/postings.h"
-#include "search/segment_format.h"
+#include "search/text_segment_format.h"
 
 #define TRIGRAMS_MAX 64u /* of a needle that are looked up; more prune no better */
 
 /* ---- reading ---- */
 
-enum rc segment_damaged(const struct segment *segment, const char *what, struct err *err)
+enum rc text_segment_damaged(const struct text_segment *segment, const char *what,
+                             struct err *err)
 {
     return err_set(err, RC_CORRUPT, "The search index is damaged", "segment %llx-%llx: %s",
                    (unsigned long long) segment->name.from,
                    (unsigned long long) segment->name.to, what);
 }
 
-enum rc segment_read(const struct segment *segment, size_t section, uint64_t at, char *out,
-                     size_t len, struct err *err)
+enum rc text_segment_read(const struct text_segment *segment, size_t section, uint64_t at,
+                          char *out, size_t len, struct err *err)
 {
-    const struct segment_range *range = &segment->sections[section];
+    const struct text_segment_range *range = &segment->sections[section];
 
     if (at > range->len || len > range->len - at)
-        return segment_damaged(segment, "a range behind its section", err);
+        return text_segment_damaged(segment, "a range behind its section", err);
     return segment->engine->ops->derived_read(segment->derived, range->at + at, out, len, err);
 }
 
-enum rc segment_read_page(const struct segment *segment, enum segment_dict dict, size_t page,
-                          char *room, struct slice *out, struct err *err)
+enum rc text_segment_read_page(const struct text_segment *segment, enum text_segment_dict dict,
+                               size_t page, char *room, struct slice *out, struct err *err)
 {
     size_t section = SECTION_PAGES + 3 * (size_t) dict;
     const struct page_row *rows = segment->pages[dict];
@@ -42,8 +43,8 @@ enum rc segment_read_page(const struct segment *segment, enum segment_dict dict,
     enum rc rc;
 
     if (len > PAGE_MAX_BYTES)
-        return segment_damaged(segment, "length of a page", err);
-    rc = segment_read(segment, section, rows[page].at, room, (size_t) len, err);
+        return text_segment_damaged(segment, "length of a page", err);
+    rc = text_segment_read(segment, section, rows[page].at, room, (size_t) len, err);
     if (!rc)
         *out = slice_of(room, (size_t) len);
     return rc;
@@ -76,20 +77,21 @@ bool page_walk_next(struct page_walk *walk, uint32_t span, struct dict_entry *ou
     return true;
 }
 
-enum rc segment_read_block(const struct segment *segment, enum segment_field field,
-                           size_t block, char *room, char *raw, struct slice *out_lengths,
-                           struct slice *out_text, struct err *err)
+enum rc text_segment_read_block(const struct text_segment *segment,
+                                enum text_segment_field field, size_t block, char *room,
+                                char *raw, struct slice *out_lengths, struct slice *out_text,
+                                struct err *err)
 {
     const struct block_row *row = &segment->blocks[field][block];
     bool is_packed = row->stored < row->raw;
-    enum rc rc = segment_read(segment, SECTION_BLOCKS + 2 * (size_t) field, row->at,
-                              is_packed ? room : raw, row->stored, err);
+    enum rc rc = text_segment_read(segment, SECTION_BLOCKS + 2 * (size_t) field, row->at,
+                                   is_packed ? room : raw, row->stored, err);
 
     if (rc)
         return rc;
     if (is_packed &&
         LZ4_decompress_safe(room, raw, (int) row->stored, (int) row->raw) != (int) row->raw)
-        return segment_damaged(segment, "a block does not decompress", err);
+        return text_segment_damaged(segment, "a block does not decompress", err);
     *out_lengths = slice_of(raw, row->text_at);
     *out_text = slice_of(raw + row->text_at, row->raw - row->text_at);
     return RC_OK;
@@ -97,7 +99,7 @@ enum rc segment_read_block(const struct segment *segment, enum segment_field fie
 
 /* ---- opening ---- */
 
-static enum rc read_tail(struct segment *segment, struct err *err)
+static enum rc read_tail(struct text_segment *segment, struct err *err)
 {
     uint64_t length = segment->engine->ops->derived_length(segment->derived);
     uint32_t version = 0, digest = 0, casemap = 0, zero = 0;
@@ -107,7 +109,7 @@ static enum rc read_tail(struct segment *segment, struct err *err)
     enum rc rc;
 
     if (length < sizeof(tail))
-        return segment_damaged(segment, "too short", err);
+        return text_segment_damaged(segment, "too short", err);
     rc = segment->engine->ops->derived_read(segment->derived, length - sizeof(tail), tail,
                                             sizeof(tail), err);
     if (rc)
@@ -115,27 +117,27 @@ static enum rc read_tail(struct segment *segment, struct err *err)
     if (!scan_literal(&sc, SEGMENT_MAGIC) || !scan_le32(&sc, &version) ||
         !scan_le32(&sc, &digest) || !scan_le32(&sc, &casemap) || !scan_le64(&sc, &from) ||
         !scan_le64(&sc, &to) || !scan_le32(&sc, &segment->covered) || !scan_le32(&sc, &zero))
-        return segment_damaged(segment, "tail", err);
+        return text_segment_damaged(segment, "tail", err);
     if (version != SEGMENT_VERSION || digest != DIGEST_VERSION ||
         casemap != mime_casemap_version())
         return err_set(err, RC_INVALID, "The search index is of another version",
                        "segment: version %u, digests %u, casemap %08x", version, digest,
                        casemap);
     if (from != segment->name.from || to != segment->name.to ||
-        segment->covered > segment_span(segment))
-        return segment_damaged(segment, "range", err);
+        segment->covered > text_segment_span(segment))
+        return text_segment_damaged(segment, "range", err);
     for (size_t i = 0; i < SECTION_END; i++) {
-        struct segment_range *range = &segment->sections[i];
+        struct text_segment_range *range = &segment->sections[i];
 
         if (!scan_le64(&sc, &range->at) || !scan_le64(&sc, &range->len) || range->at > length ||
             range->len > length - range->at)
-            return segment_damaged(segment, "section", err);
+            return text_segment_damaged(segment, "section", err);
     }
     return RC_OK;
 }
 
 /* A whole section of small size. */
-static enum rc read_section(const struct segment *segment, size_t section, size_t max,
+static enum rc read_section(const struct text_segment *segment, size_t section, size_t max,
                             struct slice *out, struct err *err)
 {
     uint64_t len = segment->sections[section].len;
@@ -143,9 +145,9 @@ static enum rc read_section(const struct segment *segment, size_t section, size_
     enum rc rc;
 
     if (len > max)
-        return segment_damaged(segment, "length of a section", err);
+        return text_segment_damaged(segment, "length of a section", err);
     bytes = xmalloc((size_t) len + 1);
-    rc = segment_read(segment, section, 0, bytes, (size_t) len, err);
+    rc = text_segment_read(segment, section, 0, bytes, (size_t) len, err);
     *out = slice_of(bytes, (size_t) len);
     return rc;
 }
@@ -160,9 +162,9 @@ static void free_bytes(struct slice *bytes)
     free(made.block);
 }
 
-static enum rc read_uncovered(struct segment *segment, struct err *err)
+static enum rc read_uncovered(struct text_segment *segment, struct err *err)
 {
-    uint32_t span = segment_span(segment), n = span - segment->covered;
+    uint32_t span = text_segment_span(segment), n = span - segment->covered;
     AUTO(free_bytes) struct slice bytes = {0};
     enum rc rc = read_section(segment, SECTION_UNCOVERED, LIST_MAX_BYTES, &bytes, err);
 
@@ -170,11 +172,11 @@ static enum rc read_uncovered(struct segment *segment, struct err *err)
         return rc;
     segment->uncovered = xcalloc(BITS_WORDS(span), sizeof(*segment->uncovered));
     if (!postings_decode_bits(bytes, n, span, segment->uncovered))
-        return segment_damaged(segment, "what is not covered", err);
+        return text_segment_damaged(segment, "what is not covered", err);
     return RC_OK;
 }
 
-static bool page_row_fits(const struct segment *segment, size_t dict, size_t i)
+static bool page_row_fits(const struct text_segment *segment, size_t dict, size_t i)
 {
     const struct page_row *row = &segment->pages[dict][i];
 
@@ -184,7 +186,7 @@ static bool page_row_fits(const struct segment *segment, size_t dict, size_t i)
            row->at < segment->sections[SECTION_PAGES + 3 * dict].len && row->first <= 0xffffff;
 }
 
-static enum rc read_page_rows(struct segment *segment, size_t dict, struct err *err)
+static enum rc read_page_rows(struct text_segment *segment, size_t dict, struct err *err)
 {
     AUTO(free_bytes) struct slice bytes = {0};
     enum rc rc =
@@ -200,28 +202,28 @@ static enum rc read_page_rows(struct segment *segment, size_t dict, struct err *
 
         if (!scan_le32(&sc, &row->first) || !scan_le32(&sc, &row->at) ||
             !scan_le64(&sc, &row->lists) || !page_row_fits(segment, dict, i))
-            return segment_damaged(segment, "pages", err);
+            return text_segment_damaged(segment, "pages", err);
     }
     segment->n_pages[dict] = n;
-    return scan_done(&sc) ? RC_OK : segment_damaged(segment, "pages", err);
+    return scan_done(&sc) ? RC_OK : text_segment_damaged(segment, "pages", err);
 }
 
 /* Rows follow each other; together they are of every number. */
-static bool block_row_fits(const struct segment *segment, size_t field, size_t i)
+static bool block_row_fits(const struct text_segment *segment, size_t field, size_t i)
 {
     const struct block_row *row = &segment->blocks[field][i];
     uint32_t first = i > 0 ? row[-1].first + row[-1].n : 0;
     uint32_t at = i > 0 ? row[-1].at + row[-1].stored : 0;
 
     return row->first == first && row->n > 0 && row->n <= COLUMN_BLOCK_DOCS &&
-           row->n <= segment_span(segment) - first && row->at == at &&
+           row->n <= text_segment_span(segment) - first && row->at == at &&
            row->raw <= COLUMN_RAW_MAX && row->stored <= row->raw &&
            row->raw / COLUMN_LZ4_RATIO <= row->stored && row->text_at <= row->raw &&
            (uint64_t) row->at + row->stored <=
                segment->sections[SECTION_BLOCKS + 2 * field].len;
 }
 
-static enum rc read_block_rows(struct segment *segment, size_t field, struct err *err)
+static enum rc read_block_rows(struct text_segment *segment, size_t field, struct err *err)
 {
     AUTO(free_bytes) struct slice bytes = {0};
     enum rc rc = read_section(segment, SECTION_BLOCK_ROWS + 2 * field,
@@ -240,16 +242,16 @@ static enum rc read_block_rows(struct segment *segment, size_t field, struct err
             !scan_le32(&sc, &row->at) || !scan_le32(&sc, &row->stored) ||
             !scan_le32(&sc, &row->raw) || !scan_le32(&sc, &row->text_at) ||
             !block_row_fits(segment, field, i))
-            return segment_damaged(segment, "blocks", err);
+            return text_segment_damaged(segment, "blocks", err);
         end = (uint64_t) row->first + row->n;
     }
     segment->n_blocks[field] = n;
-    return scan_done(&sc) && end == segment_span(segment)
+    return scan_done(&sc) && end == text_segment_span(segment)
                ? RC_OK
-               : segment_damaged(segment, "blocks", err);
+               : text_segment_damaged(segment, "blocks", err);
 }
 
-static enum rc read_all(struct segment *segment, struct err *err)
+static enum rc read_all(struct text_segment *segment, struct err *err)
 {
     enum rc rc = read_tail(segment, err);
 
@@ -259,41 +261,42 @@ static enum rc read_all(struct segment *segment, struct err *err)
         rc = read_page_rows(segment, dict, err);
     for (size_t field = 0; field < SEGMENT_FIELDS && !rc; field++)
         rc = read_block_rows(segment, field, err);
-    if (!rc && segment->sections[SECTION_DAYS].len != (uint64_t) segment_span(segment) * 4)
-        rc = segment_damaged(segment, "days", err);
+    if (!rc && segment->sections[SECTION_DAYS].len != (uint64_t) text_segment_span(segment) * 4)
+        rc = text_segment_damaged(segment, "days", err);
     return rc;
 }
 
-enum rc segment_open(struct engine *engine, uint64_t account, const struct derived_name *name,
-                     struct segment **out, struct err *err)
+enum rc text_segment_open(struct engine *engine, uint64_t account,
+                          const struct derived_name *name, struct text_segment **out,
+                          struct err *err)
 {
-    struct segment *segment = xcalloc(1, sizeof(*segment));
+    struct text_segment *segment = xcalloc(1, sizeof(*segment));
     enum rc rc;
 
     atomic_init(&segment->refs, 1);
     segment->engine = engine;
     segment->name = *name;
     if (name->from >= name->to || name->to - name->from > SEGMENT_SPAN_MAX)
-        rc = segment_damaged(segment, "range", err);
+        rc = text_segment_damaged(segment, "range", err);
     else
         rc = engine->ops->derived_open(engine, account, name, &segment->derived, err);
     if (!rc)
         rc = read_all(segment, err);
     if (rc) {
-        segment_unref(segment);
+        text_segment_unref(segment);
         return rc;
     }
     *out = segment;
     return RC_OK;
 }
 
-struct segment *segment_ref(struct segment *segment)
+struct text_segment *text_segment_ref(struct text_segment *segment)
 {
     (void) atomic_fetch_add_explicit(&segment->refs, 1, memory_order_relaxed);
     return segment;
 }
 
-void segment_unref(struct segment *segment)
+void text_segment_unref(struct text_segment *segment)
 {
     if (segment == NULL ||
         atomic_fetch_sub_explicit(&segment->refs, 1, memory_order_acq_rel) > 1)
@@ -307,27 +310,27 @@ void segment_unref(struct segment *segment)
     free(segment);
 }
 
-const struct derived_name *segment_name(const struct segment *segment)
+const struct derived_name *text_segment_name(const struct text_segment *segment)
 {
     return &segment->name;
 }
 
-uint32_t segment_span(const struct segment *segment)
+uint32_t text_segment_span(const struct text_segment *segment)
 {
     return (uint32_t) (segment->name.to - segment->name.from);
 }
 
-uint32_t segment_covered(const struct segment *segment)
+uint32_t text_segment_covered(const struct text_segment *segment)
 {
     return segment->covered;
 }
 
-uint64_t segment_bytes(const struct segment *segment)
+uint64_t text_segment_bytes(const struct text_segment *segment)
 {
     return segment->engine->ops->derived_length(segment->derived);
 }
 
-const uint64_t *segment_uncovered(const struct segment *segment)
+const uint64_t *text_segment_uncovered(const struct text_segment *segment)
 {
     return segment->uncovered;
 }
@@ -335,7 +338,8 @@ const uint64_t *segment_uncovered(const struct segment *segment)
 /* ---- trigrams ---- */
 
 /* The last page that begins at or below the trigram; n_pages: none. */
-static size_t page_of(const struct segment *segment, enum segment_dict dict, uint32_t trigram)
+static size_t page_of(const struct text_segment *segment, enum text_segment_dict dict,
+                      uint32_t trigram)
 {
     const struct page_row *rows = segment->pages[dict];
     size_t low = 0, high = segment->n_pages[dict];
@@ -352,7 +356,7 @@ static size_t page_of(const struct segment *segment, enum segment_dict dict, uin
 }
 
 /* RC_NOT_FOUND: no text has it. */
-static enum rc find_entry(const struct segment *segment, enum segment_dict dict,
+static enum rc find_entry(const struct text_segment *segment, enum text_segment_dict dict,
                           uint32_t trigram, struct dict_entry *out, uint64_t *work,
                           struct err *err)
 {
@@ -366,12 +370,12 @@ static enum rc find_entry(const struct segment *segment, enum segment_dict dict,
 
     if (page == segment->n_pages[dict])
         return RC_NOT_FOUND;
-    rc = segment_read_page(segment, dict, page, room, &bytes, err);
+    rc = text_segment_read_page(segment, dict, page, room, &bytes, err);
     if (rc)
         return rc;
     *work += bytes.len;
     page_walk_begin(&walk, &segment->pages[dict][page], bytes);
-    while (page_walk_next(&walk, segment_span(segment), &entry, &is_sound)) {
+    while (page_walk_next(&walk, text_segment_span(segment), &entry, &is_sound)) {
         if (entry.trigram < trigram)
             continue;
         if (entry.trigram > trigram)
@@ -379,7 +383,7 @@ static enum rc find_entry(const struct segment *segment, enum segment_dict dict,
         *out = entry;
         return RC_OK;
     }
-    return is_sound ? RC_NOT_FOUND : segment_damaged(segment, "a page", err);
+    return is_sound ? RC_NOT_FOUND : text_segment_damaged(segment, "a page", err);
 }
 
 /* Rarest first. */
@@ -393,7 +397,7 @@ static int by_count(const void *a, const void *b)
 }
 
 /* The entries of the needle's trigrams, each once. RC_NOT_FOUND: one is in no text. */
-static enum rc find_entries(const struct segment *segment, enum segment_dict dict,
+static enum rc find_entries(const struct text_segment *segment, enum text_segment_dict dict,
                             struct slice mapped, struct dict_entry *entries, size_t *out_n,
                             uint64_t *work, struct err *err)
 {
@@ -419,20 +423,20 @@ static enum rc find_entries(const struct segment *segment, enum segment_dict dic
     return RC_OK;
 }
 
-static enum rc read_list(const struct segment *segment, enum segment_dict dict,
+static enum rc read_list(const struct text_segment *segment, enum text_segment_dict dict,
                          const struct dict_entry *entry, uint64_t *bits, uint64_t *work,
                          struct err *err)
 {
     AUTO(freep) char *bytes = xmalloc((size_t) entry->len + 1);
-    enum rc rc = segment_read(segment, SECTION_LISTS + 3 * (size_t) dict, entry->at, bytes,
-                              entry->len, err);
+    enum rc rc = text_segment_read(segment, SECTION_LISTS + 3 * (size_t) dict, entry->at, bytes,
+                                   entry->len, err);
 
     if (rc)
         return rc;
     *work += entry->len + entry->n;
-    if (!postings_decode_bits(slice_of(bytes, entry->len), entry->n, segment_span(segment),
+    if (!postings_decode_bits(slice_of(bytes, entry->len), entry->n, text_segment_span(segment),
                               bits))
-        return segment_damaged(segment, "a list", err);
+        return text_segment_damaged(segment, "a list", err);
     return RC_OK;
 }
 
@@ -442,20 +446,20 @@ static enum rc read_list(const struct segment *segment, enum segment_dict dict,
 #define CANDIDATE_COST   20000u
 
 /* Does this list save more than it costs, with so many candidates left? */
-static bool is_worth_it(const struct segment *segment, const struct dict_entry *entry,
+static bool is_worth_it(const struct text_segment *segment, const struct dict_entry *entry,
                         uint32_t candidates)
 {
-    uint64_t span = segment_span(segment);
+    uint64_t span = text_segment_span(segment);
     uint64_t saved = (uint64_t) candidates * (span - entry->n) / span;
 
     return saved * CANDIDATE_COST > (uint64_t) entry->n * LIST_NUMBER_COST;
 }
 
-enum rc segment_find(const struct segment *segment, enum segment_dict dict, struct slice mapped,
-                     uint64_t *bits, uint64_t *work, struct err *err)
+enum rc text_segment_find(const struct text_segment *segment, enum text_segment_dict dict,
+                          struct slice mapped, uint64_t *bits, uint64_t *work, struct err *err)
 {
     struct dict_entry entries[TRIGRAMS_MAX + 1];
-    size_t words = BITS_WORDS(segment_span(segment)), n = 0;
+    size_t words = BITS_WORDS(text_segment_span(segment)), n = 0;
     AUTO(freep) uint64_t *more = NULL;
     enum rc rc;
 
@@ -525,7 +529,7 @@ static bool search_block(const struct block_row *row, struct slice lengths, stru
     return scan_done(&walk.sc) && walk.end == text.len;
 }
 
-static enum rc search_blocks(const struct segment *segment, enum segment_field field,
+static enum rc search_blocks(const struct text_segment *segment, enum text_segment_field field,
                              struct slice needle, const uint64_t *among, uint64_t *bits,
                              uint64_t *work, struct err *err)
 {
@@ -540,20 +544,21 @@ static enum rc search_blocks(const struct segment *segment, enum segment_field f
         if ((among != NULL && !bits_any_in(among, row->first, row->n)) ||
             row->text_at == row->raw)
             continue;
-        rc = segment_read_block(segment, field, i, room, raw, &lengths, &text, err);
+        rc = text_segment_read_block(segment, field, i, room, raw, &lengths, &text, err);
         if (rc)
             return rc;
         *work += row->raw;
         if (!search_block(row, lengths, text, needle, bits))
-            return segment_damaged(segment, "lengths of a block", err);
+            return text_segment_damaged(segment, "lengths of a block", err);
     }
     return RC_OK;
 }
 
-enum rc segment_find_field(const struct segment *segment, enum segment_field field,
-                           struct slice mapped, uint64_t *bits, uint64_t *work, struct err *err)
+enum rc text_segment_find_field(const struct text_segment *segment,
+                                enum text_segment_field field, struct slice mapped,
+                                uint64_t *bits, uint64_t *work, struct err *err)
 {
-    size_t words = BITS_WORDS(segment_span(segment));
+    size_t words = BITS_WORDS(text_segment_span(segment));
     AUTO(freep) uint64_t *among = NULL;
     enum rc rc = RC_OK;
 
@@ -562,18 +567,18 @@ enum rc segment_find_field(const struct segment *segment, enum segment_field fie
         return RC_OK; /* no text holds it */
     if (mapped.len >= 3) {
         among = xmalloc(words * sizeof(*among));
-        rc = segment_find(segment, SEGMENT_HEADER, mapped, among, work, err);
+        rc = text_segment_find(segment, SEGMENT_HEADER, mapped, among, work, err);
     }
     return rc ? rc : search_blocks(segment, field, mapped, among, bits, work, err);
 }
 
-enum rc segment_days(const struct segment *segment, int32_t *out, uint64_t *work,
-                     struct err *err)
+enum rc text_segment_days(const struct text_segment *segment, int32_t *out, uint64_t *work,
+                          struct err *err)
 {
-    size_t n = segment_span(segment);
+    size_t n = text_segment_span(segment);
     AUTO(freep) char *bytes = xmalloc(4 * n);
     struct scan sc = scan_of(slice_of(bytes, 4 * n));
-    enum rc rc = segment_read(segment, SECTION_DAYS, 0, bytes, 4 * n, err);
+    enum rc rc = text_segment_read(segment, SECTION_DAYS, 0, bytes, 4 * n, err);
 
     if (rc)
         return rc;

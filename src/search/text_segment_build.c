@@ -1,19 +1,19 @@
 /*
- * segment_build.c - from digests to lists.
+ * text_segment_build.c - from digests to lists.
  *
  * For each trigram that was met a slot, found by a hash of it, and the numbers that have it as
  * varint gaps in a chain of small pieces. Numbers come ascending, so a slot's last number tells
  * whether the message at hand was counted.
  */
-#include "search/segment_build.h"
+#include "search/text_segment_build.h"
 
 #include <assert.h>
 
 #include "base/varint.h"
 #include "mime/text.h"
 #include "search/bits.h"
-#include "search/segment_format.h"
-#include "search/segment_write.h"
+#include "search/text_segment_format.h"
+#include "search/text_segment_write.h"
 
 #define PIECE_BYTES     12u
 #define VARINT32_MAX    5u
@@ -44,7 +44,7 @@ struct vocabulary {
     uint32_t of_message; /* distinct ones of the message at hand */
 };
 
-struct segment_build {
+struct text_segment_build {
     uint64_t from;
     uint32_t n_bodies;
     struct vocabulary dicts[SEGMENT_DICTS];
@@ -58,9 +58,9 @@ struct segment_build {
 
 #define TEXTS_MAX_BYTES ((size_t) 1 << 30)
 
-struct segment_build *segment_build_new(uint64_t from)
+struct text_segment_build *text_segment_build_new(uint64_t from)
 {
-    struct segment_build *build = xcalloc(1, sizeof(*build));
+    struct text_segment_build *build = xcalloc(1, sizeof(*build));
 
     build->from = from;
     build->covered = xcalloc(BITS_WORDS(SEGMENT_BUILD_SPAN), sizeof(*build->covered));
@@ -70,7 +70,7 @@ struct segment_build *segment_build_new(uint64_t from)
     return build;
 }
 
-void segment_build_free(struct segment_build *build)
+void text_segment_build_free(struct text_segment_build *build)
 {
     if (build == NULL)
         return;
@@ -89,9 +89,9 @@ void segment_build_free(struct segment_build *build)
     free(build);
 }
 
-void segment_build_freep(struct segment_build **build)
+void text_segment_build_freep(struct text_segment_build **build)
 {
-    segment_build_free(*build);
+    text_segment_build_free(*build);
     *build = NULL;
 }
 
@@ -208,8 +208,8 @@ static struct slice take_piece(struct slice *text)
 }
 
 /* Casemapping goes character by character, so pieces of text give pieces of its map. */
-static bool add_text(struct segment_build *build, enum segment_dict dict, struct slice text,
-                     uint32_t number)
+static bool add_text(struct text_segment_build *build, enum text_segment_dict dict,
+                     struct slice text, uint32_t number)
 {
     struct buf *mapped = &build->mapped;
 
@@ -229,7 +229,7 @@ static bool add_text(struct segment_build *build, enum segment_dict dict, struct
 
 static const struct {
     struct slice name;
-    enum segment_field field;
+    enum text_segment_field field;
 } fields[] = {
     {{"From", 4},    SEGMENT_FROM   },
     {{"To", 2},      SEGMENT_TO     },
@@ -239,7 +239,7 @@ static const struct {
 };
 
 /* False: too long. */
-static bool add_value(struct segment_build *build, const struct digest_span *span)
+static bool add_value(struct text_segment_build *build, const struct digest_span *span)
 {
     for (size_t i = 0; i < COUNT(fields); i++) {
         struct buf *texts = &build->texts[fields[i].field];
@@ -257,7 +257,8 @@ static bool add_value(struct segment_build *build, const struct digest_span *spa
     return true;
 }
 
-static bool add_spans(struct segment_build *build, const struct digest *digest, uint32_t number)
+static bool add_spans(struct text_segment_build *build, const struct digest *digest,
+                      uint32_t number)
 {
     for (size_t i = 0; i < SEGMENT_DICTS; i++)
         build->dicts[i].of_message = 0;
@@ -273,7 +274,7 @@ static bool add_spans(struct segment_build *build, const struct digest *digest, 
     return true;
 }
 
-static void make_room(struct segment_build *build, uint32_t number)
+static void make_room(struct text_segment_build *build, uint32_t number)
 {
     if (number < build->cap_numbers)
         return;
@@ -285,7 +286,7 @@ static void make_room(struct segment_build *build, uint32_t number)
 }
 
 /* Numbers below this one have nothing but what they have got. */
-static void fill_up(struct segment_build *build, uint32_t number)
+static void fill_up(struct text_segment_build *build, uint32_t number)
 {
     make_room(build, number);
     for (; build->n_numbers < number; build->n_numbers++) {
@@ -296,15 +297,15 @@ static void fill_up(struct segment_build *build, uint32_t number)
 }
 
 /* What there is of the message in the fields goes. */
-static void take_back(struct segment_build *build)
+static void take_back(struct text_segment_build *build)
 {
     for (size_t i = 0; i < SEGMENT_FIELDS; i++)
         buf_truncate(&build->texts[i],
                      build->n_numbers > 0 ? build->text_ends[i][build->n_numbers - 1] : 0);
 }
 
-void segment_build_add(struct segment_build *build, uint64_t body_id,
-                       const struct digest *digest)
+void text_segment_build_add(struct text_segment_build *build, uint64_t body_id,
+                            const struct digest *digest)
 {
     uint32_t number = (uint32_t) (body_id - build->from);
     struct digest_keys keys = digest_keys(digest);
@@ -323,7 +324,7 @@ void segment_build_add(struct segment_build *build, uint64_t body_id,
         build->days[number] = keys.sent_day;
 }
 
-static size_t memory_of(const struct segment_build *build)
+static size_t memory_of(const struct text_segment_build *build)
 {
     size_t bytes = build->cap_numbers * sizeof(int32_t) * (1 + SEGMENT_FIELDS);
 
@@ -338,7 +339,7 @@ static size_t memory_of(const struct segment_build *build)
     return bytes;
 }
 
-bool segment_build_is_full(const struct segment_build *build, uint64_t next)
+bool text_segment_build_is_full(const struct text_segment_build *build, uint64_t next)
 {
     return build->n_bodies >= SEGMENT_BUILD_BODIES ||
            next - build->from >= SEGMENT_BUILD_SPAN || memory_of(build) >= SEGMENT_BUILD_BYTES;
@@ -378,8 +379,8 @@ static void read_slot(const struct vocabulary *words, const struct slot *slot, u
     }
 }
 
-static enum rc write_dict(struct segment_build *build, enum segment_dict dict, uint32_t span,
-                          struct segment_writer *writer, struct err *err)
+static enum rc write_dict(struct text_segment_build *build, enum text_segment_dict dict,
+                          uint32_t span, struct text_segment_writer *writer, struct err *err)
 {
     struct vocabulary *words = &build->dicts[dict];
     AUTO(freep) uint32_t *numbers = xcalloc(span, sizeof(*numbers));
@@ -391,13 +392,14 @@ static enum rc write_dict(struct segment_build *build, enum segment_dict dict, u
         const struct slot *slot = &words->slots[i];
 
         read_slot(words, slot, numbers);
-        rc = segment_write_trigram(writer, slot->trigram, numbers, slot->n, err);
+        rc = text_segment_write_trigram(writer, slot->trigram, numbers, slot->n, err);
     }
-    return rc ? rc : segment_end_dict(writer, dict, err);
+    return rc ? rc : text_segment_end_dict(writer, dict, err);
 }
 
-static enum rc write_field(const struct segment_build *build, enum segment_field field,
-                           uint32_t span, struct segment_writer *writer, struct err *err)
+static enum rc write_field(const struct text_segment_build *build,
+                           enum text_segment_field field, uint32_t span,
+                           struct text_segment_writer *writer, struct err *err)
 {
     struct slice texts = buf_slice(&build->texts[field]);
     const uint32_t *ends = build->text_ends[field];
@@ -406,13 +408,13 @@ static enum rc write_field(const struct segment_build *build, enum segment_field
     for (uint32_t i = 0; i < span && !rc; i++) {
         uint32_t begin = i > 0 ? ends[i - 1] : 0;
 
-        rc = segment_write_text(writer, slice_sub(texts, begin, ends[i] - begin), err);
+        rc = text_segment_write_text(writer, slice_sub(texts, begin, ends[i] - begin), err);
     }
-    return rc ? rc : segment_end_field(writer, field, err);
+    return rc ? rc : text_segment_end_field(writer, field, err);
 }
 
-static enum rc write_uncovered(const struct segment_build *build, uint32_t span,
-                               struct segment_writer *writer, struct err *err)
+static enum rc write_uncovered(const struct text_segment_build *build, uint32_t span,
+                               struct text_segment_writer *writer, struct err *err)
 {
     AUTO(freep) uint32_t *numbers = xcalloc(span, sizeof(*numbers));
     uint32_t n = 0;
@@ -420,16 +422,16 @@ static enum rc write_uncovered(const struct segment_build *build, uint32_t span,
     for (uint32_t i = 0; i < span; i++)
         if (!bit_is_set(build->covered, i))
             numbers[n++] = i;
-    return segment_write_uncovered(writer, numbers, n, err);
+    return text_segment_write_uncovered(writer, numbers, n, err);
 }
 
-enum rc segment_build_write(struct segment_build *build, struct engine *engine,
-                            uint64_t account, uint64_t to, struct err *err)
+enum rc text_segment_build_write(struct text_segment_build *build, struct engine *engine,
+                                 uint64_t account, uint64_t to, struct err *err)
 {
     const struct derived_name name = {SEGMENT_KIND, build->from, to};
     uint32_t span = (uint32_t) (to - build->from);
-    struct segment_writer *writer = NULL;
-    enum rc rc = segment_writer_begin(engine, account, &name, &writer, err);
+    struct text_segment_writer *writer = NULL;
+    enum rc rc = text_segment_writer_begin(engine, account, &name, &writer, err);
 
     if (rc)
         return rc;
@@ -437,13 +439,13 @@ enum rc segment_build_write(struct segment_build *build, struct engine *engine,
     fill_up(build, span);
     rc = write_uncovered(build, span, writer, err);
     if (!rc)
-        rc = segment_write_days(writer, build->days, err);
+        rc = text_segment_write_days(writer, build->days, err);
     for (size_t i = 0; i < SEGMENT_DICTS && !rc; i++)
-        rc = write_dict(build, (enum segment_dict) i, span, writer, err);
+        rc = write_dict(build, (enum text_segment_dict) i, span, writer, err);
     for (size_t i = 0; i < SEGMENT_FIELDS && !rc; i++)
-        rc = write_field(build, (enum segment_field) i, span, writer, err);
+        rc = write_field(build, (enum text_segment_field) i, span, writer, err);
     if (!rc)
-        return segment_writer_finish(writer, err);
-    segment_writer_drop(writer);
+        return text_segment_writer_finish(writer, err);
+    text_segment_writer_drop(writer);
     return rc;
 }

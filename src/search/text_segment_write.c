@@ -1,6 +1,7 @@
-/* segment_write.c - the parts of a segment, one behind the other, and the tail that finds them.
+/* text_segment_write.c - the parts of a segment, one behind the other, and the tail that finds
+ * them.
  */
-#include "search/segment_write.h"
+#include "search/text_segment_write.h"
 
 #include <assert.h>
 #include <lz4.h>
@@ -9,17 +10,17 @@
 #include "mime/digest.h"
 #include "mime/text.h"
 #include "search/postings.h"
-#include "search/segment_format.h"
+#include "search/text_segment_format.h"
 
 #define PAGES_MAX_BYTES ((size_t) 512 << 20) /* 2^24 trigrams of at most 12 bytes, and rows */
 
-struct segment_writer {
+struct text_segment_writer {
     struct engine *engine;
     struct derived_writer *out;
     struct derived_name name;
     uint64_t at; /* bytes written */
     uint32_t n_uncovered;
-    struct segment_range sections[SECTION_END];
+    struct text_segment_range sections[SECTION_END];
     struct buf list; /* the list at hand */
     /* of the dictionary at hand */
     uint64_t lists_at; /* where its lists begin */
@@ -34,11 +35,11 @@ struct segment_writer {
     struct buf lengths, text;
 };
 
-enum rc segment_writer_begin(struct engine *engine, uint64_t account,
-                             const struct derived_name *name, struct segment_writer **out,
-                             struct err *err)
+enum rc text_segment_writer_begin(struct engine *engine, uint64_t account,
+                                  const struct derived_name *name,
+                                  struct text_segment_writer **out, struct err *err)
 {
-    struct segment_writer *writer = xcalloc(1, sizeof(*writer));
+    struct text_segment_writer *writer = xcalloc(1, sizeof(*writer));
     enum rc rc;
 
     assert(name->from < name->to && name->to - name->from <= SEGMENT_SPAN_MAX);
@@ -51,14 +52,14 @@ enum rc segment_writer_begin(struct engine *engine, uint64_t account,
     buf_init(&writer->text, COLUMN_RAW_MAX);
     rc = engine->ops->derived_begin(engine, account, name, &writer->out, err);
     if (rc) {
-        segment_writer_drop(writer);
+        text_segment_writer_drop(writer);
         return rc;
     }
     *out = writer;
     return RC_OK;
 }
 
-void segment_writer_drop(struct segment_writer *writer)
+void text_segment_writer_drop(struct text_segment_writer *writer)
 {
     if (writer == NULL)
         return;
@@ -71,7 +72,7 @@ void segment_writer_drop(struct segment_writer *writer)
     free(writer);
 }
 
-static enum rc put(struct segment_writer *writer, struct slice bytes, struct err *err)
+static enum rc put(struct text_segment_writer *writer, struct slice bytes, struct err *err)
 {
     enum rc rc = writer->engine->ops->derived_write(writer->out, bytes, err);
 
@@ -80,15 +81,15 @@ static enum rc put(struct segment_writer *writer, struct slice bytes, struct err
     return rc;
 }
 
-static enum rc put_section(struct segment_writer *writer, size_t section, struct slice bytes,
-                           struct err *err)
+static enum rc put_section(struct text_segment_writer *writer, size_t section,
+                           struct slice bytes, struct err *err)
 {
-    writer->sections[section] = (struct segment_range){writer->at, bytes.len};
+    writer->sections[section] = (struct text_segment_range){writer->at, bytes.len};
     return put(writer, bytes, err);
 }
 
-enum rc segment_write_uncovered(struct segment_writer *writer, const uint32_t *numbers,
-                                uint32_t n, struct err *err)
+enum rc text_segment_write_uncovered(struct text_segment_writer *writer,
+                                     const uint32_t *numbers, uint32_t n, struct err *err)
 {
     buf_reset(&writer->list);
     postings_encode(numbers, n, &writer->list);
@@ -96,7 +97,8 @@ enum rc segment_write_uncovered(struct segment_writer *writer, const uint32_t *n
     return put_section(writer, SECTION_UNCOVERED, buf_slice(&writer->list), err);
 }
 
-enum rc segment_write_days(struct segment_writer *writer, const int32_t *days, struct err *err)
+enum rc text_segment_write_days(struct text_segment_writer *writer, const int32_t *days,
+                                struct err *err)
 {
     uint32_t span = (uint32_t) (writer->name.to - writer->name.from);
 
@@ -108,7 +110,7 @@ enum rc segment_write_days(struct segment_writer *writer, const int32_t *days, s
 
 /* ---- dictionaries ---- */
 
-static void begin_page(struct segment_writer *writer, uint32_t trigram)
+static void begin_page(struct text_segment_writer *writer, uint32_t trigram)
 {
     writer->page_at = writer->pages.len;
     writer->has_page = true;
@@ -117,8 +119,8 @@ static void begin_page(struct segment_writer *writer, uint32_t trigram)
     buf_le64(&writer->rows, writer->at - writer->lists_at);
 }
 
-enum rc segment_write_trigram(struct segment_writer *writer, uint32_t trigram,
-                              const uint32_t *numbers, uint32_t n, struct err *err)
+enum rc text_segment_write_trigram(struct text_segment_writer *writer, uint32_t trigram,
+                                   const uint32_t *numbers, uint32_t n, struct err *err)
 {
     bool begins = !writer->has_page || writer->pages.len - writer->page_at >= PAGE_CLOSE_BYTES;
 
@@ -137,7 +139,8 @@ enum rc segment_write_trigram(struct segment_writer *writer, uint32_t trigram,
     return put(writer, buf_slice(&writer->list), err);
 }
 
-enum rc segment_end_dict(struct segment_writer *writer, enum segment_dict dict, struct err *err)
+enum rc text_segment_end_dict(struct text_segment_writer *writer, enum text_segment_dict dict,
+                              struct err *err)
 {
     size_t section = SECTION_LISTS + 3 * (size_t) dict;
     enum rc rc;
@@ -145,7 +148,7 @@ enum rc segment_end_dict(struct segment_writer *writer, enum segment_dict dict, 
     if (!writer->has_page)
         writer->lists_at = writer->at;
     writer->sections[section] =
-        (struct segment_range){writer->lists_at, writer->at - writer->lists_at};
+        (struct text_segment_range){writer->lists_at, writer->at - writer->lists_at};
     rc = put_section(writer, section + 1, buf_slice(&writer->pages), err);
     if (!rc)
         rc = put_section(writer, section + 2, buf_slice(&writer->rows), err);
@@ -157,7 +160,7 @@ enum rc segment_end_dict(struct segment_writer *writer, enum segment_dict dict, 
 
 /* ---- fields ---- */
 
-static enum rc end_block(struct segment_writer *writer, struct err *err)
+static enum rc end_block(struct text_segment_writer *writer, struct err *err)
 {
     size_t text_at = writer->lengths.len, raw = text_at + writer->text.len;
     AUTO(freep) char *packed = xmalloc(raw + 1);
@@ -184,7 +187,8 @@ static enum rc end_block(struct segment_writer *writer, struct err *err)
     return rc;
 }
 
-enum rc segment_write_text(struct segment_writer *writer, struct slice text, struct err *err)
+enum rc text_segment_write_text(struct text_segment_writer *writer, struct slice text,
+                                struct err *err)
 {
     assert(text.len <= COLUMN_TEXT_MAX);
     if (writer->block_first == 0 && writer->block_n == 0)
@@ -197,15 +201,15 @@ enum rc segment_write_text(struct segment_writer *writer, struct slice text, str
     return end_block(writer, err);
 }
 
-enum rc segment_end_field(struct segment_writer *writer, enum segment_field field,
-                          struct err *err)
+enum rc text_segment_end_field(struct text_segment_writer *writer,
+                               enum text_segment_field field, struct err *err)
 {
     size_t section = SECTION_BLOCKS + 2 * (size_t) field;
     enum rc rc = writer->block_n > 0 ? end_block(writer, err) : RC_OK;
 
     assert(rc != RC_OK || writer->block_first == writer->name.to - writer->name.from);
     writer->sections[section] =
-        (struct segment_range){writer->blocks_at, writer->at - writer->blocks_at};
+        (struct text_segment_range){writer->blocks_at, writer->at - writer->blocks_at};
     if (!rc)
         rc = put_section(writer, section + 1, buf_slice(&writer->rows), err);
     buf_reset(&writer->rows);
@@ -215,7 +219,7 @@ enum rc segment_end_field(struct segment_writer *writer, enum segment_field fiel
 
 /* ---- the end ---- */
 
-enum rc segment_writer_finish(struct segment_writer *writer, struct err *err)
+enum rc text_segment_writer_finish(struct text_segment_writer *writer, struct err *err)
 {
     AUTO(buf_done) struct buf tail;
     enum rc rc;
@@ -238,6 +242,6 @@ enum rc segment_writer_finish(struct segment_writer *writer, struct err *err)
     rc = put(writer, buf_slice(&tail), err);
     if (!rc)
         rc = writer->engine->ops->derived_finish(TAKE(writer->out), err);
-    segment_writer_drop(writer);
+    text_segment_writer_drop(writer);
     return rc;
 }

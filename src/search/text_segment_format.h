@@ -1,14 +1,14 @@
 /*
- * segment_format.h - the numbers of docs/formats/search-index.md, for those who write and read
- * segments; and how they read one from front to back.
+ * text_segment_format.h - the numbers of docs/formats/search-index.md, for those who write and
+ * read segments; and how they read one from front to back.
  */
-#ifndef ROOST_SEARCH_SEGMENT_FORMAT_H
-#define ROOST_SEARCH_SEGMENT_FORMAT_H
+#ifndef ROOST_SEARCH_TEXT_SEGMENT_FORMAT_H
+#define ROOST_SEARCH_TEXT_SEGMENT_FORMAT_H
 
 #include <stdatomic.h>
 
 #include "base/scan.h"
-#include "search/segment.h"
+#include "search/text_segment.h"
 
 #define SEGMENT_MAGIC      SLICE("RSX1")
 #define SEGMENT_VERSION    1u
@@ -30,7 +30,7 @@
 #define COLUMN_MARK       '\xff' /* behind each value; in no UTF-8 */
 #define COLUMN_LZ4_RATIO  255u   /* what the format can do; more is damage */
 
-enum segment_section {
+enum text_segment_section {
     SECTION_UNCOVERED,
     SECTION_DAYS,
     SECTION_LISTS,                                      /* + 3 * dict */
@@ -41,7 +41,7 @@ enum segment_section {
     SECTION_END = SECTION_BLOCKS + 2 * SEGMENT_FIELDS,
 };
 
-struct segment_range {
+struct text_segment_range {
     uint64_t at, len;
 };
 
@@ -59,13 +59,13 @@ struct block_row {
     uint32_t raw, text_at; /* text_at: the lengths end here */
 };
 
-struct segment {
-    atomic_uint refs; /* pairs with the last segment_unref */
+struct text_segment {
+    atomic_uint refs; /* pairs with the last text_segment_unref */
     struct engine *engine;
     struct derived *derived;
     struct derived_name name;
     uint32_t covered;
-    struct segment_range sections[SECTION_END];
+    struct text_segment_range sections[SECTION_END];
     uint64_t *uncovered; /* bits */
     struct page_row *pages[SEGMENT_DICTS];
     size_t n_pages[SEGMENT_DICTS];
@@ -91,17 +91,18 @@ void page_walk_begin(struct page_walk *walk, const struct page_row *row, struct 
 bool page_walk_next(struct page_walk *walk, uint32_t span, struct dict_entry *out,
                     bool *is_sound);
 
-MUST_CHECK enum rc segment_read(const struct segment *segment, size_t section, uint64_t at,
-                                char *out, size_t len, struct err *err);
+MUST_CHECK enum rc text_segment_read(const struct text_segment *segment, size_t section,
+                                     uint64_t at, char *out, size_t len, struct err *err);
 /* room: PAGE_MAX_BYTES */
-MUST_CHECK enum rc segment_read_page(const struct segment *segment, enum segment_dict dict,
-                                     size_t page, char *room, struct slice *out,
-                                     struct err *err);
+MUST_CHECK enum rc text_segment_read_page(const struct text_segment *segment,
+                                          enum text_segment_dict dict, size_t page, char *room,
+                                          struct slice *out, struct err *err);
 /* raw: COLUMN_RAW_MAX; room: as much. The block's lengths and text. */
-MUST_CHECK enum rc segment_read_block(const struct segment *segment, enum segment_field field,
-                                      size_t block, char *room, char *raw,
-                                      struct slice *out_lengths, struct slice *out_text,
-                                      struct err *err);
-enum rc segment_damaged(const struct segment *segment, const char *what, struct err *err);
+MUST_CHECK enum rc text_segment_read_block(const struct text_segment *segment,
+                                           enum text_segment_field field, size_t block,
+                                           char *room, char *raw, struct slice *out_lengths,
+                                           struct slice *out_text, struct err *err);
+enum rc text_segment_damaged(const struct text_segment *segment, const char *what,
+                             struct err *err);
 
 #endif
