@@ -279,7 +279,7 @@ enum rc digest_open_text(struct slice region, struct digest *out, struct err *er
     if (region.len > DIGEST_MAX_BYTES)
         return corrupt(err, "length");
     d.section[SECTION_TEXT].len = (uint32_t) region.len;
-    if (!spans_are_whole(&d) || !all_sound(&d, d.n_spans, span_is_sound))
+    if (!spans_are_whole(&d) || !spans_are_sound(&d))
         return corrupt(err, "span");
     d.n_parts = 0;
     *out = d;

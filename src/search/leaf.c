@@ -117,6 +117,7 @@ struct leaf leaf_of(const struct plan_node *node, struct arena *arena)
     case IMAP_KEY_SAVEDSINCE:
     case IMAP_KEY_OLDER:
     case IMAP_KEY_YOUNGER:
+    case IMAP_KEY_ANNOTATION:
         break;
     }
     return (struct leaf){.kind = LEAF_NONE};

@@ -229,6 +229,8 @@ static bool ask_row(struct window *window, const struct plan_node *node, int64_t
         ask_size(window, 0, key->number - 1, words);
     else if (key->kind == IMAP_KEY_EMAILID)
         ask_emailid(window, node, words);
+    else /* sizes that none has are met by none; the rest is asked one by one */
+        return key->kind == IMAP_KEY_LARGER || key->kind == IMAP_KEY_SMALLER;
     return true;
 }
 
