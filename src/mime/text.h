@@ -38,6 +38,8 @@ void mime_text_of_part(const struct digest *digest, uint32_t part, struct slice 
  * come out for one of ASCII or Latin text, at most 18 for one character (U+FDFA).
  */
 void mime_casemap(struct slice utf8, struct buf *out);
+/* The same of text that has no byte above 0x7f: its letters become capitals. */
+void mime_casemap_ascii(struct slice ascii, struct buf *out);
 
 /* Changes whenever mime_casemap may answer otherwise: the Unicode version of the library and
  * MIME_CASEMAP_REVISION, ours. What keeps mapped text keeps this with it. */
