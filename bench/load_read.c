@@ -23,13 +23,17 @@
     "UID FETCH 1:* (UID RFC822.SIZE FLAGS BODY.PEEK[HEADER.FIELDS (" THUNDERBIRD_FIELDS ")])"
 #define COMMAND_BODY "UID FETCH 1:* (BODY.PEEK[])"
 
-/* "* seq FETCH (...)": what stands between the parentheses. */
+/* "* seq FETCH (...)": what stands between the parentheses. What takes a while may say so
+ * meanwhile (RFC 9585). */
 static struct slice fetch_response(struct client *client, size_t seq)
 {
     struct slice response = wire_response(&client->wire);
-    struct scan sc = scan_of(response);
+    struct scan sc;
     uint32_t got;
 
+    while (slice_starts(response, SLICE("* OK [INPROGRESS ")))
+        response = wire_response(&client->wire);
+    sc = scan_of(response);
     if (!scan_literal(&sc, SLICE("* ")) || !scan_u32(&sc, &got) || got != seq ||
         !scan_literal(&sc, SLICE(" FETCH (")) || !slice_ends(response, SLICE(")")))
         wire_wrong(&client->wire, "not the FETCH that was due", response);

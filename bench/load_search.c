@@ -160,8 +160,10 @@ static void run_asked(struct client *client, size_t op)
     buf_printf(&wire->out, "%s\r\n", asked->command);
     wire_send(wire);
     buf_reset(&asked->answer);
-    for (line = wire_line(wire); slice_starts(line, SLICE("* ")); line = wire_line(wire))
-        buf_append(&asked->answer, slice_from(line, 2));
+    for (line = wire_line(wire); slice_starts(line, SLICE("* ")); line = wire_line(wire)) {
+        if (!slice_starts(line, SLICE("* OK [INPROGRESS "))) /* RFC 9585 */
+            buf_append(&asked->answer, slice_from(line, 2));
+    }
     (void) wire_check_tagged(wire, line, wire->tag);
 }
 
