@@ -448,6 +448,6 @@ const struct scenario change_scenarios[] = {
     {"expunge",      35, 1,    3, 10000,    0, 1,           true,  prepare_many,      before_expunge,   run_expunge,         finish_expunge  },
     {"list-status",  36, 1,   20,  1000, 4096, 1,           false, prepare_list,      NULL,             run_list,            scenario_log_out},
     {"qresync",      33, 1,   20, 10000,    0, 1,           false, prepare_resync,    before_resync,    run_resync,          finish_resync   },
-    {NULL},
+    {.name = NULL},
 };
 // clang-format on

@@ -282,6 +282,6 @@ const struct scenario crowd_scenarios[] = {
     {"mixed",    1, 32,  400,  500, 4096, 1, true,  prepare_mixed,  NULL, run_mixed,  finish_mixed},
     {"idle",     1,  1,    1, 5000,    0, 1, false, prepare_idle,   NULL, run_idle,   finish_idle},
     {"notify",  49,  1, 2000, 1000, 4096, 1, false, prepare_notify, NULL, run_notify, finish_notify},
-    {NULL},
+    {.name = NULL},
 };
 // clang-format on

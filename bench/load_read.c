@@ -326,6 +326,6 @@ const struct scenario read_scenarios[] = {
     {"headers-first",    33, 1,   1, 10000,    0, PER_MESSAGE, false, prepare_headers_first,  NULL,          run_reading, finish_reading  },
     {"headers",          33, 1,   3, 10000,    0, PER_MESSAGE, false, prepare_headers,        NULL,          run_reading, finish_reading  },
     {"fetch-body",       34, 1,   3,  5000, 4096, PER_MESSAGE, false, prepare_body,           NULL,          run_reading, finish_reading  },
-    {NULL},
+    {.name = NULL},
 };
 // clang-format on

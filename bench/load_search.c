@@ -381,6 +381,6 @@ const struct scenario search_scenarios[] = {
     {"sort-subject",         33, 1, 5, 10000, 0, 1, false, prepare_sort_subject,       NULL, run_asked, finish_sort_subject},
     {"thread-first",         33, 1, 1, 10000, 0, 1, false, prepare_thread_first,       NULL, run_asked, finish_thread      },
     {"thread",               33, 1, 5, 10000, 0, 1, false, prepare_thread,             NULL, run_asked, finish_thread      },
-    {NULL},
+    {.name = NULL},
 };
 // clang-format on

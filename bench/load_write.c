@@ -126,6 +126,6 @@ const struct scenario write_scenarios[] = {
     {"append-big", 33, 1,  500, 10000,    0, 1,           true,  prepare_append_big, NULL, run_append, finish_load     },
     {"lmtp",     1,  1,  1000,     0, 4096, 1,           true,  prepare_lmtp,  NULL, run_lmtp,   finish_lmtp     },
     {"fill",    33,  1,     1, 10000,    0, PER_MESSAGE, true,  prepare_fill,  NULL, run_fill,   finish_fill     },
-    {NULL},
+    {.name = NULL},
 };
 // clang-format on

@@ -271,6 +271,7 @@ struct slice wire_await_ok(struct wire *wire)
     return wire_check_tagged(wire, wire_skip_untagged(wire), wire->tag);
 }
 
+PRINTF_LIKE(2, 0)
 static void print_command(struct wire *wire, const char *fmt, va_list args)
 {
     char text[1024];

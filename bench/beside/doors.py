@@ -15,7 +15,6 @@ DURABLE = {
     "dovecot": "mail and expunges; not flag changes (mail_fsync = optimized, its default)",
     "dovecot-tuned": "as Dovecot",
     "cyrus": "mail, its index and its databases (its default)",
-    "courier": "mail files; names that hold flags are renamed without a sync (its default)",
 }
 
 
