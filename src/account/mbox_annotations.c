@@ -44,6 +44,25 @@ uint64_t mbox_annotations_modseq(const struct mbox *mbox, uint64_t reader)
     return annotations_modseq(mbox->annotations, reader);
 }
 
+size_t mbox_annotation_readers(const struct mbox *mbox, uint32_t uid, struct arena *arena,
+                               const uint64_t **out)
+{
+    const struct annotation_row *row;
+    struct annotation_walk walk;
+    uint64_t *readers;
+    size_t n = 0;
+
+    annotation_walk_start(&walk, mbox->annotations, uid);
+    while ((row = annotation_walk_next(&walk)) != NULL && row->uid == uid)
+        n++;
+    readers = ARENA_ARRAY(arena, uint64_t, n);
+    annotation_walk_start(&walk, mbox->annotations, uid);
+    for (size_t i = 0; i < n; i++)
+        readers[i] = annotation_walk_next(&walk)->reader;
+    *out = readers;
+    return n;
+}
+
 struct uid_set mbox_annotated_since(const struct mbox *mbox, uint64_t reader, uint64_t modseq,
                                     struct arena *arena)
 {

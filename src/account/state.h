@@ -258,6 +258,9 @@ uint64_t mbox_annotations_modseq(const struct mbox *mbox, uint64_t reader);
  * that of what changed, and a step for each 128 messages with annotations. */
 struct uid_set mbox_annotated_since(const struct mbox *mbox, uint64_t reader, uint64_t modseq,
                                     struct arena *arena);
+/* Who has entries beside the message, 0 among them: ascending, in arena. */
+size_t mbox_annotation_readers(const struct mbox *mbox, uint32_t uid, struct arena *arena,
+                               const uint64_t **out);
 /* Bytes of what a COPY of these messages takes along: everybody's, if shared, and the reader's;
  * 0: nothing. */
 uint64_t mbox_annotations_to_copy(const struct mbox *mbox, const struct uid_set *uids,

@@ -44,6 +44,7 @@ static enum rc take_frame(void *ctx, const struct mail_frame *frame, struct err 
         return exporter->ops->subscribed(&exporter->writer, frame->name, err);
     case MAIL_RIGHTS:
     case MAIL_METADATA:
+    case MAIL_ANNOTATION:
         return RC_OK; /* these files have no place for it */
     case MAIL_MESSAGE:
         break;

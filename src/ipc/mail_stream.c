@@ -51,6 +51,13 @@ void mail_frame_encode(struct buf *out, const struct mail_frame *frame)
         buf_le_bytes(out, frame->name);
         buf_le_bytes(out, frame->value);
         break;
+    case MAIL_ANNOTATION:
+        buf_append(out, slice_of(frame->key, sizeof(frame->key)));
+        buf_le8(out, (uint8_t) frame->whose);
+        buf_le64(out, frame->reader);
+        buf_le_bytes(out, frame->name);
+        buf_le_bytes(out, frame->value);
+        break;
     }
     if (!out->overflow)
         buf_patch_le32(out, at, (uint32_t) (out->len - at - sizeof(uint32_t)));
@@ -103,6 +110,19 @@ static bool decode_pair(struct scan *sc, struct mail_frame *out)
            scan_le_bytes(sc, MAIL_HEAD_MAX_BYTES, &out->value);
 }
 
+static bool decode_annotation(struct scan *sc, struct mail_frame *out)
+{
+    struct slice key;
+    uint8_t whose;
+
+    if (!scan_take(sc, MAIL_KEY_BYTES, &key) || !scan_le8(sc, &whose) || whose > MAIL_OF_READER)
+        return false;
+    memcpy(out->key, key.ptr, key.len);
+    out->whose = (enum mail_annotation_of) whose;
+    return scan_le64(sc, &out->reader) && scan_le_bytes(sc, MAIL_HEAD_MAX_BYTES, &out->name) &&
+           scan_le_bytes(sc, MAIL_HEAD_MAX_BYTES, &out->value);
+}
+
 static bool decode_head(uint8_t kind, struct slice head, struct mail_frame *out)
 {
     struct scan sc = scan_of(head);
@@ -117,6 +137,8 @@ static bool decode_head(uint8_t kind, struct slice head, struct mail_frame *out)
         ok = decode_message(&sc, out);
     else if (kind == MAIL_RIGHTS || kind == MAIL_METADATA)
         ok = decode_pair(&sc, out);
+    else if (kind == MAIL_ANNOTATION)
+        ok = decode_annotation(&sc, out);
     return ok && scan_done(&sc);
 }
 

@@ -23,14 +23,18 @@ enum mail_frame_kind {
     MAIL_MESSAGE = 'A',    /* one message; its bytes follow */
     MAIL_SUBSCRIBED = 'S', /* a subscribed name */
     MAIL_RIGHTS = 'R',     /* an entry of a mailbox's access control list */
-    MAIL_METADATA = 'D'    /* an entry of a mailbox's metadata, or of the account's */
+    MAIL_METADATA = 'D',   /* an entry of a mailbox's metadata, or of the account's */
+    MAIL_ANNOTATION = 'N', /* an entry beside the message that comes next */
 };
+
+enum mail_annotation_of { MAIL_OF_EVERYBODY, MAIL_OF_OWNER, MAIL_OF_READER };
 
 struct mail_frame {
     enum mail_frame_kind kind;
-    struct slice name;  /* MAILBOX, SUBSCRIBED: UTF-8; RIGHTS: identifier; METADATA: entry */
-    struct slice value; /* RIGHTS: the rights; METADATA: the value */
-    bool of_mailbox;    /* METADATA: of `mailbox`; else the account's own */
+    struct slice
+        name; /* MAILBOX, SUBSCRIBED: UTF-8; RIGHTS: identifier; METADATA, ANNOTATION: entry */
+    struct slice value;            /* RIGHTS: the rights; METADATA, ANNOTATION: the value */
+    bool of_mailbox;               /* METADATA: of `mailbox`; else the account's own */
     uint32_t uidvalidity, uidnext; /* MAILBOX; 0: not known */
     bool subscribe;                /* MAILBOX: if it is made */
     uint32_t special_use;          /* MAILBOX: enum special_use, if it is made */
@@ -39,12 +43,14 @@ struct mail_frame {
     uint8_t flags;    /* enum msg_flag of account/types.h */
     int64_t date;     /* INTERNALDATE, unix seconds */
     int16_t zone_min;
-    uint8_t key[MAIL_KEY_BYTES];    /* the message's EMAILID; zeros: none */
+    uint8_t key[MAIL_KEY_BYTES];    /* the message's EMAILID; zeros: none; ANNOTATION: its */
     uint8_t thread[MAIL_KEY_BYTES]; /* its THREADID; zeros: given later */
     int64_t savedate;               /* 0: when it is taken in */
     struct slice keywords[MAIL_KEYWORDS_MAX];
     size_t n_keywords;
-    uint32_t size; /* bytes that follow the head */
+    enum mail_annotation_of whose; /* ANNOTATION */
+    uint64_t reader;               /* ANNOTATION of a reader: the account */
+    uint32_t size;                 /* bytes that follow the head */
 };
 
 /* The head, with what says that it is one. The body's bytes are the caller's to send. */

@@ -60,12 +60,6 @@ MUST_CHECK enum rc account_stage_copy(struct account *src, uint64_t body_id, uin
 MUST_CHECK enum rc txn_replace_mailbox(struct mail_txn *txn, uint32_t mbox_id, uint32_t *out_id,
                                        struct err *err);
 
-/* Present entries of one message, of this reader (0: everybody's), beside another: what does
- * not fit is RC_LIMIT. Who may is the caller's matter. */
-MUST_CHECK enum rc txn_take_annotations(struct mail_txn *txn, uint32_t mbox_id, uint32_t uid,
-                                        uint64_t reader, const struct annotation *entries,
-                                        size_t n, struct err *err);
-
 /* Walk the messages that a set names: {.mbox = , .uids = }. */
 struct set_walk {
     const struct mbox *mbox; /* loaded */

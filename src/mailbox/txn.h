@@ -117,6 +117,12 @@ MUST_CHECK enum rc txn_annotate(struct mail_txn *txn, uint32_t mbox_id,
                                 struct uid_set *out_refused, enum annotation_limit *out_limit,
                                 struct err *err);
 
+/* Present entries of one message, of this reader (0: everybody's), beside another: what does
+ * not fit is RC_LIMIT. Who may is the caller's matter. */
+MUST_CHECK enum rc txn_take_annotations(struct mail_txn *txn, uint32_t mbox_id, uint32_t uid,
+                                        uint64_t reader, const struct annotation *entries,
+                                        size_t n, struct err *err);
+
 /* Expunge those of uids that exist (only with \Deleted, if only_deleted). Which: *out. */
 MUST_CHECK enum rc txn_expunge(struct mail_txn *txn, uint32_t mbox_id,
                                const struct uid_set *uids, bool only_deleted,

@@ -89,6 +89,12 @@ static enum rc check_values(const struct record_annotate *record,
                             enum annotation_limit *out_limit, struct err *err)
 {
     for (size_t i = 0; i < record->n_entries; i++) {
+        struct slice name = record->entries[i].entry;
+
+        if (!slice_starts(name, SLICE("/")) || name.len < 2 ||
+            name.len > ANNOTATION_NAME_MAX_BYTES || slice_find(name, '\0') < name.len)
+            return err_set(err, RC_INVALID, "That is no name of an annotation",
+                           "annotation: a name of %zu bytes", name.len);
         if (record->entries[i].value.len > ANNOTATION_VALUE_MAX_BYTES) {
             *out_limit = ANNOTATION_TOO_BIG;
             return err_set(err, RC_LIMIT, "The annotation is too long", "annotation: %zu bytes",

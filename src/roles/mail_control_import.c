@@ -19,7 +19,8 @@
 
 #define IMPORT_BATCH_MESSAGES 256u
 #define IMPORT_BATCH_BYTES    ((uint64_t) 8 << 20)
-#define IMPORT_ARENA_BYTES    (IMPORT_BATCH_MESSAGES * MAIL_HEAD_MAX_BYTES + ((size_t) 1 << 20))
+#define IMPORT_NOTES_BYTES    ((size_t) 2 << 20) /* of annotations beside one message */
+#define IMPORT_ARENA_BYTES    (IMPORT_BATCH_MESSAGES * MAIL_HEAD_MAX_BYTES + ((size_t) 32 << 20))
 #define IMPORT_MAILBOXES_MAX  MAILBOXES_MAX
 #define IMPORT_CONFLICTS_MAX  16u /* in a row, with an engine that may conflict */
 
@@ -32,6 +33,17 @@ struct target {
     bool refused;
 };
 
+/* An annotation of the message that comes next. */
+struct note {
+    uint64_t reader; /* 0: everybody's */
+    struct annotation entry;
+};
+
+struct notes {
+    struct note *notes; /* in the batch's arena */
+    size_t n, cap, bytes;
+};
+
 struct pending {
     struct body_stage *stage;
     uint64_t number; /* in the stream */
@@ -41,6 +53,7 @@ struct pending {
     struct object_id emailid, threadid; /* threadid zero: given later */
     const struct slice *keywords;
     size_t n_keywords;
+    struct notes notes;
 };
 
 struct import {
@@ -53,7 +66,9 @@ struct import {
     struct target *targets;
     size_t n_targets, cap_targets;
 
-    struct arena *arena; /* what the batch points to */
+    struct arena *arena;    /* what the batch points to */
+    struct notes notes;     /* of the message that comes next, */
+    struct object_id noted; /* which has this EMAILID */
     struct pending batch[IMPORT_BATCH_MESSAGES];
     size_t n_batch;
     uint64_t batch_bytes;
@@ -205,6 +220,23 @@ static enum rc learn_all(struct import *import, struct err *err)
 
 /* ---- commit ---- */
 
+/* Those of one reader come one after the other. */
+static enum rc put_notes(struct mail_txn *txn, uint32_t mbox_id, uint32_t uid,
+                         const struct notes *notes, struct arena *arena, struct err *err)
+{
+    struct annotation *entries = ARENA_ARRAY(arena, struct annotation, notes->n);
+    enum rc rc = RC_OK;
+
+    for (size_t from = 0, to; rc == RC_OK && from < notes->n; from = to) {
+        for (to = from; to < notes->n && notes->notes[to].reader == notes->notes[from].reader;
+             to++)
+            entries[to] = notes->notes[to].entry;
+        rc = txn_take_annotations(txn, mbox_id, uid, notes->notes[from].reader, &entries[from],
+                                  to - from, err);
+    }
+    return rc;
+}
+
 /* Which mail of the batch is to blame, or n_batch. */
 static enum rc append_batch(struct import *import, struct mail_txn *txn, size_t *out_at,
                             struct err *err)
@@ -228,6 +260,8 @@ static enum rc append_batch(struct import *import, struct mail_txn *txn, size_t 
         if (target->keeps_uids && mbox != NULL && pending->uid >= mbox_counts(mbox)->uidnext)
             message.uid = pending->uid;
         rc = txn_append(txn, target->mbox_id, &message, &uid, err);
+        if (rc == RC_OK)
+            rc = put_notes(txn, target->mbox_id, uid, &pending->notes, import->arena, err);
         if (rc) {
             *out_at = i;
             return rc;
@@ -237,11 +271,15 @@ static enum rc append_batch(struct import *import, struct mail_txn *txn, size_t 
     return RC_OK;
 }
 
-/* Leave one out: first its keywords, then all of it. */
+/* Leave one out: first its annotations, then its keywords, then all of it. */
 static void leave_out(struct import *import, size_t at, const struct err *err)
 {
     struct pending *pending = &import->batch[at];
 
+    if (pending->notes.n > 0) {
+        pending->notes.n = 0;
+        return;
+    }
     if (pending->n_keywords > 0) {
         pending->n_keywords = 0;
         return;
@@ -279,6 +317,7 @@ static void forget_batch(struct import *import)
 {
     import->n_batch = 0;
     import->batch_bytes = 0;
+    import->notes = (struct notes){0};
     arena_reset(import->arena);
 }
 
@@ -484,8 +523,40 @@ static enum rc take_message(struct import *import, const struct mail_frame *fram
         .keywords = keywords,
         .n_keywords = frame->n_keywords
     };
+    if (memcmp(&import->noted, &id, sizeof(id)) == 0) {
+        pending->notes = import->notes;
+        import->batch_bytes += import->notes.bytes;
+    }
+    import->notes = (struct notes){0};
     return engine->ops->stage(engine, account_id(import->account), frame->size,
                               &import->staging, err);
+}
+
+/* Kept until its message comes; beyond a bound they are left out. */
+static void take_note(struct import *import, const struct mail_frame *frame)
+{
+    size_t bytes = sizeof(struct note) + frame->name.len + frame->value.len;
+    struct notes *notes = &import->notes;
+    struct note *grown;
+
+    if (memcmp(&import->noted, frame->key, sizeof(import->noted)) != 0)
+        *notes = (struct notes){0};
+    memcpy(&import->noted, frame->key, sizeof(import->noted));
+    if (notes->bytes + bytes > IMPORT_NOTES_BYTES)
+        return;
+    if (notes->n == notes->cap) {
+        notes->cap = MAX(notes->cap * 2, (size_t) 4);
+        grown = ARENA_ARRAY(import->arena, struct note, notes->cap);
+        if (notes->n > 0)
+            memcpy(grown, notes->notes, notes->n * sizeof(*grown));
+        notes->notes = grown;
+    }
+    notes->bytes += bytes;
+    notes->notes[notes->n++] = (struct note){
+        .reader = frame->whose == MAIL_OF_OWNER ? account_id(import->account) : frame->reader,
+        .entry = {.entry = arena_dup(import->arena, frame->name),
+                  .value = arena_dup(import->arena, frame->value)},
+    };
 }
 
 /* An entry that cannot be had is named and left out. */
@@ -539,6 +610,9 @@ static enum rc take_frame(void *ctx, const struct mail_frame *frame, struct err 
     case MAIL_RIGHTS:
     case MAIL_METADATA:
         return take_pair(import, frame, err);
+    case MAIL_ANNOTATION:
+        take_note(import, frame);
+        return RC_OK;
     case MAIL_MAILBOX:
         return take_mailbox(import, frame, err);
     case MAIL_MESSAGE:

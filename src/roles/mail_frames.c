@@ -9,8 +9,9 @@
 #include "ipc/mail_stream.h"
 #include "mailbox/message.h"
 
-#define EXPORT_PART_BYTES ((size_t) 256 << 10)
-#define PROGRESS_EVERY    256u /* messages */
+#define EXPORT_PART_BYTES   ((size_t) 256 << 10)
+#define PROGRESS_EVERY      256u               /* messages */
+#define READERS_ARENA_BYTES ((size_t) 1 << 20) /* for OVERLAY_READERS_MAX and one of them */
 
 struct sending {
     const struct mail_taker *taker;
@@ -71,6 +72,38 @@ static void put_head(struct sending *sending, const struct mbox *mbox, uint32_t 
     mail_frame_encode(&sending->out, &frame);
 }
 
+/* Everybody's and each reader's; whose message it is that they are beside says the key. */
+static void put_annotations(struct sending *sending, const struct mbox *mbox, uint32_t index)
+{
+    AUTO(arena_freep) struct arena *arena = NULL;
+    struct mail_frame frame = {.kind = MAIL_ANNOTATION};
+    uint32_t uid = mbox_uid(mbox, index);
+    const uint64_t *readers;
+    size_t n_readers;
+
+    if (!sending->choice->with_rest || mbox_counts(mbox)->annotation_bytes == 0)
+        return;
+    arena = arena_new(READERS_ARENA_BYTES);
+    n_readers = mbox_annotation_readers(mbox, uid, arena, &readers);
+    memcpy(frame.key, mbox_cold(mbox, index)->emailid.bytes, sizeof(frame.key));
+    for (size_t i = 0; i < n_readers; i++) {
+        size_t n;
+        const struct annotation *entries = mbox_annotations(mbox, uid, readers[i], &n);
+
+        frame.whose = readers[i] == 0                              ? MAIL_OF_EVERYBODY
+                      : readers[i] == account_id(sending->account) ? MAIL_OF_OWNER
+                                                                   : MAIL_OF_READER;
+        frame.reader = frame.whose == MAIL_OF_READER ? readers[i] : 0;
+        for (size_t k = 0; k < n; k++) {
+            frame.name = entries[k].entry;
+            frame.value = entries[k].value;
+            make_room(sending);
+            if (!entries[k].is_nil)
+                mail_frame_encode(&sending->out, &frame);
+        }
+    }
+}
+
 /* The first part is read before the head may leave, so most damage is found in time. */
 static enum rc send_message(struct sending *sending, const struct mbox *mbox, uint32_t index,
                             struct err *err)
@@ -81,6 +114,7 @@ static enum rc send_message(struct sending *sending, const struct mbox *mbox, ui
     size_t mark;
     enum rc rc;
 
+    put_annotations(sending, mbox, index);
     make_room(sending);
     mark = sending->out.len;
     put_head(sending, mbox, index);

@@ -212,6 +212,9 @@ class Backup(unittest.TestCase):
         reply = message("reply")
         wire.ok(b'APPEND Work ($Label1) "03-Mar-2021 04:05:06 -0700" {%d+}\r\n%s' % (len(reply), reply))
         wire.ok('SETMETADATA Work (/private/comment "for me" /shared/comment "for all")')
+        wire.ok("SELECT Work")
+        wire.ok('UID STORE 3 ANNOTATION (/comment (value.priv "mine" value.shared "ours") /altsubject (value.priv "x"))')
+        wire.ok("UID STORE 3 ANNOTATION (/altsubject (value.priv NIL))")
         wire.append("INBOX", message("stays"))
         was, notes = objects(wire, "Work"), metadata(wire, "Work")
         self.assertEqual(len(was), 14)
@@ -228,6 +231,10 @@ class Backup(unittest.TestCase):
         self.assertEqual((done["restored"], done["already_there"]), (14, 0))
         self.assertEqual(objects(wire, "Work"), was)
         self.assertEqual(metadata(wire, "Work"), notes)
+        wire.ok("SELECT Work")
+        beside = [line for line in wire.ok("FETCH 1:* (ANNOTATION (* value))") if b"ANNOTATION" in line]
+        self.assertEqual([line.split(b"FETCH")[1] for line in beside],
+                         [b' (ANNOTATION (/comment (value.priv "mine" value.shared "ours")))'])
 
     def test_the_journal_of_the_lost_machine_keeps_uids(self):
         wire = self.login()
