@@ -58,10 +58,11 @@ static void note_modseq(struct search *search, uint32_t at)
 {
     const struct chunk_view *chunk = &search->window.chunk;
     uint32_t delta = chunk->modseq_delta[search->window.row + at];
+    const struct mbox_view *view = search->scope.view;
     bool is_plain =
-        delta != MODSEQ_ESCAPE && view_reader(search->scope.view)->private_flags == 0;
-    uint64_t modseq = is_plain ? chunk->modseq_base + delta
-                               : view_modseq(search->scope.view, search->window.first + at);
+        delta != MODSEQ_ESCAPE && reader_own_modseq(view_reader(view), view_mbox(view)) == 0;
+    uint64_t modseq =
+        is_plain ? chunk->modseq_base + delta : view_modseq(view, search->window.first + at);
 
     search->modseq = MAX(search->modseq, modseq);
 }

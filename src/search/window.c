@@ -135,10 +135,11 @@ static void ask_modseq(const struct window *window, uint64_t least, uint64_t *wo
 {
     const struct mbox_view *view = window->scope->view;
     const struct chunk_view *chunk = &window->chunk;
+    bool is_own = reader_own_modseq(view_reader(view), view_mbox(view)) != 0;
 
     for (uint32_t at = 0; at < window->n; at++) {
         uint32_t delta = chunk->modseq_delta[window->row + at];
-        bool is_plain = view_reader(view)->private_flags == 0 && delta != MODSEQ_ESCAPE;
+        bool is_plain = !is_own && delta != MODSEQ_ESCAPE;
         uint64_t modseq =
             is_plain ? chunk->modseq_base + delta : view_modseq(view, window->first + at);
 
