@@ -322,6 +322,7 @@ static enum rc cross(struct account *src, struct account *dst, uint64_t actor, b
                      struct copied *out, struct arena *arena, struct err *err)
 {
     const struct uid_run all = {1, UID_MAX};
+    const struct uid_set uids = {&all, 1};
     AUTO(crossing_freep) struct crossing *crossing = NULL;
     AUTO(acct_unrefp) struct acct_state *state = NULL;
     AUTO(txn_abortp) struct mail_txn *from = NULL, *to = NULL;
@@ -331,8 +332,8 @@ static enum rc cross(struct account *src, struct account *dst, uint64_t actor, b
     enum rc rc = account_read_mailbox(src, 0, src_box, &state, err);
 
     if (!rc)
-        rc = crossing_new(src, state, acct_mailbox_by_id(state, src_box),
-                          &(struct uid_set){&all, 1}, dst, &crossing, err);
+        rc = crossing_new(src, state, acct_mailbox_by_id(state, src_box), &uids, dst, &crossing,
+                          err);
     if (!rc)
         rc = crossing_stage(crossing, err);
     if (!rc)
