@@ -6,6 +6,7 @@
  * A mailbox keeps its entries in the account, and they go where it goes. Of the server's own
  * ("") /private is the account's; /shared belongs to the administrator and is empty.
  */
+#include "commands/filters.h"
 #include "commands/metadata_line.h"
 #include "commands/places.h"
 #include "imap/print.h"
@@ -184,6 +185,11 @@ static enum rc set_all(struct cmd *cmd, struct mail_txn *txn, struct slice name,
         if (mbox_id == 0 && slice_starts(value->entry, SLICE("/shared/")))
             return err_set(err, RC_DENIED, "The server's shared entries are read-only",
                            "metadata: /shared of the server");
+        rc = mbox_id == 0 && !value->nil
+                 ? filters_check(value->entry, value->value, cmd->arena, err)
+                 : RC_OK;
+        if (rc)
+            return rc;
         rc = txn_set_metadata(txn, mbox_id, value->entry, value->nil ? NULL : &value->value,
                               err);
         if (rc)

@@ -1,5 +1,6 @@
 #include "commands/finding.h"
 
+#include "commands/filters.h"
 #include "commands/limit.h"
 #include "commands/resync.h"
 #include "commands/uidonly.h"
@@ -14,14 +15,16 @@ static bool asks_modseq(const struct imap_search_key *key)
     return key->kind == IMAP_KEY_MODSEQ;
 }
 
-static enum rc refuse_charset(struct cmd *cmd, struct err *err)
+/* RFC 9051 6.4.4: NO; RFC 5466 3.1: BAD. */
+static enum rc refuse_charset(struct cmd *cmd, bool bad_filter, struct err *err)
 {
     AUTO(buf_done) struct buf code;
 
     buf_init(&code, REPLY_MAX_BYTES);
     imap_print_code_badcharset(&code);
     reply_code_text(cmd->reply, buf_slice(&code));
-    return err_set(err, RC_INVALID, "Unknown charset", "search: charset");
+    return bad_filter ? err_set(err, RC_SYNTAX, "Filters are in UTF-8", "search: charset")
+                      : err_set(err, RC_INVALID, "Unknown charset", "search: charset");
 }
 
 enum rc finding_start(struct cmd *cmd, const struct imap_search_args *args, struct finding *out,
@@ -34,8 +37,11 @@ enum rc finding_start(struct cmd *cmd, const struct imap_search_args *args, stru
     struct search *search;
     enum rc rc;
 
-    if (args->bad_charset)
-        return refuse_charset(cmd, err);
+    if (args->bad_charset || args->bad_filter)
+        return refuse_charset(cmd, args->bad_filter, err);
+    rc = filters_resolve(cmd, args->key, err);
+    if (rc)
+        return rc;
     if (session->mode.uidonly && uidonly_names_numbers(args->key))
         return uidonly_refuse(cmd, err);
     rc = limit_search(cmd, args->key, &scope.from_uid, err);

@@ -2,8 +2,9 @@
  * parse_search.c - SEARCH and UID SEARCH.
  *
  * Spec: RFC 9051 6.4.4 and section 9 (search-program, search-key), RFC 3501 6.4.4, RFC 4731
- * (RETURN), RFC 5257 4.8 (ANNOTATION), RFC 5182 (SAVE, $), RFC 7162 3.1.5 (MODSEQ). A key of an
- * extension is a row of search_keys, a return option one of return_options.
+ * (RETURN), RFC 5257 4.8 (ANNOTATION), RFC 5182 (SAVE, $), RFC 7162 3.1.5 (MODSEQ), RFC 5466
+ * 4 (FILTER). A key of an extension is a row of search_keys, a return option one of
+ * return_options.
  */
 #include "base/ascii.h"
 #include "imap/charset.h"
@@ -14,6 +15,7 @@ struct program {
     struct imap_input *in;
     const struct imap_charset *charset;
     size_t n_keys;
+    bool has_filter;
     struct err *err;
 };
 
@@ -62,6 +64,23 @@ static enum rc take_text(struct program *p, const struct key_row *row, unsigned 
     if (p->charset == NULL) /* unknown: NO [BADCHARSET] whatever the text */
         return RC_OK;
     return imap_charset_convert(p->charset, raw, p->in->arena, &key->text, p->err);
+}
+
+bool imap_is_filter_name(struct slice name)
+{
+    return lex_is_atom(name) && slice_find(name, '/') == name.len;
+}
+
+/* RFC 5466 section 4 */
+static enum rc take_filter(struct program *p, const struct key_row *row, unsigned depth,
+                           struct imap_search_key *key)
+{
+    (void) row;
+    (void) depth;
+    if (!lex_sp(p->in) || !lex_atom(p->in, &key->filter) || !imap_is_filter_name(key->filter))
+        return fail(p, "a space and the name of a filter");
+    p->has_filter = true;
+    return RC_OK;
 }
 
 /* SP header-fld-name SP astring */
@@ -328,6 +347,7 @@ static const struct key_row search_keys[] = {
     {"DELETED",           IMAP_KEY_FLAG,        IMAP_DELETED,  false, NULL},
     {"DRAFT",             IMAP_KEY_FLAG,        IMAP_DRAFT,    false, NULL},
     {"EMAILID",           IMAP_KEY_EMAILID,     0,             false, take_object_id},
+    {"FILTER",            IMAP_KEY_AND,         0,             false, take_filter},
     {"FLAGGED",           IMAP_KEY_FLAG,        IMAP_FLAGGED,  false, NULL},
     {"FROM",              IMAP_KEY_FROM,        0,             false, take_text},
     {"HEADER",            IMAP_KEY_HEADER,      0,             false, take_header},
@@ -509,6 +529,23 @@ static enum rc take_keys(struct program *p, struct imap_search_args *search)
         search->bad_charset = true;
         search->key = NULL;
     }
+    search->bad_filter = p->has_filter && p->charset != imap_charset_utf8() &&
+                         p->charset != imap_charset_find(SLICE("US-ASCII"));
+    return rc;
+}
+
+enum rc imap_parse_filter(struct slice text, struct arena *arena, struct imap_search_key **out,
+                          struct err *err)
+{
+    struct imap_input in = {.sc = scan_of(text), .arena = arena};
+    struct program p = {.in = &in, .charset = imap_charset_utf8(), .err = err};
+    struct imap_search_key *key;
+    enum rc rc = take_key_list(&p, 0, &key);
+
+    if (!rc && !scan_done(&in.sc))
+        rc = fail(&p, "a space or the end");
+    if (!rc)
+        *out = key;
     return rc;
 }
 

@@ -81,6 +81,11 @@ static void print_children(struct buf *buf, const struct imap_search_key *key)
 
 void imap_print_search_key(struct buf *buf, const struct imap_search_key *key)
 {
+    if (key->filter.len > 0) {
+        buf_str(buf, "FILTER ");
+        buf_append(buf, key->filter);
+        return;
+    }
     if (key->kind == IMAP_KEY_KEYWORD && key->unset)
         buf_str(buf, "UN");
     buf_str(buf, key_names[key->kind]);

@@ -6,10 +6,9 @@
  * 5032 (WITHIN). Keys that are others' negation or union are stored as those: UNSEEN is
  * IMAP_KEY_FLAG with unset, NEW is AND(RECENT, UNSEEN), OLD is RECENT unset.
  *
- * Invariants: AND has >= 1 children, OR 2, NOT 1; nesting is <= SEARCH_MAX_DEPTH, keys <=
- * SEARCH_MAX_KEYS; every text is valid UTF-8 whatever charset the client used, but for a
- * literal8 of ANNOTATION, which is bytes.
- * Memory: the command's arena.
+ * Invariants: AND has >= 1 children (but see filter), OR 2, NOT 1; nesting is <=
+ * SEARCH_MAX_DEPTH, keys <= SEARCH_MAX_KEYS; every text is valid UTF-8 whatever charset the
+ * client used, but for a literal8 of ANNOTATION, which is bytes. Memory: the command's arena.
  */
 #ifndef ROOST_IMAP_SEARCH_KEY_H
 #define ROOST_IMAP_SEARCH_KEY_H
@@ -73,7 +72,16 @@ struct imap_search_key {
     struct imap_set set;             /* SEQ UID */
     struct imap_search_key *const *children;
     size_t n_children;
+    /* AND: FILTER of this name (RFC 5466). It has no children as it is parsed; whoever knows
+     * the filter puts its keys there. Empty: none. */
+    struct slice filter;
 };
+
+/* All of text as the value of a filter: search-criteria of RFC 5466 section 4, in UTF-8. */
+MUST_CHECK enum rc imap_parse_filter(struct slice text, struct arena *arena,
+                                     struct imap_search_key **out, struct err *err);
+/* filter-name: ATOM-CHARs without "/". */
+bool imap_is_filter_name(struct slice name);
 
 /* The key as a client could send it (strings as UTF-8, quoted or literal). */
 void imap_print_search_key(struct buf *buf, const struct imap_search_key *key);

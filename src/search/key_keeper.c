@@ -147,7 +147,7 @@ static enum rc read_slice(struct key_keeper *keeper, uint64_t account, uint64_t 
     close_up(making, n);
     making->is_told = NULL;
     if (!goes_on(keeper))
-        return err_set(err, RC_UNAVAILABLE, "Stopped", "sort keys: stopped");
+        return err_set(err, RC_UNAVAILABLE, "Server is shutting down", "sort keys: stopped");
     return RC_OK;
 }
 

@@ -327,6 +327,10 @@ static const struct row rows[] = {
     {imap_parse_search, "a SEARCH UIDAFTER 1:2", RC_SYNTAX},
     {imap_parse_compress, "a COMPRESS deflate", RC_OK},
     {imap_parse_compress, "a COMPRESS LZ4", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH FILTER on-the-road SEEN", RC_OK},
+    {imap_parse_search, "a SEARCH FILTER a/b", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH FILTER \"a\"", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH FILTER", RC_SYNTAX},
     {imap_parse_sort, "a SORT (DATE) UTF-8 ALL", RC_OK},
     {imap_parse_sort, "a SORT (subject Reverse date REVERSE DISPLAYTO) \"utf-8\" 1:4 SEEN", RC_OK},
     {imap_parse_sort, "a SORT (ARRIVAL CC DISPLAYFROM FROM SIZE TO) X-NONE ALL", RC_OK}, /* NO [BADCHARSET] */
