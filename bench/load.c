@@ -81,6 +81,7 @@ struct run {
     double n_units;          /* what all operations together count for */
     int64_t wall_us, busy_us, cpu_us;
     uint64_t n_bytes, n_received;
+    bool has_pss;
     double pss_kib;
     pthread_barrier_t start, together;
     uint32_t *took_us;
@@ -119,7 +120,7 @@ static void print_run(struct run *run)
         (void) printf("\tmb_s=%.1f", (double) run->n_bytes / 1e6 / sec);
     if (run->n_received > 0 && run->n_bytes > 0)
         (void) printf("\twire_bytes=%.3f", (double) run->n_received / (double) run->n_bytes);
-    if (run->pss_kib > 0)
+    if (run->has_pss)
         (void) printf("\tpss_kib=%.2f", run->pss_kib);
     if (run->options->pid != 0)
         print_cost(run);
@@ -160,6 +161,7 @@ static void end_client(struct client *client, struct run *run)
     (void) pthread_join(client->thread, NULL);
     run->n_bytes += client->n_bytes;
     run->n_received += client->n_received;
+    run->has_pss = run->has_pss || client->has_pss;
     run->pss_kib += client->pss_kib;
     for (size_t op = 0; op < client->n_ops; op++)
         run->busy_us += client->took_us[op];

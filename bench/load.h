@@ -50,8 +50,9 @@ struct client {
     size_t number;                  /* 0.. */
     pthread_barrier_t *together;    /* of all clients, for prepare */
     int64_t measured_us;            /* by run itself; -1: not */
-    double pss_kib;                 /* of a session, if run measures it */
-    void *own;                      /* the scenario's */
+    bool has_pss;
+    double pss_kib; /* of a session, if run measures it; may be none or less among few */
+    void *own;      /* the scenario's */
 };
 
 struct scenario {

@@ -173,6 +173,7 @@ static void run_idle(struct client *client, size_t op)
         wire_rest(&crowd->wires[i]);
     }
     after = settled_pss(client);
+    client->has_pss = true;
     client->pss_kib = ((double) after - (double) before) / 1024 / (double) crowd->n;
 }
 
