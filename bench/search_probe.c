@@ -2,8 +2,8 @@
  * search_probe.c - the search index: what it takes to make, its size, and searches with it and
  * without.
  *
- *     search_probe DIR [MESSAGES [ROUNDS]]
- *     ROOST_CORPUS=FOLDER search_probe DIR [MESSAGES [ROUNDS]]
+ *     search_probe DIR [MESSAGES [ROUNDS [only]]]
+ *     ROOST_CORPUS=FOLDER search_probe DIR [MESSAGES [ROUNDS [only]]]
  *
  * DIR is made and must not exist, or holds what an earlier run with as many messages left. One
  * mailbox is filled with mail of a bag (mailbag.h), or with the corpus over and over, by way of
@@ -12,7 +12,7 @@
  *
  *     ms first, ms median and least of the rounds; the same without an index; hits
  *
- * Both answers must be the same messages.
+ * Both answers must be the same messages. With "only" the searches without it are left out.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +42,7 @@
 struct probe {
     const char *path;
     uint32_t n_messages, rounds;
+    bool is_alone; /* searches without an index are left out */
     struct digester digester;
     struct local_options options;
     struct engine *engine;
@@ -270,7 +271,7 @@ static void search(struct probe *probe, const struct imap_search_key *key, const
     for (uint32_t i = 0; i < probe->rounds; i++)
         times[i] = search_once(probe, key, &again, &plain);
     qsort(times, probe->rounds, sizeof(*times), by_value);
-    mail_store_set_index(probe->store, NULL);
+    mail_store_set_index(probe->store, probe->is_alone ? probe->index : NULL);
     without = search_once(probe, key, &again, &plain);
     mail_store_set_index(probe->store, probe->index);
     printf("%-34s %9.3f %9.3f %9.3f %9.1f %8u\n", name, first, times[probe->rounds / 2],
@@ -343,8 +344,10 @@ int main(int argc, char **argv)
     bool is_there;
     struct err err;
 
-    if (argc < 2 || argc > 4)
-        die("usage: search_probe DIR [MESSAGES [ROUNDS]]");
+    if (argc < 2 || argc > 5)
+        die("usage: search_probe DIR [MESSAGES [ROUNDS [only]]]");
+    (void) setvbuf(stdout, NULL, _IOLBF, 0);
+    probe->is_alone = argc == 5;
     probe->path = argv[1];
     probe->n_messages = argc > 2 ? (uint32_t) strtoul(argv[2], NULL, 10) : 100000;
     probe->rounds = argc > 3 ? (uint32_t) strtoul(argv[3], NULL, 10) : 15;

@@ -37,6 +37,7 @@ struct slot {
 struct vocabulary {
     uint32_t *table;  /* slot + 1; 0: free */
     uint32_t n_table; /* a power of two */
+    unsigned shift;   /* of a hash, to a place in it */
     struct slot *slots;
     uint32_t n_slots, cap_slots;
     struct piece *pieces;
@@ -99,7 +100,7 @@ void text_segment_build_freep(struct text_segment_build **build)
 
 static uint32_t place_of(const struct vocabulary *words, uint32_t trigram)
 {
-    uint32_t at = (trigram * 2654435761u) >> 8 & (words->n_table - 1);
+    uint32_t at = (trigram * 2654435761u) >> words->shift;
 
     while (words->table[at] != 0 && words->slots[words->table[at] - 1].trigram != trigram)
         at = (at + 1) & (words->n_table - 1);
@@ -113,6 +114,7 @@ static void grow(struct vocabulary *words)
     words->slots = xrealloc(words->slots, words->cap_slots * sizeof(*words->slots));
     free(words->table);
     words->n_table = 2 * words->cap_slots;
+    words->shift = (unsigned) __builtin_clz(words->n_table) + 1;
     words->table = xcalloc(words->n_table, sizeof(*words->table));
     for (uint32_t i = 0; i < words->n_slots; i++)
         words->table[place_of(words, words->slots[i].trigram)] = i + 1;
