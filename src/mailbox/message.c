@@ -155,10 +155,13 @@ static enum rc read_substitute(struct message *message, uint64_t offset, size_t 
 
 /* ---- the digest ---- */
 
-/* From the digest processes; opaque if they cannot. The table is checked against the message.
+/*
+ * From the digest processes; opaque if they cannot. The table is checked against the message.
+ * *out_final: it may be kept. One that nobody came to in time is no finding about the message,
+ * and is tried again.
  */
 static struct slice make_table(struct account *account, uint64_t body_id, struct slice bytes,
-                               struct arena *arena)
+                               struct arena *arena, bool *out_final)
 {
     struct digester *digester = store_digester(account->store);
     struct arena_mark mark = arena_mark(arena);
@@ -168,6 +171,7 @@ static struct slice make_table(struct account *account, uint64_t body_id, struct
     struct err err;
     enum rc rc = digester->make(digester, account->id, bytes, arena, &table, &err);
 
+    *out_final = rc != RC_UNAVAILABLE;
     if (rc == RC_OK)
         rc = digest_open(table, &digest, &err);
     if (rc == RC_OK)
@@ -188,6 +192,7 @@ enum rc stage_digest(struct account *account, const struct body_stage *stage,
     const struct engine_ops *ops = account_engine(account)->ops;
     size_t len = (size_t) ops->stage_length(stage);
     AUTO(buf_done) struct buf bytes;
+    bool final;
     enum rc rc;
 
     buf_init(&bytes, len + 1);
@@ -195,7 +200,7 @@ enum rc stage_digest(struct account *account, const struct body_stage *stage,
     if (rc)
         return rc;
     bytes.len = len;
-    return digest_open(make_table(account, 0, buf_slice(&bytes), arena), out, err);
+    return digest_open(make_table(account, 0, buf_slice(&bytes), arena, &final), out, err);
 }
 
 /* Leaf parts that other messages may hold too, in the order of the message. */
@@ -236,16 +241,17 @@ static enum rc make_digest(struct message *message, struct err *err)
 {
     AUTO(buf_done) struct buf bytes;
     struct slice table;
+    bool final;
     enum rc rc;
 
     buf_init(&bytes, (size_t) message->size + 1);
     rc = read_stored(message, 0, message->size, &bytes, err);
     if (rc)
         return rc;
-    table =
-        make_table(message->account, message->body_id, buf_slice(&bytes), arena_of(message));
+    table = make_table(message->account, message->body_id, buf_slice(&bytes), arena_of(message),
+                       &final);
     rc = digest_open(table, &message->digest, err);
-    if (rc == RC_OK)
+    if (rc == RC_OK && final)
         keep_digest(message);
     return rc;
 }

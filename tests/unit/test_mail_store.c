@@ -10,6 +10,7 @@
 
 #include "lib/mail_world.h"
 #include "lib/test.h"
+#include "mailbox/message.h"
 
 #define ACCOUNT 7u
 
@@ -21,6 +22,56 @@ static uint32_t messages_seen(struct account *account, uint64_t own_position, co
     AUTO(acct_unrefp) struct acct_state *state = account_read(account, own_position);
 
     return mbox_counts(acct_mailbox_by_name(state, slice_from_str(name)))->messages;
+}
+
+/* ---- digests ---- */
+
+#define SUBJECT_MAIL "Subject: Lunch?\r\n\r\nAt one.\r\n"
+
+static atomic_bool is_late; /* nobody comes to it in time */
+
+static enum rc make_digest(struct digester *digester, uint64_t account, struct slice message,
+                           struct arena *arena, struct slice *out, struct err *err)
+{
+    AUTO(buf_done) struct buf table;
+
+    (void) digester;
+    (void) account;
+    buf_init(&table, DIGEST_MAX_BYTES);
+    if (atomic_load(&is_late))
+        return err_set(err, RC_UNAVAILABLE, "Internal error", "digest: not done in time");
+    digest_build(message, &table);
+    *out = arena_dup(arena, buf_slice(&table));
+    return RC_OK;
+}
+
+static uint32_t flags_of_digest(struct account *account)
+{
+    AUTO(message_closep)
+    struct message *message = message_open(account, 1, strlen(SUBJECT_MAIL));
+    const struct digest *digest;
+    struct err err;
+
+    assert_int_equal(message_digest(message, &digest, &err), RC_OK);
+    return digest->flags;
+}
+
+static void a_digest_that_comes_too_late_is_made_again(void **state)
+{
+    struct mail_world world = {0};
+    struct account *account;
+
+    (void) state;
+    atomic_store(&is_late, true);
+    world_open_memory(&world, &plain);
+    world.digester.make = make_digest;
+    account = world_account(&world, ACCOUNT);
+    (void) world_append(account, "INBOX", SUBJECT_MAIL, NULL);
+    assert_true((flags_of_digest(account) & DIGEST_OPAQUE) != 0);
+    atomic_store(&is_late, false);
+    assert_true((flags_of_digest(account) & DIGEST_OPAQUE) == 0);
+    account_close(account);
+    world_done(&world);
 }
 
 /* ---- who sees what ---- */
@@ -533,6 +584,7 @@ static void many_threads_on_one_and_several_accounts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_digest_that_comes_too_late_is_made_again),
         cmocka_unit_test(only_the_writer_sees_what_is_not_durable),
         cmocka_unit_test(loading_a_mailbox_shows_nothing_that_is_not_durable),
         cmocka_unit_test(a_waiter_is_woken_once),
