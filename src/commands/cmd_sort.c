@@ -1,9 +1,9 @@
 /*
  * cmd_sort.c - SORT, THREAD and their UID forms.
  *
- * Spec: RFC 5256; RFC 5957 (DISPLAYFROM, DISPLAYTO); RFC 5267 3 (ESORT) with RFC 4731's and RFC
- * 9394's return options; RFC 5182 (SAVE); RFC 7162 3.1.9 and 3.1.10 (MODSEQ);
- * draft-ietf-morg-inthread (REFS).
+ * Spec: RFC 5256; RFC 5957 (DISPLAYFROM, DISPLAYTO); RFC 5257 4.9 (ANNOTATION); RFC 5267 3
+ * (ESORT) with RFC 4731's and RFC 9394's return options; RFC 5182 (SAVE); RFC 7162 3.1.9
+ * and 3.1.10 (MODSEQ); draft-ietf-morg-inthread (REFS).
  *
  * The finding is SEARCH's; then the columns of what was found are made, where they are not
  * there (search/sort_keys.h), and put in order.
@@ -78,33 +78,53 @@ static enum rc prepare(struct cmd *cmd, const struct imap_search_args *args, str
 
 // clang-format off
 static const struct sort_rule rules[IMAP_SORT_KEY_COUNT] = {
-    [IMAP_SORT_ARRIVAL] = {.by = SORT_BY_ARRIVAL },
-    [IMAP_SORT_CC] = {                         .by = SORT_BY_TEXT,   .text = KEY_TEXT_CC},
-    [IMAP_SORT_DATE] = {                         .by = SORT_BY_SENT                     },
-    [IMAP_SORT_DISPLAYFROM] = {        .by = SORT_BY_TEXT,                      .text = KEY_TEXT_DISPLAYFROM},
-    [IMAP_SORT_DISPLAYTO] = {                             .by = SORT_BY_TEXT,                      .text = KEY_TEXT_DISPLAYTO},
-    [IMAP_SORT_FROM] = {                             .by = SORT_BY_TEXT,                      .text = KEY_TEXT_FROM},
-    [IMAP_SORT_SIZE] = {                             .by = SORT_BY_SIZE    },
-    [IMAP_SORT_SUBJECT] = { .by = SORT_BY_TEXT,     .text = KEY_TEXT_SUBJECT},
-    [IMAP_SORT_TO] = {          .by = SORT_BY_TEXT, .text = KEY_TEXT_TO},
+    [IMAP_SORT_ANNOTATION]  = {.by = SORT_BY_ANNOTATION},
+    [IMAP_SORT_ARRIVAL]     = {.by = SORT_BY_ARRIVAL},
+    [IMAP_SORT_CC]          = {.by = SORT_BY_TEXT, .text = KEY_TEXT_CC},
+    [IMAP_SORT_DATE]        = {.by = SORT_BY_SENT},
+    [IMAP_SORT_DISPLAYFROM] = {.by = SORT_BY_TEXT, .text = KEY_TEXT_DISPLAYFROM},
+    [IMAP_SORT_DISPLAYTO]   = {.by = SORT_BY_TEXT, .text = KEY_TEXT_DISPLAYTO},
+    [IMAP_SORT_FROM]        = {.by = SORT_BY_TEXT, .text = KEY_TEXT_FROM},
+    [IMAP_SORT_SIZE]        = {.by = SORT_BY_SIZE},
+    [IMAP_SORT_SUBJECT]     = {.by = SORT_BY_TEXT, .text = KEY_TEXT_SUBJECT},
+    [IMAP_SORT_TO]          = {.by = SORT_BY_TEXT, .text = KEY_TEXT_TO},
 };
 // clang-format on
 
+static bool is_same(const struct imap_sort_criterion *a, const struct imap_sort_criterion *b)
+{
+    return a->key == b->key && a->is_private == b->is_private && slice_eq(a->entry, b->entry);
+}
+
+static bool was_named(const struct imap_sort_args *args, size_t at)
+{
+    for (size_t i = 0; i < at; i++)
+        if (is_same(&args->criteria[i], &args->criteria[at]))
+            return true;
+    return false;
+}
+
 /* A key that was named before changes nothing: so there are few rules, however many are given.
  */
-static size_t rules_of(const struct imap_sort_args *args, struct sort_rule *out)
+static size_t rules_of(const struct cmd *cmd, const struct found *found, struct sort_rule *out)
 {
-    uint32_t seen = 0;
+    const struct imap_sort_args *args = &cmd->args.sort;
+    const struct mbox_view *view = cmd->session->view;
     size_t n = 0;
 
     for (size_t i = 0; i < args->n; i++) {
-        uint32_t bit = 1u << args->criteria[i].key;
+        const struct imap_sort_criterion *criterion = &args->criteria[i];
 
-        if ((seen & bit) != 0)
+        if (was_named(args, i))
             continue;
-        seen |= bit;
-        out[n] = rules[args->criteria[i].key];
-        out[n++].reverse = args->criteria[i].reverse;
+        out[n] = rules[criterion->key];
+        out[n].annotation = (struct sort_annotation){
+            .mbox = view_mbox(view),
+            .uids = found->uids,
+            .reader = criterion->is_private ? view_reader(view)->account : 0,
+            .entry = criterion->entry,
+        };
+        out[n++].reverse = criterion->reverse;
     }
     return n;
 }
@@ -116,8 +136,8 @@ static struct found sorted(struct cmd *cmd, const struct sort_run *run)
     uint32_t *order = ARENA_ARRAY(cmd->arena, uint32_t, n);
     uint32_t *uids = ARENA_ARRAY(cmd->arena, uint32_t, n);
     uint32_t *seqs = ARENA_ARRAY(cmd->arena, uint32_t, n);
-    struct sort_rule by[IMAP_SORT_KEY_COUNT];
-    size_t n_rules = rules_of(&cmd->args.sort, by);
+    struct sort_rule by[IMAP_SORT_KEY_COUNT + SORT_MAX_ENTRIES];
+    size_t n_rules = rules_of(cmd, &run->found, by);
     struct key_rows rows = keys_work_rows(&run->work);
 
     sort_order(&rows, by, n_rules, order);

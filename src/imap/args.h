@@ -383,6 +383,7 @@ struct imap_search_args {
 };
 
 enum imap_sort_key {
+    IMAP_SORT_ANNOTATION, /* RFC 5257 4.9: entry, is_private */
     IMAP_SORT_ARRIVAL,
     IMAP_SORT_CC,
     IMAP_SORT_DATE,
@@ -394,11 +395,14 @@ enum imap_sort_key {
     IMAP_SORT_TO,
 };
 #define IMAP_SORT_KEY_COUNT (IMAP_SORT_TO + 1)
-#define SORT_MAX_CRITERIA   64u /* in one SORT; there are 9 keys, a repeated one changes nothing */
+#define SORT_MAX_CRITERIA   64u /* in one SORT; a repeated one changes nothing */
+#define SORT_MAX_ENTRIES    8u  /* of them ANNOTATION */
 
 struct imap_sort_criterion {
     enum imap_sort_key key;
     bool reverse;
+    bool is_private; /* value.priv, not value.shared */
+    struct slice entry;
 };
 
 /* SORT and UID SORT: RFC 5256 section 5, RFC 5267 section 5. */

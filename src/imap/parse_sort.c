@@ -1,10 +1,11 @@
 /*
  * parse_sort.c - SORT, THREAD and their UID forms.
  *
- * Spec: RFC 5256 section 5, RFC 5957 section 5 (DISPLAYFROM, DISPLAYTO), RFC 5267 section 5
- * (RETURN). The charset is mandatory: also where UTF8=ACCEPT forbids the word CHARSET in SEARCH
- * (RFC 9755), since without it there is no command.
+ * Spec: RFC 5256 section 5, RFC 5957 section 5 (DISPLAYFROM, DISPLAYTO), RFC 5257 4.9
+ * (ANNOTATION), RFC 5267 section 5 (RETURN). The charset is mandatory: also where UTF8=ACCEPT
+ * forbids the word CHARSET in SEARCH (RFC 9755), since without it there is no command.
  */
+#include "imap/annotation.h"
 #include "imap/search_program.h"
 
 // clang-format off
@@ -29,12 +30,27 @@ static const struct {
 };
 // clang-format on
 
+/* SP entry-match SP att-match: one entry, and one of its two values */
+static bool take_annotation(struct imap_input *in, struct imap_sort_criterion *out)
+{
+    struct slice attribute;
+
+    out->key = IMAP_SORT_ANNOTATION;
+    if (!lex_sp(in) || !lex_astring(in, &out->entry) || !imap_annotation_is_name(out->entry) ||
+        !lex_sp(in) || !lex_astring(in, &attribute))
+        return false;
+    out->is_private = slice_eq_nocase(attribute, SLICE("value.priv"));
+    return out->is_private || slice_eq_nocase(attribute, SLICE("value.shared"));
+}
+
 /* ["REVERSE" SP] sort-key */
 static bool take_criterion(struct imap_input *in, struct imap_sort_criterion *out)
 {
     out->reverse = lex_word(in, "REVERSE");
     if (out->reverse && !lex_sp(in))
         return false;
+    if (lex_word(in, "ANNOTATION"))
+        return take_annotation(in, out);
     for (size_t i = 0; i < COUNT(sort_keys); i++) {
         if (lex_word(in, sort_keys[i].name)) {
             out->key = sort_keys[i].key;
@@ -50,6 +66,7 @@ static enum rc take_criteria(struct imap_input *in, struct imap_sort_args *sort,
 {
     struct imap_sort_criterion *criteria =
         ARENA_ARRAY(in->arena, struct imap_sort_criterion, SORT_MAX_CRITERIA);
+    size_t n_entries = 0;
 
     if (!lex_byte(in, '('))
         return lex_fail(in, err, "\"(\" and sort criteria");
@@ -57,8 +74,12 @@ static enum rc take_criteria(struct imap_input *in, struct imap_sort_args *sort,
         if (sort->n == SORT_MAX_CRITERIA)
             return err_set(err, RC_LIMIT, "Too many sort criteria", "sort: more than %u",
                            SORT_MAX_CRITERIA);
-        if (!take_criterion(in, &criteria[sort->n++]))
+        if (!take_criterion(in, &criteria[sort->n]))
             return lex_fail(in, err, "a sort criterion");
+        n_entries += criteria[sort->n++].key == IMAP_SORT_ANNOTATION;
+        if (n_entries > SORT_MAX_ENTRIES)
+            return err_set(err, RC_LIMIT, "Too many sort criteria",
+                           "sort: more than %u annotations", SORT_MAX_ENTRIES);
     } while (lex_sp(in));
     sort->criteria = criteria;
     return lex_byte(in, ')') ? RC_OK : lex_fail(in, err, "a space or \")\"");

@@ -375,7 +375,8 @@ void digests_copy_held(struct digests *digests, const struct digest_scan *scan,
     (void) pthread_mutex_lock(&digests->lock);
     for (size_t i = 0; i < scan->n; i++) {
         struct digest_key key = {scan->account, scan->ids[i]};
-        const struct digest *digest = map_get(digests->map, key_slice(&key));
+        const struct digest *digest =
+            digests->bytes > 0 ? map_get(digests->map, key_slice(&key)) : NULL;
         size_t len;
         char *bytes;
 
