@@ -9,19 +9,10 @@
 set -eu
 
 base=${BASE:-25300}
-imap=$((base + 43)) imaps=$((base + 93)) lmtp=$((base + 24))
+# shellcheck source=bench/servers/door.sh
+. "$(dirname "$0")/door.sh"
+end_signal=QUIT # master ends its services, then itself
 root=${CYRUS_ROOT:-/var/tmp/roost-bench-cyrus}
-wait_tenths=300
-
-fail() {
-    echo "$0: $*" >&2
-    exit 1
-}
-
-usage() {
-    echo "usage: $0 start DIR | stop DIR | pid DIR | info | version" >&2
-    exit 2
-}
 
 # The folder with imapd and idled: Debian's own, or what was unpacked.
 programs() {
@@ -108,15 +99,6 @@ running() { # the pid, if the process is there and is ours
         tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q -- "-M $1/cyrus.conf" && echo "$pid"
 }
 
-answers() {
-    local greeting rc
-    exec 3<>"/dev/tcp/127.0.0.1/$imap" || return 1
-    read -r -t 2 greeting <&3 && [ "${greeting#\* OK}" != "$greeting" ]
-    rc=$?
-    exec 3>&-
-    return $rc
-} 2>/dev/null
-
 start() {
     local dir=$1 i
     ! running "$dir" >/dev/null || fail "already running in $dir"
@@ -135,27 +117,8 @@ start() {
     fail "no answer on port $imap; see $dir/console.log and the system's log"
 }
 
-stop() {
-    local dir=$1 pid i
-    pid=$(running "$dir") || return 0
-    kill -QUIT "$pid" # master ends its services, then itself
-    for i in $(seq $wait_tenths); do
-        kill -0 "$pid" 2>/dev/null || return 0
-        [ "$i" -ne 50 ] || kill "$pid" 2>/dev/null || true
-        sleep 0.1
-    done
-    fail "process $pid does not end"
+version() {
+    need_cyrus && echo "Cyrus $(dpkg-query -W -f='${Version}' cyrus-common)"
 }
 
-if [ $# -eq 2 ]; then
-    mkdir -p "$2"
-    dir=$(cd "$2" && pwd)
-fi
-case "$#${1:-}" in
-2start) start "$dir" ;;
-2stop) stop "$dir" ;;
-2pid) running "$dir" ;;
-1info) echo "host=127.0.0.1 imap=$imap imaps=$imaps lmtp=$lmtp user=u1 password=pass" ;;
-1version) need_cyrus && echo "Cyrus $(dpkg-query -W -f='${Version}' cyrus-common)" ;;
-*) usage ;;
-esac
+door "$@"

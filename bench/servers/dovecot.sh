@@ -9,18 +9,8 @@
 set -eu
 
 base=${BASE:-25200}
-imap=$((base + 43)) imaps=$((base + 93)) lmtp=$((base + 24))
-wait_tenths=300
-
-fail() {
-    echo "$0: $*" >&2
-    exit 1
-}
-
-usage() {
-    echo "usage: $0 start DIR | stop DIR | pid DIR | info | version" >&2
-    exit 2
-}
+# shellcheck source=bench/servers/door.sh
+. "$(dirname "$0")/door.sh"
 
 need_dovecot() {
     if command -v dovecot >/dev/null && [ -e /usr/lib/dovecot/lmtp ]; then
@@ -114,15 +104,6 @@ running() { # the pid, if the process is there and is ours
         tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q -- "-c $1/dovecot.conf" && echo "$pid"
 }
 
-answers() {
-    local greeting rc
-    exec 3<>"/dev/tcp/127.0.0.1/$imap" || return 1
-    read -r -t 2 greeting <&3 && [ "${greeting#\* OK}" != "$greeting" ]
-    rc=$?
-    exec 3>&-
-    return $rc
-} 2>/dev/null
-
 start() {
     local dir=$1 i
     ! running "$dir" >/dev/null || fail "already running in $dir"
@@ -140,26 +121,8 @@ start() {
     fail "no answer on port $imap; see $dir/dovecot.log"
 }
 
-stop() {
-    local dir=$1 pid i
-    pid=$(running "$dir") || return 0
-    kill "$pid"
-    for i in $(seq $wait_tenths); do
-        kill -0 "$pid" 2>/dev/null || return 0
-        sleep 0.1
-    done
-    fail "process $pid does not end"
+version() {
+    need_dovecot && echo "Dovecot $(dovecot --version), sdbox${TUNED:+, processes reused}"
 }
 
-if [ $# -eq 2 ]; then
-    mkdir -p "$2"
-    dir=$(cd "$2" && pwd)
-fi
-case "$#${1:-}" in
-2start) start "$dir" ;;
-2stop) stop "$dir" ;;
-2pid) running "$dir" ;;
-1info) echo "host=127.0.0.1 imap=$imap imaps=$imaps lmtp=$lmtp user=u1 password=pass" ;;
-1version) need_dovecot && echo "Dovecot $(dovecot --version), sdbox${TUNED:+, processes reused}" ;;
-*) usage ;;
-esac
+door "$@"

@@ -15,18 +15,8 @@ set -eu
 here=$(cd "$(dirname "$0")/../.." && pwd)
 roost=${ROOST:-$here/build/release/src/roost}
 base=${BASE:-25100}
-imap=$((base + 43)) imaps=$((base + 93)) lmtp=$((base + 24))
-wait_tenths=300
-
-usage() {
-    echo "usage: $0 start DIR | stop DIR | pid DIR | info | version" >&2
-    exit 2
-}
-
-fail() {
-    echo "$0: $*" >&2
-    exit 1
-}
+# shellcheck source=bench/servers/door.sh
+. "$(dirname "$0")/door.sh"
 
 need_executable() {
     [ ! -x "$roost" ] || return 0
@@ -85,15 +75,6 @@ running() { # the pid, if the process is there and is ours
         tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q " serve -c $1/roost.conf" && echo "$pid"
 }
 
-answers() {
-    local greeting rc
-    exec 3<>"/dev/tcp/127.0.0.1/$imap" || return 1
-    read -r -t 2 greeting <&3 && [ "${greeting#\* OK}" != "$greeting" ]
-    rc=$?
-    exec 3>&-
-    return $rc
-} 2>/dev/null
-
 # After a kill -9 the supervisor itself may still be ending, and the roles of before may hold the ports for a moment: a
 # server that is there gets a second to go, and one that ends at once is tried again.
 start() {
@@ -121,29 +102,8 @@ start() {
     fail "no answer on port $imap; see $dir/console.log and $dir/log/roost.log"
 }
 
-stop() {
-    local dir=$1 pid i
-    pid=$(running "$dir") || return 0
-    kill "$pid"
-    for i in $(seq $wait_tenths); do
-        if ! kill -0 "$pid" 2>/dev/null; then
-            rm -f "$dir/pid"
-            return 0
-        fi
-        sleep 0.1
-    done
-    fail "process $pid does not end"
+version() {
+    need_executable && "$roost" --version
 }
 
-if [ $# -eq 2 ]; then
-    mkdir -p "$(dirname "$2")"
-    dir=$(cd "$(dirname "$2")" && pwd)/$(basename "$2")
-fi
-case "$#${1:-}" in
-2start) start "$dir" ;;
-2stop) stop "$dir" ;;
-2pid) running "$dir" ;;
-1info) echo "host=127.0.0.1 imap=$imap imaps=$imaps lmtp=$lmtp user=u1 password=pass" ;;
-1version) need_executable && "$roost" --version ;;
-*) usage ;;
-esac
+door "$@"
