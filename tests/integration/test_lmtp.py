@@ -65,8 +65,9 @@ class Door(unittest.TestCase):
                     for code, text in lmtp.send(sender, recipients, message)]
 
     def mail(self, user=None, mailbox="INBOX"):
-        """All messages of a mailbox."""
+        """All messages of a mailbox, as they are stored."""
         with self.server.wire(user or self.user) as wire:
+            wire.ok("ENABLE UTF8=ACCEPT")
             wire.ok('EXAMINE "%s"' % mailbox)
             out = []
             for line in wire.ok("UID FETCH 1:* BODY.PEEK[]"):
