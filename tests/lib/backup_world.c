@@ -6,7 +6,7 @@
 #include "lib/test.h"
 #include "store/local/backup.h"
 
-#define WAIT_MS 20000
+#define WAIT_MS 120000
 
 void backup_world_make(struct backup_world *world, uint64_t archive_max_bytes)
 {
