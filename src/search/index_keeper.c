@@ -16,22 +16,17 @@
  */
 #include "search/index_keeper.h"
 
-#include <pthread.h>
-#include <sys/resource.h>
-
 #include "account/live_bodies.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "base/pace.h"
 #include "mailbox/background.h"
 #include "mailbox/message.h"
 #include "search/text_segment_build.h"
 
 #define FIRST_BODY_ID      1u
-#define TICK_US            ((int64_t) 1000000)
-#define SLICE_US           5000 /* of work, then a rest that is REST_PARTS times as long */
-#define REST_PARTS         3
-#define KEEPER_NICE        10
+#define TICK_MS            1000
 #define ACCOUNTS_MAX       65536u /* looked at in one turn */
 #define STATES_MAX         65536u
 #define SMALLEST_SPAN      512u
@@ -58,34 +53,26 @@ struct index_keeper {
     struct text_index *index;
     const struct text_index_options *options;
     struct engine *engine;
-    pthread_t thread;
-    bool has_thread;
+    struct pace pace;
     bool is_hasty;      /* catch_up: the thread's own */
-    int64_t slice_us;   /* the thread's own */
     struct map *states; /* the thread's own: account -> account_state */
 
     pthread_mutex_t lock;
-    pthread_cond_t work;
     struct map *wanted; /* lock: accounts where somebody searched for long */
-    bool stop;          /* lock */
 };
 
 struct index_keeper *index_keeper_new(struct text_index *index,
                                       const struct text_index_options *options)
 {
     struct index_keeper *keeper = xcalloc(1, sizeof(*keeper));
-    pthread_condattr_t attr;
 
     keeper->index = index;
     keeper->options = options;
     keeper->engine = mail_store_engine(options->store);
     keeper->states = map_new();
     keeper->wanted = map_new();
+    pace_init(&keeper->pace);
     (void) pthread_mutex_init(&keeper->lock, NULL);
-    (void) pthread_condattr_init(&attr);
-    (void) pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void) pthread_cond_init(&keeper->work, &attr);
-    (void) pthread_condattr_destroy(&attr);
     return keeper;
 }
 
@@ -98,7 +85,7 @@ void index_keeper_free(struct index_keeper *keeper)
         free(value);
     map_free(keeper->states);
     map_free(keeper->wanted);
-    (void) pthread_cond_destroy(&keeper->work);
+    pace_done(&keeper->pace);
     (void) pthread_mutex_destroy(&keeper->lock);
     free(keeper);
 }
@@ -129,38 +116,12 @@ static bool next_wanted(struct index_keeper *keeper, uint64_t *out)
     return got;
 }
 
-/* ---- pace ---- */
-
-/* Sleep, or less when it is time to end. False: it is. */
-static bool sleep_us(struct index_keeper *keeper, int64_t us)
-{
-    struct timespec until;
-    bool on;
-
-    (void) clock_gettime(CLOCK_MONOTONIC, &until); /* the condition's clock, in tests too */
-    us += until.tv_nsec / 1000;
-    until.tv_sec += us / 1000000;
-    until.tv_nsec = us % 1000000 * 1000;
-    (void) pthread_mutex_lock(&keeper->lock);
-    while (!keeper->stop && pthread_cond_timedwait(&keeper->work, &keeper->lock, &until) == 0)
-        ;
-    on = !keeper->stop;
-    (void) pthread_mutex_unlock(&keeper->lock);
-    return on;
-}
-
 /* Between two small pieces of work. */
 static bool goes_on(void *ctx)
 {
     struct index_keeper *keeper = ctx;
-    int64_t worked_us = clock_mono_us() - keeper->slice_us;
 
-    if (keeper->is_hasty || worked_us < SLICE_US)
-        return true;
-    if (!sleep_us(keeper, worked_us * REST_PARTS))
-        return false;
-    keeper->slice_us = clock_mono_us();
-    return true;
+    return pace_rest(&keeper->pace, keeper->is_hasty);
 }
 
 static enum rc stopped(struct err *err)
@@ -524,7 +485,6 @@ static void work_on(struct index_keeper *keeper, struct account *account,
     bool did = true;
     struct err err;
 
-    keeper->slice_us = clock_mono_us();
     note(keeper, account_id(account), true);
     while (did && goes_on(keeper)) {
         enum rc rc = step(keeper, account, known, &did, &err);
@@ -574,33 +534,27 @@ static void *run(void *ctx)
     AUTO(freep) uint64_t *ids = xcalloc(ACCOUNTS_MAX, sizeof(*ids));
     struct index_keeper *keeper = ctx;
 
-    (void) setpriority(PRIO_PROCESS, 0, KEEPER_NICE); /* 0: this thread; refused: without */
-    while (sleep_us(keeper, TICK_US))
+    pace_lower_priority();
+    while (!pace_is_stopping(&keeper->pace)) {
         turn(keeper, ids);
+        pace_wait(&keeper->pace, TICK_MS);
+    }
     return NULL;
 }
 
 void index_keeper_start(struct index_keeper *keeper)
 {
-    int error;
+    struct err err;
 
     if (keeper->engine->ops->derived_begin == NULL)
         return;
-    error = pthread_create(&keeper->thread, NULL, run, keeper);
-    if (error != 0)
-        die("pthread_create: %s", strerror(error));
-    keeper->has_thread = true;
+    if (pace_start(&keeper->pace, run, keeper, &err) != RC_OK)
+        die("%s", err.detail);
 }
 
 void index_keeper_stop(struct index_keeper *keeper)
 {
-    (void) pthread_mutex_lock(&keeper->lock);
-    keeper->stop = true;
-    (void) pthread_cond_broadcast(&keeper->work);
-    (void) pthread_mutex_unlock(&keeper->lock);
-    if (keeper->has_thread)
-        (void) pthread_join(keeper->thread, NULL);
-    keeper->has_thread = false;
+    pace_end(&keeper->pace);
 }
 
 enum rc index_keeper_catch_up(struct index_keeper *keeper, struct account *account,

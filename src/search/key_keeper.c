@@ -1,21 +1,16 @@
 #include "search/key_keeper.h"
 
-#include <pthread.h>
-#include <sys/resource.h>
-
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "base/pace.h"
 #include "base/random.h"
 #include "mailbox/background.h"
 #include "search/key_blob.h"
 
 #define FIRST_BODY   1u
-#define TICK_US      ((int64_t) 1000000)
-#define SLICE_BODIES 256u /* read between two looks at the clock */
-#define SLICE_US     5000 /* of work, then a rest that is REST_PARTS times as long */
-#define REST_PARTS   3
-#define KEEPER_NICE  10
+#define TICK_MS      1000
+#define SLICE_BODIES 256u                     /* read between two looks at the clock */
 #define ACCOUNTS_MAX 65536u                   /* looked at in one turn */
 #define RETRY_US     ((int64_t) 60 * 1000000) /* after a failure: a full disk, say */
 #define SEGMENT_SPAN ((uint64_t) 1 << 20)     /* body ids of one segment as it is made */
@@ -35,64 +30,20 @@ struct account_state {
 struct key_keeper {
     struct key_keeper_options options;
     struct engine *engine;
-    pthread_t thread;
-    bool has_thread;
+    struct pace pace;
     bool is_hasty;      /* catch_up: the thread's own */
-    int64_t slice_us;   /* the thread's own */
     struct map *states; /* the thread's own: account -> account_state */
-
-    pthread_mutex_t lock;
-    pthread_cond_t tick; /* with lock */
-    bool stop;           /* lock */
 };
 
 struct key_keeper *key_keeper_new(const struct key_keeper_options *options)
 {
     struct key_keeper *keeper = xcalloc(1, sizeof(*keeper));
-    pthread_condattr_t attr;
 
     keeper->options = *options;
     keeper->engine = mail_store_engine(options->store);
     keeper->states = map_new();
-    (void) pthread_mutex_init(&keeper->lock, NULL);
-    (void) pthread_condattr_init(&attr);
-    (void) pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    (void) pthread_cond_init(&keeper->tick, &attr);
-    (void) pthread_condattr_destroy(&attr);
+    pace_init(&keeper->pace);
     return keeper;
-}
-
-/* ---- pace ---- */
-
-/* Sleep, or less when it is time to end. False: it is. */
-static bool sleep_us(struct key_keeper *keeper, int64_t us)
-{
-    struct timespec until;
-    bool on;
-
-    (void) clock_gettime(CLOCK_MONOTONIC, &until); /* the condition's clock, in tests too */
-    us += until.tv_nsec / 1000;
-    until.tv_sec += us / 1000000;
-    until.tv_nsec = us % 1000000 * 1000;
-    (void) pthread_mutex_lock(&keeper->lock);
-    while (!keeper->stop && pthread_cond_timedwait(&keeper->tick, &keeper->lock, &until) == 0)
-        ;
-    on = !keeper->stop;
-    (void) pthread_mutex_unlock(&keeper->lock);
-    return on;
-}
-
-/* Between two small pieces of work. */
-static bool goes_on(struct key_keeper *keeper)
-{
-    int64_t worked_us = clock_mono_us() - keeper->slice_us;
-
-    if (keeper->is_hasty || worked_us < SLICE_US)
-        return true;
-    if (!sleep_us(keeper, worked_us * REST_PARTS))
-        return false;
-    keeper->slice_us = clock_mono_us();
-    return true;
 }
 
 /* ---- a segment of bodies ---- */
@@ -146,7 +97,7 @@ static enum rc read_slice(struct key_keeper *keeper, uint64_t account, uint64_t 
     keeper->engine->ops->digest_scan(keeper->engine, &scan);
     close_up(making, n);
     making->is_told = NULL;
-    if (!goes_on(keeper))
+    if (!pace_rest(&keeper->pace, keeper->is_hasty))
         return err_set(err, RC_UNAVAILABLE, "Server is shutting down", "sort keys: stopped");
     return RC_OK;
 }
@@ -317,7 +268,6 @@ static void work_on(struct key_keeper *keeper, uint64_t account, struct account_
         return;
     }
     known->waits = 0;
-    keeper->slice_us = clock_mono_us();
     note(keeper, account, true);
     rc = add_blob(keeper, account, figures->next, figures->messages, &known->covered, &err);
     note(keeper, account, false);
@@ -362,26 +312,25 @@ static void *run(void *ctx)
     AUTO(freep) uint64_t *ids = xcalloc(ACCOUNTS_MAX, sizeof(*ids));
     struct key_keeper *keeper = ctx;
 
-    (void) setpriority(PRIO_PROCESS, 0, KEEPER_NICE); /* 0: this thread; refused: without */
-    while (sleep_us(keeper, TICK_US)) {
+    pace_lower_priority();
+    while (!pace_is_stopping(&keeper->pace)) {
         size_t n = store_open_accounts(keeper->options.store, ids, ACCOUNTS_MAX);
 
         for (size_t i = 0; i < n; i++)
             look_at(keeper, ids[i]);
+        pace_wait(&keeper->pace, TICK_MS);
     }
     return NULL;
 }
 
 void key_keeper_start(struct key_keeper *keeper)
 {
-    int error;
+    struct err err;
 
     if (keeper->engine->ops->derived_begin == NULL)
         return;
-    error = pthread_create(&keeper->thread, NULL, run, keeper);
-    if (error != 0)
-        die("pthread_create: %s", strerror(error));
-    keeper->has_thread = true;
+    if (pace_start(&keeper->pace, run, keeper, &err) != RC_OK)
+        die("%s", err.detail);
 }
 
 void key_keeper_free(struct key_keeper *keeper)
@@ -391,17 +340,11 @@ void key_keeper_free(struct key_keeper *keeper)
 
     if (keeper == NULL)
         return;
-    (void) pthread_mutex_lock(&keeper->lock);
-    keeper->stop = true;
-    (void) pthread_cond_broadcast(&keeper->tick);
-    (void) pthread_mutex_unlock(&keeper->lock);
-    if (keeper->has_thread)
-        (void) pthread_join(keeper->thread, NULL);
+    pace_end(&keeper->pace);
     for (size_t at = 0; map_next(keeper->states, &at, &key, &value);)
         free(value);
     map_free(keeper->states);
-    (void) pthread_cond_destroy(&keeper->tick);
-    (void) pthread_mutex_destroy(&keeper->lock);
+    pace_done(&keeper->pace);
     free(keeper);
 }
 

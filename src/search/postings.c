@@ -175,40 +175,53 @@ static bool is_at_end(const struct bit_reader *r)
     return r->pos == r->end && r->n < 8 && r->acc == 0;
 }
 
+/* A list being read: k is the block's, next the least that the number to come can be. */
+struct list_reader {
+    struct bit_reader bits;
+    uint32_t at, k;
+    uint64_t next;
+};
+
+static struct list_reader list_of(struct slice bytes)
+{
+    return (struct list_reader){
+        .bits = {.pos = bytes.ptr, .end = bytes.ptr + bytes.len}
+    };
+}
+
+static inline bool next_posting(struct list_reader *list, uint32_t below, uint32_t *out)
+{
+    uint64_t number = 0;
+
+    if (list->at++ % POSTINGS_BLOCK == 0 &&
+        (!get_bits(&list->bits, K_BITS, &list->k) || list->k > POSTINGS_MAX_K))
+        return false;
+    if (!get_number(&list->bits, list->k, list->next, below, &number))
+        return false;
+    list->next = number + 1;
+    *out = (uint32_t) number;
+    return true;
+}
+
 bool postings_decode(struct slice bytes, uint32_t n, uint32_t below, uint32_t *out)
 {
-    struct bit_reader r = {.pos = bytes.ptr, .end = bytes.ptr + bytes.len};
-    uint64_t next = 0;
-    uint32_t k = 0;
+    struct list_reader list = list_of(bytes);
 
-    for (uint32_t i = 0; i < n; i++) {
-        uint64_t number = 0;
-
-        if (i % POSTINGS_BLOCK == 0 && (!get_bits(&r, K_BITS, &k) || k > POSTINGS_MAX_K))
+    for (uint32_t i = 0; i < n; i++)
+        if (!next_posting(&list, below, &out[i]))
             return false;
-        if (!get_number(&r, k, next, below, &number))
-            return false;
-        out[i] = (uint32_t) number;
-        next = number + 1;
-    }
-    return is_at_end(&r);
+    return is_at_end(&list.bits);
 }
 
 bool postings_decode_bits(struct slice bytes, uint32_t n, uint32_t below, uint64_t *out)
 {
-    struct bit_reader r = {.pos = bytes.ptr, .end = bytes.ptr + bytes.len};
-    uint64_t next = 0;
-    uint32_t k = 0;
+    struct list_reader list = list_of(bytes);
+    uint32_t number;
 
     for (uint32_t i = 0; i < n; i++) {
-        uint64_t number = 0;
-
-        if (i % POSTINGS_BLOCK == 0 && (!get_bits(&r, K_BITS, &k) || k > POSTINGS_MAX_K))
+        if (!next_posting(&list, below, &number))
             return false;
-        if (!get_number(&r, k, next, below, &number))
-            return false;
-        bit_set(out, (uint32_t) number);
-        next = number + 1;
+        bit_set(out, number);
     }
-    return is_at_end(&r);
+    return is_at_end(&list.bits);
 }

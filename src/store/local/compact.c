@@ -23,12 +23,12 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/pace.h"
 #include "store/local/ballast.h"
 #include "store/local/dict.h"
 #include "store/local/hold.h"
 #include "store/local/keeper.h"
 #include "store/local/live.h"
-#include "store/local/pace.h"
 #include "store/local/pack_sweep.h"
 #include "store/local/pack_write.h"
 #include "store/local/packer.h"

@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "store/local/pace.h"
+#include "base/pace.h"
 #include "store/local/scrub_pass.h"
 
 #define SAVED_KEY   SLICE("scrub")

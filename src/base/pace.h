@@ -6,8 +6,8 @@
  * work was, so that such a thread takes a bounded part of one core and of the disk, whatever
  * either is able to do. Under pressure there is no rest: what clients wait for goes first.
  */
-#ifndef ROOST_STORE_LOCAL_PACE_H
-#define ROOST_STORE_LOCAL_PACE_H
+#ifndef ROOST_BASE_PACE_H
+#define ROOST_BASE_PACE_H
 
 #include <pthread.h>
 #include <stdbool.h>

@@ -1,4 +1,4 @@
-#include "store/local/pace.h"
+#include "base/pace.h"
 
 #include <sys/resource.h>
 #include <sys/syscall.h>
