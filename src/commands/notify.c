@@ -1,5 +1,6 @@
 #include "commands/notify.h"
 
+#include "commands/mailbox_filter.h"
 #include "imap/print.h"
 
 #define NOTIFY_SCRATCH_BYTES ((size_t) 256 << 20)
@@ -9,25 +10,6 @@
 static struct slice keep_text(struct arena *arena, struct slice text)
 {
     return text.len > 0 ? arena_dup(arena, text) : SLICE("");
-}
-
-static int by_bytes(const void *a, const void *b)
-{
-    const struct slice *x = a, *y = b;
-
-    return slice_cmp(*x, *y);
-}
-
-/* Sorted, to be looked up. */
-static const struct slice *keep_names(struct arena *arena, const struct slice *names, size_t n)
-{
-    struct slice *kept = ARENA_ARRAY(arena, struct slice, n);
-
-    for (size_t i = 0; i < n; i++)
-        kept[i] = keep_text(arena, names[i]);
-    if (n > 0)
-        qsort(kept, n, sizeof(*kept), by_bytes);
-    return kept;
 }
 
 static void keep_section(struct arena *arena, struct imap_section *section)
@@ -75,7 +57,7 @@ static void keep_items(struct notify *notify, const struct imap_notify_group *gr
 
 static void keep_selected(struct notify *notify, const struct imap_notify_group *group)
 {
-    notify->delayed = group->filter == IMAP_NOTIFY_SELECTED_DELAYED;
+    notify->delayed = group->mailboxes.kind == IMAP_FILTER_SELECTED_DELAYED;
     if ((group->events & IMAP_NOTIFY_MESSAGE_NEW) != 0)
         notify->selected_tell = VIEW_TELL_NEW | VIEW_TELL_EXPUNGES;
     /* An annotation changes MODSEQ as a flag does: the answer to either has the flags. */
@@ -86,35 +68,24 @@ static void keep_selected(struct notify *notify, const struct imap_notify_group 
         keep_items(notify, group);
 }
 
-/* May the group mean mailboxes of others? */
-static bool means_others(const struct imap_notify_group *group)
-{
-    if (group->filter == IMAP_NOTIFY_SUBSCRIBED)
-        return true;
-    for (size_t i = 0; i < group->n_names; i++)
-        if (!name_is_own(group->names[i]))
-            return true;
-    return false;
-}
-
 static void keep_group(struct notify *notify, struct imap_notify_group *kept,
                        const struct imap_notify_group *group)
 {
     *kept = (struct imap_notify_group){
-        .filter = group->filter,
-        .names = keep_names(notify->arena, group->names, group->n_names),
-        .n_names = group->n_names,
+        .mailboxes = mailbox_filter_keep(&group->mailboxes, notify->arena),
         .events = group->events,
     };
-    if (group->filter == IMAP_NOTIFY_SELECTED ||
-        group->filter == IMAP_NOTIFY_SELECTED_DELAYED) {
+    if (group->mailboxes.kind == IMAP_FILTER_SELECTED ||
+        group->mailboxes.kind == IMAP_FILTER_SELECTED_DELAYED) {
         keep_selected(notify, group);
         return;
     }
     notify->wanted |= group->events;
-    notify->means_others = notify->means_others || (group->events != 0 && means_others(group));
+    notify->means_others =
+        notify->means_others ||
+        (group->events != 0 && mailbox_filter_means_others(&group->mailboxes));
     notify->by_subscription =
-        notify->by_subscription || group->filter == IMAP_NOTIFY_SUBSCRIBED;
+        notify->by_subscription || group->mailboxes.kind == IMAP_FILTER_SUBSCRIBED;
 }
 
 static struct notify *keep_groups(const struct imap_notify_args *args)

@@ -5,59 +5,8 @@
  * NONE says that of its mailboxes nothing is wished for: groups behind it do not apply to them.
  * SELECTED is no part of this.
  */
+#include "commands/mailbox_filter.h"
 #include "commands/notify.h"
-
-/* Position of the first name that is not before this one. */
-static size_t name_at(const struct slice *names, size_t n, struct slice name)
-{
-    size_t low = 0, high = n;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (slice_cmp(names[middle], name) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static bool has_name(const struct slice *names, size_t n, struct slice name)
-{
-    size_t at = name_at(names, n, name);
-
-    return at < n && slice_eq(names[at], name);
-}
-
-/* The name or one above it. */
-static bool has_name_above(const struct imap_notify_group *group, struct slice name)
-{
-    for (size_t i = 1; i < name.len; i++)
-        if (name.ptr[i] == MAILBOX_SEPARATOR &&
-            has_name(group->names, group->n_names, slice_sub(name, 0, i)))
-            return true;
-    return has_name(group->names, group->n_names, name);
-}
-
-static bool applies(const struct imap_notify_group *group, struct slice name, bool subscribed)
-{
-    switch (group->filter) {
-    case IMAP_NOTIFY_SELECTED:
-    case IMAP_NOTIFY_SELECTED_DELAYED:
-        return false;
-    case IMAP_NOTIFY_INBOXES: /* aliases deliver anywhere: RFC 5465 6.3 */
-    case IMAP_NOTIFY_PERSONAL:
-        return name_is_own(name);
-    case IMAP_NOTIFY_SUBSCRIBED:
-        return subscribed;
-    case IMAP_NOTIFY_SUBTREE:
-        return has_name_above(group, name);
-    case IMAP_NOTIFY_MAILBOXES:
-        return has_name(group->names, group->n_names, name);
-    }
-    return false;
-}
 
 uint32_t notify_events_of(const struct notify *notify, struct slice name, bool subscribed)
 {
@@ -66,22 +15,13 @@ uint32_t notify_events_of(const struct notify *notify, struct slice name, bool s
     for (size_t i = 0; i < notify->n_groups; i++) {
         const struct imap_notify_group *group = &notify->groups[i];
 
-        if (!applies(group, name, subscribed))
+        if (!mailbox_filter_means(&group->mailboxes, name, subscribed))
             continue;
         if (group->events == 0)
             break;
         events |= group->events;
     }
     return events;
-}
-
-/* Is top among the names, or does one lie below it? */
-static bool has_name_below(const struct slice *names, size_t n, struct slice top)
-{
-    for (size_t i = name_at(names, n, top); i < n && slice_starts(names[i], top); i++)
-        if (names[i].len == top.len || names[i].ptr[top.len] == MAILBOX_SEPARATOR)
-            return true;
-    return false;
 }
 
 uint32_t notify_events_below(const struct notify *notify, struct slice top,
@@ -92,25 +32,8 @@ uint32_t notify_events_below(const struct notify *notify, struct slice top,
     for (size_t i = 0; i < notify->n_groups; i++) {
         const struct imap_notify_group *group = &notify->groups[i];
 
-        switch (group->filter) {
-        case IMAP_NOTIFY_SELECTED:
-        case IMAP_NOTIFY_SELECTED_DELAYED:
-        case IMAP_NOTIFY_INBOXES:
-        case IMAP_NOTIFY_PERSONAL:
-            break;
-        case IMAP_NOTIFY_SUBSCRIBED:
-            if (has_name_below(subscribed, n_subscribed, top))
-                events |= group->events;
-            break;
-        case IMAP_NOTIFY_SUBTREE:
-            if (has_name_above(group, top) || has_name_below(group->names, group->n_names, top))
-                events |= group->events;
-            break;
-        case IMAP_NOTIFY_MAILBOXES:
-            if (has_name_below(group->names, group->n_names, top))
-                events |= group->events;
-            break;
-        }
+        if (mailbox_filter_may_mean(&group->mailboxes, top, subscribed, n_subscribed))
+            events |= group->events;
     }
     return events;
 }

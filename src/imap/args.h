@@ -363,6 +363,27 @@ struct imap_copy_args {
     struct imap_mailbox mailbox;
 };
 
+/* Which mailboxes are meant: filter-mailboxes of RFC 5465 section 8 and RFC 7377 section 4. */
+enum imap_filter_kind {
+    IMAP_FILTER_SELECTED,
+    IMAP_FILTER_SELECTED_DELAYED, /* NOTIFY only */
+    IMAP_FILTER_INBOXES,
+    IMAP_FILTER_PERSONAL,
+    IMAP_FILTER_SUBSCRIBED,
+    IMAP_FILTER_SUBTREE,     /* names and what is below them */
+    IMAP_FILTER_SUBTREE_ONE, /* names and what is one level below; ESEARCH only */
+    IMAP_FILTER_MAILBOXES,   /* names */
+};
+#define IMAP_FILTER_KIND_COUNT (IMAP_FILTER_MAILBOXES + 1)
+
+#define FILTER_MAX_NAMES 4096u /* mailboxes named in one command */
+
+struct imap_mailbox_filter {
+    enum imap_filter_kind kind;
+    const struct slice *names; /* resolved; such as no mailbox can have are left out */
+    size_t n_names;
+};
+
 enum imap_search_return {
     IMAP_SEARCH_MIN = 1u << 0,
     IMAP_SEARCH_MAX = 1u << 1,
@@ -480,23 +501,10 @@ enum imap_notify_event {
     ((uint32_t) IMAP_NOTIFY_MESSAGE_NEW | IMAP_NOTIFY_MESSAGE_EXPUNGE |                        \
      IMAP_NOTIFY_FLAG_CHANGE | IMAP_NOTIFY_ANNOTATION_CHANGE)
 
-enum imap_notify_filter {
-    IMAP_NOTIFY_SELECTED,
-    IMAP_NOTIFY_SELECTED_DELAYED,
-    IMAP_NOTIFY_INBOXES,
-    IMAP_NOTIFY_PERSONAL,
-    IMAP_NOTIFY_SUBSCRIBED,
-    IMAP_NOTIFY_SUBTREE,   /* names and what is below them */
-    IMAP_NOTIFY_MAILBOXES, /* names */
-};
-
-#define NOTIFY_MAX_GROUPS 256u  /* event groups in one command */
-#define NOTIFY_MAX_NAMES  4096u /* mailboxes named in one command */
+#define NOTIFY_MAX_GROUPS 256u /* event groups in one command */
 
 struct imap_notify_group {
-    enum imap_notify_filter filter;
-    const struct slice *names; /* resolved; such as no mailbox can have are left out */
-    size_t n_names;
+    struct imap_mailbox_filter mailboxes;
     uint32_t events;                     /* bits of enum imap_notify_event; 0: NONE */
     const struct imap_fetch_item *items; /* MessageNew of SELECTED: what to fetch */
     size_t n_items;

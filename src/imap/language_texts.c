@@ -148,7 +148,7 @@ const struct language_row language_rows[] = {
     {"Not an identifier", {"Das ist keine Kennung", "Ce n'est pas un identifiant", "No es un identificador", "識別子ではありません"}},
     {"No such event", {"Dieses Ereignis gibt es nicht", "Cet événement n'existe pas", "No existe ese evento", "そのようなイベントはありません"}},
     {"Message events need both MessageNew and MessageExpunge", {"Ereignisse von Nachrichten brauchen MessageNew und MessageExpunge", "Il faut à la fois MessageNew et MessageExpunge", "Se requieren MessageNew y MessageExpunge", "MessageNewとMessageExpungeの両方が必要です"}},
-    {"NOTIFY names too many mailboxes; use SUBTREE or PERSONAL", {"NOTIFY nennt zu viele Postfächer; bitte SUBTREE oder PERSONAL", "NOTIFY nomme trop de boîtes; utilisez SUBTREE ou PERSONAL", "NOTIFY nombra demasiados buzones; use SUBTREE o PERSONAL", "NOTIFYの対象が多すぎます。SUBTREEかPERSONALを使ってください"}},
+    {"Too many mailboxes are named; use SUBTREE or PERSONAL", {"Zu viele Postfächer sind genannt; bitte SUBTREE oder PERSONAL", "Trop de boîtes sont nommées ; utilisez SUBTREE ou PERSONAL", "Se nombran demasiados buzones; use SUBTREE o PERSONAL", "指定されたメールボックスが多すぎます。SUBTREEかPERSONALを使ってください"}},
     {"SELECTED may stand once in a NOTIFY", {"SELECTED darf in NOTIFY einmal stehen", "SELECTED ne figure qu'une fois dans NOTIFY", "SELECTED solo puede ir una vez en NOTIFY", "NOTIFYにSELECTEDは1度だけです"}},
     {"SELECTED takes message events only", {"SELECTED kennt nur Ereignisse von Nachrichten", "SELECTED n'accepte que des événements de messages", "SELECTED solo admite eventos de mensajes", "SELECTEDにはメッセージのイベントだけを使えます"}},
     {"Too many event groups", {"Zu viele Gruppen von Ereignissen", "Trop de groupes d'événements", "Demasiados grupos de eventos", "イベントの組が多すぎます"}},

@@ -82,6 +82,21 @@ enum rc lex_status_items(struct imap_input *in, uint32_t *out, struct err *err);
 /* The name of one bit of enum imap_status_item. */
 const char *lex_status_item_name(uint32_t bit);
 
+/* Where a filter of mailboxes stands: which kinds there are depends on it. */
+enum lex_filter_place { FILTER_IN_NOTIFY = 1u << 0, FILTER_IN_ESEARCH = 1u << 1 };
+/* Room for the names of all filters of a command: as many as it may hold, FILTER_MAX_NAMES at
+ * most. */
+struct lex_names {
+    struct slice *names;
+    size_t n;
+};
+struct lex_names lex_names_new(const struct imap_input *in);
+/* filter-mailboxes: RFC 5465 section 8, RFC 7377 section 4. RC_LIMIT: too many names. A name
+ * that no mailbox can have is left out. */
+enum rc lex_mailbox_filter(struct imap_input *in, enum lex_filter_place place,
+                           struct lex_names *all, struct imap_mailbox_filter *out,
+                           struct err *err);
+
 /* The names of NOTIFY's events, one after the other; NULL behind the last. */
 const char *lex_notify_event_name(size_t at);
 

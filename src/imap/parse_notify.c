@@ -25,20 +25,6 @@ static const struct {
     {"MailboxMetadataChange", IMAP_NOTIFY_MAILBOX_METADATA},
     {"ServerMetadataChange",  IMAP_NOTIFY_SERVER_METADATA},
 };
-
-static const struct {
-    const char *name;
-    enum imap_notify_filter filter;
-    bool has_names;
-} filters[] = {
-    {"SELECTED",         IMAP_NOTIFY_SELECTED,         false},
-    {"SELECTED-DELAYED", IMAP_NOTIFY_SELECTED_DELAYED, false},
-    {"INBOXES",          IMAP_NOTIFY_INBOXES,          false},
-    {"PERSONAL",         IMAP_NOTIFY_PERSONAL,         false},
-    {"SUBSCRIBED",       IMAP_NOTIFY_SUBSCRIBED,       false},
-    {"SUBTREE",          IMAP_NOTIFY_SUBTREE,          true},
-    {"MAILBOXES",        IMAP_NOTIFY_MAILBOXES,        true},
-};
 // clang-format on
 
 const char *lex_notify_event_name(size_t at)
@@ -50,74 +36,30 @@ const char *lex_notify_event_name(size_t at)
 struct notify_reading {
     struct imap_notify_args *args;
     struct imap_notify_group *groups;
-    struct slice *names;
-    size_t n_names;
+    struct lex_names names;
     bool has_selected, has_items;
 };
 
 static bool is_selected(const struct imap_notify_group *group)
 {
-    return group->filter == IMAP_NOTIFY_SELECTED ||
-           group->filter == IMAP_NOTIFY_SELECTED_DELAYED;
+    return group->mailboxes.kind == IMAP_FILTER_SELECTED ||
+           group->mailboxes.kind == IMAP_FILTER_SELECTED_DELAYED;
 }
 
 /* ---- mailboxes ---- */
 
-static enum rc take_name(struct imap_input *in, struct notify_reading *all,
-                         struct imap_notify_group *group, struct err *err)
-{
-    struct imap_mailbox mailbox;
-    struct err why;
-    enum rc rc = lex_mailbox(in, &mailbox, &why);
-
-    if (rc == RC_INVALID)
-        return RC_OK;
-    if (rc) {
-        *err = why;
-        return rc;
-    }
-    if (all->n_names == NOTIFY_MAX_NAMES)
-        return err_set(err, RC_LIMIT,
-                       "NOTIFY names too many mailboxes; use SUBTREE or PERSONAL",
-                       "notify: more than %u names", NOTIFY_MAX_NAMES);
-    all->names[all->n_names++] = mailbox.name;
-    group->n_names++;
-    return RC_OK;
-}
-
-/* SP (mailbox / "(" mailbox *(SP mailbox) ")") */
-static enum rc take_names(struct imap_input *in, struct notify_reading *all,
-                          struct imap_notify_group *group, struct err *err)
-{
-    enum rc rc;
-
-    group->names = &all->names[all->n_names];
-    if (!lex_sp(in))
-        return lex_fail(in, err, "a space and a mailbox name");
-    if (!lex_byte(in, '('))
-        return take_name(in, all, group, err);
-    do {
-        rc = take_name(in, all, group, err);
-        if (rc)
-            return rc;
-    } while (lex_sp(in));
-    return lex_byte(in, ')') ? RC_OK : lex_fail(in, err, "a space or \")\"");
-}
-
 static enum rc take_filter(struct imap_input *in, struct notify_reading *all,
                            struct imap_notify_group *group, struct err *err)
 {
-    for (size_t i = 0; i < COUNT(filters); i++) {
-        if (!lex_word(in, filters[i].name))
-            continue;
-        group->filter = filters[i].filter;
-        if (is_selected(group) && all->has_selected)
-            return err_set(err, RC_SYNTAX, "SELECTED may stand once in a NOTIFY",
-                           "notify: selected twice");
-        all->has_selected = all->has_selected || is_selected(group);
-        return filters[i].has_names ? take_names(in, all, group, err) : RC_OK;
-    }
-    return lex_fail(in, err, "which mailboxes: SELECTED, PERSONAL, MAILBOXES ...");
+    enum rc rc = lex_mailbox_filter(in, FILTER_IN_NOTIFY, &all->names, &group->mailboxes, err);
+
+    if (rc || !is_selected(group))
+        return rc;
+    if (all->has_selected)
+        return err_set(err, RC_SYNTAX, "SELECTED may stand once in a NOTIFY",
+                       "notify: selected twice");
+    all->has_selected = true;
+    return RC_OK;
 }
 
 /* ---- events ---- */
@@ -228,7 +170,7 @@ static enum rc take_set(struct imap_input *in, struct imap_notify_args *notify, 
         .args = notify,
         .groups =
             ARENA_ARRAY(in->arena, struct imap_notify_group, MIN(most, NOTIFY_MAX_GROUPS)),
-        .names = ARENA_ARRAY(in->arena, struct slice, MIN(most, NOTIFY_MAX_NAMES)),
+        .names = lex_names_new(in),
     };
     enum rc rc;
 

@@ -117,6 +117,10 @@ void imap_print_status_line(struct buf *buf, struct slice name, uint32_t items,
  */
 struct imap_esearch_line {
     struct slice tag;
+    struct slice mailbox; /* of a search in several: UTF-8, with its uidvalidity (RFC 7377 2.1);
+                             empty: that which is selected */
+    uint32_t uidvalidity;
+    struct imap_mode mode; /* how the mailbox's name is printed */
     bool uid;
     uint32_t returns; /* bits of enum imap_search_return */
     uint32_t min, max, count;

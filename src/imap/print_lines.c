@@ -159,6 +159,11 @@ void imap_print_esearch_line(struct buf *buf, const struct imap_esearch_line *li
     /* A tag is printed as a string: it may hold what an atom does not. */
     buf_str(buf, "* ESEARCH (TAG ");
     imap_print_string(buf, line->tag, (struct imap_mode){0});
+    if (line->mailbox.len > 0) {
+        buf_str(buf, " MAILBOX ");
+        imap_print_mailbox(buf, line->mailbox, line->mode);
+        print_named(buf, " UIDVALIDITY ", line->uidvalidity);
+    }
     buf_byte(buf, ')');
     if (line->uid)
         buf_str(buf, " UID");

@@ -84,7 +84,9 @@ struct imap_mbox_status_data {
 };
 
 struct imap_esearch_data {
-    struct slice tag;
+    struct slice tag;     /* ptr NULL: not there */
+    struct slice mailbox; /* UTF-8; ptr NULL: not there */
+    uint32_t uidvalidity; /* 0: not there */
     bool uid;
     uint32_t present; /* bits of enum imap_search_return */
     uint32_t min, max, count;

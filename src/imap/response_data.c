@@ -3,8 +3,8 @@
 #include "base/ascii.h"
 #include "imap/response_body.h"
 #include "imap/response_fetch.h"
-#include "imap/response_thread.h"
 #include "imap/response_text.h"
+#include "imap/response_thread.h"
 
 typedef enum rc data_fn(struct imap_input *in, struct imap_response *out, struct err *err);
 
@@ -304,20 +304,47 @@ static enum rc take_search(struct imap_input *in, struct imap_response *out, str
     return RC_OK;
 }
 
-/* SP "(" "TAG" SP tag-string ")" */
+/* one-correlator: RFC 7377 4. Each may stand once. */
+static enum rc take_one_correlator(struct imap_input *in, struct imap_esearch_data *esearch,
+                                   struct err *err)
+{
+    struct imap_mailbox mailbox;
+    enum rc rc;
+
+    if (esearch->tag.ptr == NULL && lex_word(in, "TAG")) {
+        if (!lex_sp(in) || !lex_astring(in, &esearch->tag))
+            return lex_fail(in, err, "a tag as a string");
+    } else if (esearch->mailbox.ptr == NULL && lex_word(in, "MAILBOX")) {
+        if (!lex_sp(in))
+            return lex_fail(in, err, "a space and a mailbox");
+        rc = lex_mailbox(in, &mailbox, err);
+        if (rc)
+            return rc;
+        esearch->mailbox = mailbox.name;
+    } else if (esearch->uidvalidity != 0 || !lex_word(in, "UIDVALIDITY") || !lex_sp(in) ||
+               !lex_nz_number(in, &esearch->uidvalidity)) {
+        return lex_fail(in, err, "TAG, MAILBOX or UIDVALIDITY, each once");
+    }
+    return RC_OK;
+}
+
+/* SP "(" one-correlator *(SP one-correlator) ")" */
 static enum rc take_correlator(struct imap_input *in, struct imap_esearch_data *esearch,
                                struct err *err)
 {
     struct scan before = in->sc;
+    enum rc rc;
 
     if (!lex_sp(in) || !lex_byte(in, '(')) {
         in->sc = before;
         return RC_OK;
     }
-    if (!lex_word(in, "TAG") || !lex_sp(in) || !lex_astring(in, &esearch->tag) ||
-        !lex_byte(in, ')'))
-        return lex_fail(in, err, "TAG and a string");
-    return RC_OK;
+    do {
+        rc = take_one_correlator(in, esearch, err);
+        if (rc)
+            return rc;
+    } while (lex_sp(in));
+    return lex_byte(in, ')') ? RC_OK : lex_fail(in, err, "a space or \")\"");
 }
 
 /* search-return-data, the SP read already */

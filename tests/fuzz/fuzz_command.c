@@ -222,6 +222,13 @@ static void check_fetch(const struct imap_fetch_args *fetch, struct imap_mode mo
     assert(again.args.fetch.n == fetch->n && again.args.fetch.kinds == fetch->kinds);
 }
 
+static void check_filter(const struct imap_mailbox_filter *filter, struct imap_mode mode,
+                         struct arena *arena)
+{
+    for (size_t i = 0; i < filter->n_names; i++)
+        check_mailbox(&(struct imap_mailbox){.name = filter->names[i]}, mode, arena);
+}
+
 static void check_notify(const struct imap_notify_args *notify, struct imap_mode mode,
                          struct arena *arena)
 {
@@ -234,8 +241,7 @@ static void check_notify(const struct imap_notify_args *notify, struct imap_mode
 
         assert(notify->unsupported || (group->events & IMAP_NOTIFY_MESSAGE_EVENTS) == 0 ||
                (group->events & both) == both);
-        for (size_t k = 0; k < group->n_names; k++)
-            check_mailbox(&(struct imap_mailbox){.name = group->names[k]}, mode, arena);
+        check_filter(&group->mailboxes, mode, arena);
         if (group->n_items > 0)
             check_fetch(&fetch, mode, arena);
     }

@@ -689,10 +689,10 @@ static void counts_have_limits(void **state)
                               " /shared/a", METADATA_MAX_ENTRIES, ")"),
                      RC_LIMIT);
     assert_int_equal(repeated(imap_parse_notify, "a NOTIFY SET (MAILBOXES (x", " x",
-                              NOTIFY_MAX_NAMES - 1, ") NONE)"),
+                              FILTER_MAX_NAMES - 1, ") NONE)"),
                      RC_OK);
     assert_int_equal(repeated(imap_parse_notify, "a NOTIFY SET (MAILBOXES (x", " x",
-                              NOTIFY_MAX_NAMES, ") NONE)"),
+                              FILTER_MAX_NAMES, ") NONE)"),
                      RC_LIMIT);
     assert_int_equal(repeated(imap_parse_notify, "a NOTIFY SET (INBOXES NONE)",
                               " (SUBTREE (x) (MailboxName))", NOTIFY_MAX_GROUPS - 1, ""),

@@ -177,6 +177,35 @@ static void an_esearch_line_leaves_out_what_has_no_hit(void **state)
     assert_slice_equal(buf_slice(&out), SLICE("* ESEARCH (TAG \"a1\") COUNT 0\r\n"));
 }
 
+/* RFC 7377 2.1; a name is in modified UTF-7 for those who know nothing else. */
+static void an_esearch_line_may_name_its_mailbox(void **state)
+{
+    struct imap_esearch_line line = {
+        .tag = SLICE("a1"),
+        .mailbox = SLICE("Entw\xc3\xbcrfe"),
+        .uidvalidity = 503,
+        .uid = true,
+        .returns = IMAP_SEARCH_ALL,
+        .min = 2,
+        .max = 7,
+        .all = SLICE("2:3,7"),
+    };
+    AUTO(buf_done) struct buf out = {0};
+
+    (void) state;
+    buf_init(&out, 256);
+    imap_print_esearch_line(&out, &line);
+    assert_slice_equal(buf_slice(&out),
+                       SLICE("* ESEARCH (TAG \"a1\" MAILBOX Entw&APw-rfe UIDVALIDITY 503) UID "
+                             "ALL 2:3,7\r\n"));
+    buf_reset(&out);
+    line.mode.rev2 = true;
+    imap_print_esearch_line(&out, &line);
+    assert_slice_equal(buf_slice(&out), SLICE("* ESEARCH (TAG \"a1\" MAILBOX "
+                                              "\"Entw\xc3\xbcrfe\" UIDVALIDITY 503) UID "
+                                              "ALL 2:3,7\r\n"));
+}
+
 static void codes_are_in_brackets(void **state)
 {
     static const struct slice keywords[] = {BYTES("$Junk")};
@@ -260,6 +289,7 @@ int main(void)
         cmocka_unit_test(a_list_line_says_all_it_is_given),
         cmocka_unit_test(a_status_line_has_the_items_asked_for),
         cmocka_unit_test(an_esearch_line_leaves_out_what_has_no_hit),
+        cmocka_unit_test(an_esearch_line_may_name_its_mailbox),
         cmocka_unit_test(codes_are_in_brackets),
         cmocka_unit_test(the_fast_flags_line_is_the_plain_one),
         cmocka_unit_test(a_full_buffer_gets_no_half_line),
