@@ -51,6 +51,7 @@ struct ledger {
     struct ledger_account accounts[LEDGER_ACCOUNTS];
     struct ledger_body bodies[LEDGER_BODIES_MAX];
     size_t n_bodies;
+    bool is_begun; /* holds all that the store held at first */
     struct ledger_text *text;
 };
 

@@ -176,6 +176,7 @@ enum rc scene_begin_ledger(struct scene *scene, struct err *err)
         scene->ledger->accounts[i].id = scene_account_ids[i];
         scene->versions[i] = ledger_add(scene->ledger, i, buf_slice(&text), uidvalidity);
     }
+    scene->ledger->is_begun = true;
     return RC_OK;
 }
 

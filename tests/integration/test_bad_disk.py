@@ -17,11 +17,12 @@ from journals import Client, Deliverer, Inbox
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from roost_server import Server, sample, wait_for
+from seed import seed
 
 PANEL_BYTES = 4096
 JOURNAL, STATE, SPILL, READ = 1, 2, 3, 4
 USERS = 2
-SEED = int(os.environ.get("ROOST_SEED", "0")) or int.from_bytes(os.urandom(4), "little")
+SEED = seed()
 
 
 class BadDisk(unittest.TestCase):
@@ -92,7 +93,6 @@ class BadDisk(unittest.TestCase):
         self.assertEqual(self.server.stop(), 0)
 
     def test_a_journal_that_cannot_be_written(self):
-        print("seed %d" % SEED)
         self.fail_under_load(JOURNAL)
         self.check_the_end()
 

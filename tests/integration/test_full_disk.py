@@ -25,6 +25,7 @@ from journals import Client, Deliverer, Ended, Imap, Inbox, message
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from roost_server import SKIPPED, Server, wait_for
+from seed import seed
 
 DISK_BYTES = 192 << 20
 HOG_STEP = 64 << 10
@@ -33,7 +34,7 @@ ROOM_SEC = 60  # at most, until what was expunged has made room
 CLIENTS = 4
 USERS = 2
 SMALL_COMMANDS = 3000  # each a write of its own: three times what the reserved segment holds
-SEED = int(os.environ.get("ROOST_SEED", "0")) or int.from_bytes(os.urandom(4), "little")
+SEED = seed()
 
 
 class SmallDisk(Server):
@@ -210,7 +211,6 @@ class FullDisk(unittest.TestCase):
             return False
 
     def test_full_and_back(self):
-        print("seed %d" % SEED)
         self.server.start()
         self.prepare()
         before = self.acked()

@@ -24,6 +24,7 @@ from journals import Client, Deliverer, Ended, Imap, Inbox
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from roost_server import Server, wait_for
+from seed import seed
 
 KILLS = 1000 if "ROOST_LARGE" in os.environ else 12
 LOAD_SEC = (0.2, 1.2)  # how long clients work before a kill at a random time
@@ -32,7 +33,7 @@ MOMENT_SEC = 1  # how long a moment is waited for
 MAIL_KILLS_MAX = 2  # one after the other: then the supervisor waits longer before it starts the next
 USERS = 4
 CLIENTS = 12
-SEED = int(os.environ.get("ROOST_SEED", "0")) or int.from_bytes(os.urandom(4), "little")
+SEED = seed()
 sys.setswitchinterval(0.0005)  # many threads that mostly wait
 
 IN_MODIFY, IN_MOVED_TO, IN_CREATE, IN_DELETE = 0x2, 0x80, 0x100, 0x200
@@ -209,7 +210,6 @@ class Kill9(unittest.TestCase):
             inbox.check(sent)
 
     def test_nothing_acknowledged_is_lost(self):
-        print("seed %d" % SEED)
         self.server.start()
         longest = told = 0
         try:

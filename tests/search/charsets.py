@@ -50,7 +50,7 @@ MEANT = {
 # Where neither is right or wrong: characters added to HKSCS in 2004, bytes that one maker uses, escapes.
 OPEN = {
     "big5hkscs": set("\xca\xea\u23da\u23db") | {chr(c) for r in ((0x31C0, 0x31D0), (0x9FA6, 0x9FB4)) for c in range(*r)},
-    "cp932": set("\uf8f0\uf8f1\uf8f2\uf8f3"),
+    "cp932": set("\x80\uf8f0\uf8f1\uf8f2\uf8f3"),
     "iso2022_jp_2": set("\x0e\x0f\x1a\x1b"),
 }
 

@@ -16,6 +16,7 @@ from corpus import corpus_folder, read_corpus
 from mails import Mails
 from queries import Book, Needle, Queries, Query
 from roost_server import Server, is_sanitized
+from seed import seed
 
 LARGE = bool(os.environ.get("ROOST_LARGE"))
 GENERATED, GENERATED_QUERIES = (5000, 3000) if LARGE else (400, 250)
@@ -32,9 +33,8 @@ class Search(unittest.TestCase):
         cls.addClassCleanup(cls.server.close)
 
     def setUp(self):
-        self.seed = int(os.environ.get("ROOST_SEED", "0")) or random.randrange(1, 1 << 32)
+        self.seed = seed()
         self.random = random.Random(self.seed)
-        print("seed: ROOST_SEED=%d" % self.seed, flush=True)
 
     def fill(self, user, messages):
         with rig.appender(self.server, user) as wire:

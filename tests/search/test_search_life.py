@@ -19,6 +19,7 @@ import rig
 from mails import SCRIPTS, Mails
 from queries import Book, Queries
 from roost_server import Server, wait_for
+from seed import seed
 
 LARGE = bool(os.environ.get("ROOST_LARGE"))
 FIRST, BATCH, ROUNDS, ASKED = (3000, 400, 40, 40) if LARGE else (150, 40, 8, 6)
@@ -36,10 +37,9 @@ def long_mail(rnd, number):
 
 class Life(unittest.TestCase):
     def setUp(self):
-        self.seed = int(os.environ.get("ROOST_SEED", "0")) or random.randrange(1, 1 << 32)
+        self.seed = seed()
         self.random = random.Random(self.seed)
         self.mails = Mails(self.seed)
-        print("seed: ROOST_SEED=%d" % self.seed, flush=True)
         self.server = Server(users=1).start()
         self.addCleanup(self.server.close)
         self.book = Book()

@@ -18,6 +18,7 @@ import printed
 from corpus import corpus_folder, read_corpus
 from mail_text import Text
 from mails import Mails
+from seed import seed
 
 LARGE = bool(os.environ.get("ROOST_LARGE"))
 GENERATED = 60000 if LARGE else 1000
@@ -29,8 +30,7 @@ DATA = os.path.join(HERE, "../data/mime")
 
 class Texts(unittest.TestCase):
     def setUp(self):
-        self.seed = int(os.environ.get("ROOST_SEED", "0")) or random.randrange(1, 1 << 32)
-        print("seed: ROOST_SEED=%d" % self.seed, flush=True)
+        self.seed = seed()
 
     def same(self, messages, name):
         """Compare all spans; how many messages have one that is not compared."""

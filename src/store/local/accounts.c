@@ -171,6 +171,7 @@ enum rc accounts_open(int root, const unsigned char uuid[16], struct accounts **
         accounts->n_records =
             each_record(accounts, slice_of(bytes, len), take_entry, accounts, &bad);
     accounts->n_bad = (size_t) bad;
+    accounts->is_dirty = accounts->fd >= 0; /* a process that died may not have synced it */
     *out = accounts;
     return RC_OK;
 }

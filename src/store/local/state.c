@@ -551,6 +551,9 @@ static int open_env(struct state *state, const struct state_options *options)
                                    (size_t) state_map_bytes(options->root, options->map_bytes));
     if (code == 0)
         code = mdb_env_open(state->env, dir, MDB_NOTLS, 0600);
+    /* A process that died in its last sync leaves a commit that is seen, and not yet kept. */
+    if (code == 0)
+        code = mdb_env_sync(state->env, 1);
     if (code == 0)
         allocate_lock_file(options->root);
     return code != 0 ? code : open_tables(state);
