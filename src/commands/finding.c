@@ -4,7 +4,6 @@
 #include "commands/limit.h"
 #include "commands/resync.h"
 #include "commands/uidonly.h"
-#include "imap/print.h"
 
 /* As deep as keys nest: SEARCH_MAX_DEPTH. */
 static bool asks_modseq(const struct imap_search_key *key)
@@ -27,14 +26,8 @@ static enum rc refuse_charset(struct cmd *cmd, bool bad_filter, struct err *err)
                       : err_set(err, RC_INVALID, "Unknown charset", "search: charset");
 }
 
-enum rc finding_start(struct cmd *cmd, const struct imap_search_args *args, struct finding *out,
-                      struct err *err)
+enum rc finding_check(struct cmd *cmd, const struct imap_search_args *args, struct err *err)
 {
-    struct session *session = cmd->session;
-    struct search_scope scope = {.account = view_account(session->view),
-                                 .view = session->view,
-                                 .saved = session_saved(session)};
-    struct search *search;
     enum rc rc;
 
     if (args->bad_charset || args->bad_filter)
@@ -42,17 +35,38 @@ enum rc finding_start(struct cmd *cmd, const struct imap_search_args *args, stru
     rc = filters_resolve(cmd, args->key, err);
     if (rc)
         return rc;
-    if (session->mode.uidonly && uidonly_names_numbers(args->key))
+    if (cmd->session->mode.uidonly && uidonly_names_numbers(args->key))
         return uidonly_refuse(cmd, err);
-    rc = limit_search(cmd, args->key, &scope.from_uid, err);
+    return RC_OK;
+}
+
+enum rc finding_open(struct cmd *cmd, const struct imap_search_args *args,
+                     struct search_scope scope, struct arena *arena, struct finding *out,
+                     struct err *err)
+{
+    struct search *search;
+    enum rc rc = limit_search(cmd, args->key, &scope, err);
+
     if (!rc)
-        rc = search_start(&scope, args->key, cmd->arena, &search, err);
+        rc = search_start(&scope, args->key, arena, &search, err);
     if (rc)
         return rc;
     *out = (struct finding){search, scope.from_uid, asks_modseq(args->key)};
     if (out->with_modseq)
         condstore_enable(cmd);
     return RC_OK;
+}
+
+enum rc finding_start(struct cmd *cmd, const struct imap_search_args *args, struct finding *out,
+                      struct err *err)
+{
+    const struct session *session = cmd->session;
+    const struct search_scope scope = {.account = view_account(session->view),
+                                       .view = session->view,
+                                       .saved = session_saved(session)};
+    enum rc rc = finding_check(cmd, args, err);
+
+    return rc ? rc : finding_open(cmd, args, scope, cmd->arena, out, err);
 }
 
 enum rc finding_go(struct cmd *cmd, struct finding *finding, struct err *err)
@@ -68,6 +82,91 @@ enum rc finding_go(struct cmd *cmd, struct finding *finding, struct err *err)
 void finding_done(struct finding *finding)
 {
     search_done(finding->search);
+}
+
+static struct uid_set partial_of(struct cmd *cmd, const struct uid_set *numbers, uint32_t count)
+{
+    uint64_t from, to;
+
+    if (!imap_partial_ranks(&cmd->args.search.partial, count, &from, &to))
+        return (struct uid_set){NULL, 0};
+    return uid_set_ranks(numbers, from, to, cmd->arena);
+}
+
+static bool print_numbers(struct buf *text, const struct uid_set *numbers)
+{
+    struct imap_runs runs;
+
+    buf_init(text, REPLY_MAX_BYTES);
+    imap_runs_begin(&runs, text);
+    for (size_t i = 0; i < numbers->n; i++)
+        imap_runs_add_range(&runs, numbers->runs[i].first, numbers->runs[i].last);
+    return imap_runs_end(&runs);
+}
+
+void finding_say(struct cmd *cmd, const struct finding *finding, const struct search_hits *hits,
+                 uint32_t returns, struct imap_esearch_line to)
+{
+    const struct uid_set *numbers = to.uid ? &hits->uids : &hits->seqs;
+    AUTO(buf_done) struct buf all = {0}, part = {0};
+
+    to.returns = returns;
+    to.count = hits->count;
+    to.modseq = finding->with_modseq ? hits->modseq : 0;
+    if (numbers->n > 0) {
+        to.min = numbers->runs[0].first;
+        to.max = numbers->runs[numbers->n - 1].last;
+    }
+    if ((returns & IMAP_SEARCH_ALL) != 0 && print_numbers(&all, numbers))
+        to.all = buf_slice(&all);
+    if ((returns & IMAP_SEARCH_PARTIAL) != 0) {
+        struct uid_set some = partial_of(cmd, numbers, hits->count);
+
+        to.partial = cmd->args.search.partial;
+        if (print_numbers(&part, &some))
+            to.part = buf_slice(&part);
+    }
+    imap_print_esearch_line(cmd->reply->out, &to);
+}
+
+/*
+ * RFC 9051 6.4.4.4, RFC 9394 3.2: MIN, MAX and PARTIAL save what they return; with ALL or COUNT
+ * beside them, or nothing, all that was found is saved.
+ */
+static struct uid_set to_save(struct cmd *cmd, const struct search_hits *hits)
+{
+    uint32_t returns = cmd->args.search.returns;
+    uint32_t some = returns & (IMAP_SEARCH_MIN | IMAP_SEARCH_MAX | IMAP_SEARCH_PARTIAL);
+    struct uid_set part = {NULL, 0};
+    struct uid_set_builder builder;
+    uint32_t min, max;
+
+    if (hits->count == 0 || some == 0 || (returns & (IMAP_SEARCH_ALL | IMAP_SEARCH_COUNT)) != 0)
+        return hits->uids;
+    if ((some & IMAP_SEARCH_PARTIAL) != 0)
+        part = partial_of(cmd, &hits->uids, hits->count);
+    min = hits->uids.runs[0].first;
+    max = hits->uids.runs[hits->uids.n - 1].last;
+    uid_set_start(&builder, cmd->arena);
+    if ((some & IMAP_SEARCH_MIN) != 0 && !uid_set_contains(&part, min))
+        uid_set_add(&builder, min);
+    for (size_t i = 0; i < part.n; i++)
+        uid_set_add_run(&builder, part.runs[i].first, part.runs[i].last);
+    if ((some & IMAP_SEARCH_MAX) != 0 && !uid_set_contains(&part, max) &&
+        (max > min || (some & IMAP_SEARCH_MIN) == 0))
+        uid_set_add(&builder, max);
+    return uid_set_finish(&builder);
+}
+
+enum rc finding_save(struct cmd *cmd, const struct search_hits *hits, struct err *err)
+{
+    struct uid_set uids = to_save(cmd, hits);
+
+    if (session_save(cmd->session, &uids))
+        return RC_OK;
+    reply_code(cmd->reply, "NOTSAVED");
+    return err_set(err, RC_LIMIT, "The result is too scattered to be saved", "search: %zu runs",
+                   uids.n);
 }
 
 static const uint32_t *list_of(const struct uid_set *set, uint32_t n, struct arena *arena)

@@ -8,6 +8,7 @@
 #define ROOST_COMMANDS_FINDING_H
 
 #include "commands/cmd.h"
+#include "imap/print.h"
 #include "search/search.h"
 
 struct finding {
@@ -16,12 +17,29 @@ struct finding {
     bool with_modseq;
 };
 
-/* A charset that is not known is NO [BADCHARSET]. */
+/* What is asked for, whatever is searched: the charset, filters by name, no numbers with
+ * UIDONLY. Once in a command: the keys are changed. A charset that is not known is NO
+ * [BADCHARSET]. */
+MUST_CHECK enum rc finding_check(struct cmd *cmd, const struct imap_search_args *args,
+                                 struct err *err);
+/* Search what the scope shows, as far as limit.h lets it; in arena. */
+MUST_CHECK enum rc finding_open(struct cmd *cmd, const struct imap_search_args *args,
+                                struct search_scope scope, struct arena *arena,
+                                struct finding *out, struct err *err);
+/* Both, of the selected mailbox. */
 MUST_CHECK enum rc finding_start(struct cmd *cmd, const struct imap_search_args *args,
                                  struct finding *out, struct err *err);
 /* As search_go(); says how far it is. */
 MUST_CHECK enum rc finding_go(struct cmd *cmd, struct finding *finding, struct err *err);
 void finding_done(struct finding *finding);
+
+/* The untagged ESEARCH. to has the correlators and says whether numbers are uids; the rest is
+ * put there. */
+void finding_say(struct cmd *cmd, const struct finding *finding, const struct search_hits *hits,
+                 uint32_t returns, struct imap_esearch_line to);
+/* RETURN (SAVE): NO [NOTSAVED] if there is no room. */
+MUST_CHECK enum rc finding_save(struct cmd *cmd, const struct search_hits *hits,
+                                struct err *err);
 
 /* What was found, in the order of the mailbox; in the command's arena. */
 struct found {

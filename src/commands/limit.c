@@ -1,5 +1,6 @@
 #include "commands/limit.h"
 
+#include "search/plan.h"
 #include "search/resolve.h"
 
 void limit_uids(struct cmd *cmd, const struct mbox *mbox, uint32_t limit, struct uid_set *uids,
@@ -25,38 +26,36 @@ void limit_uids(struct cmd *cmd, const struct mbox *mbox, uint32_t limit, struct
 }
 
 /* Keys that must all be met, and name messages themselves. As deep as keys nest. */
-static enum rc narrow(struct cmd *cmd, const struct imap_search_key *key, struct uid_set *uids,
-                      struct err *err)
+static enum rc narrow(const struct search_scope *scope, const struct imap_search_key *key,
+                      struct arena *arena, struct uid_set *uids, struct err *err)
 {
-    struct message_set named;
+    struct uid_set named;
     enum rc rc = RC_OK;
 
     if (key->kind == IMAP_KEY_UID || key->kind == IMAP_KEY_SEQ) {
-        rc = session_resolve(cmd->session, &key->set, key->kind == IMAP_KEY_UID, cmd->arena,
-                             &named, err);
+        rc = plan_named_uids(scope, key, arena, &named, err);
         if (!rc)
-            *uids = uid_set_common(uids, &named.uids, cmd->arena);
+            *uids = uid_set_common(uids, &named, arena);
     }
     for (size_t i = 0; !rc && key->kind == IMAP_KEY_AND && i < key->n_children; i++)
-        rc = narrow(cmd, key->children[i], uids, err);
+        rc = narrow(scope, key->children[i], arena, uids, err);
     return rc;
 }
 
-enum rc limit_search(struct cmd *cmd, const struct imap_search_key *key, uint32_t *out_lowest,
-                     struct err *err)
+enum rc limit_search(struct cmd *cmd, const struct imap_search_key *key,
+                     struct search_scope *scope, struct err *err)
 {
-    const struct session *session = cmd->session;
-    const struct uid_run known = {1, view_last_uid(session->view)};
+    uint32_t limit = cmd->session->message_limit;
+    const struct uid_run known = {1, view_last_uid(scope->view)};
     struct uid_set uids = {&known, 1};
     enum rc rc;
 
-    *out_lowest = 0;
-    if (session->message_limit == 0 || known.last == 0)
+    if (limit == 0 || known.last == 0)
         return RC_OK;
-    rc = narrow(cmd, key, &uids, err);
+    rc = narrow(scope, key, cmd->arena, &uids, err);
     if (rc)
         return rc;
-    limit_uids(cmd, view_mbox(session->view), session->message_limit, &uids, out_lowest);
+    limit_uids(cmd, view_mbox(scope->view), limit, &uids, &scope->from_uid);
     return RC_OK;
 }
 

@@ -9,15 +9,16 @@
 #define ROOST_COMMANDS_LIMIT_H
 
 #include "commands/cmd.h"
+#include "search/search.h"
 
 /* Leaves the `limit` highest messages of *uids that are in mbox; limit 0: all. *out_lowest: the
  * lowest that is left; 0: there were no more. *uids lives in the command's arena then. */
 void limit_uids(struct cmd *cmd, const struct mbox *mbox, uint32_t limit, struct uid_set *uids,
                 uint32_t *out_lowest);
 /* The same for the messages a SEARCH has to look at (RFC 9738 3.1): those its keys name, or all
- * that there are. *out_lowest as above. */
+ * that there are; scope->from_uid is the lowest. */
 MUST_CHECK enum rc limit_search(struct cmd *cmd, const struct imap_search_key *key,
-                                uint32_t *out_lowest, struct err *err);
+                                struct search_scope *scope, struct err *err);
 /* lowest 0: nothing. Else [MESSAGELIMIT limit lowest]: with the tagged answer, or before it if
  * that has a code already. */
 void limit_say(struct cmd *cmd, uint32_t limit, uint32_t lowest);

@@ -46,19 +46,30 @@ static enum plan_cost cost_of(enum imap_key kind)
     return COST_TEXT;
 }
 
+enum rc plan_named_uids(const struct search_scope *scope, const struct imap_search_key *key,
+                        struct arena *arena, struct uid_set *out, struct err *err)
+{
+    uint64_t ignored;
+
+    if (key->set.saved)
+        *out = scope->saved;
+    else if (key->kind == IMAP_KEY_UID)
+        *out = resolve_uids(scope->view, &key->set.set, arena);
+    else if (scope->seqs_may_miss)
+        *out = resolve_known_seqs(scope->view, &key->set.set, arena);
+    else
+        return resolve_seqs(scope->view, &key->set.set, arena, out, &ignored, err);
+    return RC_OK;
+}
+
 static enum rc fill_leaf(const struct search_scope *scope, struct plan_node *node,
                          struct arena *arena, struct err *err)
 {
     const struct imap_search_key *key = node->key;
-    uint64_t ignored;
 
-    if ((key->kind == IMAP_KEY_SEQ || key->kind == IMAP_KEY_UID) && key->set.saved)
-        node->uids = scope->saved;
-    else if (key->kind == IMAP_KEY_SEQ)
-        return resolve_seqs(scope->view, &key->set.set, arena, &node->uids, &ignored, err);
-    else if (key->kind == IMAP_KEY_UID)
-        node->uids = resolve_uids(scope->view, &key->set.set, arena);
-    else if (key->kind == IMAP_KEY_KEYWORD)
+    if (key->kind == IMAP_KEY_SEQ || key->kind == IMAP_KEY_UID)
+        return plan_named_uids(scope, key, arena, &node->uids, err);
+    if (key->kind == IMAP_KEY_KEYWORD)
         node->keyword = mbox_keyword_index(view_mbox(scope->view), key->text);
     else if (key->kind == IMAP_KEY_EMAILID)
         node->has_id = object_id_parse('E', key->text, &node->id);

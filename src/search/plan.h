@@ -34,6 +34,12 @@ struct plan_node {
     size_t n_children;
 };
 
+/* What a key of kind SEQ or UID names in the scope; in arena. RC_SYNTAX: a sequence number that
+ * is not there. */
+MUST_CHECK enum rc plan_named_uids(const struct search_scope *scope,
+                                   const struct imap_search_key *key, struct arena *arena,
+                                   struct uid_set *out, struct err *err);
+
 MUST_CHECK enum rc plan_make(const struct search_scope *scope,
                              const struct imap_search_key *key, struct arena *arena,
                              struct plan_node **out, struct err *err);

@@ -22,6 +22,20 @@ enum rc resolve_seqs(const struct mbox_view *view, const struct seqset *set,
     return RC_OK;
 }
 
+struct uid_set resolve_known_seqs(const struct mbox_view *view, const struct seqset *set,
+                                  struct arena *arena)
+{
+    uint32_t count = view_count(view);
+    struct seqset resolved = imap_resolve_seqset(set, count, arena);
+    struct uid_set_builder builder;
+
+    uid_set_start(&builder, arena);
+    for (size_t i = 0; i < resolved.n && resolved.ranges[i].first <= count; i++)
+        view_seqs_to_uids(view, resolved.ranges[i].first, MIN(resolved.ranges[i].last, count),
+                          &builder);
+    return uid_set_finish(&builder);
+}
+
 uint32_t mbox_index_behind(const struct mbox *mbox, uint32_t uid)
 {
     return uid == UINT32_MAX ? mbox_counts(mbox)->messages : mbox_lower_bound(mbox, uid + 1);

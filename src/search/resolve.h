@@ -17,6 +17,9 @@
 MUST_CHECK enum rc resolve_seqs(const struct mbox_view *view, const struct seqset *set,
                                 struct arena *arena, struct uid_set *out, uint64_t *out_n,
                                 struct err *err);
+/* The same of which some may not be there: they name nothing. */
+struct uid_set resolve_known_seqs(const struct mbox_view *view, const struct seqset *set,
+                                  struct arena *arena);
 /* Uids: those that are not there do no harm; what the client has not been told of does not
  * exist for it yet. "*" is the greatest there is. */
 struct uid_set resolve_uids(const struct mbox_view *view, const struct seqset *set,

@@ -23,6 +23,7 @@ struct search_scope {
     const struct mbox_view *view;
     struct uid_set saved; /* "$" */
     uint32_t from_uid;    /* messages below it are not looked at */
+    bool seqs_may_miss;   /* sequence numbers that are not there name nothing (RFC 7377 2) */
 };
 
 struct search_hits {
