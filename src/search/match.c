@@ -3,7 +3,8 @@
 #include "base/clock.h"
 #include "imap/flags.h"
 
-#define MATCH_DIGEST_WORK 1000u /* what opening a digest costs, in bytes looked at */
+#define MATCH_DIGEST_WORK 20000u /* what opening a digest costs, in bytes looked at */
+#define MATCH_GIVEN_WORK  1000u  /* what one costs that was read among its neighbours */
 #define DAY_SEC           86400
 
 void match_init(struct match *match, const struct search_scope *scope)
@@ -59,17 +60,18 @@ static bool need_message(struct match *match)
 /* The digest; false if it cannot be had. */
 static bool need_digest(struct match *match)
 {
-    return need_message(match) &&
-           message_digest(match->message, &match->digest, &match->failed) == RC_OK;
+    return match->digest != NULL ||
+           (need_message(match) &&
+            message_digest(match->message, &match->digest, &match->failed) == RC_OK);
 }
 
 /* Its text, and nothing but it where that is enough. */
 static bool need_text(struct match *match)
 {
-    if (!need_message(match))
-        return false;
     if (match->text != NULL)
         return true;
+    if (!need_message(match))
+        return false;
     if (match->is_covered && message_text_if_made(match->message, &match->region) &&
         match->region.n_spans > 0)
         match->text = &match->region;
@@ -157,9 +159,12 @@ static bool raw_has(struct match *match, const struct plan_node *node)
 {
     AUTO(buf_done) struct buf raw;
     uint64_t from = node->key->kind == IMAP_KEY_BODY ? match->digest->header_end : 0;
-    uint64_t size = message_size(match->message);
+    uint64_t size;
 
     buf_init(&raw, DIGEST_MESSAGE_MAX_BYTES);
+    if (!need_message(match))
+        return false;
+    size = message_size(match->message);
     if (from > size || message_read(match->message, from, (size_t) (size - from), &raw,
                                     &match->failed) != RC_OK)
         return false;
@@ -378,15 +383,35 @@ static bool meets(struct match *match, const struct plan_node *node)
     return false;
 }
 
-bool match_message(struct match *match, const struct plan_node *plan, uint32_t uid,
-                   uint32_t index, bool is_covered)
+/* It is as good as what would be read now, if it is of this message. */
+static void use_given(struct match *match, const struct match_asked *asked)
+{
+    struct err stale;
+
+    match->work += MATCH_GIVEN_WORK;
+    match->n_opened++;
+    if (asked->kind == DIGEST_GET_TEXT) {
+        if (digest_open_text(asked->bytes, &match->region, &stale) == RC_OK &&
+            match->region.n_spans > 0)
+            match->text = &match->region;
+    } else if (digest_open_kept(asked->bytes, &match->given, &stale) == RC_OK &&
+               match->given.message_size == asked->size) {
+        match->digest = &match->given;
+        match->text = match->given.has_text ? &match->given : NULL;
+    }
+}
+
+bool match_message(struct match *match, const struct plan_node *plan,
+                   const struct match_asked *asked)
 {
     bool hit;
 
-    match->uid = uid;
-    match->index = index;
-    match->is_covered = is_covered;
+    match->uid = asked->uid;
+    match->index = asked->index;
+    match->is_covered = asked->is_covered;
     match->failed.rc = RC_OK;
+    if (asked->bytes.len > 0)
+        use_given(match, asked);
     hit = meets(match, plan);
     match->work++;
     message_close(TAKE(match->message));

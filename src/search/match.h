@@ -1,6 +1,6 @@
 /*
  * match.h - one message asked about a plan. What it takes to answer (the digest, the bytes) is
- * fetched when first needed and kept until the next message.
+ * given, or fetched when first needed and kept until the next message.
  */
 #ifndef ROOST_SEARCH_MATCH_H
 #define ROOST_SEARCH_MATCH_H
@@ -8,6 +8,15 @@
 #include "mailbox/message.h"
 #include "mailbox/thread.h"
 #include "search/plan.h"
+
+/* A message, and what was read of it beforehand. */
+struct match_asked {
+    uint32_t uid, index, size;
+    bool is_covered; /* by an index: the text is whole, the rest of the digest need not be read
+                      */
+    enum digest_wanted kind;
+    struct slice bytes; /* empty: nothing was read */
+};
 
 struct match {
     struct account *account;
@@ -21,8 +30,8 @@ struct match {
     const struct digest *digest;
     const struct digest *text; /* whose spans are there: the digest, or the region alone */
     struct digest region;
-    bool is_covered; /* by an index: the text is whole, the rest of the digest need not be read
-                      */
+    struct digest given; /* what was read beforehand */
+    bool is_covered;
     struct err failed; /* rc RC_OK: nothing failed */
     uint64_t work;     /* bytes looked at, and something for each digest */
     uint64_t n_opened; /* messages whose digest was needed */
@@ -30,8 +39,8 @@ struct match {
 
 void match_init(struct match *match, const struct search_scope *scope);
 void match_done(struct match *match);
-/* failed says whether the answer can be believed. is_covered: an index covers the message. */
-bool match_message(struct match *match, const struct plan_node *plan, uint32_t uid,
-                   uint32_t index, bool is_covered);
+/* failed says whether the answer can be believed. */
+bool match_message(struct match *match, const struct plan_node *plan,
+                   const struct match_asked *asked);
 
 #endif

@@ -23,6 +23,26 @@ static bool is_ascii(struct slice text)
     return true;
 }
 
+/* Bytes of casemapped mail, the most frequent first; those that are not here are rarer. */
+static const char frequent[] = " ETAOINSRLHDCU.MP0G1FYBW2-KV/=3,45:698\r\n7\"<>_)(;X@J";
+
+static size_t rank_of(char byte)
+{
+    const char *at = memchr(frequent, byte, sizeof(frequent) - 1);
+
+    return at != NULL ? (size_t) (at - frequent) : sizeof(frequent);
+}
+
+static size_t find_rarest(struct slice mapped)
+{
+    size_t rarest = 0;
+
+    for (size_t i = 1; i < mapped.len; i++)
+        if (rank_of(mapped.ptr[i]) > rank_of(mapped.ptr[rarest]))
+            rarest = i;
+    return rarest;
+}
+
 void needle_init(struct needle *needle, struct slice text, struct arena *arena)
 {
     AUTO(buf_done) struct buf mapped;
@@ -31,6 +51,7 @@ void needle_init(struct needle *needle, struct slice text, struct arena *arena)
     mime_casemap(text, &mapped);
     needle->mapped = arena_dup(arena, buf_slice(&mapped));
     needle->ascii = is_ascii(needle->mapped);
+    needle->rare = find_rarest(needle->mapped);
 }
 
 /* The first block of text: no character is cut in two. */
@@ -39,6 +60,33 @@ static struct slice first_block(struct slice text, size_t len)
     struct slice block = utf8_cut(text, len);
 
     return block.len > 0 ? block : slice_sub(text, 0, len); /* no UTF-8 */
+}
+
+/* Of each so many bytes of text one may be the rare one and not in the needle. */
+#define RARE_BYTES      32u
+#define RARE_FIRST_MANY 8u
+#define RARE_NEEDLE_MAX 64u /* each of them is compared with the needle: no longer than this   \
+                             */
+
+/* needle->mapped is not empty. */
+static bool is_in_mapped(const struct needle *needle, struct slice text)
+{
+    size_t n = needle->mapped.len, at = needle->rare, in_vain = 0;
+
+    while (n <= RARE_NEEDLE_MAX && at < text.len && text.len - at >= n - needle->rare &&
+           in_vain <= RARE_FIRST_MANY + at / RARE_BYTES) {
+        const char *rare = memchr(text.ptr + at, needle->mapped.ptr[needle->rare],
+                                  text.len - at - (n - needle->rare - 1));
+
+        if (rare == NULL)
+            return false;
+        if (memcmp(rare - needle->rare, needle->mapped.ptr, n) == 0)
+            return true;
+        at = (size_t) (rare - text.ptr) + 1;
+        in_vain++;
+    }
+    text = slice_from(text, at - needle->rare); /* it begins nowhere before */
+    return slice_search(text, needle->mapped) < text.len;
 }
 
 /*
@@ -63,7 +111,7 @@ bool needle_is_in(const struct needle *needle, struct slice text, struct buf *sc
         else
             mime_casemap(block, scratch);
         assert(!scratch->overflow);
-        found = slice_search(buf_slice(scratch), needle->mapped) < scratch->len;
+        found = is_in_mapped(needle, buf_slice(scratch));
         if (scratch->len >= n)
             buf_consume(scratch, scratch->len - (n - 1));
     }

@@ -3,7 +3,8 @@
  *
  * Spec: RFC 9051 6.4.4, RFC 5051 (i;unicode-casemap). Both sides are casemapped and compared as
  * bytes. ASCII text meets the same result by a table, without the Unicode library. Linear in
- * the text, whatever the needle (memmem is two-way).
+ * the text, whatever the needle: its rarest byte is looked for while that is rare in the text
+ * too, then memmem is asked, which is two-way.
  */
 #ifndef ROOST_SEARCH_NEEDLE_H
 #define ROOST_SEARCH_NEEDLE_H
@@ -19,7 +20,8 @@
 
 struct needle {
     struct slice mapped;
-    bool ascii; /* so is the needle; ASCII text then needs no casemap */
+    bool ascii;  /* so is the needle; ASCII text then needs no casemap */
+    size_t rare; /* where in it its rarest byte is */
 };
 
 /* text: UTF-8. An empty needle is in every text (RFC 9051 6.4.4). */

@@ -1,23 +1,23 @@
 #include "search/search.h"
 
-#include "search/match.h"
-#include "search/prune.h"
+#include "search/candidates.h"
 #include "search/resolve.h"
 
-/* One slice: about a millisecond of columns, some of text. Then others get their turn. */
-#define SEARCH_SLICE_WORK ((uint64_t) 4 << 20)
+/* One slice: about a millisecond of columns, two of text. Then others get their turn. */
+#define SEARCH_SLICE_WORK ((uint64_t) 2 << 20)
 
 struct search {
     struct search_scope scope;
     struct match match;
     struct plan_node *plan;
     struct pruner *pruner;
+    struct candidates *candidates;
     bool is_prepared;
     uint32_t next, end; /* indexes of messages: of the next window; behind the last known */
     bool has_window;
     struct window window;
-    uint32_t at; /* in the window: the next to be decided */
     struct bounds bounds;
+    uint32_t at; /* in the window: those below are told */
     struct uid_set_builder uids, seqs;
     uint32_t count;
     uint64_t modseq;
@@ -37,6 +37,7 @@ enum rc search_start(const struct search_scope *scope, const struct imap_search_
     match_init(&search->match, scope);
     search->pruner = pruner_new(&search->scope, mail_store_index(account_store(scope->account)),
                                 search->plan, arena);
+    search->candidates = candidates_new(&search->match, search->plan);
     search->next = mbox_lower_bound(mbox, MAX(scope->from_uid, 1u));
     search->end = mbox_index_behind(mbox, view_last_uid(scope->view));
     uid_set_start(&search->uids, arena);
@@ -87,24 +88,6 @@ static void add_hits(struct search *search, uint32_t from, uint32_t to)
     }
 }
 
-static enum rc ask_message(struct search *search, uint32_t at, struct err *err)
-{
-    bool hit = match_message(&search->match, search->plan, window_uid(&search->window, at),
-                             search->window.first + at, prune_is_covered(search->pruner, at));
-    enum rc rc = search->match.failed.rc;
-
-    if (rc == RC_OK) {
-        if (hit)
-            add_hits(search, at, at + 1);
-    } else if (rc == RC_CORRUPT) {
-        search->n_damaged++;
-    } else if (rc != RC_NOT_FOUND) { /* NOT_FOUND: expunged by others since */
-        *err = search->match.failed;
-        return rc;
-    }
-    return RC_OK;
-}
-
 /* ---- windows ---- */
 
 /* The first of at..n - 1 that is not set. */
@@ -132,30 +115,35 @@ static uint32_t next_set(const uint64_t *words, uint32_t at, uint32_t n)
     return n;
 }
 
+/* The hits from `at` on, up to `end`: all of them are decided. */
+static void tell_decided(struct search *search, uint32_t end)
+{
+    const uint64_t *hits = search->bounds.lower;
+
+    while ((search->at = next_set(hits, search->at, end)) < end) {
+        uint32_t behind = end_of_run(hits, search->at, end);
+
+        add_hits(search, search->at, behind);
+        search->at = behind;
+    }
+}
+
 /* RC_MORE: the slice is done. */
 static enum rc decide_window(struct search *search, struct err *err)
 {
-    uint32_t n = search->window.n;
+    while (search->at < search->window.n) {
+        uint32_t end;
+        enum rc rc =
+            candidates_decide(search->candidates, &search->window, search->pruner,
+                              &search->bounds, search->at, &end, &search->n_damaged, err);
 
-    for (;;) {
-        enum rc rc;
-
-        search->at = next_set(search->bounds.upper, search->at, n);
-        if (search->at == n)
-            return RC_OK;
-        if (bit_is_set(search->bounds.lower, search->at)) {
-            uint32_t end = end_of_run(search->bounds.lower, search->at, n);
-
-            add_hits(search, search->at, end);
-            search->at = end;
-            continue;
-        }
-        rc = ask_message(search, search->at++, err);
         if (rc)
             return rc;
-        if (search->match.work >= SEARCH_SLICE_WORK)
+        tell_decided(search, end);
+        if (search->match.work >= SEARCH_SLICE_WORK && search->at < search->window.n)
             return RC_MORE;
     }
+    return RC_OK;
 }
 
 static void open_window(struct search *search)
@@ -221,6 +209,7 @@ struct search_hits search_hits(const struct search *search)
 
 void search_done(struct search *search)
 {
+    candidates_free(TAKE(search->candidates));
     pruner_free(TAKE(search->pruner));
     match_done(&search->match);
 }

@@ -182,11 +182,12 @@ struct account_space {
 struct digest_scan {
     uint64_t account;
     uint32_t version;
-    bool with_text;
+    enum digest_wanted wanted;
     const uint64_t *ids; /* cheapest when they ascend */
     size_t n;
-    /* The core of ids[at], with the text behind it if that is wanted and there; the bytes are
-     * valid during the call. No lock is held. */
+    /* What is wanted of ids[at]: the core, with the text behind it if that is wanted and there;
+     * or the text alone, if it is there. The bytes are valid during the call. No lock is held.
+     */
     void (*seen)(void *ctx, size_t at, struct slice digest);
     void *ctx;
 };

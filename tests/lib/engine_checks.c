@@ -488,7 +488,7 @@ void check_digests_are_kept_by_version(void **state)
     size_t told = 0;
     const struct digest_scan scan = {.account = account,
                                      .version = 1,
-                                     .with_text = true,
+                                     .wanted = DIGEST_GET_WHOLE,
                                      .ids = ids,
                                      .n = COUNT(ids),
                                      .seen = count_digest,

@@ -87,12 +87,44 @@ static void a_needle_longer_than_a_block(void **state)
     assert_false(needle_is_in(&needle, slice_sub(all, 0, 580000), &scratch));
 }
 
+/* A byte that is rare in mail is most of the text; the needle stands at any place, or nowhere.
+ */
+static void a_needle_is_found_among_its_rarest_byte(void **state)
+{
+    static const char *const needles[] = {
+        "q", "zq", "qz", "qzq", "aqa", "qqqqb", "bqqqq", "xqqqqqqqqqqqqqqqqqqqqqqqqx"};
+    AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
+    AUTO(buf_done) struct buf scratch = {.max = NEEDLE_SCRATCH_MAX_BYTES};
+    char text[3000];
+
+    (void) state;
+    for (size_t i = 0; i < COUNT(needles); i++) {
+        size_t n = strlen(needles[i]);
+        struct needle needle;
+
+        needle_init(&needle, slice_from_str(needles[i]), arena);
+        for (size_t gap = 1; gap < 40; gap += 3) {
+            for (size_t at = 0; at + n <= sizeof(text); at += 97) {
+                for (size_t k = 0; k < sizeof(text); k++)
+                    text[k] = k % gap == 0 ? 'Q' : '.';
+                assert_int_equal(needle_is_in(&needle, slice_of(text, sizeof(text)), &scratch),
+                                 strcmp(needles[i], "q") == 0 ||
+                                     (gap == 1 && strspn(needles[i], "q") == n));
+                memcpy(text + at, needles[i], n);
+                assert_true(needle_is_in(&needle, slice_of(text, sizeof(text)), &scratch));
+                assert_true(needle_is_in(&needle, slice_of(text, at + n), &scratch));
+            }
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(needles_are_found_by_casemap),
         cmocka_unit_test(needles_are_found_over_the_border_of_blocks),
         cmocka_unit_test(a_needle_longer_than_a_block),
+        cmocka_unit_test(a_needle_is_found_among_its_rarest_byte),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -672,7 +672,7 @@ static void check_scanned(void *ctx, size_t at, struct slice digest)
     struct slice got;
 
     assert_int_equal(digests_get(check->local->digests, scan->account, scan->ids[at],
-                                 scan->version, scan->with_text, check->arena, &got),
+                                 scan->version, scan->wanted, check->arena, &got),
                      RC_OK);
     assert_slice_equal(digest, got);
     arena_reset(check->arena);
@@ -680,12 +680,12 @@ static void check_scanned(void *ctx, size_t at, struct slice digest)
 }
 
 static size_t count_scanned(struct local *local, const uint64_t *ids, size_t n,
-                            uint32_t version, bool with_text)
+                            uint32_t version, enum digest_wanted wanted)
 {
     AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
     struct digest_scan scan = {.account = ACCOUNT,
                                .version = version,
-                               .with_text = with_text,
+                               .wanted = wanted,
                                .ids = ids,
                                .n = n,
                                .seen = check_scanned};

@@ -116,6 +116,21 @@ static enum rc join_text(struct pack_scan *in, const struct pack_row *row, struc
     return in->whole.overflow ? RC_LIMIT : RC_OK;
 }
 
+static enum rc read_wanted(struct pack_scan *in, const struct pack_row *row, struct slice *out)
+{
+    enum digest_wanted wanted = in->scan->wanted;
+    enum rc rc;
+
+    if (wanted == DIGEST_GET_TEXT)
+        return row->text_len > 0
+                   ? pack_walk_read(&in->texts, row->text_at, row->text_len, out, NULL)
+                   : RC_NOT_FOUND;
+    rc = pack_walk_read(&in->digests, row->digest_at, row->digest_len, out, NULL);
+    if (!rc && wanted == DIGEST_GET_WHOLE && row->text_len > 0)
+        rc = join_text(in, row, out);
+    return rc;
+}
+
 /* False: its pack has none of this version, or is damaged. */
 static bool tell_packed(struct pack_scan *in, size_t at, const struct pack_place *place)
 {
@@ -124,9 +139,7 @@ static bool tell_packed(struct pack_scan *in, size_t at, const struct pack_place
 
     if (place->pack == 0 || enter_pack(in, place->pack) != RC_OK ||
         read_row(in, place, in->scan->ids[at], &row) != RC_OK ||
-        pack_walk_read(&in->digests, row.digest_at, row.digest_len, &digest, NULL) != RC_OK)
-        return false;
-    if (in->scan->with_text && row.text_len > 0 && join_text(in, &row, &digest) != RC_OK)
+        read_wanted(in, &row, &digest) != RC_OK)
         return false;
     in->scan->seen(in->scan->ctx, at, digest);
     return true;
@@ -137,8 +150,9 @@ static void tell_other(struct digests *digests, const struct digest_scan *scan, 
     AUTO(arena_freep) struct arena *arena = arena_new(SCAN_HELD_BYTES);
     struct slice digest;
 
-    if (digests_get(digests, scan->account, scan->ids[at], scan->version, scan->with_text,
-                    arena, &digest) == RC_OK)
+    if (digests_get(digests, scan->account, scan->ids[at], scan->version, scan->wanted, arena,
+                    &digest) == RC_OK &&
+        digest.len > 0)
         scan->seen(scan->ctx, at, digest);
 }
 

@@ -377,17 +377,18 @@ void digests_copy_held(struct digests *digests, const struct digest_scan *scan,
         struct digest_key key = {scan->account, scan->ids[i]};
         const struct digest *digest =
             digests->bytes > 0 ? map_get(digests->map, key_slice(&key)) : NULL;
-        size_t len;
+        size_t from, len;
         char *bytes;
 
         out[i] = (struct slice){NULL, 0};
         if (digest == NULL || digest->version != scan->version)
             continue;
-        len = scan->with_text ? digest->len : digest->core_len;
+        from = scan->wanted == DIGEST_GET_TEXT ? digest->core_len : 0;
+        len = (scan->wanted == DIGEST_GET_CORE ? digest->core_len : digest->len) - from;
         bytes = arena_try(arena, len);
         if (bytes == NULL)
             continue;
-        memcpy(bytes, digest->bytes, len);
+        memcpy(bytes, digest->bytes + from, len);
         out[i] = slice_of(bytes, len);
     }
     (void) pthread_mutex_unlock(&digests->lock);

@@ -522,7 +522,8 @@ static void memory_digest_scan(struct engine *engine, const struct digest_scan *
         struct slice digest;
 
         if (memory_digest_get(engine, scan->account, scan->ids[i], scan->version,
-                              scan->with_text, arena, &digest) == RC_OK)
+                              scan->wanted, arena, &digest) == RC_OK &&
+            digest.len > 0)
             scan->seen(scan->ctx, i, digest);
     }
 }
