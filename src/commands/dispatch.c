@@ -438,7 +438,7 @@ static bool names_seqs(struct slice line)
     row = command_find(in.name);
     if (row == NULL)
         return false;
-    return (row->flags & (in.uid ? CMD_SEQ_KEYS : CMD_SEQ)) != 0;
+    return (row->flags & (in.uid ? CMD_SEQ_KEYS : CMD_SEQ | CMD_SEQ_KEYS)) != 0;
 }
 
 /* A line of a message among them may look like a command: then an EXPUNGE is told later. */

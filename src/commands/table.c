@@ -51,6 +51,7 @@ static const struct command commands[] = {
     {"EXPUNGE",    ST_SELECTED, IMAP_CAP_NONE,        imap_parse_expunge,  cmd_expunge,     "6.4.3",        CMD_WRITES | CMD_CHANGES | CMD_EXPUNGES | CMD_UID},
     {"REPLACE",    ST_SELECTED, IMAP_CAP_REPLACE,     imap_parse_replace, cmd_replace,     "RFC 8508 3",   CMD_WRITES | CMD_CHANGES | CMD_SEQ | CMD_UID | CMD_EXPUNGES},
     {"SEARCH",     ST_SELECTED, IMAP_CAP_NONE,        imap_parse_search,   cmd_search,      "6.4.4",        CMD_SEQ | CMD_SEQ_KEYS | CMD_UID},
+    {"ESEARCH",    ST_ANY,      IMAP_CAP_MULTISEARCH, imap_parse_esearch,  cmd_esearch,     "RFC 7377 2",   CMD_SEQ_KEYS | CMD_UID | CMD_EXPUNGES},
     {"SORT",       ST_SELECTED, IMAP_CAP_SORT,        imap_parse_sort,     cmd_sort,        "RFC 5256 3",   CMD_SEQ | CMD_SEQ_KEYS | CMD_UID},
     {"THREAD",     ST_SELECTED, IMAP_CAP_THREAD_REFERENCES, imap_parse_thread, cmd_thread,  "RFC 5256 3",   CMD_SEQ | CMD_SEQ_KEYS | CMD_UID},
     {"UIDBATCHES", ST_SELECTED, IMAP_CAP_UIDBATCHES,  imap_parse_uidbatches, cmd_uidbatches, "RFC 10022 3", CMD_EXPUNGES},

@@ -7,6 +7,7 @@
 /* Somebody else's mailbox. */
 struct shared_mailbox {
     struct slice name; /* as the session knows it */
+    uint64_t owner;
     const struct mbox *mbox;
     struct reader reader;
 };
@@ -62,7 +63,8 @@ static void add_allowed(struct visible *visible)
         struct slice name = mbox_info(mbox)->name;
 
         if (session_allows(visible->session, name))
-            add_shared(visible, (struct shared_mailbox){name, mbox, own});
+            add_shared(visible, (struct shared_mailbox){
+                                    name, account_id(visible->session->account), mbox, own});
     }
     sort_shared(visible);
 }
@@ -104,7 +106,8 @@ static void add_account(struct visible *visible, const struct account *account,
             continue;
         name = place_name(visible->session, account, info->name, visible->arena);
         if (name.len > 0 && session_allows(visible->session, name))
-            add_shared(visible, (struct shared_mailbox){name, mbox, reader});
+            add_shared(visible,
+                       (struct shared_mailbox){name, account_id(account), mbox, reader});
     }
     visible->others[visible->n_others++] = state;
 }
@@ -169,6 +172,13 @@ const struct mbox *visible_mbox(const struct visible *visible, size_t at)
     const struct shared_mailbox *shared = shared_at(visible, at);
 
     return shared != NULL ? shared->mbox : acct_mailbox_at(visible->own, at);
+}
+
+uint64_t visible_owner(const struct visible *visible, size_t at)
+{
+    const struct shared_mailbox *shared = shared_at(visible, at);
+
+    return shared != NULL ? shared->owner : account_id(visible->session->account);
 }
 
 /* ---- by name ---- */

@@ -26,6 +26,8 @@ const struct acct_state *visible_own(const struct visible *visible);
 size_t visible_count(const struct visible *visible);
 struct slice visible_name(const struct visible *visible, size_t at);
 const struct mbox *visible_mbox(const struct visible *visible, size_t at);
+/* Id of the account it lies in. */
+uint64_t visible_owner(const struct visible *visible, size_t at);
 /* NULL: none that the session may see. */
 const struct mbox *visible_find(const struct visible *visible, struct slice name);
 /* First mailbox whose name is not before this one, among those of the same account as name. */

@@ -403,6 +403,15 @@ struct imap_search_args {
     struct imap_search_key *key;
 };
 
+#define ESEARCH_MAX_FILTERS 256u /* in one command */
+
+/* ESEARCH: RFC 7377 4. */
+struct imap_esearch_args {
+    struct imap_search_args search; /* first: what finds is that of SEARCH */
+    const struct imap_mailbox_filter *filters;
+    size_t n; /* 0: IN is not there, and SELECTED is meant (2.2) */
+};
+
 enum imap_sort_key {
     IMAP_SORT_ANNOTATION, /* RFC 5257 4.9: entry, is_private */
     IMAP_SORT_ARRIVAL,
@@ -565,6 +574,7 @@ union imap_args {
     struct imap_store_args store;
     struct imap_copy_args copy;
     struct imap_search_args search;
+    struct imap_esearch_args esearch;
     struct imap_sort_args sort;
     struct imap_thread_args thread;
     struct imap_expunge_args expunge;

@@ -93,6 +93,7 @@ imap_parse_fn imap_parse_replace;      /* replace: REPLACE */
 imap_parse_fn imap_parse_append_target, imap_parse_replace_target;
 imap_parse_fn imap_parse_expunge;    /* expunge: EXPUNGE, UID EXPUNGE */
 imap_parse_fn imap_parse_search;     /* search */
+imap_parse_fn imap_parse_esearch;    /* esearch (RFC 7377) */
 imap_parse_fn imap_parse_sort;       /* sort */
 imap_parse_fn imap_parse_thread;     /* thread */
 imap_parse_fn imap_parse_fetch;      /* fetch */

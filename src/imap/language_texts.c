@@ -151,6 +151,8 @@ const struct language_row language_rows[] = {
     {"Too many mailboxes are named; use SUBTREE or PERSONAL", {"Zu viele Postfächer sind genannt; bitte SUBTREE oder PERSONAL", "Trop de boîtes sont nommées ; utilisez SUBTREE ou PERSONAL", "Se nombran demasiados buzones; use SUBTREE o PERSONAL", "指定されたメールボックスが多すぎます。SUBTREEかPERSONALを使ってください"}},
     {"SELECTED may stand once in a NOTIFY", {"SELECTED darf in NOTIFY einmal stehen", "SELECTED ne figure qu'une fois dans NOTIFY", "SELECTED solo puede ir una vez en NOTIFY", "NOTIFYにSELECTEDは1度だけです"}},
     {"SELECTED takes message events only", {"SELECTED kennt nur Ereignisse von Nachrichten", "SELECTED n'accepte que des événements de messages", "SELECTED solo admite eventos de mensajes", "SELECTEDにはメッセージのイベントだけを使えます"}},
+    {"Too many filters of mailboxes", {"Zu viele Filter für Postfächer", "Trop de filtres de boîtes", "Demasiados filtros de buzones", "メールボックスの指定が多すぎます"}},
+    {"SAVE is for a search in the selected mailbox alone", {"SAVE geht nur bei einer Suche allein im gewählten Postfach", "SAVE ne vaut que pour une recherche dans la seule boîte sélectionnée", "SAVE solo sirve para una búsqueda en el buzón seleccionado", "SAVEは選択中のメールボックスだけを検索するときに使えます"}},
     {"Too many event groups", {"Zu viele Gruppen von Ereignissen", "Trop de groupes d'événements", "Demasiados grupos de eventos", "イベントの組が多すぎます"}},
     {"Too many mailboxes to watch", {"Zu viele Postfächer zu beobachten", "Trop de boîtes à surveiller", "Demasiados buzones que vigilar", "監視するメールボックスが多すぎます"}},
     {"No such special use", {"Diese besondere Verwendung gibt es nicht", "Cet usage spécial n'existe pas", "No existe ese uso especial", "そのような特別な用途はありません"}},

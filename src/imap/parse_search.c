@@ -578,19 +578,25 @@ enum rc imap_parse_uidbatches(struct imap_input *in, union imap_args *args, stru
     return RC_OK;
 }
 
+enum rc search_take_program(struct imap_input *in, struct imap_search_args *search,
+                            struct err *err)
+{
+    struct program p = {.in = in, .err = err};
+    enum rc rc = take_charset(&p);
+
+    return rc ? rc : take_keys(&p, search);
+}
+
 enum rc imap_parse_search(struct imap_input *in, union imap_args *args, struct err *err)
 {
     struct imap_search_args search = {0};
-    struct program p = {.in = in, .err = err};
     enum rc rc;
 
     if (!lex_sp(in))
         return lex_fail(in, err, "a space and search keys");
     rc = search_take_return(in, &search, err);
     if (!rc)
-        rc = take_charset(&p);
-    if (!rc)
-        rc = take_keys(&p, &search);
+        rc = search_take_program(in, &search, err);
     if (!rc)
         args->search = search;
     return rc;

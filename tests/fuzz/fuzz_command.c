@@ -34,6 +34,7 @@ static const struct {
     {"APPEND",       imap_parse_append      },
     {"EXPUNGE",      imap_parse_expunge     },
     {"SEARCH",       imap_parse_search      },
+    {"ESEARCH",      imap_parse_esearch     },
     {"SORT",         imap_parse_sort        },
     {"THREAD",       imap_parse_thread      },
     {"FETCH",        imap_parse_fetch       },
@@ -229,6 +230,18 @@ static void check_filter(const struct imap_mailbox_filter *filter, struct imap_m
         check_mailbox(&(struct imap_mailbox){.name = filter->names[i]}, mode, arena);
 }
 
+/* The names are mailboxes', the keys are those of SEARCH. */
+static void check_esearch(const struct imap_esearch_args *esearch, struct imap_mode mode,
+                          struct arena *arena)
+{
+    assert(esearch->n <= ESEARCH_MAX_FILTERS);
+    for (size_t i = 0; i < esearch->n; i++) {
+        assert(esearch->filters[i].kind != IMAP_FILTER_SELECTED_DELAYED);
+        check_filter(&esearch->filters[i], mode, arena);
+    }
+    check_search(&esearch->search, arena);
+}
+
 static void check_notify(const struct imap_notify_args *notify, struct imap_mode mode,
                          struct arena *arena)
 {
@@ -304,6 +317,8 @@ static void check(const struct imap_cmd *cmd, imap_parse_fn *parse, struct imap_
     else if (parse == imap_parse_sort ||
              parse == imap_parse_thread) /* it comes first in them */
         check_search(&args->search, arena);
+    else if (parse == imap_parse_esearch)
+        check_esearch(&args->esearch, mode, arena);
     else if (parse == imap_parse_fetch)
         check_fetch(&args->fetch, mode, arena);
     else if (parse == imap_parse_notify)

@@ -331,6 +331,28 @@ static const struct row rows[] = {
     {imap_parse_search, "a SEARCH FILTER a/b", RC_SYNTAX},
     {imap_parse_search, "a SEARCH FILTER \"a\"", RC_SYNTAX},
     {imap_parse_search, "a SEARCH FILTER", RC_SYNTAX},
+    {imap_parse_esearch, "a ESEARCH ALL", RC_OK},
+    {imap_parse_esearch, "a ESEARCH RETURN (COUNT) CHARSET UTF-8 ALL", RC_OK},
+    {imap_parse_esearch, "a ESEARCH IN (selected) ALL", RC_OK},
+    {imap_parse_esearch, "a ESEARCH in (INBOXES personal Subscribed) return () unseen", RC_OK},
+    {imap_parse_esearch, "a ESEARCH IN (mailboxes \"folder1\" subtree-one \"folder2\") subject \"chad\"", RC_OK},
+    {imap_parse_esearch, "a ESEARCH IN (SUBTREE (a b) MAILBOXES c) RETURN (SAVE) 1:100", RC_OK},
+    {imap_parse_esearch, "a ESEARCH IN (MAILBOXES a//b) ALL", RC_OK}, /* no mailbox can have that name */
+    {imap_parse_esearch, "a ESEARCH", RC_SYNTAX},
+    {imap_parse_esearch, "a ESEARCH IN", RC_SYNTAX},
+    {imap_parse_esearch, "a ESEARCH IN (personal)", RC_SYNTAX},
+    {imap_parse_esearch, "a ESEARCH IN () ALL", RC_SYNTAX},
+    {imap_parse_esearch, "a ESEARCH IN (selected-delayed) ALL", RC_SYNTAX},
+    {imap_parse_esearch, "a ESEARCH IN (personal (x 1)) ALL", RC_SYNTAX}, /* no scope option is known */
+    {imap_parse_esearch, "a ESEARCH IN (personal ) ALL", RC_SYNTAX},
+    {imap_parse_esearch, "a ESEARCH IN (personal x) ALL", RC_SYNTAX},
+    {imap_parse_esearch, "a ESEARCH IN (personal)ALL", RC_SYNTAX},
+    {imap_parse_esearch, "a ESEARCH IN (MAILBOXES) ALL", RC_SYNTAX},
+    {imap_parse_esearch, "a ESEARCH IN (MAILBOXES ()) ALL", RC_SYNTAX},
+    {imap_parse_esearch, "a ESEARCH IN personal ALL", RC_SYNTAX},
+    {imap_parse_esearch, "a ESEARCH RETURN () IN (personal) ALL", RC_SYNTAX},
+    {imap_parse_esearch, "a ESEARCH IN (personal) IN (personal) ALL", RC_SYNTAX},
+    {imap_parse_notify, "a NOTIFY SET (SUBTREE-ONE x NONE)", RC_SYNTAX}, /* of ESEARCH only */
     {imap_parse_sort, "a SORT (DATE) UTF-8 ALL", RC_OK},
     {imap_parse_sort, "a SORT (subject Reverse date REVERSE DISPLAYTO) \"utf-8\" 1:4 SEEN", RC_OK},
     {imap_parse_sort, "a SORT (ARRIVAL CC DISPLAYFROM FROM SIZE TO) X-NONE ALL", RC_OK}, /* NO [BADCHARSET] */
@@ -699,6 +721,15 @@ static void counts_have_limits(void **state)
                      RC_OK);
     assert_int_equal(repeated(imap_parse_notify, "a NOTIFY SET (INBOXES NONE)",
                               " (SUBTREE (x) (MailboxName))", NOTIFY_MAX_GROUPS, ""),
+                     RC_LIMIT);
+    assert_int_equal(repeated(imap_parse_esearch, "a ESEARCH IN (PERSONAL", " SUBTREE x",
+                              ESEARCH_MAX_FILTERS - 1, ") ALL"),
+                     RC_OK);
+    assert_int_equal(repeated(imap_parse_esearch, "a ESEARCH IN (PERSONAL", " SUBTREE x",
+                              ESEARCH_MAX_FILTERS, ") ALL"),
+                     RC_LIMIT);
+    assert_int_equal(repeated(imap_parse_esearch, "a ESEARCH IN (MAILBOXES (x", " x",
+                              FILTER_MAX_NAMES, ")) ALL"),
                      RC_LIMIT);
     assert_int_equal(repeated(imap_parse_list, "a LIST \"\" (x", " x", 999, ")"), RC_OK);
     assert_int_equal(repeated(imap_parse_list, "a LIST \"\" (x", " x", 1000, ")"), RC_LIMIT);

@@ -79,6 +79,7 @@ static void commands_with_sequence_numbers_are_recognised(void **state)
         {"a STORE 1 +FLAGS (\\Seen)\r\n", true },
         {"a SEARCH 1:4\r\n",              true },
         {"a UID SEARCH 1:4\r\n",          true }, /* keys may be sequence numbers */
+        {"a ESEARCH 1:4\r\n",             true },
         {"a UID MOVE 1 x\r\n",            false},
         {"a NOOP\r\n",                    false},
         {"a NOOP\r\nb FETCH 1 UID\r\n",   true },
