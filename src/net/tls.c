@@ -220,9 +220,12 @@ void tls_facts(const struct tls *tls, struct tls_facts *out)
         out->sni = slice_from_str(sni);
     SSL_get0_alpn_selected(tls->ssl, &alpn, &alpn_len);
     out->alpn = alpn_len == ALPN_LEN;
-    if (SSL_version(tls->ssl) >= TLS1_3_VERSION || SSL_get_extms_support(tls->ssl) == 1)
-        out->has_exporter =
-            SSL_export_keying_material(tls->ssl, out->exporter, sizeof(out->exporter),
-                                       EXPORTER_LABEL, sizeof(EXPORTER_LABEL) - 1,
-                                       (const unsigned char *) "", 0, 1) == 1;
+}
+
+bool tls_exporter(const struct tls *tls, uint8_t out[TLS_EXPORTER_BYTES])
+{
+    return (SSL_version(tls->ssl) >= TLS1_3_VERSION || SSL_get_extms_support(tls->ssl) == 1) &&
+           SSL_export_keying_material(tls->ssl, out, TLS_EXPORTER_BYTES, EXPORTER_LABEL,
+                                      sizeof(EXPORTER_LABEL) - 1, (const unsigned char *) "", 0,
+                                      1) == 1;
 }

@@ -39,8 +39,6 @@ struct tls_facts {
     struct slice sni;        /* what the client asked for, its bytes; empty: nothing */
     bool resumed;            /* by a session ticket */
     bool alpn;               /* "imap" was agreed on */
-    bool has_exporter; /* RFC 9266: always with 1.3, with 1.2 only by extended master secret */
-    uint8_t exporter[TLS_EXPORTER_BYTES];
 };
 
 struct tls_server;
@@ -95,5 +93,8 @@ bool tls_waits_to_write(const struct tls *tls);
 
 /* After the handshake. sni points into tls. */
 void tls_facts(const struct tls *tls, struct tls_facts *out);
+/* After the handshake, what a login is bound to (RFC 9266): there with 1.3 always, with 1.2
+ * only by extended master secret. A derivation of its own: only for who binds. */
+bool tls_exporter(const struct tls *tls, uint8_t out[TLS_EXPORTER_BYTES]);
 
 #endif

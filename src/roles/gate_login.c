@@ -11,9 +11,11 @@
 #include "imap/print.h"
 #include "roles/gate_state.h"
 
-#define MECHANISM_MAX 20u /* RFC 4422 3.1 */
-#define UNAVAILABLE   "[UNAVAILABLE] Temporarily unavailable"
-#define TEXT_ROOM     (MSG_REFERRAL_MAX + 64u)
+#define MECHANISM_MAX  20u     /* RFC 4422 3.1 */
+#define BINDING_SUFFIX "-PLUS" /* RFC 5801 2: a mechanism that binds the login to the channel  \
+                                */
+#define UNAVAILABLE "[UNAVAILABLE] Temporarily unavailable"
+#define TEXT_ROOM   (MSG_REFERRAL_MAX + 64u)
 
 struct refusal {
     const char *status, *code, *text; /* text: if auth gives none */
@@ -103,8 +105,8 @@ static void add_tls_facts(const struct gate_conn *c, struct tls_facts *facts,
     start->tls_version = facts->version_number;
     start->tls_cipher = slice_sub(slice_from_str(facts->cipher), 0, MSG_TLS_NAME_MAX);
     start->sni = slice_sub(facts->sni, 0, MSG_SNI_MAX);
-    start->has_exporter = facts->has_exporter ? 1 : 0;
-    memcpy(start->exporter, facts->exporter, sizeof(start->exporter));
+    if (slice_ends(start->mechanism, SLICE(BINDING_SUFFIX)))
+        start->has_exporter = tls_exporter(c->conn.tls, start->exporter) ? 1 : 0;
 }
 
 void gate_login_start(struct gate_conn *c, const char *command, struct slice tag,

@@ -30,9 +30,9 @@ static inline void selfsigned_append_bio(struct buf *to, BIO *bio)
     BIO_free(bio);
 }
 
-static inline void selfsigned_make(struct selfsigned *out, const char *name)
+/* Takes the key. */
+static inline void selfsigned_make_of(struct selfsigned *out, const char *name, EVP_PKEY *key)
 {
-    EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *cert = X509_new();
     X509_NAME *subject = X509_get_subject_name(cert);
     BIO *cert_pem = BIO_new(BIO_s_mem()), *key_pem = BIO_new(BIO_s_mem());
@@ -58,6 +58,16 @@ static inline void selfsigned_make(struct selfsigned *out, const char *name)
     selfsigned_append_bio(&out->key, key_pem);
     X509_free(cert);
     EVP_PKEY_free(key);
+}
+
+static inline void selfsigned_make(struct selfsigned *out, const char *name)
+{
+    selfsigned_make_of(out, name, EVP_EC_gen("P-256"));
+}
+
+static inline void selfsigned_make_rsa(struct selfsigned *out, const char *name)
+{
+    selfsigned_make_of(out, name, EVP_RSA_gen(2048));
 }
 
 static inline void selfsigned_done(struct selfsigned *cert)

@@ -232,20 +232,18 @@ static void both_ends_export_the_same_value(void **state)
     struct fixture *f = *state;
 
     for (size_t i = 0; i < COUNT(versions); i++) {
-        struct tls_facts facts;
-        uint8_t theirs[TLS_EXPORTER_BYTES];
+        uint8_t ours[TLS_EXPORTER_BYTES], theirs[TLS_EXPORTER_BYTES];
 
         finish(f);
         begin(f);
         SSL_set_max_proto_version(f->client.ssl, versions[i]);
         shake(f, RC_OK);
-        tls_facts(f->conn.tls, &facts);
-        assert_true(facts.has_exporter);
+        assert_true(tls_exporter(f->conn.tls, ours));
         assert_int_equal(SSL_export_keying_material(f->client.ssl, theirs, sizeof(theirs),
                                                     "EXPORTER-Channel-Binding", 24,
                                                     (const unsigned char *) "", 0, 1),
                          1);
-        assert_memory_equal(theirs, facts.exporter, sizeof(theirs));
+        assert_memory_equal(theirs, ours, sizeof(theirs));
     }
 }
 
@@ -397,6 +395,16 @@ static void a_chain_has_a_limit(void **state)
 
 /* --- tickets --- */
 
+/* The server anew, with a certificate of an RSA key. */
+static void serve_rsa(struct fixture *f)
+{
+    selfsigned_done(&f->first);
+    selfsigned_make_rsa(&f->first, "mail.example.org");
+    tls_server_free(f->server);
+    f->server = tls_server_new();
+    load(f, &f->first);
+}
+
 /* Handshake with session (if any); what the client holds afterwards. */
 static SSL_SESSION *visit(struct fixture *f, SSL_SESSION *session, bool want_resumed)
 {
@@ -425,11 +433,11 @@ static void tickets_resume_until_their_key_is_gone(void **state)
     SSL_SESSION *session;
 
     clock_set_for_test(start_us);
-    tls_server_free(f->server);
-    f->server = tls_server_new();
-    load(f, &f->first);
+    serve_rsa(f);
     session = visit(f, NULL, false);
     session = visit(f, session, true);
+    selfsigned_done(&f->second);
+    selfsigned_make_rsa(&f->second, "imap.example.net");
     load(f, &f->second); /* another certificate, the same keys */
     session = visit(f, session, true);
     clock_set_for_test(start_us + life_us);
@@ -446,9 +454,7 @@ static void an_idle_server_forgets_its_keys_too(void **state)
     SSL_SESSION *session;
 
     clock_set_for_test(start_us);
-    tls_server_free(f->server);
-    f->server = tls_server_new();
-    load(f, &f->first);
+    serve_rsa(f);
     session = visit(f, NULL, false);
     clock_set_for_test(start_us + life_us);
     tls_server_rotate_tickets(f->server);
@@ -456,6 +462,47 @@ static void an_idle_server_forgets_its_keys_too(void **state)
     tls_server_rotate_tickets(f->server);
     clock_set_for_test(start_us); /* the age is not what refuses it now */
     SSL_SESSION_free(visit(f, session, false));
+}
+
+/* Over 1.3 it would save a signature and cost more. */
+static void an_ec_key_gives_no_ticket_over_tls13(void **state)
+{
+    struct fixture *f = *state;
+    SSL_SESSION *session = visit(f, NULL, false);
+
+    assert_false(SSL_SESSION_has_ticket(session));
+    SSL_SESSION_free(session);
+}
+
+static void an_ec_key_gives_a_ticket_over_tls12(void **state)
+{
+    struct fixture *f = *state;
+    SSL_SESSION *session;
+    struct tls_facts facts;
+
+    SSL_set_max_proto_version(f->client.ssl, TLS1_2_VERSION);
+    shake(f, RC_OK);
+    session = SSL_get1_session(f->client.ssl);
+    assert_true(SSL_SESSION_has_ticket(session));
+    SSL_shutdown(f->client.ssl);
+    finish(f);
+    begin(f);
+    SSL_set_max_proto_version(f->client.ssl, TLS1_2_VERSION);
+    SSL_set_session(f->client.ssl, session);
+    shake(f, RC_OK);
+    tls_facts(f->conn.tls, &facts);
+    assert_true(facts.resumed);
+    SSL_SESSION_free(session);
+}
+
+static void tls13_hashes_by_sha256(void **state)
+{
+    struct fixture *f = *state;
+    struct tls_facts facts;
+
+    shake(f, RC_OK);
+    tls_facts(f->conn.tls, &facts);
+    assert_string_equal(facts.cipher, "TLS_AES_128_GCM_SHA256");
 }
 
 int main(void)
@@ -478,6 +525,9 @@ int main(void)
         TEST(a_new_certificate_is_for_new_handshakes),
         TEST(a_bad_pair_is_refused_and_the_old_kept),
         TEST(a_chain_has_a_limit),
+        TEST(tls13_hashes_by_sha256),
+        TEST(an_ec_key_gives_no_ticket_over_tls13),
+        TEST(an_ec_key_gives_a_ticket_over_tls12),
         TEST(tickets_resume_until_their_key_is_gone),
         TEST(an_idle_server_forgets_its_keys_too),
     };
