@@ -83,18 +83,24 @@ static uint32_t epoll_bits(unsigned wants)
            ((wants & LOOP_OUT) != 0 ? (uint32_t) EPOLLOUT : 0u) | (uint32_t) EPOLLONESHOT;
 }
 
-/* slot->lock is held. What wants nothing hears nothing, no hang-up either. */
-static void arm(struct pool *pool, struct slot *slot, pool_handle handle, unsigned wants)
+/* slot->lock is held. */
+static void tell_kernel(struct pool *pool, struct slot *slot, int operation, pool_handle handle,
+                        unsigned wants)
 {
     struct epoll_event event = {.events = epoll_bits(wants), .data.u64 = handle};
 
+    slot->armed = wants;
+    if (epoll_ctl(pool->epoll_fd, operation, slot->fd, &event) != 0)
+        die("epoll_ctl: %s", strerror(errno));
+}
+
+/* slot->lock is held. What wants nothing hears nothing, no hang-up either. */
+static void arm(struct pool *pool, struct slot *slot, pool_handle handle, unsigned wants)
+{
     slot->wants = wants;
     slot->parked = true;
-    if (wants == 0 || wants == slot->armed)
-        return;
-    slot->armed = wants;
-    if (epoll_ctl(pool->epoll_fd, EPOLL_CTL_MOD, slot->fd, &event) != 0)
-        die("epoll_ctl: %s", strerror(errno));
+    if (wants != 0 && wants != slot->armed)
+        tell_kernel(pool, slot, EPOLL_CTL_MOD, handle, wants);
 }
 
 /* ---- those that were woken ---- */
@@ -353,7 +359,6 @@ static void give_slot_back(struct pool *pool, uint32_t index)
 enum rc pool_add(struct pool *pool, int fd, pool_run_fn *run, void *ctx,
                  pool_handle *out_handle, struct err *err)
 {
-    struct epoll_event event = {.events = EPOLLONESHOT};
     struct slot *slot;
     uint32_t index;
     enum rc rc = take_slot(pool, &index, err);
@@ -368,12 +373,12 @@ enum rc pool_add(struct pool *pool, int fd, pool_run_fn *run, void *ctx,
     slot->run = run;
     slot->ctx = ctx;
     slot->woken = false;
-    slot->armed = slot->missed = 0;
-    event.data.u64 = *out_handle = handle_of(index, slot->generation);
+    slot->missed = 0;
+    slot->wants = LOOP_IN | LOOP_OUT;
+    slot->parked = true;
+    *out_handle = handle_of(index, slot->generation);
     atomic_fetch_add_explicit(&pool->n_members, 1, memory_order_relaxed);
-    if (epoll_ctl(pool->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
-        die("epoll_ctl: %s", strerror(errno));
-    arm(pool, slot, *out_handle, LOOP_IN | LOOP_OUT);
+    tell_kernel(pool, slot, EPOLL_CTL_ADD, *out_handle, slot->wants);
     (void) pthread_mutex_unlock(&slot->lock);
     return RC_OK;
 }

@@ -44,11 +44,6 @@ static void pass_lmtp(struct gate *gate, int fd)
 
 static void take_in(struct gate *gate, const struct gate_listener *listener, int fd)
 {
-    int on = 1;
-
-    /* A unix socket has neither; then they fail, and nothing is lost. */
-    (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    (void) setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
     if (listener->kind == LISTENER_LMTP)
         pass_lmtp(gate, fd);
     else
@@ -109,6 +104,16 @@ static void listener_ready(void *ctx, unsigned ready)
     }
 }
 
+/* What is accepted takes both over from its listener (tcp(7), socket(7)). A unix socket has
+ * neither; then they fail, and nothing is lost. */
+static void set_options(int fd)
+{
+    int on = 1;
+
+    (void) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    (void) setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+}
+
 enum rc gate_listen(struct gate *gate, struct err *err)
 {
     for (size_t i = 0; i < gate->start->n_listeners; i++) {
@@ -123,6 +128,7 @@ enum rc gate_listen(struct gate *gate, struct err *err)
                                            .flags = from->flags,
                                            .address = from->address,
                                            .fd = from->fd};
+        set_options(from->fd);
         rc = loop_add(gate->loop, &listener->watch, from->fd, LOOP_IN | LOOP_EXCLUSIVE,
                       listener_ready, listener, err);
         if (rc)

@@ -15,11 +15,15 @@ static const char *const state_names[GATE_STATE_COUNT] = {
 };
 
 static const char *const reason_names[CLOSE_COUNT] = {
-    [GATE_HANDED_OVER] = "handed over",     [CLOSE_PEER_CLOSED] = "closed by the client",
-    [CLOSE_PEER_RESET] = "connection lost", [CLOSE_TLS_ERROR] = "TLS failed",
-    [CLOSE_TIMEOUT] = "time is up",         [CLOSE_LOGOUT] = "logout",
-    [CLOSE_SHUTDOWN] = "shutdown",          [CLOSE_REVOKED] = "revoked",
-    [CLOSE_PROTOCOL] = "too many errors",   [CLOSE_INTERNAL] = "internal",
+    [CLOSE_PEER_CLOSED] = "closed by the client",
+    [CLOSE_PEER_RESET] = "connection lost",
+    [CLOSE_TLS_ERROR] = "TLS failed",
+    [CLOSE_TIMEOUT] = "time is up",
+    [CLOSE_LOGOUT] = "logout",
+    [CLOSE_SHUTDOWN] = "shutdown",
+    [CLOSE_REVOKED] = "revoked",
+    [CLOSE_PROTOCOL] = "too many errors",
+    [CLOSE_INTERNAL] = "internal",
 };
 
 /* --- lists --- */
@@ -71,6 +75,71 @@ void gate_conn_enter(struct gate_conn *c, enum gate_state state)
 {
     relist(c, state);
     c->state = state;
+}
+
+/* --- output, and what is waited for --- */
+
+static enum rc broken(struct gate_conn *c, const struct err *err)
+{
+    if (c->conn.tls != NULL && err->rc == RC_IO && c->state == GATE_HANDSHAKE) {
+        AUTO(buf_done) struct buf peer;
+
+        buf_init(&peer, LOG_ADDRESS);
+        ipaddr_print(&peer, &c->peer);
+        log_event(LEVEL_INFO, "tls.failed", LOG_TEXT("peer", buf_slice(&peer)), LOG_ERR(err));
+        gate_conn_drop(c, CLOSE_TLS_ERROR);
+    } else {
+        gate_conn_drop(c, CLOSE_PEER_RESET);
+    }
+    return RC_MORE;
+}
+
+static enum rc flush(struct gate_conn *c)
+{
+    if (c->out.overflow) {
+        gate_conn_drop(c, CLOSE_PROTOCOL); /* it asks and asks, and does not read */
+        return RC_MORE;
+    }
+    while (c->out.len > 0) {
+        struct err err = {0};
+        size_t n = 0;
+        enum rc rc = conn_write(&c->conn, buf_slice(&c->out), &n, &err);
+
+        if (rc == RC_MORE)
+            return RC_MORE;
+        if (rc)
+            return broken(c, &err);
+        buf_consume(&c->out, n);
+        c->n_out += n;
+    }
+    buf_shrink(&c->out, 0);
+    return RC_OK;
+}
+
+static void watch(struct gate_conn *c)
+{
+    bool reads = false, writes = c->out.len > 0;
+
+    switch (c->state) {
+    case GATE_HANDSHAKE:
+        reads = c->conn.tls != NULL;
+        break;
+    case GATE_READY:
+    case GATE_RESPONSE:
+        reads = c->out.len < GATE_OUT_HIGH_BYTES;
+        break;
+    case GATE_CLOSING:
+        reads = c->shut;
+        writes = writes || !c->shut;
+        break;
+    case GATE_ASKED:
+    case GATE_PASSING:
+        break;
+    case GATE_CARRIED:
+    case GATE_DEAD:
+        return;
+    }
+    loop_want(c->gate->loop, &c->watch, conn_events(&c->conn, reads, writes));
 }
 
 /* --- begin and end --- */
@@ -132,6 +201,15 @@ static struct gate_conn *make(struct gate *gate, const struct gate_listener *lis
     return c;
 }
 
+/* A client waits for the greeting before it speaks, so there is nothing to read yet; who does
+ * not wait is heard in the next turn. */
+static void greet_first(struct gate_conn *c)
+{
+    gate_greet(c);
+    (void) flush(c); /* what is left is watched for; an end shows in the state */
+    watch(c);
+}
+
 void gate_conn_new(struct gate *gate, const struct gate_listener *listener, int fd)
 {
     struct gate_conn *c = make(gate, listener, fd);
@@ -143,8 +221,9 @@ void gate_conn_new(struct gate *gate, const struct gate_listener *listener, int 
     evict_over(gate, GATE_HANDSHAKE, GATE_HANDSHAKES_MAX);
     evict_over(gate, GATE_READY, GATE_STRANGERS_MAX);
     if (c->state == GATE_READY)
-        gate_greet(c);
-    gate_conn_run(c);
+        greet_first(c);
+    else
+        gate_conn_run(c);
 }
 
 struct gate_conn *gate_conn_known(struct gate *gate, const struct gate_listener *listener,
@@ -206,7 +285,8 @@ void gate_conn_drop(struct gate_conn *c, enum close_reason reason)
     if (c->reason == 0)
         c->reason = reason;
     gate_login_forget(c);
-    log_end(c);
+    if (c->reason != GATE_HANDED_OVER) /* mail tells of its end */
+        log_end(c);
     gate_carry_stop(c, c->reason);
     timer_stop(gate->loop, &c->timer);
     loop_cancel(gate->loop, &c->again);
@@ -270,43 +350,6 @@ void gate_conn_close(struct gate_conn *c, enum close_reason reason, const char *
 }
 
 /* --- a step in each state: RC_OK to go on, RC_MORE to wait; an end shows in the state --- */
-
-static enum rc broken(struct gate_conn *c, const struct err *err)
-{
-    if (c->conn.tls != NULL && err->rc == RC_IO && c->state == GATE_HANDSHAKE) {
-        AUTO(buf_done) struct buf peer;
-
-        buf_init(&peer, LOG_ADDRESS);
-        ipaddr_print(&peer, &c->peer);
-        log_event(LEVEL_INFO, "tls.failed", LOG_TEXT("peer", buf_slice(&peer)), LOG_ERR(err));
-        gate_conn_drop(c, CLOSE_TLS_ERROR);
-    } else {
-        gate_conn_drop(c, CLOSE_PEER_RESET);
-    }
-    return RC_MORE;
-}
-
-static enum rc flush(struct gate_conn *c)
-{
-    if (c->out.overflow) {
-        gate_conn_drop(c, CLOSE_PROTOCOL); /* it asks and asks, and does not read */
-        return RC_MORE;
-    }
-    while (c->out.len > 0) {
-        struct err err = {0};
-        size_t n = 0;
-        enum rc rc = conn_write(&c->conn, buf_slice(&c->out), &n, &err);
-
-        if (rc == RC_MORE)
-            return RC_MORE;
-        if (rc)
-            return broken(c, &err);
-        buf_consume(&c->out, n);
-        c->n_out += n;
-    }
-    buf_shrink(&c->out, 0);
-    return RC_OK;
-}
 
 /* Has the client sent anything more, read by us or not? */
 static bool bytes_wait(const struct gate_conn *c)
@@ -533,32 +576,6 @@ static enum rc step(struct gate_conn *c)
         return RC_MORE;
     }
     return RC_MORE;
-}
-
-static void watch(struct gate_conn *c)
-{
-    bool reads = false, writes = c->out.len > 0;
-
-    switch (c->state) {
-    case GATE_HANDSHAKE:
-        reads = c->conn.tls != NULL;
-        break;
-    case GATE_READY:
-    case GATE_RESPONSE:
-        reads = c->out.len < GATE_OUT_HIGH_BYTES;
-        break;
-    case GATE_CLOSING:
-        reads = c->shut;
-        writes = writes || !c->shut;
-        break;
-    case GATE_ASKED:
-    case GATE_PASSING:
-        break;
-    case GATE_CARRIED:
-    case GATE_DEAD:
-        return;
-    }
-    loop_want(c->gate->loop, &c->watch, conn_events(&c->conn, reads, writes));
 }
 
 static void run_again(void *ctx)

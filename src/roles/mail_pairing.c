@@ -122,7 +122,7 @@ static void start_session(struct mail_role *mail, const struct msg_grant *grant,
 {
     AUTO(arena_freep) struct arena *arena = arena_new(PAIR_ARENA_BYTES);
     struct client_handover client = {
-        .fd = dup(fd),
+        .fd = fd,
         .tag = handover->tag,
         .unread = handover->unread,
         .who = {.account = grant->account,
@@ -151,8 +151,6 @@ static void start_session(struct mail_role *mail, const struct msg_grant *grant,
         log_event(LEVEL_WARNING, "session.refused", LOG_TEXT("user", grant->user),
                   LOG_ERR(&err));
         refuse(fd, handover, rc == RC_LIMIT ? "LIMIT" : "UNAVAILABLE", err.text);
-    } else {
-        (void) close(fd);
     }
 }
 

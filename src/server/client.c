@@ -588,10 +588,8 @@ enum rc client_start(struct clients *clients, const struct client_handover *hand
     struct client *client;
     enum rc rc = clients_enter(clients, handover->who.account, err);
 
-    if (rc) {
-        (void) close(handover->fd);
+    if (rc)
         return rc;
-    }
     client = xcalloc(1, sizeof(*client));
     client->clients = clients;
     copy_texts(client, &handover->who, handover->tag);
@@ -602,6 +600,7 @@ enum rc client_start(struct clients *clients, const struct client_handover *hand
                   &client->handle, err);
     if (rc) {
         clients_leave(clients, client->who.account);
+        client->stream.fd = -1; /* still the caller's */
         client_free(client);
     }
     return rc;

@@ -118,12 +118,12 @@ struct client {
 };
 
 struct client_handover {
-    int fd;                     /* taken over */
+    int fd;                     /* taken over, if it starts */
     struct client_identity who; /* texts are copied */
     struct slice tag, unread;
 };
 
-/* Make it and give it to the pool. On failure the descriptor is closed. */
+/* Make it and give it to the pool. On failure the descriptor stays the caller's. */
 MUST_CHECK enum rc client_start(struct clients *clients, const struct client_handover *handover,
                                 struct err *err);
 
