@@ -25,18 +25,18 @@
 #include "mailbox/message.h"
 #include "search/text_segment_build.h"
 
-#define FIRST_BODY_ID      1u
-#define TICK_MS            1000
-#define ACCOUNTS_MAX       65536u /* looked at in one turn */
-#define STATES_MAX         65536u
-#define SMALLEST_SPAN      512u
-#define SPAN_FACTOR        4u
-#define SIZES              6u
-#define MERGED_MOST        16u
-#define RETRY_US           ((int64_t) 60 * 1000000)   /* after a failure: a full disk, say */
-#define STALE_LOOK_US      ((int64_t) 3600 * 1000000) /* between counts of what lives */
-#define STALE_BODIES_MIN   1024u
-#define DIGEST_ARENA_BYTES (DIGEST_MAX_BYTES + BODY_MAX_BYTES)
+#define FIRST_BODY_ID    1u
+#define TICK_MS          1000
+#define ACCOUNTS_MAX     65536u /* looked at in one turn */
+#define STATES_MAX       65536u
+#define SMALLEST_SPAN    512u
+#define SPAN_FACTOR      4u
+#define SIZES            6u
+#define MERGED_MOST      16u
+#define RETRY_US         ((int64_t) 60 * 1000000)   /* after a failure: a full disk, say */
+#define STALE_LOOK_US    ((int64_t) 3600 * 1000000) /* between counts of what lives */
+#define STALE_BODIES_MIN 1024u
+#define FEED_BODIES      32u /* read at once */
 
 /* What the thread remembers of an account. */
 struct account_state {
@@ -131,18 +131,6 @@ static enum rc stopped(struct err *err)
 
 /* ---- a segment of bodies ---- */
 
-/* The digest as it is kept, with its text. */
-static bool read_digest(struct index_keeper *keeper, uint64_t account, uint64_t body_id,
-                        struct arena *arena, struct digest *out)
-{
-    struct slice table;
-    struct err stale;
-
-    return keeper->engine->ops->digest_get(keeper->engine, account, body_id, DIGEST_VERSION,
-                                           DIGEST_GET_WHOLE, arena, &table) == RC_OK &&
-           digest_open(table, out, &stale) == RC_OK && out->has_text;
-}
-
 static enum rc length_of(struct index_keeper *keeper, uint64_t account, uint64_t body_id,
                          uint64_t *out, struct err *err)
 {
@@ -155,48 +143,91 @@ static enum rc length_of(struct index_keeper *keeper, uint64_t account, uint64_t
     return rc;
 }
 
-/* A body that is gone, or cannot be read, is one that the segment does not cover. */
-static void add_body(struct index_keeper *keeper, struct account *account, uint64_t body_id,
-                     struct arena *arena, struct text_segment_build *build)
+/* Bodies in a row on their way into a segment. */
+struct feed {
+    struct index_keeper *keeper;
+    struct account *account;
+    struct text_segment_build *build;
+    uint64_t first; /* of those that are read at once */
+    uint64_t next;  /* all below are in */
+};
+
+static bool is_full(const struct feed *feed)
+{
+    return text_segment_build_is_full(feed->build, feed->next);
+}
+
+/* The next, which is not kept and has to be made. A body that is gone, or cannot be read, is
+ * one that the segment does not cover. */
+static void add_other(struct feed *feed)
 {
     AUTO(message_closep) struct message *message = NULL;
+    uint64_t account = account_id(feed->account), body_id = feed->next++, length = 0;
     const struct digest *made;
-    struct digest digest;
-    uint64_t length = 0;
     struct err err;
 
-    arena_reset(arena);
-    if (read_digest(keeper, account_id(account), body_id, arena, &digest)) {
-        text_segment_build_add(build, body_id, &digest);
-        return;
-    }
-    if (length_of(keeper, account_id(account), body_id, &length, &err) != RC_OK ||
+    if (length_of(feed->keeper, account, body_id, &length, &err) != RC_OK ||
         length > UINT32_MAX)
         return;
-    message = message_open(account, body_id, (uint32_t) length);
+    message = message_open(feed->account, body_id, (uint32_t) length);
     if (message_digest_with_text(message, &made, &err) == RC_OK)
-        text_segment_build_add(build, body_id, made);
+        text_segment_build_add(feed->build, body_id, made);
+}
+
+/* Those before it that nothing was said of come first: a segment is made in order. */
+static void see_digest(void *ctx, size_t at, struct slice table)
+{
+    struct feed *feed = ctx;
+    struct digest digest;
+    struct err stale;
+
+    while (feed->next < feed->first + at && !is_full(feed))
+        add_other(feed);
+    if (feed->next != feed->first + at || is_full(feed) ||
+        digest_open(table, &digest, &stale) != RC_OK || !digest.has_text)
+        return;
+    text_segment_build_add(feed->build, feed->next++, &digest);
+}
+
+/* Some of the bodies from feed->next on, as far as `to` or as the segment goes. */
+static void feed_some(struct feed *feed, uint64_t to)
+{
+    struct engine *engine = feed->keeper->engine;
+    uint64_t ids[FEED_BODIES];
+    struct digest_scan scan = {.account = account_id(feed->account),
+                               .version = DIGEST_VERSION,
+                               .wanted = DIGEST_GET_WHOLE,
+                               .ids = ids,
+                               .n = (size_t) MIN(to - feed->next, (uint64_t) FEED_BODIES),
+                               .seen = see_digest,
+                               .ctx = feed};
+
+    feed->first = feed->next;
+    for (size_t i = 0; i < scan.n; i++)
+        ids[i] = feed->first + i;
+    engine->ops->digest_scan(engine, &scan);
+    while (feed->next < feed->first + scan.n && !is_full(feed))
+        add_other(feed);
 }
 
 /* From `from` on, as far as `to` or as one segment goes. */
 static enum rc make_segment(struct index_keeper *keeper, struct account *account, uint64_t from,
                             uint64_t to, struct err *err)
 {
-    AUTO(arena_freep) struct arena *arena = arena_new(DIGEST_ARENA_BYTES);
     AUTO(text_segment_build_freep)
     struct text_segment_build *build = text_segment_build_new(from);
-    uint64_t next = from;
+    struct feed feed = {.keeper = keeper, .account = account, .build = build, .next = from};
     enum rc rc;
 
-    while (next < to && !text_segment_build_is_full(build, next)) {
-        add_body(keeper, account, next++, arena, build);
+    while (feed.next < to && !is_full(&feed)) {
+        feed_some(&feed, to);
         if (!goes_on(keeper))
             return stopped(err);
     }
-    rc = text_segment_build_write(build, keeper->engine, account_id(account), next, err);
+    rc = text_segment_build_write(build, keeper->engine, account_id(account), feed.next, err);
     if (!rc)
         log_event(LEVEL_DEBUG, "search.indexed", LOG_ID("account", account_id(account)),
-                  LOG_NUM("from", from), LOG_NUM("to", next));
+                  LOG_NUM("from", from), LOG_NUM("to", feed.next));
     text_index_changed(keeper->index, account_id(account));
     return rc;
 }
