@@ -102,25 +102,15 @@ void uid_set_start(struct uid_set_builder *builder, struct arena *arena)
     *builder = (struct uid_set_builder){.arena = arena};
 }
 
-void uid_set_add_run(struct uid_set_builder *builder, uint32_t first, uint32_t last)
+void uid_set_grow(struct uid_set_builder *builder)
 {
-    struct uid_run *end = builder->n > 0 ? &builder->runs[builder->n - 1] : NULL;
+    size_t cap = MAX(builder->cap * 2, (size_t) RUNS_FIRST);
+    struct uid_run *runs = arena_alloc(builder->arena, cap * sizeof(*runs));
 
-    assert(first <= last && (end == NULL || first > end->last));
-    if (end != NULL && first == end->last + 1) {
-        end->last = last;
-        return;
-    }
-    if (builder->n == builder->cap) {
-        size_t cap = MAX(builder->cap * 2, (size_t) RUNS_FIRST);
-        struct uid_run *runs = ARENA_ARRAY(builder->arena, struct uid_run, cap);
-
-        if (builder->n > 0)
-            memcpy(runs, builder->runs, builder->n * sizeof(*runs));
-        builder->runs = runs;
-        builder->cap = cap;
-    }
-    builder->runs[builder->n++] = (struct uid_run){first, last};
+    if (builder->n > 0)
+        memcpy(runs, builder->runs, builder->n * sizeof(*runs));
+    builder->runs = runs;
+    builder->cap = cap;
 }
 
 void uid_set_add(struct uid_set_builder *builder, uint32_t uid)

@@ -7,6 +7,8 @@
 #ifndef ROOST_ACCOUNT_TYPES_H
 #define ROOST_ACCOUNT_TYPES_H
 
+#include <assert.h>
+
 #include "base/arena.h"
 #include "base/slice.h"
 
@@ -111,7 +113,23 @@ struct uid_set_builder {
 };
 void uid_set_start(struct uid_set_builder *builder, struct arena *arena);
 /* first > last of what was added before. */
-void uid_set_add_run(struct uid_set_builder *builder, uint32_t first, uint32_t last);
+void uid_set_grow(struct uid_set_builder *builder); /* for uid_set_add_run */
+
+static inline void uid_set_add_run(struct uid_set_builder *builder, uint32_t first,
+                                   uint32_t last)
+{
+    struct uid_run *end = builder->n > 0 ? &builder->runs[builder->n - 1] : NULL;
+
+    assert(first <= last && (end == NULL || first > end->last));
+    if (end != NULL && first == end->last + 1) {
+        end->last = last;
+        return;
+    }
+    if (builder->n == builder->cap)
+        uid_set_grow(builder);
+    builder->runs[builder->n++] = (struct uid_run){first, last};
+}
+
 void uid_set_add(struct uid_set_builder *builder, uint32_t uid);
 struct uid_set uid_set_finish(const struct uid_set_builder *builder);
 /* What is in both; what is in `from` and not in `of`. O(runs of both). */

@@ -73,16 +73,37 @@ void buf_append_more(struct buf *buf, struct slice s)
     buf->len += s.len;
 }
 
+static const char pairs[] =
+    "00010203040506070809101112131415161718192021222324252627282930313233343536"
+    "37383940414243444546474849505152535455565758596061626364656667686970717273"
+    "7475767778798081828384858687888990919293949596979899";
+
+static size_t digits_of(uint64_t value)
+{
+    size_t n = 1;
+
+    for (; value >= 10000; value /= 10000)
+        n += 4;
+    return n + (value >= 10) + (value >= 100) + (value >= 1000);
+}
+
+/* Two digits at a time, the last first. */
 void buf_u64(struct buf *buf, uint64_t value)
 {
-    char digits[20];
-    size_t at = sizeof(digits);
+    size_t n = digits_of(value);
+    char *at = buf_reserve(buf, n);
 
-    do {
-        digits[--at] = (char) ('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    buf_append(buf, slice_of(digits + at, sizeof(digits) - at));
+    if (at == NULL)
+        return;
+    buf->len += n;
+    for (at += n; value >= 100; value /= 100) {
+        at -= 2;
+        memcpy(at, pairs + 2 * (value % 100), 2);
+    }
+    if (value >= 10)
+        memcpy(at - 2, pairs + 2 * value, 2);
+    else
+        at[-1] = (char) ('0' + value);
 }
 
 void buf_printf(struct buf *buf, const char *fmt, ...)

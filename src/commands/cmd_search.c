@@ -9,6 +9,9 @@
  */
 #include "commands/finding.h"
 
+#define NUMBER_BYTES ((size_t) 7) /* of most mailboxes, with its space */
+#define NUMBERS_MAX  (1u << 20)   /* that room is made for at once */
+
 static void run_done(void *cursor)
 {
     finding_done(cursor);
@@ -19,6 +22,7 @@ static void say_search(struct cmd *cmd, const struct search_hits *hits, bool wit
     const struct uid_set *numbers = cmd->uid ? &hits->uids : &hits->seqs;
     struct buf *out = cmd->reply->out;
 
+    (void) buf_reserve(out, NUMBER_BYTES * MIN(hits->count, NUMBERS_MAX)); /* or it grows */
     buf_str(out, "* SEARCH");
     for (size_t i = 0; i < numbers->n; i++) {
         for (uint64_t n = numbers->runs[i].first; n <= numbers->runs[i].last; n++) {

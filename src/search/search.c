@@ -15,14 +15,25 @@ struct search {
     bool is_prepared;
     uint32_t next, end; /* indexes of messages: of the next window; behind the last known */
     bool has_window;
+    bool has_withheld; /* messages of the view: numbers do not follow the indexes */
     struct window window;
     struct bounds bounds;
     uint32_t at; /* in the window: those below are told */
     struct uid_set_builder uids, seqs;
     uint32_t count;
+    bool asks_modseq; /* some key does: it is what the answer tells then */
     uint64_t modseq;
     uint32_t n_damaged;
 };
+
+/* As deep as keys nest: SEARCH_MAX_DEPTH. */
+static bool asks_modseq(const struct imap_search_key *key)
+{
+    for (size_t i = 0; i < key->n_children; i++)
+        if (asks_modseq(key->children[i]))
+            return true;
+    return key->kind == IMAP_KEY_MODSEQ;
+}
 
 enum rc search_start(const struct search_scope *scope, const struct imap_search_key *key,
                      struct arena *arena, struct search **out, struct err *err)
@@ -38,6 +49,7 @@ enum rc search_start(const struct search_scope *scope, const struct imap_search_
     search->pruner = pruner_new(&search->scope, mail_store_index(account_store(scope->account)),
                                 search->plan, arena);
     search->candidates = candidates_new(&search->match, search->plan);
+    search->asks_modseq = asks_modseq(key);
     search->next = mbox_lower_bound(mbox, MAX(scope->from_uid, 1u));
     search->end = mbox_index_behind(mbox, view_last_uid(scope->view));
     uid_set_start(&search->uids, arena);
@@ -50,7 +62,7 @@ enum rc search_start(const struct search_scope *scope, const struct imap_search_
 
 static uint32_t seq_of(const struct search *search, uint32_t at)
 {
-    if (!view_has_withheld(search->scope.view))
+    if (!search->has_withheld)
         return search->window.first + at + 1;
     return view_seq(search->scope.view, window_uid(&search->window, at));
 }
@@ -74,7 +86,7 @@ static void add_hits(struct search *search, uint32_t from, uint32_t to)
     const struct window *window = &search->window;
 
     search->count += to - from;
-    for (uint32_t at = from; at < to; at++)
+    for (uint32_t at = from; search->asks_modseq && at < to; at++)
         note_modseq(search, at);
     while (from < to) {
         uint32_t uid = window_uid(window, from), seq = seq_of(search, from), n = 1;
@@ -153,6 +165,7 @@ static void open_window(struct search *search)
                  &search->match.work);
     search->at = 0;
     search->has_window = true;
+    search->has_withheld = view_has_withheld(search->scope.view);
 }
 
 /* The store's index is told where it is missed. */

@@ -30,7 +30,7 @@ struct search_hits {
     struct uid_set uids;
     struct uid_set seqs; /* the same as sequence numbers */
     uint32_t count;
-    uint64_t modseq;    /* the greatest of them; 0: no hits */
+    uint64_t modseq;    /* the greatest of them; 0: no hits, or no key asks for modseqs */
     uint32_t n_damaged; /* could not be read, and count as no hits */
 };
 

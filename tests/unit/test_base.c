@@ -76,6 +76,24 @@ static void little_endian_fields_come_back(void **state)
     assert_true(scan_done(&sc));
 }
 
+static void numbers_are_printed_as_printf_does(void **state)
+{
+    uint64_t value = 0;
+
+    (void) state;
+    for (unsigned i = 0; i < 200; i++) {
+        AUTO(buf_done) struct buf got = {.max = 64}, want = {.max = 64};
+
+        buf_u64(&got, value);
+        buf_printf(&want, "%llu", (unsigned long long) value);
+        assert_slice_equal(buf_slice(&got), buf_slice(&want));
+        /* 0, the borders of each number of digits, and what lies between */
+        value = i % 3 == 0 ? value * 10 + 9 : i % 3 == 1 ? value + 1 : value * 7;
+        if (i == 100)
+            value = UINT64_MAX;
+    }
+}
+
 static void a_full_buffer_says_so_and_keeps_what_it_has(void **state)
 {
     AUTO(buf_done) struct buf buf;
@@ -187,6 +205,7 @@ int main(void)
         cmocka_unit_test(a_failed_read_leaves_the_cursor),
         cmocka_unit_test(numbers_stop_at_their_maximum),
         cmocka_unit_test(little_endian_fields_come_back),
+        cmocka_unit_test(numbers_are_printed_as_printf_does),
         cmocka_unit_test(a_full_buffer_says_so_and_keeps_what_it_has),
         cmocka_unit_test(an_arena_goes_back_to_its_mark),
         cmocka_unit_test(the_map_finds_what_was_put_and_not_what_was_removed),
