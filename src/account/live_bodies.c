@@ -20,7 +20,7 @@ static enum rc tell_chunk(struct walk *walk, const struct chunk *chunk, uint32_t
     if (rows == NULL) {
         enum rc rc = chunk_read_cold(&walk->loader, chunk->cold, walk->rows, err);
 
-        if (rc == RC_NOT_FOUND) /* pieces may go once somebody else has the rows */
+        if (rc) /* pieces may go once somebody else has the rows */
             rows = cold_rows(chunk->cold);
         if (rc && rows == NULL)
             return rc;

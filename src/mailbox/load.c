@@ -10,7 +10,7 @@
 #define LOAD_ARENA_BYTES   ((size_t) 4 << 30) /* pages and tail; bounded by what was stored */
 #define RECORD_ARENA_BYTES ((size_t) 64 << 20)
 #define LOADED_ROW_BYTES   9u  /* hot columns of a message: until they are measured */
-#define READ_KEPT_TRIES    16u /* checkpoints that may come between */
+#define READ_TRIES         16u /* checkpoints that may come between */
 
 enum rc account_need(struct account *account, struct acct_state *fork,
                      const struct record *record, struct err *err)
@@ -77,37 +77,62 @@ static enum rc open_pages(struct account *account, const struct account_image *i
     return acct_pages_open(account->id, image->root, image->root_position, read, ctx, out, err);
 }
 
-/* The account as the engine has it: what the checkpoint shows, and the newest version. */
-static enum rc build(struct account *account, struct arena *arena,
-                     struct acct_state **out_stored, struct acct_state **out, struct err *err)
+/* What the checkpoint shows, and the newest version. */
+static enum rc build_image(struct account *account, const struct account_image *image,
+                           struct acct_state **out_stored, struct acct_state **out,
+                           struct err *err)
 {
     AUTO(acct_unrefp) struct acct_state *stored = NULL;
     AUTO(acct_unrefp) struct acct_state *fork = NULL;
-    struct engine *engine = account_engine(account);
-    struct account_image image;
-    enum rc rc = engine->ops->load(engine, account->id, arena, &image, err);
+    enum rc rc = open_pages(account, image, &stored, err);
 
-    if (rc == RC_OK)
-        rc = open_pages(account, &image, &stored, err);
     if (rc)
         return rc;
     fork = acct_fork(stored);
-    acct_set_position(fork, image.root_position);
-    for (size_t i = 0; i < image.n_tail; i++) {
-        rc = apply_group(account, fork, &image.tail[i], err);
+    acct_set_position(fork, image->root_position);
+    for (size_t i = 0; i < image->n_tail; i++) {
+        rc = apply_group(account, fork, &image->tail[i], err);
         if (rc)
             return rc;
     }
-    *out_stored = image.root.len > 0 ? TAKE(stored) : NULL;
+    *out_stored = image->root.len > 0 ? TAKE(stored) : NULL;
     *out = TAKE(fork);
     return RC_OK;
 }
 
-enum rc account_load(struct account *account, struct err *err)
+/*
+ * The account as the engine has it. Between the root and the pages that it lists a checkpoint
+ * may come, which drops pages: then there is another root, and all is read again. A page that
+ * the newest root lists and that is not there is damage.
+ */
+static enum rc build(struct account *account, struct acct_state **out_stored,
+                     struct acct_state **out, struct err *err)
 {
     AUTO(arena_freep) struct arena *arena = arena_new(LOAD_ARENA_BYTES);
+    struct engine *engine = account_engine(account);
+    uint64_t failed_root = 0;
+
+    for (unsigned tries = 1;; tries++) {
+        struct account_image image;
+        enum rc rc;
+
+        arena_reset(arena);
+        rc = engine->ops->load(engine, account->id, arena, &image, err);
+        if (rc)
+            return rc;
+        if (tries > 1 && image.root_position == failed_root)
+            return RC_CORRUPT; /* *err says what of it */
+        rc = build_image(account, &image, out_stored, out, err);
+        if (rc != RC_CORRUPT || tries == READ_TRIES)
+            return rc;
+        failed_root = image.root_position;
+    }
+}
+
+enum rc account_load(struct account *account, struct err *err)
+{
     struct acct_state *stored, *state;
-    enum rc rc = build(account, arena, &stored, &state, err);
+    enum rc rc = build(account, &stored, &state, err);
 
     if (rc)
         return rc;
@@ -127,10 +152,9 @@ enum rc account_load(struct account *account, struct err *err)
 
 enum rc account_catch_up(struct account *account, struct err *err)
 {
-    AUTO(arena_freep) struct arena *arena = arena_new(LOAD_ARENA_BYTES);
     AUTO(acct_unrefp) struct acct_state *stored = NULL;
     AUTO(acct_unrefp) struct acct_state *state = NULL;
-    enum rc rc = build(account, arena, &stored, &state, err);
+    enum rc rc = build(account, &stored, &state, err);
 
     if (rc == RC_NOT_FOUND)
         return RC_OK;
@@ -219,7 +243,7 @@ enum rc account_read_kept(struct account *account, struct acct_state **out, stru
             *out = TAKE(fork);
         /* A checkpoint may have dropped a page of this version: a newer one has it elsewhere.
          */
-        if (rc != RC_NOT_FOUND || tries == READ_KEPT_TRIES)
+        if (rc != RC_CORRUPT || tries == READ_TRIES)
             return rc;
     }
 }

@@ -103,11 +103,11 @@ static void sort_bodies(struct rescue *rescue)
 static enum rc find_bodies(struct rescue *rescue, struct err *err)
 {
     struct engine *engine = account_engine(rescue->account);
-    enum rc rc = RC_NOT_FOUND;
+    enum rc rc = RC_CORRUPT;
 
     if (engine->ops->bodies == NULL)
         return err_set(err, RC_UNAVAILABLE, "Not here", "repair: the engine cannot");
-    for (unsigned tries = 0; rc == RC_NOT_FOUND && tries < REPAIR_TRIES_MAX; tries++) {
+    for (unsigned tries = 0; rc == RC_CORRUPT && tries < REPAIR_TRIES_MAX; tries++) {
         map_free(rescue->named);
         rescue->named = map_new();
         rc = find_named(rescue, err);
