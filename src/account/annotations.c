@@ -62,7 +62,15 @@ struct annotation_row *annotation_row_new(uint32_t uid, uint64_t reader, uint64_
     return row;
 }
 
-/* The entries of a row with those of a record in their places, by name. Returns how many. */
+static bool is_same(const struct annotation *a, const struct annotation *b)
+{
+    return a->is_nil == b->is_nil && (a->is_nil || slice_eq(a->value, b->value));
+}
+
+/*
+ * The entries of a row with those of a record in their places, by name. Returns how many. What
+ * the record leaves as it was keeps its modseq: nobody is told of it.
+ */
 static size_t
 merge_entries(const struct annotation_row *row, const struct record_annotate *record,
               struct annotation out[ANNOTATION_ROW_ENTRIES + ANNOTATION_ENTRIES_MAX])
@@ -75,12 +83,14 @@ merge_entries(const struct annotation_row *row, const struct record_annotate *re
                         ? -1
                         : slice_cmp(row->entries[i].entry, record->entries[k].entry);
 
-        if (order >= 0) {
-            out[n] = record->entries[k++];
-            out[n++].modseq = record->modseq;
-            i += order == 0;
-        } else {
+        if (order < 0 || (order == 0 && is_same(&row->entries[i], &record->entries[k]))) {
             out[n++] = row->entries[i++];
+            k += order == 0;
+        } else {
+            out[n] = record->entries[k++];
+            out[n].modseq = record->modseq;
+            n += order == 0 || !out[n].is_nil;
+            i += order == 0;
         }
     }
     return n;

@@ -79,12 +79,11 @@ struct cmd {
     int64_t progress_us; /* when the next word of it is due */
     enum cmd_phase phase;
     bool enters_idle, ends_session, close_now;
-    bool leaves_login;         /* behind the tagged OK nobody is logged in (RFC 8437) */
-    bool starts_compress;      /* what follows the tagged OK is compressed */
-    bool is_news;              /* no command of the client: what happened meanwhile */
-    bool tells_all;            /* NOTIFY SET: what has gathered is told, whatever is watched */
-    bool tells_modseq;         /* [HIGHESTMODSEQ] with the tagged OK, as the sync leaves it */
-    uint64_t annotated_modseq; /* of this command's own annotations; 0: none */
+    bool leaves_login;    /* behind the tagged OK nobody is logged in (RFC 8437) */
+    bool starts_compress; /* what follows the tagged OK is compressed */
+    bool is_news;         /* no command of the client: what happened meanwhile */
+    bool tells_all;       /* NOTIFY SET: what has gathered is told, whatever is watched */
+    bool tells_modseq;    /* [HIGHESTMODSEQ] with the tagged OK, as the sync leaves it */
     struct view_changes changes; /* being told */
     size_t told;
     struct uid_set fetches; /* new messages of which NOTIFY wants items, behind the changes */

@@ -2,7 +2,7 @@
  * cmd_status.c - STATUS.
  *
  * Spec: RFC 9051 6.3.11. All counts are kept with the mailbox; its messages are looked at only
- * where flags are the reader's own.
+ * where flags or annotations are the reader's own.
  */
 #include "commands/resync.h"
 #include "commands/status_values.h"
@@ -45,7 +45,7 @@ enum rc status_values(const struct session *session, struct found_mailbox *found
     const struct mbox_counts *counts;
     enum rc rc = RC_OK;
 
-    if (found->reader.private_flags != 0 &&
+    if (reader_needs_messages(&found->reader, found->mbox) &&
         (items & (IMAP_STATUS_UNSEEN | IMAP_STATUS_HIGHESTMODSEQ)) != 0)
         rc = place_load(session, found, err);
     if (rc == RC_OK && (items & IMAP_STATUS_RECENT) != 0)

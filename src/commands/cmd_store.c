@@ -172,7 +172,7 @@ enum rc cmd_store(struct cmd *cmd, struct err *err)
     if (args->has_unchangedsince)
         condstore_enable(cmd);
     if (annotates)
-        cmd->annotated_modseq = modseq;
+        view_mark_annotated(session->view, modseq);
     if (args->silent) {
         view_mark_known(session->view, &known, modseq);
         if (session_has_enabled(session, IMAP_CAP_CONDSTORE))

@@ -484,7 +484,8 @@ static bool is_selected(const struct session *session, const struct notify_place
            view_mbox_id(session->view) == id;
 }
 
-/* Flags that are the reader's own take the messages to count, which are loaded. */
+/* Flags and annotations that are the reader's own take the messages to count, which are loaded.
+ */
 static struct notify_counts count_now(const struct notify_look *look, const struct mbox *mbox)
 {
     struct notify_counts counts = notify_count(look, mbox);

@@ -123,7 +123,7 @@ struct notify_counts notify_count(const struct notify_look *look, const struct m
     struct reader reader;
 
     notify_reader(look->place, mbox_info(mbox), &reader);
-    if (reader.private_flags != 0 && !mbox_is_loaded(mbox))
+    if (reader_needs_messages(&reader, mbox))
         return (struct notify_counts){acct_modseq(look->state), counts->uidnext,
                                       counts->messages, NOTIFY_UNSEEN_UNKNOWN};
     return (struct notify_counts){reader_highestmodseq(&reader, mbox), counts->uidnext,

@@ -141,6 +141,8 @@ static unsigned what_to_tell(const struct cmd *cmd)
         tell = VIEW_TELL_ALL;
     if (expunges(cmd->row))
         tell |= VIEW_TELL_EXPUNGES;
+    if (tells_annotations(session))
+        tell |= VIEW_TELL_ANNOTATIONS;
     return may_tell_expunges(cmd) ? tell : tell & ~(unsigned) VIEW_TELL_EXPUNGES;
 }
 
@@ -160,7 +162,6 @@ bool sync_begin(struct cmd *cmd)
     if (rc)
         return true;
     view_sync(session->view, what_to_tell(cmd), cmd->arena, &cmd->changes);
-    cmd->changes.own_modseq = cmd->annotated_modseq;
     urlauth_sync(session, cmd->reply->out);
     if (!cmd->tells_all) /* what has gathered before is no event of the new command */
         cmd->fetches = notify_fetches(session, &cmd->changes, cmd->arena);

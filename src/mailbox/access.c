@@ -156,6 +156,12 @@ uint64_t reader_own_modseq(const struct reader *reader, const struct mbox *mbox)
                mbox_annotations_modseq(mbox, reader->account));
 }
 
+bool reader_needs_messages(const struct reader *reader, const struct mbox *mbox)
+{
+    return !mbox_is_loaded(mbox) &&
+           (reader->private_flags != 0 || mbox_counts(mbox)->annotation_bytes > 0);
+}
+
 uint64_t reader_highestmodseq(const struct reader *reader, const struct mbox *mbox)
 {
     return MAX(mbox_counts(mbox)->highestmodseq, reader_own_modseq(reader, mbox));

@@ -80,6 +80,8 @@ uint64_t reader_modseq(const struct reader *reader, const struct mbox *mbox, uin
 uint64_t reader_own_flags_modseq(const struct reader *reader, const struct mbox *mbox);
 /* The same of such flags and of own annotations. */
 uint64_t reader_own_modseq(const struct reader *reader, const struct mbox *mbox);
+/* Must the messages be loaded to tell what of this is the reader's own? */
+bool reader_needs_messages(const struct reader *reader, const struct mbox *mbox);
 /* HIGHESTMODSEQ. */
 uint64_t reader_highestmodseq(const struct reader *reader, const struct mbox *mbox);
 /* Messages without \Seen. */

@@ -42,6 +42,7 @@ struct mbox_view {
     struct known_flags *known; /* since the last sync */
     size_t n_known;
     struct known_flags report; /* to be told in any case; modseqs unused */
+    uint64_t annotated_modseq; /* of own annotations since the last sync; 0: none */
 
     struct uid_run *recent; /* \Recent for this session, ascending */
     size_t n_recent;
@@ -52,9 +53,9 @@ struct mbox_view {
 
 void view_claim_recent(struct mbox_view *view);
 void view_forget_known(struct mbox_view *view);
-/* Messages up to known_uid whose flags must be told; all: also those that others changed.
+/* Messages up to known_uid whose flags must be told; tell: bits of enum view_tell.
  * False: some of these were left out. Empties what was marked known or to report. */
-bool view_collect_flags(struct mbox_view *view, uint32_t known_uid, bool all,
+bool view_collect_flags(struct mbox_view *view, uint32_t known_uid, unsigned tell,
                         struct arena *arena, struct view_changes *out);
 
 #endif

@@ -461,7 +461,7 @@ void view_sync(struct mbox_view *view, unsigned tell, struct arena *arena,
     *out = (struct view_changes){.first_new_uid = known_uid + 1, .since = view->told_modseq};
     if ((tell & VIEW_TELL_EXPUNGES) != 0 && view->n_hidden > 0)
         tell_expunges(view, arena, out);
-    is_whole = view_collect_flags(view, known_uid, (tell & VIEW_TELL_FLAGS) != 0, arena, out);
+    is_whole = view_collect_flags(view, known_uid, tell, arena, out);
     if ((tell & VIEW_TELL_NEW) != 0) {
         out->exists_changed = known_count(view) < counts->messages;
         view->told_uid = counts->uidnext - 1;

@@ -44,6 +44,8 @@ enum view_tell {
     VIEW_TELL_NEW = 1u << 1,   /* that there are more messages */
     VIEW_TELL_FLAGS = 1u << 2, /* what others changed; never without VIEW_TELL_NEW */
     VIEW_TELL_ALL = 7u,
+    VIEW_TELL_ANNOTATIONS =
+        1u << 3, /* with flags: also where nothing but annotations changed */
 };
 /* Would a refresh and sync that may tell this have something to say? Cheap; needs no version.
  */
@@ -114,6 +116,8 @@ struct uid_set view_flags_told(const struct mbox_view *view, const struct mbox *
  * somebody changed the message again since. Not for messages that somebody changed before, and
  * the client has not heard of it: sync would leave out that too. */
 void view_mark_known(struct mbox_view *view, const struct uid_set *uids, uint64_t modseq);
+/* Annotations of this modseq are the client's own, and not to be told. */
+void view_mark_annotated(struct mbox_view *view, uint64_t modseq);
 /* The client was told the flags of these messages as they are in view_mbox: sync leaves them
  * out unless they changed since that version. */
 void view_mark_told(struct mbox_view *view, const struct uid_set *uids);
@@ -131,7 +135,7 @@ struct view_changes {
     const uint32_t *changed_uids; /* flags to be told, ascending */
     size_t n_changed;
     uint64_t since;      /* what changed was told up to this modseq before */
-    uint64_t own_modseq; /* for the caller: annotations of this modseq need no telling */
+    uint64_t own_modseq; /* annotations of this modseq are the client's own; 0: none */
 };
 /*
  * What to tell now; the view counts it as told. tell: bits of enum view_tell. Without the bit

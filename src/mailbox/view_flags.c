@@ -28,6 +28,7 @@ void view_forget_known(struct mbox_view *view)
     view->known = NULL;
     view->n_known = 0;
     view->report = (struct known_flags){0};
+    view->annotated_modseq = 0;
 }
 
 static void add_known(struct mbox_view *view, const struct uid_set *uids, uint64_t lowest,
@@ -43,6 +44,11 @@ static void add_known(struct mbox_view *view, const struct uid_set *uids, uint64
 void view_mark_known(struct mbox_view *view, const struct uid_set *uids, uint64_t modseq)
 {
     add_known(view, uids, modseq, modseq);
+}
+
+void view_mark_annotated(struct mbox_view *view, uint64_t modseq)
+{
+    view->annotated_modseq = modseq;
 }
 
 void view_mark_told(struct mbox_view *view, const struct uid_set *uids)
@@ -98,6 +104,8 @@ struct flag_collector {
     uint32_t known_uid;
     bool all, left_out;
     struct uid_set annotated; /* whose own annotations have changed */
+    struct uid_set shared;    /* whose everybody's, if that is to be told */
+    bool annotations;         /* are to be told */
     struct arena *arena;
     uint32_t *uids;
     size_t n, cap;
@@ -143,6 +151,31 @@ static bool has_changes(const struct flag_collector *all, size_t chunk)
            chunk_meets(view->mbox, chunk, &all->annotated);
 }
 
+/* Of a reader's annotations, or everybody's: have others changed any that was not told? */
+static bool has_news_beside(const struct mbox_view *view, uint32_t uid, uint64_t reader)
+{
+    size_t n;
+    const struct annotation *entries = mbox_annotations(view->mbox, uid, reader, &n);
+
+    for (size_t i = 0; i < n; i++) {
+        if (entries[i].modseq > view->told_modseq &&
+            entries[i].modseq != view->annotated_modseq)
+            return true;
+    }
+    return false;
+}
+
+/* Who knows the flags may not know of the annotations. */
+static bool has_annotation_news(const struct flag_collector *all, uint32_t uid)
+{
+    const struct mbox_view *view = all->view;
+
+    return all->annotations &&
+           ((uid_set_contains(&all->shared, uid) && has_news_beside(view, uid, 0)) ||
+            (uid_set_contains(&all->annotated, uid) &&
+             has_news_beside(view, uid, view->reader.account)));
+}
+
 static void collect_chunk(struct flag_collector *all, size_t chunk)
 {
     const struct mbox_view *view = all->view;
@@ -152,7 +185,8 @@ static void collect_chunk(struct flag_collector *all, size_t chunk)
 
     for (uint32_t i = 0; i < columns.n && columns.uid[i] <= all->known_uid; i++) {
         uint64_t modseq = changed ? view_modseq(view, start + i) : 0;
-        bool news = modseq > view->told_modseq && !is_known(view, columns.uid[i], modseq);
+        bool news = modseq > view->told_modseq && (!is_known(view, columns.uid[i], modseq) ||
+                                                   has_annotation_news(all, columns.uid[i]));
 
         if ((news && all->all) ||
             (view->report.n > 0 &&
@@ -163,21 +197,27 @@ static void collect_chunk(struct flag_collector *all, size_t chunk)
     }
 }
 
-bool view_collect_flags(struct mbox_view *view, uint32_t known_uid, bool all_news,
+bool view_collect_flags(struct mbox_view *view, uint32_t known_uid, unsigned tell,
                         struct arena *arena, struct view_changes *out)
 {
-    struct flag_collector all = {
-        .view = view, .known_uid = known_uid, .all = all_news, .arena = arena};
+    struct flag_collector all = {.view = view,
+                                 .known_uid = known_uid,
+                                 .all = (tell & VIEW_TELL_FLAGS) != 0,
+                                 .annotations = (tell & VIEW_TELL_ANNOTATIONS) != 0,
+                                 .arena = arena};
     bool any = view->report.n > 0 ||
                reader_highestmodseq(&view->reader, view->mbox) > view->told_modseq;
 
     if (view->reader.account != 0)
         all.annotated =
             mbox_annotated_since(view->mbox, view->reader.account, view->told_modseq, arena);
+    if (all.annotations && view->n_known > 0)
+        all.shared = mbox_annotated_since(view->mbox, 0, view->told_modseq, arena);
     for (size_t chunk = 0; any && chunk < mbox_chunk_count(view->mbox); chunk++) {
         if (view->report.n > 0 || has_changes(&all, chunk))
             collect_chunk(&all, chunk);
     }
+    out->own_modseq = view->annotated_modseq;
     view_forget_known(view);
     out->changed_uids = all.uids;
     out->n_changed = all.n;

@@ -157,7 +157,7 @@ static void compare_annotations(const struct model_mbox *want, const struct mbox
     AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
     uint64_t since = seed % (want->highestmodseq + 1);
     struct uid_set news[ANNOTATION_READERS];
-    size_t n = 0, there = 0;
+    size_t n = 0, there = 0, present = 0;
 
     for (uint64_t reader = 0; reader < ANNOTATION_READERS; reader++) {
         news[reader] = mbox_annotated_since(mbox, reader, since, arena);
@@ -170,6 +170,7 @@ static void compare_annotations(const struct model_mbox *want, const struct mbox
         if (!is_there(want, entry->uid))
             continue;
         there++;
+        present += !entry->is_nil;
         assert_true(entry->modseq <= since ||
                     uid_set_contains(&news[entry->reader], entry->uid));
         assert_true(entry->modseq > since ||
@@ -177,7 +178,8 @@ static void compare_annotations(const struct model_mbox *want, const struct mbox
                     !uid_set_contains(&news[entry->reader], entry->uid));
     }
     assert_int_equal(n, there);
-    assert_int_equal(mbox_counts(mbox)->annotation_bytes > 0, there > 0);
+    /* a row may be left that says nothing but a modseq */
+    assert_true(present == 0 || mbox_counts(mbox)->annotation_bytes > 0);
 }
 
 static void compare_pairs(char want[8][8], char letter, const struct text_pair *pairs, size_t n)

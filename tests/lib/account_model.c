@@ -195,6 +195,7 @@ static void do_flags(struct model *model, const struct record_flags *r)
     raise(model, r->reader == 0 ? mbox : NULL, r->modseq);
 }
 
+/* What is already so keeps its modseq. */
 static void put_annotation(struct model_mbox *mbox, const struct model_annotation *entry)
 {
     struct model_annotation *at = NULL;
@@ -205,6 +206,10 @@ static void put_annotation(struct model_mbox *mbox, const struct model_annotatio
             mbox->annotations[i].name == entry->name)
             at = &mbox->annotations[i];
     }
+    if (at == NULL ? entry->is_nil
+                   : at->is_nil == entry->is_nil &&
+                         (at->is_nil || strcmp(at->value, entry->value) == 0))
+        return;
     if (at == NULL) {
         mbox->annotations =
             grown(mbox->annotations, mbox->n_annotations, sizeof(*mbox->annotations));

@@ -153,8 +153,9 @@ static bool rename_inbox(struct oracle *oracle, const char *to)
         return false;
     target = oracle_find(oracle, to);
     while (inbox->n > 0) {
-        (void) oracle_append(oracle, target, 0, inbox->messages[0]->flags,
-                             inbox->messages[0]->marker);
+        oracle_copy_annotations(inbox->messages[0], target, 0,
+                                oracle_append(oracle, target, 0, inbox->messages[0]->flags,
+                                              inbox->messages[0]->marker));
         oracle_move_away(inbox, inbox->messages[0]);
     }
     return true;
@@ -322,6 +323,38 @@ void oracle_set_flags(struct oracle_mailbox *mailbox, struct oracle_message *mes
     } else if (changed != 0) {
         message->told[reader].version++;
         mailbox->told[reader].version++;
+    }
+}
+
+bool oracle_annotate(struct oracle_mailbox *mailbox, struct oracle_message *message,
+                     unsigned keeper, unsigned entry, uint8_t value)
+{
+    struct oracle_annotation *annotation = &message->annotations[keeper][entry];
+
+    if (annotation->value == value)
+        return false;
+    annotation->value = value;
+    annotation->changes++;
+    if (keeper == ORACLE_EVERYBODY) {
+        change_all(message->told);
+        change_all(mailbox->told);
+    } else {
+        message->told[keeper].version++;
+        mailbox->told[keeper].version++;
+    }
+    return true;
+}
+
+void oracle_copy_annotations(const struct oracle_message *from,
+                             const struct oracle_mailbox *target, unsigned reader,
+                             struct oracle_message *copy)
+{
+    for (unsigned entry = 0; entry < ORACLE_ENTRIES; entry++) {
+        if (oracle_may(target, reader, 'r'))
+            copy->annotations[reader][entry].value = from->annotations[reader][entry].value;
+        if (oracle_may(target, reader, 'n'))
+            copy->annotations[ORACLE_EVERYBODY][entry].value =
+                from->annotations[ORACLE_EVERYBODY][entry].value;
     }
 }
 

@@ -2,7 +2,8 @@
  * oracle.h - an account as slow, obvious arrays, and what each session of it must know.
  *
  * Reader 0 owns it, the others look at what of it is shared with them: by rights of each
- * mailbox (RFC 4314), with a \Seen of their own, unless the mailbox has one for all.
+ * mailbox (RFC 4314), with a \Seen of their own, unless the mailbox has one for all, and with
+ * annotations of their own beside everybody's (RFC 5257).
  *
  * The truth is changed by the test after each command that was answered OK. A view is what one
  * session was told so far: messages in the order of their numbers, those that are gone but not
@@ -19,7 +20,10 @@
 #define ORACLE_SYSTEM     0x1fu /* flags: five system flags as in imap/flags.h ... */
 #define ORACLE_KEYWORD(k) (1u << (8 + (k))) /* ... and keywords "k0" to "k3" */
 #define ORACLE_READERS    3u
-#define ORACLE_RIGHTS     "lrswite"
+#define ORACLE_RIGHTS     "lrswiten"
+#define ORACLE_ENTRIES    4u             /* of annotations; picture.h has names and values */
+#define ORACLE_EVERYBODY  ORACLE_READERS /* beside the readers: whose values all see */
+#define ORACLE_KEEPERS    (ORACLE_READERS + 1)
 
 /* What one reader was told of a MODSEQ, and of what. */
 struct oracle_told {
@@ -28,13 +32,20 @@ struct oracle_told {
     unsigned told_version; /* of that time */
 };
 
+/* An entry beside a message, as one reader keeps it or everybody. */
+struct oracle_annotation {
+    uint8_t value;    /* 0: NIL */
+    unsigned changes; /* how often it was changed */
+};
+
 struct oracle_message {
     uint32_t uid;
     uint32_t flags;               /* of all, and the owner's \Seen */
     uint32_t own[ORACLE_READERS]; /* \Seen of the others */
     uint64_t marker;              /* says which message its text is; copies share it */
     bool gone;                    /* expunged */
-    bool moved;                   /* and is in another mailbox: what it was is not kept here */
+    struct oracle_annotation annotations[ORACLE_KEEPERS][ORACLE_ENTRIES];
+    bool moved; /* and is in another mailbox: what it was is not kept here */
     struct oracle_told told[ORACLE_READERS];
     unsigned recent_owner;  /* the selection that was told it first; 0: none yet */
     bool recent_is_unknown; /* the server was started again since it came */
@@ -108,6 +119,13 @@ void oracle_move_away(struct oracle_mailbox *mailbox, struct oracle_message *mes
 /* As far as the reader may. */
 void oracle_set_flags(struct oracle_mailbox *mailbox, struct oracle_message *message,
                       unsigned reader, uint32_t flags);
+/* An entry of a reader's own, or of ORACLE_EVERYBODY. Was it another value? */
+bool oracle_annotate(struct oracle_mailbox *mailbox, struct oracle_message *message,
+                     unsigned keeper, unsigned entry, uint8_t value);
+/* RFC 5257 4.6: what a copy that the reader makes has of the annotations. */
+void oracle_copy_annotations(const struct oracle_message *from,
+                             const struct oracle_mailbox *target, unsigned reader,
+                             struct oracle_message *copy);
 size_t oracle_count(const struct oracle_mailbox *mailbox, unsigned reader, uint32_t with,
                     uint32_t without);
 /* The server is started again: it may tell \Recent anew. */

@@ -1,9 +1,12 @@
 /* picture.c - see picture.h. */
 #include "lib/picture.h"
 
-#include "lib/oracle.h"
-
 #define PICTURE_MAX 100000u
+
+const char *const picture_entries[ORACLE_ENTRIES] = {"/comment", "/altsubject", "/1/comment",
+                                                     "/vendor/x/y"};
+const char *const picture_values[PICTURE_VALUES] = {NULL,  "",        "\"q\\",
+                                                    "one", "one two", "two\r\nlines"};
 
 void picture_clear(struct picture *picture)
 {
@@ -70,6 +73,51 @@ static const char *draw_vanished(struct picture *picture, const struct imap_resp
     return NULL;
 }
 
+static struct picture_annotation *entry_of(struct picture_message *message, struct slice name)
+{
+    for (size_t i = 0; i < ORACLE_ENTRIES; i++)
+        if (slice_eq(name, slice_from_str(picture_entries[i])))
+            return &message->annotations[i];
+    return NULL;
+}
+
+/* False: none of those that there are. */
+static bool draw_value(struct picture_annotation *entry, size_t whose, bool nil,
+                       struct slice value)
+{
+    entry->is_known[whose] = true;
+    entry->value[whose] = 0;
+    if (nil)
+        return true;
+    for (uint8_t i = 1; i < PICTURE_VALUES; i++)
+        if (slice_eq(value, slice_from_str(picture_values[i])))
+            entry->value[whose] = i;
+    return entry->value[whose] != 0;
+}
+
+static const char *draw_annotation(struct picture_message *message,
+                                   const struct imap_annotation_data *data)
+{
+    struct picture_annotation *entry = entry_of(message, data->entry);
+
+    if (entry == NULL)
+        return "an entry that nobody has made";
+    if (data->n == 0) {
+        entry->is_told = true;
+        entry->is_known[0] = entry->is_known[1] = false;
+    }
+    for (size_t i = 0; i < data->n; i++) {
+        enum imap_annotation_attribute attribute = data->values[i].attribute;
+
+        if ((attribute == IMAP_ANNOTATION_VALUE_PRIV ||
+             attribute == IMAP_ANNOTATION_VALUE_SHARED) &&
+            !draw_value(entry, attribute == IMAP_ANNOTATION_VALUE_SHARED, data->values[i].nil,
+                        data->values[i].value))
+            return "a value that nobody has stored";
+    }
+    return NULL;
+}
+
 static const char *draw_item(struct picture_message *message,
                              const struct imap_fetch_data *item, unsigned now)
 {
@@ -86,6 +134,12 @@ static const char *draw_item(struct picture_message *message,
             return "a message's MODSEQ fell";
         message->modseq = item->number;
         message->heard_modseq = now;
+    } else if (item->kind == IMAP_FETCH_ANNOTATION) {
+        const char *wrong = NULL;
+
+        for (size_t i = 0; i < item->n_annotations && wrong == NULL; i++)
+            wrong = draw_annotation(message, &item->annotations[i]);
+        return wrong;
     }
     return NULL;
 }

@@ -2,13 +2,30 @@
  * picture.h - a selected mailbox as a client draws it, from nothing but what it was told.
  *
  * It knows how many messages there are, and of each what some answer said: uid, flags, whether
- * it is \Recent. What breaks the rules of the protocol while drawing (a number that is not
- * there, a count that shrinks without EXPUNGE, a uid that changes) is refused with a text.
+ * it is \Recent, annotations. What breaks the rules of the protocol while drawing (a number
+ * that is not there, a count that shrinks without EXPUNGE, a uid that changes) is refused with
+ * a text.
  */
 #ifndef ROOST_TESTS_PICTURE_H
 #define ROOST_TESTS_PICTURE_H
 
 #include "imap/response.h"
+#include "lib/oracle.h"
+
+#define PICTURE_VALUES 6u
+
+/* The entries that are drawn, and what they may hold, in the order of SORT; the first is NIL.
+ */
+extern const char *const picture_entries[ORACLE_ENTRIES];
+extern const char *const picture_values[PICTURE_VALUES];
+
+/* An entry of annotations: [0] of the client's own, [1] everybody's. */
+struct picture_annotation {
+    bool is_known[2];
+    uint8_t value[2]; /* of picture_values; 0: NIL */
+    bool is_told;     /* somebody changed it (RFC 5257 4.4); whoever looks at it clears it */
+    unsigned seen[2]; /* how many changes the client has heard of: oracle_annotation.changes */
+};
 
 struct picture_message {
     uint32_t uid; /* 0: not told */
@@ -17,6 +34,8 @@ struct picture_message {
     uint64_t modseq;       /* 0: not told */
     unsigned heard;        /* the command during which it was last told of ... */
     unsigned heard_modseq; /* ... and its MODSEQ */
+    bool was_counted;      /* when annotations were looked at last */
+    struct picture_annotation annotations[ORACLE_ENTRIES];
 };
 
 struct picture {

@@ -16,6 +16,7 @@ static const struct {
     {walk_append,    14}, {walk_store,     18}, {walk_fetch,      14}, {walk_fetch_body, 6},
     {walk_copy,       8}, {walk_expunge,    8}, {walk_select,      7}, {walk_unselect,   2},
     {walk_noop,       6}, {walk_idle,       5}, {walk_pipeline,    6}, {walk_search,     6},
+    {walk_annotate,  12}, {walk_look_at_annotations, 5}, {walk_search_annotations, 3},
     {walk_create,     4}, {walk_delete,     2}, {walk_rename,      2}, {walk_subscribe,  2},
     {walk_list,       3}, {walk_status,     4}, {walk_share,      5},
 };
@@ -77,6 +78,7 @@ static void look_at_all(struct walk *walk)
             walk_noop(walk, player); /* it is ended, and a new one begins */
         walk_select_name(walk, player, walk->oracle->mailboxes[i]->name, true);
         walk_fetch_all(walk, player);
+        walk_fetch_annotations(walk, player);
     }
 }
 

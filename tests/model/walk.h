@@ -52,7 +52,9 @@ struct player {
     struct replica replica;  /* with QRESYNC; stays over a logout */
     bool rev2, condstore, qresync, uidonly;
     bool idles;
-    bool listens, delayed; /* NOTIFY, with SELECTED-DELAYED */
+    bool listens, delayed;    /* NOTIFY, with SELECTED-DELAYED */
+    bool hears_annotations;   /* NOTIFY with AnnotationChange */
+    bool examines, annotates; /* EXAMINE; SELECT (ANNOTATE) */
     struct heard heard[WALK_HEARD_MAX];
     size_t n_heard;
     char idle_tag[16];
@@ -111,6 +113,9 @@ bool walk_was_ended(struct walk *walk, struct player *player);
 /* Draw the answers; the session then knows what the oracle says. */
 void walk_judge(struct walk *walk, struct player *player, bool expunges);
 
+/* Is it told which entries others have changed (RFC 5257 4.4, RFC 5465 5.1)? */
+bool walk_watches_annotations(const struct player *player);
+
 /* Numbers of a set as it stands on the wire, in the order written; in the arena. */
 struct slice walk_code(const struct walk *walk, const char *code);
 size_t walk_expand(struct walk *walk, struct slice set, uint32_t **out);
@@ -124,7 +129,7 @@ void walk_note_highest(struct walk *walk, struct player *player, struct oracle_m
 
 void replica_clear(struct replica *replica);
 void replica_take(struct player *player, const struct oracle_mailbox *mailbox, uint64_t modseq);
-/* " (QRESYNC (...))" */
+/* "QRESYNC (...)" */
 const char *replica_parameter(struct walk *walk, const struct player *player);
 /* What SELECT has told, done to the copy: it must be what is there. */
 void replica_resync(struct walk *walk, struct player *player);
@@ -141,12 +146,13 @@ void walk_hear(struct walk *walk, struct player *player, bool own);
 /* It has heard what there was, which was judged; own: its own step went before. */
 void walk_notify_heard(struct walk *walk, struct player *player, bool own);
 
-/* ---- walk_select.c, walk_messages.c and walk_names.c: the steps ---- */
+/* ---- walk_select.c, walk_messages.c, walk_annotations.c, walk_names.c: the steps ---- */
 
 typedef void walk_step_fn(struct walk *walk, struct player *player);
 
 walk_step_fn walk_select, walk_unselect, walk_noop, walk_idle, walk_done, walk_pipeline;
 walk_step_fn walk_fetch, walk_fetch_body, walk_store, walk_copy, walk_expunge, walk_search;
+walk_step_fn walk_annotate, walk_look_at_annotations, walk_search_annotations;
 walk_step_fn walk_append, walk_create, walk_delete, walk_rename, walk_subscribe;
 walk_step_fn walk_list, walk_status, walk_share;
 

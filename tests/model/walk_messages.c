@@ -127,8 +127,7 @@ struct store_step {
     char op; /* '+', '-', ' ' */
     bool silent;
     uint32_t flags, settable;
-    bool conditional;
-    uint64_t since;
+    struct condition condition;
 };
 
 /* What becomes of flags: those that may not be touched stay. */
@@ -149,14 +148,6 @@ static bool is_permitted(const struct store_step *step)
     return step->flags == 0 || (step->flags & step->settable) != 0;
 }
 
-static bool is_refused(const struct player *player, const struct store_step *step,
-                       const struct oracle_message *message)
-{
-    const struct oracle_told *told = &message->told[player->reader];
-
-    return step->conditional && told->version != told->told_version;
-}
-
 /* A client that says .SILENT works the new flags out itself. */
 static void draw_silent(struct player *player, const struct store_step *step,
                         const struct oracle_message *message)
@@ -169,42 +160,10 @@ static void draw_silent(struct player *player, const struct store_step *step,
     drawn->flags = stored(step, drawn->flags);
 }
 
-static void check_modified(struct walk *walk, struct player *player,
-                           const struct store_step *step)
-{
-    struct slice told = walk_code(walk, "MODIFIED");
-    const struct oracle_message *message = step->picked.messages[0];
-    uint32_t number =
-        step->picked.uid ? message->uid : oracle_view_seq(&player->view, message->uid);
-    uint32_t told_number = 0;
-
-    if (told.len > 0 && !slice_to_u32(told, &told_number))
-        walk_fail(walk, player, "[MODIFIED] without a number");
-    if (told_number != (is_refused(player, step, message) ? number : 0))
-        walk_fail(walk, player, "MODIFIED says %u", told_number);
-}
-
-/* UNCHANGEDSINCE of one message whose MODSEQ was told to somebody. */
-static void make_conditional(struct walk *walk, struct player *player, struct store_step *step)
-{
-    const struct oracle_message *message;
-
-    if (!player->condstore || step->picked.n != 1 || step->picked.has_gone ||
-        walk_random(walk, 3) != 0)
-        return;
-    message = step->picked.messages[0];
-    step->conditional = message->told[player->reader].modseq != 0;
-    step->since = message->told[player->reader].modseq;
-}
-
 static void say_store(struct walk *walk, struct player *player, const struct store_step *step)
 {
-    const char *since = step->conditional ? arena_printf(walk->plan, " (UNCHANGEDSINCE %llu)",
-                                                         (unsigned long long) step->since)
-                                          : "";
-
     steps_say(walk, player, "%sSTORE %s%s %.*sFLAGS%s (%s)", step->picked.uid ? "UID " : "",
-              step->picked.text, since, step->op != ' ', &step->op,
+              step->picked.text, step->condition.text, step->op != ' ', &step->op,
               step->silent ? ".SILENT" : "", steps_flags_text(walk, step->flags));
 }
 
@@ -220,18 +179,18 @@ void walk_store(struct walk *walk, struct player *player)
         return;
     steps_pick(walk, player, &step.picked);
     step.settable = oracle_settable(mailbox, player->reader);
-    make_conditional(walk, player, &step);
+    step.condition = steps_condition(walk, player, &step.picked);
     say_store(walk, player, &step);
     if (walk_was_ended(walk, player))
         return;
     done = walk_outcome(
         walk, player, !player->view.read_only && !step.picked.has_gone && is_permitted(&step));
-    if (done && step.conditional)
-        check_modified(walk, player, &step);
+    if (done)
+        steps_check_modified(walk, player, &step.picked, &step.condition);
     for (size_t i = 0; i < step.picked.n && done; i++) {
         struct oracle_message *message = step.picked.messages[i];
 
-        if (is_refused(player, &step, message))
+        if (steps_is_refused(player, &step.condition, message))
             continue;
         if (step.silent)
             draw_silent(player, &step, message);
@@ -296,9 +255,10 @@ static void copy_all(struct walk *walk, struct player *player, struct oracle_mai
                      const struct picked *picked, bool move)
 {
     for (size_t i = 0; i < picked->n; i++)
-        (void) oracle_append(walk->oracle, target, player->reader,
-                             flags_of(player, picked->messages[i]),
-                             picked->messages[i]->marker);
+        oracle_copy_annotations(picked->messages[i], target, player->reader,
+                                oracle_append(walk->oracle, target, player->reader,
+                                              flags_of(player, picked->messages[i]),
+                                              picked->messages[i]->marker));
     for (size_t i = 0; i < picked->n && move; i++)
         oracle_move_away(player->view.mailbox, picked->messages[i]);
 }
@@ -367,11 +327,6 @@ void walk_expunge(struct walk *walk, struct player *player)
 
 /* ---- SEARCH ---- */
 
-struct search_row {
-    const char *key;
-    uint32_t with, without;
-};
-
 static size_t read_hits(struct walk *walk, struct player *player, uint32_t **out)
 {
     for (size_t i = 0; i < walk->n_answers; i++) {
@@ -403,6 +358,45 @@ static size_t read_hits(struct walk *walk, struct player *player, uint32_t **out
     walk_fail(walk, player, "no answer to SEARCH");
 }
 
+void steps_search(struct walk *walk, struct player *player, const char *key, hits_fn *hits_it,
+                  const void *ctx)
+{
+    bool uid = player->uidonly || walk_random(walk, 2) == 0;
+    uint32_t *hits;
+    size_t n, at = 0;
+
+    steps_say(walk, player, "%sSEARCH %s", uid ? "UID " : "", key);
+    if (walk_was_ended(walk, player))
+        return;
+    (void) walk_outcome(walk, player, true);
+    n = read_hits(walk, player, &hits);
+    for (uint32_t i = 0; i < player->view.n; i++) {
+        const struct oracle_message *message = player->view.numbered[i];
+
+        if (message->gone || !hits_it(player, message, ctx))
+            continue;
+        if (at == n || hits[at++] != (uid ? message->uid : i + 1))
+            walk_fail(walk, player, "SEARCH misses uid %u", message->uid);
+    }
+    if (at != n)
+        walk_fail(walk, player, "SEARCH found %zu too many", n - at);
+    walk_judge(walk, player, uid);
+}
+
+struct search_row {
+    const char *key;
+    uint32_t with, without;
+};
+
+static bool has_flags(const struct player *player, const struct oracle_message *message,
+                      const void *ctx)
+{
+    const struct search_row *row = ctx;
+    uint32_t flags = flags_of(player, message);
+
+    return (flags & row->with) == row->with && (flags & row->without) == 0;
+}
+
 void walk_search(struct walk *walk, struct player *player)
 {
     static const struct search_row rows[] = {
@@ -415,29 +409,9 @@ void walk_search(struct walk *walk, struct player *player)
         {"NOT SEEN NOT ANSWERED", 0,                 IMAP_SEEN | IMAP_ANSWERED},
     };
     const struct search_row *row = &rows[walk_random(walk, COUNT(rows))];
-    bool uid = player->uidonly || walk_random(walk, 2) == 0;
-    uint32_t *hits;
-    size_t n, at = 0;
 
-    if (player->view.mailbox == NULL)
-        return;
-    steps_say(walk, player, "%sSEARCH %s", uid ? "UID " : "", row->key);
-    if (walk_was_ended(walk, player))
-        return;
-    (void) walk_outcome(walk, player, true);
-    n = read_hits(walk, player, &hits);
-    for (uint32_t i = 0; i < player->view.n; i++) {
-        const struct oracle_message *message = player->view.numbered[i];
-
-        if (message->gone || (flags_of(player, message) & row->with) != row->with ||
-            (flags_of(player, message) & row->without) != 0)
-            continue;
-        if (at == n || hits[at++] != (uid ? message->uid : i + 1))
-            walk_fail(walk, player, "SEARCH misses uid %u", message->uid);
-    }
-    if (at != n)
-        walk_fail(walk, player, "SEARCH found %zu too many", n - at);
-    walk_judge(walk, player, uid);
+    if (player->view.mailbox != NULL)
+        steps_search(walk, player, row->key, has_flags, row);
 }
 
 /* ---- APPEND ---- */
@@ -464,6 +438,8 @@ void walk_append(struct walk *walk, struct player *player)
     const char *name = steps_name(walk);
     struct oracle_mailbox *mailbox = oracle_find_for(walk->oracle, player->reader, name);
     uint32_t n = walk_random(walk, 4) == 0 ? 1 + walk_random(walk, 3) : 1, flags[4];
+    struct annotating annotating[4];
+    bool may_annotate = true;
     const char *text = arena_printf(walk->plan, "APPEND %s", walk_name(walk, player, name));
 
     if (mailbox != NULL && mailbox->n > COPY_MAX)
@@ -472,8 +448,14 @@ void walk_append(struct walk *walk, struct player *player)
         struct slice message = steps_message(walk, walk->marker + 1 + i);
 
         flags[i] = steps_flags(walk);
-        text = arena_printf(walk->plan, "%s (%s) {%zu+}\r\n%.*s", text,
-                            steps_flags_text(walk, flags[i]), message.len, SLICE_ARG(message));
+        annotating[i] = (struct annotating){.text = ""};
+        if (walk_random(walk, 4) == 0)
+            annotating[i] = steps_annotating(walk);
+        may_annotate = may_annotate && mailbox != NULL &&
+                       steps_may_annotate(player, mailbox, &annotating[i]);
+        text = arena_printf(walk->plan, "%s (%s)%s {%zu+}\r\n%.*s", text,
+                            steps_flags_text(walk, flags[i]), annotating[i].text, message.len,
+                            SLICE_ARG(message));
     }
     steps_say(walk, player, "%s", text);
     if (mailbox == NULL || !oracle_may(mailbox, player->reader, 'i')) {
@@ -486,12 +468,14 @@ void walk_append(struct walk *walk, struct player *player)
     }
     if (walk_was_ended(walk, player))
         return;
-    if (walk_outcome(walk, player, true)) {
+    if (walk_outcome(walk, player, may_annotate)) {
         uint32_t first_uid = mailbox->uidnext;
 
         for (uint32_t i = 0; i < n; i++)
-            (void) oracle_append(walk->oracle, mailbox, player->reader, flags[i],
-                                 ++walk->marker);
+            steps_annotate(
+                player, mailbox,
+                oracle_append(walk->oracle, mailbox, player->reader, flags[i], ++walk->marker),
+                &annotating[i]);
         check_appenduid(walk, player, mailbox, first_uid, n);
     }
     walk_judge(walk, player, true);

@@ -235,20 +235,23 @@ static void check_all(struct walk *walk, struct player *player)
 void walk_notify_begin(struct walk *walk, struct player *player)
 {
     bool fetches = walk_random(walk, 2) == 0;
+    const char *changes;
 
     player->listens = walk_random(walk, 3) == 0;
     player->delayed = walk_random(walk, 2) == 0;
+    player->hears_annotations = walk_random(walk, 2) == 0;
     player->n_heard = 0;
     if (!player->listens)
         return;
+    changes = player->hears_annotations ? " AnnotationChange" : "";
     know_all(walk, player);
     walk_say(walk, player, "n1",
              slice_from_str(arena_printf(
                  walk->arena,
-                 "n1 NOTIFY SET STATUS (SELECTED%s (MessageNew%s MessageExpunge FlagChange)) "
-                 "(%s (MessageNew MessageExpunge FlagChange MailboxName%s))\r\n",
-                 player->delayed ? "-DELAYED" : "", fetches ? " (UID FLAGS)" : "",
-                 player->reader == 0 ? "PERSONAL" : "SUBTREE \"Other Users\"",
+                 "n1 NOTIFY SET STATUS (SELECTED%s (MessageNew%s MessageExpunge FlagChange%s)) "
+                 "(%s (MessageNew MessageExpunge FlagChange%s MailboxName%s))\r\n",
+                 player->delayed ? "-DELAYED" : "", fetches ? " (UID FLAGS)" : "", changes,
+                 player->reader == 0 ? "PERSONAL" : "SUBTREE \"Other Users\"", changes,
                  player->reader == 0 ? " SubscriptionChange" : "")));
     (void) walk_outcome(walk, player, true);
     for (size_t i = 0; i < player->n_heard; i++)

@@ -51,7 +51,7 @@ const char *replica_parameter(struct walk *walk, const struct player *player)
 
     if (replica->last_uid > 0 && walk_random(walk, 2) == 0)
         known = arena_printf(walk->plan, " 1:%u", replica->last_uid);
-    return arena_printf(walk->plan, " (QRESYNC (%u %llu%s%s))", replica->uidvalidity,
+    return arena_printf(walk->plan, "QRESYNC (%u %llu%s%s)", replica->uidvalidity,
                         (unsigned long long) replica->modseq, known,
                         !player->uidonly && walk_random(walk, 2) == 0
                             ? match_data(walk, replica) /* numbers: RFC 9586 3.6 */

@@ -34,23 +34,48 @@ static uint64_t number_of(struct walk *walk, struct player *player, const char *
 static bool is_read_only(const struct oracle_mailbox *mailbox, unsigned reader)
 {
     return oracle_settable(mailbox, reader) == 0 && !oracle_may(mailbox, reader, 'i') &&
-           !oracle_may(mailbox, reader, 'e');
+           !oracle_may(mailbox, reader, 'e') && !oracle_may(mailbox, reader, 'n');
+}
+
+/* RFC 5257 4.1 */
+static void check_annotations_code(struct walk *walk, struct player *player)
+{
+    struct slice told = walk_code(walk, "ANNOTATIONS");
+    uint32_t number;
+
+    if (player->examines ? !slice_eq(told, SLICE("READ-ONLY")) : !slice_to_u32(told, &number))
+        walk_fail(walk, player, "[ANNOTATIONS %.*s]", SLICE_ARG(told));
+}
+
+/* " (ANNOTATE QRESYNC (...))", or some of it */
+static const char *parameters(struct walk *walk, const struct player *player, bool resync,
+                              bool annotates)
+{
+    const char *first = annotates ? "ANNOTATE" : "";
+    const char *second = resync ? replica_parameter(walk, player) : "";
+
+    if (!annotates && !resync)
+        return "";
+    return arena_printf(walk->plan, " (%s%s%s)", first, annotates && resync ? " " : "", second);
 }
 
 void walk_select_name(struct walk *walk, struct player *player, const char *name, bool examine)
 {
     struct oracle_mailbox *mailbox = oracle_find_for(walk->oracle, player->reader, name);
     bool resync = player->qresync && player->replica.mailbox != NULL, done;
+    bool annotates = walk_random(walk, 2) == 0;
 
     if (mailbox != NULL && !oracle_may(mailbox, player->reader, 'r'))
         mailbox = NULL;
     steps_say(walk, player, "%s %s%s", examine ? "EXAMINE" : "SELECT",
-              walk_name(walk, player, name), resync ? replica_parameter(walk, player) : "");
+              walk_name(walk, player, name), parameters(walk, player, resync, annotates));
     if (walk_was_ended(walk, player))
         return;
     done = walk_outcome(walk, player, mailbox != NULL);
     picture_clear(&player->picture);
     oracle_view_close(&player->view);
+    player->examines = examine;
+    player->annotates = annotates;
     if (done)
         oracle_view_open(&player->view, mailbox,
                          examine || is_read_only(mailbox, player->reader), ++walk->selections);
@@ -58,6 +83,7 @@ void walk_select_name(struct walk *walk, struct player *player, const char *name
     if (!done)
         return;
     check_first_unseen(walk, player);
+    check_annotations_code(walk, player);
     walk_note_uidvalidity(walk, player, mailbox, number_of(walk, player, "UIDVALIDITY"));
     walk_note_highest(walk, player, mailbox, number_of(walk, player, "HIGHESTMODSEQ"));
     if (number_of(walk, player, "UIDNEXT") != mailbox->uidnext)

@@ -155,3 +155,45 @@ void steps_pick(struct walk *walk, const struct player *player, struct picked *o
             pick_gone(out, view->numbered[i]);
     }
 }
+
+/* ---- UNCHANGEDSINCE ---- */
+
+struct condition steps_condition(struct walk *walk, const struct player *player,
+                                 const struct picked *picked)
+{
+    struct condition none = {.text = ""};
+    uint64_t modseq;
+
+    if (!player->condstore || picked->n != 1 || picked->has_gone || walk_random(walk, 3) != 0)
+        return none;
+    modseq = picked->messages[0]->told[player->reader].modseq;
+    if (modseq == 0)
+        return none;
+    return (struct condition){
+        true, arena_printf(walk->plan, " (UNCHANGEDSINCE %llu)", (unsigned long long) modseq)};
+}
+
+bool steps_is_refused(const struct player *player, const struct condition *condition,
+                      const struct oracle_message *message)
+{
+    const struct oracle_told *told = &message->told[player->reader];
+
+    return condition->is_there && told->version != told->told_version;
+}
+
+void steps_check_modified(struct walk *walk, struct player *player, const struct picked *picked,
+                          const struct condition *condition)
+{
+    struct slice told = walk_code(walk, "MODIFIED");
+    uint32_t number = 0, told_number = 0;
+
+    if (!condition->is_there)
+        return;
+    if (steps_is_refused(player, condition, picked->messages[0]))
+        number = picked->uid ? picked->messages[0]->uid
+                             : oracle_view_seq(&player->view, picked->messages[0]->uid);
+    if (told.len > 0 && !slice_to_u32(told, &told_number))
+        walk_fail(walk, player, "[MODIFIED] without a number");
+    if (told_number != number)
+        walk_fail(walk, player, "MODIFIED says %u", told_number);
+}

@@ -264,11 +264,61 @@ static void check_recent(struct walk *walk, struct player *player,
                   drawn->is_recent ? "not" : "");
 }
 
+bool walk_watches_annotations(const struct player *player)
+{
+    return player->annotates || (player->listens && player->hears_annotations);
+}
+
+/*
+ * Who watches is told of each entry that somebody else changed, and of no other; who does not
+ * watch forgets what it knew. What a client knows is what is there.
+ */
+static void check_annotation(struct walk *walk, struct player *player,
+                             const struct oracle_message *message, unsigned at,
+                             struct picture_annotation *drawn)
+{
+    const struct oracle_annotation *there[] = {&message->annotations[player->reader][at],
+                                               &message->annotations[ORACLE_EVERYBODY][at]};
+    bool watches = walk_watches_annotations(player), changed = false;
+
+    for (size_t i = 0; i < COUNT(there); i++) {
+        bool this = there[i]->changes != drawn->seen[i];
+
+        changed = changed || this;
+        drawn->is_known[i] = drawn->is_known[i] && (watches || !this);
+        drawn->seen[i] = there[i]->changes;
+        if (drawn->is_known[i] && drawn->value[i] != there[i]->value)
+            walk_fail(walk, player, "%s of uid %u is value %u, told as %u", picture_entries[at],
+                      message->uid, there[i]->value, drawn->value[i]);
+    }
+    if (drawn->is_told != (watches && changed))
+        walk_fail(walk, player, "%s of uid %u was %schanged, and %stold", picture_entries[at],
+                  message->uid, changed ? "" : "not ", drawn->is_told ? "" : "not ");
+    drawn->is_told = false;
+}
+
+static void check_annotations(struct walk *walk, struct player *player,
+                              const struct oracle_message *message,
+                              struct picture_message *drawn)
+{
+    for (unsigned at = 0; at < ORACLE_ENTRIES; at++) {
+        struct picture_annotation *entry = &drawn->annotations[at];
+
+        if (!drawn->was_counted) { /* it is new here: nothing changed before */
+            entry->is_told = false;
+            entry->seen[0] = message->annotations[player->reader][at].changes;
+            entry->seen[1] = message->annotations[ORACLE_EVERYBODY][at].changes;
+        }
+        check_annotation(walk, player, message, at, entry);
+    }
+    drawn->was_counted = true;
+}
+
 static void check_message(struct walk *walk, struct player *player, uint32_t seq)
 {
     struct oracle_message *message = player->view.numbered[seq - 1];
     uint32_t flags = oracle_flags(player->view.mailbox, message, player->reader);
-    const struct picture_message *drawn = &player->picture.messages[seq - 1];
+    struct picture_message *drawn = &player->picture.messages[seq - 1];
 
     if (drawn->uid != 0 && drawn->uid != message->uid)
         walk_fail(walk, player, "message %u is uid %u, told as %u", seq, message->uid,
@@ -282,6 +332,7 @@ static void check_message(struct walk *walk, struct player *player, uint32_t seq
         check_recent(walk, player, message, drawn);
     if (drawn->heard_modseq == player->picture.now)
         note_modseq(walk, player, message, drawn->modseq);
+    check_annotations(walk, player, message, drawn);
 }
 
 static void draw(struct walk *walk, struct player *player, bool expunges)

@@ -236,6 +236,26 @@ static void a_deleted_entry_is_remembered_for_a_while(void **state)
     assert_true(mbox_annotation_modseq(inbox(account), 1, 0) == acct_modseq(account));
 }
 
+/* One record is about many messages, and some of them may have some of it already. */
+static void what_a_record_leaves_as_it_was_keeps_its_modseq(void **state)
+{
+    AUTO(acct_unrefp) struct acct_state *account = start(1);
+    const struct annotation *entries;
+    uint64_t first;
+    size_t n;
+
+    (void) state;
+    set(account, 1, 0, "/comment", "text");
+    first = acct_modseq(account);
+    set(account, 1, 0, "/comment", "text");
+    entries = mbox_annotations(inbox(account), 1, 0, &n);
+    assert_true(n == 1 && entries[0].modseq == first);
+    assert_true(mbox_annotation_modseq(inbox(account), 1, 0) == acct_modseq(account));
+    assert_int_equal(annotate(account, 1, 1, 0, "/altsubject", NULL), RC_OK);
+    (void) mbox_annotations(inbox(account), 1, 0, &n);
+    assert_int_equal(n, 1); /* no nil where nothing was */
+}
+
 static void own_entries_raise_no_modseq_of_others(void **state)
 {
     AUTO(acct_unrefp) struct acct_state *account = start(3);
@@ -526,6 +546,7 @@ int main(void)
         cmocka_unit_test(rows_filled_in_order_fill_their_leaves),
         cmocka_unit_test(refuses_what_is_too_much),
         cmocka_unit_test(a_deleted_entry_is_remembered_for_a_while),
+        cmocka_unit_test(what_a_record_leaves_as_it_was_keeps_its_modseq),
         cmocka_unit_test(own_entries_raise_no_modseq_of_others),
         cmocka_unit_test(a_copy_takes_along_what_it_says),
         cmocka_unit_test(a_change_writes_its_own_page),
