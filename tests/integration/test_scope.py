@@ -57,6 +57,17 @@ class Scope(unittest.TestCase):
         self.all.ok("NOOP")
         self.assertIn(b"Work/2027", self.names(self.all.ok('LIST "" *')))
 
+    def test_certain_folders_are_all_that_is_searched(self):
+        for name in ("Work", "Private"):
+            self.all.ok("CREATE %s" % name)
+            self.all.ok("SUBSCRIBE %s" % name)
+            self.all.append(name, sample(1))
+        phone = self.device("--folder", "Work")
+        for where in ("personal", "subscribed", "mailboxes (Work Private)", "subtree (Work Private) inboxes"):
+            said = phone.ok("ESEARCH IN (%s) RETURN (COUNT) ALL" % where)
+            self.assertEqual(len(said), 1, said)
+            self.assertIn(b"MAILBOX Work ", said[0])
+
     def test_certain_folders_are_all_that_is_watched(self):
         self.all.ok("CREATE Work")
         phone = self.device("--folder", "Work")

@@ -106,6 +106,43 @@ static void a_search_pauses_between_mailboxes(void **state)
     rig_free(rig);
 }
 
+/* Fewer mailboxes than are begun in one slice, whose answers are long. */
+static void a_search_pauses_when_the_client_does_not_read(void **state)
+{
+    struct rig *rig = new_rig();
+    struct rig_session *rs = rig_login(rig, SESSION_FULL);
+    AUTO(buf_done) struct buf fill = {.max = TEXT_BYTES};
+    struct stepped step;
+    size_t most = 0;
+    unsigned lines = 0;
+
+    (void) state;
+    buf_str(&fill, "t APPEND INBOX");
+    for (unsigned i = 0; i < 1000; i++)
+        buf_str(&fill, i % 2 == 0 ? " (\\Flagged) {2+}\r\n\r\n" : " {2+}\r\n\r\n");
+    buf_str(&fill, "\r\n");
+    for (unsigned i = 0; i < 8; i++)
+        rig_send(rs, buf_slice(&fill));
+    must(rs, "t SELECT INBOX\r\n");
+    for (unsigned i = 0; i < 9; i++) {
+        must(rs, "t CREATE m%u\r\n", i);
+        must(rs, "t COPY 1:* m%u\r\n", i);
+    }
+    begin(&step, rs, "s ESEARCH IN (personal) FLAGGED");
+    assert_int_equal(step.outcome, COMMAND_MORE);
+    while (step.outcome == COMMAND_MORE) {
+        most = MAX(most, step.out.len);
+        lines += (unsigned) count(buf_slice(&step.out), "* ESEARCH ");
+        buf_reset(&step.out);
+        step.outcome = command_resume(&step.running, &step.out, false);
+    }
+    lines += (unsigned) count(buf_slice(&step.out), "* ESEARCH ");
+    assert_int_equal(lines, 10);
+    assert_in_range(most, REPLY_PAUSE_BYTES, REPLY_PAUSE_BYTES + (32 << 10));
+    buf_done(&step.out);
+    rig_free(rig);
+}
+
 static void an_aborted_search_leaves_nothing_behind(void **state)
 {
     struct rig *rig = new_rig();
@@ -300,6 +337,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_search_pauses_between_mailboxes),
+        cmocka_unit_test(a_search_pauses_when_the_client_does_not_read),
         cmocka_unit_test(an_aborted_search_leaves_nothing_behind),
         cmocka_unit_test(mailboxes_change_while_it_runs),
         cmocka_unit_test(rights_change_while_it_runs),

@@ -128,6 +128,24 @@ static void who_waits_long_hears_of_it(void **state)
     end(rig);
 }
 
+/* Messages of all mailboxes are counted together. */
+static void a_search_in_several_mailboxes_counts_through(void **state)
+{
+    struct rig *rig;
+    struct rig_session *rs = begin(&rig);
+    AUTO(buf_done) struct buf out = {.max = OUT_MAX};
+    unsigned resumes;
+
+    (void) state;
+    fill(rs);
+    rig_send(rs, SLICE("c CREATE box\r\nd COPY 1:* box\r\ne CREATE empty\r\n"));
+    resumes = run(rs, "slow ESEARCH IN (personal) TEXT nowhere", INPROGRESS_US, &out);
+    assert_true(resumes > 1);
+    assert_int_equal(check_counts(buf_slice(&out), "* OK [INPROGRESS (\"slow\" ", 2 * MESSAGES),
+                     resumes);
+    end(rig);
+}
+
 static void a_long_fetch_says_how_far_it_is(void **state)
 {
     static const char *const whole[] = {"t FETCH 1:* (FLAGS UID)",
@@ -188,6 +206,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(who_waits_long_hears_of_it),
+        cmocka_unit_test(a_search_in_several_mailboxes_counts_through),
         cmocka_unit_test(a_long_fetch_says_how_far_it_is),
         cmocka_unit_test(nothing_stands_inside_an_answer),
     };
