@@ -5,11 +5,11 @@
  * 5182 (SAVE), RFC 7162 3.1.5 (MODSEQ), RFC 9738 (limits), RFC 9585 (INPROGRESS).
  *
  * Which mailboxes are meant is decided once, at the beginning, by the names and rights of that
- * moment, and kept as ids; those without messages are left out. Then they are searched one
- * after the other, each by a view of its own, of which there is one at a time. When its turn
- * comes a mailbox is asked again whether it is there and may be read (view_open); it is called
- * by the name that it has then. So one that is renamed meanwhile is answered once, and one that
- * is deleted, or that the session may no longer read, not at all.
+ * moment, and kept as ids; those whose counts say that nothing can be found are left out. Then
+ * they are searched one after the other, each by a view of its own, of which there is one at a
+ * time. When its turn comes a mailbox is asked again whether it is there and may be read
+ * (view_open); it is called by the name that it has then. So one that is renamed meanwhile is
+ * answered once, and one that is deleted, or that the session may no longer read, not at all.
  *
  * The selected mailbox is searched by the session's view: of it the client sees what it has
  * been told. "$" are messages of that mailbox, and none of any other.
@@ -19,7 +19,9 @@
 #include "commands/finding.h"
 #include "commands/limit.h"
 #include "commands/mailbox_filter.h"
+#include "commands/resync.h"
 #include "commands/visible.h"
+#include "search/glance.h"
 
 #define ESEARCH_SLICE_MAILBOXES 16u /* begun before others get their turn */
 
@@ -147,7 +149,7 @@ static void find_targets(struct esearch_run *run, const struct session *session,
         if (is_selected(session, &target)) {
             if (!scope->selected) /* else it is there already */
                 add_selected(run, session);
-        } else if (target.messages > 0) {
+        } else if (search_may_hit(run->args->search.key, mbox, &reader)) {
             add_target(run, target);
         }
     }
@@ -365,6 +367,8 @@ static enum rc start(struct cmd *cmd, struct err *err)
         rc = take_targets(cmd, run, &scope, err);
     if (rc)
         return rc;
+    if (finding_asks_modseq(&args->search))
+        condstore_enable(cmd);
     run->space = arena_mark(cmd->arena);
     cmd->cursor = run;
     cmd->cursor_done = run_done;

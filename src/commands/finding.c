@@ -40,6 +40,11 @@ enum rc finding_check(struct cmd *cmd, const struct imap_search_args *args, stru
     return RC_OK;
 }
 
+bool finding_asks_modseq(const struct imap_search_args *args)
+{
+    return asks_modseq(args->key);
+}
+
 enum rc finding_open(struct cmd *cmd, const struct imap_search_args *args,
                      struct search_scope scope, struct arena *arena, struct finding *out,
                      struct err *err)
@@ -51,7 +56,7 @@ enum rc finding_open(struct cmd *cmd, const struct imap_search_args *args,
         rc = search_start(&scope, args->key, arena, &search, err);
     if (rc)
         return rc;
-    *out = (struct finding){search, scope.from_uid, asks_modseq(args->key)};
+    *out = (struct finding){search, scope.from_uid, finding_asks_modseq(args)};
     if (out->with_modseq)
         condstore_enable(cmd);
     return RC_OK;

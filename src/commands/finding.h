@@ -22,6 +22,8 @@ struct finding {
  * [BADCHARSET]. */
 MUST_CHECK enum rc finding_check(struct cmd *cmd, const struct imap_search_args *args,
                                  struct err *err);
+/* Is a MODSEQ key among them, which enables CONDSTORE? */
+bool finding_asks_modseq(const struct imap_search_args *args);
 /* Search what the scope shows, as far as limit.h lets it; in arena. */
 MUST_CHECK enum rc finding_open(struct cmd *cmd, const struct imap_search_args *args,
                                 struct search_scope scope, struct arena *arena,
