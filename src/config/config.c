@@ -109,6 +109,8 @@ static const struct setting settings[] = {
      "expunged messages and deleted mailboxes can be brought back for so long; 0: not at all"},
     {"threads", KIND_NUMBER, AT(threads), "0", 0, 256, NULL,
      "threads that run commands; 0: twice the processors"},
+    {"search_index_min", KIND_NUMBER, AT(search_index_min), "5000", 1, UINT32_MAX, NULL,
+     "messages of an account that gets a search index at once; smaller ones when a search was slow"},
     {"archive", KIND_SWITCH, AT(archive), "no", 0, 0, NULL,
      "keep the journal between backups, so that any moment can be restored, not only those of backups"},
     {"archive_max", KIND_SIZE, AT(archive_max_bytes), "16G", 64u << 20, (uint64_t) 1 << 44, NULL,

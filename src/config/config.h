@@ -77,6 +77,7 @@ struct config {
     uint32_t threads;       /* of the mail role; 0: twice the processors, at least 4 */
 
     /* store */
+    uint32_t search_index_min; /* messages of an account that is indexed unasked */
     bool archive; /* closed journal segments wait for the next backup */
     uint64_t archive_max_bytes;
 

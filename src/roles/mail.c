@@ -100,8 +100,11 @@ static enum rc open_store(struct mail_role *mail, struct err *err)
     mail->sort_keys = key_keeper_new(&(struct key_keeper_options){
         .store = mail->store, .note = store.note, .note_ctx = store.note_ctx});
     key_keeper_start(mail->sort_keys);
-    mail->index = text_index_new(&(struct text_index_options){
-        .store = mail->store, .note = note_account, .note_ctx = mail});
+    mail->index = text_index_new(
+        &(struct text_index_options){.store = mail->store,
+                                     .note = note_account,
+                                     .note_ctx = mail,
+                                     .min_messages = mail->start->config->search_index_min});
     mail_store_set_index(mail->store, mail->index);
     text_index_start(mail->index);
     for (size_t i = 0; i < mail->start->n_quarantined; i++)

@@ -414,7 +414,8 @@ static bool is_tail_due(const struct index_keeper *keeper, const struct account_
 {
     if (keeper->is_hasty)
         return n > 0;
-    return n >= INDEX_TAIL_BODIES ||
+    return n >= MIN(INDEX_TAIL_BODIES,
+                    (uint64_t) INDEX_TAIL_PARTS * keeper->options->min_messages) ||
            (n >= INDEX_QUIET_BODIES && clock_mono_us() - known->since_us >= INDEX_QUIET_US);
 }
 

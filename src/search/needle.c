@@ -65,8 +65,9 @@ static struct slice first_block(struct slice text, size_t len)
 /* Of each so many bytes of text one may be the rare one and not in the needle. */
 #define RARE_BYTES      32u
 #define RARE_FIRST_MANY 8u
-#define RARE_NEEDLE_MAX 64u /* each of them is compared with the needle: no longer than this   \
-                             */
+#define RARE_NEEDLE_MAX                                                                        \
+    64u /* each of them is compared with the needle: no longer than this                       \
+         */
 
 /* needle->mapped is not empty. */
 static bool is_in_mapped(const struct needle *needle, struct slice text)

@@ -23,10 +23,11 @@
 #define INDEX_MIN_MESSAGES 5000u /* an account with less is searched without */
 #define INDEX_QUIET_BODIES 32u   /* new ones that make a segment ... */
 #define INDEX_QUIET_US     ((int64_t) 10 * 1000000) /* ... when none came for so long */
-#define INDEX_TAIL_BODIES  16384u                   /* new ones that make a segment at once */
-#define INDEX_FANOUT       4u                       /* segments of a size that become one */
-#define INDEX_OPEN_MAX     512u                     /* segments open at a time, about */
-#define INDEX_SLOW_BODIES  2000u /* looked at by one search: the account deserves an index */
+#define INDEX_TAIL_BODIES  16384u /* new ones that make a segment at once ... */
+#define INDEX_TAIL_PARTS   4u     /* ... or so many times min_messages, if that is less */
+#define INDEX_FANOUT       4u     /* segments of a size that become one */
+#define INDEX_OPEN_MAX     512u   /* segments open at a time, about */
+#define INDEX_SLOW_BODIES  2000u  /* looked at by one search: the account deserves an index */
 
 struct text_index;
 

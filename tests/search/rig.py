@@ -1,15 +1,43 @@
 """A server filled with messages, asked by IMAP, compared with the book of the reference."""
 
+import os
 import re
 
 from queries import DAYS, FLAGS, days
+from roost_server import wait_for
 
 APPEND_BATCH_BYTES = 4 << 20
 MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 
+INDEX_KIND = 1  # docs/formats/derived.md
+
+
 class Difference(AssertionError):
     pass
+
+
+def derived(server, kind=INDEX_KIND):
+    """[(path, account, first body id, one behind the last)] of the blobs that are there."""
+    top, out = os.path.join(server.data, "mail/derived"), []
+    for account in os.listdir(top) if os.path.isdir(top) else []:
+        for name in os.listdir(os.path.join(top, account)):
+            match = re.fullmatch("([0-9a-f]{8})-([0-9a-f]{16})-([0-9a-f]{16})", name)
+            if match is not None and int(match.group(1), 16) == kind:
+                out.append((os.path.join(top, account, name), account, int(match.group(2), 16), int(match.group(3), 16)))
+    return sorted(out, key=lambda row: row[1:])
+
+
+def wait_for_index(server, bodies):
+    """Until an account's first so many bodies are all in segments."""
+    def is_there():
+        ends = {}
+        for _, account, first, end in derived(server):
+            if first <= ends.get(account, 1):
+                ends[account] = max(end, ends.get(account, 1))
+        return any(end > bodies for end in ends.values())
+
+    wait_for(is_there, lambda: "an index of %d bodies: %r" % (bodies, derived(server)))
 
 
 def arguments(message, date, flags):
