@@ -102,7 +102,7 @@ void key_segment_unref(struct key_segment *segment)
 
 /* ---- making ---- */
 
-/* The number of a text, casemapped already. */
+/* The number of a text, mapped already. */
 static uint32_t number_text(struct key_maker *maker, struct slice text)
 {
     struct key_segment *segment = maker->segment;
@@ -166,12 +166,32 @@ void key_maker_done(struct key_maker *maker)
     buf_done(&maker->scratch);
 }
 
-static uint32_t casemapped(struct key_maker *maker, struct slice utf8)
+static void map_text(const struct key_comparison *by, struct slice utf8, struct buf *out)
 {
-    if (utf8.len == 0)
+    switch (by != NULL ? by->kind : COMPARATOR_UNICODE_CASEMAP) {
+    case COMPARATOR_UNICODE_CASEMAP:
+        mime_casemap(utf8, out);
+        break;
+    case COMPARATOR_ASCII_CASEMAP:
+        mime_casemap_ascii(utf8, out);
+        break;
+    case COMPARATOR_OCTET:
+        buf_append(out, utf8);
+        break;
+    case COMPARATOR_LANGUAGE:
+        collator_key(by->collator, utf8, out);
+        break;
+    }
+}
+
+static uint32_t mapped(struct key_maker *maker, enum key_text text, struct slice utf8)
+{
+    bool is_wanted = maker->by == NULL || (maker->by->texts >> text & 1) != 0;
+
+    if (utf8.len == 0 || !is_wanted)
         return KEY_NO_TEXT;
     buf_reset(&maker->scratch);
-    mime_casemap(utf8, &maker->scratch);
+    map_text(maker->by, utf8, &maker->scratch);
     if (maker->pool_len > SEGMENT_TEXT_BYTES)
         buf_truncate(&maker->scratch, MIN(maker->scratch.len, (size_t) SEGMENT_SHORT_TEXT));
     return number_text(maker, buf_slice(&maker->scratch));
@@ -236,12 +256,12 @@ void key_maker_set(struct key_maker *maker, uint32_t row, uint64_t body_id,
     segment->sent[row] = keys.sent_sec;
     segment->flags[row] =
         (uint8_t) ((keys.is_reply ? KEY_IS_REPLY : 0) | (keys.has_sent ? KEY_HAS_SENT : 0));
-    segment->text[KEY_TEXT_SUBJECT][row] = casemapped(maker, keys.base_subject);
-    segment->text[KEY_TEXT_FROM][row] = casemapped(maker, keys.from_mailbox);
-    segment->text[KEY_TEXT_TO][row] = casemapped(maker, keys.to_mailbox);
-    segment->text[KEY_TEXT_CC][row] = casemapped(maker, keys.cc_mailbox);
-    segment->text[KEY_TEXT_DISPLAYFROM][row] = casemapped(maker, keys.from_display);
-    segment->text[KEY_TEXT_DISPLAYTO][row] = casemapped(maker, keys.to_display);
+    segment->text[KEY_TEXT_SUBJECT][row] = mapped(maker, KEY_TEXT_SUBJECT, keys.base_subject);
+    segment->text[KEY_TEXT_FROM][row] = mapped(maker, KEY_TEXT_FROM, keys.from_mailbox);
+    segment->text[KEY_TEXT_TO][row] = mapped(maker, KEY_TEXT_TO, keys.to_mailbox);
+    segment->text[KEY_TEXT_CC][row] = mapped(maker, KEY_TEXT_CC, keys.cc_mailbox);
+    segment->text[KEY_TEXT_DISPLAYFROM][row] = mapped(maker, KEY_TEXT_DISPLAYFROM, keys.from_display);
+    segment->text[KEY_TEXT_DISPLAYTO][row] = mapped(maker, KEY_TEXT_DISPLAYTO, keys.to_display);
     segment->message_id[row] =
         keys.message_id.len > 0 ? number_id(maker, hash_of(maker, keys.message_id)) : KEY_NO_ID;
     if (digest != NULL)

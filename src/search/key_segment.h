@@ -2,7 +2,8 @@
  * key_segment.h - what SORT and THREAD compare, of some bodies of an account, as columns.
  *
  * Spec: RFC 5256 (the keys, 2.1, 2.2), RFC 5957 3; RFC 5051: texts are kept casemapped, so that
- * they compare as bytes.
+ * they compare as bytes. RFC 5255 4.2: of another comparator its own keys are kept instead; such
+ * a segment serves one command.
  *
  * Rows are of bodies, so copies of a message share one, and a row stays true for as long as its
  * body lives. Texts and Message-IDs are numbers into the segment's own lists, in which each
@@ -18,6 +19,8 @@
 #include <stdatomic.h>
 
 #include "base/buf.h"
+#include "mime/collator.h"
+#include "mime/comparator.h"
 #include "mime/digest.h"
 
 /* Beyond so many bytes of texts, or references, in one segment its further rows keep short
@@ -89,7 +92,15 @@ void key_names_done(struct key_names *names);
 /* *is_new: it was not there. */
 uint32_t key_names_number(struct key_names *names, struct key_id id, bool *is_new);
 
+/* What the texts are compared by. */
+struct key_comparison {
+    enum comparator_kind kind;
+    struct collator *collator; /* COMPARATOR_LANGUAGE; else NULL */
+    uint32_t texts;            /* bits of enum key_text: those that are asked for */
+};
+
 struct key_maker {
+    const struct key_comparison *by; /* NULL: i;unicode-casemap, all texts */
     struct key_segment *segment;
     struct key_names texts, ids;
     size_t pool_len, pool_cap;

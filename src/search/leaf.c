@@ -47,9 +47,11 @@ static struct leaf leaf_of_header(const struct plan_node *node, struct arena *ar
 {
     struct leaf leaf = {.needle = node->needle.mapped};
 
+    if (!needle_may_prune(&node->needle))
+        leaf.needle = SLICE(""); /* that there is such a field is all the index can say */
     if (find_field(node->key, &leaf.field)) {
         leaf.kind = LEAF_FIELD;
-        leaf.is_exact = true;
+        leaf.is_exact = needle_is_casemapped(&node->needle);
         return leaf;
     }
     leaf.name = name_needle(node->key->field, arena);
@@ -62,8 +64,8 @@ static struct leaf leaf_of_text(const struct plan_node *node, enum leaf_kind kin
 {
     struct leaf leaf = {.needle = node->needle.mapped};
 
-    leaf.is_exact = leaf.needle.len == TRIGRAM_BYTES;
-    if (leaf.needle.len >= TRIGRAM_BYTES)
+    leaf.is_exact = leaf.needle.len == TRIGRAM_BYTES && needle_is_casemapped(&node->needle);
+    if (leaf.needle.len >= TRIGRAM_BYTES && needle_may_prune(&node->needle))
         leaf.kind = kind;
     return leaf;
 }

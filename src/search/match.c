@@ -174,7 +174,8 @@ static bool raw_has(struct match *match, const struct plan_node *node)
 /* Some run has it. Most messages have it nowhere, which one look at all their text says. */
 static bool some_run_has(struct match *match, const struct plan_node *node)
 {
-    if (!text_has(match, node, digest_text(match->text)))
+    if (needle_finds_by_bytes(&node->needle) &&
+        !text_has(match, node, digest_text(match->text)))
         return false;
     for (uint32_t i = 0; i < match->text->n_spans; i++) {
         struct digest_span span = digest_span(match->text, i);

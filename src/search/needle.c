@@ -49,9 +49,54 @@ void needle_init(struct needle *needle, struct slice text, struct arena *arena)
 
     buf_init(&mapped, text.len * NEEDLE_FACTOR + 1);
     mime_casemap(text, &mapped);
-    needle->mapped = arena_dup(arena, buf_slice(&mapped));
+    *needle = (struct needle){.mapped = arena_dup(arena, buf_slice(&mapped))};
     needle->ascii = is_ascii(needle->mapped);
     needle->rare = find_rarest(needle->mapped);
+}
+
+static struct slice capitals(struct slice text, struct arena *arena)
+{
+    AUTO(buf_done) struct buf out;
+
+    buf_init(&out, text.len + 1);
+    mime_casemap_ascii(text, &out);
+    return arena_dup(arena, buf_slice(&out));
+}
+
+void needle_init_by(struct needle *needle, struct slice text, const struct comparison *by,
+                    struct arena *arena)
+{
+    needle_init(needle, text, arena);
+    needle->kind = by->kind;
+    needle->collator = by->collator;
+    switch (by->kind) {
+    case COMPARATOR_UNICODE_CASEMAP:
+        break;
+    case COMPARATOR_ASCII_CASEMAP:
+        needle->plain = capitals(text, arena);
+        break;
+    case COMPARATOR_OCTET:
+        needle->plain = text;
+        break;
+    case COMPARATOR_LANGUAGE:
+        collator_needle(by->collator, text, arena, &needle->collated);
+        break;
+    }
+}
+
+bool needle_may_prune(const struct needle *needle)
+{
+    return needle->kind != COMPARATOR_LANGUAGE || needle->mapped.len == 0;
+}
+
+bool needle_is_casemapped(const struct needle *needle)
+{
+    return needle->kind == COMPARATOR_UNICODE_CASEMAP || needle->mapped.len == 0;
+}
+
+bool needle_finds_by_bytes(const struct needle *needle)
+{
+    return needle->kind != COMPARATOR_LANGUAGE;
 }
 
 /* The first block of text: no character is cut in two. */
@@ -95,7 +140,8 @@ static bool is_in_mapped(const struct needle *needle, struct slice text)
  * block stands the end of the one before, one byte less than the needle. A block is no shorter
  * than the needle, so the work stays linear.
  */
-bool needle_is_in(const struct needle *needle, struct slice text, struct buf *scratch)
+static bool is_in_casemapped(const struct needle *needle, struct slice text,
+                             struct buf *scratch)
 {
     size_t n = needle->mapped.len, block_len = MAX(NEEDLE_BLOCK_BYTES, n);
     bool ascii = is_ascii(text), found = n == 0;
@@ -117,4 +163,39 @@ bool needle_is_in(const struct needle *needle, struct slice text, struct buf *sc
             buf_consume(scratch, scratch->len - (n - 1));
     }
     return found;
+}
+
+/* As above: a block, and before it the end of the one before. */
+static bool is_in_capitals(const struct needle *needle, struct slice text, struct buf *scratch)
+{
+    size_t n = needle->plain.len, block_len = MAX(NEEDLE_BLOCK_BYTES, n);
+    bool found = n == 0;
+
+    buf_reset(scratch);
+    while (!found && text.len > 0) {
+        struct slice block = slice_sub(text, 0, block_len);
+
+        text = slice_from(text, block.len);
+        mime_casemap_ascii(block, scratch);
+        assert(!scratch->overflow);
+        found = slice_search(buf_slice(scratch), needle->plain) < scratch->len;
+        if (scratch->len >= n)
+            buf_consume(scratch, scratch->len - (n - 1));
+    }
+    return found;
+}
+
+bool needle_is_in(const struct needle *needle, struct slice text, struct buf *scratch)
+{
+    switch (needle->kind) {
+    case COMPARATOR_UNICODE_CASEMAP:
+        return is_in_casemapped(needle, text, scratch);
+    case COMPARATOR_ASCII_CASEMAP:
+        return is_in_capitals(needle, text, scratch);
+    case COMPARATOR_OCTET:
+        return needle->plain.len == 0 || slice_search(text, needle->plain) < text.len;
+    case COMPARATOR_LANGUAGE:
+        return collator_finds(needle->collator, &needle->collated, text);
+    }
+    return false;
 }

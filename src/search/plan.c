@@ -62,8 +62,8 @@ enum rc plan_named_uids(const struct search_scope *scope, const struct imap_sear
     return RC_OK;
 }
 
-static enum rc fill_leaf(const struct search_scope *scope, struct plan_node *node,
-                         struct arena *arena, struct err *err)
+static enum rc fill_leaf(const struct search_scope *scope, const struct comparison *by,
+                         struct plan_node *node, struct arena *arena, struct err *err)
 {
     const struct imap_search_key *key = node->key;
 
@@ -77,7 +77,9 @@ static enum rc fill_leaf(const struct search_scope *scope, struct plan_node *nod
         node->has_id = object_id_parse('T', key->text, &node->id);
     else if (key->kind == IMAP_KEY_ANNOTATION)
         list_pattern_init(&node->entries, SLICE(""), key->field, arena);
-    if (node->cost == COST_TEXT || key->kind == IMAP_KEY_ANNOTATION)
+    if (node->cost == COST_TEXT)
+        needle_init_by(&node->needle, key->text, by, arena);
+    else if (key->kind == IMAP_KEY_ANNOTATION)
         needle_init(&node->needle, key->text, arena);
     return RC_OK;
 }
@@ -96,15 +98,16 @@ static void sort_by_cost(struct plan_node *node, struct arena *arena)
 }
 
 /* The parser keeps nesting within SEARCH_MAX_DEPTH, so the recursion is counted. */
-enum rc plan_make(const struct search_scope *scope, const struct imap_search_key *key,
-                  struct arena *arena, struct plan_node **out, struct err *err)
+enum rc plan_make(const struct search_scope *scope, const struct comparison *by,
+                  const struct imap_search_key *key, struct arena *arena,
+                  struct plan_node **out, struct err *err)
 {
     struct plan_node *node = ARENA_NEW(arena, struct plan_node);
 
     node->key = key;
     node->cost = cost_of(key->kind);
     if (key->n_children == 0) {
-        enum rc rc = fill_leaf(scope, node, arena, err);
+        enum rc rc = fill_leaf(scope, by, node, arena, err);
 
         if (rc)
             return rc;
@@ -112,7 +115,7 @@ enum rc plan_make(const struct search_scope *scope, const struct imap_search_key
     node->n_children = key->n_children;
     node->children = ARENA_ARRAY(arena, struct plan_node *, key->n_children);
     for (size_t i = 0; i < key->n_children; i++) {
-        enum rc rc = plan_make(scope, key->children[i], arena, &node->children[i], err);
+        enum rc rc = plan_make(scope, by, key->children[i], arena, &node->children[i], err);
 
         if (rc)
             return rc;

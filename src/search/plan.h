@@ -40,7 +40,8 @@ MUST_CHECK enum rc plan_named_uids(const struct search_scope *scope,
                                    const struct imap_search_key *key, struct arena *arena,
                                    struct uid_set *out, struct err *err);
 
-MUST_CHECK enum rc plan_make(const struct search_scope *scope,
+/* by: of the keys that look for text in a message. */
+MUST_CHECK enum rc plan_make(const struct search_scope *scope, const struct comparison *by,
                              const struct imap_search_key *key, struct arena *arena,
                              struct plan_node **out, struct err *err);
 

@@ -8,6 +8,7 @@
 
 struct search {
     struct search_scope scope;
+    struct collator *collator; /* of the scope's comparator, if it is a language's */
     struct match match;
     struct plan_node *plan;
     struct pruner *pruner;
@@ -40,10 +41,18 @@ enum rc search_start(const struct search_scope *scope, const struct imap_search_
 {
     struct search *search = ARENA_NEW(arena, struct search);
     const struct mbox *mbox = view_mbox(scope->view);
-    enum rc rc = plan_make(scope, key, arena, &search->plan, err);
+    AUTO(collator_closep) struct collator *collator = NULL;
+    struct comparison by = {.kind = comparator_kind(scope->comparator)};
+    enum rc rc = RC_OK;
 
+    if (by.kind == COMPARATOR_LANGUAGE)
+        rc = collator_open(scope->comparator, &collator, err);
+    by.collator = collator;
+    if (!rc)
+        rc = plan_make(scope, &by, key, arena, &search->plan, err);
     if (rc)
         return rc;
+    search->collator = TAKE(collator);
     search->scope = *scope;
     match_init(&search->match, scope);
     search->pruner = pruner_new(&search->scope, mail_store_index(account_store(scope->account)),
@@ -225,4 +234,5 @@ void search_done(struct search *search)
     candidates_free(TAKE(search->candidates));
     pruner_free(TAKE(search->pruner));
     match_done(&search->match);
+    collator_close(TAKE(search->collator));
 }

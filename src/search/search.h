@@ -6,7 +6,8 @@
  *
  * search_start makes a plan, search_go works it off a slice at a time; between two slices
  * nothing is held but the plan, and the view must keep its version. Expunged messages that the
- * client still numbers are never hits.
+ * client still numbers are never hits. RFC 5255 4.2: texts of the message are compared by the
+ * comparator of the scope.
  *
  * Memory: everything lives in the arena given; search_done frees what else there is.
  */
@@ -24,6 +25,7 @@ struct search_scope {
     struct uid_set saved; /* "$" */
     uint32_t from_uid;    /* messages below it are not looked at */
     bool seqs_may_miss;   /* sequence numbers that are not there name nothing (RFC 7377 2) */
+    unsigned comparator;  /* of texts: a number of mime/comparator.h */
 };
 
 struct search_hits {
@@ -34,7 +36,7 @@ struct search_hits {
     uint32_t n_damaged; /* could not be read, and count as no hits */
 };
 
-/* RC_SYNTAX: a sequence number that is not there. */
+/* RC_SYNTAX: a sequence number that is not there; RC_UNAVAILABLE: no such comparator now. */
 MUST_CHECK enum rc search_start(const struct search_scope *scope,
                                 const struct imap_search_key *key, struct arena *arena,
                                 struct search **out, struct err *err);

@@ -341,22 +341,38 @@ static void find_wants(struct keys_work *work)
                 (struct digest_want){items[i].key, work->cold[items[i].at]->size};
 }
 
+static enum rc start_comparison(struct keys_work *work, unsigned comparator, uint32_t texts,
+                                struct err *err)
+{
+    work->is_own = comparator != COMPARATOR_DEFAULT;
+    work->by = (struct key_comparison){.kind = comparator_kind(comparator), .texts = texts};
+    return work->by.kind == COMPARATOR_LANGUAGE
+               ? collator_open(comparator, &work->by.collator, err)
+               : RC_OK;
+}
+
 enum rc keys_work_start(struct keys_work *work, const struct mbox_view *view,
-                        const uint32_t *uids, uint32_t n, struct arena *arena, struct err *err)
+                        const uint32_t *uids, uint32_t n, unsigned comparator, uint32_t texts,
+                        struct arena *arena, struct err *err)
 {
     enum rc rc;
 
     *work = (struct keys_work){.view = view, .n = n, .arena = arena};
     rc = read_cold(work, uids, err);
+    if (!rc)
+        rc = start_comparison(work, comparator, texts, err);
     if (rc)
         return rc;
-    work->keys = take_kept(view);
+    if (!work->is_own)
+        work->keys = take_kept(view);
     find_wants(work);
     if (work->n_wants == 0 && work->keys != NULL)
         return RC_OK;
     key_maker_start(&work->maker, work->n_wants,
                     work->keys != NULL ? work->keys->seed : random_id());
     work->is_making = true;
+    if (work->is_own)
+        work->maker.by = &work->by;
     return RC_OK;
 }
 
@@ -377,7 +393,7 @@ static void keep(struct keys_work *work)
     if (work->keys != NULL)
         shelf_unref(&work->keys->thing);
     work->keys = keys;
-    if (keys->n_rows > 0)
+    if (keys->n_rows > 0 && !work->is_own)
         shelf_put(view_account(work->view), ACCOUNT_WIDE, SHELF_SORT_KEYS, &keys->thing);
 }
 
@@ -405,6 +421,7 @@ void keys_work_done(struct keys_work *work)
         key_maker_done(&work->maker);
     if (work->keys != NULL)
         shelf_unref(&work->keys->thing);
+    collator_close(TAKE(work->by.collator));
     work->keys = NULL;
     work->is_making = false;
 }

@@ -72,13 +72,19 @@ struct keys_work {
     uint32_t n_wants, done;
     struct key_maker maker;
     bool is_making;
+    struct key_comparison by;
+    bool is_own; /* not by the default comparator: columns of this work alone */
 };
 
-/* uids: ascending, of messages that are there. Rows of messages come into memory: RC_CORRUPT,
- * RC_IO. */
+/*
+ * uids: ascending, of messages that are there. Rows of messages come into memory: RC_CORRUPT,
+ * RC_IO. comparator: what texts are compared by (mime/comparator.h). Columns are kept for the
+ * default one alone; for others they are made of the digests each time, for the texts asked for
+ * (bits of enum key_text), in the same slices and bounds.
+ */
 MUST_CHECK enum rc keys_work_start(struct keys_work *work, const struct mbox_view *view,
-                                   const uint32_t *uids, uint32_t n, struct arena *arena,
-                                   struct err *err);
+                                   const uint32_t *uids, uint32_t n, unsigned comparator,
+                                   uint32_t texts, struct arena *arena, struct err *err);
 /* RC_MORE: a slice is done, call again. RC_OK: all have a row. RC_IO: the store fails. */
 MUST_CHECK enum rc keys_work_go(struct keys_work *work, struct err *err);
 /* After keys_work_go() answered RC_OK; lives in the arena, and as long as the work. */
