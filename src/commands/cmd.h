@@ -110,7 +110,7 @@ cmd_run_fn cmd_unauthenticate;
 cmd_run_fn cmd_setacl, cmd_deleteacl, cmd_getacl, cmd_listrights, cmd_myrights;
 cmd_run_fn cmd_unauthenticate, cmd_uidbatches;
 cmd_run_fn cmd_resetkey, cmd_genurlauth, cmd_urlfetch;
-cmd_run_fn cmd_language, cmd_unauthenticate, cmd_uidbatches;
+cmd_run_fn cmd_language, cmd_comparator;
 cmd_run_fn cmd_replace, cmd_idle, cmd_compress, cmd_getmetadata, cmd_setmetadata;
 cmd_run_fn cmd_notify, cmd_esearch, cmd_sort, cmd_thread;
 cmd_run_fn cmd_getquota, cmd_getquotaroot, cmd_setquota;

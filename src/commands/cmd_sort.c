@@ -3,7 +3,7 @@
  *
  * Spec: RFC 5256; RFC 5957 (DISPLAYFROM, DISPLAYTO); RFC 5257 4.9 (ANNOTATION); RFC 5267 3
  * (ESORT) with RFC 4731's and RFC 9394's return options; RFC 5182 (SAVE); RFC 7162 3.1.9
- * and 3.1.10 (MODSEQ); draft-ietf-morg-inthread (REFS).
+ * and 3.1.10 (MODSEQ); draft-ietf-morg-inthread (REFS); RFC 5255 4.2 (the active comparator).
  *
  * The finding is SEARCH's; then the columns of what was found are made, where they are not
  * there (search/sort_keys.h), and put in order.
@@ -46,8 +46,9 @@ static enum rc start(struct cmd *cmd, const struct imap_search_args *args, struc
     return RC_OK;
 }
 
-/* Everything but the answer. */
-static enum rc prepare(struct cmd *cmd, const struct imap_search_args *args, struct err *err)
+/* Everything but the answer. texts: bits of enum key_text that it needs. */
+static enum rc prepare(struct cmd *cmd, const struct imap_search_args *args, uint32_t texts,
+                       struct err *err)
 {
     struct sort_run *run = cmd->cursor;
     enum rc rc = RC_OK;
@@ -65,7 +66,7 @@ static enum rc prepare(struct cmd *cmd, const struct imap_search_args *args, str
         run->hits = search_hits(run->finding.search);
         run->found = finding_list(cmd, &run->hits);
         rc = keys_work_start(&run->work, cmd->session->view, run->found.uids, run->found.n,
-                             cmd->arena, err);
+                             cmd->session->comparator.number, texts, cmd->arena, err);
         if (rc)
             return rc;
         run->is_found = true;
@@ -124,7 +125,10 @@ static size_t rules_of(const struct cmd *cmd, const struct found *found, struct 
             .reader = criterion->is_private ? view_reader(view)->account : 0,
             .entry = criterion->entry,
         };
-        out[n++].reverse = criterion->reverse;
+        out[n].reverse = criterion->reverse;
+        if (out[n].by == SORT_BY_TEXT && cmd->session->comparator.reverse)
+            out[n].reverse = !criterion->reverse;
+        n++;
     }
     return n;
 }
@@ -268,10 +272,23 @@ static enum rc finish_sort(struct cmd *cmd, struct err *err)
     return RC_OK;
 }
 
+static uint32_t texts_of(const struct imap_sort_args *args)
+{
+    uint32_t texts = 0;
+
+    for (size_t i = 0; i < args->n; i++) {
+        const struct sort_rule *rule = &rules[args->criteria[i].key];
+
+        if (rule->by == SORT_BY_TEXT)
+            texts |= (uint32_t) 1 << rule->text;
+    }
+    return texts;
+}
+
 enum rc cmd_sort(struct cmd *cmd, struct err *err)
 {
     const struct uid_set none = {NULL, 0};
-    enum rc rc = prepare(cmd, &cmd->args.sort.search, err);
+    enum rc rc = prepare(cmd, &cmd->args.sort.search, texts_of(&cmd->args.sort), err);
 
     if (rc == RC_OK)
         rc = finish_sort(cmd, err);
@@ -292,7 +309,7 @@ static const enum threading threadings[] = {
 
 enum rc cmd_thread(struct cmd *cmd, struct err *err)
 {
-    enum rc rc = prepare(cmd, &cmd->args.thread.search, err);
+    enum rc rc = prepare(cmd, &cmd->args.thread.search, (uint32_t) 1 << KEY_TEXT_SUBJECT, err);
     const struct sort_run *run = cmd->cursor;
     struct buf *out = cmd->reply->out;
     struct thread_tree tree;

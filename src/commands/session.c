@@ -216,6 +216,7 @@ void session_mark(const struct session *session, struct arena *arena, struct ses
         .own_position = session->own_position,
         .enabled = session->enabled,
         .mode = session->mode,
+        .comparator = session->comparator,
         .counts = session->counts,
         .view = session->view != NULL ? view_mark(session->view, arena) : NULL,
     };
@@ -226,6 +227,7 @@ void session_rewind(struct session *session, const struct session_mark *mark)
     session->own_position = mark->own_position;
     session->enabled = mark->enabled;
     session->mode = mark->mode;
+    session->comparator = mark->comparator;
     session->counts = mark->counts;
     assert((session->view != NULL) == (mark->view != NULL));
     if (mark->view != NULL)

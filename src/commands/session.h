@@ -59,6 +59,12 @@ struct session_batches {
     uint32_t messages, uidnext; /* of the mailbox then */
 };
 
+/* The active comparator (RFC 5255 4.7); all zero: the default one. */
+struct session_comparator {
+    unsigned number; /* of mime/comparator.h */
+    bool reverse;    /* its order is turned round (RFC 4790 3.3) */
+};
+
 struct session {
     enum session_state state;
     enum session_rights rights;
@@ -76,6 +82,7 @@ struct session {
     const char *user, *home;           /* the same; home: server of the user's mailboxes */
     char *referral; /* URLs of the mailbox that was last found to be elsewhere; heap */
     struct imap_mode mode;
+    struct session_comparator comparator; /* COMPARATOR was said */
     uint64_t enabled;      /* IMAP_CAP_BIT of what ENABLE, or an enabling command, turned on */
     uint64_t own_position; /* of the last own write: replies wait until it is durable */
     struct other_account others[SESSION_OTHERS]; /* as own_position, for theirs */
@@ -144,6 +151,7 @@ void session_close(struct session *session);
 struct session_mark {
     uint64_t own_position, enabled;
     struct imap_mode mode;
+    struct session_comparator comparator;
     struct session_counts counts;
     struct view_mark *view; /* NULL: nothing was selected */
 };

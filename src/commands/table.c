@@ -12,6 +12,7 @@ static const struct command commands[] = {
     {"LOGOUT",     ST_ANY,      IMAP_CAP_NONE,        imap_parse_none,     cmd_logout,      "6.1.3",        CMD_UNSELECTS},
     {"ID",         ST_ANY,      IMAP_CAP_ID,          imap_parse_id,       cmd_id,          "RFC 2971 3.1", CMD_EXPUNGES},
     {"LANGUAGE",   ST_ANY,      IMAP_CAP_LANGUAGE,    imap_parse_language, cmd_language,    "RFC 5255 3.2", CMD_EXPUNGES},
+    {"COMPARATOR", ST_ANY,      IMAP_CAP_I18NLEVEL_2, imap_parse_comparator, cmd_comparator, "RFC 5255 4.7", CMD_EXPUNGES},
     {"ENABLE",     ST_ANY,      IMAP_CAP_ENABLE,      imap_parse_enable,   cmd_enable,      "6.3.1",        CMD_EXPUNGES},
     {"SELECT",     ST_ANY,      IMAP_CAP_NONE,        imap_parse_select,   cmd_select,      "6.3.2",        CMD_UNSELECTS},
     {"EXAMINE",    ST_ANY,      IMAP_CAP_NONE,        imap_parse_select,   cmd_examine,     "6.3.3",        CMD_UNSELECTS},

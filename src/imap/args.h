@@ -481,6 +481,19 @@ struct imap_language_args {
     size_t n;                   /* 0: which are there? */
 };
 
+#define COMPARATOR_MAX_ORDERS 64u
+#define COLLATION_MAX_BYTES   254u /* of an identifier: RFC 4790 3.1 */
+
+/* COMPARATOR: RFC 5255 4.7. */
+struct imap_comparator_order {
+    bool reverse;      /* a "-" stood before it (RFC 4790 3.3) */
+    struct slice wild; /* collation-wild, or "default" */
+};
+struct imap_comparator_args {
+    const struct imap_comparator_order *orders;
+    size_t n; /* 0: which is it? */
+};
+
 #define ID_MAX_FIELDS      30u /* RFC 2971 3.3 */
 #define ID_MAX_KEY_BYTES   30u
 #define ID_MAX_VALUE_BYTES 1024u
@@ -582,6 +595,7 @@ union imap_args {
     struct imap_enable_args enable;
     struct imap_id_args id;
     struct imap_language_args language;
+    struct imap_comparator_args comparator;
     struct imap_notify_args notify;
     struct imap_authenticate_args authenticate;
     struct imap_login_args login;

@@ -69,7 +69,8 @@ MUST_CHECK enum rc imap_parse_args(struct imap_cmd *cmd, imap_parse_fn *parse, s
 /* In RFC 9051's order; each fills the member of union imap_args named behind it. */
 imap_parse_fn imap_parse_none;     /* CAPABILITY NOOP LOGOUT STARTTLS IDLE CHECK CLOSE ... */
 imap_parse_fn imap_parse_id;       /* id */
-imap_parse_fn imap_parse_language; /* language */
+imap_parse_fn imap_parse_language;   /* language */
+imap_parse_fn imap_parse_comparator; /* comparator */
 imap_parse_fn imap_parse_authenticate; /* authenticate */
 imap_parse_fn imap_parse_login;        /* login */
 imap_parse_fn imap_parse_enable;       /* enable */

@@ -1,6 +1,6 @@
 /*
  * parse_login.c - who and what the client is: LOGIN, AUTHENTICATE, ENABLE, ID,
- * LANGUAGE.
+ * LANGUAGE, COMPARATOR.
  *
  * Spec: RFC 9051 6.2.2, 6.2.3, 6.3.1; RFC 4959 (initial response); RFC 2971 3.1 (ID).
  */
@@ -160,5 +160,57 @@ enum rc imap_parse_language(struct imap_input *in, union imap_args *args, struct
             return lex_fail(in, err, "a language");
     }
     args->language = (struct imap_language_args){ranges, n};
+    return RC_OK;
+}
+
+static bool is_collation_char(char c)
+{
+    return ascii_is_alnum(c) || c == '-' || c == ';' || c == '=' || c == '.';
+}
+
+/* collation-wild: RFC 4790 3.2. What begins it is a letter or "*"; no two "*" are adjacent. */
+static bool is_collation_wild(struct slice s)
+{
+    if (s.len == 0 || s.len > COLLATION_MAX_BYTES ||
+        (s.ptr[0] != '*' && !ascii_is_alpha(s.ptr[0])))
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        bool is_star = s.ptr[i] == '*';
+
+        if (!is_star && !is_collation_char(s.ptr[i]))
+            return false;
+        if (is_star && i > 0 && s.ptr[i - 1] == '*')
+            return false;
+    }
+    return true;
+}
+
+/* comp-order-quoted: RFC 5255 4.10, RFC 4790 3.3 */
+static bool take_comparator_order(struct imap_input *in, struct imap_comparator_order *out)
+{
+    struct slice text;
+
+    if (!lex_astring(in, &text))
+        return false;
+    out->reverse = slice_starts(text, SLICE("-"));
+    out->wild = slice_from(text, out->reverse || slice_starts(text, SLICE("+")) ? 1 : 0);
+    return is_collation_wild(out->wild);
+}
+
+/* *(SP comp-order-quoted): RFC 5255 4.10 */
+enum rc imap_parse_comparator(struct imap_input *in, union imap_args *args, struct err *err)
+{
+    struct imap_comparator_order *orders =
+        ARENA_ARRAY(in->arena, struct imap_comparator_order, COMPARATOR_MAX_ORDERS);
+    size_t n = 0;
+
+    for (; lex_sp(in); n++) {
+        if (n == COMPARATOR_MAX_ORDERS)
+            return err_set(err, RC_LIMIT, "Too many comparators", "comparator: more than %u",
+                           COMPARATOR_MAX_ORDERS);
+        if (!take_comparator_order(in, &orders[n]))
+            return lex_fail(in, err, "a comparator");
+    }
+    args->comparator = (struct imap_comparator_args){orders, n};
     return RC_OK;
 }

@@ -48,6 +48,7 @@ enum imap_data {
     IMAP_DATA_UIDBATCHES,  /* checked, not kept */
     IMAP_DATA_NAMESPACE,   /* checked, not kept */
     IMAP_DATA_LANGUAGE,    /* words */
+    IMAP_DATA_COMPARATOR,  /* words: the active one, then those that matched */
     IMAP_DATA_ID,          /* id */
     IMAP_DATA_EXISTS,      /* number */
     IMAP_DATA_RECENT,      /* number */

@@ -6,6 +6,8 @@
 #include "imap/response_text.h"
 #include "imap/response_thread.h"
 
+#define COMPARATORS_MAX 1024u /* in one answer */
+
 typedef enum rc data_fn(struct imap_input *in, struct imap_response *out, struct err *err);
 
 static enum rc take_none(struct imap_input *in, struct imap_response *out, struct err *err)
@@ -575,6 +577,29 @@ static enum rc take_language(struct imap_input *in, struct imap_response *out, s
     return lex_byte(in, ')') ? RC_OK : lex_fail(in, err, "a space or \")\"");
 }
 
+/* SP comp-sel-quoted [SP "(" comp-id-quoted *(SP comp-id-quoted) ")"]: RFC 5255 4.10 */
+static enum rc take_comparator(struct imap_input *in, struct imap_response *out,
+                               struct err *err)
+{
+    struct slice *ids = ARENA_ARRAY(in->arena, struct slice, COMPARATORS_MAX);
+    size_t n = 1;
+
+    if (!lex_sp(in) || !lex_astring(in, &ids[0]))
+        return lex_fail(in, err, "a comparator");
+    if (lex_sp(in)) {
+        if (!lex_byte(in, '('))
+            return lex_fail(in, err, "a list of comparators");
+        do {
+            if (n == COMPARATORS_MAX || !lex_astring(in, &ids[n++]))
+                return lex_fail(in, err, "a comparator");
+        } while (lex_sp(in));
+        if (!lex_byte(in, ')'))
+            return lex_fail(in, err, "a space or \")\"");
+    }
+    out->words = (struct imap_words){ids, n};
+    return RC_OK;
+}
+
 /* search-correlator [SP uid-range *("," uid-range)], descending: RFC 10022 4 */
 static enum rc take_uidbatches(struct imap_input *in, struct imap_response *out,
                                struct err *err)
@@ -708,6 +733,7 @@ static const struct {
     {"UIDBATCHES", IMAP_DATA_UIDBATCHES,  take_uidbatches},
     {"NAMESPACE",  IMAP_DATA_NAMESPACE,   take_namespace},
     {"LANGUAGE",   IMAP_DATA_LANGUAGE,    take_language},
+    {"COMPARATOR", IMAP_DATA_COMPARATOR,  take_comparator},
     {"ID",         IMAP_DATA_ID,          take_id},
     {"VANISHED",   IMAP_DATA_VANISHED,    take_vanished},
     {"METADATA",   IMAP_DATA_METADATA,    take_metadata},

@@ -204,7 +204,7 @@ static const struct {
     {"ANNOTATE", args_annotate},    {"ANNOTATIONS", args_annotations},
     {"ALERT", args_none},           {"ALREADYEXISTS", args_none},  {"APPENDUID", args_appenduid},
     {"AUTHENTICATIONFAILED", args_none}, {"AUTHORIZATIONFAILED", args_none},
-    {"BADCHARSET", args_charsets},  {"BADEVENT", args_events},     {"NOTIFICATIONOVERFLOW", args_none},
+    {"BADCHARSET", args_charsets},  {"BADCOMPARATOR", args_none},  {"BADEVENT", args_events},     {"NOTIFICATIONOVERFLOW", args_none},
     {"CANNOT", args_none},         {"CAPABILITY", args_capabilities},
     {"CLIENTBUG", args_none},       {"CLOSED", args_none},         {"CONTACTADMIN", args_none},
     {"COPYUID", args_copyuid},      {"CORRUPTION", args_none},

@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <unicode/ucol.h>
 #include <unicode/ucoleitr.h>
-#include <unicode/uset.h>
 #include <unicode/ustring.h>
 #include <unicode/utf16.h>
 
@@ -93,33 +92,7 @@ static bool walk_next(struct walk *walk, struct element *out)
 
 /* ---- opening ---- */
 
-static bool is_ascii(const UChar *units, int32_t n)
-{
-    for (int32_t i = 0; i < n; i++)
-        if (units[i] >= ASCII_CHARS)
-            return false;
-    return true;
-}
-
-/* Does the language take several ASCII characters for one letter? */
-static bool joins_ascii(const UCollator *icu)
-{
-    UErrorCode status = U_ZERO_ERROR;
-    USet *set = uset_openEmpty();
-    bool joins = false;
-
-    ucol_getContractionsAndExpansions(icu, set, NULL, false, &status);
-    for (int32_t i = 0, n = uset_getItemCount(set); i < n && !joins; i++) {
-        UChar text[32];
-        UChar32 first, last;
-        int32_t len = uset_getItem(set, i, &first, &last, text, COUNT(text), &status);
-
-        joins = U_FAILURE(status) || (len >= 2 && is_ascii(text, len));
-    }
-    uset_close(set);
-    return joins || U_FAILURE(status);
-}
-
+/* The elements of ASCII characters, each by itself. */
 static bool fill_ascii(struct collator *collator)
 {
     for (uint32_t c = 0; c < ASCII_CHARS; c++) {
@@ -138,13 +111,45 @@ static bool fill_ascii(struct collator *collator)
     return true;
 }
 
+/* Are the elements of two letters those of each? */
+static bool stay_apart(struct collator *collator, char first, char second)
+{
+    const UChar pair[] = {(UChar) first, (UChar) second};
+    struct element element;
+    struct walk walk;
+
+    walk_start(&walk, collator, pair, COUNT(pair));
+    for (size_t i = 0; i < COUNT(pair); i++) {
+        const struct ascii_elements *row = &collator->ascii[pair[i]];
+
+        for (size_t k = 0; k < row->n; k++)
+            if (!walk_next(&walk, &element) || element.value != row->elements[k].value)
+                return false;
+    }
+    return !walk_next(&walk, &element);
+}
+
+/* Does the language take several ASCII letters for one? Where it does, some two small ones are
+ * such a letter, or begin one that is longer ("dzs" stands beside "dz"). */
+static bool joins_ascii(struct collator *collator)
+{
+    for (char first = 'a'; first <= 'z'; first++)
+        for (char second = 'a'; second <= 'z'; second++)
+            if (!stay_apart(collator, first, second))
+                return true;
+    return false;
+}
+
 static void set_up(struct collator *collator, unsigned number, UErrorCode *status)
 {
     static const struct {
         UCollationStrength strength;
         uint32_t mask;
     } strengths[] = {
-        {UCOL_PRIMARY, 0xffff0000u}, {UCOL_SECONDARY, 0xffffff00u}, {UCOL_TERTIARY, 0xffffff3fu}};
+        {UCOL_PRIMARY,   0xffff0000u},
+        {UCOL_SECONDARY, 0xffffff00u},
+        {UCOL_TERTIARY,  0xffffff3fu}
+    };
     unsigned strength = comparator_strength(number) - 1;
     UCollator *icu = ucol_open(comparator_locale(number), status);
 
@@ -168,7 +173,7 @@ enum rc collator_open(unsigned number, struct collator **out, struct err *err)
     if (U_FAILURE(status))
         return err_set(err, RC_UNAVAILABLE, "This comparator cannot be had now",
                        "collator: %s: %s", comparator_locale(number), u_errorName(status));
-    collator->has_ascii = !joins_ascii(collator->icu) && fill_ascii(collator);
+    collator->has_ascii = fill_ascii(collator) && !joins_ascii(collator);
     *out = TAKE(collator);
     return RC_OK;
 }
@@ -205,6 +210,12 @@ static UChar *wide_of(struct slice text, int32_t *out_n)
     return wide;
 }
 
+/* The key of a text in which nothing counts is marks between levels, and its end. */
+static size_t len_of_empty(const char *key)
+{
+    return strspn(key, "\x01");
+}
+
 void collator_key(struct collator *collator, struct slice text, struct buf *out)
 {
     size_t start = out->len;
@@ -230,7 +241,7 @@ void collator_key(struct collator *collator, struct slice text, struct buf *out)
             break;
         room = len;
     }
-    if (len <= 1) /* its end alone: nothing counts */
+    if (len_of_empty(out->ptr + out->len) + 1 >= (size_t) len)
         buf_truncate(out, start);
     else
         out->len += (size_t) len - 1;
@@ -286,10 +297,10 @@ void collator_needle(struct collator *collator, struct slice text, struct arena 
 
 struct finder {
     const struct collated_needle *needle;
-    uint32_t k;       /* elements that match so far */
-    bool is_pending;  /* all of them did; whether the character ends there the next one says */
-    uint8_t *starts;  /* of the last needle->n elements, in turn: was it the first? */
-    size_t at;        /* the next of them */
+    uint32_t k;      /* elements that match so far */
+    bool is_pending; /* all of them did; whether the character ends there the next one says */
+    uint8_t *starts; /* of the last needle->n elements, in turn: was it the first? */
+    size_t at;       /* the next of them */
 };
 
 /* Is the match that just became whole one that begins a character? The element that is n back

@@ -9,10 +9,10 @@
 
 /* As BCP 47 and ICU both write them. The order is that of the answer. */
 static const char *const languages[] = {
-    "und", "af", "ar", "bg", "bs", "ca", "cs", "cy", "da", "de", "el", "en", "eo", "es", "et",
-    "fa",  "fi", "fr", "he", "hi", "hr", "hu", "hy", "id", "is", "it", "ja", "ka", "ko", "lt",
-    "lv",  "mk", "mt", "nb", "nl", "nn", "pl", "pt", "ro", "ru", "sk", "sl", "sq", "sr", "sv",
-    "th",  "tr", "uk", "ur", "vi", "zh",
+    "und", "af", "ar", "bg", "bs", "ca", "cs", "cy", "da", "de", "el", "en", "eo",
+    "es",  "et", "fa", "fi", "fr", "he", "hi", "hr", "hu", "hy", "id", "is", "it",
+    "ja",  "ka", "ko", "lt", "lv", "mk", "mt", "nb", "nl", "nn", "pl", "pt", "ro",
+    "ru",  "sk", "sl", "sq", "sr", "sv", "th", "tr", "uk", "ur", "vi", "zh",
 };
 
 /* Numbers: the default one, languages by strength, the two that know no language but ASCII's.
@@ -104,7 +104,7 @@ static bool matches(struct slice text, struct slice wild)
 
 bool comparator_matches(unsigned number, struct slice wild)
 {
-    AUTO(buf_done) struct buf id;
+    AUTO(buf_done) struct buf id = {0};
 
     if (slice_eq_nocase(wild, SLICE("default"))) /* RFC 4790 3.1 */
         return number == COMPARATOR_DEFAULT;

@@ -260,7 +260,8 @@ void key_maker_set(struct key_maker *maker, uint32_t row, uint64_t body_id,
     segment->text[KEY_TEXT_FROM][row] = mapped(maker, KEY_TEXT_FROM, keys.from_mailbox);
     segment->text[KEY_TEXT_TO][row] = mapped(maker, KEY_TEXT_TO, keys.to_mailbox);
     segment->text[KEY_TEXT_CC][row] = mapped(maker, KEY_TEXT_CC, keys.cc_mailbox);
-    segment->text[KEY_TEXT_DISPLAYFROM][row] = mapped(maker, KEY_TEXT_DISPLAYFROM, keys.from_display);
+    segment->text[KEY_TEXT_DISPLAYFROM][row] =
+        mapped(maker, KEY_TEXT_DISPLAYFROM, keys.from_display);
     segment->text[KEY_TEXT_DISPLAYTO][row] = mapped(maker, KEY_TEXT_DISPLAYTO, keys.to_display);
     segment->message_id[row] =
         keys.message_id.len > 0 ? number_id(maker, hash_of(maker, keys.message_id)) : KEY_NO_ID;

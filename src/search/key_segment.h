@@ -2,8 +2,8 @@
  * key_segment.h - what SORT and THREAD compare, of some bodies of an account, as columns.
  *
  * Spec: RFC 5256 (the keys, 2.1, 2.2), RFC 5957 3; RFC 5051: texts are kept casemapped, so that
- * they compare as bytes. RFC 5255 4.2: of another comparator its own keys are kept instead; such
- * a segment serves one command.
+ * they compare as bytes. RFC 5255 4.2: of another comparator its own keys are kept instead;
+ * such a segment serves one command.
  *
  * Rows are of bodies, so copies of a message share one, and a row stays true for as long as its
  * body lives. Texts and Message-IDs are numbers into the segment's own lists, in which each

@@ -82,7 +82,7 @@ static bool need_text(struct match *match)
 
 static bool text_has(struct match *match, const struct plan_node *node, struct slice text)
 {
-    match->work += text.len;
+    match->work += text.len * needle_work(&node->needle);
     return needle_is_in(&node->needle, text, &match->scratch);
 }
 

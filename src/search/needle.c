@@ -6,6 +6,8 @@
 #include "base/utf8.h"
 #include "mime/text.h"
 
+#define COLLATED_WORK 8u /* measured over mail that is mostly ASCII */
+
 static bool is_ascii(struct slice text)
 {
     size_t i = 0;
@@ -82,6 +84,11 @@ void needle_init_by(struct needle *needle, struct slice text, const struct compa
         collator_needle(by->collator, text, arena, &needle->collated);
         break;
     }
+}
+
+uint64_t needle_work(const struct needle *needle)
+{
+    return needle->kind == COMPARATOR_LANGUAGE ? COLLATED_WORK : 1;
 }
 
 bool needle_may_prune(const struct needle *needle)

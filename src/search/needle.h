@@ -47,6 +47,8 @@ void needle_init(struct needle *needle, struct slice text, struct arena *arena);
 /* by outlives it. */
 void needle_init_by(struct needle *needle, struct slice text, const struct comparison *by,
                     struct arena *arena);
+/* What looking at one byte of text costs, beside i;unicode-casemap. */
+uint64_t needle_work(const struct needle *needle);
 /* Is a text that has the needle among those that have `mapped` when casemapped? */
 bool needle_may_prune(const struct needle *needle);
 /* Is it the other way round as well? */

@@ -87,6 +87,7 @@ static const struct row rows[] = {
     {"ESEARCH IN (mailboxes %s) ALL",              false,  "r",    "",      EFFECT_LINE,      true},
     {"ESEARCH IN (subtree-one %s subscribed) RETURN (COUNT) ALL", false, "r", "", EFFECT_LINE, true},
     {"ESEARCH ALL",                                true,   "",     "",      EFFECT_LINE,      false},
+    {"COMPARATOR i;octet",                         true,   "",     "",      EFFECT_LINE,      false},
     {"SEARCH ALL",                                 true,   "",     "",      EFFECT_LINE,      false},
     {"SORT (SUBJECT) UTF-8 ALL",                   true,   "",     "",      EFFECT_LINE,      false},
     {"UID THREAD REFERENCES UTF-8 ALL",            true,   "",     "",      EFFECT_LINE,      false},

@@ -19,6 +19,7 @@ static const struct {
 } commands[] = {
     {"UIDBATCHES",   imap_parse_uidbatches  },
     {"LANGUAGE",     imap_parse_language    },
+    {"COMPARATOR",   imap_parse_comparator  },
     {"NOOP",         imap_parse_none        },
     {"ID",           imap_parse_id          },
     {"AUTHENTICATE", imap_parse_authenticate},

@@ -227,6 +227,7 @@ const char *picture_draw(struct picture *picture, const struct imap_response *re
     case IMAP_DATA_UIDBATCHES:
     case IMAP_DATA_NAMESPACE:
     case IMAP_DATA_LANGUAGE:
+    case IMAP_DATA_COMPARATOR:
     case IMAP_DATA_ID:
     case IMAP_DATA_METADATA:
     case IMAP_DATA_ACL:

@@ -355,6 +355,16 @@ static const struct row rows[] = {
     {imap_parse_notify, "a NOTIFY SET (SUBTREE-ONE x NONE)", RC_SYNTAX}, /* of ESEARCH only */
     {imap_parse_sort, "a SORT (DATE) UTF-8 ALL", RC_OK},
     {imap_parse_sort, "a SORT (subject Reverse date REVERSE DISPLAYTO) \"utf-8\" 1:4 SEEN", RC_OK},
+    {imap_parse_comparator, "a COMPARATOR", RC_OK},
+    {imap_parse_comparator, "a COMPARATOR \"cz;*\" i;basic", RC_OK}, /* RFC 5255 4.7 */
+    {imap_parse_comparator, "a COMPARATOR -i;octet +i;octet default \"*\" \"a*;b=1.2\"", RC_OK},
+    {imap_parse_comparator, "a COMPARATOR ", RC_SYNTAX},
+    {imap_parse_comparator, "a COMPARATOR \"\"", RC_SYNTAX},
+    {imap_parse_comparator, "a COMPARATOR -", RC_SYNTAX},
+    {imap_parse_comparator, "a COMPARATOR --i;octet", RC_SYNTAX},
+    {imap_parse_comparator, "a COMPARATOR \"a**\"", RC_SYNTAX}, /* RFC 4790 3.2 */
+    {imap_parse_comparator, "a COMPARATOR ;a", RC_SYNTAX},
+    {imap_parse_comparator, "a COMPARATOR a_b", RC_SYNTAX},
     {imap_parse_sort, "a SORT (ARRIVAL CC DISPLAYFROM FROM SIZE TO) X-NONE ALL", RC_OK}, /* NO [BADCHARSET] */
     {imap_parse_sort, "a SORT RETURN (MIN PARTIAL -1:-5) (DATE) UTF-8 ALL", RC_OK},
     {imap_parse_sort, "a SORT RETURN () (DATE) UTF-8 ALL", RC_OK},

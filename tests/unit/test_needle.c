@@ -39,6 +39,39 @@ static void needles_are_found_by_casemap(void **state)
     }
 }
 
+/* RFC 4790 9.2, 9.3; of languages see test_comparator.c. */
+static void needles_are_found_by_other_comparators(void **state)
+{
+    static const struct {
+        enum comparator_kind kind;
+        const char *needle, *text;
+        bool found;
+    } rows[] = {
+        {COMPARATOR_ASCII_CASEMAP, "",            "",             true },
+        {COMPARATOR_ASCII_CASEMAP, "Hello",       "say hELLO",    true },
+        {COMPARATOR_ASCII_CASEMAP, "\xc3\xa4r",   "\xc3\xa4R",    true },
+        {COMPARATOR_ASCII_CASEMAP, "\xc3\xa4r",   "\xc3\x84r",    false},
+        {COMPARATOR_ASCII_CASEMAP, "e",           "\xc3\xa9",     false},
+        {COMPARATOR_OCTET,         "",            "x",            true },
+        {COMPARATOR_OCTET,         "ell",         "hello",        true },
+        {COMPARATOR_OCTET,         "ELL",         "hello",        false},
+        {COMPARATOR_OCTET,         "caf\xc3\xa9", "cafe\xcc\x81", false},
+        {COMPARATOR_OCTET,         "hello",       "hell",         false},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
+        AUTO(buf_done) struct buf scratch = {.max = NEEDLE_SCRATCH_MAX_BYTES};
+        const struct comparison by = {.kind = rows[i].kind};
+        struct needle needle;
+
+        needle_init_by(&needle, slice_from_str(rows[i].needle), &by, arena);
+        if (needle_is_in(&needle, slice_from_str(rows[i].text), &scratch) != rows[i].found)
+            fail_msg("row %zu: \"%s\" in \"%s\"", i, rows[i].needle, rows[i].text);
+    }
+}
+
 /* Text in which the needle stands at any place about the border of two blocks. */
 static void needles_are_found_over_the_border_of_blocks(void **state)
 {
@@ -46,9 +79,11 @@ static void needles_are_found_over_the_border_of_blocks(void **state)
     static const char needle_text[] = "x\xc3\xa9Y\xea\xb0\x81z";
     AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
     AUTO(buf_done) struct buf scratch = {.max = NEEDLE_SCRATCH_MAX_BYTES};
-    struct needle needle, longer;
+    const struct comparison capitals = {.kind = COMPARATOR_ASCII_CASEMAP};
+    struct needle needle, longer, small;
 
     (void) state;
+    needle_init_by(&small, SLICE("X\xc3\xa9y\xea\xb0\x81"), &capitals, arena);
     needle_init(&needle, slice_from_str(needle_text), arena);
     needle_init(&longer, slice_from_str("X\xc3\x89y\xea\xb0\x81zb"), arena);
     for (size_t i = 0; i < COUNT(fillers); i++) {
@@ -60,6 +95,7 @@ static void needles_are_found_over_the_border_of_blocks(void **state)
             for (size_t k = 0; k < before; k++)
                 buf_byte(&text, 'a');
             buf_str(&text, needle_text);
+            assert_true(needle_is_in(&small, buf_slice(&text), &scratch));
             assert_true(needle_is_in(&needle, buf_slice(&text), &scratch));
             assert_false(needle_is_in(&longer, buf_slice(&text), &scratch));
             while (text.len < 2 * NEEDLE_BLOCK_BYTES + 5)
@@ -122,6 +158,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(needles_are_found_by_casemap),
+        cmocka_unit_test(needles_are_found_by_other_comparators),
         cmocka_unit_test(needles_are_found_over_the_border_of_blocks),
         cmocka_unit_test(a_needle_longer_than_a_block),
         cmocka_unit_test(a_needle_is_found_among_its_rarest_byte),

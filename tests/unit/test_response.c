@@ -33,6 +33,12 @@ static const struct {
     {"a OK [COPYUID 3 1:* 7:9] x", false},
     {"a OK [APPENDUID 3 4] x", true},
     {"a OK [APPENDUID 0 4] x", false},
+    {"* COMPARATOR i;basic", true}, /* RFC 5255 4.8 */
+    {"* COMPARATOR -i;octet (i;octet \"i;ascii-casemap\")", true},
+    {"* COMPARATOR", false},
+    {"* COMPARATOR i;octet ()", false},
+    {"* COMPARATOR i;octet i;octet", false},
+    {"a NO [BADCOMPARATOR] x", true},
     {"a NO [BADCHARSET (US-ASCII \"x\")] x", true},
     {"a NO [BADCHARSET ()] x", false},
     {"* OK [HIGHESTMODSEQ 1] x", true},
