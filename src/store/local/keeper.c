@@ -354,6 +354,29 @@ static void write_start(struct keeper *keeper, const struct journal_point *start
         local_fatal(local, &err);
 }
 
+/*
+ * A file that is used again is not written with zeros first, which would be a second time what
+ * mail that comes fast takes of the disk; and a burst frees several at once. lock is held.
+ */
+static bool has_use(const struct keeper *keeper, size_t n_spares)
+{
+    const struct local *local = keeper->local;
+
+    return n_spares < SPARES_LEAST ||
+           (n_spares < SPARES_KEPT && disk_has(local->layout.root, SPARES_ROOM * local->share));
+}
+
+/* Where the disk has become small, others need it more. lock is held. */
+static void drop_spares(struct keeper *keeper)
+{
+    char name[LAYOUT_NAME_BYTES];
+
+    while (keeper->n_spares > 0 && !has_use(keeper, keeper->n_spares - 1)) {
+        spare_name(name, keeper->spares[--keeper->n_spares].number);
+        (void) unlinkat(keeper->local->layout.log, name, 0); /* found again at the next start */
+    }
+}
+
 /* Keep the file as a spare while there is use for it. */
 static void free_segment_file(struct keeper *keeper, struct segment *segment)
 {
@@ -371,7 +394,7 @@ static void free_segment_file(struct keeper *keeper, struct segment *segment)
     if (renameat(log, from, log, to) != 0)
         return; /* below the start: the next recovery deals with it */
     (void) pthread_mutex_lock(&keeper->lock);
-    if (keeper->n_spares < SPARES_KEPT) {
+    if (has_use(keeper, keeper->n_spares)) {
         keeper->spares[keeper->n_spares++] = spare;
         is_kept = true;
     }
@@ -484,6 +507,7 @@ static void run_pokes(struct keeper *keeper)
     bool asks = keeper->is_poked_wanted;
 
     keeper->is_poked = keeper->is_poked_wanted = false;
+    drop_spares(keeper);
     (void) pthread_mutex_unlock(&keeper->lock);
     recycle(keeper);
     if (asks)

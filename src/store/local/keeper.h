@@ -12,7 +12,9 @@
 #include "store/local/store.h"
 
 #define FULL_RETRY_MS        500
-#define SPARES_KEPT          2u /* free segments kept beside the reserve and the start's */
+#define SPARES_KEPT          8u  /* free segments kept beside the reserve and the start's ... */
+#define SPARES_LEAST         2u  /* ... of which so many stay where ... */
+#define SPARES_ROOM          16u /* ... less than so many shares of the disk are free */
 #define SPARES_MAX           (SPARES_KEPT + 2u)
 #define LIVE_SEGMENTS_WANTED 8u /* beyond this, accounts are asked for checkpoints */
 #define TAIL_WANTED_BYTES                                                                      \
