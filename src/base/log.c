@@ -83,3 +83,12 @@ void log_fields(enum log_level level, const char *event, const struct log_field 
     else
         to_stderr(level, event, fields, n);
 }
+
+enum log_level log_level_of(const char *name)
+{
+    for (int level = LEVEL_DEBUG; level < LEVEL_COUNT; level++) {
+        if (strcmp(log_level_name((enum log_level) level), name) == 0)
+            return (enum log_level) level;
+    }
+    return LEVEL_INFO;
+}

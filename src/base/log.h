@@ -60,5 +60,7 @@ void log_fields(enum log_level level, const char *event, const struct log_field 
 #define LOG_ERR(err_) LOG_STR("error", rc_name((err_)->rc)), LOG_STR("detail", (err_)->detail)
 
 const char *log_level_name(enum log_level level);
+/* By its name; LEVEL_INFO for any other. */
+enum log_level log_level_of(const char *name);
 
 #endif

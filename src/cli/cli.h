@@ -23,6 +23,7 @@ struct cli_command {
 int cli_main(int argc, char *const *argv);
 
 int cmd_alias(int argc, char *const *argv);
+int cmd_audit(int argc, char *const *argv);
 int cmd_check(int argc, char *const *argv);
 int cmd_backup(int argc, char *const *argv);
 int cmd_check_config(int argc, char *const *argv);

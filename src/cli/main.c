@@ -18,6 +18,7 @@ static const struct cli_command commands[] = {
     {"session",      "who is logged in; end sessions",              cmd_session      },
     {"mailbox",      "mailboxes of a user, and rights on them",     cmd_mailbox      },
     {"check",        "is all mail there; what is lost; --repair",   cmd_check        },
+    {"audit",        "is the audit log as it was written",          cmd_audit        },
     {"scrub",        "read and verify everything that is stored",   cmd_scrub        },
     {"quarantine",   "accounts out of service after crashes",       cmd_quarantine   },
     {"undelete",     "expunged mail and deleted mailboxes, back",   cmd_undelete     },

@@ -8,6 +8,7 @@
  * owner has all rights, stands first in each list, and cannot be changed; an ownerless account
  * has nobody there. No rights are tied to each other.
  */
+#include "commands/mail_events.h"
 #include "commands/myrights_line.h"
 #include "commands/places.h"
 #include "imap/print.h"
@@ -33,7 +34,11 @@ static enum rc put(struct cmd *cmd, enum acl_op op, uint32_t rights, struct err 
     rc =
         account_begin_acl(found.account, &cmd->session->actor, mbox_info(found.mbox)->name,
                           &change, session_position_in(cmd->session, found.account), &txn, err);
-    return rc ? rc : session_commit(cmd->session, &txn, err);
+    if (!rc)
+        rc = session_commit(cmd->session, &txn, err);
+    if (!rc)
+        mail_events_acl(cmd, found.account);
+    return rc;
 }
 
 enum rc cmd_setacl(struct cmd *cmd, struct err *err)

@@ -40,13 +40,13 @@ static void log_message(const struct line *line, const struct acct_state *state,
         message_id = message_id_of(message);
     }
     if (from_uid != 0)
-        log_event(LEVEL_INFO, line->event, LOG_STR("user", session->log_user),
+        log_event(LEVEL_INFO, line->event, LOG_STR("user", session->user),
                   LOG_NUM("device", session->actor.device), LOG_TEXT("mailbox", name),
                   LOG_NUM("uid", uid), LOG_TEXT("from", line->from),
                   LOG_NUM("from_uid", from_uid), LOG_NUM("size", size),
                   LOG_TEXT("message_id", message_id));
     else
-        log_event(LEVEL_INFO, line->event, LOG_STR("user", session->log_user),
+        log_event(LEVEL_INFO, line->event, LOG_STR("user", session->user),
                   LOG_NUM("device", session->actor.device), LOG_TEXT("mailbox", name),
                   LOG_NUM("uid", uid), LOG_NUM("size", size),
                   LOG_TEXT("message_id", message_id));
@@ -84,7 +84,7 @@ static void log_messages(const struct line *line, const struct acct_state *state
         log_message(line, state, mbox, next_uid(&walk),
                     from_uids != NULL ? next_uid(&from) : 0);
     if (n > MAIL_EVENTS_MAX)
-        log_event(LEVEL_INFO, "mail.more", LOG_STR("user", line->session->log_user),
+        log_event(LEVEL_INFO, "mail.more", LOG_STR("user", line->session->user),
                   LOG_STR("event", line->event), LOG_NUM("messages", n - MAIL_EVENTS_MAX));
 }
 
@@ -94,7 +94,7 @@ struct acct_state *mail_events_before(const struct session *session, struct acco
     struct acct_state *state;
     struct err err;
 
-    if (session->log_user == NULL ||
+    if (!session->logs_mail ||
         account_read_mailbox(account, session_position_in(session, account), mbox_id, &state,
                              &err) != RC_OK) /* gone by now */
         return NULL;
@@ -143,8 +143,33 @@ void mail_events_mailbox(const struct cmd *cmd, const char *event, struct slice 
 {
     const struct session *session = cmd->session;
 
-    if (session->log_user != NULL)
-        log_event(LEVEL_INFO, event, LOG_STR("user", session->log_user),
+    if (session->logs_mail)
+        log_event(LEVEL_INFO, event, LOG_STR("user", session->user),
                   LOG_NUM("device", session->actor.device), LOG_TEXT("mailbox", name),
                   LOG_TEXT("to", to));
+}
+
+void mail_events_opened(const struct cmd *cmd, const struct mbox_view *view)
+{
+    const struct session *session = cmd->session;
+
+    if (view_reader(view)->is_guest)
+        log_event(LEVEL_INFO, "mailbox.opened", LOG_STR("user", session->user),
+                  LOG_NUM("device", session->actor.device),
+                  LOG_TEXT("mailbox", cmd->args.select.mailbox.name),
+                  LOG_ID("account", account_id(view_account(view))),
+                  LOG_STR("mode", view_is_read_only(view) ? "read" : "write"));
+}
+
+void mail_events_acl(const struct cmd *cmd, const struct account *account)
+{
+    const struct imap_acl_args *args = &cmd->args.acl;
+    static const char *const changes[] = {
+        [IMAP_ACL_SET] = "set", [IMAP_ACL_ADD] = "add", [IMAP_ACL_REMOVE] = "remove"};
+
+    log_event(LEVEL_INFO, "acl.set", LOG_STR("user", cmd->session->user),
+              LOG_NUM("device", cmd->session->actor.device),
+              LOG_TEXT("mailbox", args->mailbox.name), LOG_ID("account", account_id(account)),
+              LOG_TEXT("identifier", args->identifier), LOG_STR("change", changes[args->op]),
+              LOG_TEXT("rights", args->rights));
 }

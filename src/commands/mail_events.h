@@ -2,8 +2,8 @@
  * mail_events.h - what happened to the mail, for the log: `log_mail_events`.
  *
  * One line a message or mailbox, written by the handler when its transaction is committed, so
- * that a command which ran twice is logged once. docs/operating.md lists them. Nothing is
- * logged, and nothing is read for it, unless the session was given a name to log.
+ * that a command which ran twice is logged once. docs/operating.md lists them. Of messages
+ * nothing is logged, and nothing is read for it, unless the session logs mail.
  */
 #ifndef ROOST_COMMANDS_MAIL_EVENTS_H
 #define ROOST_COMMANDS_MAIL_EVENTS_H
@@ -30,5 +30,10 @@ void mail_events_expunge(const struct session *session, const struct acct_state 
 /* event: "mailbox.create" and such; to: the new name of a rename, else empty. */
 void mail_events_mailbox(const struct cmd *cmd, const char *event, struct slice name,
                          struct slice to);
+
+/* Always, for the audit log: somebody selected a mailbox of another account; somebody changed
+ * who may use one (SETACL, DELETEACL: no rights). */
+void mail_events_opened(const struct cmd *cmd, const struct mbox_view *view);
+void mail_events_acl(const struct cmd *cmd, const struct account *account);
 
 #endif

@@ -50,9 +50,9 @@ void session_init(struct session *session, const struct session_grant *grant)
         .message_max_bytes = grant->message_max_bytes,
         .sets_quota = grant->sets_quota,
         .submits = grant->submits,
-        .log_user = grant->log_user,
+        .logs_mail = grant->logs_mail,
         .referrals = grant->referrals,
-        .user = grant->user,
+        .user = grant->user != NULL ? grant->user : "",
         .home = grant->home,
     };
     take_folders(session, grant->folders);

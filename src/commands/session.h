@@ -76,8 +76,8 @@ struct session {
     uint32_t message_limit, save_limit; /* RFC 9738; 0: none; never both */
     uint64_t message_max_bytes;         /* APPENDLIMIT; the reader refuses what is longer */
     bool submits;                       /* a message submission entity (RFC 4467 section 3) */
-    uint64_t url_key;     /* of the selected mailbox: url_key_mark() when it was told */
-    const char *log_user; /* whose mail events are logged, outlives it; NULL: none are */
+    uint64_t url_key; /* of the selected mailbox: url_key_mark() when it was told */
+    bool logs_mail;   /* each message that comes or goes has its line */
     const struct referrals *referrals; /* referral.h; outlives it; NULL: none */
     const char *user, *home;           /* the same; home: server of the user's mailboxes */
     char *referral; /* URLs of the mailbox that was last found to be elsewhere; heap */
@@ -109,9 +109,9 @@ struct session_grant {
     uint64_t message_max_bytes;
     bool sets_quota;
     bool submits;
-    const char *log_user;              /* NULL: mail events are not logged */
+    bool logs_mail;
     const struct referrals *referrals; /* NULL: no mailbox is on another server */
-    const char *user;                  /* the name that stands in URLs of other servers */
+    const char *user;                  /* the name: in the log, in URLs; "" is enough */
     const char *home; /* NULL: here; else the login is answered with a referral */
 };
 

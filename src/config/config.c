@@ -127,6 +127,8 @@ static const struct setting settings[] = {
      "least level that is written"},
     {"log_mail_events", KIND_SWITCH, AT(log_mail_events), "no", 0, 0, NULL,
      "log each append, move, expunge and delete with its uid and Message-ID"},
+    {"audit_keep_days", KIND_NUMBER, AT(audit_keep_days), "365", 0, 36500, NULL,
+     "files of the audit log go when all in them is older; 0: never"},
 };
 // clang-format on
 #define N_SETTINGS COUNT(settings)

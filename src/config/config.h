@@ -89,8 +89,9 @@ struct config {
     /* log */
     const char *log; /* "stderr", "syslog" or "file:/path" */
     enum log_format log_format;
-    const char *log_level; /* debug info warning error */
-    bool log_mail_events;  /* append, move, expunge and delete with uid and Message-ID */
+    const char *log_level;    /* debug info warning error */
+    bool log_mail_events;     /* append, move, expunge and delete with uid and Message-ID */
+    uint32_t audit_keep_days; /* 0: for ever */
 
     struct arena *arena; /* owns every pointer above */
 };

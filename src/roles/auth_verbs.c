@@ -484,7 +484,7 @@ static enum rc add_device(struct auth_role *auth, struct control_conn *conn,
     if (rc)
         return rc;
     log_event(LEVEL_INFO, "device.added", LOG_TEXT("user", account.name),
-              LOG_NUM("device", made.device), LOG_TEXT("name", device.name),
+              LOG_NUM("device", made.device), LOG_TEXT("device_name", device.name),
               LOG_NUM("by_uid", control_conn_uid(conn)));
     auth_device_row(conn, account.name, &made);
     admin_device_wipe(&made);

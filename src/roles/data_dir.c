@@ -24,6 +24,7 @@ static const struct {
     {ROLE_RUN_DIR,  ROLE_SUPERVISOR},
     {ROLE_AUTH_DIR, ROLE_AUTH      },
     {ROLE_MAIL_DIR, ROLE_MAIL      },
+    {ROLE_LOG_DIR,  ROLE_LOG       },
 };
 
 static bool has_users(const struct config *config)

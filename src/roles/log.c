@@ -6,18 +6,24 @@
  * brings a new one. Lines of one turn of the loop are written together, and between two turns
  * with lines the role sleeps for a moment: events gather in the sockets, whose senders then
  * wake nobody. What is in a socket outlives its sender.
+ *
+ * Events of the catalogue (events/catalogue.h) go to the audit log as well, whatever log_level
+ * says.
  */
 #include <time.h>
 
 #include "base/list.h"
 #include "config/config.h"
+#include "events/audit_log.h"
+#include "events/ecs.h"
+#include "events/log_line.h"
 #include "ipc/log_pack.h"
 #include "net/loop.h"
-#include "roles/log_line.h"
 #include "roles/log_out.h"
 #include "roles/role.h"
 
 #define SENDER_BURST 256u /* events taken from one sender before the next has its turn */
+#define PATH_BYTES   4096u
 #define GATHER_NS                                                                              \
     (5L * 1000 * 1000) /* a socket takes some hundred events; more wait in the sender */
 
@@ -37,7 +43,46 @@ struct log_role {
     struct log_out *out;
     struct list senders;
     bool json;
+    enum log_level level;    /* least that is logged */
+    struct audit_log *audit; /* NULL before it is open */
+    struct timer sign;
+    bool audit_fails; /* and it was said */
 };
+
+static void own_event(struct log_role *log, const char *name, const struct err *err);
+
+/* Said once, until it works again: each event would be another line. */
+static void note_audit(struct log_role *log, enum rc rc, const struct err *err)
+{
+    bool is_news = rc != RC_OK && !log->audit_fails;
+
+    log->audit_fails = rc != RC_OK;
+    if (is_news)
+        own_event(log, "audit.failed", err);
+}
+
+static void sign_audit(void *ctx)
+{
+    struct log_role *log = ctx;
+    struct err err;
+    enum rc rc = audit_log_sign(log->audit, &err);
+
+    note_audit(log, rc, &err);
+}
+
+static void flush_audit(struct log_role *log)
+{
+    uint64_t n = log->audit != NULL ? audit_log_unsigned(log->audit) : 0;
+    struct err err;
+
+    if (n == 0)
+        return;
+    note_audit(log, audit_log_flush(log->audit, &err), &err);
+    if (n >= AUDIT_UNSIGNED_MAX)
+        sign_audit(log);
+    else if (!timer_is_running(&log->sign))
+        timer_start(log->loop, &log->sign, AUDIT_UNSIGNED_USECS, sign_audit, log);
+}
 
 static void flush_lines(void *ctx)
 {
@@ -45,21 +90,42 @@ static void flush_lines(void *ctx)
     struct log_role *log = ctx;
 
     log_out_flush(log->out);
+    flush_audit(log);
     (void) nanosleep(&gather, NULL); /* a signal may shorten it */
 }
 
-static void write_event(struct log_role *log, enum role role, const struct msg_log_event *event)
+static void write_line(struct log_role *log, enum role role, const struct msg_log_event *event)
 {
     AUTO(buf_done) struct buf line = {0};
+    enum log_level level =
+        event->level < LEVEL_COUNT ? (enum log_level) event->level : LEVEL_ERROR;
 
+    if (level < log->level)
+        return;
     buf_init(&line, LOG_LINE_MAX_BYTES);
     if (log->json)
         log_line_json(&line, role_name(role), event);
     else
         log_line_text(&line, role_name(role), event);
-    log_out_line(log->out,
-                 event->level < LEVEL_COUNT ? (enum log_level) event->level : LEVEL_ERROR,
-                 buf_slice(&line));
+    log_out_line(log->out, level, buf_slice(&line));
+}
+
+static void audit_event(struct log_role *log, enum role role, const struct msg_log_event *event)
+{
+    AUTO(buf_done) struct buf members = {0};
+    const struct audited *what = audited_find(event->event);
+
+    if (what == NULL || log->audit == NULL)
+        return;
+    buf_init(&members, LOG_LINE_MAX_BYTES);
+    ecs_members(&members, role_name(role), event, what);
+    audit_log_add(log->audit, buf_slice(&members));
+}
+
+static void write_event(struct log_role *log, enum role role, const struct msg_log_event *event)
+{
+    write_line(log, role, event);
+    audit_event(log, role, event);
     loop_defer(log->loop, &log->flush, flush_lines, log);
 }
 
@@ -159,6 +225,29 @@ static void take_last_events(struct log_role *log)
         on_events(sender, LOOP_IN);
     }
     log_out_flush(log->out);
+    audit_log_close(TAKE(log->audit));
+}
+
+/* Where the log was cut, that is an event like others. */
+static enum rc open_audit(struct log_role *log, struct err *err)
+{
+    const struct config *config = log->start->config;
+    const struct audit_log_options options = {.file_bytes = AUDIT_FILE_BYTES,
+                                              .keep_days = config->audit_keep_days};
+    char path[PATH_BYTES];
+    uint64_t missing = 0;
+    enum rc rc;
+
+    (void) snprintf(path, sizeof(path), "%s/" ROLE_LOG_DIR, config->data_dir);
+    rc = audit_log_open(path, &options, &log->audit, &missing, err);
+    if (!rc && missing > 0) {
+        struct err cut;
+
+        (void) err_set(&cut, RC_CORRUPT, "", "the last %llu events of the audit log are gone",
+                       (unsigned long long) missing);
+        own_event(log, "audit.cut", &cut);
+    }
+    return rc;
 }
 
 static enum rc run(struct log_role *log, struct err *err)
@@ -168,6 +257,8 @@ static enum rc run(struct log_role *log, struct err *err)
 
     if (rc == RC_OK)
         rc = loop_new(&log->loop, err);
+    if (rc == RC_OK)
+        rc = open_audit(log, err);
     if (rc) {
         role_failed(start, err);
         return rc;
@@ -188,7 +279,8 @@ static enum rc run(struct log_role *log, struct err *err)
 int role_log(struct role_start *start)
 {
     struct log_role log = {.start = start,
-                           .json = start->config->log_format == LOG_FORMAT_JSON};
+                           .json = start->config->log_format == LOG_FORMAT_JSON,
+                           .level = log_level_of(start->config->log_level)};
     struct err err;
     enum rc rc;
 

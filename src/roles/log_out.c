@@ -6,7 +6,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "roles/log_line.h"
+#include "events/log_line.h"
 
 #define SYSLOG_SOCKET        "/dev/log"
 #define SYSLOG_FACILITY_MAIL (2 << 3) /* RFC 3164 4.1.1 */

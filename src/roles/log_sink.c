@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 #include "ipc/log_pack.h"
-#include "roles/log_line.h"
+#include "events/log_line.h"
 
 struct log_sink {
     enum role self;

@@ -249,6 +249,7 @@ static struct sandbox_rules rules_of(const struct role_start *start, struct role
         break;
     case ROLE_LOG:
         rules.kind = SANDBOX_LOG;
+        sandbox_allow(&rules, data_path(start, ROLE_LOG_DIR, paths), SANDBOX_WRITE);
         if (slice_starts(slice_from_str(config->log), SLICE("file:")))
             sandbox_allow(&rules, folder_of(config->log + strlen("file:"), paths),
                           SANDBOX_WRITE);
@@ -298,22 +299,14 @@ static void raise_file_limit(void)
     (void) setrlimit(RLIMIT_NOFILE, &limit); /* the lower limit then holds */
 }
 
-static enum log_level level_of(const char *name)
-{
-    for (int level = LEVEL_DEBUG; level < LEVEL_COUNT; level++) {
-        if (strcmp(log_level_name((enum log_level) level), name) == 0)
-            return (enum log_level) level;
-    }
-    return LEVEL_INFO;
-}
-
 static enum rc prepare(struct role_start *start, struct err *err)
 {
     enum rc rc = gather(start, err);
 
     if (rc)
         return rc;
-    log_set_level(level_of(start->config->log_level));
+    /* What is audited is told whatever is logged; the log role leaves out the rest. */
+    log_set_level(MIN(log_level_of(start->config->log_level), LEVEL_INFO));
     tzset(); /* reads /etc/localtime while it may */
     raise_file_limit();
     rc = become_user(start, err);

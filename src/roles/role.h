@@ -33,6 +33,7 @@
 /* Below the data directory: what only this role reads and writes. */
 #define ROLE_AUTH_DIR "auth"
 #define ROLE_MAIL_DIR "mail"
+#define ROLE_LOG_DIR  "audit"
 #define ROLE_RUN_DIR  "run" /* control sockets; the supervisor's */
 
 struct config;   /* config/config.h */

@@ -321,7 +321,7 @@ static enum step open_account(struct client *client)
         .sets_quota = client->who.sets_quota,
         .submits =
             options->submits != NULL && options->submits(options->ctx, client->who.account),
-        .log_user = options->log_mail_events ? client->who.user : NULL,
+        .logs_mail = options->log_mail_events,
         .referrals = options->referrals,
         .user = client->who.user,
         .home = *client->who.home != '\0' ? client->who.home : NULL,

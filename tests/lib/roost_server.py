@@ -207,16 +207,19 @@ class Server:
         with open("/proc/%d/task/%d/children" % ((self.process.pid,) * 2), encoding="ascii") as text:
             children = text.read().split()
         for pid in children:
-            with open("/proc/%s/cmdline" % pid, "rb") as line:
-                words = line.read().split(b"\0")
+            try:
+                with open("/proc/%s/cmdline" % pid, "rb") as line:
+                    words = line.read().split(b"\0")
+            except FileNotFoundError:
+                continue  # it has just ended
             if len(words) > 2 and words[1] == b"--role":
                 out.setdefault(words[2].decode(), []).append(int(pid))
         return out
 
     def run(self, *words, **options):
         """A subcommand of roost on this server."""
-        return subprocess.run([ROOST, *words, "-c", self.config], check=True, capture_output=True,
-                              text=True, **options)
+        return subprocess.run([ROOST, *words, "-c", self.config],
+                              **{"check": True, "capture_output": True, "text": True, **options})
 
     # ---- clients
 

@@ -9,7 +9,7 @@
 #include "lib/test.h"
 #include "roles/data_dir.h"
 #include "roles/doors.h"
-#include "roles/log_line.h"
+#include "events/log_line.h"
 #include "roles/log_out.h"
 #include "roles/quarantine.h"
 

@@ -10,8 +10,8 @@
  * escaped, and bytes that are no UTF-8 become U+FFFD. In text a value with a space, a quote, a
  * backslash, a control byte or nothing in it stands in double quotes with JSON's escapes.
  */
-#ifndef ROOST_ROLES_LOG_LINE_H
-#define ROOST_ROLES_LOG_LINE_H
+#ifndef ROOST_EVENTS_LOG_LINE_H
+#define ROOST_EVENTS_LOG_LINE_H
 
 #include "ipc/message.h"
 
@@ -20,6 +20,13 @@
 /* Append the line without its newline. */
 void log_line_text(struct buf *out, const char *role, const struct msg_log_event *event);
 void log_line_json(struct buf *out, const char *role, const struct msg_log_event *event);
+
+/* Parts of lines: "2026-01-31T12:00:00.123456Z"; a string in double quotes (RFC 8259 7; U+2028
+ * and its like stay as they are); and the name of a key or an event, which is static in every
+ * sender, "?" for anything else. */
+void log_line_time(struct buf *out, uint64_t time_us);
+void log_line_quoted(struct buf *out, struct slice text);
+struct slice log_line_name(struct slice name);
 
 /* Line and newline in one write; there is nowhere left to tell that it failed. */
 void log_line_write_stderr(struct slice line);

@@ -1,4 +1,4 @@
-#include "roles/log_line.h"
+#include "events/log_line.h"
 
 #include <sys/uio.h>
 #include <time.h>
@@ -8,7 +8,7 @@
 #include "base/utf8.h"
 #include "ipc/log_pack.h"
 
-static void append_time(struct buf *out, uint64_t time_us)
+void log_line_time(struct buf *out, uint64_t time_us)
 {
     time_t sec = (time_t) (time_us / 1000000);
     struct tm tm;
@@ -20,8 +20,7 @@ static void append_time(struct buf *out, uint64_t time_us)
     buf_printf(out, "%s.%06uZ", text, (unsigned) (time_us % 1000000));
 }
 
-/* In double quotes, as RFC 8259 section 7 has strings; U+2028 and its like stay as they are. */
-static void append_quoted(struct buf *out, struct slice text)
+void log_line_quoted(struct buf *out, struct slice text)
 {
     AUTO(buf_done) struct buf valid = {0};
 
@@ -62,7 +61,7 @@ static void append_value(struct buf *out, struct slice text)
     if (text.len > 0 && scan_while(&sc, is_plain).len == text.len)
         buf_append(out, text);
     else
-        append_quoted(out, text);
+        log_line_quoted(out, text);
 }
 
 static bool is_key_byte(char c)
@@ -70,8 +69,7 @@ static bool is_key_byte(char c)
     return (c >= 'a' && c <= 'z') || ascii_is_digit(c) || c == '_' || c == '.';
 }
 
-/* Keys and event names are static in every sender; what else comes is shown as "?". */
-static struct slice name_or_mark(struct slice name)
+struct slice log_line_name(struct slice name)
 {
     struct scan sc = scan_of(name);
 
@@ -88,12 +86,12 @@ void log_line_text(struct buf *out, const char *role, const struct msg_log_event
     struct scan sc = scan_of(event->fields);
     struct log_unpacked field;
 
-    append_time(out, event->time_us);
+    log_line_time(out, event->time_us);
     buf_printf(out, " %s %s ", level_text(event->level), role);
-    buf_append(out, name_or_mark(event->event));
+    buf_append(out, log_line_name(event->event));
     while (log_unpack_next(&sc, &field)) {
         buf_byte(out, ' ');
-        buf_append(out, name_or_mark(field.key));
+        buf_append(out, log_line_name(field.key));
         buf_byte(out, '=');
         if (field.is_number)
             buf_printf(out, "%lld", (long long) field.number);
@@ -110,18 +108,18 @@ void log_line_json(struct buf *out, const char *role, const struct msg_log_event
     struct log_unpacked field;
 
     buf_str(out, "{\"@timestamp\":\"");
-    append_time(out, event->time_us);
+    log_line_time(out, event->time_us);
     buf_printf(out, "\",\"level\":\"%s\",\"role\":\"%s\",\"event\":", level_text(event->level),
                role);
-    append_quoted(out, name_or_mark(event->event));
+    log_line_quoted(out, log_line_name(event->event));
     while (log_unpack_next(&sc, &field)) {
         buf_byte(out, ',');
-        append_quoted(out, name_or_mark(field.key));
+        log_line_quoted(out, log_line_name(field.key));
         buf_byte(out, ':');
         if (field.is_number)
             buf_printf(out, "%lld", (long long) field.number);
         else
-            append_quoted(out, field.text);
+            log_line_quoted(out, field.text);
     }
     if (event->lost > 0)
         buf_printf(out, ",\"lost_before\":%u", event->lost);

@@ -1,0 +1,46 @@
+/*
+ * audit_log.h - the audit log is written: events in one chain, signed at times, in files that
+ * are begun anew when they are long.
+ *
+ * Format: docs/formats/audit.md. Belongs to one thread. Lines are gathered and written together
+ * by audit_log_flush(); audit_log_sign() makes them durable. What cannot be written is counted,
+ * and the log says so itself once it can be written again.
+ */
+#ifndef ROOST_EVENTS_AUDIT_LOG_H
+#define ROOST_EVENTS_AUDIT_LOG_H
+
+#include "base/slice.h"
+
+#define AUDIT_FILE_BYTES     ((uint64_t) 64 << 20)
+#define AUDIT_UNSIGNED_MAX   1000u /* events; then one is signed at once */
+#define AUDIT_UNSIGNED_USECS 1000000
+
+struct audit_log;
+
+struct audit_log_options {
+    uint64_t file_bytes; /* a new file after this; AUDIT_FILE_BYTES */
+    uint32_t keep_days;  /* files whose last event is older go; 0: none does */
+};
+
+/*
+ * Open the folder, make key and first file if they are not there, find the end of the log and
+ * write `audit.started`. RC_IO, RC_FULL; RC_CORRUPT: the key is none. out_missing: events that
+ * the head knows of and the files have not: the log was cut.
+ */
+MUST_CHECK enum rc audit_log_open(const char *path, const struct audit_log_options *options,
+                                  struct audit_log **out, uint64_t *out_missing,
+                                  struct err *err);
+/* Writes `audit.stopped`. NULL is allowed. */
+void audit_log_close(struct audit_log *log);
+
+/* An event: members of a JSON object without braces (ecs.h). */
+void audit_log_add(struct audit_log *log, struct slice members);
+/* Events behind the newest signature: sign within a second, at AUDIT_UNSIGNED_MAX at once. */
+uint64_t audit_log_unsigned(const struct audit_log *log);
+
+/* On failure the events are gone, are counted, and `err` is for the other log. */
+MUST_CHECK enum rc audit_log_flush(struct audit_log *log, struct err *err);
+/* Flush, sign, sync; begin a new file and drop old ones where it is time. */
+MUST_CHECK enum rc audit_log_sign(struct audit_log *log, struct err *err);
+
+#endif

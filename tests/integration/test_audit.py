@@ -1,0 +1,151 @@
+"""The audit log of a server that runs: who came in, who was refused, who opened whose mail, what an administrator did."""
+
+import glob
+import json
+import os
+import re
+import signal
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from roost_server import Server, sample, wait_for
+
+FLOOD = 2500  # more than stand between two signatures
+
+
+class Audit(unittest.TestCase):
+    def server(self, **settings):
+        server = Server(users=2, **settings)
+        self.addCleanup(server.close)
+        return server.start()
+
+    @staticmethod
+    def files(server):
+        return sorted(glob.glob(os.path.join(server.folder, "**/audit/audit-*.jsonl"), recursive=True))
+
+    def lines(self, server):
+        out = []
+        for name in self.files(server):
+            with open(name, encoding="utf-8") as text:
+                out += [json.loads(line) for line in text if line.endswith("\n")]
+        return out
+
+    def events(self, server, action, count=1):
+        """The events of a name, once there are so many."""
+        def found():
+            got = [line for line in self.lines(server) if line["event.action"] == action]
+            return got if len(got) >= count else None
+        return wait_for(found, lambda: "%d of %s in %r" % (count, action, self.lines(server)))
+
+    def signed(self, server):
+        """Wait until all that is there is signed."""
+        wait_for(lambda: "roost.signature" in self.lines(server)[-1], "a signature")
+
+    def verify(self, server, *more):
+        done = server.run("audit", "verify", "--json", *more, check=False)
+        return done.returncode, json.loads(done.stdout)
+
+    def whole(self, server, *more):
+        code, report = self.verify(server, *more)
+        self.assertEqual((code, report["findings"]), (0, []))
+        return report
+
+    def test_who_comes_in_and_who_does_not(self):
+        server = self.server(log_level="error")  # the audit log is not the log
+        server.imap("u1").logout()
+        (came,) = self.events(server, "login.ok")
+        self.assertEqual((came["source.ip"], came["user.name"], came["event.outcome"], came["event.category"]),
+                         ("127.0.0.1", "u1", "success", ["authentication"]))
+        (end,) = self.events(server, "session.end")
+        self.assertEqual((end["user.name"], end["roost.reason"] if "roost.reason" in end else end["event.reason"]),
+                         ("u1", "logout"))
+        with server.wire() as wire:
+            wire.command('LOGIN "u1\\"}]" "wrong"')
+        (refused,) = self.events(server, "login.refused")
+        self.assertEqual((refused["user.name"], refused["event.reason"], refused["event.outcome"]),
+                         ('u1"}]', "unknown_user", "failure"))
+        self.assertNotIn(" login.ok ", server.log())
+        self.whole(server)
+
+    def test_who_opens_whose_mail(self):
+        server = self.server()
+        with server.wire("u1") as owner, server.wire("u2") as guest:
+            owner.ok("CREATE plans")
+            owner.append("plans", sample(1))
+            owner.ok("SETACL plans u2 lr")
+            owner.ok("SELECT plans")
+            guest.ok('EXAMINE "Other Users/u1/plans"')
+        (opened,) = self.events(server, "mailbox.opened")
+        self.assertEqual((opened["user.name"], opened["roost.mode"]), ("u2", "read"))
+        self.assertTrue(opened["roost.mailbox"].endswith("u1/plans"), opened)
+        (rights,) = self.events(server, "acl.set")
+        self.assertEqual((rights["user.name"], rights["roost.identifier"], rights["roost.rights"]), ("u1", "u2", "lr"))
+        self.assertEqual(len(self.events(server, "login.ok", 2)), 2)
+
+    def test_what_an_administrator_does(self):
+        server = self.server()
+        server.run("user", "add", "zoe")
+        server.run("device", "add", "zoe", "phone")
+        (made,) = self.events(server, "account.created")
+        self.assertEqual((made["user.target.name"], made["user.id"]), ("zoe", os.getuid()))
+        added = self.events(server, "device.added")[-1]
+        self.assertEqual((added["user.target.name"], added["event.type"]), ("zoe", ["creation"]))
+        self.whole(server)
+
+    def test_the_log_process_dies_and_the_chain_goes_on(self):
+        server = self.server()
+        for round in range(3):
+            server.imap("u1").logout()
+            self.events(server, "session.end", round + 1)
+            (pid,) = server.roles()["log"]
+            os.kill(pid, signal.SIGKILL)
+            wait_for(lambda: server.roles().get("log", [pid]) != [pid], "a new log process")
+            self.events(server, "audit.started", round + 2)
+        self.signed(server)
+        report = self.whole(server)
+        self.assertEqual(report["first"], 1)
+        self.assertEqual(report["last"], report["events"])
+
+    def test_more_events_than_one_signature_is_for(self):
+        server = self.server(log_mail_events="yes")
+        with server.wire("u1") as wire:
+            for number in range(5):
+                wire.append("INBOX", sample(number))
+            wire.ok("SELECT INBOX")
+            for _ in range(FLOOD // 5):
+                wire.ok("COPY 1:5 Archive")
+        self.events(server, "mail.copy", FLOOD)
+        self.signed(server)
+        report = self.whole(server)
+        self.assertGreaterEqual(report["events"], FLOOD)
+        self.assertEqual(sum(line.get("roost.lost_before", 0) for line in self.lines(server)), 0)
+
+    def test_what_is_changed_is_found(self):
+        server = self.server()
+        key = server.run("audit", "key").stdout
+        server.imap("u1").logout()
+        self.events(server, "session.end")
+        server.stop()
+        report = self.whole(server)
+        known = "%d:%s" % (report["signed_up_to"], report["chain"])
+        key_file = os.path.join(server.folder, "auditor.pub")
+        with open(key_file, "w", encoding="ascii") as out:
+            out.write(key)
+        self.whole(server, "--key", key_file, "--at", known)
+        (name,) = self.files(server)
+        with open(name, encoding="utf-8") as text:
+            good = text.read()
+        for bad in (good.replace('"user.name":"u1"', '"user.name":"u2"', 1),
+                    re.sub(r'\{[^\n]*"login.ok"[^\n]*\n', "", good),
+                    "".join(good.splitlines(keepends=True)[:-1])):
+            self.assertNotEqual(bad, good)
+            with open(name, "w", encoding="utf-8") as out:
+                out.write(bad)
+            code, report = self.verify(server, "--key", key_file, "--at", known)
+            self.assertEqual(code, 3)
+            self.assertNotEqual(report["findings"], [])
+
+
+if __name__ == "__main__":
+    unittest.main()
