@@ -52,6 +52,18 @@ def bare(value):
     return value.strip().strip('"').replace("none", "")
 
 
+class Security(unittest.TestCase):
+    def test_how_many_calls_each_process_may_make(self):
+        code = read("src/sandbox/syscalls.c")
+        calls = re.findall(r'CALL\w*\((\w+),\s+"([GAMDCL.]{6})"', code[:code.index("syscall_wide_denied[]")])
+        count = {letter: len({name for name, kinds in calls if kinds[at] == letter})
+                 for at, letter in enumerate("GAMDCL")}
+        told = {cells[0]: cells[1] for heading, cells in rows(read("docs/security.md")) if heading == "Who may do what"}
+        self.assertEqual(told, {"supervisor": "all", "gate": str(count["G"]), "auth": str(count["A"]),
+                                "mail": str(count["M"]), "log": str(count["L"]),
+                                "digest": "%d, its children %d" % (count["D"], count["C"])})
+
+
 class Settings(unittest.TestCase):
     def test_operating_names_every_setting(self):
         text = read("docs/operating.md")
