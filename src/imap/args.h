@@ -391,13 +391,19 @@ enum imap_search_return {
     IMAP_SEARCH_COUNT = 1u << 3,
     IMAP_SEARCH_SAVE = 1u << 4,
     IMAP_SEARCH_PARTIAL = 1u << 5, /* never with ALL */
+    IMAP_SEARCH_UPDATE = 1u << 6,  /* RFC 5267 4.3 */
+    IMAP_SEARCH_CONTEXT = 1u << 7, /* RFC 5267 4.2: a hint */
 };
+/* Options that say nothing of what was found. */
+#define IMAP_SEARCH_SILENT                                                                     \
+    ((uint32_t) IMAP_SEARCH_SAVE | IMAP_SEARCH_UPDATE | IMAP_SEARCH_CONTEXT)
 
 /* SEARCH and UID SEARCH: RFC 9051 6.4.4. */
 struct imap_search_args {
     bool has_return;  /* RETURN (...) was there: answer ESEARCH. IMAP4rev2 always does. */
     uint32_t returns; /* bits of enum imap_search_return; RETURN () comes as ALL */
     struct imap_partial partial;
+    struct imap_fetch_args update; /* UPDATE (items): RFC 5465 7; n == 0: none */
     bool bad_charset; /* the charset is not known: NO [BADCHARSET]; key is NULL */
     bool bad_filter;  /* FILTER with a charset that is not UTF-8 (RFC 5466 3.1): BAD */
     struct imap_search_key *key;
@@ -457,6 +463,14 @@ struct imap_thread_args {
 /* EXPUNGE (no set) and UID EXPUNGE (RFC 4315 2.1). */
 struct imap_expunge_args {
     struct imap_set set; /* only with imap_cmd.uid */
+};
+
+#define CANCELUPDATE_MAX_TAGS 256u /* in one command */
+
+/* CANCELUPDATE: RFC 5267 4.3.5. */
+struct imap_cancelupdate_args {
+    const struct slice *tags;
+    size_t n; /* >= 1 */
 };
 
 /* UIDBATCHES (RFC 10022 3). */
@@ -591,6 +605,7 @@ union imap_args {
     struct imap_sort_args sort;
     struct imap_thread_args thread;
     struct imap_expunge_args expunge;
+    struct imap_cancelupdate_args cancelupdate;
     struct imap_uidbatches_args uidbatches;
     struct imap_enable_args enable;
     struct imap_id_args id;

@@ -67,6 +67,8 @@ const struct imap_cap_info imap_caps[IMAP_CAP_COUNT] = {
     [IMAP_CAP_I18NLEVEL_2]        = {"I18NLEVEL=2",        SHOW_AFTER,         false, "RFC 5255 4.4"},
     [IMAP_CAP_FILTERS]            = {"FILTERS",            SHOW_AFTER,         false, "RFC 5466"},
     [IMAP_CAP_MULTISEARCH]        = {"MULTISEARCH",        SHOW_AFTER,         false, "RFC 7377"},
+    [IMAP_CAP_CONTEXT_SEARCH]     = {"CONTEXT=SEARCH",     SHOW_AFTER,         false, "RFC 5267 4"},
+    [IMAP_CAP_CONTEXT_SORT]       = {"CONTEXT=SORT",       SHOW_AFTER,         false, "RFC 5267 4"},
     [IMAP_CAP_COMPRESS]           = {"COMPRESS=DEFLATE",   SHOW_COMPRESS,      false, "RFC 4978"},
     [IMAP_CAP_QUOTA]              = {"QUOTA",              SHOW_AFTER,         false, "RFC 9208"},
     [IMAP_CAP_QUOTA_STORAGE]      = {"QUOTA=RES-STORAGE",  SHOW_AFTER,         false, "RFC 9208 5.1"},

@@ -101,6 +101,7 @@ imap_parse_fn imap_parse_fetch;      /* fetch */
 imap_parse_fn imap_parse_store;      /* store */
 imap_parse_fn imap_parse_copy;       /* copy: COPY, MOVE */
 imap_parse_fn imap_parse_notify;     /* notify */
+imap_parse_fn imap_parse_cancelupdate; /* cancelupdate */
 imap_parse_fn imap_parse_uidbatches; /* uidbatches */
 imap_parse_fn imap_parse_resetkey;   /* resetkey */
 imap_parse_fn imap_parse_genurlauth; /* genurlauth */

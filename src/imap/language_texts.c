@@ -45,6 +45,15 @@ const struct language_row language_rows[] = {
     {"Too much changes there at the moment", {"Dort ändert sich gerade zu viel", "Trop de changements à cet endroit en ce moment", "Demasiados cambios allí en este momento", "現在そこでは変更が多すぎます"}},
     {"Too many users' mailboxes to watch", {"Zu viele Benutzer, deren Postfächer zu beobachten wären", "Trop d'utilisateurs dont les boîtes seraient à surveiller", "Demasiados usuarios cuyos buzones habría que vigilar", "監視するメールボックスのユーザーが多すぎます"}},
     {"Stopped", {"Angehalten", "Arrêté", "Detenido", "停止しました"}},
+    {"This cannot be updated", {"Das lässt sich nicht aktualisieren", "Ceci ne peut pas être suivi", "Esto no se puede actualizar", "これは更新できません"}},
+    {"Too many updating searches", {"Zu viele Suchen mit Aktualisierung", "Trop de recherches suivies", "Demasiadas búsquedas con actualización", "更新される検索が多すぎます"}},
+    {"The result is too large to be updated", {"Das Ergebnis ist zu groß, um aktualisiert zu werden", "Le résultat est trop grand pour être suivi", "El resultado es demasiado grande para actualizarlo", "結果が大きすぎるため更新できません"}},
+    {"The result has grown too large to be updated", {"Das Ergebnis ist zu groß geworden, um aktualisiert zu werden", "Le résultat est devenu trop grand pour être suivi", "El resultado ha crecido demasiado para actualizarlo", "結果が大きくなりすぎたため更新できません"}},
+    {"The result cannot be updated any more", {"Das Ergebnis lässt sich nicht mehr aktualisieren", "Le résultat ne peut plus être suivi", "El resultado ya no se puede actualizar", "結果をこれ以上更新できません"}},
+    {"Its message numbers cannot be told any more", {"Nachrichtennummern werden nicht mehr genannt", "Les numéros de message ne peuvent plus être donnés", "Ya no se pueden dar números de mensaje", "メッセージ番号は今後通知できません"}},
+    {"No further updates", {"Keine weiteren Aktualisierungen", "Plus de suivi", "No habrá más actualizaciones", "今後は更新を通知しません"}},
+    {"Tag reuse", {"Das Tag ist schon vergeben", "Étiquette déjà utilisée", "La etiqueta ya está en uso", "そのタグは使用中です"}},
+    {"Too many tags", {"Zu viele Tags", "Trop d'étiquettes", "Demasiadas etiquetas", "タグが多すぎます"}},
     {"Too much changes; NOTIFY is off", {"Zu viele Änderungen; NOTIFY ist aus", "Trop de changements; NOTIFY est désactivé", "Demasiados cambios; NOTIFY está desactivado", "変更が多すぎるためNOTIFYを停止しました"}},
 
     /* the end of a session */

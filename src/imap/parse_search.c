@@ -2,7 +2,7 @@
  * parse_search.c - SEARCH and UID SEARCH.
  *
  * Spec: RFC 9051 6.4.4 and section 9 (search-program, search-key), RFC 3501 6.4.4, RFC 4731
- * (RETURN), RFC 5257 4.8 (ANNOTATION), RFC 5182 (SAVE, $), RFC 7162 3.1.5 (MODSEQ), RFC 5466
+ * (RETURN), RFC 5267 5 (UPDATE, CONTEXT, CANCELUPDATE), RFC 5257 4.8 (ANNOTATION), RFC 5182 (SAVE, $), RFC 7162 3.1.5 (MODSEQ), RFC 5466
  * 4 (FILTER). A key of an extension is a row of search_keys, a return option one of
  * return_options.
  */
@@ -470,6 +470,18 @@ static enum rc take_partial(struct imap_input *in, void *ctx, struct err *err)
                       : lex_fail(in, err, "a space and a range");
 }
 
+/* [SP "(" fetch-att *(SP fetch-att) ")"]: RFC 5465 8 */
+static enum rc take_update(struct imap_input *in, void *ctx, struct err *err)
+{
+    struct imap_search_args *search = ctx;
+    struct scan before = in->sc;
+
+    if (lex_sp(in) && scan_peek(&in->sc) == '(')
+        return lex_fetch_list(in, &search->update, err);
+    in->sc = before;
+    return RC_OK;
+}
+
 static const struct lex_option return_options[] = {
     {"MIN",     IMAP_SEARCH_MIN,     NULL        },
     {"MAX",     IMAP_SEARCH_MAX,     NULL        },
@@ -477,6 +489,8 @@ static const struct lex_option return_options[] = {
     {"COUNT",   IMAP_SEARCH_COUNT,   NULL        },
     {"SAVE",    IMAP_SEARCH_SAVE,    NULL        },
     {"PARTIAL", IMAP_SEARCH_PARTIAL, take_partial},
+    {"UPDATE",  IMAP_SEARCH_UPDATE,  take_update },
+    {"CONTEXT", IMAP_SEARCH_CONTEXT, NULL        },
 };
 
 enum rc search_take_return(struct imap_input *in, struct imap_search_args *search,
@@ -562,6 +576,23 @@ enum rc search_take_criteria(struct imap_input *in, struct imap_search_args *sea
 }
 
 /* SP nz-number [SP nz-number ":" nz-number]: RFC 10022 4 */
+/* "CANCELUPDATE" 1*(SP quoted) */
+enum rc imap_parse_cancelupdate(struct imap_input *in, union imap_args *args, struct err *err)
+{
+    struct slice *tags = ARENA_ARRAY(in->arena, struct slice, CANCELUPDATE_MAX_TAGS);
+    size_t n = 0;
+
+    do {
+        if (n == CANCELUPDATE_MAX_TAGS)
+            return err_set(err, RC_LIMIT, "Too many tags", "cancelupdate: more than %u",
+                           CANCELUPDATE_MAX_TAGS);
+        if (!lex_sp(in) || !lex_quoted(in, &tags[n++]))
+            return lex_fail(in, err, "a space and a tag in quotes");
+    } while (scan_peek(&in->sc) == ' ');
+    args->cancelupdate = (struct imap_cancelupdate_args){tags, n};
+    return RC_OK;
+}
+
 enum rc imap_parse_uidbatches(struct imap_input *in, union imap_args *args, struct err *err)
 {
     struct imap_uidbatches_args batches = {0};

@@ -130,6 +130,8 @@ struct imap_esearch_line {
     uint64_t modseq;             /* 0: none (RFC 7162 3.1.5) */
 };
 void imap_print_esearch_line(struct buf *buf, const struct imap_esearch_line *line);
+/* How it begins, up to UID: tag, mailbox and uid are looked at. */
+void imap_print_esearch_head(struct buf *buf, const struct imap_esearch_line *line);
 
 /* Response codes with arguments: everything between the brackets, brackets included. Those
  * without arguments are their own name. */

@@ -154,7 +154,7 @@ static void print_partial(struct buf *buf, const struct imap_esearch_line *line)
     buf_byte(buf, ')');
 }
 
-void imap_print_esearch_line(struct buf *buf, const struct imap_esearch_line *line)
+void imap_print_esearch_head(struct buf *buf, const struct imap_esearch_line *line)
 {
     /* A tag is printed as a string: it may hold what an atom does not. */
     buf_str(buf, "* ESEARCH (TAG ");
@@ -167,6 +167,11 @@ void imap_print_esearch_line(struct buf *buf, const struct imap_esearch_line *li
     buf_byte(buf, ')');
     if (line->uid)
         buf_str(buf, " UID");
+}
+
+void imap_print_esearch_line(struct buf *buf, const struct imap_esearch_line *line)
+{
+    imap_print_esearch_head(buf, line);
     if ((line->returns & IMAP_SEARCH_MIN) != 0 && line->min != 0)
         print_named(buf, " MIN ", line->min);
     if ((line->returns & IMAP_SEARCH_MAX) != 0 && line->max != 0)

@@ -84,6 +84,13 @@ struct imap_mbox_status_data {
     struct imap_status_values values;
 };
 
+/* ADDTO and REMOVEFROM, each pair of a position and a set (RFC 5267 5). */
+struct imap_esearch_update {
+    bool removes;
+    uint32_t position;
+    struct seqset set;
+};
+
 struct imap_esearch_data {
     struct slice tag;     /* ptr NULL: not there */
     struct slice mailbox; /* UTF-8; ptr NULL: not there */
@@ -93,6 +100,8 @@ struct imap_esearch_data {
     uint32_t min, max, count;
     struct seqset all;
     struct seqset part; /* PARTIAL; n == 0: NIL */
+    struct imap_esearch_update *updates; /* in the order to be worked off */
+    size_t n_updates;
     uint64_t modseq;    /* 0: not there */
 };
 

@@ -368,6 +368,41 @@ static enum rc take_partial_data(struct imap_input *in, struct imap_esearch_data
     return lex_byte(in, ')') ? RC_OK : lex_fail(in, err, "\")\"");
 }
 
+static void add_update(struct imap_input *in, struct imap_esearch_data *esearch,
+                       struct imap_esearch_update update)
+{
+    size_t n = esearch->n_updates;
+
+    if ((n & (n - 1)) == 0) { /* none, or a power of two: there is no room left */
+        struct imap_esearch_update *all =
+            ARENA_ARRAY(in->arena, struct imap_esearch_update, n == 0 ? 1 : n * 2);
+
+        if (n > 0)
+            memcpy(all, esearch->updates, n * sizeof(*all));
+        esearch->updates = all;
+    }
+    esearch->updates[esearch->n_updates++] = update;
+}
+
+/* "(" context-position SP sequence-set *(SP context-position SP sequence-set) ")": RFC 5267 5,
+ * behind the word */
+static enum rc take_updates(struct imap_input *in, bool removes,
+                            struct imap_esearch_data *esearch, struct err *err)
+{
+    esearch->present |= IMAP_SEARCH_UPDATE;
+    if (!lex_sp(in) || !lex_byte(in, '('))
+        return lex_fail(in, err, "\"(\" and a position");
+    do {
+        struct imap_esearch_update update = {.removes = removes};
+
+        if (!lex_number(in, &update.position) || !lex_sp(in) ||
+            !response_take_plain_set(in, &update.set))
+            return lex_fail(in, err, "a position and a set of numbers");
+        add_update(in, esearch, update);
+    } while (lex_sp(in));
+    return lex_byte(in, ')') ? RC_OK : lex_fail(in, err, "a space or \")\"");
+}
+
 static enum rc take_return_data(struct imap_input *in, struct imap_esearch_data *esearch,
                                 struct err *err)
 {
@@ -398,6 +433,10 @@ static enum rc take_return_data(struct imap_input *in, struct imap_esearch_data 
     }
     if (lex_word(in, "PARTIAL"))
         return take_partial_data(in, esearch, err);
+    if (lex_word(in, "ADDTO"))
+        return take_updates(in, false, esearch, err);
+    if (lex_word(in, "REMOVEFROM"))
+        return take_updates(in, true, esearch, err);
     if (!lex_word(in, "MODSEQ") || !lex_sp(in) || !lex_modseq(in, false, &esearch->modseq))
         return lex_fail(in, err, "search return data");
     return RC_OK;

@@ -196,6 +196,14 @@ static bool args_urlmech(struct imap_input *in)
            scan_take(&in->sc, scan_left(&in->sc), &rest);
 }
 
+/* SP quoted: RFC 5267 5 */
+static bool args_quoted(struct imap_input *in)
+{
+    struct slice text;
+
+    return lex_sp(in) && lex_quoted(in, &text);
+}
+
 // clang-format off
 static const struct {
     const char *name;
@@ -211,6 +219,7 @@ static const struct {
     {"DOWNGRADED", args_set},       {"EXPIRED", args_none},
     {"EXPUNGEISSUED", args_none},   {"HASCHILDREN", args_none},    {"HIGHESTMODSEQ", args_modseq},
     {"INUSE", args_none},           {"LIMIT", args_none},          {"MODIFIED", args_set},
+    {"NOUPDATE", args_quoted},
     {"NOMODSEQ", args_none},        {"NONEXISTENT", args_none},    {"NOPERM", args_none},
     {"NOTSAVED", args_none},        {"OVERQUOTA", args_none},      {"PARSE", args_none},
     {"PERMANENTFLAGS", args_flags}, {"PRIVACYREQUIRED", args_none}, {"READ-ONLY", args_none},

@@ -207,6 +207,18 @@ bool view_has_news(const struct mbox_view *view, uint64_t own_position, unsigned
     return (tell & VIEW_TELL_FLAGS) != 0 && modseq > view->told_modseq;
 }
 
+bool view_has_changed(const struct mbox_view *view, uint64_t own_position, uint64_t modseq)
+{
+    AUTO(acct_unrefp) struct acct_state *state = account_read(view->account, own_position);
+    const struct mbox *mbox = acct_mailbox_by_id(state, view->mbox_id);
+    struct reader reader;
+
+    if (mbox == NULL)
+        return true;
+    account_reader(view->account, mbox_info(mbox), view->reader.account, &reader);
+    return reader_highestmodseq(&reader, mbox) > modseq;
+}
+
 bool view_is_revoked(const struct mbox_view *view)
 {
     AUTO(acct_unrefp) struct acct_state *state = account_read(view->account, 0);
@@ -277,6 +289,13 @@ static uint32_t known_count(const struct mbox_view *view)
 uint32_t view_count(const struct mbox_view *view)
 {
     return known_count(view) + view->hidden_count;
+}
+
+uint32_t view_greatest_uid(const struct mbox_view *view)
+{
+    uint32_t n = known_count(view);
+
+    return n > 0 ? mbox_uid(view->mbox, n - 1) : 0;
 }
 
 uint32_t view_last_uid(const struct mbox_view *view)

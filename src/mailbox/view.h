@@ -51,6 +51,9 @@ enum view_tell {
  */
 bool view_has_news(const struct mbox_view *view, uint64_t own_position, unsigned tell);
 
+/* Has the mailbox changes above this one, as the reader sees it? Needs no version. */
+bool view_has_changed(const struct mbox_view *view, uint64_t own_position, uint64_t modseq);
+
 /* May the reader no longer read the mailbox, as it is now? Needs no version. */
 bool view_is_revoked(const struct mbox_view *view);
 
@@ -104,7 +107,12 @@ bool view_walk_next(struct view_walk *walk);
 /* Pass over whole chunks, from where the walk stands, in which nothing is above this modseq. */
 void view_walk_skip_unchanged(struct view_walk *walk, uint64_t modseq);
 
+/* Of the messages that are there and that the client knows the greatest uid; 0: none. */
+uint32_t view_greatest_uid(const struct mbox_view *view);
+
 bool view_is_recent(const struct mbox_view *view, uint32_t uid);
+/* All that are; in arena. */
+struct uid_set view_recent(const struct mbox_view *view, struct arena *arena);
 uint32_t view_recent_count(const struct mbox_view *view);
 
 /* ---- telling ---- */

@@ -251,6 +251,16 @@ bool view_is_recent(const struct mbox_view *view, uint32_t uid)
     return runs_contain(view->recent, view->n_recent, uid);
 }
 
+struct uid_set view_recent(const struct mbox_view *view, struct arena *arena)
+{
+    struct uid_set_builder uids;
+
+    uid_set_start(&uids, arena);
+    for (size_t i = 0; i < view->n_recent; i++)
+        uid_set_add_run(&uids, view->recent[i].first, view->recent[i].last);
+    return uid_set_finish(&uids);
+}
+
 uint32_t view_recent_count(const struct mbox_view *view)
 {
     uint32_t n = 0;

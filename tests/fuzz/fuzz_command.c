@@ -18,6 +18,7 @@ static const struct {
     imap_parse_fn *parse;
 } commands[] = {
     {"UIDBATCHES",   imap_parse_uidbatches  },
+    {"CANCELUPDATE", imap_parse_cancelupdate},
     {"LANGUAGE",     imap_parse_language    },
     {"COMPARATOR",   imap_parse_comparator  },
     {"NOOP",         imap_parse_none        },
