@@ -13,7 +13,7 @@ void match_init(struct match *match, const struct search_scope *scope)
         .account = scope->account,
         .view = scope->view,
         .mbox = view_mbox(scope->view),
-        .now = clock_wall_sec(),
+        .now = scope->now != 0 ? scope->now : clock_wall_sec(),
     };
     buf_init(&match->scratch, NEEDLE_SCRATCH_MAX_BYTES);
 }

@@ -41,19 +41,11 @@ uint32_t mbox_index_behind(const struct mbox *mbox, uint32_t uid)
     return uid == UINT32_MAX ? mbox_counts(mbox)->messages : mbox_lower_bound(mbox, uid + 1);
 }
 
-/* The greatest uid of a message that is there and that the client knows of; 0: none. */
-static uint32_t greatest_uid(const struct mbox_view *view)
-{
-    uint32_t behind = mbox_index_behind(view_mbox(view), view_last_uid(view));
-
-    return behind > 0 ? mbox_uid(view_mbox(view), behind - 1) : 0;
-}
-
 struct uid_set resolve_uids(const struct mbox_view *view, const struct seqset *set,
                             struct arena *arena)
 {
     uint32_t last = view_last_uid(view);
-    struct seqset resolved = imap_resolve_seqset(set, greatest_uid(view), arena);
+    struct seqset resolved = imap_resolve_seqset(set, view_greatest_uid(view), arena);
     struct uid_set_builder builder;
 
     uid_set_start(&builder, arena);

@@ -5,6 +5,7 @@
 
 /* One slice: about a millisecond of columns, two of text. Then others get their turn. */
 #define SEARCH_SLICE_WORK ((uint64_t) 2 << 20)
+#define FEW_MESSAGES      64u /* less to open than an index is to be asked */
 
 struct search {
     struct search_scope scope;
@@ -18,6 +19,7 @@ struct search {
     bool has_window;
     bool has_withheld; /* messages of the view: numbers do not follow the indexes */
     struct window window;
+    size_t among_at; /* the first run that is not behind */
     struct bounds bounds;
     uint32_t at; /* in the window: those below are told */
     struct uid_set_builder uids, seqs;
@@ -34,6 +36,14 @@ static bool asks_modseq(const struct imap_search_key *key)
         if (asks_modseq(key->children[i]))
             return true;
     return key->kind == IMAP_KEY_MODSEQ;
+}
+
+/* NULL: there is none, or it is not worth asking. */
+static struct text_index *index_for(const struct search_scope *scope)
+{
+    if (scope->among != NULL && uid_set_span(scope->among) <= FEW_MESSAGES)
+        return NULL;
+    return mail_store_index(account_store(scope->account));
 }
 
 enum rc search_start(const struct search_scope *scope, const struct imap_search_key *key,
@@ -55,8 +65,7 @@ enum rc search_start(const struct search_scope *scope, const struct imap_search_
     search->collator = TAKE(collator);
     search->scope = *scope;
     match_init(&search->match, scope);
-    search->pruner = pruner_new(&search->scope, mail_store_index(account_store(scope->account)),
-                                search->plan, arena);
+    search->pruner = pruner_new(&search->scope, index_for(scope), search->plan, arena);
     search->candidates = candidates_new(&search->match, search->plan);
     search->asks_modseq = asks_modseq(key);
     search->next = mbox_lower_bound(mbox, MAX(scope->from_uid, 1u));
@@ -167,11 +176,45 @@ static enum rc decide_window(struct search *search, struct err *err)
     return RC_OK;
 }
 
+/* Pass over what is not among those to be looked at. */
+static void skip_others(struct search *search)
+{
+    const struct uid_set *among = search->scope.among;
+    const struct mbox *mbox = view_mbox(search->scope.view);
+    uint32_t uid;
+
+    if (among == NULL || search->next >= search->end)
+        return;
+    uid = mbox_uid(mbox, search->next);
+    while (search->among_at < among->n && among->runs[search->among_at].last < uid)
+        search->among_at++;
+    if (search->among_at == among->n)
+        search->next = search->end;
+    else if (among->runs[search->among_at].first > uid)
+        search->next = mbox_lower_bound(mbox, among->runs[search->among_at].first);
+}
+
+/* Of the window only those that are to be looked at. */
+static void leave_out_others(struct search *search)
+{
+    struct uid_set left = {search->scope.among->runs + search->among_at,
+                           search->scope.among->n - search->among_at};
+    uint64_t words[WINDOW_WORDS] = {0};
+
+    window_ask_uids(&search->window, &left, words);
+    for (size_t i = 0; i < WINDOW_WORDS; i++) {
+        search->bounds.lower[i] &= words[i];
+        search->bounds.upper[i] &= words[i];
+    }
+}
+
 static void open_window(struct search *search)
 {
     window_open(&search->scope, search->next, search->end, &search->window);
     prune_window(search->pruner, &search->window, search->match.now, &search->bounds,
                  &search->match.work);
+    if (search->scope.among != NULL)
+        leave_out_others(search);
     search->at = 0;
     search->has_window = true;
     search->has_withheld = view_has_withheld(search->scope.view);
@@ -194,9 +237,13 @@ enum rc search_go(struct search *search, struct err *err)
             return RC_MORE;
         search->is_prepared = true;
     }
-    while (search->has_window || search->next < search->end) {
+    for (;;) {
         enum rc rc;
 
+        if (!search->has_window)
+            skip_others(search);
+        if (!search->has_window && search->next >= search->end)
+            break;
         if (!search->has_window)
             open_window(search);
         rc = decide_window(search, err);
@@ -209,6 +256,11 @@ enum rc search_go(struct search *search, struct err *err)
     }
     tell_slow(search);
     return RC_OK;
+}
+
+int64_t search_now(const struct search *search)
+{
+    return search->match.now;
 }
 
 uint32_t search_progress(const struct search *search)

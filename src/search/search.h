@@ -26,6 +26,8 @@ struct search_scope {
     uint32_t from_uid;    /* messages below it are not looked at */
     bool seqs_may_miss;   /* sequence numbers that are not there name nothing (RFC 7377 2) */
     unsigned comparator;  /* of texts: a number of mime/comparator.h */
+    const struct uid_set *among; /* nor are others than these; NULL: all are */
+    int64_t now;                 /* unix seconds that OLDER and YOUNGER mean; 0: the clock's */
 };
 
 struct search_hits {
@@ -42,6 +44,8 @@ MUST_CHECK enum rc search_start(const struct search_scope *scope,
                                 struct search **out, struct err *err);
 /* RC_MORE: a slice is done, call again. RC_IO: the store fails. */
 MUST_CHECK enum rc search_go(struct search *search, struct err *err);
+/* The time it is done at. */
+int64_t search_now(const struct search *search);
 /* The number of the message it has come to. */
 uint32_t search_progress(const struct search *search);
 /* After search_go answered RC_OK. Lives in the arena. */

@@ -109,7 +109,7 @@ static void ask_keyword(const struct window *window, int keyword, uint64_t *word
 }
 
 /* Uids ascend on both sides. */
-static void ask_uids(const struct window *window, const struct uid_set *uids, uint64_t *words)
+void window_ask_uids(const struct window *window, const struct uid_set *uids, uint64_t *words)
 {
     uint32_t first = window_uid(window, 0);
     size_t low = 0, high = uids->n;
@@ -255,7 +255,7 @@ bool window_ask(struct window *window, const struct plan_node *node, int64_t now
     if (key->kind == IMAP_KEY_ALL)
         window_all(window, words);
     else if (key->kind == IMAP_KEY_SEQ || key->kind == IMAP_KEY_UID)
-        ask_uids(window, &node->uids, words);
+        window_ask_uids(window, &node->uids, words);
     else if (key->kind == IMAP_KEY_FLAG)
         ask_flag(window, key, words);
     else if (key->kind == IMAP_KEY_KEYWORD)

@@ -49,5 +49,7 @@ void window_all(const struct window *window, uint64_t *words);
  */
 bool window_ask(struct window *window, const struct plan_node *node, int64_t now,
                 uint64_t *words);
+/* Sets the bits of those that are in the set. */
+void window_ask_uids(const struct window *window, const struct uid_set *uids, uint64_t *words);
 
 #endif
