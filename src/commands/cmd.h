@@ -86,6 +86,7 @@ struct cmd {
     bool tells_modseq;    /* [HIGHESTMODSEQ] with the tagged OK, as the sync leaves it */
     struct view_changes changes; /* being told */
     size_t told;
+    struct context_sync *contexts; /* context.h; NULL: nothing to do */
     struct uid_set fetches; /* new messages of which NOTIFY wants items, behind the changes */
     bool is_fetching;
     struct reply reply_space;
@@ -108,7 +109,7 @@ cmd_run_fn cmd_list, cmd_lsub, cmd_xlist, cmd_rlist, cmd_rlsub, cmd_namespace, c
 cmd_run_fn cmd_append, cmd_expunge, cmd_search, cmd_fetch, cmd_store, cmd_copy, cmd_move;
 cmd_run_fn cmd_unauthenticate;
 cmd_run_fn cmd_setacl, cmd_deleteacl, cmd_getacl, cmd_listrights, cmd_myrights;
-cmd_run_fn cmd_unauthenticate, cmd_uidbatches;
+cmd_run_fn cmd_unauthenticate, cmd_uidbatches, cmd_cancelupdate;
 cmd_run_fn cmd_resetkey, cmd_genurlauth, cmd_urlfetch;
 cmd_run_fn cmd_language, cmd_comparator;
 cmd_run_fn cmd_replace, cmd_idle, cmd_compress, cmd_getmetadata, cmd_setmetadata;

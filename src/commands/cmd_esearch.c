@@ -16,6 +16,7 @@
  *
  * As SELECT, ESEARCH needs "l" and "r" also of mailboxes that are named (places.h).
  */
+#include "commands/context.h"
 #include "commands/finding.h"
 #include "commands/limit.h"
 #include "commands/mailbox_filter.h"
@@ -44,6 +45,7 @@ struct esearch_run {
     struct finding finding;
     struct arena_mark space; /* of the command's arena, before any target */
 
+    bool has_updated; /* the selected mailbox was searched, with UPDATE */
     uint32_t limited; /* lowest uid looked at of the last mailbox that had too many; 0: none */
     uint32_t n_damaged;
 };
@@ -212,6 +214,7 @@ static enum rc open_target(struct cmd *cmd, struct esearch_run *run,
 {
     const struct session *session = cmd->session;
     struct search_scope scope = {.seqs_may_miss = true};
+    const struct sorting none = {.comparator = session->comparator};
     enum rc rc;
 
     if (is_selected(session, target)) {
@@ -234,6 +237,8 @@ static enum rc open_target(struct cmd *cmd, struct esearch_run *run,
         run->view = scope.view;
     else
         view_close(TAKE(run->opened));
+    if (rc == RC_OK && run->opened == NULL) /* UPDATE is of the selected one: RFC 7377 2.2 */
+        finding_will_update(cmd, &run->args->search, &none, &run->finding);
     return rc;
 }
 
@@ -267,11 +272,13 @@ static enum rc say_target(struct cmd *cmd, struct esearch_run *run, struct err *
         if (rc)
             return rc;
     }
-    returns &= ~(uint32_t) IMAP_SEARCH_SAVE;
+    returns &= ~IMAP_SEARCH_SILENT;
     line.mailbox = name_of(cmd, run);
     line.uidvalidity = mbox_info(view_mbox(run->view))->uidvalidity;
     if (hits.count > 0 && returns != 0 && line.mailbox.len > 0)
         finding_say(cmd, &run->finding, &hits, returns, line);
+    run->has_updated = run->has_updated || run->finding.updates;
+    finding_update(cmd, &run->finding, NULL);
     return RC_OK;
 }
 
@@ -308,6 +315,8 @@ static void reply_done(struct cmd *cmd, const struct esearch_run *run)
     const struct search_hits damaged = {.n_damaged = run->n_damaged};
     const struct finding finding = {.limited = run->only_selected ? run->limited : 0};
 
+    if ((run->args->search.returns & IMAP_SEARCH_UPDATE) != 0 && !run->has_updated)
+        context_say_refused(cmd);
     finding_reply(cmd, &finding, &damaged, "ESEARCH completed");
     if (run->only_selected || run->limited == 0)
         return;
@@ -338,11 +347,13 @@ static enum rc go_on(struct cmd *cmd, struct err *err)
     return RC_OK;
 }
 
-/* RFC 7377 2.2: SELECTED needs a mailbox, and SAVE that it is the only source. */
+/* RFC 7377 2.2: SELECTED and UPDATE need a mailbox, and SAVE that it is the only source. */
 static enum rc check_state(const struct cmd *cmd, const struct esearch_scope *scope,
                            struct err *err)
 {
-    if (scope->selected && cmd->session->view == NULL)
+    bool updates = (cmd->args.esearch.search.returns & IMAP_SEARCH_UPDATE) != 0;
+
+    if ((scope->selected || updates) && cmd->session->view == NULL)
         return err_set(err, RC_SYNTAX, "No mailbox is selected", "esearch: in state %d",
                        (int) cmd->session->state);
     if (scope->n > 0 && (cmd->args.esearch.search.returns & IMAP_SEARCH_SAVE) != 0)

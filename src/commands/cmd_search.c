@@ -3,7 +3,7 @@
  *
  * Spec: RFC 9051 6.4.4 (ESEARCH always in IMAP4rev2), 6.4.4.1 to 6.4.4.4 (the saved result),
  * 7.3.4; RFC 3501 7.2.5 (SEARCH); RFC 7162 3.1.5 (MODSEQ); RFC
- * 9394 (PARTIAL).
+ * 9394 (PARTIAL); RFC 5267 4 (UPDATE, CONTEXT).
  *
  * The finding is search/'s; here is what is said of it and what is kept.
  */
@@ -38,10 +38,10 @@ static void say_search(struct cmd *cmd, const struct search_hits *hits, bool wit
 static enum rc finish(struct cmd *cmd, struct err *err)
 {
     const struct imap_search_args *args = &cmd->args.search;
-    const struct finding *finding = cmd->cursor;
+    struct finding *finding = cmd->cursor;
     struct search_hits hits = search_hits(finding->search);
     uint32_t returns = args->has_return ? args->returns : IMAP_SEARCH_ALL;
-    uint32_t shown = returns & ~(uint32_t) IMAP_SEARCH_SAVE;
+    uint32_t shown = returns & ~IMAP_SEARCH_SILENT;
 
     if ((returns & IMAP_SEARCH_SAVE) != 0) {
         enum rc rc = finding_save(cmd, &hits, err);
@@ -51,15 +51,17 @@ static enum rc finish(struct cmd *cmd, struct err *err)
     }
     if (!args->has_return && !cmd->session->mode.rev2)
         say_search(cmd, &hits, finding->with_modseq);
-    else if (shown != 0) /* SAVE alone says nothing (RFC 5182 2.1) */
+    else if (shown != 0) /* SAVE alone says nothing (RFC 5182 2.1), nor does UPDATE */
         finding_say(cmd, finding, &hits, shown,
                     (struct imap_esearch_line){.tag = cmd->tag, .uid = cmd->uid});
+    finding_update(cmd, finding, NULL);
     finding_reply(cmd, finding, &hits, "SEARCH completed");
     return RC_OK;
 }
 
 static enum rc start(struct cmd *cmd, struct err *err)
 {
+    const struct sorting none = {.comparator = cmd->session->comparator};
     struct finding finding;
     enum rc rc = finding_start(cmd, &cmd->args.search, &finding, err);
 
@@ -68,6 +70,7 @@ static enum rc start(struct cmd *cmd, struct err *err)
     cmd->cursor = ARENA_NEW(cmd->arena, struct finding);
     memcpy(cmd->cursor, &finding, sizeof(finding));
     cmd->cursor_done = run_done;
+    finding_will_update(cmd, &cmd->args.search, &none, cmd->cursor);
     return RC_OK;
 }
 

@@ -2,16 +2,17 @@
  * cmd_sort.c - SORT, THREAD and their UID forms.
  *
  * Spec: RFC 5256; RFC 5957 (DISPLAYFROM, DISPLAYTO); RFC 5257 4.9 (ANNOTATION); RFC 5267 3
- * (ESORT) with RFC 4731's and RFC 9394's return options; RFC 5182 (SAVE); RFC 7162 3.1.9
- * and 3.1.10 (MODSEQ); draft-ietf-morg-inthread (REFS); RFC 5255 4.2 (the active comparator).
+ * (ESORT) and 4 (UPDATE, CONTEXT) with RFC 4731's and RFC 9394's return options; RFC 5182
+ * (SAVE); RFC 7162 3.1.9 and 3.1.10 (MODSEQ); draft-ietf-morg-inthread (REFS); RFC 5255 4.2
+ * (the active comparator).
  *
  * The finding is SEARCH's; then the columns of what was found are made, where they are not
  * there (search/sort_keys.h), and put in order.
  */
 #include "commands/finding.h"
+#include "commands/sorting.h"
 #include "imap/print.h"
 #include "search/sort_items.h"
-#include "search/sort_order.h"
 #include "search/threading.h"
 
 struct sort_run {
@@ -31,7 +32,8 @@ static void run_done(void *cursor)
         keys_work_done(&run->work);
 }
 
-static enum rc start(struct cmd *cmd, const struct imap_search_args *args, struct err *err)
+static enum rc start(struct cmd *cmd, const struct imap_search_args *args,
+                     const struct sorting *sorting, struct err *err)
 {
     struct finding finding;
     struct sort_run *run;
@@ -43,18 +45,19 @@ static enum rc start(struct cmd *cmd, const struct imap_search_args *args, struc
     run->finding = finding;
     cmd->cursor = run;
     cmd->cursor_done = run_done;
+    finding_will_update(cmd, args, sorting, &run->finding);
     return RC_OK;
 }
 
 /* Everything but the answer. texts: bits of enum key_text that it needs. */
-static enum rc prepare(struct cmd *cmd, const struct imap_search_args *args, uint32_t texts,
-                       struct err *err)
+static enum rc prepare(struct cmd *cmd, const struct imap_search_args *args,
+                       const struct sorting *sorting, uint32_t texts, struct err *err)
 {
     struct sort_run *run = cmd->cursor;
     enum rc rc = RC_OK;
 
     if (run == NULL) {
-        rc = start(cmd, args, err);
+        rc = start(cmd, args, sorting, err);
         run = cmd->cursor;
     }
     if (rc)
@@ -77,60 +80,11 @@ static enum rc prepare(struct cmd *cmd, const struct imap_search_args *args, uin
 
 /* ---- SORT ---- */
 
-// clang-format off
-static const struct sort_rule rules[IMAP_SORT_KEY_COUNT] = {
-    [IMAP_SORT_ANNOTATION]  = {.by = SORT_BY_ANNOTATION},
-    [IMAP_SORT_ARRIVAL]     = {.by = SORT_BY_ARRIVAL},
-    [IMAP_SORT_CC]          = {.by = SORT_BY_TEXT, .text = KEY_TEXT_CC},
-    [IMAP_SORT_DATE]        = {.by = SORT_BY_SENT},
-    [IMAP_SORT_DISPLAYFROM] = {.by = SORT_BY_TEXT, .text = KEY_TEXT_DISPLAYFROM},
-    [IMAP_SORT_DISPLAYTO]   = {.by = SORT_BY_TEXT, .text = KEY_TEXT_DISPLAYTO},
-    [IMAP_SORT_FROM]        = {.by = SORT_BY_TEXT, .text = KEY_TEXT_FROM},
-    [IMAP_SORT_SIZE]        = {.by = SORT_BY_SIZE},
-    [IMAP_SORT_SUBJECT]     = {.by = SORT_BY_TEXT, .text = KEY_TEXT_SUBJECT},
-    [IMAP_SORT_TO]          = {.by = SORT_BY_TEXT, .text = KEY_TEXT_TO},
-};
-// clang-format on
-
-static bool is_same(const struct imap_sort_criterion *a, const struct imap_sort_criterion *b)
+static struct sorting sorting_of(const struct cmd *cmd)
 {
-    return a->key == b->key && a->is_private == b->is_private && slice_eq(a->entry, b->entry);
-}
-
-static bool was_named(const struct imap_sort_args *args, size_t at)
-{
-    for (size_t i = 0; i < at; i++)
-        if (is_same(&args->criteria[i], &args->criteria[at]))
-            return true;
-    return false;
-}
-
-/* A key that was named before changes nothing: so there are few rules, however many are given.
- */
-static size_t rules_of(const struct cmd *cmd, const struct found *found, struct sort_rule *out)
-{
-    const struct imap_sort_args *args = &cmd->args.sort;
-    const struct mbox_view *view = cmd->session->view;
-    size_t n = 0;
-
-    for (size_t i = 0; i < args->n; i++) {
-        const struct imap_sort_criterion *criterion = &args->criteria[i];
-
-        if (was_named(args, i))
-            continue;
-        out[n] = rules[criterion->key];
-        out[n].annotation = (struct sort_annotation){
-            .mbox = view_mbox(view),
-            .uids = found->uids,
-            .reader = criterion->is_private ? view_reader(view)->account : 0,
-            .entry = criterion->entry,
-        };
-        out[n].reverse = criterion->reverse;
-        if (out[n].by == SORT_BY_TEXT && cmd->session->comparator.reverse)
-            out[n].reverse = !criterion->reverse;
-        n++;
-    }
-    return n;
+    return (struct sorting){.criteria = cmd->args.sort.criteria,
+                            .n = cmd->args.sort.n,
+                            .comparator = cmd->session->comparator};
 }
 
 /* What was found, in the order asked for. */
@@ -140,11 +94,10 @@ static struct found sorted(struct cmd *cmd, const struct sort_run *run)
     uint32_t *order = ARENA_ARRAY(cmd->arena, uint32_t, n);
     uint32_t *uids = ARENA_ARRAY(cmd->arena, uint32_t, n);
     uint32_t *seqs = ARENA_ARRAY(cmd->arena, uint32_t, n);
-    struct sort_rule by[IMAP_SORT_KEY_COUNT + SORT_MAX_ENTRIES];
-    size_t n_rules = rules_of(cmd, &run->found, by);
+    const struct sorting sorting = sorting_of(cmd);
     struct key_rows rows = keys_work_rows(&run->work);
 
-    sort_order(&rows, by, n_rules, order);
+    sorting_order(&sorting, cmd->session->view, &rows, run->found.uids, order);
     for (uint32_t i = 0; i < n; i++) {
         uids[i] = run->found.uids[order[i]];
         seqs[i] = run->found.seqs[order[i]];
@@ -195,7 +148,7 @@ static void say_esearch(struct cmd *cmd, const struct sort_run *run, const struc
     struct imap_esearch_line line = {
         .tag = cmd->tag,
         .uid = cmd->uid,
-        .returns = args->returns & ~(uint32_t) IMAP_SEARCH_SAVE,
+        .returns = args->returns & ~IMAP_SEARCH_SILENT,
         .count = found->n,
         .modseq = run->finding.with_modseq ? run->hits.modseq : 0,
         .partial = args->partial,
@@ -203,7 +156,7 @@ static void say_esearch(struct cmd *cmd, const struct sort_run *run, const struc
     AUTO(buf_done) struct buf all = {0}, part = {0};
     uint64_t from, to;
 
-    if (line.returns == 0) /* SAVE alone says nothing (RFC 5182 2.1) */
+    if (line.returns == 0) /* SAVE alone says nothing (RFC 5182 2.1), nor does UPDATE */
         return;
     if (found->n > 0) {
         line.min = numbers[0];
@@ -252,7 +205,7 @@ static struct uid_set to_save(struct cmd *cmd, const struct sort_run *run,
 static enum rc finish_sort(struct cmd *cmd, struct err *err)
 {
     const struct imap_search_args *args = &cmd->args.sort.search;
-    const struct sort_run *run = cmd->cursor;
+    struct sort_run *run = cmd->cursor;
     struct found found = sorted(cmd, run);
 
     if ((args->returns & IMAP_SEARCH_SAVE) != 0) {
@@ -268,27 +221,17 @@ static enum rc finish_sort(struct cmd *cmd, struct err *err)
         say_esearch(cmd, run, &found);
     else
         say_sort(cmd, run, &found);
+    finding_update(cmd, &run->finding, found.uids);
     finding_reply(cmd, &run->finding, &run->hits, "SORT completed");
     return RC_OK;
-}
-
-static uint32_t texts_of(const struct imap_sort_args *args)
-{
-    uint32_t texts = 0;
-
-    for (size_t i = 0; i < args->n; i++) {
-        const struct sort_rule *rule = &rules[args->criteria[i].key];
-
-        if (rule->by == SORT_BY_TEXT)
-            texts |= (uint32_t) 1 << rule->text;
-    }
-    return texts;
 }
 
 enum rc cmd_sort(struct cmd *cmd, struct err *err)
 {
     const struct uid_set none = {NULL, 0};
-    enum rc rc = prepare(cmd, &cmd->args.sort.search, texts_of(&cmd->args.sort), err);
+    const struct sorting sorting = sorting_of(cmd);
+    enum rc rc =
+        prepare(cmd, &cmd->args.sort.search, &sorting, sorting_texts(&sorting), err);
 
     if (rc == RC_OK)
         rc = finish_sort(cmd, err);
@@ -309,7 +252,9 @@ static const enum threading threadings[] = {
 
 enum rc cmd_thread(struct cmd *cmd, struct err *err)
 {
-    enum rc rc = prepare(cmd, &cmd->args.thread.search, (uint32_t) 1 << KEY_TEXT_SUBJECT, err);
+    const struct sorting none = {0};
+    enum rc rc = prepare(cmd, &cmd->args.thread.search, &none,
+                         (uint32_t) 1 << KEY_TEXT_SUBJECT, err);
     const struct sort_run *run = cmd->cursor;
     struct buf *out = cmd->reply->out;
     struct thread_tree tree;

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "commands/context.h"
 #include "commands/notify.h"
 #include "commands/referral.h"
 #include "commands/resync.h"
@@ -87,6 +88,7 @@ enum command_outcome command_refused(struct session *session, struct slice tag, 
 
 static void cmd_free(struct cmd *cmd)
 {
+    context_sync_done(cmd);
     if (cmd->cursor != NULL && cmd->cursor_done != NULL)
         cmd->cursor_done(cmd->cursor);
     if (cmd->session->view != NULL)
@@ -462,7 +464,7 @@ bool session_has_news(const struct session *session)
 {
     unsigned tell = notify_tells(session, session_is_idling(session));
 
-    if (notify_has_news(session))
+    if (notify_has_news(session) || contexts_have_news(session))
         return true;
     return session->state == SESSION_SELECTED && tell != 0 &&
            view_has_news(session->view, view_position(session), tell);
@@ -499,7 +501,7 @@ enum command_outcome session_idle_end(struct session *session, struct slice line
     enum command_outcome outcome = COMMAND_IDLE;
     char *tag;
 
-    if (session->notify == NULL) /* with NOTIFY it hears of things at any time */
+    if (session->notify == NULL && session->contexts == NULL) /* else news are told by themselves */
         outcome = session_idle_sync(session, out);
     tag = TAKE(session->idle_tag);
 
@@ -518,6 +520,12 @@ enum command_outcome session_idle_end(struct session *session, struct slice line
 bool session_listens(const struct session *session)
 {
     return session->notify != NULL && session->notify->n_places > 0;
+}
+
+bool session_hears(const struct session *session)
+{
+    return session_listens(session) ||
+           (session_is_idling(session) && session->contexts != NULL);
 }
 
 bool session_follows_people(const struct session *session)
@@ -542,7 +550,7 @@ enum command_outcome session_tell_news(struct session *session, struct buf *out,
     struct arena *arena = arena_new(CMD_ARENA_BYTES);
     struct cmd *cmd = ARENA_NEW(arena, struct cmd);
 
-    assert(session_listens(session));
+    assert(session_hears(session));
     *cmd = (struct cmd){.session = session, .row = &news, .arena = arena, .is_news = true};
     bind_reply(cmd, out);
     if (!sync_begin(cmd)) {

@@ -78,20 +78,22 @@ static inline bool session_is_idling(const struct session *session)
 }
 /* Is there something session_idle_sync would say, or session_tell_news? Cheap. */
 bool session_has_news(const struct session *session);
-/* What changed, untagged, EXPUNGE included. Only while idling, without NOTIFY. COMMAND_CLOSE:
+/* What changed, untagged, EXPUNGE included. Only while idling, unless session_hears(). COMMAND_CLOSE:
  * the mailbox is gone. */
 enum command_outcome session_idle_sync(struct session *session, struct buf *out);
 /* ---- NOTIFY (RFC 5465) ---- */
 
 /* Does the client listen while no command runs? */
 bool session_listens(const struct session *session);
+/* Are news told by session_tell_news(), now that no command runs or it idles? */
+bool session_hears(const struct session *session);
 /* Does what it may see rest on who is in which group? Then it is to look for news when that
  * changes. */
 bool session_follows_people(const struct session *session);
 /* wake(ctx) is called, as account_follower's, when there may be news. Costs nothing when that
  * is arranged already. */
 void session_wake_by(struct session *session, void (*wake)(void *ctx), void *ctx);
-/* What changed, between two answers, or in IDLE; only if the session listens. COMMAND_TOLD;
+/* What changed, between two answers, or in IDLE; only if session_hears(). COMMAND_TOLD;
  * COMMAND_MORE: go on with command_resume(); COMMAND_CLOSE. There may be more news behind it.
  */
 enum command_outcome session_tell_news(struct session *session, struct buf *out,

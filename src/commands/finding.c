@@ -1,5 +1,6 @@
 #include "commands/finding.h"
 
+#include "commands/context.h"
 #include "commands/filters.h"
 #include "commands/limit.h"
 #include "commands/resync.h"
@@ -37,6 +38,8 @@ enum rc finding_check(struct cmd *cmd, const struct imap_search_args *args, stru
         return rc;
     if (cmd->session->mode.uidonly && uidonly_names_numbers(args->key))
         return uidonly_refuse(cmd, err);
+    if ((args->returns & IMAP_SEARCH_UPDATE) != 0 && context_is_used(cmd->session, cmd->tag))
+        return err_set(err, RC_SYNTAX, "Tag reuse", "search: the tag of another with UPDATE");
     return RC_OK;
 }
 
@@ -57,22 +60,45 @@ enum rc finding_open(struct cmd *cmd, const struct imap_search_args *args,
         rc = search_start(&scope, args->key, arena, &search, err);
     if (rc)
         return rc;
-    *out = (struct finding){search, scope.from_uid, finding_asks_modseq(args)};
+    *out = (struct finding){
+        .search = search, .limited = scope.from_uid, .with_modseq = finding_asks_modseq(args)};
     if (out->with_modseq)
         condstore_enable(cmd);
     return RC_OK;
 }
 
+static struct search_scope scope_of(const struct session *session)
+{
+    return (struct search_scope){.account = view_account(session->view),
+                                 .view = session->view,
+                                 .saved = session_saved(session)};
+}
+
 enum rc finding_start(struct cmd *cmd, const struct imap_search_args *args, struct finding *out,
                       struct err *err)
 {
-    const struct session *session = cmd->session;
-    const struct search_scope scope = {.account = view_account(session->view),
-                                       .view = session->view,
-                                       .saved = session_saved(session)};
     enum rc rc = finding_check(cmd, args, err);
 
-    return rc ? rc : finding_open(cmd, args, scope, cmd->arena, out, err);
+    return rc ? rc
+              : finding_open(cmd, args, scope_of(cmd->session), cmd->arena, out, err);
+}
+
+void finding_will_update(struct cmd *cmd, const struct imap_search_args *args,
+                         const struct sorting *sorting, struct finding *finding)
+{
+    struct search_scope scope = scope_of(cmd->session);
+
+    if ((args->returns & IMAP_SEARCH_UPDATE) == 0)
+        return;
+    scope.from_uid = finding->limited;
+    finding->updates = true;
+    finding->context = context_new(cmd, args, sorting, &scope);
+}
+
+void finding_update(struct cmd *cmd, struct finding *finding, const uint32_t *ordered)
+{
+    if (finding->updates)
+        context_start(cmd, TAKE(finding->context), finding->search, ordered);
 }
 
 enum rc finding_go(struct cmd *cmd, struct finding *finding, struct err *err)
@@ -87,6 +113,7 @@ enum rc finding_go(struct cmd *cmd, struct finding *finding, struct err *err)
 
 void finding_done(struct finding *finding)
 {
+    context_free(TAKE(finding->context));
     search_done(finding->search);
 }
 

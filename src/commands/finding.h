@@ -8,13 +8,18 @@
 #define ROOST_COMMANDS_FINDING_H
 
 #include "commands/cmd.h"
+#include "commands/sorting.h"
 #include "imap/print.h"
 #include "search/search.h"
+
+struct context;
 
 struct finding {
     struct search *search;
     uint32_t limited; /* the lowest uid looked at (RFC 9738); 0: none was left out */
     bool with_modseq;
+    bool updates;            /* UPDATE was given ... */
+    struct context *context; /* ... and can be had; else NULL */
 };
 
 /* What is asked for, whatever is searched: the charset, filters by name, no numbers with
@@ -31,6 +36,13 @@ MUST_CHECK enum rc finding_open(struct cmd *cmd, const struct imap_search_args *
 /* Both, of the selected mailbox. */
 MUST_CHECK enum rc finding_start(struct cmd *cmd, const struct imap_search_args *args,
                                  struct finding *out, struct err *err);
+/* With UPDATE, behind finding_start() or finding_open() of the selected mailbox: keep the keys
+ * as they are (context.h). sorting: n == 0 for the mailbox's order. */
+void finding_will_update(struct cmd *cmd, const struct imap_search_args *args,
+                         const struct sorting *sorting, struct finding *finding);
+/* With UPDATE, behind the answer: from here on changes are told. ordered: as in
+ * context_start(). */
+void finding_update(struct cmd *cmd, struct finding *finding, const uint32_t *ordered);
 /* As search_go(); says how far it is. */
 MUST_CHECK enum rc finding_go(struct cmd *cmd, struct finding *finding, struct err *err);
 void finding_done(struct finding *finding);

@@ -1,59 +1,12 @@
 #include "commands/notify.h"
 
+#include "commands/fetch_keep.h"
 #include "commands/mailbox_filter.h"
 #include "imap/print.h"
 
 #define NOTIFY_SCRATCH_BYTES ((size_t) 256 << 20)
 
 /* ---- what was asked for, kept ---- */
-
-static struct slice keep_text(struct arena *arena, struct slice text)
-{
-    return text.len > 0 ? arena_dup(arena, text) : SLICE("");
-}
-
-static void keep_section(struct arena *arena, struct imap_section *section)
-{
-    struct slice *fields = ARENA_ARRAY(arena, struct slice, section->n_fields);
-    uint32_t *parts = ARENA_ARRAY(arena, uint32_t, section->n_parts);
-
-    for (size_t i = 0; i < section->n_fields; i++)
-        fields[i] = keep_text(arena, section->fields[i]);
-    if (section->n_parts > 0)
-        memcpy(parts, section->parts, section->n_parts * sizeof(*parts));
-    section->fields = fields;
-    section->parts = parts;
-}
-
-static void keep_query(struct arena *arena, const struct imap_annotation_query **query)
-{
-    struct imap_annotation_query *kept;
-    struct slice *entries;
-
-    if (*query == NULL)
-        return;
-    kept = ARENA_NEW(arena, struct imap_annotation_query);
-    *kept = **query;
-    entries = ARENA_ARRAY(arena, struct slice, kept->n_entries);
-    for (size_t i = 0; i < kept->n_entries; i++)
-        entries[i] = keep_text(arena, (*query)->entries[i]);
-    kept->entries = entries;
-    *query = kept;
-}
-
-static void keep_items(struct notify *notify, const struct imap_notify_group *group)
-{
-    struct imap_fetch_item *items =
-        ARENA_ARRAY(notify->arena, struct imap_fetch_item, group->n_items);
-
-    for (size_t i = 0; i < group->n_items; i++) {
-        items[i] = group->items[i];
-        keep_section(notify->arena, &items[i].section);
-        keep_query(notify->arena, &items[i].annotations);
-    }
-    notify->fetch =
-        (struct imap_fetch_args){.items = items, .n = group->n_items, .kinds = group->kinds};
-}
 
 static void keep_selected(struct notify *notify, const struct imap_notify_group *group)
 {
@@ -65,7 +18,7 @@ static void keep_selected(struct notify *notify, const struct imap_notify_group 
         notify->selected_tell |= VIEW_TELL_FLAGS;
     notify->selected_annotations = (group->events & IMAP_NOTIFY_ANNOTATION_CHANGE) != 0;
     if (group->n_items > 0)
-        keep_items(notify, group);
+        notify->fetch = fetch_keep(group->items, group->n_items, group->kinds, notify->arena);
 }
 
 static void keep_group(struct notify *notify, struct imap_notify_group *kept,

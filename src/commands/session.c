@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "account/mbox_info.h"
+#include "commands/context.h"
 #include "commands/notify.h"
 #include "commands/referral.h"
 #include "mailbox/name.h"
@@ -67,6 +68,7 @@ static void session_forget_saved(struct session *session)
 
 void session_done(struct session *session)
 {
+    contexts_end(session);
     view_close(session->view);
     session->view = NULL;
     notify_free(session->notify);
@@ -196,6 +198,7 @@ void session_unselect(struct session *session)
 {
     assert(session->state == SESSION_SELECTED);
     notify_leaves(session);
+    contexts_end(session);
     view_close(session->view);
     session->view = NULL;
     session->annotates = false;

@@ -33,6 +33,7 @@
 enum session_state { SESSION_AUTH, SESSION_SELECTED, SESSION_CLOSED };
 
 struct notify;
+struct contexts;
 
 /* What the credential allows, whatever the mailbox. */
 enum session_rights { SESSION_FULL, SESSION_READ_ONLY };
@@ -89,6 +90,7 @@ struct session {
     struct mbox_view *view;                      /* SELECTED only */
     bool annotates;        /* of this mailbox changed annotations are told (RFC 5257 4.2) */
     struct notify *notify; /* notify.h; NULL: NOTIFY was never used */
+    struct contexts *contexts; /* context.h; NULL: UPDATE was not used in this mailbox */
     struct uid_run *saved; /* "$"; NULL when empty */
     size_t n_saved;
     char *idle_tag;  /* of the IDLE that runs; NULL: none */

@@ -1,5 +1,6 @@
 #include "commands/sync.h"
 
+#include "commands/context.h"
 #include "commands/fetch.h"
 #include "commands/flags_text.h"
 #include "commands/notify.h"
@@ -161,6 +162,7 @@ bool sync_begin(struct cmd *cmd)
         return false;
     if (rc)
         return true;
+    context_sync_begin(cmd);
     view_sync(session->view, what_to_tell(cmd), cmd->arena, &cmd->changes);
     urlauth_sync(session, cmd->reply->out);
     if (!cmd->tells_all) /* what has gathered before is no event of the new command */
@@ -187,8 +189,12 @@ static bool go_on_fetching(struct cmd *cmd)
 
 bool sync_go(struct cmd *cmd)
 {
+    if (!context_say(cmd))
+        return false;
     if (sync_has_changes(&cmd->changes) &&
         !sync_write(cmd->session, &cmd->changes, &cmd->told, cmd->uid, true, cmd->reply->out))
+        return false;
+    if (!context_sync_go(cmd)) /* before what NOTIFY fetches: RFC 5465 5.2 */
         return false;
     return cmd->fetches.n == 0 || go_on_fetching(cmd);
 }

@@ -55,6 +55,7 @@ static const struct command commands[] = {
     {"ESEARCH",    ST_ANY,      IMAP_CAP_MULTISEARCH, imap_parse_esearch,  cmd_esearch,     "RFC 7377 2",   CMD_SEQ_KEYS | CMD_UID | CMD_EXPUNGES},
     {"SORT",       ST_SELECTED, IMAP_CAP_SORT,        imap_parse_sort,     cmd_sort,        "RFC 5256 3",   CMD_SEQ | CMD_SEQ_KEYS | CMD_UID},
     {"THREAD",     ST_SELECTED, IMAP_CAP_THREAD_REFERENCES, imap_parse_thread, cmd_thread,  "RFC 5256 3",   CMD_SEQ | CMD_SEQ_KEYS | CMD_UID},
+    {"CANCELUPDATE", ST_SELECTED, IMAP_CAP_CONTEXT_SEARCH, imap_parse_cancelupdate, cmd_cancelupdate, "RFC 5267 4.3.5", CMD_EXPUNGES},
     {"UIDBATCHES", ST_SELECTED, IMAP_CAP_UIDBATCHES,  imap_parse_uidbatches, cmd_uidbatches, "RFC 10022 3", CMD_EXPUNGES},
     {"FETCH",      ST_SELECTED, IMAP_CAP_NONE,        imap_parse_fetch,    cmd_fetch,       "6.4.5",        CMD_SEQ | CMD_UID},
     {"STORE",      ST_SELECTED, IMAP_CAP_NONE,        imap_parse_store,    cmd_store,       "6.4.6",        CMD_WRITES | CMD_CHANGES | CMD_SEQ | CMD_UID},

@@ -358,14 +358,14 @@ static enum step tell_news(struct client *client)
 
 static enum step ready(struct client *client)
 {
-    if (session_listens(&client->session) && session_has_news(&client->session))
+    if (session_hears(&client->session) && session_has_news(&client->session))
         return tell_news(client);
     return take_input(client);
 }
 
 static enum step idle(struct client *client)
 {
-    if (client->session.notify != NULL)
+    if (client->session.notify != NULL || session_hears(&client->session))
         return ready(client);
     if (session_has_news(&client->session) &&
         session_idle_sync(&client->session, &client->stream.out) == COMMAND_CLOSE) {

@@ -89,6 +89,8 @@ static const struct row rows[] = {
     {"ESEARCH ALL",                                true,   "",     "",      EFFECT_LINE,      false},
     {"COMPARATOR i;octet",                         true,   "",     "",      EFFECT_LINE,      false},
     {"SEARCH ALL",                                 true,   "",     "",      EFFECT_LINE,      false},
+    {"SEARCH RETURN (UPDATE ALL) UNSEEN",          true,   "",     "",      EFFECT_LINE,      false},
+    {"CANCELUPDATE \"a1\"",                        true,   "",     "",      EFFECT_NONE,      false},
     {"SORT (SUBJECT) UTF-8 ALL",                   true,   "",     "",      EFFECT_LINE,      false},
     {"UID THREAD REFERENCES UTF-8 ALL",            true,   "",     "",      EFFECT_LINE,      false},
     {"FETCH 1 FLAGS",                              true,   "",     "",      EFFECT_LINE,      false},

@@ -260,7 +260,7 @@ static void settle(struct rig_session *rs, enum command_outcome outcome, struct 
 /* A session with NOTIFY hears its news at any time. */
 static void listen(struct rig_session *rs)
 {
-    while (!rs->closed && session_listens(&rs->session) && session_has_news(&rs->session))
+    while (!rs->closed && session_hears(&rs->session) && session_has_news(&rs->session))
         rs->closed = go_on(rs, session_tell_news(&rs->session, &rs->out, &rs->running),
                            SLICE("")) == COMMAND_CLOSE;
 }
@@ -323,7 +323,7 @@ void rig_send(struct rig_session *rs, struct slice bytes)
 
 void rig_poll(struct rig_session *rs)
 {
-    if (session_listens(&rs->session)) {
+    if (session_hears(&rs->session)) {
         listen(rs);
         return;
     }
