@@ -230,8 +230,7 @@ enum rc cmd_sort(struct cmd *cmd, struct err *err)
 {
     const struct uid_set none = {NULL, 0};
     const struct sorting sorting = sorting_of(cmd);
-    enum rc rc =
-        prepare(cmd, &cmd->args.sort.search, &sorting, sorting_texts(&sorting), err);
+    enum rc rc = prepare(cmd, &cmd->args.sort.search, &sorting, sorting_texts(&sorting), err);
 
     if (rc == RC_OK)
         rc = finish_sort(cmd, err);
@@ -253,8 +252,8 @@ static const enum threading threadings[] = {
 enum rc cmd_thread(struct cmd *cmd, struct err *err)
 {
     const struct sorting none = {0};
-    enum rc rc = prepare(cmd, &cmd->args.thread.search, &none,
-                         (uint32_t) 1 << KEY_TEXT_SUBJECT, err);
+    enum rc rc =
+        prepare(cmd, &cmd->args.thread.search, &none, (uint32_t) 1 << KEY_TEXT_SUBJECT, err);
     const struct sort_run *run = cmd->cursor;
     struct buf *out = cmd->reply->out;
     struct thread_tree tree;

@@ -141,7 +141,8 @@ void context_start(struct cmd *cmd, struct context *context, const struct search
         session->contexts = xcalloc(1, sizeof(*session->contexts));
     contexts = session->contexts;
     fill(context, &hits, ordered);
-    context->modseq = reader_highestmodseq(view_reader(session->view), view_mbox(session->view));
+    context->modseq =
+        reader_highestmodseq(view_reader(session->view), view_mbox(session->view));
     context->last_uid = view_last_uid(session->view);
     context->star = view_greatest_uid(session->view);
     context->now = search_now(search);

@@ -38,14 +38,14 @@
 #include "search/kept_key.h"
 #include "search/uid_order.h"
 
-#define CONTEXTS_MAX       32u                /* with UPDATE, in one session */
-#define CONTEXTS_MAX_BYTES ((size_t) 16 << 20) /* of all contexts of a session */
-#define CONTEXT_ARENA_BYTES ((size_t) 4 << 20) /* beyond what FETCH items and criteria take */
+#define CONTEXTS_MAX        32u                 /* with UPDATE, in one session */
+#define CONTEXTS_MAX_BYTES  ((size_t) 16 << 20) /* of all contexts of a session */
+#define CONTEXT_ARENA_BYTES ((size_t) 4 << 20)  /* beyond what FETCH items and criteria take */
 
 struct context {
     struct arena *arena; /* what stands here as slices and pointers */
     struct slice tag;
-    bool uid; /* of the command: ADDTO and REMOVEFROM name uids */
+    bool uid;           /* of the command: ADDTO and REMOVEFROM name uids */
     bool names_mailbox; /* of ESEARCH: each answer does (RFC 7377 2.1) */
     struct kept_key key;
     struct sorting sorting;       /* n == 0: SEARCH; the comparator is of both */

@@ -24,7 +24,7 @@ enum context_step { STEP_NEXT, STEP_SEARCH, STEP_PLACE, STEP_FETCH, STEP_SAY };
 
 struct context_sync {
     struct context_line *first, **last;
-    bool has_said; /* what is expunged */
+    bool has_said;         /* what is expunged */
     struct uid_set recent; /* before, of an examined mailbox */
     size_t at;             /* the context that is looked at */
     enum context_step step;
@@ -248,8 +248,7 @@ void context_sync_begin(struct cmd *cmd)
     gone = view_withheld(session->view, cmd->arena);
     for (size_t i = 0; gone.n > 0 && i < contexts->n; i++) {
         uint32_t n;
-        const uint32_t *uids =
-            leaving(cmd, contexts->all[i], &gone, NULL, leaves_always, &n);
+        const uint32_t *uids = leaving(cmd, contexts->all[i], &gone, NULL, leaves_always, &n);
 
         take_out(cmd, contexts->all[i], uids, n);
     }
@@ -443,8 +442,7 @@ static void judge(struct cmd *cmd)
     struct context *context = current(cmd);
     struct search_hits hits = search_hits(sync->search);
     uint32_t n;
-    const uint32_t *uids =
-        leaving(cmd, context, &sync->candidates, &hits.uids, leaves_now, &n);
+    const uint32_t *uids = leaving(cmd, context, &sync->candidates, &hits.uids, leaves_now, &n);
 
     take_out(cmd, context, uids, n);
     note_added(cmd, context, &hits);

@@ -501,7 +501,8 @@ enum command_outcome session_idle_end(struct session *session, struct slice line
     enum command_outcome outcome = COMMAND_IDLE;
     char *tag;
 
-    if (session->notify == NULL && session->contexts == NULL) /* else news are told by themselves */
+    if (session->notify == NULL &&
+        session->contexts == NULL) /* else news are told by themselves */
         outcome = session_idle_sync(session, out);
     tag = TAKE(session->idle_tag);
 

@@ -78,8 +78,8 @@ static inline bool session_is_idling(const struct session *session)
 }
 /* Is there something session_idle_sync would say, or session_tell_news? Cheap. */
 bool session_has_news(const struct session *session);
-/* What changed, untagged, EXPUNGE included. Only while idling, unless session_hears(). COMMAND_CLOSE:
- * the mailbox is gone. */
+/* What changed, untagged, EXPUNGE included. Only while idling, unless session_hears().
+ * COMMAND_CLOSE: the mailbox is gone. */
 enum command_outcome session_idle_sync(struct session *session, struct buf *out);
 /* ---- NOTIFY (RFC 5465) ---- */
 

@@ -79,8 +79,7 @@ enum rc finding_start(struct cmd *cmd, const struct imap_search_args *args, stru
 {
     enum rc rc = finding_check(cmd, args, err);
 
-    return rc ? rc
-              : finding_open(cmd, args, scope_of(cmd->session), cmd->arena, out, err);
+    return rc ? rc : finding_open(cmd, args, scope_of(cmd->session), cmd->arena, out, err);
 }
 
 void finding_will_update(struct cmd *cmd, const struct imap_search_args *args,

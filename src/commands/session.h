@@ -88,10 +88,10 @@ struct session {
     uint64_t own_position; /* of the last own write: replies wait until it is durable */
     struct other_account others[SESSION_OTHERS]; /* as own_position, for theirs */
     struct mbox_view *view;                      /* SELECTED only */
-    bool annotates;        /* of this mailbox changed annotations are told (RFC 5257 4.2) */
-    struct notify *notify; /* notify.h; NULL: NOTIFY was never used */
+    bool annotates;            /* of this mailbox changed annotations are told (RFC 5257 4.2) */
+    struct notify *notify;     /* notify.h; NULL: NOTIFY was never used */
     struct contexts *contexts; /* context.h; NULL: UPDATE was not used in this mailbox */
-    struct uid_run *saved; /* "$"; NULL when empty */
+    struct uid_run *saved;     /* "$"; NULL when empty */
     size_t n_saved;
     char *idle_tag;  /* of the IDLE that runs; NULL: none */
     char *client_id; /* what the client said by ID, for the log; NULL: nothing */

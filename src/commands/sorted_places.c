@@ -88,8 +88,8 @@ static void choose_rows(struct sorted_places *places)
 
         if (i > 0 && items[i].key == items[i - 1].key)
             continue;
-        space[n++] = (struct sort_item){
-            list != NULL ? list[at] : uid_order_at(places->order, at), at};
+        space[n++] =
+            (struct sort_item){list != NULL ? list[at] : uid_order_at(places->order, at), at};
     }
     for (uint32_t i = 0; i < places->n; i++)
         space[n++] = (struct sort_item){places->uids[i], places->order->n + i};
@@ -171,8 +171,7 @@ enum rc sorted_places_go(struct sorted_places *places, struct err *err)
     return RC_OK;
 }
 
-void sorted_places_take(const struct sorted_places *places, uint32_t *uids,
-                        uint32_t *positions)
+void sorted_places_take(const struct sorted_places *places, uint32_t *uids, uint32_t *positions)
 {
     uint32_t before = 0;
 

@@ -16,8 +16,8 @@ struct sorted_places {
     const struct mbox_view *view;
     const struct sorting *sorting;
     const struct uid_order *order;
-    struct arena *arena; /* what is found */
-    struct arena *round; /* of one round; heap */
+    struct arena *arena;  /* what is found */
+    struct arena *round;  /* of one round; heap */
     const uint32_t *uids; /* new ones, ascending */
     uint32_t n;
     uint32_t *low, *high; /* of each: places before and behind which it may go */

@@ -12,7 +12,7 @@
 
 struct sorting {
     const struct imap_sort_criterion *criteria;
-    size_t n; /* 0: there is no order but the mailbox's */
+    size_t n;                             /* 0: there is no order but the mailbox's */
     struct session_comparator comparator; /* texts are compared by it (RFC 5255 4.2) */
 };
 

@@ -404,8 +404,8 @@ struct imap_search_args {
     uint32_t returns; /* bits of enum imap_search_return; RETURN () comes as ALL */
     struct imap_partial partial;
     struct imap_fetch_args update; /* UPDATE (items): RFC 5465 7; n == 0: none */
-    bool bad_charset; /* the charset is not known: NO [BADCHARSET]; key is NULL */
-    bool bad_filter;  /* FILTER with a charset that is not UTF-8 (RFC 5466 3.1): BAD */
+    bool bad_charset;              /* the charset is not known: NO [BADCHARSET]; key is NULL */
+    bool bad_filter; /* FILTER with a charset that is not UTF-8 (RFC 5466 3.1): BAD */
     struct imap_search_key *key;
 };
 

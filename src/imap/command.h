@@ -67,8 +67,8 @@ MUST_CHECK enum rc imap_parse_head(const struct imap_text *text, struct imap_mod
 MUST_CHECK enum rc imap_parse_args(struct imap_cmd *cmd, imap_parse_fn *parse, struct err *err);
 
 /* In RFC 9051's order; each fills the member of union imap_args named behind it. */
-imap_parse_fn imap_parse_none;     /* CAPABILITY NOOP LOGOUT STARTTLS IDLE CHECK CLOSE ... */
-imap_parse_fn imap_parse_id;       /* id */
+imap_parse_fn imap_parse_none;       /* CAPABILITY NOOP LOGOUT STARTTLS IDLE CHECK CLOSE ... */
+imap_parse_fn imap_parse_id;         /* id */
 imap_parse_fn imap_parse_language;   /* language */
 imap_parse_fn imap_parse_comparator; /* comparator */
 imap_parse_fn imap_parse_authenticate; /* authenticate */
@@ -92,20 +92,20 @@ imap_parse_fn imap_parse_replace;      /* replace: REPLACE */
 /* Where the messages of either go, of a command that is still arriving: mailbox; the rest is
  * not looked at. */
 imap_parse_fn imap_parse_append_target, imap_parse_replace_target;
-imap_parse_fn imap_parse_expunge;    /* expunge: EXPUNGE, UID EXPUNGE */
-imap_parse_fn imap_parse_search;     /* search */
-imap_parse_fn imap_parse_esearch;    /* esearch (RFC 7377) */
-imap_parse_fn imap_parse_sort;       /* sort */
-imap_parse_fn imap_parse_thread;     /* thread */
-imap_parse_fn imap_parse_fetch;      /* fetch */
-imap_parse_fn imap_parse_store;      /* store */
-imap_parse_fn imap_parse_copy;       /* copy: COPY, MOVE */
-imap_parse_fn imap_parse_notify;     /* notify */
+imap_parse_fn imap_parse_expunge;      /* expunge: EXPUNGE, UID EXPUNGE */
+imap_parse_fn imap_parse_search;       /* search */
+imap_parse_fn imap_parse_esearch;      /* esearch (RFC 7377) */
+imap_parse_fn imap_parse_sort;         /* sort */
+imap_parse_fn imap_parse_thread;       /* thread */
+imap_parse_fn imap_parse_fetch;        /* fetch */
+imap_parse_fn imap_parse_store;        /* store */
+imap_parse_fn imap_parse_copy;         /* copy: COPY, MOVE */
+imap_parse_fn imap_parse_notify;       /* notify */
 imap_parse_fn imap_parse_cancelupdate; /* cancelupdate */
-imap_parse_fn imap_parse_uidbatches; /* uidbatches */
-imap_parse_fn imap_parse_resetkey;   /* resetkey */
-imap_parse_fn imap_parse_genurlauth; /* genurlauth */
-imap_parse_fn imap_parse_urlfetch;   /* urlfetch */
-imap_parse_fn imap_parse_compress;   /* nothing: DEFLATE is the only algorithm */
+imap_parse_fn imap_parse_uidbatches;   /* uidbatches */
+imap_parse_fn imap_parse_resetkey;     /* resetkey */
+imap_parse_fn imap_parse_genurlauth;   /* genurlauth */
+imap_parse_fn imap_parse_urlfetch;     /* urlfetch */
+imap_parse_fn imap_parse_compress;     /* nothing: DEFLATE is the only algorithm */
 
 #endif

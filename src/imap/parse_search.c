@@ -2,9 +2,9 @@
  * parse_search.c - SEARCH and UID SEARCH.
  *
  * Spec: RFC 9051 6.4.4 and section 9 (search-program, search-key), RFC 3501 6.4.4, RFC 4731
- * (RETURN), RFC 5267 5 (UPDATE, CONTEXT, CANCELUPDATE), RFC 5257 4.8 (ANNOTATION), RFC 5182 (SAVE, $), RFC 7162 3.1.5 (MODSEQ), RFC 5466
- * 4 (FILTER). A key of an extension is a row of search_keys, a return option one of
- * return_options.
+ * (RETURN), RFC 5267 5 (UPDATE, CONTEXT, CANCELUPDATE), RFC 5257 4.8 (ANNOTATION), RFC 5182
+ * (SAVE, $), RFC 7162 3.1.5 (MODSEQ), RFC 5466 4 (FILTER). A key of an extension is a row of
+ * search_keys, a return option one of return_options.
  */
 #include "base/ascii.h"
 #include "imap/charset.h"

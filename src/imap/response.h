@@ -99,10 +99,10 @@ struct imap_esearch_data {
     uint32_t present; /* bits of enum imap_search_return */
     uint32_t min, max, count;
     struct seqset all;
-    struct seqset part; /* PARTIAL; n == 0: NIL */
+    struct seqset part;                  /* PARTIAL; n == 0: NIL */
     struct imap_esearch_update *updates; /* in the order to be worked off */
     size_t n_updates;
-    uint64_t modseq;    /* 0: not there */
+    uint64_t modseq; /* 0: not there */
 };
 
 /* nil: ptr is NULL. */

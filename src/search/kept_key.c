@@ -38,8 +38,7 @@ static struct seqset copied(const struct seqset *set, struct arena *arena, bool 
 
     for (size_t i = 0; i < set->n; i++) {
         ranges[i] = set->ranges[i];
-        *has_star =
-            *has_star || ranges[i].first == SEQ_STAR || ranges[i].last == SEQ_STAR;
+        *has_star = *has_star || ranges[i].first == SEQ_STAR || ranges[i].last == SEQ_STAR;
     }
     return (struct seqset){ranges, set->n};
 }

@@ -117,8 +117,7 @@ bool uid_marks_next(const struct uid_marks *marks, uint32_t uid, uint32_t *out)
                 left &= ~(uint64_t) 0 << (from % 64);
             if (left == 0)
                 continue;
-            *out = page->number * MARK_PAGE_UIDS + word * 64 +
-                   (uint32_t) __builtin_ctzll(left);
+            *out = page->number * MARK_PAGE_UIDS + word * 64 + (uint32_t) __builtin_ctzll(left);
             return true;
         }
     }

@@ -1,8 +1,8 @@
 /*
  * uid_marks.h - a set of uids that changes: bits, in pages of 512 uids.
  *
- * What a context of SEARCH keeps (RFC 5267 4.3), and how candidates are gathered. Pages stand in
- * one array by number, so a uid is found in O(log pages), and a page that loses its last uid
+ * What a context of SEARCH keeps (RFC 5267 4.3), and how candidates are gathered. Pages stand
+ * in one array by number, so a uid is found in O(log pages), and a page that loses its last uid
  * goes. 80 octets for one uid; of 1,000,000 that follow each other 0.16 MB.
  *
  * Memory: heap, the owner's; a zeroed struct is an empty set.

@@ -19,8 +19,8 @@
 #define ORDER_UIDS_MAX   (4u << 20) /* so that the blocks have numbers of 16 bits */
 
 struct order_page {
-    uint32_t number; /* uid / ORDER_PAGE_UIDS */
-    uint32_t n;      /* uids that are there; >= 1 */
+    uint32_t number;                  /* uid / ORDER_PAGE_UIDS */
+    uint32_t n;                       /* uids that are there; >= 1 */
     uint16_t blocks[ORDER_PAGE_UIDS]; /* number of the block, from 1; 0: not there */
 };
 

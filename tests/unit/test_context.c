@@ -1,7 +1,7 @@
 /*
  * test_context.c - updating searches and sorts beside fresh ones: a client that does what ADDTO
- * and REMOVEFROM say, and EXPUNGE, must hold the result of the same command given anew, whatever
- * it and other sessions do (RFC 5267 4.3). Commands run with conflicts.
+ * and REMOVEFROM say, and EXPUNGE, must hold the result of the same command given anew,
+ * whatever it and other sessions do (RFC 5267 4.3). Commands run with conflicts.
  */
 // links: commands store_memory
 // lib: session_rig
@@ -32,7 +32,8 @@ struct walk {
     struct rig_session *watcher, *other, *third;
     struct held held[HELD_MAX];
     size_t n_held;
-    bool names_uids; /* no message numbers: UIDONLY, or VANISHED would take a list of all uids */
+    bool
+        names_uids; /* no message numbers: UIDONLY, or VANISHED would take a list of all uids */
     uint64_t seed;
     uint32_t exists;
     unsigned tags;
@@ -105,8 +106,8 @@ static void update(const struct walk *walk, struct held *held,
             uint32_t place = place_of(held, number);
 
             if (update->removes != (place < held->n))
-                fail_msg("%u is%s there (%s), behind %s", number,
-                         update->removes ? " not" : "", held->what, walk->said);
+                fail_msg("%u is%s there (%s), behind %s", number, update->removes ? " not" : "",
+                         held->what, walk->said);
             if (!held->uid && number > walk->exists)
                 fail_msg("%u of %u", number, walk->exists);
             if (at == 0 && !update->removes)
@@ -293,7 +294,8 @@ static void append(struct walk *walk, struct rig_session *rs)
 
 static void change_flags(struct walk *walk, struct rig_session *rs)
 {
-    static const char *const flags[] = {"\\Seen", "\\Flagged", "\\Deleted", "$one", "\\Answered"};
+    static const char *const flags[] = {"\\Seen", "\\Flagged", "\\Deleted", "$one",
+                                        "\\Answered"};
     uint32_t from = 1 + below(walk, 200), to = from + below(walk, below(walk, 6) == 0 ? 90 : 4);
     char op = below(walk, 3) == 0 ? '-' : '+';
     const char *silent = below(walk, 2) == 0 ? ".SILENT" : "";

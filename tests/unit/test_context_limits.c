@@ -9,7 +9,8 @@
 #include "lib/test.h"
 #include "store/memory/memory_engine.h"
 
-#define MANY_MESSAGES 131072u /* in CONTEXTS_MAX orders they take more than a session may have */
+#define MANY_MESSAGES                                                                          \
+    131072u /* in CONTEXTS_MAX orders they take more than a session may have */
 
 struct scene {
     struct rig *rig;
@@ -53,7 +54,8 @@ static void refuses_too_many(void **state)
     (void) state;
     (void) ask(&scene, "a SELECT INBOX\r\n");
     for (unsigned i = 0; i < CONTEXTS_MAX; i++) {
-        (void) snprintf(line, sizeof(line), "t%u UID SEARCH RETURN (UPDATE COUNT) UNSEEN\r\n", i);
+        (void) snprintf(line, sizeof(line), "t%u UID SEARCH RETURN (UPDATE COUNT) UNSEEN\r\n",
+                        i);
         assert_false(says(ask(&scene, line), "NOUPDATE"));
     }
     assert_int_equal(count(&scene), CONTEXTS_MAX);
