@@ -10,6 +10,7 @@ enum rc auth_init(struct err *err)
 {
     if (sodium_init() < 0)
         return err_set(err, RC_IO, "Server is not ready", "libsodium does not start");
+    scram_warm_up();
     return auth_names_init(err);
 }
 
@@ -62,6 +63,21 @@ enum rc auth_admin_add_device(struct auth_db *db, const struct auth_device *devi
     }
     app_password_wipe(&password);
     return rc;
+}
+
+enum rc auth_admin_add_scram(struct auth_db *db, const struct admin_device *made,
+                             struct err *err)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(DB_ROW_MAX_BYTES);
+    struct auth_account account;
+    struct scram_set set;
+    enum rc rc = auth_db_get_account(db, made->account, arena, &account, err);
+
+    if (rc)
+        return rc;
+    scram_set_make(auth_db_pepper(db), account.key, made->account, made->device,
+                   slice_from_str(made->password), auth_db_scram_hashes(db), &set);
+    return scram_set_store(db, &set, err);
 }
 
 enum rc auth_admin_add_user(struct auth_db *db, struct slice name, struct slice device_name,

@@ -7,7 +7,7 @@
 #ifndef ROOST_AUTH_ADMIN_H
 #define ROOST_AUTH_ADMIN_H
 
-#include "auth/db.h"
+#include "auth/scram_store.h"
 
 struct admin_device {
     uint64_t account, device;
@@ -28,6 +28,9 @@ MUST_CHECK enum rc auth_admin_hand_over(const char *folder, struct err *err);
 /* A new device of the account: device->name, scope, access, folders and expires count. */
 MUST_CHECK enum rc auth_admin_add_device(struct auth_db *db, const struct auth_device *device,
                                          struct admin_device *out, struct err *err);
+/* What SCRAM needs of a new device's password (auth_db_scram_hashes): some milliseconds. */
+MUST_CHECK enum rc auth_admin_add_scram(struct auth_db *db, const struct admin_device *made,
+                                        struct err *err);
 /* A new account with a first device, or neither. */
 MUST_CHECK enum rc auth_admin_add_user(struct auth_db *db, struct slice name,
                                        struct slice device_name, struct admin_device *out,

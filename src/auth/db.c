@@ -9,6 +9,7 @@
 
 #include "auth/db_stmt.h"
 #include "auth/pepper.h"
+#include "auth/scram_store.h"
 #include "base/clock.h"
 
 #define APPLICATION_ID 0x526f7374 /* "Rost", in the file's header */
@@ -77,6 +78,15 @@ static const char *const migrations[AUTH_DB_VERSION] = {
     "CREATE INDEX members_account ON members (account_id);",
 
     "", /* checksums in the pages: db_pages_convert() */
+
+    "CREATE TABLE scram ("
+    "  account_id INTEGER NOT NULL REFERENCES accounts (id),"
+    "  hash INTEGER NOT NULL,"
+    "  device_id INTEGER NOT NULL,"
+    "  form INTEGER NOT NULL,"
+    "  iterations INTEGER NOT NULL,"
+    "  sealed BLOB NOT NULL,"
+    "  PRIMARY KEY (account_id, hash, device_id, form)) WITHOUT ROWID;",
 };
 
 static enum rc sql_failed(struct auth_db *db, struct err *err)
@@ -452,6 +462,7 @@ enum rc auth_db_open(const char *folder, bool create, struct auth_db **out, stru
     rc = make_file(path, create, err);
     if (rc)
         return rc;
+    auth_db_use_scram(db, SCRAM_HASH_BIT(SCRAM_SHA_256));
     rc = open_pages(db, path, err);
     if (!rc)
         rc = set_up(db, err);

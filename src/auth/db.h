@@ -20,7 +20,7 @@
 #include "auth/password.h"
 #include "base/arena.h"
 
-#define AUTH_DB_VERSION 3 /* PRAGMA user_version */
+#define AUTH_DB_VERSION 4 /* PRAGMA user_version */
 
 /* Limits of what administrators may store, so that every list fits in messages. */
 #define DEVICES_PER_ACCOUNT_MAX  256u
@@ -181,6 +181,10 @@ MUST_CHECK enum rc auth_db_add_device(struct auth_db *db, const struct auth_devi
 MUST_CHECK enum rc auth_db_find_device(struct auth_db *db, uint64_t account_id,
                                        const struct app_verifier *verifier, struct arena *arena,
                                        struct auth_device *out, struct err *err);
+/* One not revoked. RC_NOT_FOUND. */
+MUST_CHECK enum rc auth_db_get_device(struct auth_db *db, uint64_t account_id, uint64_t id,
+                                      struct arena *arena, struct auth_device *out,
+                                      struct err *err);
 MUST_CHECK enum rc auth_db_revoke_device(struct auth_db *db, uint64_t account_id, uint64_t id,
                                          struct err *err);
 /* id, last_used, last_address and last_client count; an empty client keeps the one noted. */
@@ -190,6 +194,34 @@ typedef bool auth_device_fn(void *ctx, const struct auth_device *device);
 /* Devices not revoked, oldest first. */
 MUST_CHECK enum rc auth_db_each_device(struct auth_db *db, uint64_t account_id,
                                        auth_device_fn *fn, void *ctx, struct err *err);
+
+/* ---- what SCRAM needs (db_scram.c); made and read by scram_store.h ---- */
+
+#define SCRAM_SEALED_BYTES 104u /* a nonce of 24, two keys of 32, a tag of 16 */
+
+struct scram_row {
+    uint64_t account, device; /* device 0: the account's own password */
+    unsigned form;            /* of several ways to type the same password, from 0 */
+    unsigned hash;            /* enum scram_hash */
+    uint32_t iterations;
+    unsigned char sealed[SCRAM_SEALED_BYTES];
+};
+
+/* The hashes of which keys are made for new passwords: bits 1 << enum scram_hash. SHA-256 alone
+ * unless somebody says otherwise. */
+void auth_db_use_scram(struct auth_db *db, unsigned hashes);
+unsigned auth_db_scram_hashes(const struct auth_db *db);
+/* Adds it, or takes the place of one with the same account, hash, device and form. */
+MUST_CHECK enum rc auth_db_put_scram(struct auth_db *db, const struct scram_row *row,
+                                     struct err *err);
+MUST_CHECK enum rc auth_db_has_scram(struct auth_db *db, uint64_t account, uint64_t device,
+                                     unsigned hash, bool *out, struct err *err);
+/* Those of the account; revoked devices and changed passwords have none. */
+typedef void auth_scram_fn(void *ctx, const struct scram_row *row);
+MUST_CHECK enum rc auth_db_each_scram(struct auth_db *db, uint64_t account, unsigned hash,
+                                      auth_scram_fn *fn, void *ctx, struct err *err);
+MUST_CHECK enum rc auth_db_forget_scram(struct auth_db *db, uint64_t account, uint64_t device,
+                                        struct err *err);
 
 /* ---- groups (db_groups.c) ---- */
 

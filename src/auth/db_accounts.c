@@ -156,6 +156,8 @@ static enum rc forget_account(struct auth_db *db, uint64_t id, struct err *err)
         rc = run_for(db, STMT_DOMAIN_FORGET, id, false, err);
     if (rc == RC_OK)
         rc = run_for(db, STMT_MEMBER_DELETE_OF, id, false, err);
+    if (rc == RC_OK)
+        rc = run_for(db, STMT_SCRAM_FORGET_ALL, id, false, err);
     return rc;
 }
 
@@ -213,6 +215,8 @@ enum rc auth_db_set_password(struct auth_db *db, uint64_t id, struct slice hash,
     if (rc)
         return rc;
     rc = update_password(db, id, hash, err);
+    if (rc == RC_OK)
+        rc = auth_db_forget_scram(db, id, 0, err);
     if (rc == RC_OK)
         rc = auth_db_epoch_up(db, err);
     return auth_db_end(db, rc, err);

@@ -108,6 +108,21 @@ enum rc auth_db_find_device(struct auth_db *db, uint64_t account_id,
     return RC_OK;
 }
 
+enum rc auth_db_get_device(struct auth_db *db, uint64_t account_id, uint64_t id,
+                           struct arena *arena, struct auth_device *out, struct err *err)
+{
+    AUTO(stmt_donep) struct stmt stmt = stmt_use(db, STMT_DEVICE_GET);
+    enum rc rc;
+
+    stmt_bind_id(&stmt, account_id);
+    stmt_bind_id(&stmt, id);
+    rc = stmt_row(&stmt, "No such device", err);
+    if (rc)
+        return rc;
+    read_device(&stmt, arena, out);
+    return RC_OK;
+}
+
 static enum rc update_revoked(struct auth_db *db, uint64_t account_id, uint64_t id,
                               struct err *err)
 {
@@ -127,6 +142,8 @@ enum rc auth_db_revoke_device(struct auth_db *db, uint64_t account_id, uint64_t 
     if (rc)
         return rc;
     rc = update_revoked(db, account_id, id, err);
+    if (rc == RC_OK)
+        rc = auth_db_forget_scram(db, account_id, id, err);
     if (rc == RC_OK)
         rc = auth_db_epoch_up(db, err);
     return auth_db_end(db, rc, err);

@@ -60,6 +60,16 @@
                    "WHERE id = ?1 AND last_used <= ?2")                                        \
     X(DEVICE_EACH, "SELECT " DEVICE_COLUMNS " FROM devices "                                   \
                    "WHERE account_id = ?1 AND revoked = 0 ORDER BY id")                        \
+    X(DEVICE_GET, "SELECT " DEVICE_COLUMNS " FROM devices "                                    \
+                  "WHERE account_id = ?1 AND id = ?2 AND revoked = 0")                         \
+    X(SCRAM_PUT, "INSERT OR REPLACE INTO scram (account_id, hash, device_id, form, "           \
+                 "iterations, sealed) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")                        \
+    X(SCRAM_HAS, "SELECT 1 FROM scram WHERE account_id = ?1 AND hash = ?2 AND "                \
+                 "device_id = ?3")                                                             \
+    X(SCRAM_EACH, "SELECT device_id, form, hash, iterations, sealed FROM scram "               \
+                  "WHERE account_id = ?1 AND hash = ?2")                                       \
+    X(SCRAM_FORGET, "DELETE FROM scram WHERE account_id = ?1 AND device_id = ?2")              \
+    X(SCRAM_FORGET_ALL, "DELETE FROM scram WHERE account_id = ?1")                             \
     X(GROUP_ADD, "INSERT INTO groups (id, name, name_key, created) VALUES (?1, ?2, ?3, ?4)")   \
     X(GROUP_DELETE, "DELETE FROM groups WHERE id = ?1")                                        \
     X(GROUP_FIND, "SELECT " GROUP_COLUMNS " FROM groups WHERE name_key = ?1")                  \
@@ -106,6 +116,7 @@ struct auth_db {
     sqlite3 *sqlite;
     sqlite3_stmt *stmts[STMT_COUNT];
     struct pepper *pepper; /* sodium_malloc: not swapped, guarded, not in a core */
+    unsigned scram_hashes; /* of which keys are made for new passwords */
     unsigned depth;        /* of transactions: the inner ones are savepoints */
 };
 

@@ -1,5 +1,9 @@
 #include "auth/login.h"
 
+#include <sodium.h>
+
+#include "auth/scram_store.h"
+
 #define NO_ACCOUNT 0u /* never an account's id: the database is asked for it all the same */
 
 // clang-format off
@@ -19,6 +23,7 @@ static const struct {
     [LOGIN_REASON_NO_TLS]         = {"no_tls",         AUTH_CODE_PRIVACY,       false},
     [LOGIN_REASON_MECHANISM]      = {"mechanism",      AUTH_CODE_NO_MECHANISM,  false},
     [LOGIN_REASON_MALFORMED]      = {"malformed",      AUTH_CODE_MALFORMED,     false},
+    [LOGIN_REASON_CHANNEL]        = {"channel_binding", AUTH_CODE_FAILED,       false},
     [LOGIN_REASON_BUSY]           = {"busy",           AUTH_CODE_UNAVAILABLE,   false},
     [LOGIN_REASON_INTERNAL]       = {"internal",       AUTH_CODE_UNAVAILABLE,   false},
 };
@@ -212,7 +217,8 @@ static const struct passwd_user *file_line(const struct realm *realm,
 {
     struct auth_key key;
 
-    if (account->id == NO_ACCOUNT || auth_name_key(account->name, &key, NULL) != RC_OK)
+    if (realm_passwd_file(realm) == NULL || account->id == NO_ACCOUNT ||
+        auth_name_key(account->name, &key, NULL) != RC_OK)
         return NULL;
     return passwd_file_find(realm_passwd_file(realm), auth_key_slice(&key));
 }
@@ -223,7 +229,7 @@ static enum rc check_secret(struct realm *realm, const struct sasl_claim *claim,
                             struct err *err)
 {
     struct slice secret = auth_secret_slice(&claim->secret);
-    const struct passwd_user *line = NULL;
+    const struct passwd_user *line;
     struct auth_device device;
     enum rc rc = find_device(realm, account->id, secret, arena, &device, err);
 
@@ -233,8 +239,7 @@ static enum rc check_secret(struct realm *realm, const struct sasl_claim *claim,
     }
     if (rc != RC_NOT_FOUND)
         return rc;
-    if (realm_passwd_file(realm) != NULL)
-        line = file_line(realm, account);
+    line = file_line(realm, account);
     if (line == NULL && realm_legacy_allowed(realm, now))
         return try_legacy(realm, account, arena, out, err);
     if (realm_passwd_file(realm) != NULL)
@@ -254,26 +259,47 @@ static void settle(struct login_outcome *out)
         refuse(out, LOGIN_REASON_AUTHZID);
 }
 
-static enum rc check(struct realm *realm, const struct sasl_claim *claim, enum service service,
-                     int64_t now, struct arena *arena, struct login_outcome *out,
-                     struct err *err)
+/* Id 0 if nobody who can log in has that name. */
+static enum rc find_named(struct realm *realm, struct slice user, struct arena *arena,
+                          struct resolve_account *out, struct err *err)
 {
     struct resolve_lookup lookup = realm_lookup(realm);
     struct resolve_account account = {.id = NO_ACCOUNT};
     enum rc rc;
 
     realm_refresh(realm);
-    rc = resolve_login(&lookup, sasl_claim_user(claim), arena, &account, err);
+    rc = resolve_login(&lookup, user, arena, &account, err);
     if (rc != RC_OK && rc != RC_NOT_FOUND)
         return rc;
-    if (account.shared) /* nobody logs in as it: as if it were not there */
+    if (rc != RC_OK || account.shared) /* nobody logs in as it: as if it were not there */
         account = (struct resolve_account){.id = NO_ACCOUNT};
-    rc = wants_other_user(realm, claim, &account, arena, &out->other_user, err);
+    *out = account;
+    return RC_OK;
+}
+
+static enum rc find_claimed(struct realm *realm, const struct sasl_claim *claim,
+                            struct arena *arena, struct resolve_account *account,
+                            struct login_outcome *out, struct err *err)
+{
+    enum rc rc = find_named(realm, sasl_claim_user(claim), arena, account, err);
+
+    if (!rc)
+        rc = wants_other_user(realm, claim, account, arena, &out->other_user, err);
     if (rc)
         return rc;
-    out->account = account.id;
-    out->user = account.name;
-    return check_secret(realm, claim, &account, service, now, arena, out, err);
+    out->account = account->id;
+    out->user = account->name;
+    return RC_OK;
+}
+
+static enum rc check(struct realm *realm, const struct sasl_claim *claim, enum service service,
+                     int64_t now, struct arena *arena, struct login_outcome *out,
+                     struct err *err)
+{
+    struct resolve_account account;
+    enum rc rc = find_claimed(realm, claim, arena, &account, out, err);
+
+    return rc ? rc : check_secret(realm, claim, &account, service, now, arena, out, err);
 }
 
 void login_check(struct realm *realm, const struct sasl_claim *claim, enum service service,
@@ -282,6 +308,128 @@ void login_check(struct realm *realm, const struct sasl_claim *claim, enum servi
     struct login_outcome outcome = {.verdict = LOGIN_REFUSED, .reason = LOGIN_REASON_INTERNAL};
 
     if (check(realm, claim, service, now, arena, &outcome, err) != RC_OK)
+        refuse(&outcome, LOGIN_REASON_INTERNAL);
+    settle(&outcome);
+    *out = outcome;
+}
+
+enum rc login_scram_salt(struct realm *realm, const struct sasl_claim *claim,
+                         struct arena *arena, struct scram_salt *out, struct err *err)
+{
+    struct slice name = sasl_claim_user(claim);
+    struct resolve_account account;
+    struct auth_key key;
+    enum rc rc = find_named(realm, name, arena, &account, err);
+
+    if (rc)
+        return rc;
+    if (account.id != NO_ACCOUNT)
+        name = account.name;
+    if (auth_name_key(name, &key, NULL) == RC_OK)
+        name = auth_key_slice(&key);
+    scram_salt_of(auth_db_pepper(realm_db(realm)), name, out);
+    return RC_OK;
+}
+
+/* One look at each password that the account has. */
+struct scram_search {
+    const struct pepper *pepper;
+    const struct scram *scram;
+    bool with_password; /* the account's own counts too */
+    size_t n_tried;
+    bool found;
+    uint64_t device;
+    struct scram_keys keys;
+};
+
+static void try_keys(struct scram_search *search, uint64_t device,
+                     const struct scram_keys *keys)
+{
+    search->n_tried++;
+    if (!scram_matches(search->scram, keys))
+        return;
+    search->found = true;
+    search->device = device;
+    search->keys = *keys;
+}
+
+/* An auth_scram_fn. Keys that do not open, for a pepper that was lost, are no keys. */
+static void try_row(void *ctx, const struct scram_row *row)
+{
+    struct scram_search *search = ctx;
+    struct scram_keys keys;
+
+    if ((row->device == 0 && !search->with_password) || row->iterations != SCRAM_ITERATIONS ||
+        scram_unseal(search->pepper, row, &keys, NULL) != RC_OK)
+        return;
+    try_keys(search, row->device, &keys);
+    sodium_memzero(&keys, sizeof(keys));
+}
+
+/* As many looks as at an account of a few devices, for those who have fewer or do not exist. */
+static void try_more(struct scram_search *search)
+{
+    struct scram_row row = {0};
+    struct scram_keys keys = {0};
+
+    while (search->n_tried < LOGIN_SCRAM_LEAST) {
+        (void) !scram_unseal(search->pepper, &row, &keys, NULL); /* it takes its time */
+        (void) !scram_matches(search->scram, &keys);
+        search->n_tried++;
+    }
+}
+
+static enum rc judge_scram(const struct realm *realm, const struct scram_search *search,
+                           const struct resolve_account *account, enum service service,
+                           int64_t now, struct arena *arena, struct login_outcome *out,
+                           struct err *err)
+{
+    struct auth_device device;
+    enum rc rc;
+
+    if (!search->found || search->device == 0) {
+        out->by = search->found ? LOGIN_BY_LEGACY : LOGIN_BY_NONE;
+        judge_match(out, search->found, account->enabled);
+        return RC_OK;
+    }
+    rc = auth_db_get_device(realm_db(realm), account->id, search->device, arena, &device, err);
+    if (rc)
+        return rc;
+    judge_device(&device, account->enabled, service, now, out);
+    return RC_OK;
+}
+
+static enum rc check_scram(struct realm *realm, const struct sasl *sasl, enum service service,
+                           int64_t now, struct arena *arena, struct login_outcome *out,
+                           struct scram_keys *keys, struct err *err)
+{
+    struct scram_search search = {.pepper = auth_db_pepper(realm_db(realm)),
+                                  .scram = &sasl->scram};
+    struct resolve_account account;
+    enum rc rc = find_claimed(realm, &sasl->claim, arena, &account, out, err);
+
+    if (rc)
+        return rc;
+    search.with_password =
+        realm_legacy_allowed(realm, now) && file_line(realm, &account) == NULL;
+    rc = auth_db_each_scram(realm_db(realm), account.id, sasl->scram.hash, try_row, &search,
+                            err);
+    try_more(&search);
+    if (!rc)
+        rc = judge_scram(realm, &search, &account, service, now, arena, out, err);
+    if (!rc && out->verdict == LOGIN_GRANTED)
+        *keys = search.keys;
+    sodium_memzero(&search.keys, sizeof(search.keys));
+    return rc;
+}
+
+void login_check_scram(struct realm *realm, const struct sasl *sasl, enum service service,
+                       int64_t now, struct arena *arena, struct login_outcome *out,
+                       struct scram_keys *keys, struct err *err)
+{
+    struct login_outcome outcome = {.verdict = LOGIN_REFUSED, .reason = LOGIN_REASON_INTERNAL};
+
+    if (check_scram(realm, sasl, service, now, arena, &outcome, keys, err) != RC_OK)
         refuse(&outcome, LOGIN_REASON_INTERNAL);
     settle(&outcome);
     *out = outcome;

@@ -4,7 +4,8 @@
  * login_check() tries, in this order, what the account may use: the app password of a device,
  * the passwd-file, the account password (only before the date of `legacy_passwords`). It
  * decides at once, or says which hash a thread must check; login_after_hash() then decides,
- * with what the database says by then. The outcome is for the log; the peer hears only its
+ * with what the database says by then. login_check_scram() compares a proof with the keys of
+ * each password that the account may use. The outcome is for the log; the peer hears only its
  * code's text.
  *
  * Time tells nothing of who exists: for a name that nobody has the same steps are made, with a
@@ -35,6 +36,7 @@ enum login_reason {
     LOGIN_REASON_NO_TLS,
     LOGIN_REASON_MECHANISM,
     LOGIN_REASON_MALFORMED,
+    LOGIN_REASON_CHANNEL,
     LOGIN_REASON_BUSY,
     LOGIN_REASON_INTERNAL,
     LOGIN_REASON_COUNT
@@ -69,6 +71,20 @@ bool login_secret_is_random(struct slice secret);
  */
 void login_check(struct realm *realm, const struct sasl_claim *claim, enum service service,
                  int64_t now, struct arena *arena, struct login_outcome *out, struct err *err);
+
+#define LOGIN_SCRAM_LEAST                                                                      \
+    8u /* keys compared at each SCRAM login, so that four devices or none                      \
+        * take the same time */
+
+/* The salt of the user whom the claim names, existing or not. RC other than RC_OK: a failing
+ * database. */
+MUST_CHECK enum rc login_scram_salt(struct realm *realm, const struct sasl_claim *claim,
+                                    struct arena *arena, struct scram_salt *out,
+                                    struct err *err);
+/* As login_check, of a proof; never LOGIN_HASH. keys: set with LOGIN_GRANTED; wipe them. */
+void login_check_scram(struct realm *realm, const struct sasl *sasl, enum service service,
+                       int64_t now, struct arena *arena, struct login_outcome *out,
+                       struct scram_keys *keys, struct err *err);
 /* out is what login_check said; matched is what the thread found. */
 void login_after_hash(struct realm *realm, bool matched, struct arena *arena,
                       struct login_outcome *out, struct err *err);

@@ -2,6 +2,8 @@
 
 #include <sodium.h>
 
+#include "base/base64.h"
+#include "base/random.h"
 #include "base/scan.h"
 #include "base/utf8.h"
 
@@ -12,6 +14,8 @@ struct sasl_mechanism {
     const char *name;
     unsigned flags;
     sasl_step_fn *step;
+    enum scram_hash hash;
+    bool plus;
 };
 
 static enum rc malformed(struct err *err, const char *why)
@@ -53,10 +57,27 @@ static enum rc plain_step(struct sasl *sasl, struct slice response, struct buf *
     return auth_secret_prepare(passwd, &sasl->claim.secret, err);
 }
 
+static enum rc scram_message(struct sasl *sasl, struct slice response, struct buf *out,
+                             struct err *err)
+{
+    const struct scram *scram = &sasl->scram;
+    enum rc rc = scram_step(&sasl->scram, response, err);
+
+    (void) out; /* the next challenge comes from sasl_salted() */
+    sasl->claim.authzid_len =
+        copy_name(slice_of(scram->authzid, scram->authzid_len), sasl->claim.authzid);
+    sasl->claim.user_len = copy_name(slice_of(scram->user, scram->user_len), sasl->claim.user);
+    return rc;
+}
+
 // clang-format off
 static const struct sasl_mechanism mechanisms[] = {
-    {"PLAIN",            SASL_PLAINTEXT, plain_step}, /* RFC 4616 */
-    {SASL_LOGIN_COMMAND, SASL_PLAINTEXT, plain_step}, /* RFC 9051 6.2.3 */
+    {"PLAIN",              SASL_PLAINTEXT,          plain_step,    0,             false}, /* RFC 4616 */
+    {SASL_LOGIN_COMMAND,   SASL_PLAINTEXT,          plain_step,    0,             false}, /* RFC 9051 6.2.3 */
+    {"SCRAM-SHA-256",      SASL_SCRAM,              scram_message, SCRAM_SHA_256, false}, /* RFC 7677 */
+    {"SCRAM-SHA-256-PLUS", SASL_SCRAM,              scram_message, SCRAM_SHA_256, true }, /* RFC 7677, 9266 */
+    {"SCRAM-SHA-1",        SASL_SCRAM | SASL_SHA_1, scram_message, SCRAM_SHA_1,   false}, /* RFC 5802 */
+    {"SCRAM-SHA-1-PLUS",   SASL_SCRAM | SASL_SHA_1, scram_message, SCRAM_SHA_1,   true }, /* RFC 5802, 9266 */
 };
 // clang-format on
 
@@ -65,11 +86,19 @@ enum rc sasl_init(struct sasl *sasl, struct slice mechanism, struct err *err)
     for (size_t i = 0; i < COUNT(mechanisms); i++) {
         if (slice_eq_nocase(mechanism, slice_from_str(mechanisms[i].name))) {
             *sasl = (struct sasl){.mechanism = &mechanisms[i]};
+            if ((mechanisms[i].flags & SASL_SCRAM) != 0)
+                scram_init(&sasl->scram, mechanisms[i].hash, mechanisms[i].plus);
             return RC_OK;
         }
     }
     return err_set(err, RC_NOT_FOUND, "Authentication mechanism is not supported",
                    "sasl: unknown mechanism");
+}
+
+void sasl_bind(struct sasl *sasl, const unsigned char binding[SCRAM_BINDING_BYTES])
+{
+    if ((sasl->mechanism->flags & SASL_SCRAM) != 0)
+        scram_bind(&sasl->scram, binding);
 }
 
 unsigned sasl_flags(const struct sasl *sasl)
@@ -98,8 +127,35 @@ enum rc sasl_step(struct sasl *sasl, struct slice response, struct buf *out, str
     return sasl->mechanism->step(sasl, response, out, err);
 }
 
+bool sasl_wants_salt(const struct sasl *sasl)
+{
+    return (sasl->mechanism->flags & SASL_SCRAM) != 0 && sasl->scram.state == SCRAM_SALT;
+}
+
+void sasl_salted(struct sasl *sasl, const struct scram_salt *salt, struct buf *out)
+{
+    unsigned char octets[SCRAM_NONCE_BYTES];
+    AUTO(buf_done) struct buf nonce = {.max = 2 * SCRAM_NONCE_BYTES};
+
+    random_bytes(octets, sizeof(octets));
+    base64_encode(&nonce, slice_of((const char *) octets, sizeof(octets)));
+    scram_salted(&sasl->scram, salt, buf_slice(&nonce), out);
+}
+
+bool sasl_is_unconfirmed(const struct sasl *sasl)
+{
+    return (sasl->mechanism->flags & SASL_SCRAM) != 0 && sasl->scram.state == SCRAM_PROOF;
+}
+
+void sasl_confirm(struct sasl *sasl, const struct scram_keys *keys, struct buf *out)
+{
+    scram_confirm(&sasl->scram, keys, out);
+}
+
 void sasl_wipe(struct sasl *sasl)
 {
+    if (sasl->mechanism != NULL && (sasl->mechanism->flags & SASL_SCRAM) != 0)
+        scram_done(&sasl->scram);
     sodium_memzero(&sasl->claim, sizeof(sasl->claim));
 }
 

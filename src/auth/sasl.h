@@ -7,15 +7,19 @@
  * and login.h decides.
  *
  *   START --(initial response, or the empty challenge answered)--> [MORE ...] --> CLAIM
- *                                                            \--> refused (RC_SYNTAX)
+ *                                                            \--> refused (RC_SYNTAX,
+ * RC_DENIED)
+ *
+ * SCRAM needs more of its caller: when sasl_wants_salt() the user is known and sasl_salted()
+ * makes the challenge; a claim that is sasl_is_unconfirmed() holds no secret but a proof, and
+ * if that is right sasl_confirm() makes a last challenge, whose answer gives the claim again.
  *
  * Mechanisms are rows of one table in sasl.c; a new one is a row and a file.
  */
 #ifndef ROOST_AUTH_SASL_H
 #define ROOST_AUTH_SASL_H
 
-#include "auth/name.h"
-#include "base/buf.h"
+#include "auth/scram.h"
 
 /* One response, decoded; bearer tokens are long. */
 #define SASL_MESSAGE_MAX_BYTES ((size_t) 64 << 10)
@@ -25,6 +29,8 @@
 
 enum sasl_flags {
     SASL_PLAINTEXT = 1, /* the password itself travels: never without TLS, unless configured */
+    SASL_SCRAM = 2,     /* the claim's proof is in sasl->scram, its secret is empty */
+    SASL_SHA_1 = 4,     /* for clients that know nothing better, where that is switched on */
 };
 
 struct sasl_mechanism;
@@ -40,10 +46,13 @@ struct sasl_claim {
 struct sasl {
     const struct sasl_mechanism *mechanism;
     struct sasl_claim claim;
+    struct scram scram; /* SASL_SCRAM */
 };
 
 /* RC_NOT_FOUND: no such mechanism. The name compares without case. */
 MUST_CHECK enum rc sasl_init(struct sasl *sasl, struct slice mechanism, struct err *err);
+/* The connection's tls-exporter value; before sasl_start. */
+void sasl_bind(struct sasl *sasl, const unsigned char binding[SCRAM_BINDING_BYTES]);
 unsigned sasl_flags(const struct sasl *sasl);
 const char *sasl_name(const struct sasl *sasl);
 
@@ -57,6 +66,13 @@ MUST_CHECK enum rc sasl_start(struct sasl *sasl, const struct slice *initial, st
 /* The answer to the last challenge. */
 MUST_CHECK enum rc sasl_step(struct sasl *sasl, struct slice response, struct buf *out,
                              struct err *err);
+/* The user's name is known, and what is sent next depends on it. */
+bool sasl_wants_salt(const struct sasl *sasl);
+void sasl_salted(struct sasl *sasl, const struct scram_salt *salt, struct buf *out);
+/* The claim is complete, but the client waits for proof of who we are before it goes on. */
+bool sasl_is_unconfirmed(const struct sasl *sasl);
+void sasl_confirm(struct sasl *sasl, const struct scram_keys *keys, struct buf *out);
+/* Wipes and gives back. The mechanism's name stays. */
 void sasl_wipe(struct sasl *sasl);
 
 struct slice sasl_claim_user(const struct sasl_claim *claim);

@@ -207,6 +207,8 @@ static enum rc make_account(struct init *init, struct err *err)
         return rc;
     rc = auth_admin_add_user(db, slice_from_str(init->user), SLICE(FIRST_DEVICE), &init->device,
                              err);
+    if (rc == RC_OK)
+        rc = auth_admin_add_scram(db, &init->device, err);
     auth_db_close(db);
     return rc ? rc : auth_admin_hand_over(folder, err);
 }

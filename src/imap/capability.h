@@ -84,6 +84,10 @@ enum imap_cap {
     IMAP_CAP_MULTISEARCH,
     IMAP_CAP_CONTEXT_SEARCH,
     IMAP_CAP_CONTEXT_SORT,
+    IMAP_CAP_AUTH_SCRAM_SHA_256,
+    IMAP_CAP_AUTH_SCRAM_SHA_256_PLUS,
+    IMAP_CAP_AUTH_SCRAM_SHA_1,
+    IMAP_CAP_AUTH_SCRAM_SHA_1_PLUS,
     IMAP_CAP_COUNT,
 };
 
@@ -92,12 +96,16 @@ enum imap_cap {
 #define IMAP_CAP_BIT(cap) ((uint64_t) 1 << (cap))
 
 enum imap_cap_show {
-    SHOW_NEVER,             /* partly there; not announced, cannot be enabled */
-    SHOW_ALWAYS,            /* before and after login */
-    SHOW_BEFORE,            /* before login */
-    SHOW_STARTTLS,          /* before login, while STARTTLS would be taken */
-    SHOW_LOGINDISABLED,     /* before login, while no password may be sent */
-    SHOW_LOGIN,             /* before login, while one may */
+    SHOW_NEVER,         /* partly there; not announced, cannot be enabled */
+    SHOW_ALWAYS,        /* before and after login */
+    SHOW_BEFORE,        /* before login */
+    SHOW_STARTTLS,      /* before login, while STARTTLS would be taken */
+    SHOW_LOGINDISABLED, /* before login, while no password may be sent */
+    SHOW_LOGIN,         /* before login, while one may */
+    SHOW_SCRAM,         /* before login, where it is offered */
+    SHOW_SCRAM_PLUS,    /* the same, and TLS gives channel binding data (RFC 9266) */
+    SHOW_SCRAM_SHA1,    /* where the old hash is switched on */
+    SHOW_SCRAM_SHA1_PLUS,
     SHOW_AFTER,             /* after login */
     SHOW_MESSAGELIMIT,      /* after login, where one is configured (RFC 9738 3) */
     SHOW_SAVELIMIT,         /* the same */
@@ -118,8 +126,10 @@ extern const struct imap_cap_info imap_caps[IMAP_CAP_COUNT];
 /* What decides which are shown. */
 struct imap_cap_view {
     bool after_login;
-    bool starttls;       /* STARTTLS would be taken */
-    bool login_disabled; /* no password before TLS */
+    bool starttls;          /* STARTTLS would be taken */
+    bool login_disabled;    /* no password before TLS */
+    bool scram, scram_sha1; /* offered here */
+    bool channel_binding;   /* this connection has it */
     uint64_t append_limit;
     uint32_t message_limit, save_limit; /* RFC 9738; 0: none */
     bool login_referrals, mailbox_referrals;

@@ -206,6 +206,11 @@ bool tls_waits_to_write(const struct tls *tls)
     return tls->waits_to_write;
 }
 
+bool tls_has_exporter(const struct tls *tls)
+{
+    return SSL_version(tls->ssl) >= TLS1_3_VERSION || SSL_get_extms_support(tls->ssl) == 1;
+}
+
 void tls_facts(const struct tls *tls, struct tls_facts *out)
 {
     const unsigned char *alpn = NULL;
@@ -224,7 +229,7 @@ void tls_facts(const struct tls *tls, struct tls_facts *out)
 
 bool tls_exporter(const struct tls *tls, uint8_t out[TLS_EXPORTER_BYTES])
 {
-    return (SSL_version(tls->ssl) >= TLS1_3_VERSION || SSL_get_extms_support(tls->ssl) == 1) &&
+    return tls_has_exporter(tls) &&
            SSL_export_keying_material(tls->ssl, out, TLS_EXPORTER_BYTES, EXPORTER_LABEL,
                                       sizeof(EXPORTER_LABEL) - 1, (const unsigned char *) "", 0,
                                       1) == 1;

@@ -89,6 +89,8 @@ bool tls_has_pending(const struct tls *tls);
 MUST_CHECK enum rc tls_shut_write(struct tls *tls, struct err *err);
 
 /* True if the operation that last answered RC_MORE waits to write (else: to read). */
+/* Is there channel binding data? Cheaper than tls_facts(). */
+bool tls_has_exporter(const struct tls *tls);
 bool tls_waits_to_write(const struct tls *tls);
 
 /* After the handshake. sni points into tls. */

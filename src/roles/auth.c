@@ -192,6 +192,15 @@ static void on_supervisor_ready(void *ctx, unsigned ready)
               LOOP_IN | (channel_wants_write(auth->start->supervisor) ? LOOP_OUT : 0));
 }
 
+/* Of which SCRAM keys are made for new passwords. */
+static unsigned hashes_of(const struct config *config)
+{
+    if (!config->scram)
+        return 0;
+    return SCRAM_HASH_BIT(SCRAM_SHA_256) |
+           (config->scram_sha1 ? SCRAM_HASH_BIT(SCRAM_SHA_1) : 0);
+}
+
 /* Everything that opens files. */
 static enum rc open_all(struct auth_role *auth, struct err *err)
 {
@@ -211,6 +220,7 @@ static enum rc open_all(struct auth_role *auth, struct err *err)
                        "%.100s/auth.db is not there: run `roost init` first", folder);
     if (rc)
         return rc;
+    auth_db_use_scram(auth->db, hashes_of(auth->start->config));
     return open_realm(auth, err);
 }
 
@@ -243,6 +253,7 @@ static void close_all(struct auth_role *auth)
     hash_pool_free(auth->pool);
     auth_control_done(auth);
     auth_attempts_done(auth);
+    auth_scram_done(auth);
     auth_uses_done(auth);
     auth_damage_done(auth);
     loop_remove(auth->loop, &auth->supervisor_watch);
@@ -281,6 +292,7 @@ int role_auth(struct role_start *start)
     auth->uses = map_new();
     auth->throttle = throttle_new();
     list_init(&auth->hashing);
+    list_init(&auth->learning);
     list_init(&auth->control_conns);
     rc = run(auth, &err);
     if (rc) {

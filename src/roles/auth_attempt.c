@@ -5,6 +5,10 @@
  *      ^  |                                   |---> refused: [DELAYED --timer-->] AUTH_FAIL
  *      +--+ AUTH_CONTINUE, AUTH_DATA          '---> HASHING --pool--> granted or refused
  *
+ * A proof (SCRAM) is checked twice: when it comes, and again when the client has taken ours,
+ * for a device may have been revoked meanwhile. It is checked at once, for that is cheap; a
+ * guessable password waits for its turn afterwards, in WAITING as well.
+ *
  *   TALKING    the mechanism waits for the client
  *   WAITING    a guessable secret waits for its turn (throttle.h)
  *   HASHING    the pool has the job; the attempt is in auth->hashing
@@ -41,6 +45,7 @@ struct attempt {
     struct throttle_key key;
     struct arena *arena; /* what outcome points into */
     struct login_outcome outcome;
+    struct scram_keys keys; /* of the password that was proved by SCRAM */
     struct timer timer;
     enum auth_code answer; /* DELAYED */
     struct hash_job job;
@@ -75,6 +80,7 @@ static void attempt_free(struct attempt *attempt)
     loop_cancel(attempt->auth->loop, &attempt->job.call);
     arena_free(attempt->arena);
     buf_done(&attempt->better);
+    sasl_wipe(&attempt->sasl);
     sodium_memzero(attempt, sizeof(*attempt));
     free(attempt);
 }
@@ -168,7 +174,7 @@ static void refuse(struct attempt *attempt)
     }
     attempt->state = DELAYED;
     sasl_wipe(&attempt->sasl);
-    arena_free(TAKE(attempt->arena));
+    arena_free(TAKE(attempt->arena)); /* the outcome's reason is a value */
     timer_start(attempt->auth->loop, &attempt->timer, delay_us, on_delayed, attempt);
 }
 
@@ -228,6 +234,20 @@ static enum rc send_grant(const struct attempt *attempt, const uint8_t nonce[MSG
     return auth_post(&attempt->auth->mail, &msg, err);
 }
 
+static bool is_scram(const struct attempt *attempt)
+{
+    return (sasl_flags(&attempt->sasl) & SASL_SCRAM) != 0;
+}
+
+/* What the throttle knows a secret by that was right. SCRAM does not show it: the key that only
+ * the right one leads to stands for it. */
+static struct slice proved_secret(const struct attempt *attempt)
+{
+    if (is_scram(attempt))
+        return slice_of((const char *) attempt->keys.stored, sizeof(attempt->keys.stored));
+    return auth_secret_slice(&attempt->sasl.claim.secret);
+}
+
 /* The right secret was given, wherever the mail is. */
 static void note_success(struct attempt *attempt)
 {
@@ -235,8 +255,11 @@ static void note_success(struct attempt *attempt)
 
     log_attempt(attempt);
     if (outcome->by != LOGIN_BY_DEVICE)
-        throttle_succeeded(attempt->auth->throttle, attempt->key,
-                           auth_secret_slice(&attempt->sasl.claim.secret), clock_mono_us());
+        throttle_succeeded(attempt->auth->throttle, attempt->key, proved_secret(attempt),
+                           clock_mono_us());
+    if (!is_scram(attempt))
+        auth_scram_learn(attempt->auth, outcome,
+                         auth_secret_slice(&attempt->sasl.claim.secret));
     if (outcome->by != LOGIN_BY_PASSWD_FILE)
         auth_note_use(attempt->auth, outcome->account, outcome->device.id, &attempt->peer,
                       slice_of(attempt->client, attempt->client_len));
@@ -351,12 +374,84 @@ static void start_hash(struct attempt *attempt)
     list_push_back(&attempt->auth->hashing, &attempt->link);
 }
 
+static void say(struct attempt *attempt, const struct buf *challenge)
+{
+    struct msg msg = {
+        .type = MSG_AUTH_CONTINUE,
+        .auth_continue = {.conn = attempt->conn, .data = buf_slice(challenge)}
+    };
+    struct err err;
+
+    attempt->state = TALKING;
+    if (auth_post(attempt->gate, &msg, &err) != RC_OK) {
+        log_event(LEVEL_WARNING, "auth.gate_not_told", LOG_ERR(&err));
+        attempt_free(attempt);
+    }
+}
+
+/* The proof was right, and has had its turn: ours is told, or the client has taken it. */
+static void on_proved(void *ctx)
+{
+    struct attempt *attempt = ctx;
+    AUTO(buf_done) struct buf challenge = {.max = SASL_MESSAGE_MAX_BYTES};
+
+    if (!sasl_is_unconfirmed(&attempt->sasl)) {
+        grant(attempt);
+        return;
+    }
+    sasl_confirm(&attempt->sasl, &attempt->keys, &challenge);
+    say(attempt, &challenge);
+}
+
+/* Right or wrong: an app password cannot be guessed, any other waits as long as a wrong one. */
+static void check_proof(struct attempt *attempt)
+{
+    struct login_outcome *outcome = &attempt->outcome;
+    int64_t delay_us = 0;
+    struct err err;
+
+    login_check_scram(attempt->auth->realm, &attempt->sasl, attempt->service, clock_wall_sec(),
+                      attempt->arena, outcome, &attempt->keys, &err);
+    if (outcome->reason == LOGIN_REASON_INTERNAL)
+        log_event(LEVEL_ERROR, "auth.database_failed", LOG_ERR(&err));
+    if (outcome->verdict != LOGIN_GRANTED) {
+        refuse(attempt);
+        return;
+    }
+    if (outcome->by != LOGIN_BY_DEVICE && sasl_is_unconfirmed(&attempt->sasl))
+        delay_us = throttle_delay_check(attempt->auth->throttle, attempt->key,
+                                        proved_secret(attempt), clock_mono_us());
+    if (delay_us == 0) {
+        on_proved(attempt);
+        return;
+    }
+    attempt->state = WAITING;
+    timer_start(attempt->auth->loop, &attempt->timer, delay_us, on_proved, attempt);
+}
+
+/* Whoever the client says it is hears of a salt, so that the answer tells nothing. */
+static void send_salt(struct attempt *attempt)
+{
+    AUTO(buf_done) struct buf challenge = {.max = SASL_MESSAGE_MAX_BYTES};
+    AUTO(arena_freep) struct arena *arena = arena_new(LOGIN_ARENA_BYTES);
+    struct scram_salt salt;
+    struct err err;
+
+    if (login_scram_salt(attempt->auth->realm, &attempt->sasl.claim, arena, &salt, &err) !=
+        RC_OK) {
+        log_event(LEVEL_ERROR, "auth.database_failed", LOG_ERR(&err));
+        refuse_for(attempt, LOGIN_REASON_INTERNAL);
+        return;
+    }
+    sasl_salted(&attempt->sasl, &salt, &challenge);
+    say(attempt, &challenge);
+}
+
 static void check_claim(void *ctx)
 {
     struct attempt *attempt = ctx;
     struct err err;
 
-    attempt->arena = arena_new(LOGIN_ARENA_BYTES);
     login_check(attempt->auth->realm, &attempt->sasl.claim, attempt->service, clock_wall_sec(),
                 attempt->arena, &attempt->outcome, &err);
     switch (attempt->outcome.verdict) {
@@ -390,7 +485,13 @@ static void on_claim(struct attempt *attempt)
     struct slice secret = auth_secret_slice(&attempt->sasl.claim.secret);
     int64_t delay_us = 0;
 
+    arena_free(attempt->arena);
+    attempt->arena = arena_new(LOGIN_ARENA_BYTES);
     attempt->key = key_of(attempt);
+    if (is_scram(attempt)) {
+        check_proof(attempt);
+        return;
+    }
     if (!login_secret_is_random(secret))
         delay_us = throttle_delay_check(attempt->auth->throttle, attempt->key, secret,
                                         clock_mono_us());
@@ -405,23 +506,27 @@ static void on_claim(struct attempt *attempt)
 /* What a step of the mechanism came to. */
 static void after_step(struct attempt *attempt, enum rc rc, const struct buf *challenge)
 {
-    struct msg msg = {
-        .type = MSG_AUTH_CONTINUE,
-        .auth_continue = {.conn = attempt->conn, .data = buf_slice(challenge)}
-    };
-    struct err err;
-
-    if (rc == RC_OK) {
+    if (rc == RC_OK)
         on_claim(attempt);
-    } else if (rc != RC_MORE) {
-        refuse_for(attempt, LOGIN_REASON_MALFORMED);
-    } else if (auth_post(attempt->gate, &msg, &err) != RC_OK) {
-        log_event(LEVEL_WARNING, "auth.gate_not_told", LOG_ERR(&err));
-        attempt_free(attempt);
-    }
+    else if (rc != RC_MORE)
+        refuse_for(attempt, rc == RC_DENIED ? LOGIN_REASON_CHANNEL : LOGIN_REASON_MALFORMED);
+    else if (sasl_wants_salt(&attempt->sasl))
+        send_salt(attempt);
+    else
+        say(attempt, challenge);
 }
 
-/* A password goes over TLS, or over loopback where that is configured. */
+/* Is it switched on? */
+static bool is_offered(const struct attempt *attempt)
+{
+    const struct config *config = attempt->auth->start->config;
+    unsigned flags = sasl_flags(&attempt->sasl);
+
+    return (flags & SASL_SCRAM) == 0 ||
+           (config->scram && ((flags & SASL_SHA_1) == 0 || config->scram_sha1));
+}
+
+/* A password, or the proof of one, goes over TLS, or over loopback where that is configured. */
 static bool is_private(const struct attempt *attempt)
 {
     return attempt->tls_version != 0 ||
@@ -463,14 +568,16 @@ void auth_attempt_start(struct auth_peer *gate, const struct msg_auth_start *msg
         return;
     }
     attempt = attempt_new(gate, msg);
-    if (sasl_init(&attempt->sasl, msg->mechanism, NULL) != RC_OK) {
+    if (sasl_init(&attempt->sasl, msg->mechanism, NULL) != RC_OK || !is_offered(attempt)) {
         refuse_for(attempt, LOGIN_REASON_MECHANISM);
         return;
     }
-    if ((sasl_flags(&attempt->sasl) & SASL_PLAINTEXT) != 0 && !is_private(attempt)) {
+    if (!is_private(attempt)) {
         refuse_for(attempt, LOGIN_REASON_NO_TLS);
         return;
     }
+    if (msg->has_exporter != 0)
+        sasl_bind(&attempt->sasl, msg->exporter);
     rc = sasl_start(&attempt->sasl, msg->has_initial != 0 ? &msg->initial : NULL, &challenge,
                     NULL);
     after_step(attempt, rc, &challenge);

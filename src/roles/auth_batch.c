@@ -184,8 +184,10 @@ static void tell_done(struct auth_role *auth, struct control_conn *conn, struct 
             auth_announce_created(auth, done->device.account, done->name);
         if (done->changed)
             auth_revoke(auth, REVOKE_DEVICE, done->device.account, 0, "password changed");
-        if (done->device.device != 0)
+        if (done->device.device != 0) {
             auth_device_row(conn, done->name, &done->device);
+            auth_scram_learn_new(auth, done->name, &done->device);
+        }
         admin_device_wipe(&done->device);
     }
     batch->first = NULL;

@@ -7,6 +7,7 @@
  * auth_attempt.c   one login from AUTH_START to AUTH_OK or AUTH_FAIL
  * auth_mail.c      what mail asks, and what it is told
  * auth_directory.c users, shared accounts and groups, told to mail
+ * auth_scram.c     what SCRAM needs of passwords that were made without it
  * auth_uses.c      last use of devices, written behind
  * auth_control.c   the control socket; auth_verbs.c, auth_verbs_groups.c and auth_batch.c its
  *                  verbs
@@ -26,7 +27,8 @@
 #define ATTEMPTS_MAX      8192u /* logins under way, delayed answers included: 3 KiB each */
 #define CONTROL_CONNS_MAX 16u   /* command lines at once; each has a 128 KiB buffer */
 #define AUTH_FIRST_DEVICE "first device" /* the name of the one that comes with an account */
-#define USES_MAX          65536u         /* devices whose last use waits to be written */
+#define LESSONS_MAX       16384u /* passwords whose SCRAM keys are still to be made: 2 KiB each */
+#define USES_MAX          65536u /* devices whose last use waits to be written */
 #define USES_FLUSH_US     ((int64_t) 30000000)
 
 struct auth_role;
@@ -61,7 +63,9 @@ struct auth_role {
     struct auth_peer gates[ROLE_GATES_MAX];
     struct map *attempts; /* struct attempt by gate instance and connection */
     struct list hashing;  /* attempts whose job the pool has, cancelled ones too */
-    struct map *uses;     /* struct auth_use by device or account */
+    struct list learning; /* struct scram_lesson; the pool has the first one, or none */
+    size_t n_learning;
+    struct map *uses; /* struct auth_use by device or account */
     struct timer uses_timer;
     struct timer damage_timer; /* auth_damage.c */
     struct loop_fd control_watch;
@@ -108,6 +112,17 @@ bool auth_directory_goes_on(const struct auth_role *auth);
 void auth_directory_account(struct auth_role *auth, uint64_t id);
 void auth_directory_group(struct auth_role *auth, struct slice name);
 void auth_directory_gone(struct auth_role *auth, uint64_t id);
+
+/* ---- auth_scram.c ---- */
+
+/* The secret was right: if SCRAM's keys of it are missing, a thread makes them. */
+void auth_scram_learn(struct auth_role *auth, const struct login_outcome *outcome,
+                      struct slice secret);
+/* One of many new devices, whose maker does not wait. */
+void auth_scram_learn_new(struct auth_role *auth, struct slice user,
+                          const struct admin_device *made);
+/* After the pool is gone. */
+void auth_scram_done(struct auth_role *auth);
 
 /* ---- auth_uses.c ---- */
 

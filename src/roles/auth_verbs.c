@@ -95,6 +95,8 @@ static enum rc make_user(struct auth_role *auth, struct slice name, struct slice
     if (rc)
         return rc;
     rc = auth_admin_add_user(auth->db, name, device, out, err);
+    if (rc == RC_OK)
+        rc = auth_admin_add_scram(auth->db, out, err);
     if (rc == RC_OK && hash.len > 0)
         rc = auth_db_set_password(auth->db, out->account, hash, err);
     return auth_db_end(auth->db, rc, err);
@@ -459,6 +461,19 @@ static enum rc read_expires(const struct control_fields *fields, int64_t *out, s
     return RC_OK;
 }
 
+static enum rc make_device(struct auth_role *auth, const struct auth_device *device,
+                           struct admin_device *out, struct err *err)
+{
+    enum rc rc = auth_db_begin(auth->db, err);
+
+    if (rc)
+        return rc;
+    rc = auth_admin_add_device(auth->db, device, out, err);
+    if (rc == RC_OK)
+        rc = auth_admin_add_scram(auth->db, out, err);
+    return auth_db_end(auth->db, rc, err);
+}
+
 static enum rc add_device(struct auth_role *auth, struct control_conn *conn,
                           const struct control_fields *fields, struct err *err)
 {
@@ -480,7 +495,7 @@ static enum rc add_device(struct auth_role *auth, struct control_conn *conn,
         return rc;
     (void) control_field_get(fields, "folders", &device.folders);
     device.account_id = account.id;
-    rc = auth_admin_add_device(auth->db, &device, &made, err);
+    rc = make_device(auth, &device, &made, err);
     if (rc)
         return rc;
     log_event(LEVEL_INFO, "device.added", LOG_TEXT("user", account.name),

@@ -60,10 +60,23 @@ static bool takes_starttls(const struct gate_conn *c)
            tls_server_is_loaded(c->gate->tls);
 }
 
+/* Over TLS only: without it PLAIN is no worse, and nothing vouches for the server. Not beside a
+ * passwd-file, whose hashes cannot serve it. */
+static bool offers_scram(const struct gate_conn *c)
+{
+    const struct config *config = c->gate->start->config;
+
+    return c->conn.tls != NULL && config->scram && config->passwd_file[0] == '\0';
+}
+
 static void print_capabilities(struct gate_conn *c)
 {
+    bool scram = offers_scram(c);
     struct imap_cap_view view = {.starttls = takes_starttls(c),
                                  .login_disabled = gate_login_is_disabled(c),
+                                 .scram = scram,
+                                 .scram_sha1 = scram && c->gate->start->config->scram_sha1,
+                                 .channel_binding = scram && tls_has_exporter(c->conn.tls),
                                  .login_referrals = c->gate->start->config->moved_users.n > 0};
 
     imap_print_capabilities(&c->out, &view);

@@ -27,6 +27,8 @@ static enum rc make(const struct config *config, const char *user, struct admin_
     if (rc == RC_OK)
         rc = auth_admin_add_user(db, slice_from_str(user), SLICE("test"), out, err);
     if (rc == RC_OK)
+        rc = auth_admin_add_scram(db, out, err);
+    if (rc == RC_OK)
         rc = auth_admin_hand_over(folder, err);
     return rc;
 }
