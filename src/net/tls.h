@@ -88,9 +88,9 @@ bool tls_has_pending(const struct tls *tls);
 /* Send close_notify: nothing may be written afterwards, reading goes on. */
 MUST_CHECK enum rc tls_shut_write(struct tls *tls, struct err *err);
 
-/* True if the operation that last answered RC_MORE waits to write (else: to read). */
-/* Is there channel binding data? Cheaper than tls_facts(). */
+/* Would tls_exporter() have something to give? */
 bool tls_has_exporter(const struct tls *tls);
+/* True if the operation that last answered RC_MORE waits to write (else: to read). */
 bool tls_waits_to_write(const struct tls *tls);
 
 /* After the handshake. sni points into tls. */
