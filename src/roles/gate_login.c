@@ -11,11 +11,10 @@
 #include "imap/print.h"
 #include "roles/gate_state.h"
 
-#define MECHANISM_MAX  20u     /* RFC 4422 3.1 */
-#define BINDING_SUFFIX "-PLUS" /* RFC 5801 2: a mechanism that binds the login to the channel  \
-                                */
-#define UNAVAILABLE "[UNAVAILABLE] Temporarily unavailable"
-#define TEXT_ROOM   (MSG_REFERRAL_MAX + 64u)
+#define MECHANISM_MAX  20u      /* RFC 4422 3.1 */
+#define BINDING_PREFIX "SCRAM-" /* these bind to the channel, or must know that they could */
+#define UNAVAILABLE    "[UNAVAILABLE] Temporarily unavailable"
+#define TEXT_ROOM      (MSG_REFERRAL_MAX + 64u)
 
 struct refusal {
     const char *status, *code, *text; /* text: if auth gives none */
@@ -105,7 +104,7 @@ static void add_tls_facts(const struct gate_conn *c, struct tls_facts *facts,
     start->tls_version = facts->version_number;
     start->tls_cipher = slice_sub(slice_from_str(facts->cipher), 0, MSG_TLS_NAME_MAX);
     start->sni = slice_sub(facts->sni, 0, MSG_SNI_MAX);
-    if (slice_ends(start->mechanism, SLICE(BINDING_SUFFIX)))
+    if (slice_starts(start->mechanism, SLICE(BINDING_PREFIX)))
         start->has_exporter = tls_exporter(c->conn.tls, start->exporter) ? 1 : 0;
 }
 
