@@ -591,6 +591,8 @@ static unsigned run(void *ctx, unsigned ready)
         take_orders(client);
         last = step(client);
     }
+    if (last == STEP_WAIT && client->state == LMTP_RESOLVING)
+        return 0; /* the replies so far go with that to RCPT: RFC 2920 3.2 */
     sent = stream_send(&client->stream);
     atomic_store(&client->deaf, sent == STREAM_FULL);
     if (sent == STREAM_SEND_BROKEN || (last == STEP_END && sent == STREAM_SENT))
