@@ -34,25 +34,35 @@ static uint32_t saturated(int64_t us)
     return (uint32_t) MIN(us, (int64_t) UINT32_MAX);
 }
 
+static void run_operation(struct client *client, size_t op)
+{
+    int64_t began_us;
+
+    if (client->scenario->before != NULL)
+        client->scenario->before(client, op);
+    began_us = clock_mono_us();
+    client->scenario->run(client, op);
+    if (client->measured_us < 0)
+        client->took_us[op] = saturated(clock_mono_us() - began_us);
+    else
+        client->took_us[op] = saturated(client->measured_us);
+}
+
 static void *run_client(void *ctx)
 {
     struct client *client = ctx;
+    int64_t within_us = client->options->begin_within_us;
+    int64_t until_us;
+    size_t done = 0;
 
     client->scenario->prepare(client);
     (void) pthread_barrier_wait(client->start);
     (void) pthread_barrier_wait(client->start); /* between them the counting begins */
-    for (size_t op = 0; op < client->n_ops; op++) {
-        int64_t began_us;
-
-        if (client->scenario->before != NULL)
-            client->scenario->before(client, op);
-        began_us = clock_mono_us();
-        client->scenario->run(client, op);
-        if (client->measured_us < 0)
-            client->took_us[op] = saturated(clock_mono_us() - began_us);
-        else
-            client->took_us[op] = saturated(client->measured_us);
-    }
+    until_us = within_us > 0 ? clock_mono_us() + within_us : INT64_MAX;
+    do
+        run_operation(client, done++);
+    while (done < client->n_ops && clock_mono_us() < until_us);
+    client->n_ops = done;
     (void) pthread_barrier_wait(client->start);
     client->scenario->finish(client);
     return NULL;
@@ -77,7 +87,8 @@ static int by_value(const void *a, const void *b)
 struct run {
     const struct options *options;
     const struct scenario *scenario;
-    size_t n_clients, n_ops; /* of one client */
+    size_t n_clients, n_ops; /* of one client, at most */
+    size_t n_done;           /* of all clients */
     double n_units;          /* what all operations together count for */
     int64_t wall_us, busy_us, cpu_us;
     uint64_t n_bytes, n_received;
@@ -108,7 +119,7 @@ static void print_cost(const struct run *run)
 /* One client alone: what lies between its operations does not count. */
 static void print_run(struct run *run)
 {
-    size_t n = run->n_clients * run->n_ops;
+    size_t n = run->n_done;
     double sec = (double) (run->n_clients == 1 ? run->busy_us : run->wall_us) / 1e6;
 
     qsort(run->took_us, n, sizeof(*run->took_us), by_value);
@@ -163,8 +174,10 @@ static void end_client(struct client *client, struct run *run)
     run->n_received += client->n_received;
     run->has_pss = run->has_pss || client->has_pss;
     run->pss_kib += client->pss_kib;
-    for (size_t op = 0; op < client->n_ops; op++)
+    for (size_t op = 0; op < client->n_ops; op++) {
         run->busy_us += client->took_us[op];
+        run->took_us[run->n_done++] = client->took_us[op]; /* never ahead of what is read */
+    }
     wire_done(&client->wire);
     buf_done(&client->message);
     for (size_t i = 0; i < POOL_MESSAGES; i++)
@@ -220,9 +233,9 @@ static void run_scenario(const struct options *options, const struct scenario *s
         cost_stop(cost, &run.cost);
     units =
         (double) (scenario->n_units == PER_MESSAGE ? clients[0].n_messages : scenario->n_units);
-    run.n_units = (double) (run.n_clients * run.n_ops) * units;
     for (size_t i = 0; i < run.n_clients; i++)
         end_client(&clients[i], &run);
+    run.n_units = (double) run.n_done * units;
     print_run(&run);
     (void) pthread_barrier_destroy(&run.start);
     (void) pthread_barrier_destroy(&run.together);
@@ -236,10 +249,11 @@ static _Noreturn void usage(void)
         stderr,
         "usage: load [-h ADDRESS] [-i IMAP_PORT] [-I IMAPS_PORT] [-l LMTP_PORT]\n"
         "            [-p PASSWORD] [-P PID] [-T] [-Z] [-Q] [-e SEED] [-n OPERATIONS]\n"
-        "            [-c CLIENTS] [-m MESSAGES] [-s BYTES] SCENARIO...\n"
+        "            [-c CLIENTS] [-m MESSAGES] [-s BYTES] [-t SECONDS] SCENARIO...\n"
         "-T: IMAP over TLS; -Z: through COMPRESS=DEFLATE. PID: the server's first\n"
         "process; what it and those below it spend is counted, with what they put off,\n"
-        "which is waited for, unless -Q.\nScenarios:");
+        "which is waited for, unless -Q. -t: no operation but the first begins later.\n"
+        "Scenarios:");
     for (size_t i = 0; i < COUNT(tables); i++) {
         for (const struct scenario *row = tables[i]; row->name != NULL; row++)
             (void) fprintf(stderr, " %s", row->name);
@@ -314,6 +328,9 @@ static void set_option(int option, struct options *out)
     case 's':
         out->message_bytes = (size_t) number(optarg, WIRE_BUFFER_MAX_BYTES / 4);
         break;
+    case 't':
+        out->begin_within_us = (int64_t) number(optarg, 1000000) * 1000000;
+        break;
     default:
         usage();
     }
@@ -351,7 +368,7 @@ int main(int argc, char **argv)
                               .seed = 1};
     int option;
 
-    while ((option = getopt(argc, argv, "h:i:I:l:p:P:TZQe:n:c:m:s:")) != -1)
+    while ((option = getopt(argc, argv, "h:i:I:l:p:P:TZQe:n:c:m:s:t:")) != -1)
         set_option(option, &options);
     if (optind == argc)
         usage();

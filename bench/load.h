@@ -25,6 +25,7 @@ struct options {
     uint16_t imap, imaps, lmtp;
     pid_t pid; /* of the server: 0: its cost is not counted */
     size_t n_ops, n_clients, n_messages, message_bytes; /* 0: the scenario's own */
+    int64_t begin_within_us; /* of the first operation's begin others may begin; 0: any time */
     uint64_t seed;
     SSL_CTX *tls;           /* NULL: without */
     bool compress, hurries; /* hurries: what the server puts off is not waited for */
@@ -35,7 +36,7 @@ struct client {
     const struct scenario *scenario;
     pthread_barrier_t *start;
     pthread_t thread;
-    size_t n_ops, n_messages;
+    size_t n_ops, n_messages; /* n_ops: fewer where time was up, after run */
     struct mailbag bag;
     struct wire wire;
     struct buf message;
@@ -105,6 +106,13 @@ void append_check(struct client *client, struct slice text);
 void client_select(struct client *client, const char *mailbox, uint64_t n_messages);
 /* Valid until the next is made. */
 struct slice client_message(struct client *client, uint32_t number);
+
+/* ---- delivery (load_write.c): over client->wire ---- */
+
+void lmtp_open(struct client *client);
+/* To uN: message `number` of the bag; its 250 is due. */
+void lmtp_deliver(struct client *client, unsigned user, uint32_t number);
+void lmtp_quit(struct client *client);
 
 void scenario_nothing(struct client *client);
 void scenario_log_out(struct client *client);

@@ -184,7 +184,7 @@ static void finish_idle(struct client *client)
 
 /* ---- who hears of new mail ---- */
 
-static void prepare_notify(struct client *client)
+static void begin_watching(struct client *client)
 {
     struct crowd *crowd = crowd_new(client);
 
@@ -194,27 +194,23 @@ static void prepare_notify(struct client *client)
         wire_init(&crowd->watchers[i], client->scenario->name, WATCHER_USER);
         begin_idle(client, &crowd->watchers[i], "INBOX");
     }
-    wire_open(&client->wire, client->options->host, client->options->lmtp, NULL);
-    wire_expect_reply(&client->wire, SLICE("220"));
-    buf_str(&client->wire.out, "LHLO load.example.org\r\n");
-    wire_send(&client->wire);
-    wire_expect_reply(&client->wire, SLICE("250"));
 }
 
-static void deliver(struct client *client, uint32_t number)
+static void end_watching(struct client *client)
 {
-    struct wire *wire = &client->wire;
+    struct crowd *crowd = client->own;
 
-    buf_printf(&wire->out, "MAIL FROM:<ada@example.org>\r\nRCPT TO:<u%u@localhost>\r\nDATA\r\n",
-               WATCHER_USER);
-    wire_send(wire);
-    wire_expect_reply(wire, SLICE("250"));
-    wire_expect_reply(wire, SLICE("250"));
-    wire_expect_reply(wire, SLICE("354"));
-    buf_append(&wire->out, client_message(client, number));
-    buf_str(&wire->out, ".\r\n");
-    wire_send(wire);
-    wire_expect_reply(wire, SLICE("250"));
+    for (size_t i = 0; i < WATCHERS; i++) {
+        end_idle(&crowd->watchers[i]);
+        wire_done(&crowd->watchers[i]);
+    }
+    crowd_free(client);
+}
+
+static void prepare_notify(struct client *client)
+{
+    begin_watching(client);
+    lmtp_open(client);
 }
 
 /* Reads what has come; true if EXISTS was among it. */
@@ -256,7 +252,7 @@ static void run_notify(struct client *client, size_t op)
     struct crowd *crowd = client->own;
 
     if (op % WATCHERS == 0) {
-        deliver(client, (uint32_t) (op / WATCHERS) + 1);
+        lmtp_deliver(client, WATCHER_USER, (uint32_t) (op / WATCHERS) + 1);
         hear_all(client, clock_mono_us());
     }
     client->measured_us = crowd->after_us[op % WATCHERS];
@@ -264,17 +260,33 @@ static void run_notify(struct client *client, size_t op)
 
 static void finish_notify(struct client *client)
 {
+    lmtp_quit(client);
+    end_watching(client);
+}
+
+/* The same by APPEND of one more session of the watchers' user. */
+static void prepare_notify_append(struct client *client)
+{
+    begin_watching(client);
+    client_log_in(client);
+}
+
+static void run_notify_append(struct client *client, size_t op)
+{
     struct crowd *crowd = client->own;
 
-    for (size_t i = 0; i < WATCHERS; i++) {
-        end_idle(&crowd->watchers[i]);
-        wire_done(&crowd->watchers[i]);
+    if (op % WATCHERS == 0) {
+        append_send(client, "INBOX", (uint32_t) (op / WATCHERS) + 1);
+        (void) wire_await_ok(&client->wire);
+        hear_all(client, clock_mono_us());
     }
-    buf_str(&client->wire.out, "QUIT\r\n");
-    wire_send(&client->wire);
-    wire_expect_reply(&client->wire, SLICE("221"));
-    wire_close(&client->wire);
-    crowd_free(client);
+    client->measured_us = crowd->after_us[op % WATCHERS];
+}
+
+static void finish_notify_append(struct client *client)
+{
+    wire_log_out(&client->wire);
+    end_watching(client);
 }
 
 // clang-format off
@@ -283,6 +295,7 @@ const struct scenario crowd_scenarios[] = {
     {"mixed",    1, 32,  400,  500, 4096, 1, true,  prepare_mixed,  NULL, run_mixed,  finish_mixed},
     {"idle",     1,  1,    1, 5000,    0, 1, false, prepare_idle,   NULL, run_idle,   finish_idle},
     {"notify",  49,  1, 2000, 1000, 4096, 1, false, prepare_notify, NULL, run_notify, finish_notify},
+    {"notify-append", 49, 1, 2000, 1000, 4096, 1, false, prepare_notify_append, NULL, run_notify_append, finish_notify_append},
     {.name = NULL},
 };
 // clang-format on

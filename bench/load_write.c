@@ -72,14 +72,10 @@ static void finish_fill(struct client *client)
     wire_log_out(&client->wire);
 }
 
-/* How many messages the INBOX has; the delivered ones come on top. */
-static void prepare_lmtp(struct client *client)
+void lmtp_open(struct client *client)
 {
     struct wire *wire = &client->wire;
 
-    client_log_in(client);
-    client->uid = mailbox_status(client, "INBOX", "MESSAGES");
-    wire_log_out(wire);
     wire_open(wire, client->options->host, client->options->lmtp, NULL);
     wire_expect_reply(wire, SLICE("220"));
     buf_str(&wire->out, "LHLO load.example.org\r\n");
@@ -87,13 +83,13 @@ static void prepare_lmtp(struct client *client)
     wire_expect_reply(wire, SLICE("250"));
 }
 
-static void run_lmtp(struct client *client, size_t op)
+void lmtp_deliver(struct client *client, unsigned user, uint32_t number)
 {
-    struct slice message = client_message(client, (uint32_t) op + 1);
+    struct slice message = client_message(client, number);
     struct wire *wire = &client->wire;
 
     buf_printf(&wire->out, "MAIL FROM:<ada@example.org>\r\nRCPT TO:<u%u@localhost>\r\nDATA\r\n",
-               wire->user);
+               user);
     wire_send(wire);
     wire_expect_reply(wire, SLICE("250"));
     wire_expect_reply(wire, SLICE("250"));
@@ -104,7 +100,7 @@ static void run_lmtp(struct client *client, size_t op)
     wire_expect_reply(wire, SLICE("250"));
 }
 
-static void finish_lmtp(struct client *client)
+void lmtp_quit(struct client *client)
 {
     struct wire *wire = &client->wire;
 
@@ -112,9 +108,95 @@ static void finish_lmtp(struct client *client)
     wire_send(wire);
     wire_expect_reply(wire, SLICE("221"));
     wire_close(wire);
+}
+
+/* How many messages the INBOX of uN has. */
+static uint32_t inbox_count(struct client *client, unsigned user)
+{
+    unsigned own = client->wire.user;
+    uint32_t n;
+
+    client->wire.user = user;
     client_log_in(client);
-    mailbox_expect(client, "INBOX", client->uid + client->n_ops);
-    wire_log_out(wire);
+    n = mailbox_status(client, "INBOX", "MESSAGES");
+    wire_log_out(&client->wire);
+    client->wire.user = own;
+    return n;
+}
+
+static void expect_inbox(struct client *client, unsigned user, uint32_t n)
+{
+    if (inbox_count(client, user) != n)
+        wire_wrong(&client->wire, "not the messages that were delivered", SLICE("INBOX"));
+}
+
+/* The delivered ones come on top. */
+static void prepare_lmtp(struct client *client)
+{
+    client->uid = inbox_count(client, client->wire.user);
+    lmtp_open(client);
+}
+
+static void run_lmtp(struct client *client, size_t op)
+{
+    lmtp_deliver(client, client->wire.user, (uint32_t) op + 1);
+}
+
+static void finish_lmtp(struct client *client)
+{
+    lmtp_quit(client);
+    expect_inbox(client, client->wire.user, client->uid + (uint32_t) client->n_ops);
+}
+
+/* ---- any of many accounts: here n_messages counts those, each with mail ---- */
+
+static unsigned any_user(const struct client *client, size_t op)
+{
+    return (unsigned) (op * 7919 % client->n_messages) + 1;
+}
+
+static void ensure_accounts(struct client *client)
+{
+    if (inbox_count(client, (unsigned) client->n_messages) > 0)
+        return;
+    lmtp_open(client);
+    for (size_t i = 1; i <= client->n_messages; i++)
+        lmtp_deliver(client, (unsigned) i, (uint32_t) i);
+    lmtp_quit(client);
+    client->has_filled = true;
+}
+
+static void prepare_login_any(struct client *client)
+{
+    ensure_accounts(client);
+}
+
+static void run_login_any(struct client *client, size_t op)
+{
+    client->wire.user = any_user(client, op);
+    client_log_in(client);
+    wire_command(&client->wire, "SELECT INBOX");
+    wire_log_out(&client->wire);
+}
+
+static void prepare_lmtp_any(struct client *client)
+{
+    ensure_accounts(client);
+    client->uid = inbox_count(client, any_user(client, 0));
+    lmtp_open(client);
+}
+
+static void run_lmtp_any(struct client *client, size_t op)
+{
+    lmtp_deliver(client, any_user(client, op), (uint32_t) op + 1);
+}
+
+static void finish_lmtp_any(struct client *client)
+{
+    lmtp_quit(client);
+    for (size_t op = 0; op < client->n_ops; op++)
+        client->uid += any_user(client, op) == any_user(client, 0);
+    expect_inbox(client, any_user(client, 0), client->uid);
 }
 
 // clang-format off
@@ -125,6 +207,8 @@ const struct scenario write_scenarios[] = {
     {"append",   1,  1,  1000,     0, 4096, 1,           true,  prepare_load,  NULL, run_append, finish_load     },
     {"append-big", 33, 1,  500, 10000,    0, 1,           true,  prepare_append_big, NULL, run_append, finish_load     },
     {"lmtp",     1,  1,  1000,     0, 4096, 1,           true,  prepare_lmtp,  NULL, run_lmtp,   finish_lmtp     },
+    {"login-any", 1, 1,   200,   100,    0, 1,           false, prepare_login_any, NULL, run_login_any, scenario_nothing},
+    {"lmtp-any", 1,  1,   200,   100, 4096, 1,           true,  prepare_lmtp_any, NULL, run_lmtp_any, finish_lmtp_any},
     {"fill",    33,  1,     1, 10000,    0, PER_MESSAGE, true,  prepare_fill,  NULL, run_fill,   finish_fill     },
     {.name = NULL},
 };

@@ -11,7 +11,9 @@ from beside.report import cell
 
 
 class Growth:
-    def __init__(self, doors, options):
+    def __init__(self, doors, options, pace, what):
+        self.pace = pace
+        self.what = what
         self.doors = doors
         self.options = options
         self.lines = []
@@ -19,13 +21,13 @@ class Growth:
         self.faults = []
 
     def head(self):
-        titles = ["workload", "messages", "unit"] + [door.name for door in self.doors]
+        titles = ["workload", self.what, "unit"] + [door.name for door in self.doors]
         return ["| %s |" % " | ".join(titles), "|%s" % ("---|" * len(titles))]
 
     def measure(self, row, size):
         """The table's line."""
         sizes = dataclasses.replace(self.options.sizes, messages=size)
-        printed = measure_row(row, self.doors, sizes, self.options.rounds, self.options.small)
+        printed = measure_row(row, self.doors, sizes, self.options.rounds, self.pace, self.options.small)
         figure = row.figures[0]
         for door in self.doors:
             if isinstance(printed[door.name], str):
@@ -43,7 +45,7 @@ class Growth:
         texts = {"growth.md": "\n".join(self.head() + self.lines + self.faults) + "\n",
                  "growth.json": json.dumps({row.name: lines for row, lines in self.found.items()}, indent=1) + "\n"}
         for row, lines in self.found.items():
-            texts["growth-%s.svg" % row.name] = plot.growth(row.title, row.figures[0].unit(), lines)
+            texts["growth-%s.svg" % row.name] = plot.growth(row.title, row.figures[0].unit(), lines, self.what)
         for name, text in texts.items():
             with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
                 file.write(text)

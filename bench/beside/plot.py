@@ -64,7 +64,7 @@ def ratios(title, bars):
     return _svg(bottom + 30, parts)
 
 
-def growth(title, unit, lines):
+def growth(title, unit, lines, what):
     """lines: {name: [(size, value)...]}."""
     points = [point for line in lines.values() for point in line if point[1] > 0]
     if not points:
@@ -77,7 +77,7 @@ def growth(title, unit, lines):
                   _text(across.at(tick), HEIGHT - MARGIN + 18, short(tick), "middle")]
     for tick in up.ticks():
         parts += [_line(MARGIN, up.at(tick), WIDTH - 160, up.at(tick)), _text(MARGIN - 8, up.at(tick) + 4, short(tick), "end")]
-    parts.append(_text((MARGIN + WIDTH - 160) / 2, HEIGHT - MARGIN + 40, "messages in the mailbox", "middle"))
+    parts.append(_text((MARGIN + WIDTH - 160) / 2, HEIGHT - MARGIN + 40, what, "middle"))
     for number, (name, line) in enumerate(lines.items()):
         colour = COLOURS[number % len(COLOURS)]
         line = [(across.at(x), up.at(y)) for x, y in line if y > 0]

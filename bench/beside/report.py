@@ -1,5 +1,6 @@
 """Results of a comparison as Markdown, JSON and a plot."""
 
+import dataclasses
 import json
 import os
 import statistics
@@ -24,10 +25,16 @@ def cell(figure, printed):
     found = values(figure, printed)
     if not found:
         return ""
-    return "%s (%s-%s)" % (short(statistics.median(found)), short(min(found)), short(max(found)))
+    if len(found) == 1:
+        return short(found[0])
+    return "%s (%s-%s, %d)" % (short(statistics.median(found)), short(min(found)), short(max(found)), len(found))
 
 
 def verdict(figure, ours, theirs, has_goals):
+    if figure.most is not None and isinstance(ours, list) and values(figure, ours):
+        holds = statistics.median(values(figure, ours)) <= figure.most
+        goal = "at most %g%s" % (figure.most, "" if holds else " **above**")
+        return verdict(dataclasses.replace(figure, most=None), ours, theirs, False)[0], goal
     if not isinstance(ours, list) or not isinstance(theirs, list):
         return "", ""
     found = ratio(figure, values(figure, ours), values(figure, theirs))
@@ -74,8 +81,8 @@ class Report:
     def preamble(self):
         machine = self.machine
         flush, loopback = machine["flush_us"], machine["loopback"]
-        out = ["Median (least-greatest) of %d rounds, the servers in turns; %s messages in the mailbox. A ratio above 1: "
-               "%s is ahead." % (self.options.rounds, "{:,}".format(self.options.messages), self.names()[0]), ""]
+        out = ["Median (least-greatest, rounds) of up to %d rounds, the servers in turns; %s messages in the mailbox. A ratio "
+               "above 1: %s is ahead." % (self.options.rounds, "{:,}".format(self.options.messages), self.names()[0]), ""]
         out += ["- %s: %s. Durable before it answers: %s." % (door.name, door.version(), DURABLE[door.kind])
                 for door in self.doors]
         out += ["- All on loopback of one machine, with their own data on one disk, passwords kept as plain text by each.",

@@ -48,6 +48,28 @@ class Bench(unittest.TestCase):
                     if key != "pss_kib":  # what few sessions take is lost in what the server gives back meanwhile
                         self.assertGreater(value, 0)
 
+    def test_what_must_not_grow_is_measured_at_several_sizes(self):
+        for option in ("--growth", "--accounts"):
+            out = os.path.join(self.folder, "grown" + option)
+            done = self.call(sys.executable, RUN, "--small", "--servers", "roost", "--folder", self.folder, "--out", out,
+                             option, "2,60")
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+            with open(os.path.join(out, "growth.json"), encoding="utf-8") as file:
+                found = json.load(file)
+            self.assertTrue(found)
+            for name, lines in found.items():
+                with self.subTest(option=option, row=name):
+                    self.assertEqual([size for size, _ in lines["roost"]], [2, 60])
+                    self.assertGreater(os.path.getsize(os.path.join(out, "growth-%s.svg" % name)), 0)
+
+    def test_rounds_for_which_there_is_no_time_are_left_out(self):
+        out = os.path.join(self.folder, "hurried")
+        done = self.call(sys.executable, RUN, "--small", "--servers", "roost", "--folder", self.folder, "--out", out,
+                         "--rounds", "3", "--minutes", "0", "append")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        with open(os.path.join(out, "results.json"), encoding="utf-8") as file:
+            self.assertEqual(len(json.load(file)["rows"]["append"]["printed"]["roost"]), 1)
+
     def test_two_builds_are_compared(self):
         rows = self.run_rows("roost,again=" + ROOST, "append", "select")
         self.assertEqual(list(rows), ["append", "select"])
