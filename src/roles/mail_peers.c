@@ -7,21 +7,32 @@
 #include "base/log.h"
 #include "roles/mail_role.h"
 
-/* A message that a pool thread has for a peer; the loop sends it. */
+/* A message that a pool thread has for a gate; the loop sends it. */
 struct outgoing {
     struct link link;
-    uint32_t gate; /* whom it is for: a gate's instance, or 0 for auth */
+    uint32_t gate; /* whom it is for: a gate's instance */
     int fd;        /* goes along; -1: none */
     struct msg msg;
     char text[]; /* what its slice points to */
 };
+
+/* Pool threads post over auth's, so the lock is theirs, too. */
+static struct channel *take_channel(struct mail_peer *peer)
+{
+    struct channel *channel;
+
+    (void) pthread_mutex_lock(&peer->mail->outgoing_lock);
+    channel = TAKE(peer->channel);
+    (void) pthread_mutex_unlock(&peer->mail->outgoing_lock);
+    return channel;
+}
 
 static void peer_drop(struct mail_peer *peer)
 {
     if (peer->channel == NULL)
         return;
     loop_remove(peer->mail->loop, &peer->watch);
-    channel_free(TAKE(peer->channel));
+    channel_free(take_channel(peer));
     if (peer == &peer->mail->auth) {
         lmtp_auth_lost(peer->mail->lmtp);
         mail_directory_lost(peer->mail);
@@ -100,8 +111,7 @@ static struct mail_peer *any_gate(struct mail_role *mail)
 
 static void send_one(struct mail_role *mail, const struct outgoing *outgoing)
 {
-    struct mail_peer *peer =
-        outgoing->gate != 0 ? gate_by_instance(mail, outgoing->gate) : &mail->auth;
+    struct mail_peer *peer = gate_by_instance(mail, outgoing->gate);
     struct err err;
 
     if (peer == NULL && outgoing->msg.type == MSG_CONN_BACK &&
@@ -111,10 +121,6 @@ static void send_one(struct mail_role *mail, const struct outgoing *outgoing)
         return;
     if (outgoing->msg.type == MSG_CONN_BACK)
         say_goodbye(outgoing->fd);
-    if (outgoing->msg.type == MSG_RESOLVE)
-        lmtp_resolved(mail->lmtp,
-                      &(struct msg_resolved){.request = outgoing->msg.resolve.request,
-                                             .code = RESOLVE_TEMPORARY});
 }
 
 static void send_outgoing(void *ctx)
@@ -126,6 +132,8 @@ static void send_outgoing(void *ctx)
         send_one(mail, outgoing);
         outgoing_free(outgoing);
     }
+    if (mail->auth.channel != NULL)
+        peer_want(&mail->auth); /* a pool thread may have left something in its queue */
 }
 
 static enum rc enqueue(struct mail_role *mail, struct outgoing *outgoing, struct err *err)
@@ -147,19 +155,31 @@ static enum rc enqueue(struct mail_role *mail, struct outgoing *outgoing, struct
     return RC_OK;
 }
 
+/* At once: the loop would have to be woken for it, and is woken for the answer. */
 enum rc mail_ask_recipient(void *ctx, uint64_t request, struct slice address, struct err *err)
 {
-    struct outgoing *outgoing;
+    struct mail_role *mail = ctx;
+    struct msg msg = {
+        .type = MSG_RESOLVE, .resolve = {.request = request, .address = address}
+    };
+    bool is_queued = false;
+    enum rc rc;
 
     if (address.len > MSG_ADDRESS_MAX)
         return err_set(err, RC_LIMIT, "The address is too long", "recipient: %zu bytes",
                        address.len);
-    outgoing = xmalloc(sizeof(*outgoing) + address.len);
-    *outgoing = (struct outgoing){.fd = -1, .msg = {.type = MSG_RESOLVE}};
-    memcpy(outgoing->text, address.ptr, address.len);
-    outgoing->msg.resolve = (struct msg_resolve){
-        .request = request, .address = slice_of(outgoing->text, address.len)};
-    return enqueue(ctx, outgoing, err);
+    (void) pthread_mutex_lock(&mail->outgoing_lock);
+    if (mail->auth.channel == NULL) {
+        rc =
+            err_set(err, RC_UNAVAILABLE, "Server is not ready", "recipient: auth is not there");
+    } else {
+        rc = channel_post(mail->auth.channel, &msg, NULL, err);
+        is_queued = rc == RC_OK && channel_wants_write(mail->auth.channel);
+    }
+    (void) pthread_mutex_unlock(&mail->outgoing_lock);
+    if (is_queued)
+        loop_post(mail->loop, &mail->send, send_outgoing, mail);
+    return rc;
 }
 
 void mail_client_ends(void *ctx, uint32_t gate, uint64_t conn)
@@ -348,9 +368,11 @@ void mail_on_peer(void *ctx, const struct role_peer *given)
         return;
     }
     peer_drop(peer);
+    (void) pthread_mutex_lock(&mail->outgoing_lock);
     *peer = (struct mail_peer){.mail = mail,
                                .channel = channel_new(given->fd, ROLE_MAIL, given->role),
                                .instance = given->instance};
+    (void) pthread_mutex_unlock(&mail->outgoing_lock);
     if (peer != &mail->auth && !mail->directory.complete)
         return; /* it is heard later */
     if (hear(peer) && peer == &mail->auth)

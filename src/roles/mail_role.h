@@ -44,7 +44,9 @@ struct mail_role;
 /* The other end of a channel: a gate, or auth. */
 struct mail_peer {
     struct mail_role *mail;
-    struct channel *channel; /* NULL: gone, the supervisor sends a new one */
+    /* NULL: gone, the supervisor sends a new one. Set under outgoing_lock, used under it by
+     * pool threads, which may post over auth's. */
+    struct channel *channel;
     struct loop_fd watch;
     uint32_t instance;
 };

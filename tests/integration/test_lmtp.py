@@ -308,6 +308,14 @@ class Commands(Door):
         self.assertEqual(file.read(), b"")
         self.assertEqual(len(self.mail()), 1)
 
+    def test_replies_to_a_grouped_envelope_come_together(self):
+        sock, file = self.raw()
+        sock.sendall(b"LHLO c\r\n")
+        self.assertEqual(self.replies(file, 1), ["250"])
+        sock.sendall(b"MAIL FROM:<a@b>\r\nRCPT TO:<" + self.user.encode() + b">\r\nDATA\r\n")
+        lines = sock.recv(4096).split(b"\r\n")  # RFC 2920 3.2: as a unit
+        self.assertEqual([line[:3] for line in lines], [b"250", b"250", b"354", b""])
+
     def test_out_of_order(self):
         sock, file = self.raw()
         sock.sendall(b"MAIL FROM:<a@b>\r\nLHLO c\r\nRCPT TO:<u1>\r\nDATA\r\nMAIL FROM:<a@b>\r\n"
