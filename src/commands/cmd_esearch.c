@@ -43,6 +43,9 @@ struct esearch_run {
     struct mbox_view *opened;     /* NULL: the selected mailbox, or none */
     const struct mbox_view *view; /* what is searched; NULL: not begun */
     struct finding finding;
+    struct pruner
+        *kept; /* what the index of an account said in the target before; NULL: none */
+    uint64_t kept_of;
     struct arena_mark space; /* of the command's arena, before any target */
 
     bool has_updated; /* the selected mailbox was searched, with UPDATE */
@@ -196,7 +199,23 @@ static void run_done(void *cursor)
     struct esearch_run *run = cursor;
 
     leave_target(run);
+    search_kept_free(run->kept);
     account_closep(&run->account);
+}
+
+/* The index is asked once for all mailboxes of an account that follow each other. */
+static struct pruner *take_kept(struct esearch_run *run, uint64_t account)
+{
+    if (run->kept_of == account)
+        return TAKE(run->kept);
+    search_kept_free(TAKE(run->kept));
+    return NULL;
+}
+
+static void keep(struct esearch_run *run)
+{
+    run->kept = search_keep(run->finding.search);
+    run->kept_of = account_id(view_account(run->view));
 }
 
 static enum rc enter_account(struct cmd *cmd, struct esearch_run *run, uint64_t id,
@@ -232,6 +251,7 @@ static enum rc open_target(struct cmd *cmd, struct esearch_run *run,
         scope.view = run->opened;
         scope.account = run->account;
     }
+    scope.kept = take_kept(run, target->account);
     rc = finding_open(cmd, &run->args->search, scope, cmd->arena, &run->finding, err);
     if (rc == RC_OK)
         run->view = scope.view;
@@ -298,7 +318,10 @@ static enum rc search_target(struct cmd *cmd, struct esearch_run *run, struct er
     }
     if (!rc)
         rc = search_go(run->finding.search, err);
-    return rc ? rc : say_target(cmd, run, err);
+    if (rc)
+        return rc;
+    keep(run);
+    return say_target(cmd, run, err);
 }
 
 /* ---- all of them ---- */

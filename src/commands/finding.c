@@ -55,9 +55,12 @@ enum rc finding_open(struct cmd *cmd, const struct imap_search_args *args,
     struct search *search;
     enum rc rc = limit_search(cmd, args->key, &scope, err);
 
+    if (rc) {
+        search_kept_free(scope.kept);
+        return rc;
+    }
     scope.comparator = cmd->session->comparator.number;
-    if (!rc)
-        rc = search_start(&scope, args->key, arena, &search, err);
+    rc = search_start(&scope, args->key, arena, &search, err);
     if (rc)
         return rc;
     *out = (struct finding){

@@ -29,7 +29,8 @@ MUST_CHECK enum rc finding_check(struct cmd *cmd, const struct imap_search_args 
                                  struct err *err);
 /* Is a MODSEQ key among them, which enables CONDSTORE? */
 bool finding_asks_modseq(const struct imap_search_args *args);
-/* Search what the scope shows, as far as limit.h lets it; in arena. */
+/* Search what the scope shows, as far as limit.h lets it; in arena. scope.kept is taken over.
+ */
 MUST_CHECK enum rc finding_open(struct cmd *cmd, const struct imap_search_args *args,
                                 struct search_scope scope, struct arena *arena,
                                 struct finding *out, struct err *err);

@@ -1,6 +1,8 @@
 /* prune.c - bounds of keys over a window of messages. */
 #include "search/prune.h"
 
+#include <assert.h>
+
 #include "search/leaf.h"
 
 #define NO_SEGMENT UINT8_MAX
@@ -23,7 +25,8 @@ struct pruner {
     bool *is_bad; /* of each segment: damaged, not asked again */
     struct asked_leaf *leaves;
     size_t n_leaves, cap_leaves;
-    size_t next; /* of n_leaves * n_segments questions */
+    size_t n_turned; /* pruner_turn(): leaves that the new plan has got back */
+    size_t next;     /* of n_leaves * n_segments questions */
     size_t bits_bytes;
 
     struct window *window; /* the one at hand */
@@ -46,7 +49,8 @@ static void add_leaf(struct pruner *pruner, struct plan_node *node)
         pruner->leaves = xrealloc(pruner->leaves, pruner->cap_leaves * sizeof(*pruner->leaves));
     }
     pruner->leaves[pruner->n_leaves++] = (struct asked_leaf){
-        .leaf = leaf, .upper = ARENA_ARRAY(pruner->arena, uint64_t *, pruner->n_segments)};
+        .leaf = leaf,
+        .upper = xcalloc(MAX(pruner->n_segments, (size_t) 1), sizeof(uint64_t *))};
     node->leaf = (uint32_t) pruner->n_leaves;
 }
 
@@ -73,7 +77,7 @@ struct pruner *pruner_new(const struct search_scope *scope, struct text_index *i
     if (pruner->row == NULL)
         return pruner;
     pruner->n_segments = MIN(pruner->row->n, (size_t) PRUNE_SEGMENTS_MAX);
-    pruner->is_bad = ARENA_ARRAY(arena, bool, pruner->n_segments);
+    pruner->is_bad = xcalloc(MAX(pruner->n_segments, (size_t) 1), sizeof(bool));
     find_leaves(pruner, plan);
     return pruner;
 }
@@ -82,12 +86,43 @@ void pruner_free(struct pruner *pruner)
 {
     if (pruner == NULL)
         return;
-    for (size_t i = 0; i < pruner->n_leaves; i++)
+    for (size_t i = 0; i < pruner->n_leaves; i++) {
         for (size_t k = 0; k < pruner->n_segments; k++)
             free(pruner->leaves[i].upper[k]);
+        free(pruner->leaves[i].upper);
+    }
     free(pruner->leaves);
+    free(pruner->is_bad);
     index_row_unref(pruner->row);
     free(pruner);
+}
+
+/* Leaves come in the order in which they came at first: a plan of the same keys has the same
+ * shape. As deep as keys nest: SEARCH_MAX_DEPTH. */
+static void turn_leaves(struct pruner *pruner, struct plan_node *node)
+{
+    struct leaf leaf = {.kind = LEAF_NONE};
+
+    for (size_t i = 0; i < node->n_children; i++)
+        turn_leaves(pruner, node->children[i]);
+    if (node->n_children == 0)
+        leaf = leaf_of(node, pruner->arena);
+    if (leaf.kind == LEAF_NONE)
+        return;
+    pruner->leaves[pruner->n_turned++].leaf = leaf;
+    node->leaf = (uint32_t) pruner->n_turned;
+}
+
+void pruner_turn(struct pruner *pruner, const struct search_scope *scope,
+                 struct plan_node *plan, struct arena *arena)
+{
+    pruner->scope = scope;
+    pruner->plan = plan;
+    pruner->arena = arena;
+    pruner->n_turned = 0;
+    if (pruner->row != NULL)
+        turn_leaves(pruner, plan);
+    assert(pruner->n_turned == pruner->n_leaves);
 }
 
 bool prune_has_index(const struct pruner *pruner)

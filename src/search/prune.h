@@ -31,6 +31,11 @@ struct pruner *pruner_new(const struct search_scope *scope, struct text_index *i
                           struct plan_node *plan, struct arena *arena);
 void pruner_free(struct pruner *pruner); /* NULL is allowed */
 
+/* The same keys over another mailbox of the same account, once it is prepared: what the index
+ * said is kept, for that is said of bodies. plan is made of the same keys. Bodies that are
+ * newer than the pruner are looked at. */
+void pruner_turn(struct pruner *pruner, const struct search_scope *scope,
+                 struct plan_node *plan, struct arena *arena);
 /* Adds what it did to *work; RC_MORE once that is above slice: call again. */
 MUST_CHECK enum rc prune_prepare(struct pruner *pruner, uint64_t slice, uint64_t *work);
 

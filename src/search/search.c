@@ -1,5 +1,7 @@
 #include "search/search.h"
 
+#include <assert.h>
+
 #include "search/candidates.h"
 #include "search/resolve.h"
 
@@ -60,12 +62,19 @@ enum rc search_start(const struct search_scope *scope, const struct imap_search_
     by.collator = collator;
     if (!rc)
         rc = plan_make(scope, &by, key, arena, &search->plan, err);
-    if (rc)
+    if (rc) {
+        search_kept_free(scope->kept);
         return rc;
+    }
     search->collator = TAKE(collator);
     search->scope = *scope;
+    search->scope.kept = NULL;
     match_init(&search->match, scope);
-    search->pruner = pruner_new(&search->scope, index_for(scope), search->plan, arena);
+    search->pruner = scope->kept;
+    if (search->pruner != NULL)
+        pruner_turn(search->pruner, &search->scope, search->plan, arena);
+    else
+        search->pruner = pruner_new(&search->scope, index_for(scope), search->plan, arena);
     search->candidates = candidates_new(&search->match, search->plan);
     search->asks_modseq = asks_modseq(key);
     search->next = mbox_lower_bound(mbox, MAX(scope->from_uid, 1u));
@@ -279,6 +288,17 @@ struct search_hits search_hits(const struct search *search)
         .modseq = search->modseq,
         .n_damaged = search->n_damaged,
     };
+}
+
+struct pruner *search_keep(struct search *search)
+{
+    assert(search->is_prepared);
+    return TAKE(search->pruner);
+}
+
+void search_kept_free(struct pruner *kept)
+{
+    pruner_free(kept);
 }
 
 void search_done(struct search *search)

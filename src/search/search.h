@@ -18,12 +18,15 @@
 #include "mailbox/view.h"
 
 struct search;
+struct pruner;
 
 struct search_scope {
     struct account *account;
     const struct mbox_view *view;
     struct uid_set saved; /* "$" */
     uint32_t from_uid;    /* messages below it are not looked at */
+    struct pruner *kept;  /* search_keep() of the same keys by the same comparator, in this
+                             account; NULL: none */
     bool seqs_may_miss;   /* sequence numbers that are not there name nothing (RFC 7377 2) */
     unsigned comparator;  /* of texts: a number of mime/comparator.h */
     const struct uid_set *among; /* nor are others than these; NULL: all are */
@@ -38,7 +41,8 @@ struct search_hits {
     uint32_t n_damaged; /* could not be read, and count as no hits */
 };
 
-/* RC_SYNTAX: a sequence number that is not there; RC_UNAVAILABLE: no such comparator now. */
+/* RC_SYNTAX: a sequence number that is not there; RC_UNAVAILABLE: no such comparator now.
+ * scope->kept is taken over in any case. */
 MUST_CHECK enum rc search_start(const struct search_scope *scope,
                                 const struct imap_search_key *key, struct arena *arena,
                                 struct search **out, struct err *err);
@@ -50,6 +54,10 @@ int64_t search_now(const struct search *search);
 uint32_t search_progress(const struct search *search);
 /* After search_go answered RC_OK. Lives in the arena. */
 struct search_hits search_hits(const struct search *search);
+/* After that as well: what the index said, for the same keys in another mailbox of the account.
+ * The caller's, to be given to a search or freed. */
+struct pruner *search_keep(struct search *search);
+void search_kept_free(struct pruner *kept); /* NULL is allowed */
 void search_done(struct search *search);
 
 #endif

@@ -208,12 +208,14 @@ static struct imap_search_key *tree(struct scene *scene, struct arena *arena, in
 
 /* ---- comparing ---- */
 
-static struct search_hits run(struct scene *scene, struct mbox_view *view,
-                              const struct imap_search_key *key, unsigned comparator,
-                              struct arena *arena)
+/* kept is what an earlier search left, or NULL; out_kept NULL: nothing is to be left. */
+static struct search_hits run_on(struct scene *scene, struct mbox_view *view,
+                                 const struct imap_search_key *key, unsigned comparator,
+                                 struct pruner *kept, struct pruner **out_kept,
+                                 struct arena *arena)
 {
     struct search_scope scope = {
-        .account = scene->account, .view = view, .comparator = comparator};
+        .account = scene->account, .view = view, .comparator = comparator, .kept = kept};
     struct search_hits hits;
     struct search *search;
     struct err err = {0};
@@ -226,8 +228,17 @@ static struct search_hits run(struct scene *scene, struct mbox_view *view,
     if (rc != RC_OK)
         fail_msg("search: %s", err.detail);
     hits = search_hits(search);
+    if (out_kept != NULL)
+        *out_kept = search_keep(search);
     search_done(search);
     return hits;
+}
+
+static struct search_hits run(struct scene *scene, struct mbox_view *view,
+                              const struct imap_search_key *key, unsigned comparator,
+                              struct arena *arena)
+{
+    return run_on(scene, view, key, comparator, NULL, NULL, arena);
 }
 
 static bool same(const struct uid_set *a, const struct uid_set *b)
@@ -342,6 +353,45 @@ static void answers_are_the_same_while_it_is_behind(void **state)
     }
     assert_true(count_segments(&scene) < 5); /* merges took place */
     compare(&scene, scene.other, QUERIES);
+    scene_close(&scene);
+}
+
+/* What the index said is asked of one mailbox after the other; bodies come meanwhile. */
+static void what_it_said_serves_other_mailboxes(void **state)
+{
+    struct scene scene;
+
+    (void) state;
+    scene_open(&scene, false);
+    for (int i = 0; i < QUERIES; i++) {
+        AUTO(arena_freep) struct arena *arena = arena_new(ARENA_BYTES);
+        const struct imap_search_key *key = tree(&scene, arena, DEPTH);
+        struct mbox_view *inbox, *other;
+        struct search_hits first, second, alone;
+        struct pruner *kept = NULL;
+        unsigned comparator = draw(&scene, 3) == 0 ? draw(&scene, comparator_count()) : 0;
+
+        if (i % 10 == 0)
+            append(&scene, 20);
+        if (i % 20 == 5)
+            catch_up(&scene);
+        inbox = open_view(&scene, scene.inbox);
+        first = run_on(&scene, inbox, key, comparator, NULL, &kept, arena);
+        if (i % 10 == 3) {
+            append(&scene, 10);
+            catch_up(&scene);
+        }
+        other = open_view(&scene, scene.other);
+        second = run_on(&scene, other, key, comparator, kept, &kept, arena);
+        mail_store_set_index(scene.world.store, NULL);
+        alone = run(&scene, other, key, comparator, arena);
+        assert_true(same(&second.uids, &alone.uids) && second.modseq == alone.modseq);
+        mail_store_set_index(scene.world.store, scene.index);
+        second = run_on(&scene, inbox, key, comparator, kept, NULL, arena);
+        assert_true(same(&first.uids, &second.uids));
+        view_close(inbox);
+        view_close(other);
+    }
     scene_close(&scene);
 }
 
@@ -598,6 +648,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_are_the_same_with_an_index),
         cmocka_unit_test(answers_are_the_same_while_it_is_behind),
+        cmocka_unit_test(what_it_said_serves_other_mailboxes),
         cmocka_unit_test(numbers_are_the_session_s_own),
         cmocka_unit_test(no_flipped_bit_changes_an_answer),
         cmocka_unit_test(what_is_damaged_is_made_again),
