@@ -3,6 +3,8 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#include "base/scan.h"
+
 #define V4_BYTES 4u
 #define V6_BYTES 16u
 
@@ -96,4 +98,33 @@ struct ipaddr ipaddr_prefix(const struct ipaddr *addr, unsigned bits)
 bool ipaddr_eq(const struct ipaddr *a, const struct ipaddr *b)
 {
     return a->family == b->family && memcmp(a->bytes, b->bytes, V6_BYTES) == 0;
+}
+
+bool ipnet_parse(struct slice text, struct ipnet *out)
+{
+    size_t slash = slice_find(text, '/');
+    struct ipaddr first, prefix;
+    uint64_t bits, most;
+
+    if (!ipaddr_parse(slice_sub(text, 0, slash), &first))
+        return false;
+    bits = most = first.family == IPADDR_V4 ? V4_BYTES * 8 : V6_BYTES * 8;
+    if (slash < text.len) {
+        struct scan sc = scan_of(slice_from(text, slash + 1));
+
+        if (!scan_u64(&sc, most, &bits) || !scan_done(&sc))
+            return false;
+    }
+    prefix = ipaddr_prefix(&first, (unsigned) bits);
+    if (!ipaddr_eq(&first, &prefix))
+        return false;
+    *out = (struct ipnet){first, (uint8_t) bits};
+    return true;
+}
+
+bool ipnet_has(const struct ipnet *net, const struct ipaddr *addr)
+{
+    struct ipaddr prefix = ipaddr_prefix(addr, net->bits);
+
+    return ipaddr_eq(&prefix, &net->first);
 }

@@ -33,4 +33,14 @@ bool ipaddr_is_loopback(const struct ipaddr *addr);
 struct ipaddr ipaddr_prefix(const struct ipaddr *addr, unsigned bits);
 bool ipaddr_eq(const struct ipaddr *a, const struct ipaddr *b); /* ports are not compared */
 
+/* A network, as "192.0.2.0/24", "2001:db8::/32" or one address. */
+struct ipnet {
+    struct ipaddr first;
+    uint8_t bits;
+};
+
+/* False if it is none, or if the address has bits behind the prefix. */
+bool ipnet_parse(struct slice text, struct ipnet *out);
+bool ipnet_has(const struct ipnet *net, const struct ipaddr *addr);
+
 #endif

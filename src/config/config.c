@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/ascii.h"
+#include "base/ipaddr.h"
 #include "base/scan.h"
 #include "config/elsewhere.h"
 
@@ -55,6 +56,8 @@ static const struct setting settings[] = {
      "offer STARTTLS on the imap addresses"},
     {"plaintext_loopback", KIND_SWITCH, AT(plaintext_loopback), "no", 0, 0, NULL,
      "allow logins without TLS from this host itself (127.0.0.0/8 and ::1)"},
+    {"proxy_networks", KIND_LIST, AT(proxy_networks), "", 0, 0, NULL,
+     "networks of proxies in front, as 192.0.2.0/24: each connection from there begins with a PROXY header (v1 or v2), which is believed"},
     {"lmtp", KIND_LIST, AT(lmtp), "127.0.0.1:24", 0, 0, NULL,
      "addresses for delivery by LMTP: loopback TCP, or unix:/path"},
     {"lmtp_owner", KIND_TEXT, AT(lmtp_owner), "", 0, 0, NULL,
@@ -513,6 +516,19 @@ static void check_elsewhere(const struct config *config, const struct config_lis
     }
 }
 
+static void check_networks(const struct config *config, const char *path,
+                           struct config_errors *errors)
+{
+    for (size_t i = 0; i < config->proxy_networks.n; i++) {
+        const char *item = config->proxy_networks.items[i];
+        struct ipnet net;
+
+        if (!ipnet_parse(slice_from_str(item), &net))
+            add_error(errors, path, 0, "proxy_networks: \"%s\" is no network (192.0.2.0/24)",
+                      item);
+    }
+}
+
 static void check_whole(const struct config *config, const char *path,
                         struct config_errors *errors)
 {
@@ -522,6 +538,7 @@ static void check_whole(const struct config *config, const char *path,
                   LIMIT_MIN_MESSAGES);
     if (config->message_limit > 0 && config->save_limit > 0)
         add_error(errors, path, 0, "message_limit and save_limit exclude each other");
+    check_networks(config, path, errors);
     check_elsewhere(config, &config->moved_users, "moved_users", true, path, errors);
     check_elsewhere(config, &config->remote_mailboxes, "remote_mailboxes", false, path, errors);
     if (strlen(config->detail_separator) > 1)

@@ -45,8 +45,9 @@ struct config {
     struct config_list imaps; /* implicit TLS */
     struct config_list imap;  /* plaintext at first; empty by default */
     struct config_list lmtp;
-    bool starttls;           /* offered on imap listeners */
-    bool plaintext_loopback; /* logins without TLS from 127.0.0.0/8 and ::1 */
+    struct config_list proxy_networks; /* each an ipnet (base/ipaddr.h); IMAP doors only */
+    bool starttls;                     /* offered on imap listeners */
+    bool plaintext_loopback;           /* logins without TLS from 127.0.0.0/8 and ::1 */
     const char *lmtp_owner, *lmtp_group;
     uint32_t lmtp_mode; /* of the unix socket, octal in the file */
 
@@ -79,7 +80,7 @@ struct config {
 
     /* store */
     uint32_t search_index_min; /* messages of an account that is indexed unasked */
-    bool archive; /* closed journal segments wait for the next backup */
+    bool archive;              /* closed journal segments wait for the next backup */
     uint64_t archive_max_bytes;
 
     /* processes */

@@ -70,7 +70,8 @@ static void accept_again(void *ctx)
 /* The stranger who waits longest gives way; is there none, the kernel's queue has to wait. */
 static void make_room(struct gate *gate)
 {
-    static const enum gate_state order[] = {GATE_HANDSHAKE, GATE_READY, GATE_CLOSING};
+    static const enum gate_state order[] = {GATE_PROXY, GATE_HANDSHAKE, GATE_READY,
+                                            GATE_CLOSING};
 
     for (size_t i = 0; i < COUNT(order); i++) {
         struct list *list = &gate->lists[order[i]];

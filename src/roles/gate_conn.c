@@ -11,7 +11,8 @@
 
 /* For the log: where a connection ended. */
 static const char *const state_names[GATE_STATE_COUNT] = {
-    "handshake", "ready", "login", "login", "login", "session", "closing", "closed",
+    "proxy header", "handshake", "ready",   "login",  "login",
+    "login",        "session",   "closing", "closed",
 };
 
 static const char *const reason_names[CLOSE_COUNT] = {
@@ -38,6 +39,7 @@ static enum gate_state list_of(enum gate_state state)
     case GATE_RESPONSE:
     case GATE_PASSING:
         return GATE_READY;
+    case GATE_PROXY:
     case GATE_HANDSHAKE:
     case GATE_CARRIED:
     case GATE_CLOSING:
@@ -121,6 +123,9 @@ static void watch(struct gate_conn *c)
     bool reads = false, writes = c->out.len > 0;
 
     switch (c->state) {
+    case GATE_PROXY:
+        reads = true;
+        break;
     case GATE_HANDSHAKE:
         reads = c->conn.tls != NULL;
         break;
@@ -201,6 +206,18 @@ static struct gate_conn *make(struct gate *gate, const struct gate_listener *lis
     return c;
 }
 
+static enum gate_state first_state(const struct gate_conn *c)
+{
+    return c->listener->kind == LISTENER_IMAPS ? GATE_HANDSHAKE : GATE_READY;
+}
+
+static void evict_some(struct gate *gate)
+{
+    evict_over(gate, GATE_PROXY, GATE_HANDSHAKES_MAX);
+    evict_over(gate, GATE_HANDSHAKE, GATE_HANDSHAKES_MAX);
+    evict_over(gate, GATE_READY, GATE_STRANGERS_MAX);
+}
+
 /* A client waits for the greeting before it speaks, so there is nothing to read yet; who does
  * not wait is heard in the next turn. */
 static void greet_first(struct gate_conn *c)
@@ -215,11 +232,10 @@ void gate_conn_new(struct gate *gate, const struct gate_listener *listener, int 
     struct gate_conn *c = make(gate, listener, fd);
 
     gate_conn_rename(c);
-    gate_conn_enter(c, listener->kind == LISTENER_IMAPS ? GATE_HANDSHAKE : GATE_READY);
+    gate_conn_enter(c, gate_is_proxy(gate, &c->peer) ? GATE_PROXY : first_state(c));
     if (gate_conn_watch(c) != RC_OK)
         return;
-    evict_over(gate, GATE_HANDSHAKE, GATE_HANDSHAKES_MAX);
-    evict_over(gate, GATE_READY, GATE_STRANGERS_MAX);
+    evict_some(gate);
     if (c->state == GATE_READY)
         greet_first(c);
     else
@@ -336,7 +352,7 @@ void gate_conn_close(struct gate_conn *c, enum close_reason reason, const char *
     if (c->state == GATE_CLOSING || c->state == GATE_DEAD)
         return;
     c->reason = reason;
-    if (c->state == GATE_HANDSHAKE || c->state == GATE_CARRIED) {
+    if (c->state == GATE_PROXY || c->state == GATE_HANDSHAKE || c->state == GATE_CARRIED) {
         gate_conn_drop(c, reason);
         return;
     }
@@ -386,6 +402,33 @@ static enum rc begin_tls(struct gate_conn *c)
         return RC_MORE;
     }
     return RC_OK;
+}
+
+static enum rc step_proxy(struct gate_conn *c)
+{
+    AUTO(buf_done) struct buf proxy = {0};
+    struct err err = {0};
+    enum rc rc = gate_proxy_read(c, &err);
+
+    if (rc == RC_MORE)
+        return RC_MORE;
+    if (rc == RC_OK) {
+        gate_conn_enter(c, first_state(c));
+        evict_some(c->gate);
+        if (c->state == GATE_READY)
+            gate_greet(c);
+        return RC_OK;
+    }
+    if (rc == RC_UNAVAILABLE) { /* a proxy looks whether we are there */
+        gate_conn_drop(c, CLOSE_PEER_CLOSED);
+        return RC_MORE;
+    }
+    buf_init(&proxy, LOG_ADDRESS);
+    ipaddr_print(&proxy, &c->peer);
+    log_event(LEVEL_WARNING, "proxy.refused", LOG_TEXT("address", buf_slice(&proxy)),
+              LOG_ERR(&err));
+    gate_conn_drop(c, CLOSE_PROTOCOL);
+    return RC_MORE;
 }
 
 static enum rc step_handshake(struct gate_conn *c)
@@ -558,6 +601,8 @@ static enum rc step_passing(struct gate_conn *c)
 static enum rc step(struct gate_conn *c)
 {
     switch (c->state) {
+    case GATE_PROXY:
+        return step_proxy(c);
     case GATE_HANDSHAKE:
         return step_handshake(c);
     case GATE_READY:

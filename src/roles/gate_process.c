@@ -51,7 +51,7 @@ static void on_shutdown(void *ctx, bool fast)
 
     gate_listen_stop(gate);
     gate->stopping = true;
-    for (enum gate_state state = GATE_HANDSHAKE; state < GATE_CARRIED; state++) {
+    for (enum gate_state state = GATE_PROXY; state < GATE_CARRIED; state++) {
         LIST_FOREACH(link, &gate->lists[state])
         gate_conn_close(LINK_OWNER(link, struct gate_conn, link), CLOSE_SHUTDOWN,
                         "Server is shutting down");
@@ -94,6 +94,7 @@ enum rc gate_open(struct role_start *start, struct gate **out, struct err *err)
         return rc;
     if (start->n_certs > 0)
         on_certs(gate, start->certs, start->n_certs);
+    gate_read_proxies(gate, &start->config->proxy_networks);
     tend(gate);
     *out = TAKE(gate);
     return RC_OK;
@@ -103,7 +104,7 @@ void gate_free(struct gate *gate)
 {
     if (gate == NULL)
         return;
-    for (enum gate_state state = GATE_HANDSHAKE; state < GATE_DEAD; state++) {
+    for (enum gate_state state = GATE_PROXY; state < GATE_DEAD; state++) {
         LIST_FOREACH(link, &gate->lists[state])
         gate_conn_drop(LINK_OWNER(link, struct gate_conn, link), CLOSE_SHUTDOWN);
     }
@@ -114,6 +115,7 @@ void gate_free(struct gate *gate)
     gate_peer_close(&gate->mail);
     tls_server_free(gate->tls);
     free(gate->scratch);
+    free(gate->proxies);
     arena_free(gate->arena);
     map_free(gate->by_id);
     loop_free(gate->loop);

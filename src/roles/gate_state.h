@@ -3,6 +3,8 @@
  *
  * A connection from its first byte to its last:
  *
+ *     PROXY (or straight to READY)
+ *       v
  *   HANDSHAKE --> READY <--> ASKED <--> RESPONSE
  *       ^           |          |
  *       +-STARTTLS--+          +--> PASSING --> CARRIED (TLS) or gone (bare)
@@ -11,6 +13,7 @@
  *
  *   CLOSING and DEAD from anywhere
  *
+ *   PROXY      its header is awaited; `unread` has what of it has come
  *   HANDSHAKE  conn.tls is set and not through, or STARTTLS's OK is being sent
  *   READY      reader collects commands; nothing is asked of auth
  *   ASKED      auth has been asked; nothing is read, so nothing behind the running line is seen
@@ -29,6 +32,7 @@
 
 #include "base/arena.h"
 #include "base/map.h"
+#include "config/config.h"
 #include "imap/reader.h"
 #include "net/pump.h"
 #include "roles/role.h"
@@ -55,6 +59,7 @@
 #define GATE_LONG_RESPONSES 32u /* lines of that length at once; others get 8 KiB */
 
 enum gate_state {
+    GATE_PROXY,
     GATE_HANDSHAKE,
     GATE_READY,
     GATE_ASKED,
@@ -102,7 +107,7 @@ struct gate_conn {
     uint64_t n_in, n_out; /* bytes before login; the pump counts the rest */
     struct imap_reader *reader;
     struct buf out;       /* answers on their way */
-    struct buf unread;    /* came with or behind the running command */
+    struct buf unread;    /* came with or behind the running command; PROXY: of the header */
     struct buf client_id; /* ID's argument as the client wrote it, cut */
     struct buf tag;       /* of the running LOGIN, AUTHENTICATE or STARTTLS */
     const char *command;  /* the name of that, static */
@@ -127,6 +132,8 @@ struct gate {
     struct gate_peer auth, mail;
     struct gate_listener listeners[ROLE_LISTENERS_MAX];
     size_t n_listeners;
+    struct ipnet *proxies; /* whose connections begin with a PROXY header */
+    size_t n_proxies;
     struct timer accept_again;           /* running: no descriptors were left */
     struct timer tend;                   /* now and then: ticket keys, memory */
     struct list lists[GATE_STATE_COUNT]; /* in the order of coming; READY has all strangers */
@@ -162,6 +169,12 @@ MUST_CHECK enum rc gate_conn_watch(struct gate_conn *c);
 void gate_conn_rename(struct gate_conn *c);
 struct gate_conn *gate_conn_find(const struct gate *gate, uint64_t id);
 void gate_reap(void *gate);
+
+/* gate_proxy.c: connections that a proxy passes on. */
+void gate_read_proxies(struct gate *gate, const struct config_list *networks);
+bool gate_is_proxy(const struct gate *gate, const struct ipaddr *peer);
+/* PROXY: RC_OK, and the header is gone and c->peer the client; RC_MORE; else the end. */
+MUST_CHECK enum rc gate_proxy_read(struct gate_conn *c, struct err *err);
 
 /* gate_preauth.c: commands before login. */
 void gate_greet(struct gate_conn *c);
