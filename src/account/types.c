@@ -113,11 +113,6 @@ void uid_set_grow(struct uid_set_builder *builder)
     builder->cap = cap;
 }
 
-void uid_set_add(struct uid_set_builder *builder, uint32_t uid)
-{
-    uid_set_add_run(builder, uid, uid);
-}
-
 struct uid_set uid_set_finish(const struct uid_set_builder *builder)
 {
     return (struct uid_set){builder->runs, builder->n};

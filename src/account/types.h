@@ -130,7 +130,10 @@ static inline void uid_set_add_run(struct uid_set_builder *builder, uint32_t fir
     builder->runs[builder->n++] = (struct uid_run){first, last};
 }
 
-void uid_set_add(struct uid_set_builder *builder, uint32_t uid);
+static inline void uid_set_add(struct uid_set_builder *builder, uint32_t uid)
+{
+    uid_set_add_run(builder, uid, uid);
+}
 struct uid_set uid_set_finish(const struct uid_set_builder *builder);
 /* What is in both; what is in `from` and not in `of`. O(runs of both). */
 struct uid_set uid_set_common(const struct uid_set *a, const struct uid_set *b,

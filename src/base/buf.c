@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <stdarg.h>
 
+#include "base/decimal.h"
+
 #define BUF_FIRST_BYTES ((size_t) 256)
 
 void buf_init(struct buf *buf, size_t max)
@@ -45,7 +47,7 @@ void buf_shrink(struct buf *buf, size_t keep)
     buf->cap = 0;
 }
 
-char *buf_reserve(struct buf *buf, size_t n)
+char *buf_reserve_more(struct buf *buf, size_t n)
 {
     size_t need, cap;
 
@@ -73,37 +75,17 @@ void buf_append_more(struct buf *buf, struct slice s)
     buf->len += s.len;
 }
 
-static const char pairs[] =
-    "00010203040506070809101112131415161718192021222324252627282930313233343536"
-    "37383940414243444546474849505152535455565758596061626364656667686970717273"
-    "7475767778798081828384858687888990919293949596979899";
-
-static size_t digits_of(uint64_t value)
-{
-    size_t n = 1;
-
-    for (; value >= 10000; value /= 10000)
-        n += 4;
-    return n + (value >= 10) + (value >= 100) + (value >= 1000);
-}
-
-/* Two digits at a time, the last first. */
 void buf_u64(struct buf *buf, uint64_t value)
 {
-    size_t n = digits_of(value);
-    char *at = buf_reserve(buf, n);
+    char digits[DECIMAL_MAX_BYTES], *end;
 
-    if (at == NULL)
+    if (buf->cap - buf->len >= DECIMAL_MAX_BYTES) {
+        end = decimal_put_64(buf->ptr + buf->len, value);
+        buf->len = (size_t) (end - buf->ptr);
         return;
-    buf->len += n;
-    for (at += n; value >= 100; value /= 100) {
-        at -= 2;
-        memcpy(at, pairs + 2 * (value % 100), 2);
     }
-    if (value >= 10)
-        memcpy(at - 2, pairs + 2 * value, 2);
-    else
-        at[-1] = (char) ('0' + value);
+    end = decimal_put_64(digits, value);
+    buf_append(buf, slice_of(digits, (size_t) (end - digits)));
 }
 
 void buf_printf(struct buf *buf, const char *fmt, ...)

@@ -32,8 +32,14 @@ void buf_consume(struct buf *buf, size_t n);
 /* Give memory beyond keep bytes back if the buffer is empty. */
 void buf_shrink(struct buf *buf, size_t keep);
 
+/* buf_reserve() where the buffer has to grow first. */
+char *buf_reserve_more(struct buf *buf, size_t n);
+
 /* Room for n more bytes at ptr + len, or NULL (and overflow). The caller then adds to len. */
-char *buf_reserve(struct buf *buf, size_t n);
+static inline char *buf_reserve(struct buf *buf, size_t n)
+{
+    return n <= buf->cap - buf->len ? buf->ptr + buf->len : buf_reserve_more(buf, n);
+}
 
 /* buf_append() where the buffer has to grow first. s.len > 0. */
 void buf_append_more(struct buf *buf, struct slice s);

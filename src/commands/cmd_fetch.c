@@ -281,31 +281,63 @@ static bool next_message(struct fetch_run *run)
     return false;
 }
 
+/* More of them that lie side by side. */
+static bool next_stretch(struct fetch_run *run)
+{
+    const struct uid_set *uids = &run->set.uids;
+
+    for (; run->set_at < uids->n; run->set_at++) {
+        if (!run->walking)
+            view_walk_start(&run->walk, run->cmd->session->view, uids->runs[run->set_at].first);
+        if (run->args->has_changedsince)
+            view_walk_skip_unchanged(&run->walk, run->args->changedsince);
+        run->stretch_at = 0;
+        run->walking =
+            view_walk_stretch(&run->walk, uids->runs[run->set_at].last, &run->stretch_n);
+        if (run->walking)
+            return true;
+    }
+    run->stretch_n = 0;
+    return false;
+}
+
 /* FLAGS of many messages: nothing but the columns is touched. */
-static enum rc fetch_flags(struct fetch_run *run)
+static void print_stretch(struct fetch_run *run)
 {
     struct buf *out = run->cmd->reply->out;
-    bool uidonly = run->cmd->session->mode.uidonly;
+    const struct view_walk *walk = &run->walk;
+    const uint32_t *uids = walk->chunk.uid + view_walk_row(walk);
+    bool uidonly = run->cmd->session->mode.uidonly, selective = run->args->has_changedsince;
     bool with_uid =
         (run->adds_uid && !uidonly) || (run->args->kinds & KIND(IMAP_FETCH_UID)) != 0;
     bool with_modseq = run->adds_modseq || (run->args->kinds & KIND(IMAP_FETCH_MODSEQ)) != 0;
 
-    while (!reply_is_full(run->cmd->reply)) {
-        const struct view_walk *at = &run->walk;
+    for (; run->stretch_at < run->stretch_n && !reply_is_full(run->cmd->reply);
+         run->stretch_at++) {
+        uint32_t index = walk->index + run->stretch_at, uid = uids[run->stretch_at];
         struct imap_flags_line line;
 
-        if (!next_message(run))
-            return RC_OK;
+        if (selective && flags_text_modseq(&run->flags, index) <= run->args->changedsince)
+            continue;
         line = (struct imap_flags_line){
             .uidonly = uidonly,
-            .seq = uidonly ? at->uid : at->seq,
-            .uid = with_uid ? at->uid : 0,
-            .bits = flags_text_bits(&run->flags, at->index, at->uid),
-            .keywords = flags_text_keywords(&run->flags, at->index),
-            .modseq = with_modseq ? flags_text_modseq(&run->flags, at->index) : 0,
+            .seq = uidonly ? uid : walk->seq + run->stretch_at,
+            .uid = with_uid ? uid : 0,
+            .bits = flags_text_bits(&run->flags, index, uid),
+            .keywords = flags_text_keywords(&run->flags, index),
+            .modseq = with_modseq ? flags_text_modseq(&run->flags, index) : 0,
         };
         imap_print_flags_line(out, &line);
         run->n_told++;
+    }
+}
+
+static enum rc fetch_flags(struct fetch_run *run)
+{
+    while (!reply_is_full(run->cmd->reply)) {
+        if (run->stretch_at == run->stretch_n && !next_stretch(run))
+            return RC_OK;
+        print_stretch(run);
     }
     return RC_MORE;
 }

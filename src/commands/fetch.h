@@ -60,8 +60,9 @@ struct fetch_run {
     const char *failed_code;
 
     size_t set_at; /* the run being walked */
-    bool walking, exhausted;
+    bool walking;
     struct view_walk walk;
+    uint32_t stretch_at, stretch_n; /* of the messages from where the walk stands, answered */
 
     struct uid_set vanished; /* told before the first message (RFC 7162 3.2.6) */
     size_t vanished_told;

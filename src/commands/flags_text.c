@@ -15,7 +15,7 @@ void flags_text_init(struct flags_text *text, const struct mbox_view *view,
         .view = view,
         .mbox = view_mbox(view),
         .info = mbox_info(view_mbox(view)),
-        .recent = !mode.rev2,
+        .shows_recent = !mode.rev2,
         .by_reader = view_reader(view)->is_guest ||
                      reader_own_modseq(view_reader(view), view_mbox(view)) != 0,
     };
@@ -27,25 +27,29 @@ void flags_text_done(struct flags_text *text)
     buf_done(&text->tail);
 }
 
-static inline uint32_t in_chunk(struct flags_text *text, uint32_t index)
+void flags_text_enter(struct flags_text *text, uint32_t index)
 {
-    if (index - text->chunk_start >= text->chunk.n) {
-        size_t at = mbox_chunk_of(text->mbox, index);
+    size_t at = mbox_chunk_of(text->mbox, index);
 
-        text->chunk = mbox_chunk(text->mbox, at);
-        text->chunk_start = mbox_chunk_start(text->mbox, at);
-    }
-    return index - text->chunk_start;
+    text->chunk = mbox_chunk(text->mbox, at);
+    text->chunk_start = mbox_chunk_start(text->mbox, at);
 }
 
-uint32_t flags_text_bits(struct flags_text *text, uint32_t index, uint32_t uid)
+void flags_text_find_recent(struct flags_text *text, uint32_t uid)
 {
-    uint32_t at = in_chunk(text, index);
-    uint32_t bits = text->by_reader ? view_flags(text->view, index) : text->chunk.flags[at];
+    text->recent_from = uid;
+    text->recent = text->shows_recent ? view_recent_from(text->view, uid)
+                                      : (struct uid_run){UINT32_MAX, UINT32_MAX};
+}
 
-    if (text->recent && view_is_recent(text->view, uid))
-        bits |= IMAP_RECENT;
-    return bits;
+uint32_t flags_text_reader_bits(const struct flags_text *text, uint32_t index)
+{
+    return view_flags(text->view, index);
+}
+
+uint64_t flags_text_full_modseq(const struct flags_text *text, uint32_t index)
+{
+    return text->by_reader ? view_modseq(text->view, index) : mbox_modseq(text->mbox, index);
 }
 
 static void add_keyword(struct flags_text *text, uint16_t keyword)
@@ -54,28 +58,15 @@ static void add_keyword(struct flags_text *text, uint16_t keyword)
     buf_append(&text->tail, text->info->keywords[keyword]);
 }
 
-struct slice flags_text_keywords(struct flags_text *text, uint32_t index)
+struct slice flags_text_put_keywords(struct flags_text *text, uint32_t index)
 {
     uint16_t keywords[KEYWORDS_MAX];
-    size_t n;
+    size_t n = mbox_keywords(text->mbox, index, keywords);
 
-    if (text->info->n_keywords == 0)
-        return (struct slice){NULL, 0};
-    n = mbox_keywords(text->mbox, index, keywords);
     buf_reset(&text->tail);
     for (size_t i = 0; i < n; i++)
         add_keyword(text, keywords[i]);
     return buf_slice(&text->tail);
-}
-
-uint64_t flags_text_modseq(struct flags_text *text, uint32_t index)
-{
-    uint32_t at = in_chunk(text, index), delta = text->chunk.modseq_delta[at];
-
-    if (text->by_reader)
-        return view_modseq(text->view, index);
-    return delta == MODSEQ_ESCAPE ? mbox_modseq(text->mbox, index)
-                                  : text->chunk.modseq_base + delta;
 }
 
 static void put_list(uint32_t bits, struct slice keywords, struct buf *out)
@@ -97,8 +88,9 @@ void flags_text_list(struct flags_text *text, uint32_t index, uint32_t bits, str
 void flags_text_list_kept(struct flags_text *text, const struct kept_message *kept,
                           struct buf *out)
 {
-    uint32_t recent =
-        text->recent && view_is_recent(text->view, kept->uid) ? (uint32_t) IMAP_RECENT : 0;
+    uint32_t recent = text->shows_recent && view_is_recent(text->view, kept->uid)
+                          ? (uint32_t) IMAP_RECENT
+                          : 0;
 
     buf_reset(&text->tail);
     for (uint16_t i = 0; i < text->info->n_keywords; i++) {

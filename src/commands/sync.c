@@ -39,24 +39,23 @@ static void add_annotations(const struct session *session, const struct view_cha
 }
 
 static void write_flags(const struct session *session, const struct view_changes *changes,
-                        struct flags_text *text, uint32_t uid, bool with_uid, struct buf *out)
+                        struct flags_text *text, struct view_walk *walk, uint32_t uid,
+                        bool with_uid, struct buf *out)
 {
-    const struct mbox *mbox = view_mbox(session->view);
-    uint32_t index, seq = view_seq(session->view, uid);
     bool follows = session_has_enabled(session, IMAP_CAP_CONDSTORE);
     bool uidonly = session->mode.uidonly;
     struct imap_flags_line line;
 
-    if (seq == 0 || !mbox_find(mbox, uid, &index))
+    if (!view_walk_to(walk, uid))
         return;
     line = (struct imap_flags_line){
         .uidonly = uidonly,
-        .seq = uidonly ? uid : seq,
+        .seq = uidonly ? uid : walk->seq,
         /* RFC 9051 7.5.2, RFC 7162 3.2.4: what nobody asked for has the UID */
         .uid = !uidonly && (with_uid || session->mode.rev2 || follows) ? uid : 0,
-        .bits = flags_text_bits(text, index, uid),
-        .keywords = flags_text_keywords(text, index),
-        .modseq = follows ? flags_text_modseq(text, index) : 0,
+        .bits = flags_text_bits(text, walk->index, uid),
+        .keywords = flags_text_keywords(text, walk->index),
+        .modseq = follows ? flags_text_modseq(text, walk->index) : 0,
     };
     imap_print_flags_line(out, &line);
     if (tells_annotations(session))
@@ -83,6 +82,7 @@ bool sync_write(const struct session *session, const struct view_changes *change
 {
     size_t end = changes->n_expunged + 1 + changes->n_changed;
     bool vanish = session_has_enabled(session, IMAP_CAP_QRESYNC) || session->mode.uidonly;
+    struct view_walk walk = {.view = session->view};
     struct flags_text text;
 
     while (vanish && *told < changes->n_expunged &&
@@ -101,7 +101,7 @@ bool sync_write(const struct session *session, const struct view_changes *change
             if (changes->exists_changed && !session->mode.rev2)
                 write_number_line(out, changes->recent, "RECENT");
         } else {
-            write_flags(session, changes, &text,
+            write_flags(session, changes, &text, &walk,
                         changes->changed_uids[*told - changes->n_expunged - 1], with_uid, out);
         }
     }

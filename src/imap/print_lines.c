@@ -1,4 +1,5 @@
 /* print_lines.c - whole untagged responses: LIST, STATUS, ESEARCH, and FETCH of flags. */
+#include "base/decimal.h"
 #include "imap/charset.h"
 #include "imap/lex.h"
 #include "imap/print.h"
@@ -213,8 +214,8 @@ void imap_print_code_badevent(struct buf *buf)
 
 /*
  * FETCH of flags. It is printed once for each message of a mailbox, so it is written with
- * copies of fixed length: three flags at a time from tables of their eight combinations,
- * numbers two digits at a time. Each copy writes a whole chunk; the room reserved has one chunk
+ * copies of fixed length: three flags at a time from tables of their eight combinations. Each
+ * copy writes a whole chunk; the room reserved has one chunk
  * to spare.
  */
 #define CHUNK ((size_t) 32)
@@ -253,45 +254,10 @@ static const struct chunk high_flags[8] = {
     CHUNK_OF("\\Deleted \\Draft \\Recent "),
 };
 
-static const char two_digits[] = "00010203040506070809101112131415161718192021222324"
-                                 "25262728293031323334353637383940414243444546474849"
-                                 "50515253545556575859606162636465666768697071727374"
-                                 "75767778798081828384858687888990919293949596979899";
-
 static char *put_chunk(char *p, const struct chunk *chunk)
 {
     memcpy(p, chunk->text, CHUNK);
     return p + chunk->len;
-}
-
-static char *put_number(char *p, uint32_t value)
-{
-    char digits[10 + 16] = {
-        0}; /* ten digits, and room to copy sixteen bytes from any of them */
-    char *at = digits + 10;
-
-    while (value >= 100) {
-        at -= 2;
-        memcpy(at, two_digits + (size_t) (value % 100) * 2, 2);
-        value /= 100;
-    }
-    at -= 2;
-    memcpy(at, two_digits + (size_t) value * 2, 2);
-    at += value < 10; /* no leading zero */
-    memcpy(p, at, 16);
-    return p + (digits + 10 - at);
-}
-
-static char *put_number64(char *p, uint64_t value)
-{
-    uint32_t low = (uint32_t) (value % 100000000);
-
-    if (value <= UINT32_MAX)
-        return put_number(p, (uint32_t) value);
-    p = put_number64(p, value / 100000000);
-    for (size_t i = 4; i > 0; i--, low /= 100)
-        memcpy(p + (i - 1) * 2, two_digits + (size_t) (low % 100) * 2, 2);
-    return p + 8;
 }
 
 static char *put_flags(char *p, uint32_t bits, struct slice keywords)
@@ -326,16 +292,16 @@ void imap_print_flags_line(struct buf *buf, const struct imap_flags_line *line)
 
     if (start == NULL)
         return;
-    p = put_number(put_chunk(p, &star), line->seq);
+    p = decimal_put_32(put_chunk(p, &star), line->seq);
     if (line->uid != 0)
         p = put_chunk(
-            put_number(put_chunk(p, line->uidonly ? &uidfetch_uid : &fetch_uid), line->uid),
+            decimal_put_32(put_chunk(p, line->uidonly ? &uidfetch_uid : &fetch_uid), line->uid),
             &flags);
     else
         p = put_chunk(p, line->uidonly ? &uidfetch : &fetch);
     p = put_flags(p, line->bits, line->keywords);
     if (line->modseq != 0)
-        p = put_number64(put_chunk(p, &modseq), line->modseq);
+        p = decimal_put_64(put_chunk(p, &modseq), line->modseq);
     p = put_chunk(p, &end);
     buf->len += (size_t) (p - start);
 }

@@ -65,7 +65,10 @@ struct set_walk {
     const struct mbox *mbox; /* loaded */
     const struct uid_set *uids;
     size_t run;
-    uint32_t index;
+    uint32_t index;          /* the next to look at */
+    uint32_t uid;            /* of the one found */
+    struct chunk_view chunk; /* the columns it is in; n == 0: none yet */
+    uint32_t chunk_start;
 };
 /* The next one that exists, in uid order. */
 bool txn_next_of_set(struct set_walk *walk, uint32_t *out_index);

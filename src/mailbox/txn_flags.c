@@ -62,22 +62,35 @@ enum rc txn_keywords(struct mail_txn *txn, uint32_t mbox_id, const struct slice 
 
 /* ---- walking the messages a set names ---- */
 
+static uint32_t uid_at(struct set_walk *walk, uint32_t index)
+{
+    if (index - walk->chunk_start >= walk->chunk.n) {
+        size_t chunk = mbox_chunk_of(walk->mbox, index);
+
+        walk->chunk = mbox_chunk(walk->mbox, chunk);
+        walk->chunk_start = mbox_chunk_start(walk->mbox, chunk);
+    }
+    return walk->chunk.uid[index - walk->chunk_start];
+}
+
 bool txn_next_of_set(struct set_walk *walk, uint32_t *out_index)
 {
     uint32_t n = mbox_counts(walk->mbox)->messages;
 
-    while (walk->run < walk->uids->n) {
+    for (; walk->run < walk->uids->n && walk->index < n; walk->run++) {
         const struct uid_run *run = &walk->uids->runs[walk->run];
 
-        if (walk->index < n && mbox_uid(walk->mbox, walk->index) < run->first)
+        walk->uid = uid_at(walk, walk->index);
+        if (walk->uid < run->first) {
             walk->index = mbox_lower_bound(walk->mbox, run->first);
-        if (walk->index >= n)
-            return false;
-        if (mbox_uid(walk->mbox, walk->index) <= run->last) {
+            if (walk->index == n)
+                return false;
+            walk->uid = uid_at(walk, walk->index);
+        }
+        if (walk->uid <= run->last) {
             *out_index = walk->index++;
             return true;
         }
-        walk->run++;
     }
     return false;
 }
@@ -110,21 +123,25 @@ static bool keywords_change(const struct mbox *mbox, uint32_t index,
     return false;
 }
 
-static bool part_changes(const struct mbox *mbox, uint32_t index, const struct flag_part *part)
+/* Does it change the message that the walk has found at index? */
+static bool part_changes(const struct set_walk *walk, uint32_t index,
+                         const struct flag_part *part)
 {
-    uint8_t old = mbox_flags(mbox, index);
+    const struct mbox *mbox = walk->mbox;
+    uint8_t old = walk->chunk.flags[index - walk->chunk_start];
 
     if (part->reader != 0) {
-        const struct overlay_row *row =
-            mbox_overlay_find(mbox, part->reader, mbox_uid(mbox, index));
+        const struct overlay_row *row = mbox_overlay_find(mbox, part->reader, walk->uid);
 
         old = row != NULL ? row->flags : 0;
     }
     switch (part->op) {
     case FLAG_OP_ADD:
-        return (part->flags & ~old) != 0 || keywords_change(mbox, index, part);
+        return (part->flags & ~old) != 0 ||
+               (part->n_keywords > 0 && keywords_change(mbox, index, part));
     case FLAG_OP_REMOVE:
-        return (part->flags & old) != 0 || keywords_change(mbox, index, part);
+        return (part->flags & old) != 0 ||
+               (part->n_keywords > 0 && keywords_change(mbox, index, part));
     case FLAG_OP_REPLACE:
         break;
     }
@@ -242,22 +259,21 @@ static void find_changed(const struct mbox *mbox, const struct uid_set *uids,
     uint32_t index;
 
     while (txn_next_of_set(&walk, &index)) {
-        uint32_t uid = mbox_uid(mbox, index);
         bool any = false;
 
         if (unchangedsince != UNCHANGEDSINCE_NONE &&
             reader_modseq(reader, mbox, index) > unchangedsince) {
-            uid_set_add(refused, uid);
+            uid_set_add(refused, walk.uid);
             continue;
         }
         for (size_t i = 0; i < parts->n; i++) {
-            if (!part_changes(mbox, index, &parts->part[i]))
+            if (!part_changes(&walk, index, &parts->part[i]))
                 continue;
-            uid_set_add(&parts->part[i].changed, uid);
+            uid_set_add(&parts->part[i].changed, walk.uid);
             any = true;
         }
         if (any)
-            uid_set_add(changed, uid);
+            uid_set_add(changed, walk.uid);
     }
 }
 

@@ -415,6 +415,48 @@ bool view_walk_next(struct view_walk *walk)
     return true;
 }
 
+/* One behind the last row of the walk's chunk with uid <= last, from a row that has. */
+static uint32_t rows_end(const struct chunk_view *chunk, uint32_t row, uint32_t last)
+{
+    uint32_t low = row + 1, high = chunk->n;
+
+    if (chunk->uid[high - 1] <= last)
+        return high;
+    while (low < high) {
+        uint32_t mid = low + (high - low) / 2;
+
+        if (chunk->uid[mid] <= last)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+bool view_walk_stretch(struct view_walk *walk, uint32_t last_uid, uint32_t *out_n)
+{
+    const struct mbox_view *view = walk->view;
+    uint32_t last = MIN(last_uid, view->told_uid), row;
+
+    if (!view_walk_next(walk) || walk->uid > last)
+        return false;
+    if (walk->hidden_at < view->n_hidden)
+        last = MIN(last, view->hidden[walk->hidden_at].first - 1);
+    row = view_walk_row(walk);
+    *out_n = rows_end(&walk->chunk, row, last) - row;
+    walk->next_index = walk->index + *out_n;
+    return true;
+}
+
+bool view_walk_to(struct view_walk *walk, uint32_t uid)
+{
+    uint32_t row = walk->next_index - walk->chunk_start;
+
+    if (row >= walk->chunk.n || walk->chunk.uid[row] != uid)
+        view_walk_start(walk, walk->view, uid);
+    return view_walk_next(walk) && walk->uid == uid;
+}
+
 void view_walk_skip_unchanged(struct view_walk *walk, uint64_t modseq)
 {
     const struct mbox *mbox = walk->view->mbox;

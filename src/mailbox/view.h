@@ -104,6 +104,18 @@ struct view_walk {
 /* From the first message with uid >= from_uid. */
 void view_walk_start(struct view_walk *walk, const struct mbox_view *view, uint32_t from_uid);
 bool view_walk_next(struct view_walk *walk);
+/* To the next message as view_walk_next(), and on over those that lie behind it in the same
+ * chunk, up to last_uid and with none withheld between: *out_n of them, with walk->seq, uid and
+ * index those of the first, each of the others' one more (but the uid), and their columns from
+ * view_walk_row() on in walk->chunk. */
+bool view_walk_stretch(struct view_walk *walk, uint32_t last_uid, uint32_t *out_n);
+static inline uint32_t view_walk_row(const struct view_walk *walk)
+{
+    return walk->index - walk->chunk_start;
+}
+/* To the message of this uid, behind the one the walk stands on; false: the client knows none.
+ * A step where it is the next one. */
+bool view_walk_to(struct view_walk *walk, uint32_t uid);
 /* Pass over whole chunks, from where the walk stands, in which nothing is above this modseq. */
 void view_walk_skip_unchanged(struct view_walk *walk, uint64_t modseq);
 
@@ -113,6 +125,9 @@ uint32_t view_greatest_uid(const struct mbox_view *view);
 bool view_is_recent(const struct mbox_view *view, uint32_t uid);
 /* All that are; in arena. */
 struct uid_set view_recent(const struct mbox_view *view, struct arena *arena);
+/* The uids that are, from this one on: the first run that ends there or behind it. Where there
+ * is none, a run that no uid is in. O(runs). */
+struct uid_run view_recent_from(const struct mbox_view *view, uint32_t uid);
 uint32_t view_recent_count(const struct mbox_view *view);
 
 /* ---- telling ---- */

@@ -103,6 +103,8 @@ struct flag_collector {
     struct mbox_view *view;
     uint32_t known_uid;
     bool all, left_out;
+    bool by_reader;           /* MODSEQs are not those of the columns */
+    size_t report_at;         /* runs of the report that lie before the walk */
     struct uid_set annotated; /* whose own annotations have changed */
     struct uid_set shared;    /* whose everybody's, if that is to be told */
     bool annotations;         /* are to be told */
@@ -176,6 +178,25 @@ static bool has_annotation_news(const struct flag_collector *all, uint32_t uid)
              has_news_beside(view, uid, view->reader.account)));
 }
 
+/* Uids ascend from call to call. */
+static bool must_report(struct flag_collector *all, uint32_t uid)
+{
+    const struct known_flags *report = &all->view->report;
+
+    while (all->report_at < report->n && report->runs[all->report_at].last < uid)
+        all->report_at++;
+    return all->report_at < report->n && report->runs[all->report_at].first <= uid;
+}
+
+static uint64_t modseq_of(const struct flag_collector *all, const struct chunk_view *columns,
+                          uint32_t row, uint32_t index)
+{
+    uint32_t delta = columns->modseq_delta[row];
+
+    return all->by_reader || delta == MODSEQ_ESCAPE ? view_modseq(all->view, index)
+                                                    : columns->modseq_base + delta;
+}
+
 static void collect_chunk(struct flag_collector *all, size_t chunk)
 {
     const struct mbox_view *view = all->view;
@@ -184,13 +205,11 @@ static void collect_chunk(struct flag_collector *all, size_t chunk)
     bool changed = has_changes(all, chunk);
 
     for (uint32_t i = 0; i < columns.n && columns.uid[i] <= all->known_uid; i++) {
-        uint64_t modseq = changed ? view_modseq(view, start + i) : 0;
+        uint64_t modseq = changed ? modseq_of(all, &columns, i, start + i) : 0;
         bool news = modseq > view->told_modseq && (!is_known(view, columns.uid[i], modseq) ||
                                                    has_annotation_news(all, columns.uid[i]));
 
-        if ((news && all->all) ||
-            (view->report.n > 0 &&
-             runs_contain(view->report.runs, view->report.n, columns.uid[i])))
+        if ((news && all->all) || must_report(all, columns.uid[i]))
             collect(all, columns.uid[i]);
         else
             all->left_out = all->left_out || news;
@@ -203,6 +222,7 @@ bool view_collect_flags(struct mbox_view *view, uint32_t known_uid, unsigned tel
     struct flag_collector all = {.view = view,
                                  .known_uid = known_uid,
                                  .all = (tell & VIEW_TELL_FLAGS) != 0,
+                                 .by_reader = reader_own_modseq(&view->reader, view->mbox) != 0,
                                  .annotations = (tell & VIEW_TELL_ANNOTATIONS) != 0,
                                  .arena = arena};
     bool any = view->report.n > 0 ||
@@ -259,6 +279,14 @@ struct uid_set view_recent(const struct mbox_view *view, struct arena *arena)
     for (size_t i = 0; i < view->n_recent; i++)
         uid_set_add_run(&uids, view->recent[i].first, view->recent[i].last);
     return uid_set_finish(&uids);
+}
+
+struct uid_run view_recent_from(const struct mbox_view *view, uint32_t uid)
+{
+    for (size_t i = 0; i < view->n_recent; i++)
+        if (view->recent[i].last >= uid)
+            return view->recent[i];
+    return (struct uid_run){UINT32_MAX, UINT32_MAX};
 }
 
 uint32_t view_recent_count(const struct mbox_view *view)

@@ -3,6 +3,7 @@
 #include "base/arena.h"
 #include "base/base64.h"
 #include "base/buf.h"
+#include "base/decimal.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "base/scan.h"
@@ -190,6 +191,44 @@ static void utf8_refuses_what_rfc_3629_refuses(void **state)
         assert_int_equal(utf8_is_valid(slice_from_str(rows[i].text)), rows[i].valid);
 }
 
+/* Each length, and both sides of where the printing goes another way. */
+static void numbers_are_printed_as_printf_does(void **state)
+{
+    uint64_t bound = 1;
+
+    (void) state;
+    for (unsigned i = 0; i <= 20; i++) {
+        for (uint64_t n = bound - 1; n != bound + 2; n++) {
+            AUTO(buf_done) struct buf fast, plain;
+            char text[DECIMAL_MAX_BYTES + 1] = "";
+
+            buf_init(&fast, 64);
+            buf_init(&plain, 64);
+            buf_u64(&fast, n); /* into an empty buffer, and into one with room */
+            buf_u64(&fast, n);
+            buf_printf(&plain, "%llu%llu", (unsigned long long) n, (unsigned long long) n);
+            assert_slice_equal(buf_slice(&fast), buf_slice(&plain));
+            *decimal_put_32(text, (uint32_t) n) = '\0';
+            buf_reset(&plain);
+            buf_printf(&plain, "%u", (uint32_t) n);
+            assert_slice_equal(slice_from_str(text), buf_slice(&plain));
+        }
+        bound = i == 19 ? UINT64_MAX - 1 : bound * 10;
+    }
+}
+
+static void a_number_that_does_not_fit_is_left_out(void **state)
+{
+    AUTO(buf_done) struct buf out;
+
+    (void) state;
+    buf_init(&out, 4);
+    buf_u64(&out, 123);
+    buf_u64(&out, 45);
+    assert_true(out.overflow);
+    assert_slice_equal(buf_slice(&out), SLICE("123"));
+}
+
 static void an_id_in_the_log_has_all_its_digits(void **state)
 {
     char text[LOG_ID_BYTES];
@@ -211,6 +250,8 @@ int main(void)
         cmocka_unit_test(the_map_finds_what_was_put_and_not_what_was_removed),
         cmocka_unit_test(base64_is_strict),
         cmocka_unit_test(utf8_refuses_what_rfc_3629_refuses),
+        cmocka_unit_test(numbers_are_printed_as_printf_does),
+        cmocka_unit_test(a_number_that_does_not_fit_is_left_out),
         cmocka_unit_test(an_id_in_the_log_has_all_its_digits),
     };
 

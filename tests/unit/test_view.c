@@ -163,6 +163,45 @@ static void check_walk(struct scene *scene)
     assert_false(view_walk_next(&walk));
 }
 
+/* What a stretch says is what the walk says step by step. */
+static void check_stretches(struct scene *scene)
+{
+    uint32_t from = 1 + pick(scene, scene->uidnext), last = from + pick(scene, scene->uidnext);
+    struct view_walk stretched, stepped;
+    uint32_t n;
+
+    view_walk_start(&stretched, scene->view, from);
+    view_walk_start(&stepped, scene->view, from);
+    while (view_walk_stretch(&stretched, last, &n)) {
+        assert_true(n > 0);
+        for (uint32_t i = 0; i < n; i++) {
+            assert_true(view_walk_next(&stepped));
+            assert_true(stepped.uid <= last);
+            assert_int_equal(stepped.seq, stretched.seq + i);
+            assert_int_equal(stepped.index, stretched.index + i);
+            assert_int_equal(stepped.uid, stretched.chunk.uid[view_walk_row(&stretched) + i]);
+        }
+    }
+    assert_false(view_walk_next(&stepped) && stepped.uid <= last);
+}
+
+/* Some of the uids in a row: what the client knows is found with its number. */
+static void check_walk_to(struct scene *scene)
+{
+    struct view_walk walk = {.view = scene->view};
+
+    for (size_t i = 0; i < scene->list->n; i++) {
+        uint32_t uid = scene->list->uids[i];
+        bool is_there = !scene->list->is_gone[uid];
+
+        if (pick(scene, 3) == 0)
+            continue;
+        assert_int_equal(view_walk_to(&walk, uid), is_there);
+        if (is_there)
+            assert_int_equal(walk.seq, i + 1);
+    }
+}
+
 static void check_runs(struct scene *scene)
 {
     AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
@@ -279,6 +318,8 @@ static void take_turn(struct scene *scene)
     go_back_sometimes(scene);
     check_numbers(scene);
     check_walk(scene);
+    check_stretches(scene);
+    check_walk_to(scene);
     check_runs(scene);
     sync_view(scene, pick(scene, 3) == 0);
     check_numbers(scene);
