@@ -1,11 +1,7 @@
 #include "store/memory/memory_engine.h"
 
-#include <assert.h>
-
 #include "base/clock.h"
-#include "store/memory/memory_disk.h"
-
-#define DERIVED_MEMORY_MAX_BYTES ((size_t) 256 << 20)
+#include "store/memory/memory_inside.h"
 
 /* A position that is to become durable, in the order of commits. */
 struct pending {
@@ -13,46 +9,9 @@ struct pending {
     uint64_t account, position;
 };
 
-struct memory_engine {
-    struct engine engine;
-    struct engine_ops ops; /* with the capabilities of these options */
-    struct memory_engine_options options;
-    struct memory_disk *disk;
-    bool owns_disk;
-    struct engine_events events; /* set by start, before there are commits */
-    /* Under the disk's lock: */
-    uint64_t n_commits;
-    struct engine_status status;
-    struct pending *first, **last;
-    bool held, stopping;
-    pthread_cond_t work;
-    pthread_t thread; /* with option later */
-};
-
 struct body_stage {
     struct buf bytes;
 };
-
-static struct memory_engine *self_of(struct engine *engine)
-{
-    return (struct memory_engine *) (void *) engine;
-}
-
-static void lock(struct memory_engine *self)
-{
-    (void) pthread_mutex_lock(&self->disk->lock);
-}
-
-static void unlock(struct memory_engine *self)
-{
-    (void) pthread_mutex_unlock(&self->disk->lock);
-}
-
-static enum rc not_found(struct err *err, const char *what, uint64_t account)
-{
-    return err_set(err, RC_NOT_FOUND, "No such data", "memory engine: no %s of account %016llx",
-                   what, (unsigned long long) account);
-}
 
 static void tell_durable(struct memory_engine *self, uint64_t account, uint64_t position)
 {
@@ -86,17 +45,17 @@ static void *durable_thread(void *arg)
     struct memory_engine *self = arg;
     struct pending pending;
 
-    lock(self);
+    memory_lock(self);
     for (;;) {
         while (!self->stopping && (self->held || self->first == NULL))
             (void) pthread_cond_wait(&self->work, &self->disk->lock);
         if (!take_pending(self, &pending))
             break;
-        unlock(self);
+        memory_unlock(self);
         tell_durable(self, pending.account, pending.position);
-        lock(self);
+        memory_lock(self);
     }
-    unlock(self);
+    memory_unlock(self);
     return NULL;
 }
 
@@ -114,10 +73,10 @@ static void stop_thread(struct memory_engine *self)
 {
     if (!self->options.later)
         return;
-    lock(self);
+    memory_lock(self);
     self->stopping = true;
     (void) pthread_cond_broadcast(&self->work);
-    unlock(self);
+    memory_unlock(self);
     (void) pthread_join(self->thread, NULL);
 }
 
@@ -131,12 +90,12 @@ static void engine_free(struct memory_engine *self)
 
 static void memory_start(struct engine *engine, const struct engine_events *events)
 {
-    self_of(engine)->events = *events;
+    memory_self_of(engine)->events = *events;
 }
 
 static void memory_close(struct engine *engine)
 {
-    struct memory_engine *self = self_of(engine);
+    struct memory_engine *self = memory_self_of(engine);
 
     stop_thread(self);
     engine_free(self);
@@ -144,19 +103,19 @@ static void memory_close(struct engine *engine)
 
 void memory_engine_hold(struct engine *engine, bool on)
 {
-    struct memory_engine *self = self_of(engine);
+    struct memory_engine *self = memory_self_of(engine);
 
-    lock(self);
+    memory_lock(self);
     self->held = on;
     (void) pthread_cond_broadcast(&self->work);
-    unlock(self);
+    memory_unlock(self);
 }
 
 void memory_engine_crash(struct engine *engine)
 {
-    struct memory_engine *self = self_of(engine);
+    struct memory_engine *self = memory_self_of(engine);
 
-    lock(self);
+    memory_lock(self);
     while (self->first != NULL) {
         struct pending *next = self->first->next;
 
@@ -164,11 +123,11 @@ void memory_engine_crash(struct engine *engine)
         self->first = next;
     }
     self->last = &self->first;
-    unlock(self);
+    memory_unlock(self);
     stop_thread(self);
-    lock(self);
+    memory_lock(self);
     disk_cut(self->disk);
-    unlock(self);
+    memory_unlock(self);
     engine_free(self);
 }
 
@@ -183,14 +142,14 @@ static bool is_empty(const struct memory_account *account)
 static enum rc memory_list(struct engine *engine, bool (*fn)(void *ctx, uint64_t account),
                            void *ctx, struct err *err)
 {
-    struct memory_engine *self = self_of(engine);
+    struct memory_engine *self = memory_self_of(engine);
     struct slice key;
     uint64_t *ids;
     void *value;
     size_t n = 0;
 
     (void) err;
-    lock(self);
+    memory_lock(self);
     ids = xmalloc((map_count(self->disk->accounts) + 1) * sizeof(*ids));
     for (size_t at = 0; map_next(self->disk->accounts, &at, &key, &value);) {
         const struct memory_account *account = value;
@@ -198,7 +157,7 @@ static enum rc memory_list(struct engine *engine, bool (*fn)(void *ctx, uint64_t
         if (!is_empty(account))
             ids[n++] = account->id;
     }
-    unlock(self);
+    memory_unlock(self);
     for (size_t i = 0; i < n && fn(ctx, ids[i]); i++)
         continue;
     free(ids);
@@ -225,17 +184,17 @@ static void fill_image(const struct memory_account *account, struct arena *arena
 static enum rc memory_load(struct engine *engine, uint64_t id, struct arena *arena,
                            struct account_image *out, struct err *err)
 {
-    struct memory_engine *self = self_of(engine);
+    struct memory_engine *self = memory_self_of(engine);
     const struct memory_account *account;
     enum rc rc = RC_OK;
 
-    lock(self);
+    memory_lock(self);
     account = disk_account(self->disk, id);
     if (account != NULL && !is_empty(account))
         fill_image(account, arena, out);
     else
-        rc = not_found(err, "account", id);
-    unlock(self);
+        rc = memory_not_found(err, "account", id);
+    memory_unlock(self);
     return rc;
 }
 
@@ -252,18 +211,18 @@ static enum rc memory_read_page(void *ctx, uint64_t number, struct arena *arena,
     if (page != NULL)
         *out = arena_dup(arena, *page);
     else
-        rc = not_found(err, "page", account->id);
+        rc = memory_not_found(err, "page", account->id);
     (void) pthread_mutex_unlock(&account->disk->lock);
     return rc;
 }
 
 static page_read_fn *memory_page_reader(struct engine *engine, uint64_t id, void **out_ctx)
 {
-    struct memory_engine *self = self_of(engine);
+    struct memory_engine *self = memory_self_of(engine);
 
-    lock(self);
+    memory_lock(self);
     *out_ctx = disk_need_account(self->disk, id);
-    unlock(self);
+    memory_unlock(self);
     return memory_read_page;
 }
 
@@ -333,17 +292,17 @@ static uint64_t take_group(struct memory_engine *self, const struct commit_group
 static enum rc memory_commit(struct engine *engine, const struct commit_group *groups, size_t n,
                              uint64_t *out_positions, struct err *err)
 {
-    struct memory_engine *self = self_of(engine);
+    struct memory_engine *self = memory_self_of(engine);
     enum rc rc;
 
     assert(n >= 1 && n <= COMMIT_GROUPS_MAX);
-    lock(self);
+    memory_lock(self);
     rc = check_commit(self, groups, n, err);
     for (size_t i = 0; rc == RC_OK && i < n; i++)
         out_positions[i] = take_group(self, &groups[i]);
     self->status.commits += rc == RC_OK;
     (void) pthread_cond_signal(&self->work);
-    unlock(self);
+    memory_unlock(self);
     if (rc)
         return rc;
     for (size_t i = 0; !self->options.later && i < n; i++)
@@ -381,19 +340,11 @@ static uint64_t memory_stage_length(const struct body_stage *stage)
     return stage->bytes.len;
 }
 
-static enum rc copy_range(struct slice bytes, uint64_t offset, char *out, size_t len)
-{
-    assert(offset <= bytes.len && len <= bytes.len - offset);
-    if (len > 0)
-        memcpy(out, bytes.ptr + offset, len);
-    return RC_OK;
-}
-
 static enum rc memory_stage_read(const struct body_stage *stage, uint64_t offset, char *out,
                                  size_t len, struct err *err)
 {
     (void) err;
-    return copy_range(buf_slice(&stage->bytes), offset, out, len);
+    return memory_copy_range(buf_slice(&stage->bytes), offset, out, len);
 }
 
 /* A stage lies in memory until it is committed, whatever its length. */
@@ -426,16 +377,16 @@ static struct body *find_body(struct memory_engine *self, uint64_t id, uint64_t 
 static enum rc memory_body_open(struct engine *engine, uint64_t account, uint64_t body_id,
                                 struct body **out, struct err *err)
 {
-    struct memory_engine *self = self_of(engine);
+    struct memory_engine *self = memory_self_of(engine);
     struct body *body;
 
-    lock(self);
+    memory_lock(self);
     body = find_body(self, account, body_id);
     if (body != NULL)
         body->refs++;
-    unlock(self);
+    memory_unlock(self);
     if (body == NULL)
-        return not_found(err, "body", account);
+        return memory_not_found(err, "body", account);
     *out = body;
     return RC_OK;
 }
@@ -449,7 +400,7 @@ static enum rc memory_body_read(const struct body *body, uint64_t offset, char *
                                 struct err *err)
 {
     (void) err;
-    return copy_range(body->bytes, offset, out, len);
+    return memory_copy_range(body->bytes, offset, out, len);
 }
 
 static void memory_body_close(struct body *body)
@@ -468,12 +419,12 @@ static void memory_digest_put(struct engine *engine, uint64_t account, uint64_t 
                               const struct digest_bytes *digest,
                               const struct body_range *leaves, size_t n_leaves)
 {
-    struct memory_engine *self = self_of(engine);
+    struct memory_engine *self = memory_self_of(engine);
     struct body *body;
 
     (void) leaves; /* nothing is stored once here */
     (void) n_leaves;
-    lock(self);
+    memory_lock(self);
     body = find_body(self, account, body_id);
     if (body != NULL) {
         heap_free(body->digest);
@@ -482,7 +433,7 @@ static void memory_digest_put(struct engine *engine, uint64_t account, uint64_t 
         body->digest_text = heap_dup(digest->text);
         body->digest_version = digest->version;
     }
-    unlock(self);
+    memory_unlock(self);
 }
 
 static struct slice join(struct arena *arena, struct slice a, struct slice b)
@@ -500,18 +451,18 @@ static enum rc memory_digest_get(struct engine *engine, uint64_t account, uint64
                                  uint32_t version, enum digest_wanted wanted,
                                  struct arena *arena, struct slice *out)
 {
-    struct memory_engine *self = self_of(engine);
+    struct memory_engine *self = memory_self_of(engine);
     const struct body *body;
     enum rc rc = RC_NOT_FOUND;
 
-    lock(self);
+    memory_lock(self);
     body = find_body(self, account, body_id);
     if (body != NULL && body->digest.ptr != NULL && body->digest_version == version) {
         *out = join(arena, wanted != DIGEST_GET_TEXT ? body->digest : SLICE(""),
                     wanted != DIGEST_GET_CORE ? body->digest_text : SLICE(""));
         rc = RC_OK;
     }
-    unlock(self);
+    memory_unlock(self);
     return rc;
 }
 
@@ -521,161 +472,11 @@ static void memory_digest_scan(struct engine *engine, const struct digest_scan *
         AUTO(arena_freep) struct arena *arena = arena_new((size_t) BODY_MAX_BYTES);
         struct slice digest;
 
-        if (memory_digest_get(engine, scan->account, scan->ids[i], scan->version,
-                              scan->wanted, arena, &digest) == RC_OK &&
+        if (memory_digest_get(engine, scan->account, scan->ids[i], scan->version, scan->wanted,
+                              arena, &digest) == RC_OK &&
             digest.len > 0)
             scan->seen(scan->ctx, i, digest);
     }
-}
-
-/* ---- derived blobs ---- */
-
-struct derived_writer {
-    struct memory_engine *engine;
-    uint64_t account;
-    struct derived_name name;
-    struct buf bytes;
-};
-
-static enum rc memory_derived_begin(struct engine *engine, uint64_t account,
-                                    const struct derived_name *name,
-                                    struct derived_writer **out, struct err *err)
-{
-    struct derived_writer *writer = xcalloc(1, sizeof(*writer));
-
-    (void) err;
-    writer->engine = self_of(engine);
-    writer->account = account;
-    writer->name = *name;
-    buf_init(&writer->bytes, DERIVED_MEMORY_MAX_BYTES);
-    *out = writer;
-    return RC_OK;
-}
-
-static enum rc memory_derived_write(struct derived_writer *writer, struct slice bytes,
-                                    struct err *err)
-{
-    buf_append(&writer->bytes, bytes);
-    if (writer->bytes.overflow)
-        return err_set(err, RC_LIMIT, "Too large", "memory engine: derived blob");
-    return RC_OK;
-}
-
-static void memory_derived_drop(struct derived_writer *writer)
-{
-    if (writer == NULL)
-        return;
-    buf_done(&writer->bytes);
-    free(writer);
-}
-
-static enum rc memory_derived_finish(struct derived_writer *writer, struct err *err)
-{
-    struct memory_engine *self = writer->engine;
-    struct memory_account *account;
-    struct derived *derived = xcalloc(1, sizeof(*derived));
-
-    *derived = (struct derived){.refs = 1,
-                                .disk = self->disk,
-                                .name = writer->name,
-                                .bytes = heap_dup(buf_slice(&writer->bytes))};
-    lock(self);
-    account = disk_account(self->disk, writer->account);
-    if (account != NULL)
-        disk_put_derived(account, derived);
-    else
-        disk_derived_unref(derived);
-    unlock(self);
-    memory_derived_drop(writer);
-    return account != NULL ? RC_OK : not_found(err, "account", 0);
-}
-
-static enum rc memory_derived_list(struct engine *engine, uint64_t id,
-                                   bool (*fn)(void *ctx, const struct derived_name *name),
-                                   void *ctx, struct err *err)
-{
-    struct memory_engine *self = self_of(engine);
-    const struct memory_account *account;
-    AUTO(freep) struct derived_name *names = NULL;
-    size_t n = 0;
-
-    (void) err;
-    lock(self);
-    account = disk_account(self->disk, id);
-    if (account != NULL) {
-        n = account->n_derived;
-        names = xcalloc(n + 1, sizeof(*names));
-        for (size_t i = 0; i < n; i++)
-            names[i] = account->derived[i]->name;
-    }
-    unlock(self);
-    for (size_t i = 0; i < n && fn(ctx, &names[i]); i++)
-        continue;
-    return RC_OK;
-}
-
-static enum rc memory_derived_open(struct engine *engine, uint64_t id,
-                                   const struct derived_name *name, struct derived **out,
-                                   struct err *err)
-{
-    struct memory_engine *self = self_of(engine);
-    const struct memory_account *account;
-    struct derived *derived = NULL;
-    size_t at;
-
-    lock(self);
-    account = disk_account(self->disk, id);
-    at = account != NULL ? disk_find_derived(account, name) : 0;
-    if (account != NULL && at < account->n_derived) {
-        derived = account->derived[at];
-        derived->refs++;
-    }
-    unlock(self);
-    if (derived == NULL)
-        return not_found(err, "derived blob", id);
-    *out = derived;
-    return RC_OK;
-}
-
-static uint64_t memory_derived_length(const struct derived *derived)
-{
-    return derived->bytes.len;
-}
-
-static enum rc memory_derived_read(const struct derived *derived, uint64_t offset, char *out,
-                                   size_t len, struct err *err)
-{
-    if (offset > derived->bytes.len || len > derived->bytes.len - offset)
-        return err_set(err, RC_CORRUPT, "Stored data is damaged",
-                       "derived: a range behind the end");
-    return copy_range(derived->bytes, offset, out, len);
-}
-
-static void memory_derived_close(struct derived *derived)
-{
-    struct memory_disk *disk;
-
-    if (derived == NULL)
-        return;
-    disk = derived->disk;
-    (void) pthread_mutex_lock(&disk->lock);
-    disk_derived_unref(derived);
-    (void) pthread_mutex_unlock(&disk->lock);
-}
-
-static enum rc memory_derived_remove(struct engine *engine, uint64_t id,
-                                     const struct derived_name *name, struct err *err)
-{
-    struct memory_engine *self = self_of(engine);
-    struct memory_account *account;
-
-    (void) err;
-    lock(self);
-    account = disk_account(self->disk, id);
-    if (account != NULL)
-        disk_drop_derived(account, name);
-    unlock(self);
-    return RC_OK;
 }
 
 /* ---- pages and the rest ---- */
@@ -701,11 +502,11 @@ static void drop_page(struct memory_account *account, uint64_t number)
 static enum rc memory_write_pages(struct engine *engine, uint64_t id, uint64_t position,
                                   const struct page_batch *batch, struct err *err)
 {
-    struct memory_engine *self = self_of(engine);
+    struct memory_engine *self = memory_self_of(engine);
     struct memory_account *account;
 
     (void) err;
-    lock(self);
+    memory_lock(self);
     account = disk_need_account(self->disk, id);
     assert(position <= account->durable && position >= account->root_position);
     for (size_t i = 0; i < batch->n_puts; i++)
@@ -716,7 +517,7 @@ static enum rc memory_write_pages(struct engine *engine, uint64_t id, uint64_t p
     account->root = heap_dup(batch->root);
     account->root_position = position;
     disk_cover_groups(account, position);
-    unlock(self);
+    memory_unlock(self);
     return RC_OK;
 }
 
@@ -724,17 +525,17 @@ static enum rc memory_keep_bodies(struct engine *engine, uint64_t id, const uint
                                   size_t n, uint64_t below, uint64_t *out_missing,
                                   struct err *err)
 {
-    struct memory_engine *self = self_of(engine);
+    struct memory_engine *self = memory_self_of(engine);
     struct memory_account *account;
     uint64_t missing = 0;
 
-    lock(self);
+    memory_lock(self);
     account = disk_account(self->disk, id);
     if (account != NULL)
         missing = disk_keep_bodies(account, ids, n, below);
-    unlock(self);
+    memory_unlock(self);
     if (account == NULL)
-        return not_found(err, "body", id);
+        return memory_not_found(err, "body", id);
     *out_missing = missing;
     return RC_OK;
 }
@@ -742,21 +543,21 @@ static enum rc memory_keep_bodies(struct engine *engine, uint64_t id, const uint
 static enum rc memory_account_space(struct engine *engine, uint64_t id,
                                     struct account_space *out, struct err *err)
 {
-    struct memory_engine *self = self_of(engine);
+    struct memory_engine *self = memory_self_of(engine);
     struct account_space space = {0};
     const struct memory_account *account;
     struct slice key;
     void *value;
 
-    lock(self);
+    memory_lock(self);
     account = disk_account(self->disk, id);
     for (size_t at = 0; account != NULL && map_next(account->bodies, &at, &key, &value);) {
         space.bodies++;
         space.raw_bytes += ((const struct body *) value)->bytes.len;
     }
-    unlock(self);
+    memory_unlock(self);
     if (account == NULL)
-        return not_found(err, "body", id);
+        return memory_not_found(err, "body", id);
     space.stored_bytes = space.raw_bytes;
     *out = space;
     return RC_OK;
@@ -765,15 +566,15 @@ static enum rc memory_account_space(struct engine *engine, uint64_t id,
 static enum rc memory_uidvalidity(struct engine *engine, uint32_t n, uint32_t *out_first,
                                   struct err *err)
 {
-    struct memory_engine *self = self_of(engine);
+    struct memory_engine *self = memory_self_of(engine);
     int64_t now = clock_wall_sec();
     uint64_t first;
 
-    lock(self);
+    memory_lock(self);
     first = MAX((uint64_t) self->disk->uidvalidity + 1, (uint64_t) MAX(now, 1));
     if (first + n <= UINT32_MAX)
         self->disk->uidvalidity = (uint32_t) (first + n - 1);
-    unlock(self);
+    memory_unlock(self);
     if (first + n > UINT32_MAX)
         return err_set(err, RC_LIMIT, "No mailbox can be made", "uidvalidity is used up");
     *out_first = (uint32_t) first;
@@ -782,22 +583,22 @@ static enum rc memory_uidvalidity(struct engine *engine, uint32_t n, uint32_t *o
 
 static enum rc memory_remove(struct engine *engine, uint64_t account, struct err *err)
 {
-    struct memory_engine *self = self_of(engine);
+    struct memory_engine *self = memory_self_of(engine);
 
     (void) err;
-    lock(self);
+    memory_lock(self);
     disk_remove_account(self->disk, account);
-    unlock(self);
+    memory_unlock(self);
     return RC_OK;
 }
 
 static void memory_status(struct engine *engine, struct engine_status *out)
 {
-    struct memory_engine *self = self_of(engine);
+    struct memory_engine *self = memory_self_of(engine);
 
-    lock(self);
+    memory_lock(self);
     *out = self->status;
-    unlock(self);
+    memory_unlock(self);
     out->state = "ok";
 }
 
