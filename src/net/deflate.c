@@ -5,8 +5,11 @@
 #include <isa-l/igzip_lib.h>
 #include <sys/mman.h>
 
-#define DEFLATE_LEVEL     1                   /* dynamic Huffman codes; 0 has one fixed table */
-#define DEFLATE_LEVEL_BUF ISAL_DEF_LVL1_SMALL /* blocks of some 16 Ki symbols */
+/* Mail of 4 KB takes 1.14 of what zlib makes of it at its usual level, at some fifteen times
+ * its speed; level 1 takes 1.17 and is hardly faster, level 3 takes 1.12 and half of the speed.
+ */
+#define DEFLATE_LEVEL     2
+#define DEFLATE_LEVEL_BUF ISAL_DEF_LVL2_SMALL /* blocks of some 16 Ki symbols */
 #define INFLATE_PIECE     ((size_t) 16 << 10) /* written between two looks at the window */
 
 /* Stored blocks are the worst case: 5 bytes for each 64 KiB, begun anew by each flush; and the
