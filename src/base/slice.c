@@ -6,6 +6,8 @@ bool slice_eq_nocase(struct slice a, struct slice b)
 {
     if (a.len != b.len)
         return false;
+    if (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0) /* mostly written alike */
+        return true;
     for (size_t i = 0; i < a.len; i++) {
         if (ascii_lower(a.ptr[i]) != ascii_lower(b.ptr[i]))
             return false;

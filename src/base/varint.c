@@ -64,7 +64,7 @@ bool scan_varint(struct scan *sc, uint64_t max, uint64_t *out)
     return false;
 }
 
-bool scan_varint32(struct scan *sc, uint32_t max, uint32_t *out)
+bool scan_varint32_long(struct scan *sc, uint32_t max, uint32_t *out)
 {
     uint64_t value;
 

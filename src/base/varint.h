@@ -16,7 +16,16 @@ void buf_varint_bytes(struct buf *buf, struct slice s);
 
 /* False, cursor unmoved, if the value is above max, too long or cut off. */
 bool scan_varint(struct scan *sc, uint64_t max, uint64_t *out);
-bool scan_varint32(struct scan *sc, uint32_t max, uint32_t *out);
+bool scan_varint32_long(struct scan *sc, uint32_t max, uint32_t *out); /* of any length */
+
+static inline bool scan_varint32(struct scan *sc, uint32_t max, uint32_t *out)
+{
+    if (scan_left(sc) == 0 || (unsigned char) *sc->pos >= 0x80 ||
+        (unsigned char) *sc->pos > max)
+        return scan_varint32_long(sc, max, out);
+    *out = (unsigned char) *sc->pos++; /* one byte, as most are */
+    return true;
+}
 bool scan_varint_signed(struct scan *sc, int64_t *out);
 bool scan_varint_bytes(struct scan *sc, size_t max, struct slice *out);
 

@@ -120,7 +120,7 @@ static bool count_parts(struct digest *d)
     if (n == 0 || n > MIME_PARTS_MAX || len % part_bytes(d) != 0)
         return false;
     d->n_parts = (uint32_t) n;
-    root = digest_part(d, 0);
+    root = digest_part_numbers(d, 0);
     d->message_size = root.end;
     d->header_end = root.body;
     return root.mime == 0 && root.body <= root.end && root.end <= DIGEST_MESSAGE_MAX_BYTES;
@@ -318,6 +318,27 @@ static void get_part_strings(const struct digest *d, struct scan *sc, struct dig
     }
 }
 
+static void get_part_numbers(const struct digest *d, struct scan *sc, struct digest_part *part)
+{
+    part->mime = get_number(d, sc);
+    part->body = part->mime + get_number(d, sc);
+    part->end = part->body + get_number(d, sc);
+    part->lines = get_number(d, sc);
+    part->first_field = get_number(d, sc);
+    part->n_fields = get_number(d, sc);
+}
+
+struct digest_part digest_part_numbers(const struct digest *digest, uint32_t index)
+{
+    struct scan sc = part_record(digest, index);
+    struct digest_part part = {0};
+    struct slice fixed;
+
+    if (scan_take(&sc, DIGEST_PART_FIXED, &fixed))
+        get_part_numbers(digest, &sc, &part);
+    return part;
+}
+
 struct digest_part digest_part(const struct digest *digest, uint32_t index)
 {
     struct scan sc = part_record(digest, index);
@@ -333,12 +354,7 @@ struct digest_part digest_part(const struct digest *digest, uint32_t index)
     part.number = get16(&sc);
     get_part_strings(digest, &sc, &part);
     saved = get32(&sc);
-    part.mime = get_number(digest, &sc);
-    part.body = part.mime + get_number(digest, &sc);
-    part.end = part.body + get_number(digest, &sc);
-    part.lines = get_number(digest, &sc);
-    part.first_field = get_number(digest, &sc);
-    part.n_fields = get_number(digest, &sc);
+    get_part_numbers(digest, &sc, &part);
     part.decoded_size = (uint32_t) (part.end - part.body - saved);
     if (up > 0)
         part.parent = index - up;

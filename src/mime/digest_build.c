@@ -1,6 +1,7 @@
 /* digest_build.c - writes the table of docs/formats/digest.md. */
 #include <assert.h>
 
+#include "base/ascii.h"
 #include "base/utf8.h"
 #include "base/varint.h"
 #include "mime/bodystructure.h"
@@ -52,9 +53,12 @@ bool digest_field_is_known(struct slice name)
 {
     if (name.len > KNOWN_NAME_MAX)
         return false;
-    for (size_t i = 0; i < KNOWN_A_LENGTH && known_fields[name.len][i] != NULL; i++)
-        if (slice_eq_nocase(name, slice_of(known_fields[name.len][i], name.len)))
+    for (size_t i = 0; i < KNOWN_A_LENGTH && known_fields[name.len][i] != NULL; i++) {
+        struct slice known = slice_of(known_fields[name.len][i], name.len);
+
+        if (ascii_lower(*name.ptr) == ascii_lower(*known.ptr) && slice_eq_nocase(name, known))
             return true;
+    }
     return false;
 }
 

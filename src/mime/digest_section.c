@@ -1,4 +1,5 @@
 /* digest_section.c - BODY[section]: which bytes of the message a section is. */
+#include "base/ascii.h"
 #include "mime/digest_table.h"
 
 static bool is_message(const struct digest_part *part)
@@ -136,7 +137,7 @@ enum rc digest_header_of(const struct digest *digest, const uint32_t *path, size
 
     if (rc)
         return rc;
-    root = digest_part(digest, at);
+    root = digest_part_numbers(digest, at);
     *out = (struct digest_header){root.first_field, root.n_fields, range(root.mime, root.body)};
     return RC_OK;
 }
@@ -162,14 +163,22 @@ static uint64_t lengths_of(const struct slice *names, size_t n_names)
     return lengths;
 }
 
+static bool same_letter(char a, char b)
+{
+    return ascii_lower(a) == ascii_lower(b);
+}
+
 static bool is_listed(struct slice name, const struct slice *names, size_t n_names,
                       uint64_t lengths)
 {
     if ((lengths >> (name.len % 64) & 1) == 0)
         return false;
-    for (size_t i = 0; i < n_names; i++)
-        if (slice_eq_nocase(name, names[i]))
+    for (size_t i = 0; i < n_names; i++) {
+        if (names[i].len == name.len &&
+            (name.len == 0 || same_letter(*name.ptr, *names[i].ptr)) &&
+            slice_eq_nocase(name, names[i]))
             return true;
+    }
     return false;
 }
 

@@ -66,6 +66,8 @@ struct digest_writer {
 
 /* index: enum digest_table_section */
 struct slice digest_section_bytes(const struct digest *digest, size_t index);
+/* Of digest_part() the offsets, lines and fields alone. */
+struct digest_part digest_part_numbers(const struct digest *digest, uint32_t index);
 /* The substitute's edits lie in the message, its table opens, and both agree on its size. */
 bool digest_substitute_is_sound(const struct digest *digest);
 /* The keys are whole and their strings lie in the pool. */

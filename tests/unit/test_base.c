@@ -192,7 +192,7 @@ static void utf8_refuses_what_rfc_3629_refuses(void **state)
 }
 
 /* Each length, and both sides of where the printing goes another way. */
-static void numbers_are_printed_as_printf_does(void **state)
+static void numbers_of_each_length_are_printed(void **state)
 {
     uint64_t bound = 1;
 
@@ -250,7 +250,7 @@ int main(void)
         cmocka_unit_test(the_map_finds_what_was_put_and_not_what_was_removed),
         cmocka_unit_test(base64_is_strict),
         cmocka_unit_test(utf8_refuses_what_rfc_3629_refuses),
-        cmocka_unit_test(numbers_are_printed_as_printf_does),
+        cmocka_unit_test(numbers_of_each_length_are_printed),
         cmocka_unit_test(a_number_that_does_not_fit_is_left_out),
         cmocka_unit_test(an_id_in_the_log_has_all_its_digits),
     };
