@@ -4,7 +4,7 @@
  * Spec: RFC 5256; RFC 5957 (DISPLAYFROM, DISPLAYTO); RFC 5257 4.9 (ANNOTATION); RFC 5267 3
  * (ESORT) and 4 (UPDATE, CONTEXT) with RFC 4731's and RFC 9394's return options; RFC 5182
  * (SAVE); RFC 7162 3.1.9 and 3.1.10 (MODSEQ); draft-ietf-morg-inthread (REFS); RFC 5255 4.2
- * (the active comparator).
+ * (the active comparator); RFC 6203 6 (RELEVANCY).
  *
  * The finding is SEARCH's; then the columns of what was found are made, where they are not
  * there (search/sort_keys.h), and put in order.
@@ -94,15 +94,21 @@ static struct found sorted(struct cmd *cmd, const struct sort_run *run)
     uint32_t *order = ARENA_ARRAY(cmd->arena, uint32_t, n);
     uint32_t *uids = ARENA_ARRAY(cmd->arena, uint32_t, n);
     uint32_t *seqs = ARENA_ARRAY(cmd->arena, uint32_t, n);
-    const struct sorting sorting = sorting_of(cmd);
+    uint8_t *scores = NULL;
+    struct sorting sorting = sorting_of(cmd);
     struct key_rows rows = keys_work_rows(&run->work);
 
+    sorting.scores = run->found.scores;
     sorting_order(&sorting, cmd->session->view, &rows, run->found.uids, order);
+    if (run->found.scores != NULL)
+        scores = ARENA_ARRAY(cmd->arena, uint8_t, n);
     for (uint32_t i = 0; i < n; i++) {
+        if (scores != NULL)
+            scores[i] = run->found.scores[order[i]];
         uids[i] = run->found.uids[order[i]];
         seqs[i] = run->found.seqs[order[i]];
     }
-    return (struct found){uids, seqs, n};
+    return (struct found){uids, seqs, scores, n};
 }
 
 static void say_sort(struct cmd *cmd, const struct sort_run *run, const struct found *found)
@@ -153,7 +159,7 @@ static void say_esearch(struct cmd *cmd, const struct sort_run *run, const struc
         .modseq = run->finding.with_modseq ? run->hits.modseq : 0,
         .partial = args->partial,
     };
-    AUTO(buf_done) struct buf all = {0}, part = {0};
+    AUTO(buf_done) struct buf all = {0}, part = {0}, scores = {0};
     uint64_t from, to;
 
     if (line.returns == 0) /* SAVE alone says nothing (RFC 5182 2.1), nor does UPDATE */
@@ -167,6 +173,13 @@ static void say_esearch(struct cmd *cmd, const struct sort_run *run, const struc
     partial_ranks(args, found->n, &from, &to);
     if (print_numbers(&part, numbers, from, to))
         line.part = buf_slice(&part);
+    if ((line.returns & IMAP_SEARCH_RELEVANCY) != 0) { /* of what is returned (RFC 6203 6) */
+        bool is_part = (line.returns & IMAP_SEARCH_PARTIAL) != 0;
+
+        finding_print_scores(&scores, found->scores, is_part ? from : 0,
+                             is_part ? to : found->n);
+        line.relevancy = buf_slice(&scores);
+    }
     imap_print_esearch_line(cmd->reply->out, &line);
 }
 

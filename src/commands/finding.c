@@ -5,6 +5,7 @@
 #include "commands/limit.h"
 #include "commands/resync.h"
 #include "commands/uidonly.h"
+#include "search/fuzzy.h"
 
 /* As deep as keys nest: SEARCH_MAX_DEPTH. */
 static bool asks_modseq(const struct imap_search_key *key)
@@ -94,12 +95,17 @@ void finding_will_update(struct cmd *cmd, const struct imap_search_args *args,
         return;
     scope.from_uid = finding->limited;
     finding->updates = true;
+    finding->is_unordered = sorting_by_score(sorting); /* scores are those of one search */
+    if (finding->is_unordered)
+        return;
     finding->context = context_new(cmd, args, sorting, &scope);
 }
 
 void finding_update(struct cmd *cmd, struct finding *finding, const uint32_t *ordered)
 {
-    if (finding->updates)
+    if (finding->is_unordered)
+        context_say_refused(cmd);
+    else if (finding->updates)
         context_start(cmd, TAKE(finding->context), finding->search, ordered);
 }
 
@@ -139,11 +145,33 @@ static bool print_numbers(struct buf *text, const struct uid_set *numbers)
     return imap_runs_end(&runs);
 }
 
+void finding_print_scores(struct buf *text, const uint8_t *scores, uint64_t from, uint64_t to)
+{
+    buf_init(text, REPLY_MAX_BYTES);
+    for (uint64_t i = from; i < to; i++) {
+        if (i > from)
+            buf_byte(text, ' ');
+        buf_u64(text, scores != NULL ? scores[i] : FUZZY_BEST);
+    }
+}
+
+/* RFC 6203 4: of what is returned, in its order. */
+static void print_scores(struct cmd *cmd, const struct search_hits *hits, uint32_t returns,
+                         struct buf *text)
+{
+    uint64_t from = 1, to = hits->count;
+
+    if ((returns & IMAP_SEARCH_PARTIAL) != 0 &&
+        !imap_partial_ranks(&cmd->args.search.partial, hits->count, &from, &to))
+        from = to = 0;
+    finding_print_scores(text, hits->scores, from > 0 ? from - 1 : 0, to);
+}
+
 void finding_say(struct cmd *cmd, const struct finding *finding, const struct search_hits *hits,
                  uint32_t returns, struct imap_esearch_line to)
 {
     const struct uid_set *numbers = to.uid ? &hits->uids : &hits->seqs;
-    AUTO(buf_done) struct buf all = {0}, part = {0};
+    AUTO(buf_done) struct buf all = {0}, part = {0}, scores = {0};
 
     to.returns = returns;
     to.count = hits->count;
@@ -160,6 +188,10 @@ void finding_say(struct cmd *cmd, const struct finding *finding, const struct se
         to.partial = cmd->args.search.partial;
         if (print_numbers(&part, &some))
             to.part = buf_slice(&part);
+    }
+    if ((returns & IMAP_SEARCH_RELEVANCY) != 0) {
+        print_scores(cmd, hits, returns, &scores);
+        to.relevancy = buf_slice(&scores);
     }
     imap_print_esearch_line(cmd->reply->out, &to);
 }
@@ -219,6 +251,7 @@ struct found finding_list(struct cmd *cmd, const struct search_hits *hits)
 {
     return (struct found){.uids = list_of(&hits->uids, hits->count, cmd->arena),
                           .seqs = list_of(&hits->seqs, hits->count, cmd->arena),
+                          .scores = hits->scores,
                           .n = hits->count};
 }
 

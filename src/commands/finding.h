@@ -19,6 +19,7 @@ struct finding {
     uint32_t limited; /* the lowest uid looked at (RFC 9738); 0: none was left out */
     bool with_modseq;
     bool updates;            /* UPDATE was given ... */
+    bool is_unordered;       /* ... for an order that no update can keep */
     struct context *context; /* ... and can be had; else NULL */
 };
 
@@ -59,9 +60,13 @@ MUST_CHECK enum rc finding_save(struct cmd *cmd, const struct search_hits *hits,
 /* What was found, in the order of the mailbox; in the command's arena. */
 struct found {
     const uint32_t *uids, *seqs;
+    const uint8_t *scores; /* RFC 6203 4; NULL: all have 100 */
     uint32_t n;
 };
 struct found finding_list(struct cmd *cmd, const struct search_hits *hits);
+
+/* "4 99 42": those of ranks from..to - 1, from 0. */
+void finding_print_scores(struct buf *text, const uint8_t *scores, uint64_t from, uint64_t to);
 
 /* The tagged answer, with what could not be looked at. */
 void finding_reply(struct cmd *cmd, const struct finding *finding,

@@ -9,6 +9,7 @@ static const struct sort_rule rules[IMAP_SORT_KEY_COUNT] = {
     [IMAP_SORT_DISPLAYFROM] = {.by = SORT_BY_TEXT, .text = KEY_TEXT_DISPLAYFROM},
     [IMAP_SORT_DISPLAYTO]   = {.by = SORT_BY_TEXT, .text = KEY_TEXT_DISPLAYTO},
     [IMAP_SORT_FROM]        = {.by = SORT_BY_TEXT, .text = KEY_TEXT_FROM},
+    [IMAP_SORT_RELEVANCY]   = {.by = SORT_BY_SCORE},
     [IMAP_SORT_SIZE]        = {.by = SORT_BY_SIZE},
     [IMAP_SORT_SUBJECT]     = {.by = SORT_BY_TEXT, .text = KEY_TEXT_SUBJECT},
     [IMAP_SORT_TO]          = {.by = SORT_BY_TEXT, .text = KEY_TEXT_TO},
@@ -47,6 +48,7 @@ static size_t rules_of(const struct sorting *sorting, const struct mbox_view *vi
             .reader = criterion->is_private ? view_reader(view)->account : 0,
             .entry = criterion->entry,
         };
+        out[n].scores = sorting->scores;
         out[n].reverse = criterion->reverse;
         if (out[n].by == SORT_BY_TEXT && sorting->comparator.reverse)
             out[n].reverse = !criterion->reverse;
@@ -65,7 +67,7 @@ struct sorting sorting_keep(const struct sorting *sorting, struct arena *arena)
         if (criteria[i].entry.len > 0)
             criteria[i].entry = arena_dup(arena, criteria[i].entry);
     }
-    return (struct sorting){criteria, sorting->n, sorting->comparator};
+    return (struct sorting){criteria, sorting->n, sorting->comparator, NULL};
 }
 
 uint32_t sorting_texts(const struct sorting *sorting)
@@ -79,6 +81,14 @@ uint32_t sorting_texts(const struct sorting *sorting)
             texts |= (uint32_t) 1 << rule->text;
     }
     return texts;
+}
+
+bool sorting_by_score(const struct sorting *sorting)
+{
+    for (size_t i = 0; i < sorting->n; i++)
+        if (sorting->criteria[i].key == IMAP_SORT_RELEVANCY)
+            return true;
+    return false;
 }
 
 bool sorting_moves(const struct sorting *sorting)

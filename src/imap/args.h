@@ -390,9 +390,10 @@ enum imap_search_return {
     IMAP_SEARCH_ALL = 1u << 2,
     IMAP_SEARCH_COUNT = 1u << 3,
     IMAP_SEARCH_SAVE = 1u << 4,
-    IMAP_SEARCH_PARTIAL = 1u << 5, /* never with ALL */
-    IMAP_SEARCH_UPDATE = 1u << 6,  /* RFC 5267 4.3 */
-    IMAP_SEARCH_CONTEXT = 1u << 7, /* RFC 5267 4.2: a hint */
+    IMAP_SEARCH_PARTIAL = 1u << 5,   /* never with ALL */
+    IMAP_SEARCH_UPDATE = 1u << 6,    /* RFC 5267 4.3 */
+    IMAP_SEARCH_CONTEXT = 1u << 7,   /* RFC 5267 4.2: a hint */
+    IMAP_SEARCH_RELEVANCY = 1u << 8, /* with has_fuzzy (RFC 6203 4) */
 };
 /* Options that say nothing of what was found. */
 #define IMAP_SEARCH_SILENT                                                                     \
@@ -406,6 +407,7 @@ struct imap_search_args {
     struct imap_fetch_args update; /* UPDATE (items): RFC 5465 7; n == 0: none */
     bool bad_charset;              /* the charset is not known: NO [BADCHARSET]; key is NULL */
     bool bad_filter; /* FILTER with a charset that is not UTF-8 (RFC 5466 3.1): BAD */
+    bool has_fuzzy;  /* some key is FUZZY */
     struct imap_search_key *key;
 };
 
@@ -426,6 +428,7 @@ enum imap_sort_key {
     IMAP_SORT_DISPLAYFROM, /* RFC 5957 4 */
     IMAP_SORT_DISPLAYTO,
     IMAP_SORT_FROM,
+    IMAP_SORT_RELEVANCY, /* RFC 6203 6 */
     IMAP_SORT_SIZE,
     IMAP_SORT_SUBJECT,
     IMAP_SORT_TO,

@@ -65,6 +65,7 @@ const struct imap_cap_info imap_caps[IMAP_CAP_COUNT] = {
     [IMAP_CAP_THREAD_REFERENCES]  = {"THREAD=REFERENCES",  SHOW_AFTER,         false, "RFC 5256"},
     [IMAP_CAP_THREAD_REFS]        = {"THREAD=REFS",        SHOW_AFTER,         false, "draft-ietf-morg-inthread"},
     [IMAP_CAP_I18NLEVEL_2]        = {"I18NLEVEL=2",        SHOW_AFTER,         false, "RFC 5255 4.4"},
+    [IMAP_CAP_SEARCH_FUZZY]       = {"SEARCH=FUZZY",       SHOW_AFTER,         false, "RFC 6203"},
     [IMAP_CAP_FILTERS]            = {"FILTERS",            SHOW_AFTER,         false, "RFC 5466"},
     [IMAP_CAP_MULTISEARCH]        = {"MULTISEARCH",        SHOW_AFTER,         false, "RFC 7377"},
     [IMAP_CAP_CONTEXT_SEARCH]     = {"CONTEXT=SEARCH",     SHOW_AFTER,         false, "RFC 5267 4"},

@@ -3,8 +3,8 @@
  *
  * Spec: RFC 9051 6.4.4 and section 9 (search-program, search-key), RFC 3501 6.4.4, RFC 4731
  * (RETURN), RFC 5267 5 (UPDATE, CONTEXT, CANCELUPDATE), RFC 5257 4.8 (ANNOTATION), RFC 5182
- * (SAVE, $), RFC 7162 3.1.5 (MODSEQ), RFC 5466 4 (FILTER). A key of an extension is a row of
- * search_keys, a return option one of return_options.
+ * (SAVE, $), RFC 7162 3.1.5 (MODSEQ), RFC 5466 4 (FILTER), RFC 6203 7 (FUZZY, RELEVANCY). A key
+ * of an extension is a row of search_keys, a return option one of return_options.
  */
 #include "base/ascii.h"
 #include "imap/charset.h"
@@ -15,7 +15,8 @@ struct program {
     struct imap_input *in;
     const struct imap_charset *charset;
     size_t n_keys;
-    bool has_filter;
+    bool has_filter, has_fuzzy;
+    bool is_fuzzy; /* the keys that are read stand below FUZZY */
     struct err *err;
 };
 
@@ -47,6 +48,7 @@ static enum rc new_key(struct program *p, enum imap_key kind, struct imap_search
                        SEARCH_MAX_KEYS);
     key = ARENA_NEW(p->in->arena, struct imap_search_key);
     key->kind = kind;
+    key->fuzzy = p->is_fuzzy;
     *out = key;
     return RC_OK;
 }
@@ -442,6 +444,20 @@ static enum rc take_named_key(struct program *p, unsigned depth, struct imap_sea
     return fail(p, "a search key");
 }
 
+/* SP search-key: RFC 6203 7 */
+static enum rc take_fuzzy(struct program *p, unsigned depth, struct imap_search_key **out)
+{
+    bool was_fuzzy = p->is_fuzzy;
+    enum rc rc;
+
+    if (!lex_sp(p->in))
+        return fail(p, "a space and a search key");
+    p->has_fuzzy = p->is_fuzzy = true;
+    rc = take_key(p, depth + 1, out);
+    p->is_fuzzy = was_fuzzy;
+    return rc;
+}
+
 static enum rc take_key(struct program *p, unsigned depth, struct imap_search_key **out)
 {
     int c = scan_peek(&p->in->sc);
@@ -454,6 +470,8 @@ static enum rc take_key(struct program *p, unsigned depth, struct imap_search_ke
         rc = new_key(p, IMAP_KEY_SEQ, out);
         return rc ? rc : lex_set(p->in, &(*out)->set, p->err);
     }
+    if (lex_word(p->in, "FUZZY"))
+        return take_fuzzy(p, depth, out);
     if (!lex_byte(p->in, '('))
         return take_named_key(p, depth, out);
     rc = take_key_list(p, depth + 1, out);
@@ -483,14 +501,15 @@ static enum rc take_update(struct imap_input *in, void *ctx, struct err *err)
 }
 
 static const struct lex_option return_options[] = {
-    {"MIN",     IMAP_SEARCH_MIN,     NULL        },
-    {"MAX",     IMAP_SEARCH_MAX,     NULL        },
-    {"ALL",     IMAP_SEARCH_ALL,     NULL        },
-    {"COUNT",   IMAP_SEARCH_COUNT,   NULL        },
-    {"SAVE",    IMAP_SEARCH_SAVE,    NULL        },
-    {"PARTIAL", IMAP_SEARCH_PARTIAL, take_partial},
-    {"UPDATE",  IMAP_SEARCH_UPDATE,  take_update },
-    {"CONTEXT", IMAP_SEARCH_CONTEXT, NULL        },
+    {"MIN",       IMAP_SEARCH_MIN,       NULL        },
+    {"MAX",       IMAP_SEARCH_MAX,       NULL        },
+    {"ALL",       IMAP_SEARCH_ALL,       NULL        },
+    {"COUNT",     IMAP_SEARCH_COUNT,     NULL        },
+    {"SAVE",      IMAP_SEARCH_SAVE,      NULL        },
+    {"PARTIAL",   IMAP_SEARCH_PARTIAL,   take_partial},
+    {"UPDATE",    IMAP_SEARCH_UPDATE,    take_update },
+    {"CONTEXT",   IMAP_SEARCH_CONTEXT,   NULL        },
+    {"RELEVANCY", IMAP_SEARCH_RELEVANCY, NULL        },
 };
 
 enum rc search_take_return(struct imap_input *in, struct imap_search_args *search,
@@ -539,6 +558,9 @@ static enum rc take_keys(struct program *p, struct imap_search_args *search)
 {
     enum rc rc = take_key_list(p, 0, &search->key);
 
+    search->has_fuzzy = p->has_fuzzy;
+    if (!rc && (search->returns & IMAP_SEARCH_RELEVANCY) != 0 && !p->has_fuzzy)
+        return fail(p, "FUZZY among the keys, for RELEVANCY");
     if (!rc && p->charset == NULL) {
         search->bad_charset = true;
         search->key = NULL;

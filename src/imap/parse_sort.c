@@ -2,8 +2,9 @@
  * parse_sort.c - SORT, THREAD and their UID forms.
  *
  * Spec: RFC 5256 section 5, RFC 5957 section 5 (DISPLAYFROM, DISPLAYTO), RFC 5257 4.9
- * (ANNOTATION), RFC 5267 section 5 (RETURN). The charset is mandatory: also where UTF8=ACCEPT
- * forbids the word CHARSET in SEARCH (RFC 9755), since without it there is no command.
+ * (ANNOTATION), RFC 5267 section 5 (RETURN), RFC 6203 6 (RELEVANCY). The charset is mandatory:
+ * also where UTF8=ACCEPT forbids the word CHARSET in SEARCH (RFC 9755), since without it there
+ * is no command.
  */
 #include "imap/annotation.h"
 #include "imap/search_program.h"
@@ -16,6 +17,7 @@ static const struct {
     {"ARRIVAL",     IMAP_SORT_ARRIVAL},     {"CC",        IMAP_SORT_CC},
     {"DATE",        IMAP_SORT_DATE},        {"DISPLAYFROM", IMAP_SORT_DISPLAYFROM},
     {"DISPLAYTO",   IMAP_SORT_DISPLAYTO},   {"FROM",      IMAP_SORT_FROM},
+    {"RELEVANCY",   IMAP_SORT_RELEVANCY},
     {"SIZE",        IMAP_SORT_SIZE},        {"SUBJECT",   IMAP_SORT_SUBJECT},
     {"TO",          IMAP_SORT_TO},
 };
@@ -85,6 +87,15 @@ static enum rc take_criteria(struct imap_input *in, struct imap_sort_args *sort,
     return lex_byte(in, ')') ? RC_OK : lex_fail(in, err, "a space or \")\"");
 }
 
+/* RFC 6203 6: not without a FUZZY key. */
+static bool sorts_by_relevancy(const struct imap_sort_args *sort)
+{
+    for (size_t i = 0; i < sort->n; i++)
+        if (sort->criteria[i].key == IMAP_SORT_RELEVANCY)
+            return true;
+    return false;
+}
+
 enum rc imap_parse_sort(struct imap_input *in, union imap_args *args, struct err *err)
 {
     struct imap_sort_args sort = {.n = 0};
@@ -97,6 +108,8 @@ enum rc imap_parse_sort(struct imap_input *in, union imap_args *args, struct err
         rc = take_criteria(in, &sort, err);
     if (!rc)
         rc = search_take_criteria(in, &sort.search, err);
+    if (!rc && !sort.search.has_fuzzy && sorts_by_relevancy(&sort))
+        rc = lex_fail(in, err, "FUZZY among the keys, for RELEVANCY");
     if (!rc)
         args->sort = sort;
     return rc;

@@ -127,6 +127,7 @@ struct imap_esearch_line {
     struct slice all;
     struct imap_partial partial; /* PARTIAL: what was asked for ... */
     struct slice part;           /* ... and the set; empty: NIL */
+    struct slice relevancy;      /* RELEVANCY: scores, with spaces between them */
     uint64_t modseq;             /* 0: none (RFC 7162 3.1.5) */
 };
 void imap_print_esearch_line(struct buf *buf, const struct imap_esearch_line *line);

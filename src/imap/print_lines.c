@@ -185,6 +185,11 @@ void imap_print_esearch_line(struct buf *buf, const struct imap_esearch_line *li
         print_named(buf, " COUNT ", line->count);
     if ((line->returns & IMAP_SEARCH_PARTIAL) != 0)
         print_partial(buf, line);
+    if ((line->returns & IMAP_SEARCH_RELEVANCY) != 0) {
+        buf_str(buf, " RELEVANCY (");
+        buf_append(buf, line->relevancy);
+        buf_byte(buf, ')');
+    }
     if (line->modseq != 0)
         print_named(buf, " MODSEQ ", line->modseq);
     buf_str(buf, "\r\n");

@@ -6,6 +6,7 @@
 #include "imap/response_text.h"
 #include "imap/response_thread.h"
 
+#define RELEVANCY_MAX   100u
 #define COMPARATORS_MAX 1024u /* in one answer */
 
 typedef enum rc data_fn(struct imap_input *in, struct imap_response *out, struct err *err);
@@ -403,6 +404,24 @@ static enum rc take_updates(struct imap_input *in, bool removes,
     return lex_byte(in, ')') ? RC_OK : lex_fail(in, err, "a space or \")\"");
 }
 
+/* "RELEVANCY" SP score-list, behind the word: RFC 6203 7 */
+static enum rc take_relevancy(struct imap_input *in, struct imap_esearch_data *esearch,
+                              struct err *err)
+{
+    uint32_t score;
+
+    esearch->present |= IMAP_SEARCH_RELEVANCY;
+    if (!lex_sp(in) || !lex_byte(in, '('))
+        return lex_fail(in, err, "\"(\" and scores");
+    if (lex_byte(in, ')'))
+        return RC_OK;
+    do {
+        if (!lex_nz_number(in, &score) || score > RELEVANCY_MAX)
+            return lex_fail(in, err, "a score from 1 to 100");
+    } while (lex_sp(in));
+    return lex_byte(in, ')') ? RC_OK : lex_fail(in, err, "a space or \")\"");
+}
+
 static enum rc take_return_data(struct imap_input *in, struct imap_esearch_data *esearch,
                                 struct err *err)
 {
@@ -437,6 +456,8 @@ static enum rc take_return_data(struct imap_input *in, struct imap_esearch_data 
         return take_updates(in, false, esearch, err);
     if (lex_word(in, "REMOVEFROM"))
         return take_updates(in, true, esearch, err);
+    if (lex_word(in, "RELEVANCY"))
+        return take_relevancy(in, esearch, err);
     if (!lex_word(in, "MODSEQ") || !lex_sp(in) || !lex_modseq(in, false, &esearch->modseq))
         return lex_fail(in, err, "search return data");
     return RC_OK;

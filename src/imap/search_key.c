@@ -81,6 +81,8 @@ static void print_children(struct buf *buf, const struct imap_search_key *key)
 
 void imap_print_search_key(struct buf *buf, const struct imap_search_key *key)
 {
+    if (key->fuzzy && key->n_children == 0)
+        buf_str(buf, "FUZZY ");
     if (key->filter.len > 0) {
         buf_str(buf, "FILTER ");
         buf_append(buf, key->filter);

@@ -61,10 +61,11 @@ enum imap_entry_type { IMAP_ENTRY_ALL, IMAP_ENTRY_PRIV, IMAP_ENTRY_SHARED };
 
 struct imap_search_key {
     enum imap_key kind;
-    bool unset;                      /* FLAG, KEYWORD */
-    uint32_t flag;                   /* FLAG: one bit of enum imap_flag */
-    int32_t day;                     /* dates: days since 1970-01-01 */
-    uint64_t number;                 /* LARGER SMALLER MODSEQ */
+    bool fuzzy;      /* below FUZZY (RFC 6203 3); said again of each key that has no children */
+    bool unset;      /* FLAG, KEYWORD */
+    uint32_t flag;   /* FLAG: one bit of enum imap_flag */
+    int32_t day;     /* dates: days since 1970-01-01 */
+    uint64_t number; /* LARGER SMALLER MODSEQ */
     struct slice text;               /* UTF-8 */
     struct slice field;              /* HEADER; ANNOTATION: a name, or a pattern */
     enum imap_entry_type entry_type; /* MODSEQ with an entry name in text; ANNOTATION */

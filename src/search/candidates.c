@@ -10,6 +10,7 @@ struct candidate {
 
 struct candidates {
     struct match *match;
+    uint8_t *scores; /* NULL: nobody asks */
     const struct plan_node *plan;
     bool reads_keys; /* some key needs more of a digest than its text */
     size_t n;
@@ -38,6 +39,11 @@ struct candidates *candidates_new(struct match *match, const struct plan_node *p
     candidates->plan = plan;
     candidates->reads_keys = reads_keys(plan);
     return candidates;
+}
+
+void candidates_keep_scores(struct candidates *candidates, uint8_t *scores)
+{
+    candidates->scores = scores;
 }
 
 void candidates_free(struct candidates *candidates)
@@ -126,6 +132,8 @@ static void ask(struct candidates *candidates, struct candidate *candidate, stru
         candidates->n_damaged++;
     else if (match->failed.rc != RC_OK && match->failed.rc != RC_NOT_FOUND)
         candidates->failed = match->failed;
+    if (hit && candidates->scores != NULL)
+        candidates->scores[candidate->at] = (uint8_t) match->score;
     if (hit && match->failed.rc == RC_OK)
         candidates->bounds->lower[candidate->at / 64] |= bit;
     else

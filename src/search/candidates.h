@@ -24,6 +24,8 @@ struct candidates;
 
 /* match and plan outlive it. */
 struct candidates *candidates_new(struct match *match, const struct plan_node *plan);
+/* scores: room for those of a window's messages, by their place in it; of hits each is set. */
+void candidates_keep_scores(struct candidates *candidates, uint8_t *scores);
 void candidates_free(struct candidates *candidates); /* NULL is allowed */
 
 /*

@@ -80,6 +80,8 @@ struct leaf leaf_of(const struct plan_node *node, struct arena *arena)
     int32_t day = node->key->day;
     int32_t next = day < INT32_MAX ? day + 1 : day;
 
+    if (node->fuzzy != NULL) /* what is alike shares no trigram for certain */
+        return (struct leaf){.kind = LEAF_NONE};
     switch (node->key->kind) {
     case IMAP_KEY_BCC:
     case IMAP_KEY_CC:

@@ -7,6 +7,11 @@
 #define MATCH_GIVEN_WORK  1000u  /* what one costs that was read among its neighbours */
 #define DAY_SEC           86400
 
+#define FUZZY_WORK         8u /* of a byte read as words */
+#define WEIGHT_BODY        85u
+#define WEIGHT_OTHER_FIELD 60u
+#define NO_SCORE           (FUZZY_BEST + 1)
+
 void match_init(struct match *match, const struct search_scope *scope)
 {
     *match = (struct match){
@@ -22,6 +27,7 @@ void match_done(struct match *match)
 {
     message_close(TAKE(match->message));
     buf_done(&match->scratch);
+    word_reader_free(match->words);
 }
 
 /* The message's row. One that cannot be had is empty, and failed says that the answer is not to
@@ -203,6 +209,68 @@ static bool body_has(struct match *match, const struct plan_node *node)
     return raw_has(match, node);
 }
 
+/* ---- fuzzy text ---- */
+
+/* What a word is worth in a field, for those who look everywhere. */
+static unsigned weight_of(struct slice field)
+{
+    static const struct {
+        const char *name;
+        unsigned weight;
+    } fields[] = {
+        {"Subject", 100},
+        {"From",    90 },
+        {"To",      90 },
+        {"Cc",      90 },
+        {"Bcc",     90 },
+    };
+
+    for (size_t i = 0; i < COUNT(fields); i++)
+        if (slice_eq_nocase(field, slice_from_str(fields[i].name)))
+            return fields[i].weight;
+    return WEIGHT_OTHER_FIELD;
+}
+
+/* What the span is worth to the key; 0: it is not looked at. */
+static unsigned weight_of_span(const struct plan_node *node, const struct digest_span *span)
+{
+    const char *known = field_of(node->key->kind);
+    bool is_own = span->kind == DIGEST_SPAN_HEADER;
+
+    if (node->key->kind == IMAP_KEY_TEXT && is_own)
+        return weight_of(span->name);
+    if (node->key->kind == IMAP_KEY_TEXT || node->key->kind == IMAP_KEY_BODY)
+        return is_own ? 0 : WEIGHT_BODY;
+    return is_own && slice_eq_nocase(span->name,
+                                     known != NULL ? slice_from_str(known) : node->key->field)
+               ? FUZZY_BEST
+               : 0;
+}
+
+/* 0: no match. The text there is; a message that holds more is not read as it lies. */
+static unsigned fuzzy_leaf(struct match *match, const struct plan_node *node)
+{
+    struct fuzzy_tally tally;
+
+    if (!need_text(match))
+        return 0;
+    if (match->words == NULL)
+        match->words = word_reader_new();
+    fuzzy_start(&tally);
+    for (uint32_t i = 0; i < match->text->n_spans; i++) {
+        struct digest_span span = digest_span(match->text, i);
+        unsigned weight = weight_of_span(node, &span);
+
+        if (weight == 0)
+            continue;
+        if (span.kind == DIGEST_SPAN_HEADER)
+            span.text = span.value;
+        match->work += span.text.len * FUZZY_WORK;
+        fuzzy_add(node->fuzzy, match->words, span.text, weight, &tally);
+    }
+    return fuzzy_score(node->fuzzy, &tally);
+}
+
 /* ---- dates ---- */
 
 static int32_t day_of(int64_t sec)
@@ -320,6 +388,8 @@ static bool meets(struct match *match, const struct plan_node *node)
     const struct imap_search_key *key = node->key;
     int32_t day;
 
+    if (node->fuzzy != NULL)
+        return fuzzy_leaf(match, node) > 0;
     switch (key->kind) {
     case IMAP_KEY_ALL:
         return true;
@@ -402,6 +472,33 @@ static void use_given(struct match *match, const struct match_asked *asked)
     }
 }
 
+/*
+ * RFC 6203 4: that of all fuzzy keys that had to be met is their mean, of a choice the best.
+ * What is met exactly has none (NO_SCORE): beside others it says nothing, and of a choice it is
+ * as good as any. 0: the key is not met.
+ */
+static unsigned score_of(struct match *match, const struct plan_node *node)
+{
+    unsigned sum = 0, n = 0, best = 0;
+
+    if (node->fuzzy != NULL)
+        return fuzzy_leaf(match, node);
+    if (!node->has_fuzzy || node->key->kind == IMAP_KEY_NOT)
+        return meets(match, node) ? NO_SCORE : 0;
+    for (size_t i = 0; i < node->n_children; i++) {
+        unsigned score = score_of(match, node->children[i]);
+
+        if (score == 0 && node->key->kind == IMAP_KEY_AND)
+            return 0;
+        best = MAX(best, score);
+        sum += score != NO_SCORE ? score : 0;
+        n += score != NO_SCORE;
+    }
+    if (node->key->kind == IMAP_KEY_AND)
+        return n > 0 ? sum / n : NO_SCORE;
+    return best;
+}
+
 bool match_message(struct match *match, const struct plan_node *plan,
                    const struct match_asked *asked)
 {
@@ -413,7 +510,12 @@ bool match_message(struct match *match, const struct plan_node *plan,
     match->failed.rc = RC_OK;
     if (asked->bytes.len > 0)
         use_given(match, asked);
-    hit = meets(match, plan);
+    if (plan->has_fuzzy) {
+        match->score = MIN(score_of(match, plan), FUZZY_BEST);
+        hit = match->score > 0;
+    } else {
+        hit = meets(match, plan);
+    }
     match->work++;
     message_close(TAKE(match->message));
     match->digest = match->text = NULL;

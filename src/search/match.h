@@ -22,8 +22,10 @@ struct match {
     struct account *account;
     const struct mbox_view *view;
     const struct mbox *mbox;
-    struct buf scratch; /* casemapped text */
-    int64_t now;        /* unix seconds, of the whole search (RFC 5032) */
+    struct buf scratch;        /* casemapped text */
+    struct word_reader *words; /* NULL: no key was fuzzy yet */
+    unsigned score; /* of the message asked last, if it was a hit: 1 to 100 (RFC 6203 4) */
+    int64_t now;    /* unix seconds, of the whole search (RFC 5032) */
     /* Of the message at hand. */
     uint32_t uid, index;
     struct message *message;

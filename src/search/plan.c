@@ -79,7 +79,9 @@ static enum rc fill_leaf(const struct search_scope *scope, const struct comparis
         list_pattern_init(&node->entries, SLICE(""), key->field, arena);
     if (node->cost == COST_TEXT)
         needle_init_by(&node->needle, key->text, by, arena);
-    else if (key->kind == IMAP_KEY_ANNOTATION)
+    if (node->cost == COST_TEXT && key->fuzzy)
+        node->fuzzy = fuzzy_new(key->text, arena);
+    if (key->kind == IMAP_KEY_ANNOTATION)
         needle_init(&node->needle, key->text, arena);
     return RC_OK;
 }
@@ -112,6 +114,7 @@ enum rc plan_make(const struct search_scope *scope, const struct comparison *by,
         if (rc)
             return rc;
     }
+    node->has_fuzzy = node->fuzzy != NULL;
     node->n_children = key->n_children;
     node->children = ARENA_ARRAY(arena, struct plan_node *, key->n_children);
     for (size_t i = 0; i < key->n_children; i++) {
@@ -120,6 +123,7 @@ enum rc plan_make(const struct search_scope *scope, const struct comparison *by,
         if (rc)
             return rc;
         node->cost = MAX(node->cost, node->children[i]->cost);
+        node->has_fuzzy = node->has_fuzzy || node->children[i]->has_fuzzy;
     }
     sort_by_cost(node, arena);
     *out = node;

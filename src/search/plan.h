@@ -9,6 +9,7 @@
 #define ROOST_SEARCH_PLAN_H
 
 #include "imap/list_match.h"
+#include "search/fuzzy.h"
 #include "search/needle.h"
 #include "search/search.h"
 
@@ -29,7 +30,9 @@ struct plan_node {
     struct object_id id;
     struct list_pattern entries; /* ANNOTATION */
     struct needle needle;
-    uint32_t leaf; /* prune.c: from 1; 0: none */
+    const struct fuzzy *fuzzy; /* of a key of text below FUZZY, if there are words in it */
+    bool has_fuzzy;            /* it, or a key below */
+    uint32_t leaf;             /* prune.c: from 1; 0: none */
     struct plan_node **children;
     size_t n_children;
 };

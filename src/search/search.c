@@ -23,6 +23,10 @@ struct search {
     struct window window;
     size_t among_at; /* the first run that is not behind */
     struct bounds bounds;
+    struct arena *arena;
+    uint8_t *window_scores; /* of the window's messages; NULL: no key is fuzzy */
+    uint8_t *scores;        /* of the hits */
+    uint32_t cap_scores;
     uint32_t at; /* in the window: those below are told */
     struct uid_set_builder uids, seqs;
     uint32_t count;
@@ -76,6 +80,11 @@ enum rc search_start(const struct search_scope *scope, const struct imap_search_
     else
         search->pruner = pruner_new(&search->scope, index_for(scope), search->plan, arena);
     search->candidates = candidates_new(&search->match, search->plan);
+    search->arena = arena;
+    if (search->plan->has_fuzzy) {
+        search->window_scores = ARENA_ARRAY(arena, uint8_t, CHUNK_MESSAGES);
+        candidates_keep_scores(search->candidates, search->window_scores);
+    }
     search->asks_modseq = asks_modseq(key);
     search->next = mbox_lower_bound(mbox, MAX(scope->from_uid, 1u));
     search->end = mbox_index_behind(mbox, view_last_uid(scope->view));
@@ -107,11 +116,30 @@ static void note_modseq(struct search *search, uint32_t at)
     search->modseq = MAX(search->modseq, modseq);
 }
 
+/* Of messages from..to - 1 of the window. */
+static void keep_scores(struct search *search, uint32_t from, uint32_t to)
+{
+    uint32_t n = search->count;
+
+    if (search->cap_scores - n < to - from) {
+        uint32_t cap = 2 * search->cap_scores + CHUNK_MESSAGES;
+        uint8_t *more = ARENA_ARRAY(search->arena, uint8_t, cap);
+
+        if (n > 0)
+            memcpy(more, search->scores, n);
+        search->scores = more;
+        search->cap_scores = cap;
+    }
+    memcpy(search->scores + n, search->window_scores + from, to - from);
+}
+
 /* Messages from..to - 1 of the window, all of them hits. */
 static void add_hits(struct search *search, uint32_t from, uint32_t to)
 {
     const struct window *window = &search->window;
 
+    if (search->window_scores != NULL)
+        keep_scores(search, from, to);
     search->count += to - from;
     for (uint32_t at = from; search->asks_modseq && at < to; at++)
         note_modseq(search, at);
@@ -224,6 +252,8 @@ static void open_window(struct search *search)
                  &search->match.work);
     if (search->scope.among != NULL)
         leave_out_others(search);
+    if (search->window_scores != NULL)
+        memset(search->window_scores, FUZZY_BEST, CHUNK_MESSAGES);
     search->at = 0;
     search->has_window = true;
     search->has_withheld = view_has_withheld(search->scope.view);
@@ -286,6 +316,7 @@ struct search_hits search_hits(const struct search *search)
         .seqs = uid_set_finish(&search->seqs),
         .count = search->count,
         .modseq = search->modseq,
+        .scores = search->scores,
         .n_damaged = search->n_damaged,
     };
 }

@@ -37,8 +37,10 @@ struct search_hits {
     struct uid_set uids;
     struct uid_set seqs; /* the same as sequence numbers */
     uint32_t count;
-    uint64_t modseq;    /* the greatest of them; 0: no hits, or no key asks for modseqs */
-    uint32_t n_damaged; /* could not be read, and count as no hits */
+    uint64_t modseq;       /* the greatest of them; 0: no hits, or no key asks for modseqs */
+    const uint8_t *scores; /* count of them, 1 to 100 (RFC 6203 4); NULL: no key is fuzzy, or
+                              all have 100 */
+    uint32_t n_damaged;    /* could not be read, and count as no hits */
 };
 
 /* RC_SYNTAX: a sequence number that is not there; RC_UNAVAILABLE: no such comparator now.

@@ -45,9 +45,9 @@ static uint32_t *annotation_ranks(const struct sort_annotation *by, uint32_t n)
 }
 
 static uint64_t key_of(const struct key_rows *rows, const uint32_t *ranks, uint32_t at,
-                       enum sort_by by)
+                       const struct sort_rule *rule)
 {
-    switch (by) {
+    switch (rule->by) {
     case SORT_BY_ARRIVAL:
         return sort_key_signed(rows->arrival[at]);
     case SORT_BY_SENT:
@@ -57,6 +57,8 @@ static uint64_t key_of(const struct key_rows *rows, const uint32_t *ranks, uint3
     case SORT_BY_TEXT:
     case SORT_BY_ANNOTATION:
         return ranks[at];
+    case SORT_BY_SCORE:
+        return rule->scores != NULL ? UINT8_MAX - rule->scores[at] : 0;
     }
     return 0;
 }
@@ -81,7 +83,7 @@ void sort_order(const struct key_rows *rows, const struct sort_rule *rules, size
         else if (by->by == SORT_BY_ANNOTATION)
             ranks = annotation_ranks(&by->annotation, rows->n);
         for (uint32_t i = 0; i < rows->n; i++)
-            items[i].key = key_of(rows, ranks, items[i].at, by->by) ^ turn;
+            items[i].key = key_of(rows, ranks, items[i].at, by) ^ turn;
         sort_items(items, room, rows->n);
     }
     for (uint32_t i = 0; i < rows->n; i++)

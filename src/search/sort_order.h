@@ -1,8 +1,8 @@
 /*
  * sort_order.h - messages in the order of a sort program.
  *
- * Spec: RFC 5256, SORT; RFC 5957 4; RFC 5257 4.9. What is equal by all criteria stays in the
- * order it came in, which is that of the mailbox.
+ * Spec: RFC 5256, SORT; RFC 5957 4; RFC 5257 4.9; RFC 6203 6. What is equal by all criteria
+ * stays in the order it came in, which is that of the mailbox.
  */
 #ifndef ROOST_SEARCH_SORT_ORDER_H
 #define ROOST_SEARCH_SORT_ORDER_H
@@ -15,6 +15,7 @@ enum sort_by {
     SORT_BY_SIZE,
     SORT_BY_TEXT, /* which: see text */
     SORT_BY_ANNOTATION,
+    SORT_BY_SCORE, /* see scores; the greatest first (RFC 6203 6) */
 };
 
 /* One value of an annotation, beside each of the rows' messages. */
@@ -29,6 +30,7 @@ struct sort_rule {
     enum sort_by by;
     enum key_text text;
     struct sort_annotation annotation;
+    const uint8_t *scores; /* of the rows, 1 to 100; NULL: all are equal */
     bool reverse;
 };
 

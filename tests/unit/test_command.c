@@ -371,6 +371,14 @@ static const struct row rows[] = {
     {imap_parse_notify, "a NOTIFY SET (SUBTREE-ONE x NONE)", RC_SYNTAX}, /* of ESEARCH only */
     {imap_parse_sort, "a SORT (DATE) UTF-8 ALL", RC_OK},
     {imap_parse_sort, "a SORT (subject Reverse date REVERSE DISPLAYTO) \"utf-8\" 1:4 SEEN", RC_OK},
+    {imap_parse_search, "a SEARCH FUZZY SUBJECT x FUZZY (OR BODY y SEEN)", RC_OK}, /* RFC 6203 7 */
+    {imap_parse_search, "a SEARCH RETURN (RELEVANCY) NOT FUZZY 1:2", RC_OK},
+    {imap_parse_search, "a SEARCH RETURN (RELEVANCY) SUBJECT x", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH FUZZY", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH FUZZY ", RC_SYNTAX},
+    {imap_parse_search, "a SEARCH FUZZY(SUBJECT x)", RC_SYNTAX},
+    {imap_parse_sort, "a SORT (RELEVANCY REVERSE SIZE) UTF-8 FUZZY TEXT x", RC_OK},
+    {imap_parse_sort, "a SORT (REVERSE RELEVANCY) UTF-8 TEXT x", RC_SYNTAX},
     {imap_parse_comparator, "a COMPARATOR", RC_OK},
     {imap_parse_comparator, "a COMPARATOR \"cz;*\" i;basic", RC_OK}, /* RFC 5255 4.7 */
     {imap_parse_comparator, "a COMPARATOR -i;octet +i;octet default \"*\" \"a*;b=1.2\"", RC_OK},

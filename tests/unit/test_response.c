@@ -33,6 +33,11 @@ static const struct {
     {"a OK [COPYUID 3 1:* 7:9] x", false},
     {"a OK [APPENDUID 3 4] x", true},
     {"a OK [APPENDUID 0 4] x", false},
+    {"* ESEARCH (TAG \"B1\") ALL 1,5,10 RELEVANCY (4 99 42)", true}, /* RFC 6203 4 */
+    {"* ESEARCH (TAG \"B1\") RELEVANCY ()", true},
+    {"* ESEARCH (TAG \"B1\") RELEVANCY (0)", false},
+    {"* ESEARCH (TAG \"B1\") RELEVANCY (101)", false},
+    {"* ESEARCH (TAG \"B1\") RELEVANCY (1 )", false},
     {"* COMPARATOR i;basic", true}, /* RFC 5255 4.8 */
     {"* COMPARATOR -i;octet (i;octet \"i;ascii-casemap\")", true},
     {"* COMPARATOR", false},
