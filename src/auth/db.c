@@ -87,6 +87,8 @@ static const char *const migrations[AUTH_DB_VERSION] = {
     "  iterations INTEGER NOT NULL,"
     "  sealed BLOB NOT NULL,"
     "  PRIMARY KEY (account_id, hash, device_id, form)) WITHOUT ROWID;",
+
+    "ALTER TABLE devices ADD COLUMN networks TEXT NOT NULL DEFAULT '';",
 };
 
 static enum rc sql_failed(struct auth_db *db, struct err *err)

@@ -20,7 +20,7 @@
 #include "auth/password.h"
 #include "base/arena.h"
 
-#define AUTH_DB_VERSION 4 /* PRAGMA user_version */
+#define AUTH_DB_VERSION 5 /* PRAGMA user_version */
 
 /* Limits of what administrators may store, so that every list fits in messages. */
 #define DEVICES_PER_ACCOUNT_MAX  256u
@@ -63,7 +63,8 @@ struct auth_device {
     struct slice name;
     unsigned scope; /* enum device_scope, or-ed */
     enum device_access access;
-    struct slice folders; /* names, one a line; empty: all */
+    struct slice folders;  /* names, one a line; empty: all */
+    struct slice networks; /* from which it may log in, one a line (network.h); empty: all */
     int64_t created, expires, revoked, last_used;
     struct slice last_address, last_client;
 };

@@ -1,5 +1,6 @@
 #include "auth/db.h"
 #include "auth/db_stmt.h"
+#include "auth/network.h"
 #include "base/clock.h"
 #include "base/utf8.h"
 
@@ -18,6 +19,7 @@ static void read_device(const struct stmt *stmt, struct arena *arena, struct aut
         .last_used = stmt_int(stmt, 9),
         .last_address = stmt_text(stmt, 10, arena),
         .last_client = stmt_text(stmt, 11, arena),
+        .networks = stmt_text(stmt, 12, arena),
     };
 }
 
@@ -54,7 +56,11 @@ static enum rc insert_device(struct auth_db *db, const struct auth_device *devic
                              const struct app_verifier *verifier, struct err *err)
 {
     AUTO(stmt_donep) struct stmt stmt = stmt_use(db, STMT_DEVICE_ADD);
+    AUTO(buf_done) struct buf networks = {.max = NETWORKS_MAX_BYTES};
+    enum rc rc = networks_normal(device->networks, &networks, err);
 
+    if (rc)
+        return rc;
     stmt_bind_id(&stmt, device->account_id);
     stmt_bind_text(&stmt, device->name);
     stmt_bind_blob(&stmt, verifier->bytes, sizeof(verifier->bytes));
@@ -63,6 +69,7 @@ static enum rc insert_device(struct auth_db *db, const struct auth_device *devic
     stmt_bind_text(&stmt, device->folders);
     stmt_bind_int(&stmt, clock_wall_sec());
     stmt_bind_int(&stmt, device->expires);
+    stmt_bind_text(&stmt, buf_slice(&networks));
     return stmt_run(&stmt, err);
 }
 

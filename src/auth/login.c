@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 
+#include "auth/network.h"
 #include "auth/scram_store.h"
 
 #define NO_ACCOUNT 0u /* never an account's id: the database is asked for it all the same */
@@ -19,6 +20,7 @@ static const struct {
     [LOGIN_REASON_REVOKED]        = {"device_revoked", AUTH_CODE_FAILED,        false},
     [LOGIN_REASON_EXPIRED]        = {"device_expired", AUTH_CODE_EXPIRED,       false},
     [LOGIN_REASON_SCOPE]          = {"device_scope",   AUTH_CODE_AUTHORIZATION, false},
+    [LOGIN_REASON_NETWORK]        = {"device_network", AUTH_CODE_AUTHORIZATION, false},
     [LOGIN_REASON_AUTHZID]        = {"other_user",     AUTH_CODE_AUTHORIZATION, false},
     [LOGIN_REASON_NO_TLS]         = {"no_tls",         AUTH_CODE_PRIVACY,       false},
     [LOGIN_REASON_MECHANISM]      = {"mechanism",      AUTH_CODE_NO_MECHANISM,  false},
@@ -90,21 +92,23 @@ static void refuse(struct login_outcome *out, enum login_reason reason)
 }
 
 /* The device is the right one; may it be used now, and for this? */
-static void judge_device(const struct auth_device *device, bool enabled, enum service service,
-                         int64_t now, struct login_outcome *out)
+static void judge_device(const struct auth_device *device, bool enabled,
+                         const struct login_place *place, struct login_outcome *out)
 {
-    unsigned wanted = service == SERVICE_SUBMISSION ? SCOPE_SEND : SCOPE_IMAP;
+    unsigned wanted = place->service == SERVICE_SUBMISSION ? SCOPE_SEND : SCOPE_IMAP;
 
     out->by = LOGIN_BY_DEVICE;
     out->device = *device;
     if (device->revoked != 0)
         refuse(out, LOGIN_REASON_REVOKED);
-    else if (device->expires != 0 && now >= device->expires)
+    else if (device->expires != 0 && place->now >= device->expires)
         refuse(out, LOGIN_REASON_EXPIRED);
     else if (!enabled)
         refuse(out, LOGIN_REASON_DISABLED);
     else if ((device->scope & wanted) == 0)
         refuse(out, LOGIN_REASON_SCOPE);
+    else if (!networks_allow(device->networks, &place->peer))
+        refuse(out, LOGIN_REASON_NETWORK);
     else
         out->verdict = LOGIN_GRANTED;
 }
@@ -224,9 +228,9 @@ static const struct passwd_user *file_line(const struct realm *realm,
 }
 
 static enum rc check_secret(struct realm *realm, const struct sasl_claim *claim,
-                            const struct resolve_account *account, enum service service,
-                            int64_t now, struct arena *arena, struct login_outcome *out,
-                            struct err *err)
+                            const struct resolve_account *account,
+                            const struct login_place *place, struct arena *arena,
+                            struct login_outcome *out, struct err *err)
 {
     struct slice secret = auth_secret_slice(&claim->secret);
     const struct passwd_user *line;
@@ -234,13 +238,13 @@ static enum rc check_secret(struct realm *realm, const struct sasl_claim *claim,
     enum rc rc = find_device(realm, account->id, secret, arena, &device, err);
 
     if (rc == RC_OK) {
-        judge_device(&device, account->enabled, service, now, out);
+        judge_device(&device, account->enabled, place, out);
         return RC_OK;
     }
     if (rc != RC_NOT_FOUND)
         return rc;
     line = file_line(realm, account);
-    if (line == NULL && realm_legacy_allowed(realm, now))
+    if (line == NULL && realm_legacy_allowed(realm, place->now))
         return try_legacy(realm, account, arena, out, err);
     if (realm_passwd_file(realm) != NULL)
         try_passwd_file(realm, line, account, secret, arena, out);
@@ -292,22 +296,23 @@ static enum rc find_claimed(struct realm *realm, const struct sasl_claim *claim,
     return RC_OK;
 }
 
-static enum rc check(struct realm *realm, const struct sasl_claim *claim, enum service service,
-                     int64_t now, struct arena *arena, struct login_outcome *out,
-                     struct err *err)
+static enum rc check(struct realm *realm, const struct sasl_claim *claim,
+                     const struct login_place *place, struct arena *arena,
+                     struct login_outcome *out, struct err *err)
 {
     struct resolve_account account;
     enum rc rc = find_claimed(realm, claim, arena, &account, out, err);
 
-    return rc ? rc : check_secret(realm, claim, &account, service, now, arena, out, err);
+    return rc ? rc : check_secret(realm, claim, &account, place, arena, out, err);
 }
 
-void login_check(struct realm *realm, const struct sasl_claim *claim, enum service service,
-                 int64_t now, struct arena *arena, struct login_outcome *out, struct err *err)
+void login_check(struct realm *realm, const struct sasl_claim *claim,
+                 const struct login_place *place, struct arena *arena,
+                 struct login_outcome *out, struct err *err)
 {
     struct login_outcome outcome = {.verdict = LOGIN_REFUSED, .reason = LOGIN_REASON_INTERNAL};
 
-    if (check(realm, claim, service, now, arena, &outcome, err) != RC_OK)
+    if (check(realm, claim, place, arena, &outcome, err) != RC_OK)
         refuse(&outcome, LOGIN_REASON_INTERNAL);
     settle(&outcome);
     *out = outcome;
@@ -380,9 +385,9 @@ static void try_more(struct scram_search *search)
 }
 
 static enum rc judge_scram(const struct realm *realm, const struct scram_search *search,
-                           const struct resolve_account *account, enum service service,
-                           int64_t now, struct arena *arena, struct login_outcome *out,
-                           struct err *err)
+                           const struct resolve_account *account,
+                           const struct login_place *place, struct arena *arena,
+                           struct login_outcome *out, struct err *err)
 {
     struct auth_device device;
     enum rc rc;
@@ -395,13 +400,13 @@ static enum rc judge_scram(const struct realm *realm, const struct scram_search 
     rc = auth_db_get_device(realm_db(realm), account->id, search->device, arena, &device, err);
     if (rc)
         return rc;
-    judge_device(&device, account->enabled, service, now, out);
+    judge_device(&device, account->enabled, place, out);
     return RC_OK;
 }
 
-static enum rc check_scram(struct realm *realm, const struct sasl *sasl, enum service service,
-                           int64_t now, struct arena *arena, struct login_outcome *out,
-                           struct scram_keys *keys, struct err *err)
+static enum rc check_scram(struct realm *realm, const struct sasl *sasl,
+                           const struct login_place *place, struct arena *arena,
+                           struct login_outcome *out, struct scram_keys *keys, struct err *err)
 {
     struct scram_search search = {.pepper = auth_db_pepper(realm_db(realm)),
                                   .scram = &sasl->scram};
@@ -411,25 +416,25 @@ static enum rc check_scram(struct realm *realm, const struct sasl *sasl, enum se
     if (rc)
         return rc;
     search.with_password =
-        realm_legacy_allowed(realm, now) && file_line(realm, &account) == NULL;
+        realm_legacy_allowed(realm, place->now) && file_line(realm, &account) == NULL;
     rc = auth_db_each_scram(realm_db(realm), account.id, sasl->scram.hash, try_row, &search,
                             err);
     try_more(&search);
     if (!rc)
-        rc = judge_scram(realm, &search, &account, service, now, arena, out, err);
+        rc = judge_scram(realm, &search, &account, place, arena, out, err);
     if (!rc && out->verdict == LOGIN_GRANTED)
         *keys = search.keys;
     sodium_memzero(&search.keys, sizeof(search.keys));
     return rc;
 }
 
-void login_check_scram(struct realm *realm, const struct sasl *sasl, enum service service,
-                       int64_t now, struct arena *arena, struct login_outcome *out,
-                       struct scram_keys *keys, struct err *err)
+void login_check_scram(struct realm *realm, const struct sasl *sasl,
+                       const struct login_place *place, struct arena *arena,
+                       struct login_outcome *out, struct scram_keys *keys, struct err *err)
 {
     struct login_outcome outcome = {.verdict = LOGIN_REFUSED, .reason = LOGIN_REASON_INTERNAL};
 
-    if (check_scram(realm, sasl, service, now, arena, &outcome, keys, err) != RC_OK)
+    if (check_scram(realm, sasl, place, arena, &outcome, keys, err) != RC_OK)
         refuse(&outcome, LOGIN_REASON_INTERNAL);
     settle(&outcome);
     *out = outcome;

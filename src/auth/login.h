@@ -32,6 +32,7 @@ enum login_reason {
     LOGIN_REASON_REVOKED,
     LOGIN_REASON_EXPIRED,
     LOGIN_REASON_SCOPE,
+    LOGIN_REASON_NETWORK,
     LOGIN_REASON_AUTHZID,
     LOGIN_REASON_NO_TLS,
     LOGIN_REASON_MECHANISM,
@@ -40,6 +41,13 @@ enum login_reason {
     LOGIN_REASON_BUSY,
     LOGIN_REASON_INTERNAL,
     LOGIN_REASON_COUNT
+};
+
+/* Where and for what somebody wants to come in. */
+struct login_place {
+    enum service service;
+    struct ipaddr peer;
+    int64_t now; /* seconds since 1970 */
 };
 
 struct login_outcome {
@@ -69,8 +77,9 @@ bool login_secret_is_random(struct slice secret);
 
 /* Slices of out live in the arena. A failing database is LOGIN_REASON_INTERNAL, err says how.
  */
-void login_check(struct realm *realm, const struct sasl_claim *claim, enum service service,
-                 int64_t now, struct arena *arena, struct login_outcome *out, struct err *err);
+void login_check(struct realm *realm, const struct sasl_claim *claim,
+                 const struct login_place *place, struct arena *arena,
+                 struct login_outcome *out, struct err *err);
 
 #define LOGIN_SCRAM_LEAST                                                                      \
     8u /* keys compared at each SCRAM login, so that four devices or none                      \
@@ -82,9 +91,9 @@ MUST_CHECK enum rc login_scram_salt(struct realm *realm, const struct sasl_claim
                                     struct arena *arena, struct scram_salt *out,
                                     struct err *err);
 /* As login_check, of a proof; never LOGIN_HASH. keys: set with LOGIN_GRANTED; wipe them. */
-void login_check_scram(struct realm *realm, const struct sasl *sasl, enum service service,
-                       int64_t now, struct arena *arena, struct login_outcome *out,
-                       struct scram_keys *keys, struct err *err);
+void login_check_scram(struct realm *realm, const struct sasl *sasl,
+                       const struct login_place *place, struct arena *arena,
+                       struct login_outcome *out, struct scram_keys *keys, struct err *err);
 /* out is what login_check said; matched is what the thread found. */
 void login_after_hash(struct realm *realm, bool matched, struct arena *arena,
                       struct login_outcome *out, struct err *err);

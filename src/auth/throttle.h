@@ -1,8 +1,9 @@
 /*
  * throttle.h - slowing down those who guess, without a lock that an attacker could set.
  *
- * A bucket for each (source prefix, user named): IPv4 by address, IPv6 by /64. Each failure
- * fills it, time drains it. A full bucket delays: the answer to a failure by its level, and the
+ * A bucket for each (source prefix, user named): IPv4 by address, IPv6 by /64, and by /48 in a
+ * wider bucket beside it, since who has one /64 often has 65,536 of them. Each failure fills
+ * it, time drains it. A full bucket delays: the answer to a failure by its level, and the
  * check of a password that people choose (those can be guessed; 80 random bits cannot). Nothing
  * is ever refused for what others did, and no delay exceeds THROTTLE_MAX_US.
  *
@@ -10,17 +11,21 @@
  * delayed, however many wrong ones come from behind the same address.
  *
  * The table has a fixed size; of the places a key may take, the one that drains first is given
- * away. All times are clock_mono_us().
+ * away, but one from which somebody got in of late only if all of them are such. All times are
+ * clock_mono_us().
  */
 #ifndef ROOST_AUTH_THROTTLE_H
 #define ROOST_AUTH_THROTTLE_H
 
 #include "base/ipaddr.h"
 
-#define THROTTLE_BUCKETS  32768u               /* 1.3 MB; must be a power of two */
-#define THROTTLE_FREE     3                    /* failures before the first delay */
-#define THROTTLE_STEP_US  ((int64_t) 500000)   /* each further failure waits so much longer */
-#define THROTTLE_MAX_US   ((int64_t) 8000000)  /* the longest delay */
+#define THROTTLE_BUCKETS   32768u              /* 1.3 MB; must be a power of two */
+#define THROTTLE_FREE      3                   /* failures before the first delay */
+#define THROTTLE_WIDE_FREE 24                  /* the same of a wider bucket: several people */
+#define THROTTLE_STEP_US   ((int64_t) 500000)  /* each further failure waits so much longer */
+#define THROTTLE_MAX_US    ((int64_t) 8000000) /* the longest delay */
+#define THROTTLE_PROOF_US                                                                      \
+    ((int64_t) 30 * 86400 * 1000000) /* so long strangers cannot push out who has got in */
 #define THROTTLE_DRAIN_US ((int64_t) 30000000) /* one failure is forgotten in that time */
 
 struct throttle;
@@ -28,6 +33,7 @@ struct throttle;
 /* What one attempt is counted under. */
 struct throttle_key {
     uint64_t place, check;
+    uint64_t wide_place, wide_check; /* IPv6: of its /48; wide_check 0: there is none */
 };
 
 struct throttle *throttle_new(void);

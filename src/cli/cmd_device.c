@@ -20,6 +20,7 @@ static const struct cli_column list_columns[] = {
     {"scope",     "FOR",       CLI_TEXT  },
     {"access",    "ACCESS",    CLI_TEXT  },
     {"folders",   "FOLDERS",   CLI_TEXT  },
+    {"networks",  "NETWORKS",  CLI_TEXT  },
     {"expires",   "EXPIRES",   CLI_TIME  },
     {"last_used", "LAST USED", CLI_TIME  },
     {"address",   "FROM",      CLI_TEXT  },
@@ -29,12 +30,15 @@ static const struct cli_column list_columns[] = {
 
 static const char add_help[] =
     "  device add USER NAME [--scope imap|send|both] [--read-only] [--folder NAME,...]\n"
-    "             [--days N]\n"
+    "             [--network NETWORK,...] [--days N]\n"
     "      Make a device and show its app password once. NAME is for people (\"Anna's "
     "phone\").\n"
     "      --scope send is for scanners, which only hand in mail; --folder lets it see those\n"
-    "      mailboxes only; --days makes it expire.\n"
-    "      $ roost device add anna \"Kitchen tablet\" --read-only --days 90\n";
+    "      mailboxes only; from elsewhere than the networks it does not log in; --days makes "
+    "it\n"
+    "      expire.\n"
+    "      $ roost device add anna \"Kitchen tablet\" --read-only --days 90\n"
+    "      $ roost device add anna Scanner --scope send --network 192.0.2.0/24,2001:db8::/32\n";
 
 /* "90" days from now as seconds since 1970; false if it is no number of days. */
 static bool expiry(const char *days, char room[24])
@@ -49,20 +53,21 @@ static bool expiry(const char *days, char room[24])
 }
 
 /* The names between commas, one a line. */
-static void put_folders(struct buf *out, const char *list)
+static void put_lines(struct buf *out, const char *list)
 {
     for (; *list != '\0'; list++)
         buf_byte(out, *list == ',' ? '\n' : *list);
 }
 
 static int add_device(const struct cli_args *args, const char *scope, bool read_only,
-                      const char *folder_list, const char *expires)
+                      const char *folder_list, const char *network_list, const char *expires)
 {
     AUTO(cli_ask_close) struct cli_ask ask = {0};
-    AUTO(buf_done) struct buf folders = {.max = 8192};
+    AUTO(buf_done) struct buf folders = {.max = 8192}, networks = {.max = 8192};
     int code = cli_ask_open(args, "auth", &ask);
 
-    put_folders(&folders, folder_list);
+    put_lines(&folders, folder_list);
+    put_lines(&networks, network_list);
     if (code == CLI_OK) {
         const struct control_field fields[] = {
             CONTROL_TEXT("user", slice_from_str(args->words[0])),
@@ -70,6 +75,7 @@ static int add_device(const struct cli_args *args, const char *scope, bool read_
             CONTROL_TEXT("scope", slice_from_str(scope)),
             CONTROL_TEXT("access", read_only ? SLICE("read-only") : SLICE("full")),
             CONTROL_TEXT("folders", buf_slice(&folders)),
+            CONTROL_TEXT("networks", buf_slice(&networks)),
             CONTROL_TEXT("expires", slice_from_str(expires)), /* last: absent if empty */
         };
 
@@ -82,13 +88,14 @@ static int add_device(const struct cli_args *args, const char *scope, bool read_
 
 static int device_add(int argc, char *const *argv)
 {
-    const char *scope = "both", *folders = "", *days = NULL;
+    const char *scope = "both", *folders = "", *networks = "", *days = NULL;
     bool read_only = false;
     const struct cli_option options[] = {
-        {"--scope",     &scope,   NULL      },
-        {"--folder",    &folders, NULL      },
-        {"--days",      &days,    NULL      },
-        {"--read-only", NULL,     &read_only},
+        {"--scope",     &scope,    NULL      },
+        {"--folder",    &folders,  NULL      },
+        {"--network",   &networks, NULL      },
+        {"--days",      &days,     NULL      },
+        {"--read-only", NULL,      &read_only},
     };
     struct cli_args args;
     char expires[24] = "";
@@ -99,7 +106,7 @@ static int device_add(int argc, char *const *argv)
         return cli_usage_error("device add", "a user and a name for the device");
     if (days != NULL && !expiry(days, expires))
         return cli_usage_error("device add", "--days takes a number of 1 to 36500");
-    return add_device(&args, scope, read_only, folders, expires);
+    return add_device(&args, scope, read_only, folders, networks, expires);
 }
 
 static const char list_help[] = "  device list USER\n"

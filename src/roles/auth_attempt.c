@@ -403,15 +403,22 @@ static void on_proved(void *ctx)
     say(attempt, &challenge);
 }
 
+static struct login_place place_of(const struct attempt *attempt)
+{
+    return (struct login_place){
+        .service = attempt->service, .peer = attempt->peer, .now = clock_wall_sec()};
+}
+
 /* Right or wrong: an app password cannot be guessed, any other waits as long as a wrong one. */
 static void check_proof(struct attempt *attempt)
 {
+    const struct login_place place = place_of(attempt);
     struct login_outcome *outcome = &attempt->outcome;
     int64_t delay_us = 0;
     struct err err;
 
-    login_check_scram(attempt->auth->realm, &attempt->sasl, attempt->service, clock_wall_sec(),
-                      attempt->arena, outcome, &attempt->keys, &err);
+    login_check_scram(attempt->auth->realm, &attempt->sasl, &place, attempt->arena, outcome,
+                      &attempt->keys, &err);
     if (outcome->reason == LOGIN_REASON_INTERNAL)
         log_event(LEVEL_ERROR, "auth.database_failed", LOG_ERR(&err));
     if (outcome->verdict != LOGIN_GRANTED) {
@@ -450,10 +457,11 @@ static void send_salt(struct attempt *attempt)
 static void check_claim(void *ctx)
 {
     struct attempt *attempt = ctx;
+    const struct login_place place = place_of(attempt);
     struct err err;
 
-    login_check(attempt->auth->realm, &attempt->sasl.claim, attempt->service, clock_wall_sec(),
-                attempt->arena, &attempt->outcome, &err);
+    login_check(attempt->auth->realm, &attempt->sasl.claim, &place, attempt->arena,
+                &attempt->outcome, &err);
     switch (attempt->outcome.verdict) {
     case LOGIN_GRANTED:
         grant(attempt);

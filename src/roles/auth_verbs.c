@@ -494,6 +494,7 @@ static enum rc add_device(struct auth_role *auth, struct control_conn *conn,
     if (rc)
         return rc;
     (void) control_field_get(fields, "folders", &device.folders);
+    (void) control_field_get(fields, "networks", &device.networks);
     device.account_id = account.id;
     rc = make_device(auth, &device, &made, err);
     if (rc)
@@ -506,7 +507,8 @@ static enum rc add_device(struct auth_role *auth, struct control_conn *conn,
     return RC_OK;
 }
 
-/* user, name, scope (imap, send, both), access (full, read-only), folders (one a line), expires
+/* user, name, scope (imap, send, both), access (full, read-only), folders and networks (one a
+ * line), expires
  * -> user, device, password */
 static void device_add(struct control_conn *conn, const struct control_fields *fields,
                        void *ctx)
@@ -535,6 +537,7 @@ static bool one_device_row(void *ctx, const struct auth_device *device)
         CONTROL_TEXT("access",
                      device->access == ACCESS_READ_ONLY ? SLICE("read-only") : SLICE("full")),
         CONTROL_TEXT("folders", device->folders),
+        CONTROL_TEXT("networks", device->networks),
         CONTROL_TEXT("created", auth_number(created, device->created)),
         CONTROL_TEXT("expires", auth_number(expires, device->expires)),
         CONTROL_TEXT("last_used", auth_number(used, device->last_used)),

@@ -96,6 +96,19 @@ class Scrams(unittest.TestCase):
             self.assertTrue(wire.command("CREATE box")[1].startswith(b"NO"))
         self.assertTrue(self.login(user, sender["password"]).startswith(b"NO [AUTHORIZATIONFAILED] "))
 
+    def test_a_device_of_another_network_stays_out(self):
+        user, _ = self.user()
+        (far,) = self.roost("device", "add", user, "far", "--network", "192.0.2.0/24,2001:db8::/32")
+        (near,) = self.roost("device", "add", user, "near", "--network", "192.0.2.0/24,127.0.0.0/8")
+        self.assertTrue(self.login(user, far["password"]).startswith(b"NO [AUTHORIZATIONFAILED] "))
+        self.assertIn_(user, near["password"])
+        with self.server.wire() as wire:
+            self.assertTrue(wire.command("LOGIN %s %s" % (user, far["password"]))[1].startswith(
+                b"NO [AUTHORIZATIONFAILED] "))
+        self.server.logged("reason=device_network", 2)
+        listed = {row["name"]: row["networks"] for row in self.roost("device", "list", user)}
+        self.assertEqual(listed["far"].split(), ["192.0.2.0/24", "2001:db8::/32"])
+
     def test_a_device_revoked_between_the_proofs_stays_out(self):
         user, _ = self.user()
         (device,) = self.roost("device", "add", user, "phone")

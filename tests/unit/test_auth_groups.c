@@ -218,7 +218,8 @@ static void nobody_logs_in_as_a_shared_account(void **state)
     assert_int_equal(realm_new(place->db, &settings, nobody_announced, NULL, &realm, NULL),
                      RC_OK);
     assert_int_equal(auth_secret_prepare(SLICE("x"), &claim.secret, NULL), RC_OK);
-    login_check(realm, &claim, SERVICE_IMAP, 1, place->arena, &outcome, NULL);
+    login_check(realm, &claim, &(struct login_place){.service = SERVICE_IMAP, .now = 1},
+                place->arena, &outcome, NULL);
     assert_int_equal(outcome.account, 0); /* as for a name that nobody has */
     assert_int_not_equal(outcome.verdict, LOGIN_GRANTED);
     lookup = realm_lookup(realm);

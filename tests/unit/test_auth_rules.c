@@ -303,9 +303,11 @@ static void any_domain_and_one_catch_all(void **state)
 
 /* ---- login rules ---- */
 
-static struct login_outcome login(struct place *place, struct realm *realm, const char *authzid,
-                                  const char *user, const char *secret)
+static struct login_outcome login_from(struct place *place, struct realm *realm,
+                                       const char *from, const char *authzid, const char *user,
+                                       const char *secret)
 {
+    struct login_place where = {.service = SERVICE_IMAP, .now = NOW};
     AUTO(buf_done) struct buf message = {.max = 4096}, out = {.max = 16};
     struct login_outcome outcome;
     struct slice bytes;
@@ -320,7 +322,8 @@ static struct login_outcome login(struct place *place, struct realm *realm, cons
     bytes = buf_slice(&message);
     assert_int_equal(sasl_init(&sasl, SLICE("PLAIN"), NULL), RC_OK);
     assert_int_equal(sasl_start(&sasl, &bytes, &out, NULL), RC_OK);
-    login_check(realm, &sasl.claim, SERVICE_IMAP, NOW, place->arena, &outcome, &err);
+    assert_true(ipaddr_parse(slice_from_str(from), &where.peer));
+    login_check(realm, &sasl.claim, &where, place->arena, &outcome, &err);
     if (outcome.verdict == LOGIN_HASH) {
         struct password_hash hash;
 
@@ -329,6 +332,12 @@ static struct login_outcome login(struct place *place, struct realm *realm, cons
                          place->arena, &outcome, &err);
     }
     return outcome;
+}
+
+static struct login_outcome login(struct place *place, struct realm *realm, const char *authzid,
+                                  const char *user, const char *secret)
+{
+    return login_from(place, realm, "192.0.2.1", authzid, user, secret);
 }
 
 #define assert_refused(outcome_, reason_)                                                      \
@@ -408,6 +417,36 @@ static void an_expired_device_says_so(void **state)
     assert_int_equal(outcome.verdict, LOGIN_GRANTED);
     assert_int_equal(outcome.device.access, ACCESS_READ_ONLY);
     assert_slice_equal(outcome.device.folders, SLICE("INBOX\nWork"));
+}
+
+static void a_device_logs_in_from_its_networks_only(void **state)
+{
+    struct place *place = *state;
+    const struct realm_settings with = settings();
+    AUTO(realm_freep) struct realm *realm = realm_of(place, &with);
+    struct auth_device device = {.name = SLICE("scanner"),
+                                 .scope = SCOPE_IMAP,
+                                 .access = ACCESS_FULL,
+                                 .networks = SLICE("198.51.100.0/24\n2001:db8:1::/48"),
+                                 .account_id = place_add(place, "anna")};
+    struct admin_device made;
+
+    assert_int_equal(auth_admin_add_device(place->db, &device, &made, NULL), RC_OK);
+    assert_refused(login(place, realm, "", "anna", made.password), "device_network");
+    assert_refused(login_from(place, realm, "2001:db8:2::1", "", "anna", made.password),
+                   "device_network");
+    assert_int_equal(
+        login_from(place, realm, "198.51.100.9", "", "anna", made.password).verdict,
+        LOGIN_GRANTED);
+    assert_int_equal(
+        login_from(place, realm, "2001:db8:1:2::3", "", "anna", made.password).verdict,
+        LOGIN_GRANTED);
+    reopen(place); /* the realm has the closed database: made again */
+    realm_free(realm);
+    realm = realm_of(place, &with);
+    assert_refused(login(place, realm, "", "anna", made.password), "device_network");
+    device.networks = SLICE("198.51.100.9/24");
+    assert_int_equal(auth_admin_add_device(place->db, &device, &made, NULL), RC_INVALID);
 }
 
 static void an_account_password_counts_only_until_its_date(void **state)
@@ -553,6 +592,68 @@ static void a_full_table_forgets_and_never_refuses(void **state)
     }
 }
 
+/* Guesses at one account from 5,000 addresses, the owner's own (an office, a cloud) among them.
+ */
+static void a_flood_from_everywhere_keeps_no_owner_out(void **state)
+{
+    enum { SOURCES = 5000, SECONDS = 300, GUESSES = 500 };
+    AUTO(throttle_freep) struct throttle *throttle = throttle_new();
+    struct ipaddr peer = {
+        .family = IPADDR_V4, .bytes = {198, 18}
+    };
+    const struct throttle_key owner = throttle_key(throttle, &peer, SLICE("anna"));
+    unsigned source = 0, n_in = 0;
+    int64_t now = 1000000;
+
+    (void) state;
+    throttle_succeeded(throttle, owner, SLICE("right"), now);
+    for (unsigned second = 0; second < SECONDS; second++, now += 1000000) {
+        for (unsigned n = 0; n < GUESSES; n++, source = (source + 1) % SOURCES) {
+            peer.bytes[2] = (uint8_t) (source >> 8);
+            peer.bytes[3] = (uint8_t) source;
+            (void) throttle_failed(throttle, throttle_key(throttle, &peer, SLICE("anna")), now);
+        }
+        n_in += throttle_delay_check(throttle, owner, SLICE("right"), now) == 0;
+    }
+    assert_int_equal(n_in, SECONDS);
+    assert_true(throttle_delay_check(throttle, owner, SLICE("guess"), now) >=
+                4 * THROTTLE_STEP_US);
+}
+
+/* One address after the other of a /48: 65,536 networks of its own. */
+static void a_wide_ipv6_source_is_slowed_down_as_a_whole(void **state)
+{
+    AUTO(throttle_freep) struct throttle *throttle = throttle_new();
+    struct ipaddr peer = {
+        .family = IPADDR_V6, .bytes = {0x20, 1, 0xd, 0xb8}
+    };
+    struct ipaddr neighbour = peer;
+    const struct throttle_key owner = throttle_key(throttle, &peer, SLICE("anna"));
+    int64_t now = 1000000, delay = 0;
+
+    (void) state;
+    neighbour.bytes[5] = 1;
+    throttle_succeeded(throttle, owner, SLICE("right"), now);
+    for (unsigned n = 1; n <= 1000; n++) {
+        peer.bytes[6] = (uint8_t) (n >> 8);
+        peer.bytes[7] = (uint8_t) n;
+        delay = throttle_failed(throttle, throttle_key(throttle, &peer, SLICE("anna")), now);
+        if (n < THROTTLE_WIDE_FREE)
+            assert_int_equal(delay, 0);
+    }
+    assert_int_equal(delay, THROTTLE_MAX_US);
+    assert_int_equal(throttle_delay_check(throttle, owner, SLICE("right"), now), 0);
+    assert_int_equal(throttle_delay_check(throttle, owner, SLICE("guess"), now),
+                     THROTTLE_MAX_US);
+    assert_int_equal(throttle_delay_check(throttle,
+                                          throttle_key(throttle, &neighbour, SLICE("anna")),
+                                          SLICE("guess"), now),
+                     0);
+    assert_int_equal(throttle_delay_check(throttle, throttle_key(throttle, &peer, SLICE("bob")),
+                                          SLICE("guess"), now),
+                     0);
+}
+
 /* ---- hash pool ---- */
 
 struct pool_test {
@@ -660,10 +761,13 @@ int main(void)
         WITH_PLACE(any_domain_and_one_catch_all),
         WITH_PLACE(a_device_gets_in_and_a_stranger_does_not),
         WITH_PLACE(an_expired_device_says_so),
+        WITH_PLACE(a_device_logs_in_from_its_networks_only),
         WITH_PLACE(an_account_password_counts_only_until_its_date),
         WITH_PLACE(users_of_a_file_get_accounts_when_they_are_met),
         cmocka_unit_test(failures_slow_down_their_source_and_nobody_else),
         cmocka_unit_test(one_network_of_ipv6_is_one_source),
+        cmocka_unit_test(a_flood_from_everywhere_keeps_no_owner_out),
+        cmocka_unit_test(a_wide_ipv6_source_is_slowed_down_as_a_whole),
         cmocka_unit_test(a_full_table_forgets_and_never_refuses),
         cmocka_unit_test(every_job_taken_is_run_and_handed_back),
         cmocka_unit_test(a_full_queue_is_an_answer),
