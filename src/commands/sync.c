@@ -160,8 +160,8 @@ bool sync_begin(struct cmd *cmd)
                       &err);
     if (rc == RC_NOT_FOUND)
         return false;
-    if (rc)
-        return true;
+    if (rc) /* a command is told its own result; of news there is nothing else */
+        return !cmd->is_news;
     context_sync_begin(cmd);
     view_sync(session->view, what_to_tell(cmd), cmd->arena, &cmd->changes);
     urlauth_sync(session, cmd->reply->out);

@@ -13,7 +13,9 @@
 
 /*
  * The sync behind a command: take the newest version and see what it changes for the client,
- * who may have said by NOTIFY what it wants to hear of. False: the mailbox is gone.
+ * who may have said by NOTIFY what it wants to hear of. False: the mailbox is gone,
+ * or there is no command and the mailbox cannot be read: asked again at once it would be so
+ * again.
  */
 bool sync_begin(struct cmd *cmd);
 /* Write it, and what NOTIFY asks for of new messages. False: out is full, call again. With

@@ -352,24 +352,19 @@ static void do_something(struct walk *walk)
     listen(walk, rs, NULL);
 }
 
-/* The watcher hears, in one way or another. */
+/* The watcher hears, in one way or another; behind SEARCH EXPUNGE is not told. */
 static void look(struct walk *walk)
 {
-    switch (below(walk, 4)) {
-    case 0: /* EXPUNGE is not told */
-        if (!walk->names_uids) {
-            say(walk, walk->watcher, "n%u SEARCH RETURN (SAVE) ALL\r\n", walk->tags++);
-            break;
-        }
-        /* fall through */
-    case 1:
+    uint32_t way = below(walk, 4);
+
+    if (way == 0 && !walk->names_uids) {
+        say(walk, walk->watcher, "n%u SEARCH RETURN (SAVE) ALL\r\n", walk->tags++);
+    } else if (way <= 1) {
         say(walk, walk->watcher, "n%u IDLE\r\n", walk->tags++);
         rig_poll(walk->watcher);
         rig_send(walk->watcher, SLICE("DONE\r\n"));
-        break;
-    default:
+    } else {
         say(walk, walk->watcher, "n%u NOOP\r\n", walk->tags++);
-        break;
     }
     listen(walk, walk->watcher, NULL);
 }

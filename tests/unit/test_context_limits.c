@@ -11,6 +11,7 @@
 
 #define MANY_MESSAGES                                                                          \
     131072u /* in CONTEXTS_MAX orders they take more than a session may have */
+#define LINE_BYTES ((size_t) 4096)
 
 struct scene {
     struct rig *rig;
@@ -145,12 +146,31 @@ static void refuses_keys_that_are_too_large(void **state)
     rig_free(scene.rig);
 }
 
+static void takes_so_many_tags(void **state)
+{
+    struct scene scene = begin();
+    AUTO(buf_done) struct buf line;
+
+    (void) state;
+    buf_init(&line, LINE_BYTES);
+    (void) ask(&scene, "a SELECT INBOX\r\nx UID SEARCH RETURN (UPDATE) ALL\r\n");
+    buf_str(&line, "b CANCELUPDATE");
+    for (unsigned i = 0; i < CANCELUPDATE_MAX_TAGS; i++)
+        buf_str(&line, " \"y\"");
+    buf_str(&line, " \"x\"\r\n");
+    buf_byte(&line, '\0');
+    assert_true(says(ask(&scene, line.ptr), "b NO [LIMIT] "));
+    assert_int_equal(count(&scene), 1);
+    rig_free(scene.rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(refuses_too_many),
         cmocka_unit_test(refuses_what_is_too_large),
         cmocka_unit_test(ends_what_grows_too_large),
+        cmocka_unit_test(takes_so_many_tags),
         cmocka_unit_test(refuses_keys_that_are_too_large),
     };
 
