@@ -82,6 +82,13 @@ class Scrams(unittest.TestCase):
         self.assertRefused(user, second["password"])
         self.assertIn_(user, first)
 
+    def test_many_devices_made_at_once(self):
+        names = [next(self.names) for _ in range(20)]
+        made = self.roost("user", "add", "--file", "-", stdin="\n".join(names) + "\n")
+        self.assertEqual([row["user"] for row in made], names)
+        for row in made:
+            wait_for(lambda: self.login(row["user"], row["password"]).startswith(b"OK"), "SCRAM's keys are made")
+
     def test_nobody_acts_as_another(self):
         (user, password), (other, _) = self.user(), self.user()
         self.assertTrue(self.login(user, password, authzid=other).startswith(b"NO [AUTHORIZATIONFAILED] "))
