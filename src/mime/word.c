@@ -8,7 +8,6 @@
 #include "base/utf8.h"
 
 #define DECOMPOSED_MAX_UNITS 32
-#define ASCII_CHARS          128u
 
 enum { NO_LETTER, LETTER, MARK, UNSPACED };
 
@@ -121,14 +120,40 @@ static bool peek_folded(struct word_reader *reader, const struct word_folded **o
     return true;
 }
 
+/* Most of most mail: the letters and digits of ASCII that stand next, in one go. */
+static void take_ascii(struct word_reader *reader, struct word *out)
+{
+    struct slice rest = scan_rest(&reader->sc), taken;
+    size_t n = 0;
+
+    for (; n < rest.len && ascii_is_alnum(rest.ptr[n]); n++)
+        add_char(out, (unsigned char) ascii_lower(rest.ptr[n]));
+    (void) scan_take(&reader->sc, n, &taken);
+}
+
+/* What of ASCII stands between words. */
+static bool skip_ascii(struct word_reader *reader)
+{
+    struct slice rest = scan_rest(&reader->sc), skipped;
+    size_t n = 0;
+
+    while (n < rest.len && !ascii_is_8bit(rest.ptr[n]) && !ascii_is_alnum(rest.ptr[n]))
+        n++;
+    (void) scan_take(&reader->sc, n, &skipped);
+    return n > 0;
+}
+
 /* The letters that stand next, of scripts with spaces. */
 static void take_letters(struct word_reader *reader, struct word *out)
 {
     const struct word_folded *folded;
     struct scan behind;
 
-    while (peek_folded(reader, &folded, &behind) &&
-           (folded->kind == LETTER || folded->kind == MARK)) {
+    for (;;) {
+        take_ascii(reader, out);
+        if (!peek_folded(reader, &folded, &behind) ||
+            (folded->kind != LETTER && folded->kind != MARK))
+            return;
         for (uint8_t i = 0; i < folded->n; i++)
             add_char(out, folded->to[i]);
         reader->sc = behind;
@@ -171,7 +196,11 @@ bool word_next(struct word_reader *reader, struct word *out)
     out->n = 0;
     out->chars = 0;
     out->is_pair = false;
-    while (peek_folded(reader, &folded, &behind)) {
+    for (;;) {
+        if (skip_ascii(reader) && end_run(reader, out))
+            return true;
+        if (!peek_folded(reader, &folded, &behind))
+            return end_run(reader, out);
         if (folded->kind == UNSPACED) {
             reader->sc = behind;
             if (take_unspaced(reader, folded->n > 0 ? folded->to[0] : folded->from, out))
@@ -186,5 +215,4 @@ bool word_next(struct word_reader *reader, struct word *out)
         }
         reader->sc = behind;
     }
-    return end_run(reader, out);
 }
