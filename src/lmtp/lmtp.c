@@ -471,7 +471,7 @@ static const char *delivery_reply(const struct delivery *delivery,
                    ? "552 5.2.2 The message is larger than the mailbox may ever be"
                    : "452 4.2.2 The mailbox is full";
     case RC_ELSEWHERE: /* of IMAP alone */
-    case RC_FULL: /* the disk is: RFC 3463 3.4 */
+    case RC_FULL:      /* the disk is: RFC 3463 3.4 */
         return "452 4.3.1 The mail system is full";
     case RC_MORE:
     case RC_SYNTAX:
