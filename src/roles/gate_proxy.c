@@ -35,9 +35,9 @@ static enum rc take(const struct gate_conn *c, size_t n, struct err *err)
 {
     ssize_t got = n > 0 ? recv(c->conn.fd, c->gate->scratch, n, MSG_DONTWAIT) : 0;
 
-    return got == (ssize_t) n
-               ? RC_OK
-               : err_set(err, RC_IO, "Internal error", "proxy: recv: %s", strerror(errno));
+    return got == (ssize_t) n ? RC_OK
+                              : err_set(err, RC_IO, "Temporarily unavailable",
+                                        "proxy: recv: %s", strerror(errno));
 }
 
 static void use_header(struct gate_conn *c, const struct proxy_header *header)
@@ -59,9 +59,10 @@ enum rc gate_proxy_read(struct gate_conn *c, struct err *err)
     if (n < 0)
         return errno == EAGAIN || errno == EINTR
                    ? RC_MORE
-                   : err_set(err, RC_IO, "Internal error", "proxy: recv: %s", strerror(errno));
+                   : err_set(err, RC_IO, "Temporarily unavailable", "proxy: recv: %s",
+                             strerror(errno));
     if (n == 0)
-        return err_set(err, RC_UNAVAILABLE, "Internal error",
+        return err_set(err, RC_UNAVAILABLE, "Temporarily unavailable",
                        "proxy: closed before its header");
     buf_append(&c->unread, slice_of(c->gate->scratch, (size_t) n));
     rc = proxy_header_read(buf_slice(&c->unread), &header, err);
