@@ -31,6 +31,7 @@ enum cmd_flags {
     CMD_WRITES = 1u << 4,    /* changes the account: not with a read-only credential */
     CMD_CHANGES = 1u << 5,   /* changes the selected mailbox: not after EXAMINE */
     CMD_UNSELECTS = 1u << 6, /* leaves the mailbox: nothing of it is told behind */
+    CMD_COMPUTES = 1u << 7,  /* may compute for long before it says anything: takes turns */
 };
 
 struct cmd;

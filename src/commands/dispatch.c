@@ -420,6 +420,11 @@ enum command_outcome command_resume(struct cmd **running, struct buf *out,
     return COMMAND_CLOSE;
 }
 
+bool command_computes(const struct cmd *running)
+{
+    return running->phase == CMD_RUNS && (running->row->flags & CMD_COMPUTES) != 0;
+}
+
 void command_abort(struct cmd **running)
 {
     struct cmd *cmd = TAKE(*running);

@@ -56,6 +56,9 @@ enum command_outcome command_start(struct session *session, const struct command
                                    struct buf *out, struct cmd **running);
 enum command_outcome command_resume(struct cmd **running, struct buf *out,
                                     bool seq_command_waits);
+/* May the running command compute for long before it says anything? Then its next
+ * command_resume() is one slice of that. */
+bool command_computes(const struct cmd *running);
 /* The connection is gone. NULL is allowed. */
 void command_abort(struct cmd **running);
 

@@ -18,6 +18,7 @@
 #include "search/text_index.h"
 #include "store/local/local.h"
 
+#define TURNS_PARTS      4u /* of the threads: so many may compute for long at a time */
 #define PATH_MAX_BYTES   4096u
 #define MAIL_THREADS_MIN 4u
 #define DAY_SEC          (24 * 60 * 60)
@@ -146,6 +147,7 @@ static enum rc open_doors(struct mail_role *mail, struct err *err)
                                       .message_max_bytes = config->message_max_bytes,
                                       .message_limit = config->message_limit,
                                       .save_limit = config->save_limit,
+                                      .turns = count_threads(config) / TURNS_PARTS,
                                       .log_mail_events = config->log_mail_events,
                                       .submits = submits,
                                       .note = note_account,

@@ -81,7 +81,7 @@ static void add(struct candidates *candidates, const struct window *window, uint
 
 /* Returns the end of what is decided when those are. */
 static uint32_t choose(struct candidates *candidates, struct window *window,
-                       const struct pruner *pruner, uint32_t from)
+                       const struct pruner *pruner, uint32_t from, uint64_t most)
 {
     const struct bounds *bounds = candidates->bounds;
     bool has_row = window_need_cold(window);
@@ -96,7 +96,7 @@ static uint32_t choose(struct candidates *candidates, struct window *window,
             continue;
         }
         at += (uint32_t) __builtin_ctzll(open);
-        if (candidates->n == CANDIDATES_MAX || bytes >= CANDIDATES_MAX_BYTES)
+        if (candidates->n == CANDIDATES_MAX || bytes >= most)
             return at;
         add(candidates, window, at, has_row, prune_is_covered(pruner, at));
         bytes += candidates->list[candidates->n - 1].asked.size;
@@ -208,14 +208,15 @@ static uint32_t open_others(struct candidates *candidates, uint32_t end)
 
 enum rc candidates_decide(struct candidates *candidates, struct window *window,
                           const struct pruner *pruner, struct bounds *bounds, uint32_t from,
-                          uint32_t *out_end, uint32_t *n_damaged, struct err *err)
+                          uint64_t bytes, uint32_t *out_end, uint32_t *n_damaged,
+                          struct err *err)
 {
     uint32_t end;
 
     candidates->bounds = bounds;
     candidates->n_damaged = 0;
     candidates->failed.rc = RC_OK;
-    end = choose(candidates, window, pruner, from);
+    end = choose(candidates, window, pruner, from, bytes);
     if (candidates->plan->cost >= COST_DIGEST)
         read_all(candidates);
     end = open_others(candidates, end);

@@ -6,9 +6,9 @@
  * covers the message and text is all that is asked for, else the digest with it. What is not
  * kept is opened one by one (match.h).
  *
- * A step takes at most CANDIDATES_MAX messages, of CANDIDATES_MAX_BYTES in all, or one that is
- * longer; the store holds no more than a step's at a time. Of those that must be opened it
- * takes CANDIDATES_OPENED_MAX: their digests may have to be made.
+ * A step takes at most CANDIDATES_MAX messages, of so many bytes in all, or one that is longer;
+ * the store holds no more than a step's at a time. Of those that must be opened it takes
+ * CANDIDATES_OPENED_MAX: their digests may have to be made.
  */
 #ifndef ROOST_SEARCH_CANDIDATES_H
 #define ROOST_SEARCH_CANDIDATES_H
@@ -17,7 +17,6 @@
 #include "search/prune.h"
 
 #define CANDIDATES_MAX        512u
-#define CANDIDATES_MAX_BYTES  ((uint64_t) 2 << 20)
 #define CANDIDATES_OPENED_MAX 32u
 
 struct candidates;
@@ -30,14 +29,14 @@ void candidates_free(struct candidates *candidates); /* NULL is allowed */
 
 /*
  * Decide messages of the window from `from` on that are in bounds->upper and not in lower: a
- * hit is in both, another one in neither afterwards. All below *out_end are decided, and
- * perhaps some above; at least one is at each call, if there is any.
- * RC_IO, RC_UNAVAILABLE: the store fails. A message that cannot be read is no hit, and counts
- * in *n_damaged; one that was expunged meanwhile is none.
+ * hit is in both, another one in neither afterwards. Of about so many bytes at a time. All
+ * below *out_end are decided, and perhaps some above; at least one is at each call, if there is
+ * any. RC_IO, RC_UNAVAILABLE: the store fails. A message that cannot be read is no hit, and
+ * counts in *n_damaged; one that was expunged meanwhile is none.
  */
 MUST_CHECK enum rc candidates_decide(struct candidates *candidates, struct window *window,
                                      const struct pruner *pruner, struct bounds *bounds,
-                                     uint32_t from, uint32_t *out_end, uint32_t *n_damaged,
-                                     struct err *err);
+                                     uint32_t from, uint64_t bytes, uint32_t *out_end,
+                                     uint32_t *n_damaged, struct err *err);
 
 #endif

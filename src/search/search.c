@@ -5,7 +5,9 @@
 #include "search/candidates.h"
 #include "search/resolve.h"
 
-/* One slice: about a millisecond of columns, two of text. Then others get their turn. */
+/* One slice: about a millisecond of columns, two of text. Then others get their turn. The first
+ * is short: most searches end in it, and it waits for no turn. */
+#define SEARCH_FIRST_WORK ((uint64_t) 256 << 10)
 #define SEARCH_SLICE_WORK ((uint64_t) 2 << 20)
 #define FEW_MESSAGES      64u /* less to open than an index is to be asked */
 
@@ -17,6 +19,7 @@ struct search {
     struct pruner *pruner;
     struct candidates *candidates;
     bool is_prepared;
+    uint64_t slice;     /* the work of the one at hand */
     uint32_t next, end; /* indexes of messages: of the next window; behind the last known */
     bool has_window;
     bool has_withheld; /* messages of the view: numbers do not follow the indexes */
@@ -86,6 +89,7 @@ enum rc search_start(const struct search_scope *scope, const struct imap_search_
         candidates_keep_scores(search->candidates, search->window_scores);
     }
     search->asks_modseq = asks_modseq(key);
+    search->slice = SEARCH_FIRST_WORK;
     search->next = mbox_lower_bound(mbox, MAX(scope->from_uid, 1u));
     search->end = mbox_index_behind(mbox, view_last_uid(scope->view));
     uid_set_start(&search->uids, arena);
@@ -200,14 +204,14 @@ static enum rc decide_window(struct search *search, struct err *err)
 {
     while (search->at < search->window.n) {
         uint32_t end;
-        enum rc rc =
-            candidates_decide(search->candidates, &search->window, search->pruner,
-                              &search->bounds, search->at, &end, &search->n_damaged, err);
+        enum rc rc = candidates_decide(search->candidates, &search->window, search->pruner,
+                                       &search->bounds, search->at, search->slice, &end,
+                                       &search->n_damaged, err);
 
         if (rc)
             return rc;
         tell_decided(search, end);
-        if (search->match.work >= SEARCH_SLICE_WORK && search->at < search->window.n)
+        if (search->match.work >= search->slice && search->at < search->window.n)
             return RC_MORE;
     }
     return RC_OK;
@@ -268,11 +272,11 @@ static void tell_slow(const struct search *search)
         text_index_want(index, account_id(search->scope.account));
 }
 
-enum rc search_go(struct search *search, struct err *err)
+static enum rc run_slice(struct search *search, struct err *err)
 {
     search->match.work = 0;
     if (!search->is_prepared) {
-        if (prune_prepare(search->pruner, SEARCH_SLICE_WORK, &search->match.work) == RC_MORE)
+        if (prune_prepare(search->pruner, search->slice, &search->match.work) == RC_MORE)
             return RC_MORE;
         search->is_prepared = true;
     }
@@ -290,11 +294,19 @@ enum rc search_go(struct search *search, struct err *err)
             return rc;
         search->has_window = false;
         search->next = search->window.first + search->window.n;
-        if (search->match.work >= SEARCH_SLICE_WORK && search->next < search->end)
+        if (search->match.work >= search->slice && search->next < search->end)
             return RC_MORE;
     }
     tell_slow(search);
     return RC_OK;
+}
+
+enum rc search_go(struct search *search, struct err *err)
+{
+    enum rc rc = run_slice(search, err);
+
+    search->slice = SEARCH_SLICE_WORK;
+    return rc;
 }
 
 int64_t search_now(const struct search *search)

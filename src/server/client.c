@@ -12,6 +12,7 @@ enum step {
     STEP_ON,    /* something was done: go on */
     STEP_INPUT, /* nothing to do without more input */
     STEP_SPACE, /* nothing to do until more is sent */
+    STEP_TURN,  /* nothing to do until it is its turn */
     STEP_END,   /* only the rest of the output is left */
 };
 
@@ -26,6 +27,14 @@ static void note(struct client *client, bool begins)
         options->note(options->ctx, client->who.account, begins);
 }
 
+/* The slice is done, or there will be none. */
+static void leave_turns(struct client *client)
+{
+    if (client->takes_turns)
+        turns_leave(clients_turns(client->clients), &client->turn);
+    client->takes_turns = false;
+}
+
 /* A client that listens by NOTIFY idles between its commands as in IDLE. */
 static void set_state(struct client *client, enum client_state state)
 {
@@ -38,6 +47,7 @@ static void end(struct client *client, const char *reason)
 {
     if (client->end_reason == NULL)
         client->end_reason = reason;
+    leave_turns(client);
     set_state(client, CLIENT_ENDING);
     atomic_store(&client->ending_us, clock_mono_us());
 }
@@ -221,13 +231,28 @@ static enum step run_command(struct client *client)
     return take_outcome(client, outcome);
 }
 
+/* Is it this client's turn, if its command needs one? */
+static bool has_turn(struct client *client)
+{
+    if (!command_computes(client->running))
+        return true;
+    client->turn.handle = client->handle;
+    client->takes_turns = true;
+    return turns_take(clients_turns(client->clients), &client->turn);
+}
+
 static enum step resume_command(struct client *client)
 {
     enum command_outcome outcome;
 
-    if (stream_unsent(&client->stream) >= CLIENT_HELD_BYTES)
+    if (stream_unsent(&client->stream) >= CLIENT_HELD_BYTES) {
+        leave_turns(client);
         return STEP_SPACE;
+    }
+    if (!has_turn(client))
+        return STEP_TURN;
     outcome = command_resume(&client->running, &client->stream.out, seq_command_waits(client));
+    leave_turns(client);
     return take_outcome(client, outcome);
 }
 
@@ -487,6 +512,7 @@ static unsigned finish(struct client *client, bool returns)
     struct clients *clients = client->clients;
     const struct clients_options *options = clients_options(clients);
 
+    leave_turns(client);
     log_end(client);
     if (!returns && client->who.proxied && options->ends != NULL)
         options->ends(options->ctx, client->who.gate, client->who.conn);
@@ -510,6 +536,8 @@ static unsigned await(struct client *client, enum step last, enum flushed flushe
                       client->returns && clients_options(client->clients)->returns != NULL);
     if (last == STEP_END)
         return flushed == FLUSHED_FULL ? LOOP_OUT : 0;
+    if (last == STEP_TURN) /* a peer that does not read must not keep its turn from others */
+        return 0;
     if (flushed == FLUSHED_FULL)
         wants |= LOOP_OUT;
     if (last == STEP_ON || (last == STEP_SPACE && flushed == FLUSHED_ALL))

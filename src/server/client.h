@@ -30,6 +30,7 @@
 #include "commands/dispatch.h"
 #include "net/pool.h"
 #include "net/stream.h"
+#include "server/turns.h"
 
 #define CLIENT_HELD_BYTES                                                                      \
     ((size_t) 256 << 10) /* unsent; above it no further command is read                        \
@@ -91,6 +92,8 @@ struct client {
     struct imap_reader *reader;
     struct append_sink sink;
     struct cmd *running; /* BUSY */
+    struct turn turn;    /* of a command that computes for long */
+    bool takes_turns;    /* it waits for one, or has one */
 
     struct stream stream;
     bool broken;

@@ -16,6 +16,7 @@ struct clients {
     pthread_mutex_t lock;
     struct map *users; /* lock; account -> struct user_count */
     size_t n;          /* lock */
+    struct turns *turns;
     struct principals_watcher people;
 };
 
@@ -35,6 +36,13 @@ static void on_people(struct principals_watcher *watcher)
     pool_each(clients->options.pool, client_run, wake_guest, NULL);
 }
 
+static void wake_for_turn(void *ctx, uint64_t handle)
+{
+    const struct clients *clients = ctx;
+
+    pool_wake(clients->options.pool, handle);
+}
+
 struct clients *clients_new(const struct clients_options *options)
 {
     struct clients *clients = xcalloc(1, sizeof(*clients));
@@ -42,6 +50,7 @@ struct clients *clients_new(const struct clients_options *options)
     clients->options = *options;
     (void) pthread_mutex_init(&clients->lock, NULL);
     clients->users = map_new();
+    clients->turns = turns_new(MAX(options->turns, 1u), wake_for_turn, clients);
     clients->people.wake = on_people;
     principal_registry_watch(mail_store_principal_registry(options->store), &clients->people);
     return clients;
@@ -54,6 +63,7 @@ void clients_free(struct clients *clients)
     principal_registry_unwatch(mail_store_principal_registry(clients->options.store),
                                &clients->people);
     map_free(clients->users);
+    turns_free(clients->turns);
     (void) pthread_mutex_destroy(&clients->lock);
     free(clients);
 }
@@ -61,6 +71,11 @@ void clients_free(struct clients *clients)
 const struct clients_options *clients_options(const struct clients *clients)
 {
     return &clients->options;
+}
+
+struct turns *clients_turns(const struct clients *clients)
+{
+    return clients->turns;
 }
 
 size_t clients_count(struct clients *clients)

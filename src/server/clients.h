@@ -34,7 +34,8 @@ struct clients_options {
     uint32_t per_user;                  /* connections of one account */
     uint64_t message_max_bytes;         /* of one message by APPEND */
     uint32_t message_limit, save_limit; /* messages in one command (RFC 9738); 0: any number */
-    const struct referrals *referrals;  /* NULL: no mailbox is on another server */
+    unsigned turns; /* commands that compute for long, at a time (turns.h); 0: one */
+    const struct referrals *referrals; /* NULL: no mailbox is on another server */
     bool log_mail_events;
     /* Is it the account of a message submission entity (RFC 4467 section 3)? NULL: none is. */
     bool (*submits)(void *ctx, uint64_t account);
@@ -78,5 +79,6 @@ size_t clients_count(struct clients *clients);
 
 /* For client.c. */
 const struct clients_options *clients_options(const struct clients *clients);
+struct turns *clients_turns(const struct clients *clients);
 
 #endif

@@ -418,6 +418,48 @@ static void numbers_are_the_session_s_own(void **state)
     scene_close(&scene);
 }
 
+/* More candidates than are read at once, of which most have no digest yet; some are too long to
+ * be read among others. */
+static void many_candidates_are_decided_in_steps(void **state)
+{
+    static const char *const needles[] = {"a", "al", "x", "needle"};
+    AUTO(buf_done) struct buf text = {.max = 8 * FILE_BYTES};
+    struct mbox_view *view;
+    struct scene scene;
+    uint64_t position;
+
+    (void) state;
+    scene_open(&scene, false);
+    append(&scene, 1500);
+    catch_up(&scene);
+    for (uint32_t i = 0; i < 4; i++) {
+        buf_reset(&text);
+        buf_str(&text, "Subject: long\r\n\r\n");
+        while (text.len < 3 * FILE_BYTES)
+            buf_str(&text, "all work and no play\r\n");
+        buf_printf(&text, "needle %u\r\n", i);
+        buf_byte(&text, '\0');
+        (void) world_append(scene.account, "INBOX", text.ptr, &position);
+        append(&scene, 150); /* without digests */
+    }
+    view = open_view(&scene, scene.inbox);
+    for (size_t i = 0; i < COUNT(needles); i++) {
+        struct imap_search_key body = {.kind = IMAP_KEY_BODY,
+                                       .text = slice_from_str(needles[i])};
+        struct imap_search_key sent = {.kind = IMAP_KEY_SENTSINCE, .day = 18670};
+        struct imap_search_key *const both[] = {&body, &sent};
+        const struct imap_search_key some = {
+            .kind = IMAP_KEY_OR, .children = both, .n_children = 2};
+        AUTO(arena_freep) struct arena *arena = arena_new(ARENA_BYTES);
+
+        compare_one(&scene, view, &body);
+        compare_one(&scene, view, &some);
+        assert_in_range(run(&scene, view, &body, arena).count, i == 2 ? 0 : 4, UINT32_MAX);
+    }
+    view_close(view);
+    scene_close(&scene);
+}
+
 /* ---- damage ---- */
 
 /* The only segment's file. */
@@ -650,6 +692,7 @@ int main(void)
         cmocka_unit_test(answers_are_the_same_while_it_is_behind),
         cmocka_unit_test(what_it_said_serves_other_mailboxes),
         cmocka_unit_test(numbers_are_the_session_s_own),
+        cmocka_unit_test(many_candidates_are_decided_in_steps),
         cmocka_unit_test(no_flipped_bit_changes_an_answer),
         cmocka_unit_test(what_is_damaged_is_made_again),
         cmocka_unit_test(an_interrupted_merge_is_cleared_up),
