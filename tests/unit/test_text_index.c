@@ -454,7 +454,8 @@ static void many_candidates_are_decided_in_steps(void **state)
 
         compare_one(&scene, view, &body);
         compare_one(&scene, view, &some);
-        assert_in_range(run(&scene, view, &body, arena).count, i == 2 ? 0 : 4, UINT32_MAX);
+        assert_in_range(run(&scene, view, &body, COMPARATOR_DEFAULT, arena).count,
+                        i == 2 ? 0 : 4, UINT32_MAX);
     }
     view_close(view);
     scene_close(&scene);
