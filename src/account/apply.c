@@ -61,7 +61,11 @@ static void apply_flags(struct acct_state *fork, const struct record_flags *r)
 
 static void apply_annotate(struct acct_state *fork, const struct record_annotate *r)
 {
-    mbox_annotate(state_own_mbox(fork, r->mbox), r);
+    struct mbox *mbox = state_own_mbox(fork, r->mbox);
+
+    usage_begin(fork, mbox);
+    mbox_annotate(mbox, r);
+    usage_end(fork, mbox);
     raise_modseq(fork, r->modseq);
 }
 

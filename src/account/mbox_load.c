@@ -153,18 +153,17 @@ static bool get_overlay_row(struct scan *sc, struct overlay_row *row, uint32_t b
 
 static bool get_overlay(struct scan *sc, struct overlay *overlay, uint64_t reader_before)
 {
+    AUTO(freep) struct overlay_row *rows = NULL;
     size_t n;
 
     if (!scan_varint(sc, UINT64_MAX, &overlay->reader) || overlay->reader <= reader_before ||
         !scan_varint(sc, MODSEQ_MAX, &overlay->modseq) || !page_get_count(sc, MESSAGES_MAX, &n))
         return false;
-    overlay->rows = n > 0 ? xmalloc(n * sizeof(*overlay->rows)) : NULL;
-    for (; overlay->n < n; overlay->n++) {
-        uint32_t before = overlay->n > 0 ? overlay->rows[overlay->n - 1].uid : 0;
-
-        if (!get_overlay_row(sc, &overlay->rows[overlay->n], before, overlay))
+    rows = n > 0 ? xmalloc(n * sizeof(*rows)) : NULL;
+    for (size_t i = 0; i < n; i++)
+        if (!get_overlay_row(sc, &rows[i], i > 0 ? rows[i - 1].uid : 0, overlay))
             return false;
-    }
+    overlay_fill(overlay, rows, n);
     return scan_done(sc);
 }
 

@@ -285,13 +285,23 @@ static const struct overlay *overlay_of(const struct mbox *mbox, uint64_t reader
     return found ? mbox->overlays[at] : NULL;
 }
 
-const struct overlay_row *mbox_overlay_rows(const struct mbox *mbox, uint64_t reader,
-                                            size_t *out_count)
+const struct overlay_row *mbox_overlay_piece(const struct mbox *mbox, uint64_t reader,
+                                             size_t at, size_t *out_count)
 {
     const struct overlay *overlay = overlay_of(mbox, reader);
 
-    *out_count = overlay != NULL ? overlay->n : 0;
-    return *out_count > 0 ? overlay->rows : NULL;
+    *out_count = 0;
+    if (overlay == NULL || at >= overlay->n_leaves)
+        return NULL;
+    *out_count = overlay->leaves[at]->n;
+    return overlay->leaves[at]->rows;
+}
+
+size_t mbox_overlay_seen(const struct mbox *mbox, uint64_t reader)
+{
+    const struct overlay *overlay = overlay_of(mbox, reader);
+
+    return overlay != NULL ? overlay->seen : 0;
 }
 
 const struct overlay_row *mbox_overlay_find(const struct mbox *mbox, uint64_t reader,

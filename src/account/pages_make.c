@@ -63,23 +63,34 @@ static void put_expunged(struct buf *buf, const struct expunged_block *block, ui
     }
 }
 
+static void put_overlay_row(struct buf *buf, const struct overlay_row *row, uint32_t before)
+{
+    uint8_t words = KEYWORD_WORDS;
+
+    while (words > 0 && row->keywords[words - 1] == 0)
+        words--;
+    buf_varint(buf, row->uid - before);
+    buf_le8(buf, row->flags);
+    buf_varint(buf, row->modseq);
+    buf_le8(buf, words);
+    for (uint8_t word = 0; word < words; word++)
+        buf_le64(buf, row->keywords[word]);
+}
+
 static void put_overlay(struct buf *buf, const struct overlay *overlay)
 {
+    uint32_t before = 0;
+
     buf_varint(buf, overlay->reader);
     buf_varint(buf, overlay->modseq);
     buf_varint(buf, overlay->n);
-    for (size_t i = 0; i < overlay->n; i++) {
-        const struct overlay_row *row = &overlay->rows[i];
-        uint8_t words = KEYWORD_WORDS;
+    for (size_t i = 0; i < overlay->n_leaves; i++) {
+        const struct overlay_leaf *leaf = overlay->leaves[i];
 
-        while (words > 0 && row->keywords[words - 1] == 0)
-            words--;
-        buf_varint(buf, row->uid - (i > 0 ? row[-1].uid : 0));
-        buf_le8(buf, row->flags);
-        buf_varint(buf, row->modseq);
-        buf_le8(buf, words);
-        for (uint8_t word = 0; word < words; word++)
-            buf_le64(buf, row->keywords[word]);
+        for (uint32_t row = 0; row < leaf->n; row++) {
+            put_overlay_row(buf, &leaf->rows[row], before);
+            before = leaf->rows[row].uid;
+        }
     }
 }
 

@@ -202,6 +202,7 @@ void state_count_mbox(struct acct_state *fork, const struct mbox *mbox, bool in)
 
     fork->usage.messages += sign * mbox->counts.messages;
     fork->usage.bytes += sign * mbox->counts.bytes;
+    fork->usage.annotation_bytes += sign * mbox->counts.annotation_bytes;
     fork->kept.messages += sign * kept.messages;
     fork->kept.bytes += sign * kept.bytes;
 }

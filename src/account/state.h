@@ -223,9 +223,12 @@ uint32_t mbox_first_unseen(const struct mbox *mbox);
  */
 size_t mbox_overlay_count(const struct mbox *mbox); /* readers that have an overlay here */
 uint64_t mbox_overlay_reader(const struct mbox *mbox, size_t at); /* ascending */
-/* Rows by uid, ascending; NULL and 0 if the reader has none. Lives as long as the mbox. */
-const struct overlay_row *mbox_overlay_rows(const struct mbox *mbox, uint64_t reader,
-                                            size_t *out_count);
+/* Rows by uid, ascending, in pieces: those of piece at; NULL and 0 behind the last. Live as
+ * long as the mbox. */
+const struct overlay_row *mbox_overlay_piece(const struct mbox *mbox, uint64_t reader,
+                                             size_t at, size_t *out_count);
+/* Rows with FLAG_SEEN. */
+size_t mbox_overlay_seen(const struct mbox *mbox, uint64_t reader);
 /* NULL: no row. */
 const struct overlay_row *mbox_overlay_find(const struct mbox *mbox, uint64_t reader,
                                             uint32_t uid);
@@ -295,6 +298,7 @@ struct xfer_entry acct_xfer_at(const struct acct_state *state, size_t at);
 /* Sums over all mailboxes, kept with each version. */
 struct acct_usage {
     uint64_t bytes, messages, mailboxes;
+    uint64_t annotation_bytes; /* as mbox_counts has them */
 };
 struct acct_usage acct_usage(const struct acct_state *state);
 

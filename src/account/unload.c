@@ -167,7 +167,7 @@ static size_t mbox_memory(const struct mbox *mbox)
     for (size_t i = 0; i < mbox->expunged.n_slots; i++)
         bytes += mbox->expunged.slots[i].block->cap * sizeof(struct expunged_run);
     for (size_t i = 0; i < mbox->n_overlays; i++)
-        bytes += mbox->overlays[i]->cap * sizeof(struct overlay_row);
+        bytes += overlay_memory(mbox->overlays[i]);
     if (mbox->annotations != NULL)
         bytes += mbox->annotations->bytes +
                  mbox->annotations->n_leaves * sizeof(struct annotation_leaf);

@@ -169,16 +169,9 @@ uint64_t reader_highestmodseq(const struct reader *reader, const struct mbox *mb
 
 uint32_t reader_unseen(const struct reader *reader, const struct mbox *mbox)
 {
-    uint32_t seen = 0;
-    const struct overlay_row *rows;
-    size_t n;
-
     if ((reader->private_flags & FLAG_SEEN) == 0)
         return mbox_counts(mbox)->unseen;
-    rows = mbox_overlay_rows(mbox, reader->account, &n);
-    for (size_t i = 0; i < n; i++)
-        seen += (rows[i].flags & FLAG_SEEN) != 0;
-    return mbox_counts(mbox)->messages - seen;
+    return mbox_counts(mbox)->messages - (uint32_t) mbox_overlay_seen(mbox, reader->account);
 }
 
 uint32_t reader_first_unseen(const struct reader *reader, const struct mbox *mbox)

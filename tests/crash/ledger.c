@@ -201,13 +201,14 @@ static void print_overlays(struct buf *out, const struct mbox *mbox)
 {
     for (size_t i = 0; i < mbox_overlay_count(mbox); i++) {
         uint64_t reader = mbox_overlay_reader(mbox, i);
+        const struct overlay_row *rows;
         size_t n;
-        const struct overlay_row *rows = mbox_overlay_rows(mbox, reader, &n);
 
-        for (size_t k = 0; k < n; k++)
-            buf_printf(out, "  reader %llu uid %u flags %02x modseq %llu\n",
-                       (unsigned long long) reader, rows[k].uid, rows[k].flags,
-                       (unsigned long long) rows[k].modseq);
+        for (size_t at = 0; (rows = mbox_overlay_piece(mbox, reader, at, &n)) != NULL; at++)
+            for (size_t k = 0; k < n; k++)
+                buf_printf(out, "  reader %llu uid %u flags %02x modseq %llu\n",
+                           (unsigned long long) reader, rows[k].uid, rows[k].flags,
+                           (unsigned long long) rows[k].modseq);
     }
 }
 

@@ -74,15 +74,22 @@ static void compare_private(const struct model_mbox *want, const struct mbox *mb
 
     for (size_t i = 0; i < mbox_overlay_count(mbox); i++) {
         uint64_t reader = mbox_overlay_reader(mbox, i), greatest = 0;
-        const struct overlay_row *row = mbox_overlay_rows(mbox, reader, &rows);
+        const struct overlay_row *row;
+        uint32_t before = 0;
+        size_t seen = 0;
 
         assert_true(i == 0 || reader > mbox_overlay_reader(mbox, i - 1));
-        for (size_t r = 0; r < rows; r++) {
-            assert_true(r == 0 || row[r].uid > row[r - 1].uid);
-            greatest = MAX(greatest, row[r].modseq);
+        for (size_t at = 0; (row = mbox_overlay_piece(mbox, reader, at, &rows)) != NULL; at++) {
+            for (size_t r = 0; r < rows; r++) {
+                assert_true(row[r].uid > before);
+                before = row[r].uid;
+                seen += (row[r].flags & FLAG_SEEN) != 0;
+                greatest = MAX(greatest, row[r].modseq);
+            }
+            n += rows;
         }
         assert_true(mbox_overlay_modseq(mbox, reader) >= greatest);
-        n += rows;
+        assert_int_equal(mbox_overlay_seen(mbox, reader), seen);
     }
     assert_int_equal(n, want->n_privates);
     for (size_t i = 0; i < want->n_privates; i++) {
@@ -366,7 +373,7 @@ static void compare_all_kept(struct model *model, const struct acct_state *state
                              bool all_loaded, uint64_t seed)
 {
     struct acct_kept got = acct_kept(state);
-    uint64_t bytes = 0, messages = 0;
+    uint64_t bytes = 0, messages = 0, annotation_bytes = 0;
 
     for (size_t i = 0; i < model->n_mboxes; i++) {
         messages += model->mboxes[i].n_kept;
@@ -410,6 +417,7 @@ void model_compare(struct model *model, const struct acct_state *state, bool all
         assert_ptr_equal(acct_mailbox_by_mailboxid(state, &want->mailboxid), mbox);
         messages += want->n_messages;
         bytes += mbox_counts(mbox)->bytes;
+        annotation_bytes += mbox_counts(mbox)->annotation_bytes;
     }
     for (size_t i = 0; i < acct_mailbox_count(state); i++) {
         struct slice name = mbox_info(acct_mailbox_at(state, i))->name, before;
@@ -423,5 +431,6 @@ void model_compare(struct model *model, const struct acct_state *state, bool all
     compare_rest(model, state);
     compare_all_kept(model, state, all_loaded, seed);
     assert_true(usage.messages == messages && usage.bytes == bytes);
+    assert_true(usage.annotation_bytes == annotation_bytes);
     assert_true(usage.mailboxes == model->n_mboxes);
 }
