@@ -4,14 +4,15 @@
 
 #define GROUP_PREFIX     "group:"
 #define LIMIT_TEXT_BYTES 24u
-#define QUOTA_FIELDS     3u /* storage, messages, mailboxes */
+#define QUOTA_FIELDS     4u /* storage, messages, mailboxes, annotations */
+#define GROUP_FIELDS     3u /* the first of them */
 
 static const char intro[] = "usage: roost quota ACTION ...\n\n"
                             "A limit of an account itself counts first, then the largest of "
                             "its groups' limits, then the\n"
-                            "configuration's (quota_storage, quota_messages, quota_mailboxes). "
-                            "What would go beyond it\n"
-                            "is refused; deleting and moving always work.\n";
+                            "configuration's (quota_storage, quota_messages, quota_mailboxes, "
+                            "quota_annotations). What would\n"
+                            "go beyond it is refused; deleting and moving always work.\n";
 
 static const struct cli_column columns[] = {
     {"resource", "RESOURCE", CLI_TEXT  },
@@ -22,9 +23,9 @@ static const struct cli_column columns[] = {
 
 static const char list_help[] =
     "  quota list USER\n"
-    "      What the user, or shared account, holds and may hold: storage in bytes. OWN: the "
-    "limit\n"
-    "      is the account's, not a group's or the configuration's.\n";
+    "      What the user, or shared account, holds and may hold: storage and annotations in "
+    "bytes.\n"
+    "      OWN: the limit is the account's, not a group's or the configuration's.\n";
 
 static const struct cli_request quota_list = {
     .role = "mail",
@@ -58,13 +59,15 @@ static bool read_limit(struct slice text, char out[LIMIT_TEXT_BYTES])
 }
 
 /* "storage=5G" as a field. */
-static bool read_word(const char *word, char room[LIMIT_TEXT_BYTES], struct control_field *out)
+static bool read_word(const char *word, size_t n_names, char room[LIMIT_TEXT_BYTES],
+                      struct control_field *out)
 {
-    static const char *const names[QUOTA_FIELDS] = {"storage", "messages", "mailboxes"};
+    static const char *const names[QUOTA_FIELDS] = {"storage", "messages", "mailboxes",
+                                                    "annotations"};
     struct slice text = slice_from_str(word);
     size_t at = slice_find(text, '=');
 
-    for (size_t i = 0; at < text.len && i < COUNT(names); i++) {
+    for (size_t i = 0; at < text.len && i < n_names; i++) {
         if (!slice_eq(slice_sub(text, 0, at), slice_from_str(names[i])))
             continue;
         if (!read_limit(slice_from(text, at + 1), room))
@@ -77,7 +80,9 @@ static bool read_word(const char *word, char room[LIMIT_TEXT_BYTES], struct cont
 
 static const char set_help[] =
     "  quota set USER|group:NAME [storage=SIZE] [messages=N] [mailboxes=N]\n"
-    "      SIZE in bytes, or with K, M, G or T. \"unlimited\": no limit, whatever the groups "
+    "            [annotations=SIZE]\n"
+    "      annotations: those beside messages; not of groups. SIZE in bytes, or with K, M, G "
+    "or T. \"unlimited\": no limit, whatever the groups "
     "and\n"
     "      the configuration say; \"none\": this account or group says nothing about it.\n"
     "      $ roost quota set anna storage=5G\n"
@@ -101,7 +106,8 @@ static int quota_set(int argc, char *const *argv)
         group ? CONTROL_TEXT("group", slice_from_str(args.words[0] + strlen(GROUP_PREFIX)))
               : CONTROL_TEXT("user", slice_from_str(args.words[0]));
     for (size_t i = 1; i < args.n_words; i++)
-        if (!read_word(args.words[i], rooms[i - 1], &fields[i]))
+        if (!read_word(args.words[i], group ? GROUP_FIELDS : QUOTA_FIELDS, rooms[i - 1],
+                       &fields[i]))
             return cli_usage_error("quota set", "limits are such as storage=5G messages=1000 "
                                                 "mailboxes=unlimited");
     code = cli_ask_open(&args, group ? "auth" : "mail", &ask);

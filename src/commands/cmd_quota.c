@@ -14,7 +14,7 @@
 #include "imap/print.h"
 #include "mailbox/txn.h"
 
-#define STORAGE_UNIT 1024u /* RFC 9208 5.1 */
+#define STORAGE_UNIT 1024u /* RFC 9208 5.1, 5.4 */
 
 static enum rc no_such_root(struct err *err, const char *why)
 {
@@ -26,7 +26,7 @@ static enum rc no_such_root(struct err *err, const char *why)
 /* Whole units, the last one perhaps in part: so what fills its limit shows as full. */
 static uint64_t in_units(enum quota_resource resource, uint64_t value)
 {
-    if (resource != QUOTA_STORAGE)
+    if (!quota_resource_is_bytes(resource))
         return value;
     return value / STORAGE_UNIT + (value % STORAGE_UNIT != 0);
 }
@@ -181,7 +181,7 @@ static uint64_t from_units(enum quota_resource resource, uint64_t value)
 {
     uint64_t bytes;
 
-    if (resource != QUOTA_STORAGE)
+    if (!quota_resource_is_bytes(resource))
         return value;
     return __builtin_mul_overflow(value, (uint64_t) STORAGE_UNIT, &bytes) ||
                    bytes > QUOTA_LIMIT_MAX
@@ -194,7 +194,8 @@ static uint64_t from_units(enum quota_resource resource, uint64_t value)
 static enum rc set_limits(struct mail_txn *txn, const struct imap_quota_args *args,
                           struct err *err)
 {
-    uint64_t limits[QUOTA_RESOURCES] = {QUOTA_UNLIMITED, QUOTA_UNLIMITED, QUOTA_UNLIMITED};
+    uint64_t limits[QUOTA_RESOURCES] = {QUOTA_UNLIMITED, QUOTA_UNLIMITED, QUOTA_UNLIMITED,
+                                        QUOTA_UNLIMITED};
     enum quota_resource resource;
     enum rc rc = RC_OK;
 

@@ -102,6 +102,8 @@ static const struct setting settings[] = {
      "the same for messages"},
     {"quota_mailboxes", KIND_NUMBER, AT(quota_mailboxes), "0", 0, UINT32_MAX, NULL,
      "the same for mailboxes"},
+    {"quota_annotations", KIND_SIZE, AT(quota_annotations), "0", 0, (uint64_t) 1 << 62, NULL,
+     "the same for bytes of annotations beside messages (groups say nothing of these)"},
     {"quota_marks", KIND_PERCENTS, AT(quota_marks), "80 90 95", 0, 0, NULL,
      "percentages of a limit whose crossing is logged as quota.mark"},
     {"submission_users", KIND_LIST, AT(submission_users), "", 0, 0, NULL,

@@ -70,6 +70,7 @@ struct config {
     uint32_t connections_per_user;
     uint32_t message_limit, save_limit;       /* RFC 9738; 0: none; never both */
     uint64_t quota_storage;                   /* bytes an account may hold; 0: no limit */
+    uint64_t quota_annotations;               /* the same beside messages */
     uint32_t quota_messages, quota_mailboxes; /* 0: no limit */
     struct config_percents quota_marks;
     struct config_list quota_admins;     /* users who may see and set anybody's by IMAP */

@@ -570,7 +570,7 @@ struct imap_login_args {
     struct slice user, password;
 };
 
-#define SETQUOTA_MAX_RESOURCES 32u /* in one command; three are known */
+#define SETQUOTA_MAX_RESOURCES 32u /* in one command; four are known */
 
 struct imap_quota_limit {
     struct slice resource; /* an atom, as written */

@@ -79,6 +79,7 @@ const struct imap_cap_info imap_caps[IMAP_CAP_COUNT] = {
     [IMAP_CAP_QUOTA_STORAGE]      = {"QUOTA=RES-STORAGE",  SHOW_AFTER,         false, "RFC 9208 5.1"},
     [IMAP_CAP_QUOTA_MESSAGE]      = {"QUOTA=RES-MESSAGE",  SHOW_AFTER,         false, "RFC 9208 5.2"},
     [IMAP_CAP_QUOTA_MAILBOX]      = {"QUOTA=RES-MAILBOX",  SHOW_AFTER,         false, "RFC 9208 5.3"},
+    [IMAP_CAP_QUOTA_ANNOTATIONS]  = {"QUOTA=RES-ANNOTATION-STORAGE", SHOW_AFTER, false, "RFC 9208 5.4"},
     [IMAP_CAP_QUOTASET]           = {"QUOTASET",           SHOW_AFTER,         false, "RFC 9208 4.1.3"},
 };
 // clang-format on

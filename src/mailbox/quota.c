@@ -9,10 +9,12 @@ static const struct {
     const char *word; /* for people and the log */
     const char *text;
 } resources[QUOTA_RESOURCES] = {
-    [QUOTA_STORAGE] = {"STORAGE", "storage",
-                       "The account has no room for that: its storage is used up"       },
-    [QUOTA_MESSAGES] = {"MESSAGE", "messages",  "The account may not hold more messages" },
-    [QUOTA_MAILBOXES] = {"MAILBOX", "mailboxes", "The account may not hold more mailboxes"},
+    [QUOTA_STORAGE] = {"STORAGE",            "storage",
+                       "The account has no room for that: its storage is used up"                    },
+    [QUOTA_MESSAGES] = {"MESSAGE",            "messages",    "The account may not hold more messages" },
+    [QUOTA_MAILBOXES] = {"MAILBOX",            "mailboxes",   "The account may not hold more mailboxes"},
+    [QUOTA_ANNOTATIONS] = {"ANNOTATION-STORAGE", "annotations",
+                       "The account has no room for more annotations"                                },
 };
 
 struct slice quota_resource_name(enum quota_resource resource)
@@ -23,6 +25,11 @@ struct slice quota_resource_name(enum quota_resource resource)
 const char *quota_resource_word(enum quota_resource resource)
 {
     return resources[resource].word;
+}
+
+bool quota_resource_is_bytes(enum quota_resource resource)
+{
+    return resource == QUOTA_STORAGE || resource == QUOTA_ANNOTATIONS;
 }
 
 bool quota_resource_find(struct slice name, enum quota_resource *out)
@@ -80,6 +87,7 @@ static void usage_of(const struct acct_state *state, uint64_t out[QUOTA_RESOURCE
     out[QUOTA_STORAGE] = usage.bytes;
     out[QUOTA_MESSAGES] = usage.messages;
     out[QUOTA_MAILBOXES] = usage.mailboxes;
+    out[QUOTA_ANNOTATIONS] = usage.annotation_bytes;
 }
 
 void quota_of(struct mail_store *store, const struct acct_state *state,

@@ -1,8 +1,10 @@
 /*
- * quota.h - how much an account may hold: RFC 9208's STORAGE, MESSAGE and MAILBOX.
+ * quota.h - how much an account may hold: RFC 9208's STORAGE, MESSAGE, MAILBOX and
+ * ANNOTATION-STORAGE.
  *
  * A limit comes, for each resource alone, from the first of these that names one: the account
- * itself (in its state, by a QUOTA record); the groups it is in, of which the largest counts;
+ * itself (in its state, by a QUOTA record); the groups it is in, of which the largest counts
+ * (they say nothing of annotations);
  * the server's default. None: there is no limit.
  *
  * A transaction after which an account holds more of a resource than it did, and more than the
@@ -16,19 +18,22 @@
 #include "account/state.h"
 
 enum quota_resource {
-    QUOTA_STORAGE,  /* bytes; units of 1024 octets on the wire (RFC 9208 5.1) */
-    QUOTA_MESSAGES, /* RFC 9208 5.2 */
-    QUOTA_MAILBOXES /* RFC 9208 5.3 */
+    QUOTA_STORAGE,     /* bytes; units of 1024 octets on the wire (RFC 9208 5.1) */
+    QUOTA_MESSAGES,    /* RFC 9208 5.2 */
+    QUOTA_MAILBOXES,   /* RFC 9208 5.3 */
+    QUOTA_ANNOTATIONS, /* bytes, with what an entry takes besides its texts; RFC 9208 5.4 */
 };
-#define QUOTA_RESOURCES 3u
+#define QUOTA_RESOURCES 4u
 
 #define QUOTA_LIMIT_MAX ((uint64_t) INT64_MAX) /* RFC 9208 7: number64 is below 2^63 */
 #define QUOTA_UNLIMITED UINT64_MAX /* said outright: what comes later does not count */
 
-/* "STORAGE", "MESSAGE", "MAILBOX": as on the wire, and in an account's QUOTA records. */
+/* "STORAGE", "ANNOTATION-STORAGE": as on the wire, and in an account's QUOTA records. */
 struct slice quota_resource_name(enum quota_resource resource);
-/* "storage", "messages", "mailboxes": for people and the log. */
+/* "storage", "messages", "mailboxes", "annotations": for people and the log. */
 const char *quota_resource_word(enum quota_resource resource);
+/* Is it counted in units of 1024 octets on the wire (RFC 9208 5.1, 5.4)? */
+bool quota_resource_is_bytes(enum quota_resource resource);
 /* By the name on the wire; case is ignored. */
 bool quota_resource_find(struct slice name, enum quota_resource *out);
 

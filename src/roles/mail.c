@@ -59,7 +59,8 @@ static struct quota_settings quota_of_config(const struct config *config)
 {
     const uint64_t limits[QUOTA_RESOURCES] = {[QUOTA_STORAGE] = config->quota_storage,
                                               [QUOTA_MESSAGES] = config->quota_messages,
-                                              [QUOTA_MAILBOXES] = config->quota_mailboxes};
+                                              [QUOTA_MAILBOXES] = config->quota_mailboxes,
+                                              [QUOTA_ANNOTATIONS] = config->quota_annotations};
     struct quota_settings settings = {.n_marks = config->quota_marks.n};
 
     for (unsigned i = 0; i < QUOTA_RESOURCES; i++) {

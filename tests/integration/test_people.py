@@ -186,7 +186,7 @@ class People(unittest.TestCase):
         def limits():
             return {row["resource"]: (row["limit"], row["own"]) for row in self.roost("quota", "list", self.user)}
 
-        self.assertEqual(limits(), {"storage": ("", "no"), "messages": ("", "no"), "mailboxes": ("", "no")})
+        self.assertEqual(limits(), dict.fromkeys(("storage", "messages", "mailboxes", "annotations"), ("", "no")))
         self.roost("group", "create", group)
         self.roost("quota", "set", "group:" + group, "storage=1G", "messages=100")
         self.roost("group", "add", group, self.user)
@@ -202,6 +202,9 @@ class People(unittest.TestCase):
         self.roost("quota", "set", self.user, "messages=1x", code=2)
         self.roost("quota", "set", self.user, "messages=-1", code=2)
         self.roost("quota", "set", self.user, "size=1", code=2)
+        self.roost("quota", "set", self.user, "annotations=1K")
+        self.assertEqual(limits()["annotations"], ("1024", "yes"))
+        self.roost("quota", "set", "group:" + group, "annotations=1K", code=2)
 
     def quota(self, wire, command):
         """(untagged lines, the first two words of the tagged one)"""

@@ -373,7 +373,7 @@ static void compare_all_kept(struct model *model, const struct acct_state *state
                              bool all_loaded, uint64_t seed)
 {
     struct acct_kept got = acct_kept(state);
-    uint64_t bytes = 0, messages = 0, annotation_bytes = 0;
+    uint64_t bytes = 0, messages = 0;
 
     for (size_t i = 0; i < model->n_mboxes; i++) {
         messages += model->mboxes[i].n_kept;
@@ -401,7 +401,7 @@ void model_compare(struct model *model, const struct acct_state *state, bool all
                    uint64_t seed)
 {
     struct acct_usage usage = acct_usage(state);
-    uint64_t bytes = 0, messages = 0;
+    uint64_t bytes = 0, messages = 0, annotation_bytes = 0;
 
     assert_true(acct_modseq(state) == model->modseq);
     assert_true(acct_next_body_id(state) == model->next_body_id);
