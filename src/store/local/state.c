@@ -33,7 +33,9 @@
 #define STATE_PATH_BYTES  4096u
 #define STATE_PAGE_BYTES  4096u /* LMDB takes the system's; what is counted here is rough */
 #define SERIAL_KEY        SLICE("serial")
-#define JOB_PAGES         2u /* pages that one change rewrites beside its value, as a rule */
+#define JOB_PAGES         2u   /* pages that one change rewrites beside its value, as a rule */
+#define ROW_HEAD_BYTES    32u  /* of a row and of a page, in LMDB */
+#define FREED_IN_PAGE     512u /* pages that one page of the list of free ones names */
 
 static const char *const table_names[STATE_TABLES] = {
     [TABLE_META] = "meta",           [TABLE_ROOTS] = "roots",
@@ -77,10 +79,16 @@ struct state {
     uint64_t reserved_end; /* the file's blocks are allocated up to here */
 };
 
+/* What was put and deleted. */
+struct changes {
+    uint64_t bytes;              /* of keys and values that were put */
+    uint64_t rows[STATE_TABLES]; /* put or deleted */
+};
+
 struct state_txn {
     MDB_txn *txn;
     const struct state *state;
-    uint64_t changed; /* bytes that were put, roughly, and pages for them */
+    struct changes changes;
 };
 
 static bool is_no_space(int code)
@@ -141,12 +149,23 @@ static enum rc row_value(enum state_table table, struct slice key, const MDB_val
     return RC_OK;
 }
 
+/* A row that is longer than half a page lies in pages of its own. */
+static uint64_t bytes_put(size_t len)
+{
+    uint64_t row = len + STATE_ROW_SUM_BYTES + ROW_HEAD_BYTES;
+
+    if (row <= STATE_PAGE_BYTES / 2)
+        return row;
+    return (row + STATE_PAGE_BYTES - 1) / STATE_PAGE_BYTES * STATE_PAGE_BYTES;
+}
+
 enum rc state_txn_put(struct state_txn *txn, enum state_table table, struct slice key,
                       struct slice value, struct err *err)
 {
     int code = put_row(txn->txn, txn->state->tables[table], table, key, value);
 
-    txn->changed += key.len + value.len + JOB_PAGES * STATE_PAGE_BYTES;
+    txn->changes.bytes += bytes_put(key.len + value.len);
+    txn->changes.rows[table]++;
     return code != 0 ? state_error(err, code, table_names[table]) : RC_OK;
 }
 
@@ -156,7 +175,7 @@ enum rc state_txn_del(struct state_txn *txn, enum state_table table, struct slic
     MDB_val k = val_of(key);
     int code = mdb_del(txn->txn, txn->state->tables[table], &k, NULL);
 
-    txn->changed += JOB_PAGES * STATE_PAGE_BYTES;
+    txn->changes.rows[table]++;
     return code != 0 && code != MDB_NOTFOUND ? state_error(err, code, table_names[table])
                                              : RC_OK;
 }
@@ -173,7 +192,7 @@ enum rc state_txn_del_all(struct state_txn *txn, enum state_table table, struct 
     code = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
     while (code == 0 && slice_starts(slice_of_val(&k), prefix)) {
         code = mdb_cursor_del(cursor, 0);
-        txn->changed += STATE_PAGE_BYTES;
+        txn->changes.rows[table]++;
         k = val_of(prefix);
         if (code == 0)
             code = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
@@ -201,7 +220,7 @@ static void txn_abortp(MDB_txn **txn)
 
 /* One job inside the batch; its failure leaves the batch as it was. */
 static int run_job(const struct state *state, MDB_txn *parent, struct state_job *job,
-                   uint64_t *changed)
+                   struct changes *changes)
 {
     AUTO(txn_abortp) MDB_txn *child = NULL;
     struct state_txn txn = {.state = state};
@@ -213,7 +232,9 @@ static int run_job(const struct state *state, MDB_txn *parent, struct state_job 
     job->rc = job->fn(&txn, job->ctx, job->err);
     if (job->rc)
         return 0;
-    *changed += txn.changed;
+    changes->bytes += txn.changes.bytes;
+    for (size_t i = 0; i < STATE_TABLES; i++)
+        changes->rows[i] += txn.changes.rows[i];
     return mdb_txn_commit(TAKE(child));
 }
 
@@ -243,6 +264,27 @@ static int allocate(struct state *state, uint64_t bytes)
     return 0;
 }
 
+/*
+ * Bytes of the pages that the batch writes, roughly and rather too many. A change rewrites a
+ * page or two of its table, but many changes no more pages than the table's tree has: what is
+ * deleted in a small table takes little room, and may be what gives some back.
+ */
+static uint64_t pages_written(const struct state *state, MDB_txn *txn,
+                              const struct changes *changes)
+{
+    uint64_t pages = JOB_PAGES + STATE_TABLES; /* roots */
+
+    for (size_t i = 0; i < STATE_TABLES; i++) {
+        MDB_stat stat;
+        uint64_t rewritten = JOB_PAGES * changes->rows[i];
+
+        if (rewritten > 0 && mdb_stat(txn, state->tables[i], &stat) == 0)
+            rewritten = MIN(rewritten, (uint64_t) stat.ms_branch_pages + stat.ms_leaf_pages);
+        pages += rewritten + changes->rows[i] / FREED_IN_PAGE;
+    }
+    return changes->bytes + pages * STATE_PAGE_BYTES;
+}
+
 /* Room for what the batch changed, and, with half of it used up, for the next ones. */
 static int have_room(struct state *state, uint64_t changed)
 {
@@ -258,7 +300,7 @@ static int run_batch(struct state *state, struct list *jobs, uint64_t serial)
 {
     AUTO(txn_abortp) MDB_txn *txn = NULL;
     char value[8];
-    uint64_t changed = (JOB_PAGES + STATE_TABLES) * STATE_PAGE_BYTES; /* roots, free pages */
+    struct changes changes = {0};
     int code = mdb_txn_begin(state->env, NULL, 0, &txn);
 
     put_le64(value, serial);
@@ -266,9 +308,9 @@ static int run_batch(struct state *state, struct list *jobs, uint64_t serial)
         code = put_row(txn, state->tables[TABLE_META], TABLE_META, SERIAL_KEY,
                        slice_of(value, sizeof(value)));
     for (struct link *it = jobs->head.next; code == 0 && it != &jobs->head; it = it->next)
-        code = run_job(state, txn, LINK_OWNER(it, struct state_job, link), &changed);
+        code = run_job(state, txn, LINK_OWNER(it, struct state_job, link), &changes);
     if (code == 0)
-        code = have_room(state, changed);
+        code = have_room(state, pages_written(state, txn, &changes));
     return code != 0 ? code : mdb_txn_commit(TAKE(txn));
 }
 
