@@ -110,6 +110,8 @@ static const struct setting settings[] = {
      "users as which submission servers log in, to fetch by URL what others sent (URLAUTH, submit+)"},
     {"quota_admins", KIND_LIST, AT(quota_admins), "", 0, 0, NULL,
      "users who may see and set everybody's quota by IMAP's GETQUOTA and SETQUOTA"},
+    {"moved_to", KIND_TEXT, AT(moved_to), "", 0, 0, NULL,
+     "another server, with its port unless that is 143: every IMAP connection is told to go there, and ended"},
     {"moved_users", KIND_LIST, AT(moved_users), "", 0, 0, NULL,
      "\"USER SERVER\" each: once logged in they are told to go to that server (LOGIN-REFERRALS); with \" guest\" behind it they may stay"},
     {"remote_mailboxes", KIND_LIST, AT(remote_mailboxes), "", 0, 0, NULL,
@@ -531,6 +533,20 @@ static void check_networks(const struct config *config, const char *path,
     }
 }
 
+/* The same of one that everybody is sent to. */
+static void check_moved_to(const struct config *config, const char *path,
+                           struct config_errors *errors)
+{
+    const struct elsewhere to = {.server = slice_from_str(config->moved_to)};
+
+    if (to.server.len == 0)
+        return;
+    if (!elsewhere_is_server(to.server))
+        add_error(errors, path, 0, "moved_to: want a server, not \"%s\"", config->moved_to);
+    else if (elsewhere_is_host(&to, config->hostname))
+        add_error(errors, path, 0, "moved_to: \"%s\" is this server itself", config->moved_to);
+}
+
 static void check_whole(const struct config *config, const char *path,
                         struct config_errors *errors)
 {
@@ -542,6 +558,7 @@ static void check_whole(const struct config *config, const char *path,
         add_error(errors, path, 0, "message_limit and save_limit exclude each other");
     check_networks(config, path, errors);
     check_elsewhere(config, &config->moved_users, "moved_users", true, path, errors);
+    check_moved_to(config, path, errors);
     check_elsewhere(config, &config->remote_mailboxes, "remote_mailboxes", false, path, errors);
     if (strlen(config->detail_separator) > 1)
         add_error(errors, path, 0, "detail_separator: one character, or empty");

@@ -75,6 +75,8 @@ struct config {
     struct config_percents quota_marks;
     struct config_list quota_admins;     /* users who may see and set anybody's by IMAP */
     struct config_list submission_users; /* submission servers that fetch mail by URL */
+    const char
+        *moved_to; /* a server that takes everybody's connections; empty: this one does */
     struct config_list moved_users, remote_mailboxes; /* of other servers: elsewhere.h */
     uint32_t undelete_days; /* 0: what is expunged cannot be brought back */
     uint32_t threads;       /* of the mail role; 0: twice the processors, at least 4 */

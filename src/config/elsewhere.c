@@ -23,12 +23,12 @@ static bool cut_word(struct slice *text, struct slice *word)
     return word->len > 0 && text->len > 0;
 }
 
-static bool is_server(struct slice word)
+bool elsewhere_is_server(struct slice word)
 {
     struct scan sc = scan_of(word);
 
     (void) scan_while(&sc, is_server_byte);
-    return scan_done(&sc) && word.len <= ELSEWHERE_SERVER_MAX_BYTES;
+    return scan_done(&sc) && word.len > 0 && word.len <= ELSEWHERE_SERVER_MAX_BYTES;
 }
 
 bool elsewhere_parse(const char *item, struct elsewhere *out)
@@ -43,7 +43,7 @@ bool elsewhere_parse(const char *item, struct elsewhere *out)
         if (!cut_word(&text, &word))
             return false;
     }
-    if (!is_server(word))
+    if (!elsewhere_is_server(word))
         return false;
     *out = (struct elsewhere){text, word, guest};
     return true;

@@ -223,6 +223,8 @@ static void evict_some(struct gate *gate)
 static void greet_first(struct gate_conn *c)
 {
     gate_greet(c);
+    if (c->state != GATE_READY)
+        return;
     (void) flush(c); /* what is left is watched for; an end shows in the state */
     watch(c);
 }

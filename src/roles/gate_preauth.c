@@ -82,8 +82,24 @@ static void print_capabilities(struct gate_conn *c)
     imap_print_capabilities(&c->out, &view);
 }
 
+/* RFC 2221 4.2. Who comes is not known yet, so the URL names no user. */
+static void send_elsewhere(struct gate_conn *c, const char *server)
+{
+    buf_str(&c->out, "* BYE [REFERRAL imap://");
+    buf_str(&c->out, server);
+    buf_str(&c->out, "/] This server takes no connections; go to that one\r\n");
+    c->greeted = true;
+    gate_conn_close(c, CLOSE_SHUTDOWN, "");
+}
+
 void gate_greet(struct gate_conn *c)
 {
+    const char *moved_to = c->gate->start->config->moved_to;
+
+    if (moved_to[0] != '\0') {
+        send_elsewhere(c, moved_to);
+        return;
+    }
     buf_str(&c->out, "* OK [");
     print_capabilities(c);
     buf_str(&c->out, "] Roost ready\r\n");

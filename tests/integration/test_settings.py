@@ -3,6 +3,7 @@
 import base64
 import os
 import re
+import socket
 import sys
 import unittest
 
@@ -79,6 +80,17 @@ class Settings(unittest.TestCase):
             self.assertIn(b" LOGIN-REFERRALS", wire.ok("CAPABILITY")[0])
             wire.ok("SELECT INBOX")
         wait_for(lambda: "login.referred" in server.log(), "the referral in the log")
+
+    def test_who_comes_to_a_server_that_has_moved_is_sent_away(self):
+        server = self.server(moved_to="two.example:1143")
+        for port, tls in ((server.imap_port, False), (server.imaps_port, True)):
+            with socket.create_connection(("127.0.0.1", port), timeout=30) as plain:
+                conn = server.tls_context().wrap_socket(plain, server_hostname="localhost") if tls else plain
+                told = b""
+                while piece := conn.recv(4096):
+                    told += piece
+                self.assertEqual(told, b"* BYE [REFERRAL imap://two.example:1143/] "
+                                       b"This server takes no connections; go to that one\r\n")
 
     def test_remote_mailboxes_are_told_with_their_server(self):
         server = self.server(remote_mailboxes=["Shared/News two.example", "Archive/Very Old [::1]:1143"])
