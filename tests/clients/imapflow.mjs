@@ -12,7 +12,16 @@ const message = n =>
 
 // What is sent and received, to see which extensions are in use.
 const wire = [];
-const note = entry => wire.push(String(entry.msg ?? ''));
+const note = entry => wire.push(
+    [entry.t ?? '', entry.cid ?? '', entry.src ?? '', entry.msg ?? '',
+        entry.compress ? '' : Buffer.from(entry.data ?? '', 'base64').toString().trim()].filter(part => part !== '').join(' '));
+
+// What never comes: the last that was said, and by whom it was asked for, instead of a test that hangs.
+const DEADLINE_MS = 240 * 1000, SHOWN = 60;
+setTimeout(() => {
+    console.error('still waiting after %d s; the last of the wire:\n%s', DEADLINE_MS / 1000, wire.slice(-SHOWN).join('\n'));
+    process.exit(1);
+}, DEADLINE_MS).unref();
 
 function client(options) {
     return new ImapFlow({

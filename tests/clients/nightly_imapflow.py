@@ -31,7 +31,7 @@ class Imapflow(unittest.TestCase):
         program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "imapflow.mjs")
         done = subprocess.run([NODE, program], env=env, capture_output=True, text=True, check=False,
                               timeout=DEADLINE_SEC)
-        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr + server.log()[-4000:])
         self.assertEqual(server.flags("u1", "INBOX"),
                          {1: ["$Label1", "\\Seen"], 2: ["\\Flagged"], 3: [], 6: []})
         self.assertEqual(server.flags("u1", "Archive"), {4: []})

@@ -199,6 +199,27 @@ static void check_search(const struct imap_search_args *search, struct arena *ar
         (void) check_reprinted(print_search, &args, imap_parse_search, rev2, arena, &again);
 }
 
+/* RFC 5257 4.3: " ((entries) (attributes))". */
+static void print_annotation_query(struct buf *buf, const struct imap_annotation_query *query,
+                                   struct imap_mode mode)
+{
+    static const char *const names[IMAP_ANNOTATION_ATTRIBUTES] = {
+        [IMAP_ANNOTATION_VALUE_PRIV] = "value.priv",
+        [IMAP_ANNOTATION_VALUE_SHARED] = "value.shared",
+        [IMAP_ANNOTATION_SIZE_PRIV] = "size.priv",
+        [IMAP_ANNOTATION_SIZE_SHARED] = "size.shared"};
+
+    buf_str(buf, " ((");
+    for (size_t i = 0; i < query->n_entries; i++) {
+        buf_str(buf, i > 0 ? " " : "");
+        imap_print_string(buf, query->entries[i], mode);
+    }
+    buf_str(buf, ") (");
+    for (size_t i = 0; i < query->n_attributes; i++)
+        buf_printf(buf, "%s%s", i > 0 ? " " : "", names[query->attributes[i]]);
+    buf_str(buf, "))");
+}
+
 static void print_items(struct buf *buf, const union imap_args *args, struct imap_mode mode)
 {
     const struct imap_fetch_args *fetch = &args->fetch;
@@ -211,6 +232,8 @@ static void print_items(struct buf *buf, const union imap_args *args, struct ima
         if (i > 0)
             buf_byte(buf, ' ');
         imap_print_fetch_name(buf, &item, mode);
+        if (item.kind == IMAP_FETCH_ANNOTATION)
+            print_annotation_query(buf, item.annotations, mode);
     }
     buf_byte(buf, ')');
 }

@@ -22,6 +22,9 @@ static enum rc hear_frame(void *ctx, const struct mail_frame *frame, struct err 
     if (frame->value.len > 0)
         buf_printf(&heard->log, " =%.*s%s", SLICE_ARG(frame->value),
                    frame->of_mailbox ? " of it" : "");
+    if (frame->kind == MAIL_ANNOTATION)
+        buf_printf(&heard->log, " of %u %llu key %u", (unsigned) frame->whose,
+                   (unsigned long long) frame->reader, frame->key[MAIL_KEY_BYTES - 1]);
     if (frame->special_use != 0)
         buf_printf(&heard->log, " use %u", frame->special_use);
     for (size_t i = 0; i < frame->n_keywords; i++)
@@ -71,8 +74,17 @@ static void put_sample(struct buf *out)
                                      .value = SLICE("lr")};
     const struct mail_frame note = {
         .kind = MAIL_METADATA, .name = SLICE("/private/comment"), .value = SLICE("v")};
+    const struct mail_frame shared = {
+        .kind = MAIL_ANNOTATION, .name = SLICE("/comment"), .value = SLICE("w")};
+    const struct mail_frame theirs = {.kind = MAIL_ANNOTATION,
+                                      .name = SLICE("/altsubject"),
+                                      .key = {[MAIL_KEY_BYTES - 1] = 4},
+                                      .whose = MAIL_OF_READER,
+                                      .reader = UINT64_MAX};
 
     mail_frame_encode(out, &mailbox);
+    mail_frame_encode(out, &shared);
+    mail_frame_encode(out, &theirs);
     mail_frame_encode(out, &message);
     buf_str(out, "hello");
     mail_frame_encode(out, &empty);
@@ -83,6 +95,8 @@ static void put_sample(struct buf *out)
 
 static const char sample[] =
     "M[Work 7 9 0 0 0 0 0 0 use 6 subscribe]"
+    "N[/comment 0 0 0 0 0 0 0 0 =w of 0 0 key 0]"
+    "N[/altsubject 0 0 0 0 0 0 0 0 of 2 18446744073709551615 key 4]"
     "A[ 0 0 0 3 5 -1 -90 5 thread 8 saved 77 a $b]hello."
     "A[ 0 0 1 0 0 0 0 0].S[x 0 0 0 0 0 0 0 0]"
     "R[bob 0 0 1 0 0 0 0 0 =lr of it]D[/private/comment 0 0 0 0 0 0 0 0 =v]";
@@ -127,6 +141,8 @@ static void knows_that_it_is_cut_short(void **state)
     buf_done(&heard.log);
 }
 
+#define KEY            "0123456789abcdef"
+#define READER         "\x00\x00\x00\x00\x00\x00\x00\x00"
 #define BYTES(literal) (literal), sizeof(literal) - 1
 
 static const struct {
@@ -134,11 +150,15 @@ static const struct {
     const char *bytes;
     size_t len;
 } refused[] = {
-    {"an unknown kind",          BYTES("Z\x00\x00\x00\x00")                 },
-    {"a head too long",          BYTES("M\xff\xff\xff\x7f")                 },
-    {"a name beyond the head",   BYTES("S\x04\x00\x00\x00\x09\x00\x00\x00") },
-    {"bytes behind the fields",  BYTES("S\x05\x00\x00\x00\x00\x00\x00\x00x")},
-    {"a message without fields", BYTES("A\x00\x00\x00\x00")                 },
+    {"an unknown kind",                       BYTES("Z\x00\x00\x00\x00")                 },
+    {"a head too long",                       BYTES("M\xff\xff\xff\x7f")                 },
+    {"a name beyond the head",                BYTES("S\x04\x00\x00\x00\x09\x00\x00\x00") },
+    {"bytes behind the fields",               BYTES("S\x05\x00\x00\x00\x00\x00\x00\x00x")},
+    {"a message without fields",              BYTES("A\x00\x00\x00\x00")                 },
+    {"an annotation of nobody that there is",
+     BYTES("N\x23\x00\x00\x00" KEY "\x03" READER "\x02\x00\x00\x00/a\x00\x00\x00\x00")   },
+    {"an annotation without a value",
+     BYTES("N\x1f\x00\x00\x00" KEY "\x00" READER "\x02\x00\x00\x00/a")                   },
 };
 
 static void refuses_what_is_no_stream(void **state)
