@@ -3,8 +3,6 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
-#include "base/scan.h"
-
 #define V4_BYTES 4u
 #define V6_BYTES 16u
 
@@ -100,26 +98,31 @@ bool ipaddr_eq(const struct ipaddr *a, const struct ipaddr *b)
     return a->family == b->family && memcmp(a->bytes, b->bytes, V6_BYTES) == 0;
 }
 
-bool ipnet_parse(struct slice text, struct ipnet *out)
+/* Digits, without a leading zero. */
+static bool bits_parse(struct slice text, uint64_t most, uint64_t *out)
+{
+    return slice_to_u64(text, out) && *out <= most && (text.len == 1 || text.ptr[0] != '0');
+}
+
+enum rc ipnet_parse(struct slice text, struct ipnet *out, struct err *err)
 {
     size_t slash = slice_find(text, '/');
     struct ipaddr first, prefix;
     uint64_t bits, most;
 
-    if (!ipaddr_parse(slice_sub(text, 0, slash), &first))
-        return false;
+    if (text.len > IPNET_TEXT_MAX_BYTES || !ipaddr_parse(slice_sub(text, 0, slash), &first))
+        return err_set(err, RC_SYNTAX, "A network is an address, or ADDRESS/BITS",
+                       "network: no address");
     bits = most = first.family == IPADDR_V4 ? V4_BYTES * 8 : V6_BYTES * 8;
-    if (slash < text.len) {
-        struct scan sc = scan_of(slice_from(text, slash + 1));
-
-        if (!scan_u64(&sc, most, &bits) || !scan_done(&sc))
-            return false;
-    }
+    if (slash < text.len && !bits_parse(slice_from(text, slash + 1), most, &bits))
+        return err_set(err, RC_SYNTAX, "A network is an address, or ADDRESS/BITS",
+                       "network: not a number of bits");
     prefix = ipaddr_prefix(&first, (unsigned) bits);
     if (!ipaddr_eq(&first, &prefix))
-        return false;
+        return err_set(err, RC_INVALID, "The address has bits set behind the network's",
+                       "network: bits behind the prefix");
     *out = (struct ipnet){first, (uint8_t) bits};
-    return true;
+    return RC_OK;
 }
 
 bool ipnet_has(const struct ipnet *net, const struct ipaddr *addr)

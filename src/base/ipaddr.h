@@ -33,14 +33,17 @@ bool ipaddr_is_loopback(const struct ipaddr *addr);
 struct ipaddr ipaddr_prefix(const struct ipaddr *addr, unsigned bits);
 bool ipaddr_eq(const struct ipaddr *a, const struct ipaddr *b); /* ports are not compared */
 
-/* A network, as "192.0.2.0/24", "2001:db8::/32" or one address. */
+/* A network: "192.0.2.0/24", "2001:db8::/32" or one address (RFC 4632 3.1, RFC 4291 2.3). */
+#define IPNET_TEXT_MAX_BYTES (IPADDR_TEXT_BYTES + 4u)
+
 struct ipnet {
     struct ipaddr first;
     uint8_t bits;
 };
 
-/* False if it is none, or if the address has bits behind the prefix. */
-bool ipnet_parse(struct slice text, struct ipnet *out);
+/* RC_SYNTAX: neither of the forms. RC_INVALID: bits are set behind the prefix: who writes
+ * 192.0.2.7/24 means one of two things. */
+MUST_CHECK enum rc ipnet_parse(struct slice text, struct ipnet *out, struct err *err);
 bool ipnet_has(const struct ipnet *net, const struct ipaddr *addr);
 
 #endif

@@ -526,10 +526,10 @@ static void check_networks(const struct config *config, const char *path,
     for (size_t i = 0; i < config->proxy_networks.n; i++) {
         const char *item = config->proxy_networks.items[i];
         struct ipnet net;
+        struct err err;
 
-        if (!ipnet_parse(slice_from_str(item), &net))
-            add_error(errors, path, 0, "proxy_networks: \"%s\" is no network (192.0.2.0/24)",
-                      item);
+        if (ipnet_parse(slice_from_str(item), &net, &err) != RC_OK)
+            add_error(errors, path, 0, "proxy_networks: \"%s\": %s", item, err.text);
     }
 }
 

@@ -25,7 +25,8 @@ void gate_read_proxies(struct gate *gate, const struct config_list *networks)
 {
     gate->proxies = xcalloc(networks->n + 1, sizeof(*gate->proxies));
     for (size_t i = 0; i < networks->n; i++) {
-        if (ipnet_parse(slice_from_str(networks->items[i]), &gate->proxies[gate->n_proxies]))
+        if (ipnet_parse(slice_from_str(networks->items[i]), &gate->proxies[gate->n_proxies],
+                        NULL) == RC_OK)
             gate->n_proxies++;
     }
 }
