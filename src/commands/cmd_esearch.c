@@ -19,6 +19,7 @@
 #include "commands/context.h"
 #include "commands/finding.h"
 #include "commands/limit.h"
+#include "commands/mail_events.h"
 #include "commands/mailbox_filter.h"
 #include "commands/resync.h"
 #include "commands/visible.h"
@@ -259,6 +260,8 @@ static enum rc open_target(struct cmd *cmd, struct esearch_run *run,
         view_close(TAKE(run->opened));
     if (rc == RC_OK && run->opened == NULL) /* UPDATE is of the selected one: RFC 7377 2.2 */
         finding_will_update(cmd, &run->args->search, &none, &run->finding);
+    else if (rc == RC_OK)
+        mail_events_opened(cmd, run->opened, "search");
     return rc;
 }
 

@@ -158,7 +158,7 @@ static enum rc open_mailbox(struct cmd *cmd, bool read_only, struct err *err)
     if (rc)
         return rc;
     session_select(session, view);
-    mail_events_opened(cmd, view);
+    mail_events_opened(cmd, view, view_is_read_only(view) ? "read" : "write");
     session->annotates = args->annotate;
     if (args->condstore) /* HIGHESTMODSEQ is told in any case */
         session->enabled |= IMAP_CAP_BIT(IMAP_CAP_CONDSTORE);

@@ -1,6 +1,7 @@
 #include "commands/mail_events.h"
 
 #include "base/log.h"
+#include "commands/places.h"
 #include "mailbox/message.h"
 
 /* What a line says beside its message. */
@@ -149,16 +150,18 @@ void mail_events_mailbox(const struct cmd *cmd, const char *event, struct slice 
                   LOG_TEXT("to", to));
 }
 
-void mail_events_opened(const struct cmd *cmd, const struct mbox_view *view)
+void mail_events_opened(const struct cmd *cmd, const struct mbox_view *view, const char *mode)
 {
     const struct session *session = cmd->session;
+    struct slice name;
 
-    if (view_reader(view)->is_guest)
-        log_event(LEVEL_INFO, "mailbox.opened", LOG_STR("user", session->user),
-                  LOG_NUM("device", session->actor.device),
-                  LOG_TEXT("mailbox", cmd->args.select.mailbox.name),
-                  LOG_ID("account", account_id(view_account(view))),
-                  LOG_STR("mode", view_is_read_only(view) ? "read" : "write"));
+    if (!view_reader(view)->is_guest)
+        return;
+    name =
+        place_name(session, view_account(view), mbox_info(view_mbox(view))->name, cmd->arena);
+    log_event(LEVEL_INFO, "mailbox.opened", LOG_STR("user", session->user),
+              LOG_NUM("device", session->actor.device), LOG_TEXT("mailbox", name),
+              LOG_ID("account", account_id(view_account(view))), LOG_STR("mode", mode));
 }
 
 void mail_events_acl(const struct cmd *cmd, const struct account *account)

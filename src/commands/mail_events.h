@@ -31,9 +31,10 @@ void mail_events_expunge(const struct session *session, const struct acct_state 
 void mail_events_mailbox(const struct cmd *cmd, const char *event, struct slice name,
                          struct slice to);
 
-/* Always, for the audit log: somebody selected a mailbox of another account; somebody changed
- * who may use one (SETACL, DELETEACL: no rights). */
-void mail_events_opened(const struct cmd *cmd, const struct mbox_view *view);
+/* Always, for the audit log: somebody selected or searched a mailbox of another account (mode:
+ * "read", "write", "search"); somebody changed who may use one (SETACL, DELETEACL: no rights).
+ */
+void mail_events_opened(const struct cmd *cmd, const struct mbox_view *view, const char *mode);
 void mail_events_acl(const struct cmd *cmd, const struct account *account);
 
 #endif
