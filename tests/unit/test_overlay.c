@@ -162,7 +162,8 @@ static void random_changes_are_those_of_an_array(void **state)
         uint32_t what = random_below(&random, 5);
 
         if (random_below(&random, 8) == 0)
-            last = MIN(first + random_below(&random, 700), WALK_UIDS);
+            last += random_below(&random, 700);
+        last = MIN(last, WALK_UIDS);
         if (what == 0)
             expunge(&overlay, first, last);
         else
