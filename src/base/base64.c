@@ -4,19 +4,36 @@
 
 static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
+/* The last one or two bytes, with padding. */
+static void encode_rest(char four[4], const unsigned char *bytes, size_t n)
+{
+    uint32_t group = (uint32_t) bytes[0] << 16 | (n > 1 ? (uint32_t) bytes[1] << 8 : 0u);
+
+    four[0] = digits[group >> 18];
+    four[1] = digits[group >> 12 & 0x3f];
+    four[2] = n > 1 ? digits[group >> 6 & 0x3f] : '=';
+    four[3] = '=';
+}
+
 void base64_encode(struct buf *out, struct slice bytes)
 {
-    for (size_t i = 0; i < bytes.len; i += 3) {
-        size_t n = MIN(bytes.len - i, (size_t) 3);
-        uint32_t group = 0;
-        char four[4];
+    const unsigned char *from = (const unsigned char *) bytes.ptr;
+    size_t whole = bytes.len / 3, rest = bytes.len % 3, len = (whole + (rest > 0)) * 4;
+    char *to = buf_reserve(out, len);
 
-        for (size_t k = 0; k < 3; k++)
-            group = group << 8 | (k < n ? (unsigned char) bytes.ptr[i + k] : 0u);
-        for (size_t k = 0; k < 4; k++)
-            four[k] = k <= n ? digits[group >> (18 - 6 * k) & 0x3f] : '=';
-        buf_append(out, slice_of(four, 4));
+    if (to == NULL)
+        return;
+    for (size_t i = 0; i < whole; i++, from += 3, to += 4) {
+        uint32_t group = (uint32_t) from[0] << 16 | (uint32_t) from[1] << 8 | from[2];
+
+        to[0] = digits[group >> 18];
+        to[1] = digits[group >> 12 & 0x3f];
+        to[2] = digits[group >> 6 & 0x3f];
+        to[3] = digits[group & 0x3f];
     }
+    if (rest > 0)
+        encode_rest(to, from, rest);
+    out->len += len;
 }
 
 static int digit_value(char c)

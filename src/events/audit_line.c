@@ -19,8 +19,12 @@
 
 void audit_hex(struct buf *out, const unsigned char *bytes, size_t n)
 {
-    for (size_t i = 0; i < n; i++)
-        buf_printf(out, "%02x", (unsigned) bytes[i]);
+    static const char digits[] = "0123456789abcdef";
+
+    for (size_t i = 0; i < n; i++) {
+        buf_byte(out, digits[bytes[i] >> 4]);
+        buf_byte(out, digits[bytes[i] & 15]);
+    }
 }
 
 bool audit_unhex(struct slice text, unsigned char *out, size_t n)
