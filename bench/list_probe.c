@@ -20,7 +20,7 @@
 #include "auth/name.h"
 #include "commands/append_sink.h"
 #include "commands/dispatch.h"
-#include "mime/digest.h"
+#include "lib/plain_digester.h"
 #include "store/local/local.h"
 
 #define ACCOUNT    7u
@@ -47,20 +47,6 @@ static void must(enum rc rc, const struct err *err)
 {
     if (rc != RC_OK)
         die("%s: %s", rc_name(rc), err->detail);
-}
-
-static enum rc make_digest(struct digester *digester, uint64_t account, struct slice message,
-                           struct arena *arena, struct slice *out, struct err *err)
-{
-    AUTO(buf_done) struct buf table;
-
-    (void) digester;
-    (void) account;
-    (void) err;
-    buf_init(&table, DIGEST_MAX_BYTES);
-    digest_build(message, &table);
-    *out = arena_dup(arena, buf_slice(&table));
-    return RC_OK;
 }
 
 static double cpu_ns(void)
@@ -184,7 +170,7 @@ static void open_all(struct probe *probe)
     struct mail_store_options options = {.digester = &probe->digester};
     struct err err;
 
-    probe->digester.make = make_digest;
+    probe->digester.make = plain_digest;
     must(auth_names_init(&err), &err);
     must(local_engine_open(&probe->options, &options.engine, &err), &err);
     probe->store = mail_store_new(&options);

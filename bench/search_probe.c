@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "corpus.h"
 #include "imap/command.h"
+#include "lib/plain_digester.h"
 #include "mailbag.h"
 #include "mailbox/message.h"
 #include "mailbox/txn.h"
@@ -59,20 +60,6 @@ static void must(enum rc rc, const struct err *err)
 {
     if (rc != RC_OK)
         die("%s: %s", rc_name(rc), err->detail);
-}
-
-static enum rc make_digest(struct digester *digester, uint64_t account, struct slice message,
-                           struct arena *arena, struct slice *out, struct err *err)
-{
-    AUTO(buf_done) struct buf table;
-
-    (void) digester;
-    (void) account;
-    (void) err;
-    buf_init(&table, DIGEST_MAX_BYTES);
-    digest_build(message, &table);
-    *out = arena_dup(arena, buf_slice(&table));
-    return RC_OK;
 }
 
 static double cpu_ms(void)
@@ -182,7 +169,7 @@ static void open_store(struct probe *probe)
     struct err err;
 
     probe->options = (struct local_options){.path = probe->path, .pack_after_ms = 8000};
-    probe->digester.make = make_digest;
+    probe->digester.make = plain_digest;
     must(local_engine_open(&probe->options, &probe->engine, &err), &err);
     options.engine = probe->engine;
     probe->store = mail_store_new(&options);

@@ -21,6 +21,7 @@
 
 #include "base/clock.h"
 #include "corpus.h"
+#include "lib/plain_digester.h"
 #include "mailbox/message.h"
 #include "mailbox/txn.h"
 #include "store/local/batch.h"
@@ -61,20 +62,6 @@ static void must(enum rc rc, const struct err *err)
 {
     if (rc != RC_OK)
         die("%s: %s", rc_name(rc), err->detail);
-}
-
-static enum rc make_digest(struct digester *digester, uint64_t account, struct slice message,
-                           struct arena *arena, struct slice *out, struct err *err)
-{
-    AUTO(buf_done) struct buf table;
-
-    (void) digester;
-    (void) account;
-    (void) err;
-    buf_init(&table, DIGEST_MAX_BYTES);
-    digest_build(message, &table);
-    *out = arena_dup(arena, buf_slice(&table));
-    return RC_OK;
 }
 
 /* ---- in ---- */
@@ -148,7 +135,7 @@ static void open_store(struct bench *bench)
 
     bench->options =
         (struct local_options){.path = bench->path, .pack_after_ms = PACK_AFTER_MS};
-    bench->digester.make = make_digest;
+    bench->digester.make = plain_digest;
     must(local_engine_open(&bench->options, &bench->engine, &err), &err);
     options.engine = bench->engine;
     bench->store = mail_store_new(&options);

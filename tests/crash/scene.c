@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "mime/digest.h"
+#include "lib/plain_digester.h"
 #include "steps.h"
 
 #define SEGMENT_BYTES      ((uint64_t) 64 << 10)
@@ -13,20 +13,6 @@
 #define UNPACKED_MAX       ((uint64_t) 384 << 10)
 
 const uint64_t scene_account_ids[LEDGER_ACCOUNTS] = {0x11, 0x22, 0x33};
-
-static enum rc make_digest(struct digester *digester, uint64_t account, struct slice message,
-                           struct arena *arena, struct slice *out, struct err *err)
-{
-    AUTO(buf_done) struct buf table;
-
-    (void) digester;
-    (void) account;
-    (void) err;
-    buf_init(&table, DIGEST_MAX_BYTES);
-    digest_build(message, &table);
-    *out = arena_dup(arena, buf_slice(&table));
-    return RC_OK;
-}
 
 /* The scene that listens: its engine's `start` has no place for a context. One scene is opened
  * at a time, by one thread. */
@@ -87,7 +73,7 @@ enum rc scene_open(struct scene *scene, struct err *err)
     scene->real_start = scene->ops.start;
     scene->ops.start = note_start;
     scene->engine->ops = &scene->ops;
-    scene->digester.make = make_digest;
+    scene->digester.make = plain_digest;
     starting = scene;
     scene->store = mail_store_new(
         &(struct mail_store_options){.engine = scene->engine, .digester = &scene->digester});

@@ -4,26 +4,12 @@
 #include <dirent.h>
 #include <unistd.h>
 
-#include "mime/digest.h"
+#include "lib/plain_digester.h"
 
 #define WORLD_SEGMENT_BYTES ((uint64_t) 1 << 20)
 #define WORLD_FIRST_BYTES   ((uint64_t) 256 << 10)
 #define WORLD_MAP_BYTES     ((uint64_t) 256 << 20)
 #define WORLD_OWNER         1u /* the actor's device */
-
-static enum rc make_digest(struct digester *digester, uint64_t account, struct slice message,
-                           struct arena *arena, struct slice *out, struct err *err)
-{
-    AUTO(buf_done) struct buf table;
-
-    (void) digester;
-    (void) account;
-    (void) err;
-    buf_init(&table, DIGEST_MAX_BYTES);
-    digest_build(message, &table);
-    *out = arena_dup(arena, buf_slice(&table));
-    return RC_OK;
-}
 
 static void open_store(struct mail_world *world)
 {
@@ -33,7 +19,7 @@ static void open_store(struct mail_world *world)
                                          .quota = world->quota,
                                          .undelete_sec = INT32_MAX};
 
-    world->digester.make = make_digest;
+    world->digester.make = plain_digest;
     world->store = mail_store_new(&options);
 }
 

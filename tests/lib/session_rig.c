@@ -2,7 +2,7 @@
 
 #include "auth/name.h"
 #include "base/list.h"
-#include "mime/digest.h"
+#include "lib/plain_digester.h"
 
 #define RIG_OUT_MAX_BYTES ((size_t) 1 << 30)
 #define RIG_IDLE_BYTES    64u
@@ -39,20 +39,6 @@ struct rig_session {
     bool closed;
     unsigned pauses;
 };
-
-static enum rc make_digest(struct digester *digester, uint64_t account, struct slice message,
-                           struct arena *arena, struct slice *out, struct err *err)
-{
-    AUTO(buf_done) struct buf table;
-
-    (void) digester;
-    (void) account;
-    (void) err;
-    buf_init(&table, DIGEST_MAX_BYTES);
-    digest_build(message, &table);
-    *out = arena_dup(arena, buf_slice(&table));
-    return RC_OK;
-}
 
 /* ---- who there is ---- */
 
@@ -156,7 +142,7 @@ struct rig *rig_new(struct engine *engine)
     rig->last_id = 100;
     (void) add_person(rig, RIG_ACCOUNT, PRINCIPAL_USER, SLICE(RIG_OWNER));
     options.principals = rig->registry;
-    rig->digester.make = make_digest;
+    rig->digester.make = plain_digest;
     list_init(&rig->sessions);
     rig->store = mail_store_new(&options);
     return rig;

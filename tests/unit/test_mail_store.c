@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "lib/mail_world.h"
+#include "lib/plain_digester.h"
 #include "lib/test.h"
 #include "mailbox/message.h"
 
@@ -33,16 +34,9 @@ static atomic_bool is_late; /* nobody comes to it in time */
 static enum rc make_digest(struct digester *digester, uint64_t account, struct slice message,
                            struct arena *arena, struct slice *out, struct err *err)
 {
-    AUTO(buf_done) struct buf table;
-
-    (void) digester;
-    (void) account;
-    buf_init(&table, DIGEST_MAX_BYTES);
     if (atomic_load(&is_late))
         return err_set(err, RC_UNAVAILABLE, "Internal error", "digest: not done in time");
-    digest_build(message, &table);
-    *out = arena_dup(arena, buf_slice(&table));
-    return RC_OK;
+    return plain_digest(digester, account, message, arena, out, err);
 }
 
 static uint32_t flags_of_digest(struct account *account)
