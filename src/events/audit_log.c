@@ -343,14 +343,22 @@ static void find_end(struct audit_log *log, struct slice text, struct found *fou
     }
 }
 
+/* The second half of the secret one. */
+static const unsigned char *public_key(const struct audit_log *log)
+{
+    return log->key + AUDIT_KEY_BYTES - AUDIT_PUBLIC_KEY_BYTES;
+}
+
 /* The chain goes on from whichever is further, the files or the head. */
 static enum rc meet_head(struct audit_log *log, struct found *found, struct err *err)
 {
     struct audit_head head = {0};
     enum rc rc = audit_head_read(log->folder, &head, err);
 
-    found->has_bad_head = rc == RC_CORRUPT;
-    if (rc == RC_NOT_FOUND || rc == RC_CORRUPT)
+    found->has_bad_head =
+        rc == RC_CORRUPT ||
+        (rc == RC_OK && !audit_signature_is_good(&head.mark, head.signature, public_key(log)));
+    if (rc == RC_NOT_FOUND || found->has_bad_head)
         head.mark.sequence = 0;
     else if (rc)
         return rc;
@@ -411,7 +419,7 @@ static enum rc start(struct audit_log *log, uint64_t *out_missing, struct err *e
     if (!rc)
         rc = find_newest(log, &found, err);
     if (!rc && log->at.sequence == 0)
-        audit_mark_first(log->key + AUDIT_KEY_BYTES - AUDIT_PUBLIC_KEY_BYTES, &log->at);
+        audit_mark_first(public_key(log), &log->at);
     if (!rc)
         rc = meet_head(log, &found, err);
     if (rc)

@@ -36,9 +36,7 @@ void ecs_members(struct buf *out, const char *role, const struct msg_log_event *
                "\"event.action\":\"%s\",\"event.outcome\":\"%s\",\"log.level\":\"%s\","
                "\"service.type\":\"roost\",\"service.node.role\":\"%s\"",
                what->category, what->type, what->name, has_failed ? "failure" : "success",
-               log_level_name(event->level < LEVEL_COUNT ? (enum log_level) event->level
-                                                         : LEVEL_ERROR),
-               role);
+               log_line_level(event->level), role);
     while (log_unpack_next(&sc, &field))
         append_field(out, &field, what->subject);
     if (event->lost > 0)

@@ -76,7 +76,7 @@ struct slice log_line_name(struct slice name)
     return name.len > 0 && scan_while(&sc, is_key_byte).len == name.len ? name : SLICE("?");
 }
 
-static const char *level_text(uint8_t level)
+const char *log_line_level(uint8_t level)
 {
     return level < LEVEL_COUNT ? log_level_name((enum log_level) level) : "error";
 }
@@ -87,7 +87,7 @@ void log_line_text(struct buf *out, const char *role, const struct msg_log_event
     struct log_unpacked field;
 
     log_line_time(out, event->time_us);
-    buf_printf(out, " %s %s ", level_text(event->level), role);
+    buf_printf(out, " %s %s ", log_line_level(event->level), role);
     buf_append(out, log_line_name(event->event));
     while (log_unpack_next(&sc, &field)) {
         buf_byte(out, ' ');
@@ -109,7 +109,8 @@ void log_line_json(struct buf *out, const char *role, const struct msg_log_event
 
     buf_str(out, "{\"@timestamp\":\"");
     log_line_time(out, event->time_us);
-    buf_printf(out, "\",\"level\":\"%s\",\"role\":\"%s\",\"event\":", level_text(event->level),
+    buf_printf(out,
+               "\",\"level\":\"%s\",\"role\":\"%s\",\"event\":", log_line_level(event->level),
                role);
     log_line_quoted(out, log_line_name(event->event));
     while (log_unpack_next(&sc, &field)) {

@@ -27,6 +27,7 @@ void log_line_json(struct buf *out, const char *role, const struct msg_log_event
 void log_line_time(struct buf *out, uint64_t time_us);
 void log_line_quoted(struct buf *out, struct slice text);
 struct slice log_line_name(struct slice name);
+const char *log_line_level(uint8_t level); /* "error" for one that there is not */
 
 /* Line and newline in one write; there is nowhere left to tell that it failed. */
 void log_line_write_stderr(struct slice line);

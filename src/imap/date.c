@@ -224,7 +224,7 @@ static char digit_of(int32_t value)
 
 void imap_print_date_time(struct buf *buf, struct imap_date_time date)
 {
-    const struct slice pattern = SLICE("\"00-XXX-0000 00:00:00 +0000\"");
+    const struct slice pattern = SLICE("\"00-Jan-0000 00:00:00 +0000\"");
     int64_t zone = MAX(MIN((int64_t) date.zone_minutes, 23 * 60 + 59), -(23 * 60 + 59));
     int64_t local =
         date.sec > DATE_MAX_SEC || date.sec < DATE_MIN_SEC ? 0 : date.sec + zone * 60;

@@ -514,6 +514,30 @@ static void test_a_start_behind_a_cut_log(void **state)
     cleanup(&world);
 }
 
+/* A head that somebody wrote who has not the key is none: the log goes on where its lines end.
+ */
+static void test_a_forged_head_moves_nothing(void **state)
+{
+    const struct audit_log_options options = {.file_bytes = AUDIT_FILE_BYTES};
+    struct audit_head head = {.mark.sequence = UINT64_MAX - 1};
+    struct world world;
+    struct audit_log *log;
+    uint64_t missing;
+    struct err err;
+
+    (void) state;
+    setup(&world);
+    write_some(&world, AUDIT_FILE_BYTES);
+    assert_int_equal(audit_head_write(world.folder, &head, NULL), RC_OK);
+    assert_found(&world, "head is not signed by this key");
+    assert_int_equal(audit_log_open(world.path, &options, &log, &missing, &err), RC_OK);
+    assert_int_equal(missing, 0);
+    audit_log_close(log);
+    assert_whole(&world);
+    assert_int_equal(verify(&world).last, LINES + 2);
+    cleanup(&world);
+}
+
 /* What strangers type into a field stays in its field. */
 static void test_a_field_cannot_end_its_line(void **state)
 {
@@ -569,6 +593,7 @@ int main(void)
         cmocka_unit_test(test_old_files_go),
         cmocka_unit_test(test_a_cut_line_is_explained_by_the_next_start),
         cmocka_unit_test(test_a_start_behind_a_cut_log),
+        cmocka_unit_test(test_a_forged_head_moves_nothing),
         cmocka_unit_test(test_a_field_cannot_end_its_line),
         cmocka_unit_test(test_the_catalogue_is_sorted),
     };
