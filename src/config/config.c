@@ -66,6 +66,10 @@ static const struct setting settings[] = {
      "group of the LMTP unix socket, such as postfix"},
     {"lmtp_mode", KIND_OCTAL, AT(lmtp_mode), "0660", 0, 0777, NULL,
      "mode of the LMTP unix socket"},
+    {"web_listen", KIND_LIST, AT(web_listen), "", 0, 0, NULL,
+     "addresses for the web page on which users enrol, see and revoke their devices, over TLS, such as :8443; none by default"},
+    {"web_name", KIND_TEXT, AT(web_name), "", 0, 0, NULL,
+     "host name by which browsers reach that page; empty: hostname"},
     {"certificate", KIND_PATH, AT(certificate), "", 0, 0, NULL,
      "PEM file with the certificate chain; read again on SIGHUP and when it changes"},
     {"certificate_key", KIND_PATH, AT(certificate_key), "", 0, 0, NULL,
@@ -567,7 +571,8 @@ static void check_whole(const struct config *config, const char *path,
         add_error(errors, path, 0, "log: want stderr, syslog or file:/path");
     if ((*config->certificate == '\0') != (*config->certificate_key == '\0'))
         add_error(errors, path, 0, "certificate and certificate_key go together");
-    if ((config->imaps.n > 0 || (config->imap.n > 0 && config->starttls)) &&
+    if ((config->imaps.n > 0 || config->web_listen.n > 0 ||
+         (config->imap.n > 0 && config->starttls)) &&
         *config->certificate == '\0')
         add_error(errors, path, 0,
                   "certificate: needed for TLS; `roost init` makes a first one");

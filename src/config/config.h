@@ -45,6 +45,8 @@ struct config {
     struct config_list imaps; /* implicit TLS */
     struct config_list imap;  /* plaintext at first; empty by default */
     struct config_list lmtp;
+    struct config_list web_listen;     /* the enrolment page, over TLS; empty: none */
+    const char *web_name;              /* host name of its URL; "": hostname */
     struct config_list proxy_networks; /* each an ipnet (base/ipaddr.h); IMAP doors only */
     bool starttls;                     /* offered on imap listeners */
     bool plaintext_loopback;           /* logins without TLS from 127.0.0.0/8 and ::1 */
@@ -61,7 +63,7 @@ struct config {
     bool detail_as_folder;      /* user+work is delivered to "work" if that mailbox exists */
     bool disabled_is_permanent; /* LMTP to a disabled account: 550 instead of 450 */
     const char *passwd_file;    /* "" for none */
-    bool scram, scram_sha1; /* offered over TLS */
+    bool scram, scram_sha1;     /* offered over TLS */
     int64_t
         legacy_passwords_until; /* unix seconds; 0: account passwords are no IMAP credential */
 

@@ -25,8 +25,8 @@
     (160u * 1024) /* one packet; below the 208 KiB a socket takes by default */
 #define MSG_FDS_MAX 3u
 
-enum role { ROLE_SUPERVISOR, ROLE_GATE, ROLE_AUTH, ROLE_MAIL, ROLE_DIGEST, ROLE_LOG };
-#define ROLE_COUNT (ROLE_LOG + 1)
+enum role { ROLE_SUPERVISOR, ROLE_GATE, ROLE_AUTH, ROLE_MAIL, ROLE_DIGEST, ROLE_LOG, ROLE_WEB };
+#define ROLE_COUNT (ROLE_WEB + 1)
 
 enum service { SERVICE_IMAP = 1, SERVICE_LMTP = 2, SERVICE_SUBMISSION = 3 };
 enum transport { TRANSPORT_BARE = 1, TRANSPORT_PROXIED = 2 };
@@ -36,6 +36,7 @@ enum listener_kind {
     LISTENER_IMAPS = 2, /* TLS from the first byte */
     LISTENER_LMTP = 3,
     LISTENER_CONTROL = 4, /* SEQPACKET, ipc/control.h; to supervisor, auth, mail */
+    LISTENER_WEB = 5,     /* HTTP over TLS, to web */
 };
 #define LISTENER_STARTTLS   1u /* offer STARTTLS */
 #define LISTENER_PLAINTEXT  2u /* logins without TLS are allowed on loopback */

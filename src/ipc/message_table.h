@@ -237,7 +237,7 @@
 #define MESSAGES(M) \
     M(CONFIG,            config,            1, 1, 1, FROM(SUPERVISOR),             TO_ANY) \
     M(LISTENER,          listener,          2, 1, 1, FROM(SUPERVISOR),             TO_ANY) \
-    M(CERT,              cert,              3, 1, 0, FROM(SUPERVISOR),             TO(GATE)) \
+    M(CERT,              cert,              3, 1, 0, FROM(SUPERVISOR),             TO(GATE) | TO(WEB)) \
     M(PEER,              peer,              4, 1, 1, FROM(SUPERVISOR),             TO_ANY) \
     M(CRASH_PAGE,        crash_page,        5, 1, 1, FROM(SUPERVISOR),             TO(MAIL)) \
     M(QUARANTINE,        quarantine,        6, 1, 0, FROM(SUPERVISOR),             TO(MAIL)) \

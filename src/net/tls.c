@@ -8,12 +8,13 @@
 #include "net/tls_context.h"
 #include "net/tls_ticket.h"
 
+#define ALPN_DEFAULT   "imap"                     /* as RFC 7595 registers it */
 #define EXPORTER_LABEL "EXPORTER-Channel-Binding" /* RFC 9266 section 2 */
-#define ALPN_LEN       4u                         /* of "imap" */
 
 struct tls_server {
     struct tls_set *set; /* NULL until the first load */
     struct ticket_keys *tickets;
+    const char *alpn;
 };
 
 struct tls {
@@ -50,7 +51,13 @@ struct tls_server *tls_server_new(void)
     struct tls_server *server = xcalloc(1, sizeof(*server));
 
     server->tickets = ticket_keys_new();
+    server->alpn = ALPN_DEFAULT;
     return server;
+}
+
+void tls_server_use_alpn(struct tls_server *server, const char *protocol)
+{
+    server->alpn = protocol;
 }
 
 void tls_server_free(struct tls_server *server)
@@ -71,7 +78,7 @@ enum rc tls_server_load(struct tls_server *server, const struct tls_pair *pairs,
                         struct err *err)
 {
     struct tls_set *set = NULL;
-    enum rc rc = tls_set_new(pairs, n, &set, err);
+    enum rc rc = tls_set_new(pairs, n, slice_from_str(server->alpn), &set, err);
 
     if (rc)
         return rc;
@@ -224,7 +231,7 @@ void tls_facts(const struct tls *tls, struct tls_facts *out)
     if (sni != NULL)
         out->sni = slice_from_str(sni);
     SSL_get0_alpn_selected(tls->ssl, &alpn, &alpn_len);
-    out->alpn = alpn_len == ALPN_LEN;
+    out->alpn = alpn_len > 0;
 }
 
 bool tls_exporter(const struct tls *tls, uint8_t out[TLS_EXPORTER_BYTES])

@@ -4,7 +4,8 @@
  * Spec: RFC 9325 (versions and ciphers), RFC 8446, RFC 5246, RFC 7301 (ALPN), RFC 9266
  * (tls-exporter), RFC 8314 section 4 (mail). TLS 1.2 with ECDHE and AEAD, or 1.3; no
  * compression, no renegotiation, no early data. A client that offers ALPN without "imap" is
- * refused with no_application_protocol; one that offers none is served.
+ * refused with no_application_protocol; one that offers none is served. (tls_server_use_alpn()
+ * names another protocol.)
  *
  * A tls_server holds the certificates in use and the keys of session tickets. Loading new pairs
  * replaces what new handshakes use; connections made before keep what they began with.
@@ -38,7 +39,7 @@ struct tls_facts {
     const char *cipher;      /* static */
     struct slice sni;        /* what the client asked for, its bytes; empty: nothing */
     bool resumed;            /* by a session ticket */
-    bool alpn;               /* "imap" was agreed on */
+    bool alpn;               /* our protocol was agreed on */
 };
 
 struct tls_server;
@@ -49,6 +50,9 @@ struct tls;
 void tls_library_init(void);
 
 struct tls_server *tls_server_new(void);
+/* Another protocol than "imap" is served: its name (RFC 7301), static. Before the first load.
+ */
+void tls_server_use_alpn(struct tls_server *server, const char *protocol);
 /* Connections made from it may outlive it, but not begin a handshake afterwards. */
 void tls_server_free(struct tls_server *server);
 void tls_server_freep(struct tls_server **server);

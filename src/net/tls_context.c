@@ -1,5 +1,6 @@
 #include "net/tls_context.h"
 
+#include <assert.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -13,8 +14,6 @@
 #define TLS13_CIPHERS                                                                          \
     "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 #define TLS_GROUPS "X25519:P-256:P-384"
-/* RFC 7301 section 3.1: a length byte, then the protocol. "imap" is RFC 7595's registration. */
-#define ALPN_IMAP "\x04imap"
 #define TLS_SESSION_NAME                                                                       \
     "roost" /* all contexts of a server may resume each other's sessions                       \
              */
@@ -30,6 +29,9 @@ struct tls_set {
     size_t n;
     SSL_CTX *contexts[TLS_PAIRS_MAX];
     X509 *leaves[TLS_PAIRS_MAX]; /* owned by the contexts */
+    /* RFC 7301 section 3.1: a length byte, then the protocol. */
+    unsigned char alpn[TLS_ALPN_MAX + 1];
+    unsigned alpn_len;
 };
 
 static void bio_freep(BIO **bio)
@@ -85,12 +87,11 @@ static int choose_by_name(SSL *ssl, int *alert, void *arg)
 static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len,
                            const unsigned char *offered, unsigned int offered_len, void *arg)
 {
+    const struct tls_set *set = arg;
     unsigned char *chosen = NULL;
 
     (void) ssl;
-    (void) arg;
-    if (SSL_select_next_proto(&chosen, out_len, (const unsigned char *) ALPN_IMAP,
-                              sizeof(ALPN_IMAP) - 1, offered,
+    if (SSL_select_next_proto(&chosen, out_len, set->alpn, set->alpn_len, offered,
                               offered_len) != OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_ALERT_FATAL;
     *out = chosen;
@@ -172,7 +173,7 @@ static bool set_policy(SSL_CTX *context, struct tls_set *set)
     (void) SSL_CTX_set_timeout(context, TICKET_KEY_SEC);
     SSL_CTX_set_read_ahead(context, 1); /* a record in one read(), not header and body apart */
     SSL_CTX_set_verify(context, SSL_VERIFY_NONE, NULL);
-    SSL_CTX_set_alpn_select_cb(context, choose_protocol, NULL);
+    SSL_CTX_set_alpn_select_cb(context, choose_protocol, set);
     (void) SSL_CTX_set_tlsext_servername_callback(context, choose_by_name);
     (void) SSL_CTX_set_tlsext_servername_arg(context, set);
     return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
@@ -205,12 +206,16 @@ static enum rc context_of(const struct tls_pair *pair, struct tls_set *set, SSL_
     return RC_OK;
 }
 
-enum rc tls_set_new(const struct tls_pair *pairs, size_t n, struct tls_set **out,
-                    struct err *err)
+enum rc tls_set_new(const struct tls_pair *pairs, size_t n, struct slice alpn,
+                    struct tls_set **out, struct err *err)
 {
     AUTO(tls_set_unrefp) struct tls_set *set = xcalloc(1, sizeof(*set));
 
+    assert(alpn.len <= TLS_ALPN_MAX);
     set->refs = 1;
+    set->alpn[0] = (unsigned char) alpn.len;
+    memcpy(set->alpn + 1, alpn.ptr, alpn.len);
+    set->alpn_len = (unsigned) alpn.len + 1;
     if (n == 0 || n > TLS_PAIRS_MAX)
         return err_set(err, RC_LIMIT, "Bad certificate", "%zu certificates, 1 to %u may be", n,
                        TLS_PAIRS_MAX);

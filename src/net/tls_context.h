@@ -13,8 +13,11 @@
 
 struct tls_set;
 
-MUST_CHECK enum rc tls_set_new(const struct tls_pair *pairs, size_t n, struct tls_set **out,
-                               struct err *err);
+#define TLS_ALPN_MAX 15u /* bytes of the one protocol a set takes */
+
+/* alpn: the protocol that a client who offers any must offer. */
+MUST_CHECK enum rc tls_set_new(const struct tls_pair *pairs, size_t n, struct slice alpn,
+                               struct tls_set **out, struct err *err);
 struct tls_set *tls_set_ref(struct tls_set *set);
 void tls_set_unref(struct tls_set *set);
 void tls_set_unrefp(struct tls_set **set);

@@ -251,13 +251,12 @@ static enum rc add_door(const struct config *config, struct doors *doors, struct
 
 static enum rc add_doors(const struct config *config, struct doors *doors,
                          const struct config_list *list, enum listener_kind kind,
-                         uint32_t flags, struct err *err)
+                         enum role role, uint32_t flags, struct err *err)
 {
     enum rc rc = RC_OK;
 
     for (size_t i = 0; i < list->n && rc == RC_OK; i++)
-        rc = add_door(config, doors, slice_from_str(list->items[i]), kind, ROLE_GATE, flags,
-                      err);
+        rc = add_door(config, doors, slice_from_str(list->items[i]), kind, role, flags, err);
     return rc;
 }
 
@@ -277,12 +276,15 @@ enum rc doors_open(const struct config *config, struct doors *out, struct err *e
         (config->starttls && config->certificate[0] != '\0' ? LISTENER_STARTTLS : 0) |
         (config->plaintext_loopback ? LISTENER_PLAINTEXT : 0);
     struct doors doors = {.n = 0};
-    enum rc rc = add_doors(config, &doors, &config->imaps, LISTENER_IMAPS, 0, err);
+    enum rc rc = add_doors(config, &doors, &config->imaps, LISTENER_IMAPS, ROLE_GATE, 0, err);
 
     if (rc == RC_OK)
-        rc = add_doors(config, &doors, &config->imap, LISTENER_IMAP, imap_flags, err);
+        rc =
+            add_doors(config, &doors, &config->imap, LISTENER_IMAP, ROLE_GATE, imap_flags, err);
     if (rc == RC_OK)
-        rc = add_doors(config, &doors, &config->lmtp, LISTENER_LMTP, 0, err);
+        rc = add_doors(config, &doors, &config->lmtp, LISTENER_LMTP, ROLE_GATE, 0, err);
+    if (rc == RC_OK)
+        rc = add_doors(config, &doors, &config->web_listen, LISTENER_WEB, ROLE_WEB, 0, err);
     if (rc == RC_OK)
         rc = add_control(config, &doors, ROLE_SUPERVISOR, err);
     if (rc == RC_OK)

@@ -254,6 +254,9 @@ static struct sandbox_rules rules_of(const struct role_start *start, struct role
             sandbox_allow(&rules, folder_of(config->log + strlen("file:"), paths),
                           SANDBOX_WRITE);
         break;
+    case ROLE_WEB:
+        rules.kind = SANDBOX_WEB;
+        break;
     case ROLE_SUPERVISOR:
         die("the supervisor is not confined");
     }

@@ -92,7 +92,7 @@ struct role_events {
 };
 
 typedef int role_fn(struct role_start *start);
-role_fn role_gate, role_auth, role_mail, role_digest, role_log;
+role_fn role_gate, role_auth, role_mail, role_digest, role_log, role_web;
 
 /* `roost --role NAME --index N`: the whole life of a role process. */
 int role_main(enum role role, uint16_t index);

@@ -34,19 +34,20 @@
  * clients, and ends when their sessions have. The log last, so that it hears all.
  */
 static const unsigned stop_order[] = {
-    1u << ROLE_GATE | 1u << ROLE_MAIL,
+    1u << ROLE_GATE | 1u << ROLE_WEB | 1u << ROLE_MAIL,
     1u << ROLE_AUTH,
     1u << ROLE_DIGEST,
     1u << ROLE_LOG,
 };
 /* The log first, for the same reason. */
-static const enum role start_order[] = {ROLE_LOG, ROLE_DIGEST, ROLE_AUTH, ROLE_MAIL, ROLE_GATE};
+static const enum role start_order[] = {ROLE_LOG,  ROLE_DIGEST, ROLE_AUTH,
+                                        ROLE_MAIL, ROLE_WEB,    ROLE_GATE};
 
 /* ---- certificates ---- */
 
 static bool wants_certs(const struct config *config)
 {
-    return config->imaps.n > 0 ||
+    return config->imaps.n > 0 || config->web_listen.n > 0 ||
            (config->imap.n > 0 && config->starttls && config->certificate[0] != '\0');
 }
 
@@ -85,7 +86,7 @@ static void reload_certs(struct supervisor *sup)
     }
     log_event(LEVEL_INFO, "certificate.read", LOG_STR("file", sup->config->certificate));
     for (size_t i = 0; i < sup->n_children; i++) {
-        if (sup->children[i].role == ROLE_GATE)
+        if (role_serves_tls(sup->children[i].role))
             child_post_certs(&sup->children[i]);
     }
 }
@@ -426,7 +427,7 @@ static enum rc seal_config(struct supervisor *sup, struct err *err)
 
 static void add_child(struct supervisor *sup, enum role role, uint16_t index)
 {
-    if (role_table[role] == NULL)
+    if (role_table[role] == NULL || (role == ROLE_WEB && sup->config->web_listen.n == 0))
         return;
     sup->children[sup->n_children++] =
         (struct child){.sup = sup, .role = role, .index = index, .state = CHILD_DOWN};

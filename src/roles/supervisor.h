@@ -80,6 +80,12 @@ int supervisor_run(const struct config *config);
 
 /* ---- between its files ---- */
 
+/* Who gets the certificates. */
+static inline bool role_serves_tls(enum role role)
+{
+    return role == ROLE_GATE || role == ROLE_WEB;
+}
+
 /* supervisor_child.c */
 MUST_CHECK enum rc child_spawn(struct child *child, struct err *err);
 void child_gone(struct child *child); /* the process was reaped */

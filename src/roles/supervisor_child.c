@@ -14,6 +14,7 @@ static const struct {
 } wires[] = {
     {ROLE_GATE, ROLE_AUTH  },
     {ROLE_GATE, ROLE_MAIL  },
+    {ROLE_WEB,  ROLE_AUTH  },
     {ROLE_AUTH, ROLE_MAIL  },
     {ROLE_MAIL, ROLE_DIGEST},
 };
@@ -168,7 +169,7 @@ static enum rc post_everything(struct child *child, struct err *err)
 
     post(child, &config, &sup->config_fd);
     post_listeners(child);
-    if (child->role == ROLE_GATE)
+    if (role_serves_tls(child->role))
         child_post_certs(child);
     if (child->role == ROLE_MAIL) {
         post(child, &page, &sup->crash_page_fd);

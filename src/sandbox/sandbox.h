@@ -24,8 +24,9 @@ enum sandbox_kind {
     SANDBOX_DIGEST,       /* the process that forks the next row */
     SANDBOX_DIGEST_CHILD, /* parses one account's mail */
     SANDBOX_LOG,
+    SANDBOX_WEB,
 };
-#define SANDBOX_KIND_COUNT (SANDBOX_LOG + 1)
+#define SANDBOX_KIND_COUNT (SANDBOX_WEB + 1)
 
 enum sandbox_access {
     SANDBOX_READ,  /* files below may be read, folders listed */

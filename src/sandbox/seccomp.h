@@ -24,7 +24,7 @@ enum syscall_check {
 struct syscall_row {
     const char *name;
     uint32_t number;
-    char kinds[8]; /* a letter in each column of the sandbox kinds that may, else '.' */
+    char kinds[12]; /* a letter in each column of the sandbox kinds that may, else '.' */
     enum syscall_check check;
     uint8_t arg, n_values;
     uint32_t values[SYSCALL_VALUES_MAX];
