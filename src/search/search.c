@@ -5,10 +5,10 @@
 #include "search/candidates.h"
 #include "search/resolve.h"
 
-/* One slice: about a millisecond of columns, two of text. Then others get their turn. The first
+/* One slice: about half a millisecond of columns, one of text. Then others get their turn. The first
  * is short: most searches end in it, and it waits for no turn. */
 #define SEARCH_FIRST_WORK ((uint64_t) 256 << 10)
-#define SEARCH_SLICE_WORK ((uint64_t) 2 << 20)
+#define SEARCH_SLICE_WORK ((uint64_t) 1 << 20)
 #define FEW_MESSAGES      64u /* less to open than an index is to be asked */
 
 struct search {

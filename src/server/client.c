@@ -237,6 +237,7 @@ static bool has_turn(struct client *client)
     if (!command_computes(client->running))
         return true;
     client->turn.handle = client->handle;
+    client->turn.account = client->who.account;
     client->takes_turns = true;
     return turns_take(clients_turns(client->clients), &client->turn);
 }

@@ -102,6 +102,80 @@ static void who_leaves_lets_others_in(void **state)
     turns_free(scene.turns);
 }
 
+/* One with a turn gives it; who is woken for it? */
+static size_t next_after(struct scene *scene, struct turn *giving)
+{
+    size_t n = scene->n_woken;
+
+    turns_give(scene->turns, giving);
+    assert_int_equal(scene->n_woken, n + 1);
+    return (size_t) scene->woken[n] - 1;
+}
+
+/* One user has 64 connections that search, another three, a third one: each has a third of the
+ * slices, and the connections of one have equal parts of it. */
+static void accounts_have_equal_shares(void **state)
+{
+    enum { FIRST = 64, SECOND = 3, THIRD = 1, ALL = FIRST + SECOND + THIRD, ROUNDS = 960 };
+    struct turn crowd[ALL];
+    unsigned slices[ALL] = {0}, shares[3] = {0};
+    struct scene scene;
+    size_t at = 0;
+
+    (void) state;
+    open_scene(&scene, 1, crowd, ALL);
+    for (size_t i = 0; i < ALL; i++) {
+        crowd[i].account = i < FIRST ? 1 : i < FIRST + SECOND ? 2 : 3;
+        assert_int_equal(turns_take(scene.turns, &crowd[i]), i == 0);
+    }
+    for (size_t i = 0; i < ROUNDS; i++) {
+        size_t next;
+
+        slices[at]++;
+        shares[crowd[at].account - 1]++;
+        next = next_after(&scene, &crowd[at]);
+        assert_false(turns_take(scene.turns, &crowd[at]));
+        assert_int_not_equal(crowd[next].account, crowd[at].account);
+        scene.n_woken = 0;
+        at = next;
+    }
+    for (size_t i = 0; i < COUNT(shares); i++)
+        assert_in_range(shares[i], ROUNDS / 3 - 1, ROUNDS / 3 + 1);
+    for (size_t i = 0; i < FIRST; i++)
+        assert_in_range(slices[i], ROUNDS / 3 / FIRST, ROUNDS / 3 / FIRST + 1);
+    for (size_t i = FIRST; i < FIRST + SECOND; i++)
+        assert_in_range(slices[i], ROUNDS / 3 / SECOND - 1, ROUNDS / 3 / SECOND + 1);
+    for (size_t i = 0; i < ALL; i++) {
+        scene.n_woken = 0;
+        turns_leave(scene.turns, &crowd[i]);
+    }
+    turns_free(scene.turns);
+}
+
+/* Several turns: who holds fewer is before who has waited longer. */
+static void the_fewest_held_go_first(void **state)
+{
+    struct turn crowd[8];
+    struct scene scene;
+
+    (void) state;
+    open_scene(&scene, 2, crowd, COUNT(crowd));
+    for (size_t i = 0; i < COUNT(crowd); i++)
+        crowd[i].account = i == 7 ? 2 : 1;
+    for (size_t i = 0; i < COUNT(crowd); i++) /* 0 and 1 run; 2 to 7 wait */
+        assert_int_equal(turns_take(scene.turns, &crowd[i]), i < 2);
+    assert_int_equal(next_after(&scene, &crowd[0]), 7);
+    assert_int_equal(next_after(&scene, &crowd[7]), 2); /* nobody else of the second waits */
+    assert_false(turns_take(scene.turns, &crowd[7]));
+    assert_int_equal(next_after(&scene, &crowd[1]), 7);
+    assert_false(turns_take(scene.turns, &crowd[0]));
+    turns_leave(scene.turns, &crowd[3]); /* waits no more */
+    assert_int_equal(next_after(&scene, &crowd[7]), 4);
+    for (size_t i = 0; i < COUNT(crowd); i++)
+        turns_leave(scene.turns, &crowd[i]);
+    turns_free(scene.turns);
+}
+
 /* Waking another must not be done with the lock held: it may want a turn from there. */
 struct crowded {
     struct turns *turns;
@@ -174,6 +248,7 @@ static void threads_take_turns(void **state)
     for (size_t i = 0; i < COUNT(ones); i++) {
         ones[i] = (struct one){&crowded, i};
         crowded.crowd[i].handle = i;
+        crowded.crowd[i].account = i % 3;
         assert_int_equal(pthread_create(&threads[i], NULL, take_many, &ones[i]), 0);
     }
     for (size_t i = 0; i < COUNT(ones); i++)
@@ -190,6 +265,8 @@ int main(void)
         cmocka_unit_test(turns_go_round),
         cmocka_unit_test(a_lone_one_never_waits),
         cmocka_unit_test(who_leaves_lets_others_in),
+        cmocka_unit_test(accounts_have_equal_shares),
+        cmocka_unit_test(the_fewest_held_go_first),
         cmocka_unit_test(threads_take_turns),
     };
 

@@ -1,0 +1,43 @@
+/*
+ * posting_chains.h - byte strings that grow, many of them at once: lists of an index while it
+ * is built. Each is a chain of small pieces of one array.
+ */
+#ifndef ROOST_SEARCH_POSTING_CHAINS_H
+#define ROOST_SEARCH_POSTING_CHAINS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define CHAIN_PIECE_BYTES 12u
+
+struct chain_piece {
+    uint32_t next;
+    unsigned char bytes[CHAIN_PIECE_BYTES];
+};
+
+/* The pieces of all chains; all zero at first. */
+struct chain_pieces {
+    struct chain_piece *list;
+    uint32_t n, cap;
+};
+
+struct chain {
+    uint32_t head, tail; /* pieces; there is none while used is 0 */
+    uint32_t used;       /* bytes of the tail */
+};
+
+void chain_pieces_done(struct chain_pieces *pieces);
+size_t chain_pieces_bytes(const struct chain_pieces *pieces); /* of memory */
+
+/* Appended as a varint (base/varint.h). */
+void chain_put(struct chain_pieces *pieces, struct chain *chain, uint32_t value);
+
+/* From front to back: as many values as were put. */
+struct chain_walk {
+    const struct chain_pieces *pieces;
+    uint32_t piece, at;
+};
+struct chain_walk chain_walk_of(const struct chain_pieces *pieces, const struct chain *chain);
+uint32_t chain_next(struct chain_walk *walk);
+
+#endif
