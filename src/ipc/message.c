@@ -32,6 +32,7 @@ static const char *const role_names[ROLE_COUNT] = {
     [ROLE_DIGEST] = "digest",
     [ROLE_LOG] = "log",
     [ROLE_WEB] = "web",
+    [ROLE_KEYS] = "keys",
 };
 
 const char *role_name(enum role role)

@@ -25,8 +25,17 @@
     (160u * 1024) /* one packet; below the 208 KiB a socket takes by default */
 #define MSG_FDS_MAX 3u
 
-enum role { ROLE_SUPERVISOR, ROLE_GATE, ROLE_AUTH, ROLE_MAIL, ROLE_DIGEST, ROLE_LOG, ROLE_WEB };
-#define ROLE_COUNT (ROLE_WEB + 1)
+enum role {
+    ROLE_SUPERVISOR,
+    ROLE_GATE,
+    ROLE_AUTH,
+    ROLE_MAIL,
+    ROLE_DIGEST,
+    ROLE_LOG,
+    ROLE_WEB,
+    ROLE_KEYS
+};
+#define ROLE_COUNT (ROLE_KEYS + 1)
 
 enum service { SERVICE_IMAP = 1, SERVICE_LMTP = 2, SERVICE_SUBMISSION = 3 };
 enum transport { TRANSPORT_BARE = 1, TRANSPORT_PROXIED = 2 };

@@ -257,6 +257,9 @@ static struct sandbox_rules rules_of(const struct role_start *start, struct role
     case ROLE_WEB:
         rules.kind = SANDBOX_WEB;
         break;
+    case ROLE_KEYS:
+        rules.kind = SANDBOX_KEYS;
+        break;
     case ROLE_SUPERVISOR:
         die("the supervisor is not confined");
     }

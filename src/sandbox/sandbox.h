@@ -16,7 +16,7 @@
 
 #define SANDBOX_PATHS_MAX 16u
 
-/* A column of the system call table. */
+/* A letter of the system call table (seccomp.h). */
 enum sandbox_kind {
     SANDBOX_GATE,
     SANDBOX_AUTH,
@@ -25,8 +25,9 @@ enum sandbox_kind {
     SANDBOX_DIGEST_CHILD, /* parses one account's mail */
     SANDBOX_LOG,
     SANDBOX_WEB,
+    SANDBOX_KEYS, /* signs handshakes */
 };
-#define SANDBOX_KIND_COUNT (SANDBOX_WEB + 1)
+#define SANDBOX_KIND_COUNT (SANDBOX_KEYS + 1)
 
 enum sandbox_access {
     SANDBOX_READ,  /* files below may be read, folders listed */

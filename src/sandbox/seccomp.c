@@ -110,7 +110,7 @@ static void emit_row(struct filter *f, const struct syscall_row *row, uint32_t h
 
 bool syscall_row_is_for(const struct syscall_row *row, enum sandbox_kind kind)
 {
-    return row->kinds[kind] != '.';
+    return strchr(row->kinds, SANDBOX_LETTERS[kind]) != NULL;
 }
 
 bool seccomp_available(void)

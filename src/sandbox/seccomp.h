@@ -1,5 +1,5 @@
 /*
- * seccomp.h - the system call table, and the filter made from one of its columns.
+ * seccomp.h - the system call table, and the filter made from the rows of one kind.
  *
  * Spec: seccomp(2), SECCOMP_SET_MODE_FILTER; x86-64 and aarch64, the native ABI only (no x32,
  * no 32-bit calls). What the table does not allow kills the process.
@@ -10,6 +10,9 @@
 #include "sandbox/sandbox.h"
 
 #define SYSCALL_VALUES_MAX 8u
+/* Of the kinds, in the order of enum sandbox_kind: Gate, Auth, Mail, Digest, its Child, Log,
+ * Web, Keys. */
+#define SANDBOX_LETTERS "GAMDCLWK"
 
 /* How the arguments decide. */
 enum syscall_check {
@@ -24,7 +27,7 @@ enum syscall_check {
 struct syscall_row {
     const char *name;
     uint32_t number;
-    char kinds[12]; /* a letter in each column of the sandbox kinds that may, else '.' */
+    const char *kinds; /* the letters of the sandbox kinds that may; '.' is nobody's */
     enum syscall_check check;
     uint8_t arg, n_values;
     uint32_t values[SYSCALL_VALUES_MAX];

@@ -72,22 +72,22 @@
 
 // clang-format off
 const struct syscall_row syscall_table[] = {
-    /* Columns: gate, auth, mail, digest, its Child, log, web. */
+    /* Letters: Gate, Auth, Mail, Digest, its Child, Log, Web, Keys, in this order. */
 
     /* bytes through descriptors that are open */
-    CALL(read,            "GAMDCLW"),
-    CALL(write,           "GAMDCLW"),
+    CALL(read,            "GAMDCLWK"),
+    CALL(write,           "GAMDCLWK"),
     CALL(readv,           "GAM...W"),
     CALL(writev,          "GAMDCLW"),
-    CALL(close,           "GAMDCLW"),
-    CALL(recvmsg,         "GAMDCLW"),
-    CALL(sendmsg,         "GAMDCLW"),
+    CALL(close,           "GAMDCLWK"),
+    CALL(recvmsg,         "GAMDCLWK"),
+    CALL(sendmsg,         "GAMDCLWK"),
     CALL(recvfrom,        "GAM...W"),
     CALL(sendto,          "GAM..LW"),
     CALL(shutdown,        "GAM...W"),
-    CALL(fcntl,           "GAMDCLW"),
+    CALL(fcntl,           "GAMDCLWK"),
     CALL_EQ3(ioctl,       "GAM..LW", 1, FIONREAD, FIONBIO, TCGETS),
-    CALL(poll,            "GAMDCLW"),
+    CALL(poll,            "GAMDCLWK"),
     CALL(ppoll,           "GAMDCLW"),
     CALL(epoll_create1,   "GAMD.LW"),
     CALL(epoll_ctl,       "GAMD.LW"),
@@ -108,10 +108,10 @@ const struct syscall_row syscall_table[] = {
     CALL(connect,         ".....L."), /* the syslog socket again, after syslog was restarted */
 
     /* memory: never executable */
-    CALL(brk,             "GAMDCLW"),
-    CALL_NOT(mmap,        "GAMDCLW", 2, PROT_EXEC),
+    CALL(brk,             "GAMDCLWK"),
+    CALL_NOT(mmap,        "GAMDCLWK", 2, PROT_EXEC),
     CALL_NOT(mprotect,    "GAMDCLW", 2, PROT_EXEC),
-    CALL(munmap,          "GAMDCLW"),
+    CALL(munmap,          "GAMDCLWK"),
     CALL(mremap,          "GAMDCLW"),
     CALL(madvise,         "GAMDCLW"),
     CALL(mlock,           "GA....W"), /* secrets stay out of swap */
@@ -126,17 +126,17 @@ const struct syscall_row syscall_table[] = {
     CALL(ioprio_set,      "..M...."),
 
     /* time and chance; most of it never leaves the vdso. The child has none: same mail, same table */
-    CALL(clock_gettime,   "GAMD.LW"),
+    CALL(clock_gettime,   "GAMD.LWK"),
     CALL(clock_getres,    "GAMD.LW"),
     CALL(clock_nanosleep, "GAMD.LW"),
     CALL(nanosleep,       "GAMD.LW"),
     CALL(gettimeofday,    "GAMD.LW"),
-    CALL(getrandom,       "GAMD.LW"),
+    CALL(getrandom,       "GAMD.LWK"),
     CALL(timerfd_create,  "GAM...W"),
     CALL(timerfd_settime, "GAM...W"),
 
     /* threads and signals of our own */
-    CALL(futex,           "GAMDCLW"),
+    CALL(futex,           "GAMDCLWK"),
     CALL_HAS(clone,       ".AM....", 0, CLONE_THREAD),
     CALL_NOT(clone,       "...D...", 0, CLONE_NAMESPACES),
     CALL_ERRNO(clone3,    ".AMD...", ENOSYS), /* its flags lie in memory: libc falls back to clone */
@@ -145,7 +145,7 @@ const struct syscall_row syscall_table[] = {
     CALL(rseq,            ".AMDC.."),
     CALL(sched_yield,     "GAMDCLW"),
     CALL(sched_getaffinity, "GAMDCLW"),
-    CALL(getpid,          "GAMDCLW"),
+    CALL(getpid,          "GAMDCLWK"),
     CALL(gettid,          "GAMDCLW"),
     CALL(tgkill,          "GAMDCLW"), /* abort() */
     CALL(rt_sigaction,    "GAMDCLW"),
@@ -154,7 +154,7 @@ const struct syscall_row syscall_table[] = {
     CALL(sigaltstack,     "GAMDCLW"),
     CALL(restart_syscall, "GAMDCLW"),
     CALL(exit,            "GAMDCLW"),
-    CALL(exit_group,      "GAMDCLW"),
+    CALL(exit_group,      "GAMDCLWK"),
     CALL(sysinfo,         "GAMDCLW"), /* qsort() asks how much memory there is */
     CALL(getrusage,       "GAMDCLW"),
     CALL_NULL(prlimit64,  "GAM..LW", 2),
@@ -229,20 +229,20 @@ const struct syscall_row syscall_table[] = {
 const size_t syscall_table_len = COUNT(syscall_table);
 
 const struct syscall_row syscall_wide_denied[] = {
-    CALL_EQ2(socket,      "GAMDCLW", 0, AF_INET, AF_INET6),
-    CALL(bind,            "GAMDCLW"),
-    CALL(listen,          "GAMDCLW"),
-    CALL(execve,          "GAMDCLW"),
-    CALL(execveat,        "GAMDCLW"),
-    CALL(mount,           "GAMDCLW"),
-    CALL(umount2,         "GAMDCLW"),
-    CALL(unshare,         "GAMDCLW"),
-    CALL(setns,           "GAMDCLW"),
-    CALL(bpf,             "GAMDCLW"),
-    CALL(io_uring_setup,  "GAMDCLW"),
-    CALL(init_module,     "GAMDCLW"),
-    CALL(finit_module,    "GAMDCLW"),
-    CALL(keyctl,          "GAMDCLW"),
+    CALL_EQ2(socket,      "GAMDCLWK", 0, AF_INET, AF_INET6),
+    CALL(bind,            "GAMDCLWK"),
+    CALL(listen,          "GAMDCLWK"),
+    CALL(execve,          "GAMDCLWK"),
+    CALL(execveat,        "GAMDCLWK"),
+    CALL(mount,           "GAMDCLWK"),
+    CALL(umount2,         "GAMDCLWK"),
+    CALL(unshare,         "GAMDCLWK"),
+    CALL(setns,           "GAMDCLWK"),
+    CALL(bpf,             "GAMDCLWK"),
+    CALL(io_uring_setup,  "GAMDCLWK"),
+    CALL(init_module,     "GAMDCLWK"),
+    CALL(finit_module,    "GAMDCLWK"),
+    CALL(keyctl,          "GAMDCLWK"),
 };
 const size_t syscall_wide_denied_len = COUNT(syscall_wide_denied);
 // clang-format on

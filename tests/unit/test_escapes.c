@@ -25,7 +25,6 @@
 #include "sandbox/sandbox.h"
 #include "sandbox/seccomp.h"
 
-#define KIND_LETTERS "GAMDCLW"
 #define SELF         (-1000) /* an argument: the process itself; PARENT: who started it */
 #define PARENT       (-1001)
 
@@ -45,7 +44,7 @@ struct attempt {
     const char *kinds; /* for each kind: K killed, F an error, D done, '.' not tried */
 };
 
-#define ALL "KKKKKKK"
+#define ALL "KKKKKKKK"
 
 // clang-format off
 static const struct attempt attempts[] = {
@@ -76,8 +75,8 @@ static const struct attempt attempts[] = {
     {"pidfd_open",          SYS_pidfd_open, {PARENT}, ALL},
     {"pidfd_getfd",         SYS_pidfd_getfd, {0, 0, 0}, ALL},
     {"pidfd_send_signal",   SYS_pidfd_send_signal, {0, 0, 0, 0}, ALL},
-    {"kill the parent",     SYS_kill, {PARENT, 0}, "KKKFKKK"},
-    {"kill init",           SYS_kill, {1, 0}, "KKKFKKK"},
+    {"kill the parent",     SYS_kill, {PARENT, 0}, "KKKFKKKK"},
+    {"kill init",           SYS_kill, {1, 0}, "KKKFKKKK"},
     {"tkill",               SYS_tkill, {PARENT, 0}, ALL},
     {"rt_sigqueueinfo",     SYS_rt_sigqueueinfo, {PARENT, 0, PTR(room)}, ALL},
     {"setpgid",             SYS_setpgid, {0, 0}, ALL},
@@ -142,13 +141,13 @@ static const struct attempt attempts[] = {
     {"remap_file_pages",    SYS_remap_file_pages, {PTR(room), 4096, 0, 0, 0}, ALL},
 
     /* files that are not ours */
-    {"open /etc/shadow",    SYS_openat, {AT_FDCWD, PTR("/etc/shadow"), O_RDONLY}, "KFFKKFK"},
-    {"open /etc/hostname",  SYS_openat, {AT_FDCWD, PTR("/etc/hostname"), O_RDONLY}, "KFFKKFK"},
-    {"open /proc/self/mem", SYS_openat, {AT_FDCWD, PTR("/proc/self/mem"), O_RDWR}, "KFFKKFK"},
-    {"open /proc/1/environ", SYS_openat, {AT_FDCWD, PTR("/proc/1/environ"), O_RDONLY}, "KFFKKFK"},
-    {"open /dev/mem",       SYS_openat, {AT_FDCWD, PTR("/dev/mem"), O_RDWR}, "KFFKKFK"},
-    {"open through a link", SYS_openat, {AT_FDCWD, PTR(link_path), O_RDONLY}, "KFFKKFK"},
-    {"write /tmp",          SYS_openat, {AT_FDCWD, PTR("/tmp/roost-escape"), O_WRONLY | O_CREAT, 0600}, "KFFKKFK"},
+    {"open /etc/shadow",    SYS_openat, {AT_FDCWD, PTR("/etc/shadow"), O_RDONLY}, "KFFKKFKK"},
+    {"open /etc/hostname",  SYS_openat, {AT_FDCWD, PTR("/etc/hostname"), O_RDONLY}, "KFFKKFKK"},
+    {"open /proc/self/mem", SYS_openat, {AT_FDCWD, PTR("/proc/self/mem"), O_RDWR}, "KFFKKFKK"},
+    {"open /proc/1/environ", SYS_openat, {AT_FDCWD, PTR("/proc/1/environ"), O_RDONLY}, "KFFKKFKK"},
+    {"open /dev/mem",       SYS_openat, {AT_FDCWD, PTR("/dev/mem"), O_RDWR}, "KFFKKFKK"},
+    {"open through a link", SYS_openat, {AT_FDCWD, PTR(link_path), O_RDONLY}, "KFFKKFKK"},
+    {"write /tmp",          SYS_openat, {AT_FDCWD, PTR("/tmp/roost-escape"), O_WRONLY | O_CREAT, 0600}, "KFFKKFKK"},
     {"openat2",             SYS_openat2, {AT_FDCWD, PTR("/etc/hostname"), PTR(room), 24}, ALL},
     {"symlinkat",           SYS_symlinkat, {PTR("/etc/passwd"), AT_FDCWD, PTR("x")}, ALL},
     {"mknodat",             SYS_mknodat, {AT_FDCWD, PTR("x"), 0020600, 0}, ALL},
@@ -157,7 +156,7 @@ static const struct attempt attempts[] = {
     {"truncate by path",    SYS_truncate, {PTR(inner_path), 0}, ALL},
     {"setxattr",            SYS_setxattr, {PTR(inner_path), PTR("user.x"), PTR("y"), 1, 0}, ALL},
     {"acct",                SYS_acct, {PTR(inner_path)}, ALL},
-    {"unlink outside",      SYS_unlinkat, {AT_FDCWD, PTR("/tmp/roost-escape"), 0}, "KFFKKFK"},
+    {"unlink outside",      SYS_unlinkat, {AT_FDCWD, PTR("/tmp/roost-escape"), 0}, "KFFKKFKK"},
     {"sendfile",            SYS_sendfile, {1, 0, 0, 1}, ALL},
     {"copy_file_range",     SYS_copy_file_range, {0, 0, 1, 0, 1, 0}, ALL},
     {"splice",              SYS_splice, {0, 0, 1, 0, 1, 0}, ALL},
@@ -241,7 +240,7 @@ static void each_attempt_is_denied(void **state)
 
             if (got == want)
                 continue;
-            printf("%s as %c: %s, not %s\n", attempts[i].name, KIND_LETTERS[kind], words[got],
+            printf("%s as %c: %s, not %s\n", attempts[i].name, SANDBOX_LETTERS[kind], words[got],
                    words[want]);
             bad++;
         }
