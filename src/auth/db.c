@@ -89,6 +89,9 @@ static const char *const migrations[AUTH_DB_VERSION] = {
     "  PRIMARY KEY (account_id, hash, device_id, form)) WITHOUT ROWID;",
 
     "ALTER TABLE devices ADD COLUMN networks TEXT NOT NULL DEFAULT '';",
+
+    "ALTER TABLE accounts ADD COLUMN backend TEXT NOT NULL DEFAULT '';"
+    "ALTER TABLE members ADD COLUMN told INTEGER NOT NULL DEFAULT 0;",
 };
 
 static enum rc sql_failed(struct auth_db *db, struct err *err)

@@ -20,7 +20,7 @@
 #include "auth/password.h"
 #include "base/arena.h"
 
-#define AUTH_DB_VERSION 5 /* PRAGMA user_version */
+#define AUTH_DB_VERSION 6 /* PRAGMA user_version */
 
 /* Limits of what administrators may store, so that every list fits in messages. */
 #define DEVICES_PER_ACCOUNT_MAX  256u
@@ -37,7 +37,7 @@
 struct auth_db;
 
 enum account_state { ACCOUNT_ENABLED = 1, ACCOUNT_DISABLED = 2, ACCOUNT_DELETED = 3 };
-enum account_source { ACCOUNT_OWN = 1, ACCOUNT_PASSWD_FILE = 2 };
+enum account_source { ACCOUNT_OWN = 1, ACCOUNT_PASSWD_FILE = 2, ACCOUNT_FOREIGN = 3 };
 /* A shared account belongs to nobody: it receives mail and others may be given rights on its
  * mailboxes, but it has no password and no device, so that nobody logs in as it. */
 enum account_kind { ACCOUNT_USER = 1, ACCOUNT_SHARED = 2 };
@@ -49,6 +49,7 @@ struct auth_account {
     enum account_source source;
     enum account_kind kind;
     struct slice name, key;
+    struct slice backend;  /* ACCOUNT_FOREIGN: "ldap:corp", which made it (backend.h) */
     struct slice password; /* "{SCHEME}hash"; empty: none */
     int64_t created, password_changed;
     int64_t legacy_used; /* when the account password last opened a session */
@@ -149,12 +150,15 @@ MUST_CHECK enum rc auth_db_find_deleted(struct auth_db *db, uint64_t id, struct 
 MUST_CHECK enum rc auth_db_add_account(struct auth_db *db, struct slice name,
                                        enum account_source source, uint64_t *out_id,
                                        struct err *err);
+/* The same for a user of a foreign back-end. */
+MUST_CHECK enum rc auth_db_add_foreign(struct auth_db *db, struct slice name,
+                                       struct slice backend, uint64_t *out_id, struct err *err);
 /* The same for a shared account. */
 MUST_CHECK enum rc auth_db_add_shared(struct auth_db *db, struct slice name, uint64_t *out_id,
                                       struct err *err);
 MUST_CHECK enum rc auth_db_set_state(struct auth_db *db, uint64_t id, enum account_state state,
                                      struct err *err);
-/* Make an account that came from a passwd-file one of ours. */
+/* Make an account that came from a passwd-file or a foreign back-end one of ours. */
 MUST_CHECK enum rc auth_db_adopt(struct auth_db *db, uint64_t id, struct err *err);
 /* hash as password_hash_parse takes it, a slow one; empty: no account password any more.
  * RC_INVALID: a shared account. */
@@ -265,6 +269,15 @@ struct auth_groups {
 };
 MUST_CHECK enum rc auth_db_groups_of(struct auth_db *db, uint64_t account,
                                      struct auth_groups *out, struct err *err);
+
+/*
+ * What a foreign back-end says of an account's groups (db_told.c): it becomes a member of those
+ * named, one a line, that are groups here, and leaves those that such a word made it a member
+ * of and that are not named any more. Memberships that an administrator made stay. out_changed:
+ * something did.
+ */
+MUST_CHECK enum rc auth_db_tell_groups(struct auth_db *db, uint64_t account, struct slice names,
+                                       bool *out_changed, struct err *err);
 
 /* ---- aliases and domains (db_names.c) ---- */
 

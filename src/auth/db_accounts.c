@@ -3,12 +3,21 @@
 #include "base/clock.h"
 #include "base/random.h"
 
+/* In the table the users of a foreign back-end have the number of passwd-file's, and a name. */
+static enum account_source read_source(int64_t number, struct slice backend)
+{
+    return backend.len > 0 ? ACCOUNT_FOREIGN : (enum account_source) number;
+}
+
 static void read_account(const struct stmt *stmt, struct arena *arena, struct auth_account *out)
 {
+    struct slice backend = stmt_text(stmt, 10, arena);
+
     *out = (struct auth_account){
         .id = stmt_id(stmt, 0),
         .state = (enum account_state) stmt_int(stmt, 1),
-        .source = (enum account_source) stmt_int(stmt, 2),
+        .source = read_source(stmt_int(stmt, 2), backend),
+        .backend = backend,
         .name = stmt_text(stmt, 3, arena),
         .key = stmt_text(stmt, 4, arena),
         .password = stmt_text(stmt, 5, arena),
@@ -57,22 +66,24 @@ enum rc auth_db_find_deleted(struct auth_db *db, uint64_t id, struct err *err)
 
 /* An id nobody has had; the rows of deleted accounts keep theirs. */
 static enum rc insert_account(struct auth_db *db, struct slice name, struct slice key,
-                              enum account_source source, enum account_kind kind, uint64_t id,
-                              struct err *err)
+                              enum account_source source, struct slice backend,
+                              enum account_kind kind, uint64_t id, struct err *err)
 {
     AUTO(stmt_donep) struct stmt stmt = stmt_use(db, STMT_ACCOUNT_ADD);
 
     stmt_bind_id(&stmt, id);
-    stmt_bind_int(&stmt, source);
+    stmt_bind_int(&stmt, source == ACCOUNT_FOREIGN ? ACCOUNT_PASSWD_FILE : source);
     stmt_bind_text(&stmt, name);
     stmt_bind_text(&stmt, key);
     stmt_bind_int(&stmt, clock_wall_sec());
     stmt_bind_int(&stmt, kind);
+    stmt_bind_text(&stmt, backend);
     return stmt_run(&stmt, err);
 }
 
 static enum rc add_account(struct auth_db *db, struct slice name, enum account_source source,
-                           enum account_kind kind, uint64_t *out_id, struct err *err)
+                           struct slice backend, enum account_kind kind, uint64_t *out_id,
+                           struct err *err)
 {
     struct auth_key nfc, key;
     uint64_t id = random_id(), other;
@@ -88,7 +99,8 @@ static enum rc add_account(struct auth_db *db, struct slice name, enum account_s
         return err_set(err, RC_EXISTS, "An alias has that name", "account: an alias");
     if (rc != RC_NOT_FOUND)
         return rc;
-    rc = insert_account(db, auth_key_slice(&nfc), auth_key_slice(&key), source, kind, id, err);
+    rc = insert_account(db, auth_key_slice(&nfc), auth_key_slice(&key), source, backend, kind,
+                        id, err);
     if (rc == RC_EXISTS)
         return err_set(err, RC_EXISTS, "There is such a user or shared account already",
                        "account: name taken");
@@ -101,13 +113,19 @@ static enum rc add_account(struct auth_db *db, struct slice name, enum account_s
 enum rc auth_db_add_account(struct auth_db *db, struct slice name, enum account_source source,
                             uint64_t *out_id, struct err *err)
 {
-    return add_account(db, name, source, ACCOUNT_USER, out_id, err);
+    return add_account(db, name, source, SLICE(""), ACCOUNT_USER, out_id, err);
+}
+
+enum rc auth_db_add_foreign(struct auth_db *db, struct slice name, struct slice backend,
+                            uint64_t *out_id, struct err *err)
+{
+    return add_account(db, name, ACCOUNT_FOREIGN, backend, ACCOUNT_USER, out_id, err);
 }
 
 enum rc auth_db_add_shared(struct auth_db *db, struct slice name, uint64_t *out_id,
                            struct err *err)
 {
-    return add_account(db, name, ACCOUNT_OWN, ACCOUNT_SHARED, out_id, err);
+    return add_account(db, name, ACCOUNT_OWN, SLICE(""), ACCOUNT_SHARED, out_id, err);
 }
 
 enum rc auth_db_refuse_shared(struct auth_db *db, uint64_t account, const char *text,
@@ -256,7 +274,7 @@ enum rc auth_db_each_account(struct auth_db *db, struct slice after, auth_accoun
             return rc;
         arena_reset(arena);
         read_account(&stmt, arena, &account);
-        account.n_devices = stmt_id(&stmt, 10);
+        account.n_devices = stmt_id(&stmt, 11);
         more = fn(ctx, &account);
     }
     return RC_OK;

@@ -14,7 +14,7 @@
 /* name, SQL. The columns of each SELECT are in the order its reader takes them. */
 #define ACCOUNT_COLUMNS                                                                        \
     "id, state, source, name, name_key, password, created, password_changed, legacy_used, "    \
-    "kind"
+    "kind, backend"
 #define GROUP_COLUMNS "id, name, name_key, created, storage, messages, mailboxes"
 #define DEVICE_COLUMNS                                                                         \
     "id, account_id, name, scope, access, folders, created, expires, revoked, last_used, "     \
@@ -34,10 +34,11 @@
       "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE name_key = ?1 AND state <> 3")           \
     X(ACCOUNT_BY_ID, "SELECT " ACCOUNT_COLUMNS " FROM accounts WHERE id = ?1 AND state <> 3")  \
     X(ACCOUNT_DELETED, "SELECT id FROM accounts WHERE id = ?1 AND state = 3")                  \
-    X(ACCOUNT_ADD, "INSERT INTO accounts (id, state, source, name, name_key, created, kind) "  \
-                   "VALUES (?1, 1, ?2, ?3, ?4, ?5, ?6)")                                       \
+    X(ACCOUNT_ADD, "INSERT INTO accounts (id, state, source, name, name_key, created, kind, "  \
+                   "backend) VALUES (?1, 1, ?2, ?3, ?4, ?5, ?6, ?7)")                          \
     X(ACCOUNT_STATE, "UPDATE accounts SET state = ?2 WHERE id = ?1 AND state <> 3")            \
-    X(ACCOUNT_ADOPT, "UPDATE accounts SET source = 1 WHERE id = ?1 AND state <> 3")            \
+    X(ACCOUNT_ADOPT,                                                                           \
+      "UPDATE accounts SET source = 1, backend = '' WHERE id = ?1 AND state <> 3")             \
     X(ACCOUNT_PASSWORD, "UPDATE accounts SET password = ?2, password_changed = ?3 "            \
                         "WHERE id = ?1 AND state <> 3")                                        \
     X(ACCOUNT_REHASH, "UPDATE accounts SET password = ?2 WHERE id = ?1 AND state <> 3")        \
@@ -81,6 +82,8 @@
     X(GROUP_MESSAGES, "UPDATE groups SET messages = ?2 WHERE id = ?1")                         \
     X(GROUP_MAILBOXES, "UPDATE groups SET mailboxes = ?2 WHERE id = ?1")                       \
     X(MEMBER_ADD, "INSERT INTO members (group_id, account_id) VALUES (?1, ?2)")                \
+    X(MEMBER_TELL, "INSERT INTO members (group_id, account_id, told) VALUES (?1, ?2, 1)")      \
+    X(MEMBER_TOLD, "SELECT group_id, told FROM members WHERE account_id = ?1")                 \
     X(MEMBER_REMOVE, "DELETE FROM members WHERE group_id = ?1 AND account_id = ?2")            \
     X(MEMBER_DELETE_OF, "DELETE FROM members WHERE account_id = ?1")                           \
     X(MEMBER_DELETE_IN, "DELETE FROM members WHERE group_id = ?1")                             \

@@ -27,6 +27,8 @@ static const struct {
     [LOGIN_REASON_MALFORMED]      = {"malformed",      AUTH_CODE_MALFORMED,     false},
     [LOGIN_REASON_CHANNEL]        = {"channel_binding", AUTH_CODE_FAILED,       false},
     [LOGIN_REASON_BUSY]           = {"busy",           AUTH_CODE_UNAVAILABLE,   false},
+    [LOGIN_REASON_BACKEND]        = {"backend_unavailable", AUTH_CODE_UNAVAILABLE, false},
+    [LOGIN_REASON_BACKEND_NAME]   = {"backend_name",   AUTH_CODE_FAILED,        false},
     [LOGIN_REASON_INTERNAL]       = {"internal",       AUTH_CODE_UNAVAILABLE,   false},
 };
 
@@ -66,7 +68,8 @@ const char *login_code_text(enum auth_code code)
 
 const char *login_by_name(enum login_by by)
 {
-    static const char *const names[] = {"none", "device", "passwd_file", "account_password"};
+    static const char *const names[] = {"none", "device", "passwd_file", "account_password",
+                                        "backend"};
 
     return names[by];
 }
@@ -158,40 +161,6 @@ static struct slice line_hash(const struct password_hash *hash, struct arena *ar
     return arena_dup(arena, buf_slice(&text));
 }
 
-/* A name nobody has, or one without this kind of password, costs what the others cost. */
-static void try_passwd_file(const struct realm *realm, const struct passwd_user *user,
-                            const struct resolve_account *account, struct slice secret,
-                            struct arena *arena, struct login_outcome *out)
-{
-    const struct password_hash *dummy = passwd_file_dummy(realm_passwd_file(realm));
-
-    if (user != NULL && password_hash_is_cheap(&user->hash)) {
-        out->by = LOGIN_BY_PASSWD_FILE;
-        judge_match(out, password_matches(&user->hash, secret), account->enabled);
-    } else if (user != NULL || dummy != NULL) {
-        wait_for_hash(out, user != NULL ? LOGIN_BY_PASSWD_FILE : LOGIN_BY_NONE,
-                      line_hash(user != NULL ? &user->hash : dummy, arena), false);
-    } else {
-        judge_match(out, false, false);
-    }
-}
-
-static enum rc try_legacy(const struct realm *realm, const struct resolve_account *account,
-                          struct arena *arena, struct login_outcome *out, struct err *err)
-{
-    struct auth_account row = {0};
-    struct password_hash hash;
-    enum rc rc = auth_db_get_account(realm_db(realm), account->id, arena, &row, err);
-
-    if (rc != RC_OK && rc != RC_NOT_FOUND)
-        return rc;
-    if (row.password.len > 0 && password_hash_parse(row.password, &hash, NULL) == RC_OK)
-        wait_for_hash(out, LOGIN_BY_LEGACY, row.password, password_hash_is_old(&hash));
-    else
-        wait_for_hash(out, LOGIN_BY_NONE, password_hash_dummy(), false);
-    return RC_OK;
-}
-
 /*
  * RFC 4616 2: an authorization identity, if one is given, must be the user itself. Said only to
  * those whose secret was right: to others it would tell who exists.
@@ -227,30 +196,141 @@ static const struct passwd_user *file_line(const struct realm *realm,
     return passwd_file_find(realm_passwd_file(realm), auth_key_slice(&key));
 }
 
+bool login_asks_backends(const struct realm *realm, const struct login_place *place)
+{
+    return place->enrolling || realm_legacy_allowed(realm, place->now);
+}
+
+/* What is asked of each back-end. */
+struct question {
+    const struct realm *realm;
+    const struct resolve_account *account;
+    struct auth_account row; /* all zero: nobody of that name is known here */
+    const struct login_place *place;
+    struct slice secret;
+    struct arena *arena;
+    const struct backend *backend;
+};
+
+/* Each decides, or says what decides; RC_NOT_FOUND: it knows no such user, the next is asked.
+ */
+typedef enum rc ask_fn(const struct question *question, struct login_outcome *out);
+
+static enum rc ask_sqlite(const struct question *question, struct login_outcome *out)
+{
+    const struct auth_account *row = &question->row;
+    struct password_hash hash;
+
+    if (!login_asks_backends(question->realm, question->place) ||
+        row->source == ACCOUNT_FOREIGN || row->password.len == 0 ||
+        password_hash_parse(row->password, &hash, NULL) != RC_OK)
+        return RC_NOT_FOUND;
+    wait_for_hash(out, LOGIN_BY_LEGACY, row->password, password_hash_is_old(&hash));
+    return RC_OK;
+}
+
+static enum rc ask_passwd_file(const struct question *question, struct login_outcome *out)
+{
+    const struct passwd_user *user = file_line(question->realm, question->account);
+
+    if (user == NULL || question->row.source == ACCOUNT_FOREIGN)
+        return RC_NOT_FOUND;
+    if (password_hash_is_cheap(&user->hash)) {
+        out->by = LOGIN_BY_PASSWD_FILE;
+        judge_match(out, password_matches(&user->hash, question->secret),
+                    question->account->enabled);
+    } else {
+        wait_for_hash(out, LOGIN_BY_PASSWD_FILE, line_hash(&user->hash, question->arena),
+                      false);
+    }
+    return RC_OK;
+}
+
+/* May the back-end say who is this account? Of ours it may where we have no password. */
+static bool may_speak_for(const struct backend *backend, const struct auth_account *row)
+{
+    switch (row->source) {
+    case ACCOUNT_OWN:
+        return row->kind == ACCOUNT_USER && row->password.len == 0;
+    case ACCOUNT_PASSWD_FILE:
+        return false;
+    case ACCOUNT_FOREIGN:
+        return slice_eq(row->backend, slice_from_str(backend->text));
+    }
+    return false;
+}
+
+static enum rc ask_foreign(const struct question *question, struct login_outcome *out)
+{
+    if (!login_asks_backends(question->realm, question->place) ||
+        (question->row.id != NO_ACCOUNT && !may_speak_for(question->backend, &question->row)))
+        return RC_NOT_FOUND;
+    out->verdict = LOGIN_ASK;
+    return RC_OK;
+}
+
+/* A name nobody has, or one without a password, costs what the others cost. */
+static void ask_nobody(const struct question *question, struct login_outcome *out)
+{
+    const struct passwd_file *file = realm_passwd_file(question->realm);
+    const struct password_hash *dummy = file != NULL ? passwd_file_dummy(file) : NULL;
+
+    if (login_asks_backends(question->realm, question->place))
+        wait_for_hash(out, LOGIN_BY_NONE, password_hash_dummy(), false);
+    else if (dummy != NULL)
+        wait_for_hash(out, LOGIN_BY_NONE, line_hash(dummy, question->arena), false);
+    else
+        judge_match(out, false, false);
+}
+
+/* From out->backend on. */
+static enum rc ask_backends(struct realm *realm, const struct sasl_claim *claim,
+                            const struct resolve_account *account,
+                            const struct login_place *place, struct arena *arena,
+                            struct login_outcome *out, struct err *err)
+{
+    static ask_fn *const asks[] = {
+        [BACKEND_SQLITE] = ask_sqlite, [BACKEND_PASSWD_FILE] = ask_passwd_file,
+        [BACKEND_LDAP] = ask_foreign,  [BACKEND_SQL] = ask_foreign,
+        [BACKEND_PAM] = ask_foreign,
+    };
+    const struct backend_chain *chain = realm_backends(realm);
+    struct question question = {.realm = realm,
+                                .account = account,
+                                .place = place,
+                                .secret = auth_secret_slice(&claim->secret),
+                                .arena = arena};
+    enum rc rc = auth_db_get_account(realm_db(realm), account->id, arena, &question.row, err);
+
+    if (rc != RC_OK && rc != RC_NOT_FOUND)
+        return rc;
+    for (; out->backend < chain->n; out->backend++) {
+        question.backend = &chain->list[out->backend];
+        if (asks[question.backend->kind](&question, out) == RC_OK)
+            return RC_OK;
+    }
+    ask_nobody(&question, out);
+    return RC_OK;
+}
+
 static enum rc check_secret(struct realm *realm, const struct sasl_claim *claim,
                             const struct resolve_account *account,
                             const struct login_place *place, struct arena *arena,
                             struct login_outcome *out, struct err *err)
 {
-    struct slice secret = auth_secret_slice(&claim->secret);
-    const struct passwd_user *line;
     struct auth_device device;
-    enum rc rc = find_device(realm, account->id, secret, arena, &device, err);
+    enum rc rc = RC_NOT_FOUND;
 
+    if (!place->enrolling)
+        rc = find_device(realm, account->id, auth_secret_slice(&claim->secret), arena, &device,
+                         err);
     if (rc == RC_OK) {
         judge_device(&device, account->enabled, place, out);
         return RC_OK;
     }
     if (rc != RC_NOT_FOUND)
         return rc;
-    line = file_line(realm, account);
-    if (line == NULL && realm_legacy_allowed(realm, place->now))
-        return try_legacy(realm, account, arena, out, err);
-    if (realm_passwd_file(realm) != NULL)
-        try_passwd_file(realm, line, account, secret, arena, out);
-    else
-        judge_match(out, false, false);
-    return RC_OK;
+    return ask_backends(realm, claim, account, place, arena, out, err);
 }
 
 /* The last word on a secret that was right. */
@@ -453,5 +533,93 @@ void login_after_hash(struct realm *realm, bool matched, struct arena *arena,
     else
         judge_match(out, matched && out->by != LOGIN_BY_NONE,
                     realm_account_enabled(realm, &row));
+    settle(out);
+}
+
+/* The account of the user whose password is right. RC_NOT_FOUND: there is none that the
+ * back-end may speak for. */
+static enum rc find_answered(struct realm *realm, const struct backend *backend,
+                             struct slice user, struct arena *arena, struct auth_account *out,
+                             struct err *err)
+{
+    struct auth_key key;
+    uint64_t id;
+    enum rc rc = auth_name_key(user, &key, err);
+
+    if (rc)
+        return RC_NOT_FOUND;
+    rc = auth_db_find_account(realm_db(realm), auth_key_slice(&key), arena, out, err);
+    if (rc == RC_OK)
+        return may_speak_for(backend, out) ? RC_OK : RC_NOT_FOUND;
+    if (rc != RC_NOT_FOUND)
+        return rc;
+    rc = realm_create_foreign(realm, user, backend, &id, err);
+    if (rc == RC_EXISTS || rc == RC_INVALID)
+        return RC_NOT_FOUND;
+    return rc ? rc : auth_db_get_account(realm_db(realm), id, arena, out, err);
+}
+
+static enum rc take_answer(struct realm *realm, const struct sasl_claim *claim,
+                           const struct backend_answer *answer, struct arena *arena,
+                           struct login_outcome *out, struct err *err)
+{
+    const struct backend *backend = &realm_backends(realm)->list[out->backend];
+    struct resolve_account account;
+    struct auth_account row;
+    enum rc rc = find_answered(realm, backend, answer->user, arena, &row, err);
+
+    if (rc == RC_NOT_FOUND) {
+        refuse(out, LOGIN_REASON_BACKEND_NAME);
+        return RC_OK;
+    }
+    if (rc == RC_OK && answer->knows_groups)
+        rc = auth_db_tell_groups(realm_db(realm), row.id, answer->groups, &out->groups_changed,
+                                 err);
+    if (rc)
+        return rc;
+    account = (struct resolve_account){.id = row.id, .name = row.name};
+    out->account = row.id;
+    out->user = row.name;
+    out->by = LOGIN_BY_BACKEND;
+    judge_match(out, true, realm_account_enabled(realm, &row));
+    return wants_other_user(realm, claim, &account, arena, &out->other_user, err);
+}
+
+static enum rc ask_next(struct realm *realm, const struct sasl_claim *claim,
+                        const struct login_place *place, struct arena *arena,
+                        struct login_outcome *out, struct err *err)
+{
+    struct resolve_account account;
+    enum rc rc = find_claimed(realm, claim, arena, &account, out, err);
+
+    out->backend++;
+    return rc ? rc : ask_backends(realm, claim, &account, place, arena, out, err);
+}
+
+void login_after_answer(struct realm *realm, const struct sasl_claim *claim,
+                        const struct login_place *place, const struct backend_answer *answer,
+                        struct arena *arena, struct login_outcome *out, struct err *err)
+{
+    enum rc rc = RC_OK;
+
+    switch (answer->result) {
+    case BACKEND_RIGHT:
+        rc = take_answer(realm, claim, answer, arena, out, err);
+        break;
+    case BACKEND_WRONG:
+        refuse(out, LOGIN_REASON_WRONG_PASSWORD);
+        break;
+    case BACKEND_UNKNOWN:
+        rc = ask_next(realm, claim, place, arena, out, err);
+        break;
+    case BACKEND_DISABLED:
+        refuse(out, LOGIN_REASON_DISABLED);
+        break;
+    case BACKEND_UNAVAILABLE:
+        refuse(out, LOGIN_REASON_BACKEND);
+        break;
+    }
+    if (rc)
+        refuse(out, LOGIN_REASON_INTERNAL);
     settle(out);
 }

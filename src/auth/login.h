@@ -1,10 +1,12 @@
 /*
  * login.h - from a claim to a decision: the rules of who comes in, without sockets or threads.
  *
- * login_check() tries, in this order, what the account may use: the app password of a device,
- * the passwd-file, the account password (only before the date of `legacy_passwords`). It
- * decides at once, or says which hash a thread must check; login_after_hash() then decides,
- * with what the database says by then. login_check_scram() compares a proof with the keys of
+ * login_check() tries the app password of a device, then asks the back-ends of the setting
+ * `backends` in their order (config/backends.h): account passwords of ours and of foreign
+ * back-ends count only before the date of `legacy_passwords`, or for enrolment. It decides at
+ * once, or says which hash a thread must check (login_after_hash() then decides, with what the
+ * database says by then), or which foreign back-end is to be asked (login_after_answer() then
+ * decides, or goes on to the next). login_check_scram() compares a proof with the keys of
  * each password that the account may use. The outcome is for the log; the peer hears only its
  * code's text.
  *
@@ -14,14 +16,21 @@
 #ifndef ROOST_AUTH_LOGIN_H
 #define ROOST_AUTH_LOGIN_H
 
+#include "auth/backend.h"
 #include "auth/realm.h"
 #include "auth/sasl.h"
 
 #define LOGIN_ARENA_BYTES ((size_t) 256 << 10)
 
-enum login_verdict { LOGIN_GRANTED, LOGIN_REFUSED, LOGIN_HASH };
+enum login_verdict { LOGIN_GRANTED, LOGIN_REFUSED, LOGIN_HASH, LOGIN_ASK };
 
-enum login_by { LOGIN_BY_NONE, LOGIN_BY_DEVICE, LOGIN_BY_PASSWD_FILE, LOGIN_BY_LEGACY };
+enum login_by {
+    LOGIN_BY_NONE,
+    LOGIN_BY_DEVICE,
+    LOGIN_BY_PASSWD_FILE,
+    LOGIN_BY_LEGACY,
+    LOGIN_BY_BACKEND, /* a foreign one */
+};
 
 /* The words that stand in the log; stable, since fail2ban reads them (docs/operating.md). */
 enum login_reason {
@@ -39,6 +48,8 @@ enum login_reason {
     LOGIN_REASON_MALFORMED,
     LOGIN_REASON_CHANNEL,
     LOGIN_REASON_BUSY,
+    LOGIN_REASON_BACKEND,      /* one that must be asked cannot be */
+    LOGIN_REASON_BACKEND_NAME, /* its user's name is another account's, or none for us */
     LOGIN_REASON_INTERNAL,
     LOGIN_REASON_COUNT
 };
@@ -47,7 +58,8 @@ enum login_reason {
 struct login_place {
     enum service service;
     struct ipaddr peer;
-    int64_t now; /* seconds since 1970 */
+    int64_t now;    /* seconds since 1970 */
+    bool enrolling; /* account passwords count whatever the date, app passwords do not */
 };
 
 struct login_outcome {
@@ -60,6 +72,8 @@ struct login_outcome {
     struct auth_device device; /* LOGIN_BY_DEVICE */
     struct slice hash;         /* LOGIN_HASH: "{SCHEME}hash" to check */
     bool rehash;               /* LOGIN_HASH: if it fits, make a better one */
+    size_t backend;            /* LOGIN_ASK: which of realm_backends() */
+    bool groups_changed;       /* the back-end told of others than before */
 };
 
 /* "wrong_password". Static. */
@@ -97,5 +111,15 @@ void login_check_scram(struct realm *realm, const struct sasl *sasl,
 /* out is what login_check said; matched is what the thread found. */
 void login_after_hash(struct realm *realm, bool matched, struct arena *arena,
                       struct login_outcome *out, struct err *err);
+/*
+ * out is what said LOGIN_ASK, of the same claim; answer is what that back-end says. Any verdict
+ * may follow: the next back-end in turn may be another one to ask. A user who is not known here
+ * yet gets an account.
+ */
+void login_after_answer(struct realm *realm, const struct sasl_claim *claim,
+                        const struct login_place *place, const struct backend_answer *answer,
+                        struct arena *arena, struct login_outcome *out, struct err *err);
+/* Do account passwords count, so that foreign back-ends may be asked at all? */
+bool login_asks_backends(const struct realm *realm, const struct login_place *place);
 
 #endif

@@ -12,9 +12,12 @@ struct realm {
     struct slice separator;
     char separator_byte;
     int64_t legacy_until;
+    struct backend_chain backends;
     realm_created_fn *created;
     void *created_ctx;
 };
+
+static const char *const default_backends[] = {"passwd-file", "sqlite"};
 
 static enum rc take_domains(struct realm *realm, const struct realm_settings *settings,
                             struct err *err)
@@ -43,6 +46,12 @@ enum rc realm_new(struct auth_db *db, const struct realm_settings *settings,
     AUTO(realm_freep) struct realm *realm = xcalloc(1, sizeof(*realm));
     enum rc rc = take_domains(realm, settings, err);
 
+    if (rc == RC_OK && settings->n_backends == 0)
+        rc = backend_chain_read(default_backends, COUNT(default_backends), &realm->backends,
+                                err);
+    else if (rc == RC_OK)
+        rc =
+            backend_chain_read(settings->backends, settings->n_backends, &realm->backends, err);
     if (rc)
         return rc;
     realm->db = db;
@@ -87,6 +96,11 @@ const struct passwd_file *realm_passwd_file(const struct realm *realm)
     return realm->passwd;
 }
 
+const struct backend_chain *realm_backends(const struct realm *realm)
+{
+    return &realm->backends;
+}
+
 bool realm_legacy_allowed(const struct realm *realm, int64_t now)
 {
     return now < realm->legacy_until;
@@ -103,13 +117,39 @@ void realm_refresh(struct realm *realm)
         passwd_file_refresh(realm->passwd);
 }
 
+bool realm_source_stands(const struct realm *realm, const struct auth_account *account)
+{
+    switch (account->source) {
+    case ACCOUNT_OWN:
+        return true;
+    case ACCOUNT_PASSWD_FILE:
+        return realm->passwd != NULL && passwd_file_find(realm->passwd, account->key) != NULL;
+    case ACCOUNT_FOREIGN:
+        return backend_find(&realm->backends, account->backend) < realm->backends.n;
+    }
+    return false;
+}
+
 bool realm_account_enabled(const struct realm *realm, const struct auth_account *account)
 {
-    if (account->state != ACCOUNT_ENABLED)
-        return false;
-    if (account->source == ACCOUNT_OWN)
-        return true;
-    return realm->passwd != NULL && passwd_file_find(realm->passwd, account->key) != NULL;
+    return account->state == ACCOUNT_ENABLED && realm_source_stands(realm, account);
+}
+
+enum rc realm_create_foreign(struct realm *realm, struct slice name,
+                             const struct backend *backend, uint64_t *out_id, struct err *err)
+{
+    struct auth_key nfc;
+    enum rc rc = auth_name_check_new(name, &nfc, err);
+
+    if (rc)
+        return err_set(err, RC_INVALID, "Not a name for a user", "realm: not a user's name");
+    rc = auth_db_add_foreign(realm->db, name, slice_from_str(backend->text), out_id, err);
+    if (rc)
+        return rc;
+    log_event(LEVEL_INFO, "account.created", LOG_TEXT("user", auth_key_slice(&nfc)),
+              LOG_STR("source", backend->text));
+    realm->created(realm->created_ctx, *out_id, auth_key_slice(&nfc));
+    return RC_OK;
 }
 
 static struct resolve_account to_resolve(const struct realm *realm,

@@ -11,6 +11,7 @@
 #include "base/ascii.h"
 #include "base/ipaddr.h"
 #include "base/scan.h"
+#include "config/backends.h"
 #include "config/elsewhere.h"
 
 enum setting_kind {
@@ -41,6 +42,8 @@ struct setting {
 };
 
 #define AT(field) offsetof(struct config, field)
+
+#define DEFAULT_LIST_MAX 8u /* items of the longest default */
 
 // clang-format off
 static const struct setting settings[] = {
@@ -86,6 +89,8 @@ static const struct setting settings[] = {
      "answer 550 for disabled users: the sender is told at once; 450 lets the mail wait"},
     {"passwd_file", KIND_PATH, AT(passwd_file), "", 0, 0, NULL,
      "users from a passwd-file in Dovecot's format, besides those made with `roost user`"},
+    {"backends", KIND_LIST, AT(backends), "passwd-file sqlite", 0, 0, NULL,
+     "who is asked whether an account password is right, in this order: sqlite, passwd-file, ldap:NAME, sql:NAME, pam:NAME; the first who knows the user decides"},
     {"legacy_passwords", KIND_UNTIL, AT(legacy_passwords_until), "never", 0, 0, NULL,
      "until DATE: mail programs may still use account passwords, for moving in; app passwords are the rule"},
     {"scram", KIND_SWITCH, AT(scram), "yes", 0, 0, NULL,
@@ -350,14 +355,27 @@ static void store_list(struct config *config, const struct setting *setting,
     *list = (struct config_list){copy, n};
 }
 
+/* The items of a list's default are separated by spaces. */
+static void store_default_list(struct config *config, const struct setting *setting)
+{
+    AUTO(freep) char *copy = xstrdup(setting->value);
+    const char *items[DEFAULT_LIST_MAX];
+    char *rest = NULL;
+    size_t n = 0;
+
+    for (char *item = strtok_r(copy, " ", &rest); item != NULL && n < DEFAULT_LIST_MAX;
+         item = strtok_r(NULL, " ", &rest))
+        items[n++] = item;
+    store_list(config, setting, items, n);
+}
+
 static void store_default(struct config *config, const struct setting *setting)
 {
-    const char *item = setting->value;
     struct err err;
 
     if (setting->kind == KIND_LIST)
-        store_list(config, setting, &item, *item != '\0');
-    else if (store_value(config, setting, slice_from_str(item), &err))
+        store_default_list(config, setting);
+    else if (store_value(config, setting, slice_from_str(setting->value), &err))
         die("default of %s: %s", setting->name, err.detail);
 }
 
@@ -537,6 +555,16 @@ static void check_networks(const struct config *config, const char *path,
     }
 }
 
+static void check_backends(const struct config *config, const char *path,
+                           struct config_errors *errors)
+{
+    struct backend_chain chain;
+    struct err err;
+
+    if (backend_chain_read(config->backends.items, config->backends.n, &chain, &err) != RC_OK)
+        add_error(errors, path, 0, "%s", err.detail);
+}
+
 /* The same of one that everybody is sent to. */
 static void check_moved_to(const struct config *config, const char *path,
                            struct config_errors *errors)
@@ -561,6 +589,7 @@ static void check_whole(const struct config *config, const char *path,
     if (config->message_limit > 0 && config->save_limit > 0)
         add_error(errors, path, 0, "message_limit and save_limit exclude each other");
     check_networks(config, path, errors);
+    check_backends(config, path, errors);
     check_elsewhere(config, &config->moved_users, "moved_users", true, path, errors);
     check_moved_to(config, path, errors);
     check_elsewhere(config, &config->remote_mailboxes, "remote_mailboxes", false, path, errors);

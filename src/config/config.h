@@ -63,6 +63,7 @@ struct config {
     bool detail_as_folder;      /* user+work is delivered to "work" if that mailbox exists */
     bool disabled_is_permanent; /* LMTP to a disabled account: 550 instead of 450 */
     const char *passwd_file;    /* "" for none */
+    struct config_list backends; /* config/backends.h reads them */
     bool scram, scram_sha1;     /* offered over TLS */
     int64_t
         legacy_passwords_until; /* unix seconds; 0: account passwords are no IMAP credential */

@@ -155,6 +155,8 @@ static enum rc open_realm(struct auth_role *auth, struct err *err)
         .detail_separator = config->detail_separator,
         .passwd_file = config->passwd_file,
         .legacy_until = config->legacy_passwords_until,
+        .backends = config->backends.items,
+        .n_backends = config->backends.n,
     };
 
     return realm_new(auth->db, &settings, auth_announce_created, auth, &auth->realm, err);

@@ -217,9 +217,10 @@ static enum rc send_grant(const struct attempt *attempt, const uint8_t nonce[MSG
                   .device_name = device->name,
                   .mechanism = slice_from_str(sasl_name(&attempt->sasl)),
                   .rights = GRANT_READ | (device->access == ACCESS_READ_ONLY ? 0 : GRANT_WRITE),
-                  .expires = (uint64_t) (outcome->by == LOGIN_BY_LEGACY
-                                       ? realm_legacy_until(attempt->auth->realm)
-                                       : device->expires),
+                  .expires =
+                (uint64_t) (outcome->by == LOGIN_BY_LEGACY || outcome->by == LOGIN_BY_BACKEND
+                                ? realm_legacy_until(attempt->auth->realm)
+                                : device->expires),
                   }
     };
     enum rc rc = auth_db_policy_epoch(attempt->auth->db, &msg.grant.policy_epoch, err);
@@ -468,6 +469,9 @@ static void check_claim(void *ctx)
         break;
     case LOGIN_HASH:
         start_hash(attempt);
+        break;
+    case LOGIN_ASK: /* nobody can ask it here: as one that cannot be reached */
+        refuse_for(attempt, LOGIN_REASON_BACKEND);
         break;
     case LOGIN_REFUSED:
         if (attempt->outcome.reason == LOGIN_REASON_INTERNAL)

@@ -195,8 +195,7 @@ static enum rc set_state(struct auth_role *auth, struct control_conn *conn,
         realm_account_enabled(auth->realm, &account))
         return err_set(err, RC_INVALID, "Remove the user's line from the passwd-file first",
                        "user is in the passwd-file");
-    if (state == ACCOUNT_ENABLED && account.source == ACCOUNT_PASSWD_FILE &&
-        !realm_account_enabled(auth->realm, &account))
+    if (state == ACCOUNT_ENABLED && !realm_source_stands(auth->realm, &account))
         rc = auth_db_adopt(auth->db, account.id, err);
     if (rc == RC_OK)
         rc = auth_db_set_state(auth->db, account.id, state, err);
