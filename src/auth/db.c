@@ -92,6 +92,19 @@ static const char *const migrations[AUTH_DB_VERSION] = {
 
     "ALTER TABLE accounts ADD COLUMN backend TEXT NOT NULL DEFAULT '';"
     "ALTER TABLE members ADD COLUMN told INTEGER NOT NULL DEFAULT 0;",
+
+    "CREATE TABLE totp ("
+    "  account_id INTEGER PRIMARY KEY REFERENCES accounts (id),"
+    "  state INTEGER NOT NULL CHECK (state IN (1, 2)),"
+    "  sealed BLOB NOT NULL CHECK (length(sealed) = 60),"
+    "  last_step INTEGER NOT NULL DEFAULT 0,"
+    "  created INTEGER NOT NULL);"
+    "CREATE TABLE recovery ("
+    "  account_id INTEGER NOT NULL REFERENCES accounts (id),"
+    "  verifier BLOB NOT NULL CHECK (length(verifier) = 32),"
+    "  created INTEGER NOT NULL,"
+    "  used INTEGER NOT NULL DEFAULT 0,"
+    "  PRIMARY KEY (account_id, verifier)) WITHOUT ROWID;",
 };
 
 static enum rc sql_failed(struct auth_db *db, struct err *err)

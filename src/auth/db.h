@@ -18,9 +18,10 @@
 #include "auth/db_pages.h"
 #include "auth/name.h"
 #include "auth/password.h"
+#include "auth/totp.h"
 #include "base/arena.h"
 
-#define AUTH_DB_VERSION 6 /* PRAGMA user_version */
+#define AUTH_DB_VERSION 7 /* PRAGMA user_version */
 
 /* Limits of what administrators may store, so that every list fits in messages. */
 #define DEVICES_PER_ACCOUNT_MAX  256u
@@ -227,6 +228,47 @@ MUST_CHECK enum rc auth_db_each_scram(struct auth_db *db, uint64_t account, unsi
                                       auth_scram_fn *fn, void *ctx, struct err *err);
 MUST_CHECK enum rc auth_db_forget_scram(struct auth_db *db, uint64_t account, uint64_t device,
                                         struct err *err);
+
+/* ---- second factors (db_totp.c); made and judged by factor.h ---- */
+
+enum totp_state {
+    TOTP_BEGUN = 1, /* the secret was shown, and no code of it has come yet */
+    TOTP_ENABLED = 2
+};
+
+struct totp_row {
+    uint64_t account;
+    enum totp_state state;
+    unsigned char sealed[TOTP_SEALED_BYTES];
+    uint64_t last_step; /* codes of it and of earlier ones are used up */
+    int64_t created;    /* when it was begun, later: enabled */
+};
+
+/* RC_NOT_FOUND: none. */
+MUST_CHECK enum rc auth_db_get_totp(struct auth_db *db, uint64_t account, struct totp_row *out,
+                                    struct err *err);
+/* Adds it, or takes the place of what the account has. RC_INVALID: a shared account. */
+MUST_CHECK enum rc auth_db_put_totp(struct auth_db *db, const struct totp_row *row,
+                                    struct err *err);
+/* Uses a step up. RC_NOT_FOUND: it, or a later one, was used already. */
+MUST_CHECK enum rc auth_db_use_step(struct auth_db *db, uint64_t account, uint64_t step,
+                                    struct err *err);
+/* Second factor and recovery codes. */
+MUST_CHECK enum rc auth_db_forget_totp(struct auth_db *db, uint64_t account, struct err *err);
+
+MUST_CHECK enum rc auth_db_add_recovery(struct auth_db *db, uint64_t account,
+                                        const struct app_verifier *verifier, struct err *err);
+/* Is it one not used yet? RC_NOT_FOUND: no. */
+MUST_CHECK enum rc auth_db_find_recovery(struct auth_db *db, uint64_t account,
+                                         const struct app_verifier *verifier, struct err *err);
+/* Uses it up. RC_NOT_FOUND: it was used already, or is none. */
+MUST_CHECK enum rc auth_db_use_recovery(struct auth_db *db, uint64_t account,
+                                        const struct app_verifier *verifier, struct err *err);
+MUST_CHECK enum rc auth_db_forget_recovery(struct auth_db *db, uint64_t account,
+                                           struct err *err);
+/* Those not used yet. */
+MUST_CHECK enum rc auth_db_count_recovery(struct auth_db *db, uint64_t account, uint64_t *out,
+                                          struct err *err);
 
 /* ---- groups (db_groups.c) ---- */
 

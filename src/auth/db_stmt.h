@@ -72,6 +72,19 @@
                   "WHERE account_id = ?1 AND hash = ?2")                                       \
     X(SCRAM_FORGET, "DELETE FROM scram WHERE account_id = ?1 AND device_id = ?2")              \
     X(SCRAM_FORGET_ALL, "DELETE FROM scram WHERE account_id = ?1")                             \
+    X(TOTP_GET, "SELECT state, sealed, last_step, created FROM totp WHERE account_id = ?1")    \
+    X(TOTP_PUT, "INSERT OR REPLACE INTO totp (account_id, state, sealed, last_step, created) " \
+                "VALUES (?1, ?2, ?3, ?4, ?5)")                                                 \
+    X(TOTP_STEP, "UPDATE totp SET last_step = ?2 WHERE account_id = ?1 AND last_step < ?2")    \
+    X(TOTP_FORGET, "DELETE FROM totp WHERE account_id = ?1")                                   \
+    X(RECOVERY_ADD, "INSERT INTO recovery (account_id, verifier, created) "                    \
+                    "VALUES (?1, ?2, ?3)")                                                     \
+    X(RECOVERY_FIND,                                                                           \
+      "SELECT 1 FROM recovery WHERE account_id = ?1 AND verifier = ?2 AND used = 0")           \
+    X(RECOVERY_USE, "UPDATE recovery SET used = ?3 "                                           \
+                    "WHERE account_id = ?1 AND verifier = ?2 AND used = 0")                    \
+    X(RECOVERY_FORGET, "DELETE FROM recovery WHERE account_id = ?1")                           \
+    X(RECOVERY_COUNT, "SELECT count(*) FROM recovery WHERE account_id = ?1 AND used = 0")      \
     X(GROUP_ADD, "INSERT INTO groups (id, name, name_key, created) VALUES (?1, ?2, ?3, ?4)")   \
     X(GROUP_DELETE, "DELETE FROM groups WHERE id = ?1")                                        \
     X(GROUP_FIND, "SELECT " GROUP_COLUMNS " FROM groups WHERE name_key = ?1")                  \

@@ -14,6 +14,12 @@
 #define FILE_BYTES     (MAGIC_BYTES + PEPPER_BYTES)
 #define CHECK_BYTES    32u
 #define PATH_MAX_BYTES 4096u
+#define NONCE_BYTES    ((size_t) crypto_aead_xchacha20poly1305_ietf_NPUBBYTES)
+#define TAG_BYTES      ((size_t) crypto_aead_xchacha20poly1305_ietf_ABYTES)
+
+_Static_assert(PEPPER_SEAL_BYTES == crypto_aead_xchacha20poly1305_ietf_NPUBBYTES +
+                                        crypto_aead_xchacha20poly1305_ietf_ABYTES,
+               "what sealing adds is part of the format");
 
 static enum rc io_failed(struct err *err, const char *path)
 {
@@ -149,4 +155,43 @@ enum rc pepper_open(struct auth_db *db, const char *folder, bool create, struct 
         return err_set(err, RC_CORRUPT, "Key file is damaged, or another database's",
                        "%s: damaged, or not the key this auth.db was made with", path);
     return RC_OK;
+}
+
+void pepper_mac(const struct pepper *pepper, const char *label, struct slice text,
+                unsigned char out[PEPPER_MAC_BYTES])
+{
+    crypto_auth_hmacsha256_state state;
+
+    (void) crypto_auth_hmacsha256_init(&state, pepper->key, sizeof(pepper->key));
+    (void) crypto_auth_hmacsha256_update(&state, (const unsigned char *) label, strlen(label));
+    (void) crypto_auth_hmacsha256_update(&state, (const unsigned char *) text.ptr, text.len);
+    (void) crypto_auth_hmacsha256_final(&state, out);
+    sodium_memzero(&state, sizeof(state));
+}
+
+void pepper_seal(const struct pepper *pepper, const char *label, struct slice place,
+                 const void *plain, size_t len, unsigned char *out)
+{
+    unsigned char key[PEPPER_MAC_BYTES];
+
+    pepper_mac(pepper, label, SLICE(""), key);
+    random_bytes(out, NONCE_BYTES);
+    (void) crypto_aead_xchacha20poly1305_ietf_encrypt(out + NONCE_BYTES, NULL, plain, len,
+                                                      (const unsigned char *) place.ptr,
+                                                      place.len, NULL, out, key);
+    sodium_memzero(key, sizeof(key));
+}
+
+bool pepper_unseal(const struct pepper *pepper, const char *label, struct slice place,
+                   const unsigned char *sealed, size_t len, void *out)
+{
+    unsigned char key[PEPPER_MAC_BYTES];
+    int failed;
+
+    pepper_mac(pepper, label, SLICE(""), key);
+    failed = crypto_aead_xchacha20poly1305_ietf_decrypt(
+        out, NULL, NULL, sealed + NONCE_BYTES, len + TAG_BYTES,
+        (const unsigned char *) place.ptr, place.len, sealed, key);
+    sodium_memzero(key, sizeof(key));
+    return failed == 0;
 }

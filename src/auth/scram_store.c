@@ -2,36 +2,20 @@
 
 #include <sodium.h>
 
-#include "base/random.h"
+#include "auth/pepper.h"
 
-#define NONCE_BYTES ((size_t) crypto_aead_xchacha20poly1305_ietf_NPUBBYTES)
-#define TAG_BYTES   ((size_t) crypto_aead_xchacha20poly1305_ietf_ABYTES)
+#define SEAL_LABEL  "roost scram seal 1"
 #define KEYS_BYTES  sizeof(struct scram_keys)
 #define PLACE_BYTES 32u
 
-_Static_assert(SCRAM_SEALED_BYTES == crypto_aead_xchacha20poly1305_ietf_NPUBBYTES +
-                                         sizeof(struct scram_keys) +
-                                         crypto_aead_xchacha20poly1305_ietf_ABYTES,
+_Static_assert(SCRAM_SEALED_BYTES == sizeof(struct scram_keys) + PEPPER_SEAL_BYTES,
                "the size of a sealed row is part of the format");
-
-/* HMAC-SHA256 with the pepper, as all that it is used for. */
-static void peppered(const struct pepper *pepper, const char *label, struct slice text,
-                     unsigned char out[crypto_auth_hmacsha256_BYTES])
-{
-    crypto_auth_hmacsha256_state state;
-
-    (void) crypto_auth_hmacsha256_init(&state, pepper->key, sizeof(pepper->key));
-    (void) crypto_auth_hmacsha256_update(&state, (const unsigned char *) label, strlen(label));
-    (void) crypto_auth_hmacsha256_update(&state, (const unsigned char *) text.ptr, text.len);
-    (void) crypto_auth_hmacsha256_final(&state, out);
-    sodium_memzero(&state, sizeof(state));
-}
 
 void scram_salt_of(const struct pepper *pepper, struct slice name_key, struct scram_salt *out)
 {
-    unsigned char mac[crypto_auth_hmacsha256_BYTES];
+    unsigned char mac[PEPPER_MAC_BYTES];
 
-    peppered(pepper, "roost scram salt 1:", name_key, mac);
+    pepper_mac(pepper, "roost scram salt 1:", name_key, mac);
     memcpy(out->bytes, mac, sizeof(out->bytes));
 }
 
@@ -61,30 +45,21 @@ static void place_of(const struct scram_row *row, unsigned char out[PLACE_BYTES]
 static void seal(const struct pepper *pepper, const struct scram_keys *keys,
                  struct scram_row *row)
 {
-    unsigned char key[crypto_auth_hmacsha256_BYTES], place[PLACE_BYTES];
+    unsigned char place[PLACE_BYTES];
 
-    peppered(pepper, "roost scram seal 1", SLICE(""), key);
     place_of(row, place);
-    random_bytes(row->sealed, NONCE_BYTES);
-    (void) crypto_aead_xchacha20poly1305_ietf_encrypt(
-        row->sealed + NONCE_BYTES, NULL, (const unsigned char *) keys, KEYS_BYTES, place,
-        sizeof(place), NULL, row->sealed, key);
-    sodium_memzero(key, sizeof(key));
+    pepper_seal(pepper, SEAL_LABEL, slice_of(place, sizeof(place)), keys, KEYS_BYTES,
+                row->sealed);
 }
 
 enum rc scram_unseal(const struct pepper *pepper, const struct scram_row *row,
                      struct scram_keys *out, struct err *err)
 {
-    unsigned char key[crypto_auth_hmacsha256_BYTES], place[PLACE_BYTES];
-    int failed;
+    unsigned char place[PLACE_BYTES];
 
-    peppered(pepper, "roost scram seal 1", SLICE(""), key);
     place_of(row, place);
-    failed = crypto_aead_xchacha20poly1305_ietf_decrypt(
-        (unsigned char *) out, NULL, NULL, row->sealed + NONCE_BYTES, KEYS_BYTES + TAG_BYTES,
-        place, sizeof(place), row->sealed, key);
-    sodium_memzero(key, sizeof(key));
-    if (failed != 0)
+    if (!pepper_unseal(pepper, SEAL_LABEL, slice_of(place, sizeof(place)), row->sealed,
+                       KEYS_BYTES, out))
         return err_set(err, RC_CORRUPT, "Account database is damaged",
                        "scram: keys of device %llu do not open",
                        (unsigned long long) row->device);

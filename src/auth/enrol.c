@@ -1,0 +1,331 @@
+#include "auth/enrol.h"
+
+#include <sodium.h>
+
+#include "base/list.h"
+#include "base/map.h"
+#include "base/random.h"
+
+#define KEY_BYTES 32u
+
+struct session {
+    struct link link; /* in enrol->order */
+    unsigned char key[KEY_BYTES];
+    uint64_t account;
+    struct ipaddr peer;
+    int64_t ends_us;
+    size_t user_len;
+    char user[AUTH_NAME_MAX_BYTES];
+};
+
+/* Wrong codes behind a right password. */
+struct wrong {
+    uint64_t account; /* 0: free */
+    int64_t drained_us;
+};
+
+struct enrol {
+    struct realm *realm;
+    unsigned char secret[crypto_generichash_KEYBYTES]; /* what tokens are hashed with */
+    struct map *sessions;                              /* by hash of the token */
+    struct list order;                                 /* the one that ends first comes first */
+    struct wrong wrong[ENROL_WRONG_ACCOUNTS];
+};
+
+// clang-format off
+static const struct {
+    const char *name;
+    bool is_guess;
+} reasons[ENROL_REASON_COUNT] = {
+    [ENROL_REASON_NONE]             = {"none",             false},
+    [ENROL_REASON_UNKNOWN_USER]     = {"unknown_user",     true },
+    [ENROL_REASON_WRONG_PASSWORD]   = {"wrong_password",   true },
+    [ENROL_REASON_NO_SECOND_FACTOR] = {"no_second_factor", true },
+    [ENROL_REASON_WRONG_CODE]       = {"wrong_code",       true },
+    [ENROL_REASON_CODE_LIMIT]       = {"code_limit",       true },
+    [ENROL_REASON_DISABLED]         = {"disabled",         true },
+    [ENROL_REASON_MALFORMED]        = {"malformed",        true },
+    [ENROL_REASON_BUSY]             = {"busy",             false},
+    [ENROL_REASON_INTERNAL]         = {"internal",         false},
+};
+// clang-format on
+
+const char *enrol_reason_name(enum enrol_reason reason)
+{
+    return reasons[reason].name;
+}
+
+bool enrol_reason_is_guess(enum enrol_reason reason)
+{
+    return reasons[reason].is_guess;
+}
+
+struct enrol *enrol_new(struct realm *realm)
+{
+    struct enrol *enrol = xcalloc(1, sizeof(*enrol));
+
+    enrol->realm = realm;
+    enrol->sessions = map_new();
+    list_init(&enrol->order);
+    random_bytes(enrol->secret, sizeof(enrol->secret));
+    return enrol;
+}
+
+static void session_end(struct enrol *enrol, struct session *session)
+{
+    (void) map_remove(enrol->sessions, slice_of(session->key, sizeof(session->key)));
+    list_remove(&session->link);
+    free(session);
+}
+
+void enrol_free(struct enrol *enrol)
+{
+    if (enrol == NULL)
+        return;
+    while (!list_is_empty(&enrol->order))
+        session_end(enrol, LINK_OWNER(enrol->order.head.next, struct session, link));
+    map_free(enrol->sessions);
+    sodium_memzero(enrol, sizeof(*enrol));
+    free(enrol);
+}
+
+void enrol_freep(struct enrol **enrol)
+{
+    enrol_free(*enrol);
+    *enrol = NULL;
+}
+
+bool enrol_password_matches(struct slice hash, struct slice secret)
+{
+    struct password_hash parsed, dummy;
+    bool fits;
+
+    if (password_hash_parse(hash, &parsed, NULL) != RC_OK)
+        return false;
+    fits = password_matches(&parsed, secret);
+    if (password_hash_is_cheap(&parsed) &&
+        password_hash_parse(password_hash_dummy(), &dummy, NULL) == RC_OK)
+        (void) !password_matches(&dummy, secret); /* it takes its time */
+    return fits;
+}
+
+/* ---- wrong codes ---- */
+
+static struct wrong *wrong_of(struct enrol *enrol, uint64_t account)
+{
+    for (size_t i = 0; i < ENROL_WRONG_ACCOUNTS; i++)
+        if (enrol->wrong[i].account == account)
+            return &enrol->wrong[i];
+    return NULL;
+}
+
+static const int64_t drain_us = (int64_t) ENROL_WRONG_DRAIN_SEC * 1000000;
+
+static bool is_blocked(struct enrol *enrol, uint64_t account, int64_t now_us)
+{
+    const struct wrong *wrong = wrong_of(enrol, account);
+
+    return wrong != NULL && wrong->drained_us - now_us > (ENROL_WRONG_MAX - 1) * drain_us;
+}
+
+static void note_wrong(struct enrol *enrol, uint64_t account, int64_t now_us)
+{
+    struct wrong *wrong = wrong_of(enrol, account);
+
+    if (wrong == NULL) {
+        wrong = &enrol->wrong[0];
+        for (size_t i = 1; i < ENROL_WRONG_ACCOUNTS; i++)
+            if (enrol->wrong[i].drained_us < wrong->drained_us)
+                wrong = &enrol->wrong[i];
+        *wrong = (struct wrong){.account = account};
+    }
+    wrong->drained_us = MAX(wrong->drained_us, now_us) + drain_us;
+}
+
+static void forget_wrong(struct enrol *enrol, uint64_t account)
+{
+    struct wrong *wrong = wrong_of(enrol, account);
+
+    if (wrong != NULL)
+        *wrong = (struct wrong){0};
+}
+
+/* ---- the decision ---- */
+
+static enum enrol_reason reason_of_login(enum login_reason reason)
+{
+    if (reason == LOGIN_REASON_UNKNOWN_USER)
+        return ENROL_REASON_UNKNOWN_USER;
+    if (reason == LOGIN_REASON_WRONG_PASSWORD)
+        return ENROL_REASON_WRONG_PASSWORD;
+    return reason == LOGIN_REASON_DISABLED ? ENROL_REASON_DISABLED : ENROL_REASON_INTERNAL;
+}
+
+/* The password was right. */
+static enum enrol_reason judge_code(struct enrol *enrol, uint64_t account,
+                                    const struct enrol_claim *claim,
+                                    const struct factor_match *match, struct err *err)
+{
+    enum rc rc;
+
+    if (!match->enabled)
+        return ENROL_REASON_NO_SECOND_FACTOR;
+    if (match->kind != FACTOR_RECOVERY && is_blocked(enrol, account, claim->now_us))
+        return ENROL_REASON_CODE_LIMIT;
+    if (match->kind == FACTOR_NONE) {
+        note_wrong(enrol, account, claim->now_us);
+        return ENROL_REASON_WRONG_CODE;
+    }
+    rc = factor_use(realm_db(enrol->realm), account, match, err);
+    if (rc == RC_NOT_FOUND)
+        return ENROL_REASON_WRONG_CODE;
+    if (rc)
+        return ENROL_REASON_INTERNAL;
+    forget_wrong(enrol, account);
+    return ENROL_REASON_NONE;
+}
+
+enum enrol_reason enrol_judge(struct enrol *enrol, const struct enrol_claim *claim,
+                              struct arena *arena, struct login_outcome *out,
+                              enum factor_kind *kind, struct err *err)
+{
+    struct factor_match match = {.kind = FACTOR_NONE};
+    enum enrol_reason reason;
+
+    login_after_hash(enrol->realm, claim->matched, arena, out, err);
+    if (factor_check(realm_db(enrol->realm), out->account, claim->code, claim->now, &match,
+                     err) != RC_OK)
+        return ENROL_REASON_INTERNAL;
+    *kind = match.kind;
+    if (out->verdict != LOGIN_GRANTED)
+        return reason_of_login(out->reason);
+    reason = judge_code(enrol, out->account, claim, &match, err);
+    sodium_memzero(&match, sizeof(match));
+    return reason;
+}
+
+/* ---- sessions ---- */
+
+/* Looking a token up by its hash tells nothing by its time of how much of it was right. */
+static void key_of(const struct enrol *enrol, const struct enrol_token *token,
+                   unsigned char out[KEY_BYTES])
+{
+    (void) crypto_generichash(out, KEY_BYTES, token->bytes, sizeof(token->bytes), enrol->secret,
+                              sizeof(enrol->secret));
+}
+
+static struct session *oldest(const struct enrol *enrol)
+{
+    return list_is_empty(&enrol->order)
+               ? NULL
+               : LINK_OWNER(enrol->order.head.next, struct session, link);
+}
+
+static void end_old(struct enrol *enrol, int64_t now_us)
+{
+    struct session *session;
+
+    while ((session = oldest(enrol)) != NULL && session->ends_us <= now_us)
+        session_end(enrol, session);
+}
+
+/* The account's oldest session, if it has as many as it may have. */
+static struct session *one_too_many(struct enrol *enrol, uint64_t account)
+{
+    struct session *first = NULL;
+    size_t n = 0;
+
+    LIST_FOREACH(it, &enrol->order)
+    {
+        struct session *session = LINK_OWNER(it, struct session, link);
+
+        if (session->account != account)
+            continue;
+        if (first == NULL)
+            first = session;
+        n++;
+    }
+    return n >= ENROL_SESSIONS_EACH ? first : NULL;
+}
+
+void enrol_open(struct enrol *enrol, uint64_t account, struct slice user,
+                const struct ipaddr *peer, int64_t now_us, struct enrol_token *out)
+{
+    struct session *session = xcalloc(1, sizeof(*session)), *old;
+
+    end_old(enrol, now_us);
+    old = one_too_many(enrol, account);
+    if (old == NULL && map_count(enrol->sessions) >= ENROL_SESSIONS_MAX)
+        old = oldest(enrol);
+    if (old != NULL)
+        session_end(enrol, old);
+    random_bytes(out->bytes, sizeof(out->bytes));
+    key_of(enrol, out, session->key);
+    session->account = account;
+    session->peer = *peer;
+    session->ends_us = now_us + (int64_t) ENROL_SESSION_SEC * 1000000;
+    session->user_len = MIN(user.len, sizeof(session->user));
+    if (session->user_len > 0)
+        memcpy(session->user, user.ptr, session->user_len);
+    (void) map_put(enrol->sessions, slice_of(session->key, sizeof(session->key)), session);
+    list_push_back(&enrol->order, &session->link);
+}
+
+static enum rc still_allowed(struct enrol *enrol, uint64_t account, struct err *err)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(DB_ROW_MAX_BYTES);
+    struct auth_account row;
+    enum rc rc = auth_db_get_account(realm_db(enrol->realm), account, arena, &row, err);
+
+    if (rc == RC_OK && !realm_account_enabled(enrol->realm, &row))
+        return err_set(err, RC_NOT_FOUND, "This account is disabled", "enrol: disabled");
+    return rc;
+}
+
+enum rc enrol_find(struct enrol *enrol, const struct enrol_token *token, int64_t now_us,
+                   struct enrol_session *out, struct err *err)
+{
+    unsigned char key[KEY_BYTES];
+    struct session *session;
+    enum rc rc;
+
+    end_old(enrol, now_us);
+    key_of(enrol, token, key);
+    session = map_get(enrol->sessions, slice_of(key, sizeof(key)));
+    if (session == NULL)
+        return err_set(err, RC_NOT_FOUND, "This session is over", "enrol: no such session");
+    rc = still_allowed(enrol, session->account, err);
+    if (rc)
+        return rc;
+    *out = (struct enrol_session){.account = session->account,
+                                  .user = slice_of(session->user, session->user_len),
+                                  .peer = session->peer};
+    return RC_OK;
+}
+
+void enrol_close(struct enrol *enrol, const struct enrol_token *token)
+{
+    unsigned char key[KEY_BYTES];
+    struct session *session;
+
+    key_of(enrol, token, key);
+    session = map_get(enrol->sessions, slice_of(key, sizeof(key)));
+    if (session != NULL)
+        session_end(enrol, session);
+}
+
+void enrol_forget(struct enrol *enrol, uint64_t account)
+{
+    LIST_FOREACH(it, &enrol->order)
+    {
+        struct session *session = LINK_OWNER(it, struct session, link);
+
+        if (session->account == account)
+            session_end(enrol, session);
+    }
+}
+
+size_t enrol_n_sessions(const struct enrol *enrol)
+{
+    return map_count(enrol->sessions);
+}
