@@ -14,6 +14,7 @@ struct session {
     uint64_t account;
     struct ipaddr peer;
     int64_t ends_us;
+    unsigned n_made; /* devices */
     size_t user_len;
     char user[AUTH_NAME_MAX_BYTES];
 };
@@ -229,8 +230,8 @@ static void end_old(struct enrol *enrol, int64_t now_us)
         session_end(enrol, session);
 }
 
-/* The account's oldest session, if it has as many as it may have. */
-static struct session *one_too_many(struct enrol *enrol, uint64_t account)
+/* Room for one more of the account, and of all. */
+static void make_room(struct enrol *enrol, uint64_t account)
 {
     struct session *first = NULL;
     size_t n = 0;
@@ -245,20 +246,18 @@ static struct session *one_too_many(struct enrol *enrol, uint64_t account)
             first = session;
         n++;
     }
-    return n >= ENROL_SESSIONS_EACH ? first : NULL;
+    if (n < ENROL_SESSIONS_EACH)
+        first = map_count(enrol->sessions) >= ENROL_SESSIONS_MAX ? oldest(enrol) : NULL;
+    if (first != NULL)
+        session_end(enrol, first);
 }
 
 void enrol_open(struct enrol *enrol, uint64_t account, struct slice user,
                 const struct ipaddr *peer, int64_t now_us, struct enrol_token *out)
 {
-    struct session *session = xcalloc(1, sizeof(*session)), *old;
+    struct session *session = xcalloc(1, sizeof(*session));
 
-    end_old(enrol, now_us);
-    old = one_too_many(enrol, account);
-    if (old == NULL && map_count(enrol->sessions) >= ENROL_SESSIONS_MAX)
-        old = oldest(enrol);
-    if (old != NULL)
-        session_end(enrol, old);
+    make_room(enrol, account); /* those that are over have come first, and go first */
     random_bytes(out->bytes, sizeof(out->bytes));
     key_of(enrol, out, session->key);
     session->account = account;
@@ -282,16 +281,22 @@ static enum rc still_allowed(struct enrol *enrol, uint64_t account, struct err *
     return rc;
 }
 
+static struct session *session_of(const struct enrol *enrol, const struct enrol_token *token)
+{
+    unsigned char key[KEY_BYTES];
+
+    key_of(enrol, token, key);
+    return map_get(enrol->sessions, slice_of(key, sizeof(key)));
+}
+
 enum rc enrol_find(struct enrol *enrol, const struct enrol_token *token, int64_t now_us,
                    struct enrol_session *out, struct err *err)
 {
-    unsigned char key[KEY_BYTES];
-    struct session *session;
+    const struct session *session;
     enum rc rc;
 
     end_old(enrol, now_us);
-    key_of(enrol, token, key);
-    session = map_get(enrol->sessions, slice_of(key, sizeof(key)));
+    session = session_of(enrol, token);
     if (session == NULL)
         return err_set(err, RC_NOT_FOUND, "This session is over", "enrol: no such session");
     rc = still_allowed(enrol, session->account, err);
@@ -303,13 +308,24 @@ enum rc enrol_find(struct enrol *enrol, const struct enrol_token *token, int64_t
     return RC_OK;
 }
 
+enum rc enrol_count_device(struct enrol *enrol, const struct enrol_token *token,
+                           struct err *err)
+{
+    struct session *session = session_of(enrol, token);
+
+    if (session == NULL)
+        return err_set(err, RC_NOT_FOUND, "This session is over", "enrol: no such session");
+    if (session->n_made >= ENROL_DEVICES_EACH)
+        return err_set(err, RC_LIMIT, "Too many devices at once: log in again",
+                       "enrol: %u devices in one session", ENROL_DEVICES_EACH);
+    session->n_made++;
+    return RC_OK;
+}
+
 void enrol_close(struct enrol *enrol, const struct enrol_token *token)
 {
-    unsigned char key[KEY_BYTES];
-    struct session *session;
+    struct session *session = session_of(enrol, token);
 
-    key_of(enrol, token, key);
-    session = map_get(enrol->sessions, slice_of(key, sizeof(key)));
     if (session != NULL)
         session_end(enrol, session);
 }

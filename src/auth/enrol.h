@@ -28,6 +28,7 @@
 #define ENROL_SESSION_SEC     600
 #define ENROL_SESSIONS_MAX    4096u /* 400 bytes each; the oldest makes room */
 #define ENROL_SESSIONS_EACH   8u    /* of one account: the oldest makes room */
+#define ENROL_DEVICES_EACH    32u   /* made in one session: revoked ones leave rows too */
 #define ENROL_WRONG_MAX       10
 #define ENROL_WRONG_DRAIN_SEC 600   /* 144 codes a day of 1,000,000, three of which are good */
 #define ENROL_WRONG_ACCOUNTS  1024u /* accounts whose password strangers have, at once */
@@ -92,6 +93,9 @@ void enrol_open(struct enrol *enrol, uint64_t account, struct slice user,
 /* RC_NOT_FOUND: no such session, it is over, or its account may not come in any more. */
 MUST_CHECK enum rc enrol_find(struct enrol *enrol, const struct enrol_token *token,
                               int64_t now_us, struct enrol_session *out, struct err *err);
+/* The session makes a device. RC_LIMIT: it has made enough. RC_NOT_FOUND: there is none. */
+MUST_CHECK enum rc enrol_count_device(struct enrol *enrol, const struct enrol_token *token,
+                                      struct err *err);
 void enrol_close(struct enrol *enrol, const struct enrol_token *token);
 /* All sessions of an account end: its password or second factor changed, or it is disabled. */
 void enrol_forget(struct enrol *enrol, uint64_t account);

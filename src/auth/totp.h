@@ -16,15 +16,16 @@
 #include "auth/app_password.h"
 #include "base/buf.h"
 
-#define TOTP_SECRET_BYTES  20u
-#define TOTP_SECRET_CHARS  32u /* in base32 */
-#define TOTP_DIGITS        6u
-#define TOTP_STEP_SEC      30u
-#define TOTP_WINDOW_STEPS  1u  /* to either side */
-#define TOTP_TYPED_MAX     16u /* "123 456", with the spaces a person puts in */
-#define TOTP_SEALED_BYTES  60u
-#define TOTP_URI_MAX_BYTES 2048u /* two names of 255 bytes, each octet escaped, and the rest   \
-                                  */
+#define TOTP_SECRET_BYTES 20u
+#define TOTP_SECRET_CHARS 32u /* in base32 */
+#define TOTP_DIGITS       6u
+#define TOTP_STEP_SEC     30u
+#define TOTP_WINDOW_STEPS 1u  /* to either side */
+#define TOTP_TYPED_MAX    16u /* "123 456", with the spaces a person puts in */
+#define TOTP_SEALED_BYTES 60u
+#define TOTP_URI_MAX_BYTES                                                                     \
+    2048u /* two names of 255 bytes, each octet escaped, and the rest                          \
+           */
 
 struct totp_secret {
     unsigned char bytes[TOTP_SECRET_BYTES];

@@ -28,6 +28,8 @@ static const struct audited events[] = { /* sorted by name */
     {"device.revoked",         "iam",            "deletion",   AUDIT_TARGET},
     {"domain.added",           "configuration",  "creation",   AUDIT_ACTOR},
     {"domain.deleted",         "configuration",  "deletion",   AUDIT_ACTOR},
+    {"enrol.login",            "authentication", "start",      AUDIT_ACTOR},
+    {"enrol.refused",          "authentication", "start",      AUDIT_ACTOR},
     {"group.created",          "iam",            "creation",   AUDIT_ACTOR},
     {"group.deleted",          "iam",            "deletion",   AUDIT_ACTOR},
     {"group.limited",          "iam",            "change",     AUDIT_ACTOR},

@@ -83,6 +83,9 @@ struct control_conn *control_conn_new(int fd, enum control_mode mode);
 /* Ends it; a state that is still set is freed first. */
 void control_conn_free(struct control_conn *conn);
 
+/* The request held a secret: its bytes are overwritten, and its fields are gone. */
+void control_conn_wipe(struct control_conn *conn);
+
 int control_conn_fd(const struct control_conn *conn);
 uid_t control_conn_uid(const struct control_conn *conn);
 /* What a verb keeps while its request is open; free_fn is called with it by control_end(),

@@ -92,6 +92,11 @@ void control_conn_free(struct control_conn *conn)
     free(conn);
 }
 
+void control_conn_wipe(struct control_conn *conn)
+{
+    explicit_bzero(conn->room, sizeof(conn->room));
+}
+
 int control_conn_fd(const struct control_conn *conn)
 {
     return conn->fd;

@@ -80,6 +80,19 @@ enum resolve_code {
     RESOLVE_COUNT
 };
 
+/* How a request of web ended. */
+enum enrol_code {
+    ENROL_OK = 1,
+    ENROL_REFUSED,     /* name, password or code: which of them is not said */
+    ENROL_OVER,        /* no such session, or it is over: log in again */
+    ENROL_INVALID,     /* the text says what is wrong with the request */
+    ENROL_FULL,        /* too many devices */
+    ENROL_UNAVAILABLE, /* not now */
+    ENROL_CODE_COUNT
+};
+
+enum enrol_factor { ENROL_BY_TOTP = 1, ENROL_BY_RECOVERY_CODE = 2 };
+
 #define GRANT_READ  1u
 #define GRANT_WRITE 2u /* absent: a read-only credential */
 #define GRANT_ADMIN 4u

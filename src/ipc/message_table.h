@@ -18,6 +18,7 @@
 #define MSG_ADDRESS_MAX   1024u        /* a mail address: RFC 5321 4.5.3.1 asks for 64+255 */
 #define MSG_CERT_MAX      (64u * 1024) /* a PEM chain of a dozen certificates */
 #define MSG_CLIENT_ID_MAX 4096u /* RFC 2971: 30 pairs; kept as the client wrote it, cut */
+#define MSG_CODE_MAX      64u /* a code of a second factor, as it was typed */
 #define MSG_CONFIG_NAME   64u
 #define MSG_DEVICE_MAX    256u
 #define MSG_FIELDS_MAX    (32u * 1024) /* 24 log fields of 512 bytes fit twice */
@@ -30,9 +31,11 @@
 #define MSG_REFERRAL_MAX  2048u        /* an URL with a user of 255 octets, each encoded, and a host */
 #define MSG_SASL_MAX      (64u * 1024) /* design limit of an AUTHENTICATE response */
 #define MSG_SNI_MAX       255u         /* a host name: RFC 1035 2.3.4 */
+#define MSG_SECRET_MAX    1024u /* an account password */
 #define MSG_TAG_MAX       8192u        /* a tag is part of a line before login: 8 KiB */
 #define MSG_TEXT_MAX      512u
 #define MSG_TLS_NAME_MAX  64u
+#define MSG_TOKEN_BYTES   32u
 #define MSG_UNREAD_MAX    (64u * 1024)
 #define MSG_USER_MAX      1024u
 
@@ -188,6 +191,61 @@
 #define MSG_DIRECTORY_END_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
     U32(transfer)
 
+/* web <-> auth: people make the devices of their own account */
+#define MSG_ENROL_LOGIN_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(request)       /* chosen by web; every request is answered */ \
+    ADDR(peer)         /* the browser */ \
+    BYTES(user, MSG_USER_MAX) \
+    BYTES(password, MSG_SECRET_MAX)   /* of the account */ \
+    BYTES(code, MSG_CODE_MAX)         /* of the second factor, or a recovery code */
+#define MSG_ENROL_SESSION_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(request) \
+    FIXED(token, MSG_TOKEN_BYTES) \
+    U32(seconds)       /* so long it is good */ \
+    BYTES(user, MSG_USER_MAX)         /* canonical name */ \
+    U8(factor)         /* enum enrol_factor: what the code was */ \
+    U32(codes_left)    /* recovery codes not used yet */
+#define MSG_ENROL_LIST_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(request) \
+    FIXED(token, MSG_TOKEN_BYTES)
+#define MSG_ENROL_DEVICE_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(request)       /* of ENROL_LIST; ENROL_DONE follows the last one */ \
+    U64(device) \
+    BYTES(name, MSG_DEVICE_MAX) \
+    U8(scope)          /* 1 imap, 2 send, or-ed */ \
+    U8(access)         /* 1 full, 2 read-only */ \
+    BYTES(folders, MSG_FOLDERS_MAX)   /* names, one a line; empty: all */ \
+    BYTES(networks, MSG_FOLDERS_MAX)  /* one a line; empty: all */ \
+    U64(created)       /* seconds since 1970, as the others; 0: never */ \
+    U64(expires) \
+    U64(last_used) \
+    BYTES(address, MSG_CONFIG_NAME)   /* of the last use */ \
+    BYTES(client, MSG_DEVICE_MAX)     /* what the client said it is */
+#define MSG_ENROL_CREATE_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(request) \
+    FIXED(token, MSG_TOKEN_BYTES) \
+    BYTES(name, MSG_DEVICE_MAX)       /* the fields as in ENROL_DEVICE */ \
+    U8(scope) \
+    U8(access) \
+    BYTES(folders, MSG_FOLDERS_MAX) \
+    BYTES(networks, MSG_FOLDERS_MAX) \
+    U64(expires)
+#define MSG_ENROL_CREATED_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(request) \
+    U64(device) \
+    BYTES(password, MSG_CONFIG_NAME)  /* shown once */
+#define MSG_ENROL_REVOKE_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(request) \
+    FIXED(token, MSG_TOKEN_BYTES) \
+    U64(device)
+#define MSG_ENROL_LOGOUT_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(request) \
+    FIXED(token, MSG_TOKEN_BYTES)
+#define MSG_ENROL_DONE_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(request) \
+    U8(code)           /* enum enrol_code */ \
+    BYTES(text, MSG_TEXT_MAX)         /* for the person; empty with ENROL_OK */
+
 /* gate <-> mail */
 #define MSG_HANDOVER_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED)    /* fd: data */ \
     U64(conn) \
@@ -266,6 +324,15 @@
     M(DIRECTORY_ROW,     directory_row,    61, 1, 0, FROM(AUTH),                   TO(MAIL)) \
     M(DIRECTORY_GONE,    directory_gone,   62, 1, 0, FROM(AUTH),                   TO(MAIL)) \
     M(DIRECTORY_END,     directory_end,    63, 1, 0, FROM(AUTH),                   TO(MAIL)) \
+    M(ENROL_LOGIN,       enrol_login,     100, 1, 0, FROM(WEB),                    TO(AUTH)) \
+    M(ENROL_SESSION,     enrol_session,   101, 1, 0, FROM(AUTH),                   TO(WEB)) \
+    M(ENROL_LIST,        enrol_list,      102, 1, 0, FROM(WEB),                    TO(AUTH)) \
+    M(ENROL_DEVICE,      enrol_device,    103, 1, 0, FROM(AUTH),                   TO(WEB)) \
+    M(ENROL_CREATE,      enrol_create,    104, 1, 0, FROM(WEB),                    TO(AUTH)) \
+    M(ENROL_CREATED,     enrol_created,   105, 1, 0, FROM(AUTH),                   TO(WEB)) \
+    M(ENROL_REVOKE,      enrol_revoke,    106, 1, 0, FROM(WEB),                    TO(AUTH)) \
+    M(ENROL_LOGOUT,      enrol_logout,    107, 1, 0, FROM(WEB),                    TO(AUTH)) \
+    M(ENROL_DONE,        enrol_done,      108, 1, 0, FROM(AUTH),                   TO(WEB)) \
     M(HANDOVER,          handover,         70, 1, 1, FROM(GATE),                   TO(MAIL)) \
     M(HANDOVER_REFUSED,  handover_refused, 71, 1, 0, FROM(MAIL),                   TO(GATE)) \
     M(CONN_CLOSE,        conn_close,       72, 1, 0, FROM(GATE) | FROM(MAIL),      TO(GATE) | TO(MAIL)) \

@@ -78,7 +78,9 @@ static void peer_lost(struct auth_peer *peer, enum rc rc, const struct err *err)
     if (rc != RC_UNAVAILABLE)
         log_event(LEVEL_ERROR, "auth.peer_broken",
                   LOG_STR("peer", role_name(channel_peer(peer->channel))), LOG_ERR(err));
-    if (peer != &peer->auth->mail)
+    if (peer == &peer->auth->web)
+        auth_enrol_web_gone(peer->auth);
+    else if (peer != &peer->auth->mail)
         auth_attempts_forget(peer->auth, peer->instance);
     peer_drop(peer);
 }
@@ -86,7 +88,7 @@ static void peer_lost(struct auth_peer *peer, enum rc rc, const struct err *err)
 static void on_peer_ready(void *ctx, unsigned ready)
 {
     struct auth_peer *peer = ctx;
-    bool is_mail = peer == &peer->auth->mail;
+    bool is_mail = peer == &peer->auth->mail, is_web = peer == &peer->auth->web;
     struct packet *packet;
     struct err err;
     enum rc rc = RC_OK;
@@ -101,6 +103,8 @@ static void on_peer_ready(void *ctx, unsigned ready)
             break;
         if (is_mail)
             on_mail_msg(peer, &packet->msg);
+        else if (is_web)
+            auth_enrol_message(peer->auth, &packet->msg);
         else
             on_gate_msg(peer, &packet->msg);
     }
@@ -114,6 +118,8 @@ static struct auth_peer *place_of(struct auth_role *auth, const struct role_peer
 {
     if (peer->role == ROLE_MAIL)
         return &auth->mail;
+    if (peer->role == ROLE_WEB)
+        return &auth->web;
     return peer->role == ROLE_GATE && peer->index < ROLE_GATES_MAX ? &auth->gates[peer->index]
                                                                    : NULL;
 }
@@ -131,6 +137,8 @@ static void on_peer(void *ctx, const struct role_peer *given)
     }
     if (given->role == ROLE_GATE)
         auth_attempts_forget(auth, peer->instance);
+    if (given->role == ROLE_WEB)
+        auth_enrol_web_gone(auth);
     peer_drop(peer);
     *peer = (struct auth_peer){
         .auth = auth,
@@ -159,7 +167,11 @@ static enum rc open_realm(struct auth_role *auth, struct err *err)
         .n_backends = config->backends.n,
     };
 
-    return realm_new(auth->db, &settings, auth_announce_created, auth, &auth->realm, err);
+    enum rc rc = realm_new(auth->db, &settings, auth_announce_created, auth, &auth->realm, err);
+
+    if (rc == RC_OK)
+        auth->enrol = enrol_new(auth->realm);
+    return rc;
 }
 
 static void on_reload(void *ctx, uint32_t what)
@@ -254,12 +266,14 @@ static void close_all(struct auth_role *auth)
 {
     hash_pool_free(auth->pool);
     auth_control_done(auth);
+    auth_enrol_done(auth);
     auth_attempts_done(auth);
     auth_scram_done(auth);
     auth_uses_done(auth);
     auth_damage_done(auth);
     loop_remove(auth->loop, &auth->supervisor_watch);
     peer_drop(&auth->mail);
+    peer_drop(&auth->web);
     for (size_t i = 0; i < ROLE_GATES_MAX; i++)
         peer_drop(&auth->gates[i]);
     throttle_free(auth->throttle);
@@ -290,11 +304,13 @@ int role_auth(struct role_start *start)
 
     auth->start = start;
     auth->mail.auth = auth;
+    auth->web.auth = auth;
     auth->attempts = map_new();
     auth->uses = map_new();
     auth->throttle = throttle_new();
     list_init(&auth->hashing);
     list_init(&auth->learning);
+    list_init(&auth->enrolling);
     list_init(&auth->control_conns);
     rc = run(auth, &err);
     if (rc) {

@@ -182,8 +182,10 @@ static void tell_done(struct auth_role *auth, struct control_conn *conn, struct 
     for (struct done_line *done = batch->first; done != NULL; done = done->next) {
         if (done->created)
             auth_announce_created(auth, done->device.account, done->name);
-        if (done->changed)
+        if (done->changed) {
             auth_revoke(auth, REVOKE_DEVICE, done->device.account, 0, "password changed");
+            enrol_forget(auth->enrol, done->device.account);
+        }
         if (done->device.device != 0) {
             auth_device_row(conn, done->name, &done->device);
             auth_scram_learn_new(auth, done->name, &done->device);

@@ -41,6 +41,17 @@ static void on_client_ready(void *ctx, unsigned ready)
               control_conn_wants_write(client->conn) ? LOOP_OUT : LOOP_IN);
 }
 
+void auth_control_answered(struct auth_role *auth, const struct control_conn *conn)
+{
+    LIST_FOREACH(it, &auth->control_conns)
+    {
+        struct control_client *client = LINK_OWNER(it, struct control_client, link);
+
+        if (client->conn == conn && control_conn_wants_write(conn))
+            loop_want(auth->loop, &client->watch, LOOP_OUT);
+    }
+}
+
 static void add_client(struct auth_role *auth, struct control_conn *conn)
 {
     struct control_client *client;

@@ -9,13 +9,15 @@
  * auth_directory.c users, shared accounts and groups, told to mail
  * auth_scram.c     what SCRAM needs of passwords that were made without it
  * auth_uses.c      last use of devices, written behind
- * auth_control.c   the control socket; auth_verbs.c, auth_verbs_groups.c and auth_batch.c its
- *                  verbs
+ * auth_enrol.c     people make the devices of their own account: from web, and the verbs
+ * auth_control.c   the control socket; auth_verbs.c, auth_verbs_devices.c, auth_verbs_groups.c
+ *                  and auth_batch.c its verbs
  */
 #ifndef ROOST_ROLES_AUTH_ROLE_H
 #define ROOST_ROLES_AUTH_ROLE_H
 
 #include "auth/admin.h"
+#include "auth/enrol.h"
 #include "auth/hash_pool.h"
 #include "auth/login.h"
 #include "auth/throttle.h"
@@ -28,12 +30,13 @@
 #define CONTROL_CONNS_MAX 16u   /* command lines at once; each has a 128 KiB buffer */
 #define AUTH_FIRST_DEVICE "first device" /* the name of the one that comes with an account */
 #define LESSONS_MAX       16384u /* passwords whose SCRAM keys are still to be made: 2 KiB each */
+#define ENROL_TRIES_MAX   256u   /* people at the door to their devices at once: 3 KiB each */
 #define USES_MAX          65536u /* devices whose last use waits to be written */
 #define USES_FLUSH_US     ((int64_t) 30000000)
 
 struct auth_role;
 
-/* The other end of a channel: a gate, or mail. */
+/* The other end of a channel: a gate, mail, or web. */
 struct auth_peer {
     struct auth_role *auth;
     struct channel *channel; /* NULL: gone, the supervisor sends a new one */
@@ -58,7 +61,10 @@ struct auth_role {
     struct hash_pool *pool;
     unsigned n_cpus;
     struct loop_fd supervisor_watch;
-    struct auth_peer mail;
+    struct auth_peer mail, web;
+    struct enrol *enrol;
+    struct list enrolling; /* struct enrol_try */
+    size_t n_enrolling;
     struct auth_directory directory;
     struct auth_peer gates[ROLE_GATES_MAX];
     struct map *attempts; /* struct attempt by gate instance and connection */
@@ -124,6 +130,17 @@ void auth_scram_learn_new(struct auth_role *auth, struct slice user,
 /* After the pool is gone. */
 void auth_scram_done(struct auth_role *auth);
 
+/* ---- auth_enrol.c ---- */
+
+/* One of web's messages. */
+void auth_enrol_message(struct auth_role *auth, const struct msg *msg);
+/* Web is gone: nobody waits for those answers. */
+void auth_enrol_web_gone(struct auth_role *auth);
+/* After the pool is gone. */
+void auth_enrol_done(struct auth_role *auth);
+void auth_device_enrol(struct control_conn *conn, const struct control_fields *fields,
+                       void *ctx);
+
 /* ---- auth_uses.c ---- */
 
 void auth_note_use(struct auth_role *auth, uint64_t account, uint64_t device,
@@ -141,6 +158,9 @@ void auth_scrub(struct control_conn *conn, const struct control_fields *fields, 
 /* ---- auth_control.c, auth_verbs.c ---- */
 
 MUST_CHECK enum rc auth_control_listen(struct auth_role *auth, struct err *err);
+/* A verb has ended later than its run(): what the socket did not take is sent as it takes it.
+ */
+void auth_control_answered(struct auth_role *auth, const struct control_conn *conn);
 void auth_control_done(struct auth_role *auth);
 
 extern const struct control_verb auth_verbs[];
@@ -171,6 +191,21 @@ void auth_log_change(const struct control_conn *conn, const char *event, struct 
 /* The row that shows a new device's password, once. */
 void auth_device_row(struct control_conn *conn, struct slice user,
                      const struct admin_device *made);
+
+/* ---- auth_verbs_devices.c ---- */
+
+void auth_device_add(struct control_conn *conn, const struct control_fields *fields, void *ctx);
+void auth_device_list(struct control_conn *conn, const struct control_fields *fields,
+                      void *ctx);
+void auth_device_revoke(struct control_conn *conn, const struct control_fields *fields,
+                        void *ctx);
+/* name, scope, access, folders, networks and expires of a new device, in the words of the
+ * command line. Points into the fields. */
+MUST_CHECK enum rc auth_read_device(const struct control_fields *fields,
+                                    struct auth_device *out, struct err *err);
+/* With SCRAM's keys, or not at all. */
+MUST_CHECK enum rc auth_make_device(struct auth_role *auth, const struct auth_device *device,
+                                    struct admin_device *out, struct err *err);
 
 /* ---- auth_verbs_groups.c ---- */
 
