@@ -47,6 +47,7 @@ static const struct {
     [ENROL_REASON_DISABLED]         = {"disabled",         true },
     [ENROL_REASON_MALFORMED]        = {"malformed",        true },
     [ENROL_REASON_BUSY]             = {"busy",             false},
+    [ENROL_REASON_BACKEND]          = {"backend_unavailable", false},
     [ENROL_REASON_INTERNAL]         = {"internal",         false},
 };
 // clang-format on
@@ -98,16 +99,12 @@ void enrol_freep(struct enrol **enrol)
 
 bool enrol_password_matches(struct slice hash, struct slice secret)
 {
-    struct password_hash parsed, dummy;
-    bool fits;
+    struct password_hash parsed;
+    bool is_real = hash.len > 0;
 
-    if (password_hash_parse(hash, &parsed, NULL) != RC_OK)
+    if (password_hash_parse(is_real ? hash : password_hash_dummy(), &parsed, NULL) != RC_OK)
         return false;
-    fits = password_matches(&parsed, secret);
-    if (password_hash_is_cheap(&parsed) &&
-        password_hash_parse(password_hash_dummy(), &dummy, NULL) == RC_OK)
-        (void) !password_matches(&dummy, secret); /* it takes its time */
-    return fits;
+    return password_matches(&parsed, secret) && is_real;
 }
 
 /* ---- wrong codes ---- */
@@ -153,13 +150,17 @@ static void forget_wrong(struct enrol *enrol, uint64_t account)
 
 /* ---- the decision ---- */
 
+/* Why there was no password that was right. */
 static enum enrol_reason reason_of_login(enum login_reason reason)
 {
     if (reason == LOGIN_REASON_UNKNOWN_USER)
         return ENROL_REASON_UNKNOWN_USER;
-    if (reason == LOGIN_REASON_WRONG_PASSWORD)
-        return ENROL_REASON_WRONG_PASSWORD;
-    return reason == LOGIN_REASON_DISABLED ? ENROL_REASON_DISABLED : ENROL_REASON_INTERNAL;
+    if (reason == LOGIN_REASON_DISABLED)
+        return ENROL_REASON_DISABLED;
+    if (reason == LOGIN_REASON_BACKEND)
+        return ENROL_REASON_BACKEND;
+    return reason == LOGIN_REASON_INTERNAL ? ENROL_REASON_INTERNAL
+                                           : ENROL_REASON_WRONG_PASSWORD;
 }
 
 /* The password was right. */
@@ -187,20 +188,20 @@ static enum enrol_reason judge_code(struct enrol *enrol, uint64_t account,
 }
 
 enum enrol_reason enrol_judge(struct enrol *enrol, const struct enrol_claim *claim,
-                              struct arena *arena, struct login_outcome *out,
-                              enum factor_kind *kind, struct err *err)
+                              const struct login_outcome *password, enum factor_kind *kind,
+                              struct err *err)
 {
     struct factor_match match = {.kind = FACTOR_NONE};
     enum enrol_reason reason;
 
-    login_after_hash(enrol->realm, claim->matched, arena, out, err);
-    if (factor_check(realm_db(enrol->realm), out->account, claim->code, claim->now, &match,
+    if (factor_check(realm_db(enrol->realm), password->account, claim->code, claim->now, &match,
                      err) != RC_OK)
         return ENROL_REASON_INTERNAL;
+    if (password->verdict == LOGIN_GRANTED)
+        reason = judge_code(enrol, password->account, claim, &match, err);
+    else
+        reason = reason_of_login(password->reason);
     *kind = match.kind;
-    if (out->verdict != LOGIN_GRANTED)
-        return reason_of_login(out->reason);
-    reason = judge_code(enrol, out->account, claim, &match, err);
     sodium_memzero(&match, sizeof(match));
     return reason;
 }

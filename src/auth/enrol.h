@@ -44,6 +44,7 @@ enum enrol_reason {
     ENROL_REASON_DISABLED,
     ENROL_REASON_MALFORMED,
     ENROL_REASON_BUSY,
+    ENROL_REASON_BACKEND, /* one that must be asked cannot be */
     ENROL_REASON_INTERNAL,
     ENROL_REASON_COUNT
 };
@@ -71,22 +72,21 @@ struct enrol *enrol_new(struct realm *realm);
 void enrol_free(struct enrol *enrol);
 void enrol_freep(struct enrol **enrol);
 
-/* Does the secret fit the hash that login_claim() gave? For a thread: as slow for a cheap hash
- * as for one of ours. */
+/* Does the secret fit the hash of LOGIN_HASH? For a thread. An empty hash, of a password about
+ * which login_check() could decide at once, fits nothing and takes as long as one of ours. */
 bool enrol_password_matches(struct slice hash, struct slice secret);
 
 struct enrol_claim {
-    bool matched;      /* the password */
     struct slice code; /* as it was typed */
     int64_t now;       /* seconds since 1970 */
     int64_t now_us;
 };
 
-/* out is what login_claim() said. RC_OK with *reason ENROL_REASON_NONE: let in, and the code is
- * used up. *kind: which code it was. */
+/* password: granted or refused, by now. ENROL_REASON_NONE: let in, and the code is used up;
+ * kind is what it was. ENROL_REASON_INTERNAL: err says how. */
 enum enrol_reason enrol_judge(struct enrol *enrol, const struct enrol_claim *claim,
-                              struct arena *arena, struct login_outcome *out,
-                              enum factor_kind *kind, struct err *err);
+                              const struct login_outcome *password, enum factor_kind *kind,
+                              struct err *err);
 
 void enrol_open(struct enrol *enrol, uint64_t account, struct slice user,
                 const struct ipaddr *peer, int64_t now_us, struct enrol_token *out);

@@ -24,9 +24,7 @@ struct enrol_try {
     uint64_t request;
     struct control_conn *conn; /* or a command line does */
     struct ipaddr peer;
-    uint16_t user_len;
-    char user[AUTH_NAME_MAX_BYTES]; /* as it was typed */
-    struct auth_secret secret;
+    struct sasl_claim claim; /* the user as typed, and the password */
     size_t code_len;
     char code[ENROL_CODE_MAX];
     struct auth_device wanted; /* of the verb; points into the arena */
@@ -123,7 +121,7 @@ static void log_try(const struct enrol_try *try, enum factor_kind kind)
               LOG_TEXT("address", buf_slice(&address)),
               LOG_STR("reason", enrol_reason_name(try->reason)),
               LOG_STR("service", try->web ? "web" : "command_line"),
-              LOG_TEXT("user", slice_of(try->user, try->user_len)),
+              LOG_TEXT("user", sasl_claim_user(&try->claim)),
               LOG_STR("factor", ok ? factor_name(kind) : "none"));
 }
 
@@ -155,7 +153,7 @@ static void refuse(struct enrol_try *try, enum enrol_reason reason)
     log_try(try, FACTOR_NONE);
     if (enrol_reason_is_guess(reason))
         delay_us = throttle_failed(try->auth->throttle, try->key, clock_mono_us());
-    auth_secret_wipe(&try->secret);
+    auth_secret_wipe(&try->claim.secret);
     if (delay_us == 0) {
         on_delayed(try);
         return;
@@ -225,7 +223,7 @@ static void let_in(struct enrol_try *try, enum factor_kind kind)
 {
     try->reason = ENROL_REASON_NONE;
     log_try(try, kind);
-    throttle_succeeded(try->auth->throttle, try->key, auth_secret_slice(&try->secret),
+    throttle_succeeded(try->auth->throttle, try->key, auth_secret_slice(&try->claim.secret),
                        clock_mono_us());
     if (try->web)
         open_session(try, kind);
@@ -239,28 +237,25 @@ static void run_job(struct hash_job *job)
 {
     struct enrol_try *try = LINK_OWNER(job, struct enrol_try, job);
 
-    try->matched = enrol_password_matches(try->outcome.hash, auth_secret_slice(&try->secret));
+    try->matched =
+        enrol_password_matches(try->outcome.hash, auth_secret_slice(&try->claim.secret));
 }
 
-static void job_done(struct hash_job *job)
+/* The last word about the password, and then about the code. */
+static void judge(struct enrol_try *try)
 {
-    struct enrol_try *try = LINK_OWNER(job, struct enrol_try, job);
     const struct enrol_claim claim = {
-        .matched = try->matched,
         .code = slice_of(try->code, try->code_len),
         .now = clock_wall_sec(),
         .now_us = clock_mono_us(),
     };
     enum factor_kind kind = FACTOR_NONE;
     enum enrol_reason reason;
-    struct err err;
+    struct err err = {0};
 
-    try->state = WAITING;
-    if (!try->web && try->conn == NULL) { /* a code of theirs stays good */
-        try_free(try);
-        return;
-    }
-    reason = enrol_judge(try->auth->enrol, &claim, try->arena, &try->outcome, &kind, &err);
+    if (try->outcome.verdict == LOGIN_HASH)
+        login_after_hash(try->auth->realm, try->matched, try->arena, &try->outcome, &err);
+    reason = enrol_judge(try->auth->enrol, &claim, &try->outcome, &kind, &err);
     if (reason == ENROL_REASON_INTERNAL)
         log_event(LEVEL_ERROR, "auth.database_failed", LOG_ERR(&err));
     if (reason == ENROL_REASON_NONE)
@@ -269,25 +264,43 @@ static void job_done(struct hash_job *job)
         refuse(try, reason);
 }
 
+static void job_done(struct hash_job *job)
+{
+    struct enrol_try *try = LINK_OWNER(job, struct enrol_try, job);
+
+    try->state = WAITING;
+    if (try->web || try->conn != NULL)
+        judge(try);
+    else
+        try_free(try); /* nobody waits: a code of theirs stays good */
+}
+
+/* A thread spends the time of a slow hash, whatever is known of the user. */
+static void start_hash(struct enrol_try *try)
+{
+    try->job.run = run_job;
+    try->job.done = job_done;
+    if (hash_pool_submit(try->auth->pool, &try->job, NULL) != RC_OK)
+        refuse(try, ENROL_REASON_BUSY);
+    else
+        try->state = HASHING;
+}
+
 static void check(void *ctx)
 {
     struct enrol_try *try = ctx;
-    struct err err;
+    const struct login_place place = {
+        .service = SERVICE_IMAP, .peer = try->peer, .now = clock_wall_sec(), .enrolling = true};
+    const struct backend_answer away = {.result = BACKEND_UNAVAILABLE};
+    struct err err = {0};
 
-    login_claim(try->auth->realm, slice_of(try->user, try->user_len), try->arena, &try->outcome,
-                &err);
-    if (try->outcome.verdict != LOGIN_HASH) {
+    login_check(try->auth->realm, &try->claim, &place, try->arena, &try->outcome, &err);
+    if (try->outcome.verdict == LOGIN_ASK)
+        login_after_answer(try->auth->realm, &try->claim, &place, &away, try->arena,
+                           &try->outcome, &err);
+    if (try->outcome.reason == LOGIN_REASON_INTERNAL)
         log_event(LEVEL_ERROR, "auth.database_failed", LOG_ERR(&err));
-        refuse(try, ENROL_REASON_INTERNAL);
-        return;
-    }
-    try->job.run = run_job;
-    try->job.done = job_done;
-    if (hash_pool_submit(try->auth->pool, &try->job, NULL) != RC_OK) {
-        refuse(try, ENROL_REASON_BUSY);
-        return;
-    }
-    try->state = HASHING;
+    start_hash(try);
 }
 
 struct credentials {
@@ -319,9 +332,9 @@ static struct enrol_try *try_new(struct auth_role *auth, const struct ipaddr *pe
     try->state = WAITING;
     try->peer = *peer;
     try->arena = arena_new(LOGIN_ARENA_BYTES);
-    try->user_len = (uint16_t) user.len;
+    try->claim.user_len = (uint16_t) user.len;
     if (user.len > 0)
-        memcpy(try->user, user.ptr, user.len);
+        memcpy(try->claim.user, user.ptr, user.len);
     try->key = key_of(auth, peer, user);
     list_push_back(&auth->enrolling, &try->link);
     auth->n_enrolling++;
@@ -334,7 +347,7 @@ static void try_start(struct enrol_try *try, const struct credentials *given)
     int64_t delay_us;
 
     if (given->user.len > AUTH_NAME_MAX_BYTES || given->code.len > sizeof(try->code) ||
-        auth_secret_prepare(given->password, &try->secret, NULL) != RC_OK) {
+        auth_secret_prepare(given->password, &try->claim.secret, NULL) != RC_OK) {
         refuse(try, ENROL_REASON_MALFORMED);
         return;
     }
@@ -342,7 +355,7 @@ static void try_start(struct enrol_try *try, const struct credentials *given)
     if (given->code.len > 0)
         memcpy(try->code, given->code.ptr, given->code.len);
     delay_us = throttle_delay_check(try->auth->throttle, try->key,
-                                    auth_secret_slice(&try->secret), clock_mono_us());
+                                    auth_secret_slice(&try->claim.secret), clock_mono_us());
     if (delay_us == 0)
         check(try);
     else

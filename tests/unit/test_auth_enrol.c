@@ -352,18 +352,32 @@ static void scene_drop(struct scene *scene)
     realm_free(scene->realm);
 }
 
+static struct login_outcome outcome_of(struct scene *scene, const char *user,
+                                       const char *password)
+{
+    const struct login_place place = {.service = SERVICE_IMAP, .now = NOW, .enrolling = true};
+    struct login_outcome outcome;
+    struct sasl_claim claim = {.user_len = (uint16_t) strlen(user)};
+
+    memcpy(claim.user, user, strlen(user));
+    assert_int_equal(auth_secret_prepare(slice_from_str(password), &claim.secret, NULL), RC_OK);
+    arena_reset(scene->place->arena);
+    login_check(scene->realm, &claim, &place, scene->place->arena, &outcome, NULL);
+    return outcome;
+}
+
+/* As if a thread had found that the password fits, or does not. */
 static enum enrol_reason judge(struct scene *scene, const char *user, bool matched,
                                const char *code, int64_t now, int64_t now_us)
 {
     const struct enrol_claim claim = {
-        .matched = matched, .code = slice_from_str(code), .now = now, .now_us = now_us};
-    struct login_outcome outcome;
+        .code = slice_from_str(code), .now = now, .now_us = now_us};
+    struct login_outcome outcome = outcome_of(scene, user, PASSWORD);
     enum factor_kind kind;
 
-    arena_reset(scene->place->arena);
-    login_claim(scene->realm, slice_from_str(user), scene->place->arena, &outcome, NULL);
     assert_int_equal(outcome.verdict, LOGIN_HASH);
-    return enrol_judge(scene->enrol, &claim, scene->place->arena, &outcome, &kind, NULL);
+    login_after_hash(scene->realm, matched, scene->place->arena, &outcome, NULL);
+    return enrol_judge(scene->enrol, &claim, &outcome, &kind, NULL);
 }
 
 static void the_password_is_checked_by_one_slow_hash_whoever_is_named(void **state)
@@ -374,14 +388,33 @@ static void the_password_is_checked_by_one_slow_hash_whoever_is_named(void **sta
 
     (void) place_add(place, "bob"); /* has no account password */
     for (size_t i = 0; i < COUNT(names); i++) {
-        struct login_outcome outcome;
+        struct login_outcome outcome = outcome_of(&scene, names[i], PASSWORD);
 
-        login_claim(scene.realm, slice_from_str(names[i]), place->arena, &outcome, NULL);
         assert_int_equal(outcome.verdict, LOGIN_HASH);
         assert_true(slice_starts(outcome.hash, SLICE("{ARGON2ID}$argon2id$v=19$m=65536,t=2,")));
         assert_int_equal(enrol_password_matches(outcome.hash, SLICE(PASSWORD)), i == 0);
         assert_false(enrol_password_matches(outcome.hash, SLICE("wrong")));
     }
+    assert_false(enrol_password_matches(SLICE(""), SLICE(PASSWORD)));
+    scene_drop(&scene);
+}
+
+/* An app password opens no way to further ones. */
+static void an_app_password_makes_no_devices(void **state)
+{
+    struct place *place = *state;
+    struct scene scene = scene_make(place);
+    struct auth_device device = {.account_id = scene.anna,
+                                 .name = SLICE("phone"),
+                                 .scope = SCOPE_IMAP,
+                                 .access = ACCESS_FULL};
+    struct admin_device made;
+    struct login_outcome outcome;
+
+    assert_int_equal(auth_admin_add_device(place->db, &device, &made, NULL), RC_OK);
+    outcome = outcome_of(&scene, "anna", made.password);
+    assert_int_equal(outcome.verdict, LOGIN_HASH);
+    assert_false(enrol_password_matches(outcome.hash, slice_from_str(made.password)));
     scene_drop(&scene);
 }
 
@@ -575,6 +608,8 @@ int main(void)
                                         place_make, place_drop),
         cmocka_unit_test_setup_teardown(
             the_password_is_checked_by_one_slow_hash_whoever_is_named, place_make, place_drop),
+        cmocka_unit_test_setup_teardown(an_app_password_makes_no_devices, place_make,
+                                        place_drop),
         cmocka_unit_test_setup_teardown(password_and_code_or_nothing, place_make, place_drop),
         cmocka_unit_test_setup_teardown(who_has_the_password_cannot_try_codes_for_long,
                                         place_make, place_drop),
