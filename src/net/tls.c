@@ -15,6 +15,7 @@ struct tls_server {
     struct tls_set *set; /* NULL until the first load */
     struct ticket_keys *tickets;
     const char *alpn;
+    struct tls_signer signer; /* for pairs without a key */
 };
 
 struct tls {
@@ -33,6 +34,7 @@ void tls_library_init(void)
                              OPENSSL_INIT_LOAD_CRYPTO_STRINGS,
                          NULL) != 1)
         die("tls: OpenSSL does not start");
+    tls_remote_keys_init();
     context = SSL_CTX_new(TLS_server_method()); /* fetches every cipher and digest of TLS */
     if (context == NULL)
         die("tls: OpenSSL gives no context");
@@ -60,6 +62,16 @@ void tls_server_use_alpn(struct tls_server *server, const char *protocol)
     server->alpn = protocol;
 }
 
+void tls_server_sign_with(struct tls_server *server, struct tls_signer signer)
+{
+    server->signer = signer;
+}
+
+size_t tls_server_n_staples(const struct tls_server *server)
+{
+    return server->set != NULL ? tls_set_n_staples(server->set) : 0;
+}
+
 void tls_server_free(struct tls_server *server)
 {
     if (server == NULL)
@@ -78,7 +90,8 @@ enum rc tls_server_load(struct tls_server *server, const struct tls_pair *pairs,
                         struct err *err)
 {
     struct tls_set *set = NULL;
-    enum rc rc = tls_set_new(pairs, n, slice_from_str(server->alpn), &set, err);
+    enum rc rc =
+        tls_set_new(pairs, n, slice_from_str(server->alpn), &server->signer, &set, err);
 
     if (rc)
         return rc;

@@ -9,7 +9,8 @@
  *
  * A tls_server holds the certificates in use and the keys of session tickets. Loading new pairs
  * replaces what new handshakes use; connections made before keep what they began with.
- * Everything comes from memory: a process without files can serve TLS.
+ * Everything comes from memory: a process without files can serve TLS. The private keys may be
+ * in another process, which is asked to sign (tls_remote_key.h).
  *
  * A struct tls belongs to one descriptor, which stays the caller's and is non-blocking. Writing
  * to a descriptor that the peer has closed raises SIGPIPE; processes that use this ignore it.
@@ -18,6 +19,7 @@
 #define ROOST_NET_TLS_H
 
 #include "base/slice.h"
+#include "net/tls_remote_key.h"
 
 #define TLS_PAIRS_MAX 16u /* certificates a server chooses from by name */
 #define TLS_PEM_MAX_BYTES                                                                      \
@@ -29,8 +31,9 @@
 /* The first pair is the default; another is used if its certificate matches the name asked for.
  */
 struct tls_pair {
-    struct slice chain_pem; /* the leaf first */
-    struct slice key_pem;   /* not encrypted */
+    struct slice chain_pem;  /* the leaf first */
+    struct slice key_pem;    /* not encrypted; empty: tls_server_sign_with() signs */
+    struct slice staple_der; /* an OCSP answer, sent while it is fresh; empty: none */
 };
 
 struct tls_facts {
@@ -60,6 +63,11 @@ void tls_server_freep(struct tls_server **server);
 MUST_CHECK enum rc tls_server_load(struct tls_server *server, const struct tls_pair *pairs,
                                    size_t n, struct err *err);
 bool tls_server_is_loaded(const struct tls_server *server);
+/* Who signs for pairs without a key; before their first load. */
+void tls_server_sign_with(struct tls_server *server, struct tls_signer signer);
+/* How many pairs have an OCSP answer, fresh or not: one that is not about the certificate is
+ * left out. */
+size_t tls_server_n_staples(const struct tls_server *server);
 /* Replace a ticket key that is old enough. Handshakes do it too; call it now and then, so that
  * an idle server also forgets. */
 void tls_server_rotate_tickets(struct tls_server *server);

@@ -5,6 +5,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include "net/tls_staple.h"
 #include "net/tls_ticket.h"
 
 /* RFC 9325 section 4.2: forward secrecy and AEAD; 1.3 has nothing else. */
@@ -14,6 +15,10 @@
 #define TLS13_CIPHERS                                                                          \
     "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 #define TLS_GROUPS "X25519:P-256:P-384"
+/* RFC 9155: no SHA-1. Those of tls_scheme.h, in the order in which they are chosen. */
+#define TLS_SIGALGS                                                                            \
+    "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ed25519:ed448:RSA-PSS+SHA256:RSA-PSS+SHA384:"      \
+    "RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512"
 #define TLS_SESSION_NAME                                                                       \
     "roost" /* all contexts of a server may resume each other's sessions                       \
              */
@@ -29,6 +34,7 @@ struct tls_set {
     size_t n;
     SSL_CTX *contexts[TLS_PAIRS_MAX];
     X509 *leaves[TLS_PAIRS_MAX]; /* owned by the contexts */
+    struct tls_staple staples[TLS_PAIRS_MAX];
     /* RFC 7301 section 3.1: a length byte, then the protocol. */
     unsigned char alpn[TLS_ALPN_MAX + 1];
     unsigned alpn_len;
@@ -98,6 +104,22 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
     return SSL_TLSEXT_ERR_OK;
 }
 
+/* Called only if the client asks for the status of the certificate (RFC 6066 section 8). */
+static int give_staple(SSL *ssl, void *arg)
+{
+    const struct tls_staple *staple = arg;
+    unsigned char *copy;
+
+    if (!tls_staple_is_fresh(staple))
+        return SSL_TLSEXT_ERR_NOACK;
+    copy = OPENSSL_memdup(staple->der, staple->len);
+    if (copy == NULL || SSL_set_tlsext_status_ocsp_resp(ssl, copy, (long) staple->len) != 1) {
+        OPENSSL_free(copy);
+        return SSL_TLSEXT_ERR_NOACK;
+    }
+    return SSL_TLSEXT_ERR_OK; /* the connection frees the copy */
+}
+
 /* --- from PEM to a context --- */
 
 /* An encrypted key has no passphrase here; OpenSSL's own callback would ask the terminal. */
@@ -145,13 +167,24 @@ static enum rc use_chain(SSL_CTX *context, struct slice pem, struct err *err)
     return RC_OK;
 }
 
-static enum rc use_key(SSL_CTX *context, struct slice pem, struct err *err)
+static enum rc read_key(struct slice pem, EVP_PKEY **out, struct err *err)
 {
     AUTO(bio_freep) BIO *bio = bio_of(pem);
-    AUTO(pkey_freep) EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
 
-    if (key == NULL)
-        return tls_err(err, RC_INVALID, "Bad private key", "private key");
+    *out = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+    return *out != NULL ? RC_OK : tls_err(err, RC_INVALID, "Bad private key", "private key");
+}
+
+static enum rc use_key(SSL_CTX *context, struct slice pem, const struct tls_signer *signer,
+                       struct err *err)
+{
+    AUTO(pkey_freep) EVP_PKEY *key = NULL;
+    enum rc rc = pem.len > 0
+                     ? read_key(pem, &key, err)
+                     : tls_remote_key_new(SSL_CTX_get0_certificate(context), signer, &key, err);
+
+    if (rc)
+        return rc;
     if (SSL_CTX_use_PrivateKey(context, key) != 1 || SSL_CTX_check_private_key(context) != 1)
         return tls_err(err, RC_INVALID, "Bad private key", "key does not fit certificate");
     (void) SSL_CTX_set_num_tickets(context, EVP_PKEY_is_a(key, "RSA") ? TLS13_TICKETS_RSA : 0);
@@ -161,7 +194,7 @@ static enum rc use_key(SSL_CTX *context, struct slice pem, struct err *err)
 /* What does not depend on the certificate. */
 static bool set_policy(SSL_CTX *context, struct tls_set *set)
 {
-    char groups[] = TLS_GROUPS; /* OpenSSL's macro takes no const */
+    char groups[] = TLS_GROUPS, sigalgs[] = TLS_SIGALGS; /* OpenSSL's macros take no const */
 
     (void) SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION |
                                             SSL_OP_CIPHER_SERVER_PREFERENCE |
@@ -177,6 +210,7 @@ static bool set_policy(SSL_CTX *context, struct tls_set *set)
     (void) SSL_CTX_set_tlsext_servername_callback(context, choose_by_name);
     (void) SSL_CTX_set_tlsext_servername_arg(context, set);
     return SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION) == 1 &&
+           SSL_CTX_set1_sigalgs_list(context, sigalgs) == 1 &&
            SSL_CTX_set_cipher_list(context, TLS12_CIPHERS) == 1 &&
            SSL_CTX_set_ciphersuites(context, TLS13_CIPHERS) == 1 &&
            SSL_CTX_set1_groups_list(context, groups) == 1 &&
@@ -185,8 +219,8 @@ static bool set_policy(SSL_CTX *context, struct tls_set *set)
            SSL_CTX_set_tlsext_ticket_key_evp_cb(context, ticket_key_callback) == 1;
 }
 
-static enum rc context_of(const struct tls_pair *pair, struct tls_set *set, SSL_CTX **out,
-                          struct err *err)
+static enum rc context_of(const struct tls_pair *pair, struct tls_set *set,
+                          const struct tls_signer *signer, SSL_CTX **out, struct err *err)
 {
     AUTO(ssl_ctx_freep) SSL_CTX *context = SSL_CTX_new(TLS_server_method());
     enum rc rc;
@@ -199,15 +233,26 @@ static enum rc context_of(const struct tls_pair *pair, struct tls_set *set, SSL_
     rc = use_chain(context, pair->chain_pem, err);
     if (rc)
         return rc;
-    rc = use_key(context, pair->key_pem, err);
+    rc = use_key(context, pair->key_pem, signer, err);
     if (rc)
         return rc;
     *out = TAKE(context);
     return RC_OK;
 }
 
+/* A certificate without a good answer is as good as one without any. */
+static void use_staple(struct tls_set *set, size_t at, struct slice der)
+{
+    struct tls_staple *staple = &set->staples[at];
+
+    if (der.len == 0 || tls_staple_read(der, set->leaves[at], staple, NULL) != RC_OK)
+        return;
+    (void) SSL_CTX_set_tlsext_status_cb(set->contexts[at], give_staple);
+    (void) SSL_CTX_set_tlsext_status_arg(set->contexts[at], staple);
+}
+
 enum rc tls_set_new(const struct tls_pair *pairs, size_t n, struct slice alpn,
-                    struct tls_set **out, struct err *err)
+                    const struct tls_signer *signer, struct tls_set **out, struct err *err)
 {
     AUTO(tls_set_unrefp) struct tls_set *set = xcalloc(1, sizeof(*set));
 
@@ -221,12 +266,13 @@ enum rc tls_set_new(const struct tls_pair *pairs, size_t n, struct slice alpn,
                        TLS_PAIRS_MAX);
     ERR_clear_error();
     for (size_t i = 0; i < n; i++) {
-        enum rc rc = context_of(&pairs[i], set, &set->contexts[i], err);
+        enum rc rc = context_of(&pairs[i], set, signer, &set->contexts[i], err);
 
         if (rc)
             return rc;
         set->leaves[i] = SSL_CTX_get0_certificate(set->contexts[i]);
         set->n = i + 1;
+        use_staple(set, i, pairs[i].staple_der);
     }
     *out = TAKE(set);
     return RC_OK;
@@ -242,14 +288,25 @@ void tls_set_unref(struct tls_set *set)
 {
     if (set == NULL || --set->refs > 0)
         return;
-    for (size_t i = 0; i < set->n; i++)
+    for (size_t i = 0; i < set->n; i++) {
         SSL_CTX_free(set->contexts[i]);
+        tls_staple_done(&set->staples[i]);
+    }
     free(set);
 }
 
 void tls_set_unrefp(struct tls_set **set)
 {
     tls_set_unref(*set);
+}
+
+size_t tls_set_n_staples(const struct tls_set *set)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < set->n; i++)
+        n += set->staples[i].der != NULL;
+    return n;
 }
 
 SSL_CTX *tls_set_default(const struct tls_set *set)

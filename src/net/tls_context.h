@@ -15,9 +15,12 @@ struct tls_set;
 
 #define TLS_ALPN_MAX 15u /* bytes of the one protocol a set takes */
 
-/* alpn: the protocol that a client who offers any must offer. */
+/* alpn: the protocol that a client who offers any must offer. signer: for pairs without a key;
+ * it outlives the set. */
 MUST_CHECK enum rc tls_set_new(const struct tls_pair *pairs, size_t n, struct slice alpn,
-                               struct tls_set **out, struct err *err);
+                               const struct tls_signer *signer, struct tls_set **out,
+                               struct err *err);
+size_t tls_set_n_staples(const struct tls_set *set);
 struct tls_set *tls_set_ref(struct tls_set *set);
 void tls_set_unref(struct tls_set *set);
 void tls_set_unrefp(struct tls_set **set);

@@ -31,7 +31,7 @@ static void on_certs(void *ctx, const struct role_cert *certs, size_t n)
     struct err err = {0};
 
     for (size_t i = 0; i < n && i < COUNT(pairs); i++)
-        pairs[i] = (struct tls_pair){certs[i].chain, certs[i].key};
+        pairs[i] = (struct tls_pair){.chain_pem = certs[i].chain, .key_pem = certs[i].key};
     if (tls_server_load(gate->tls, pairs, n, &err) == RC_OK)
         log_event(LEVEL_INFO, "tls.loaded", LOG_NUM("certificates", n));
     else

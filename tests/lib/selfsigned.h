@@ -31,7 +31,8 @@ static inline void selfsigned_append_bio(struct buf *to, BIO *bio)
 }
 
 /* Takes the key. */
-static inline void selfsigned_make_of(struct selfsigned *out, const char *name, EVP_PKEY *key)
+static inline void selfsigned_write(struct selfsigned *out, const char *name, EVP_PKEY *key,
+                                    long serial)
 {
     X509 *cert = X509_new();
     X509_NAME *subject = X509_get_subject_name(cert);
@@ -42,7 +43,7 @@ static inline void selfsigned_make_of(struct selfsigned *out, const char *name, 
     (void) snprintf(alt, sizeof(alt), "DNS:%s", name);
     extension = X509V3_EXT_conf_nid(NULL, NULL, NID_subject_alt_name, alt);
     X509_set_version(cert, 2);
-    ASN1_INTEGER_set(X509_get_serialNumber(cert), 1);
+    ASN1_INTEGER_set(X509_get_serialNumber(cert), serial);
     X509_gmtime_adj(X509_getm_notBefore(cert), 0);
     X509_gmtime_adj(X509_getm_notAfter(cert), SELFSIGNED_LIFE_SEC);
     X509_set_pubkey(cert, key);
@@ -51,13 +52,26 @@ static inline void selfsigned_make_of(struct selfsigned *out, const char *name, 
     X509_set_issuer_name(cert, subject);
     X509_add_ext(cert, extension, -1);
     X509_EXTENSION_free(extension);
-    X509_sign(cert, key, EVP_sha256());
+    X509_sign(cert, key,
+              EVP_PKEY_is_a(key, "ED25519") || EVP_PKEY_is_a(key, "ED448") ? NULL
+                                                                           : EVP_sha256());
     PEM_write_bio_X509(cert_pem, cert);
     PEM_write_bio_PrivateKey(key_pem, key, NULL, NULL, 0, NULL, NULL);
     selfsigned_append_bio(&out->chain, cert_pem);
     selfsigned_append_bio(&out->key, key_pem);
     X509_free(cert);
     EVP_PKEY_free(key);
+}
+
+static inline void selfsigned_make_of(struct selfsigned *out, const char *name, EVP_PKEY *key)
+{
+    selfsigned_write(out, name, key, 1);
+}
+
+static inline void selfsigned_make_numbered(struct selfsigned *out, const char *name,
+                                            long serial)
+{
+    selfsigned_write(out, name, EVP_EC_gen("P-256"), serial);
 }
 
 static inline void selfsigned_make(struct selfsigned *out, const char *name)

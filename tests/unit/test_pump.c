@@ -355,7 +355,8 @@ static void a_megabyte_crosses_tls_both_ways(void **state)
 
     (void) state;
     selfsigned_make(&cert, "localhost");
-    pem = (struct tls_pair){buf_slice(&cert.chain), buf_slice(&cert.key)};
+    pem =
+        (struct tls_pair){.chain_pem = buf_slice(&cert.chain), .key_pem = buf_slice(&cert.key)};
     assert_int_equal(tls_server_load(server, &pem, 1, &err), RC_OK);
     assert_int_equal(loop_new(&f.loop, &err), RC_OK);
     tlsclient_open(&client, &conn_fd);

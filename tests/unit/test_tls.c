@@ -1,6 +1,7 @@
 /* test_tls.c - handshakes, certificates, tickets, bytes and half closes, against a client. */
 // links: net
 #include <openssl/err.h>
+#include <openssl/ocsp.h>
 #include <signal.h>
 
 #include "base/clock.h"
@@ -8,6 +9,7 @@
 #include "lib/test.h"
 #include "lib/tlsclient.h"
 #include "net/tls.h"
+#include "net/tls_staple.h"
 #include "net/tls_ticket.h"
 
 struct fixture {
@@ -19,7 +21,8 @@ struct fixture {
 
 static struct tls_pair pair_of(const struct selfsigned *cert)
 {
-    return (struct tls_pair){buf_slice(&cert->chain), buf_slice(&cert->key)};
+    return (struct tls_pair){.chain_pem = buf_slice(&cert->chain),
+                             .key_pem = buf_slice(&cert->key)};
 }
 
 static void load(struct fixture *f, const struct selfsigned *cert)
@@ -359,7 +362,7 @@ static void a_bad_pair_is_refused_and_the_old_kept(void **state)
     struct err err;
 
     for (size_t i = 0; i < COUNT(rows); i++) {
-        struct tls_pair bad = {rows[i].chain, rows[i].key};
+        struct tls_pair bad = {.chain_pem = rows[i].chain, .key_pem = rows[i].key};
         struct tls_pair pairs[] = {pair_of(&f->second), bad};
 
         print_message("row %zu\n", i);
@@ -381,16 +384,17 @@ static void a_chain_has_a_limit(void **state)
     buf_init(&chain, TLS_PEM_MAX_BYTES);
     buf_append(&chain, buf_slice(&f->first.chain));
     for (unsigned i = 0; i <= TLS_CHAIN_MAX; i++) {
-        struct tls_pair pair = {buf_slice(&chain), buf_slice(&f->first.key)};
+        struct tls_pair pair = {.chain_pem = buf_slice(&chain),
+                                .key_pem = buf_slice(&f->first.key)};
 
         assert_int_equal(tls_server_load(f->server, &pair, 1, &err), RC_OK);
         buf_append(&chain, buf_slice(&f->second.chain));
     }
-    assert_int_equal(
-        tls_server_load(f->server,
-                        &(struct tls_pair){buf_slice(&chain), buf_slice(&f->first.key)}, 1,
-                        &err),
-        RC_LIMIT);
+    assert_int_equal(tls_server_load(f->server,
+                                     &(struct tls_pair){.chain_pem = buf_slice(&chain),
+                                                        .key_pem = buf_slice(&f->first.key)},
+                                     1, &err),
+                     RC_LIMIT);
 }
 
 /* --- tickets --- */
@@ -505,6 +509,93 @@ static void tls13_hashes_by_sha256(void **state)
     assert_string_equal(facts.cipher, "TLS_AES_128_GCM_SHA256");
 }
 
+/* --- OCSP answers --- */
+
+/* Of a responder that is the certificate's own issuer, from a minute ago on. */
+static struct slice staple_of(const struct selfsigned *cert, long life_sec, bool no_end,
+                              unsigned char **room)
+{
+    BIO *cert_bio = BIO_new_mem_buf(cert->chain.ptr, (int) cert->chain.len);
+    BIO *key_bio = BIO_new_mem_buf(cert->key.ptr, (int) cert->key.len);
+    X509 *leaf = PEM_read_bio_X509(cert_bio, NULL, NULL, NULL);
+    EVP_PKEY *key = PEM_read_bio_PrivateKey(key_bio, NULL, NULL, NULL);
+    OCSP_BASICRESP *basic = OCSP_BASICRESP_new();
+    OCSP_CERTID *id = OCSP_cert_to_id(NULL, leaf, leaf);
+    ASN1_TIME *from = X509_gmtime_adj(NULL, -60), *until = X509_gmtime_adj(NULL, life_sec);
+    OCSP_RESPONSE *response;
+    int len;
+
+    assert_non_null(OCSP_basic_add1_status(basic, id, V_OCSP_CERTSTATUS_GOOD, 0, NULL, from,
+                                           no_end ? NULL : until));
+    assert_int_equal(OCSP_basic_sign(basic, leaf, key, EVP_sha256(), NULL, 0), 1);
+    response = OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic);
+    len = i2d_OCSP_RESPONSE(response, room);
+    OCSP_RESPONSE_free(response);
+    OCSP_BASICRESP_free(basic);
+    OCSP_CERTID_free(id);
+    ASN1_TIME_free(from);
+    ASN1_TIME_free(until);
+    EVP_PKEY_free(key);
+    X509_free(leaf);
+    BIO_free(cert_bio);
+    BIO_free(key_bio);
+    return slice_of((const char *) *room, (size_t) len);
+}
+
+/* Length of the answer that a client who asks is given; -1: none. */
+static long staple_given(struct fixture *f, struct slice staple)
+{
+    struct tls_pair pair = pair_of(&f->first);
+    const unsigned char *got = NULL;
+    struct err err;
+    long len;
+
+    pair.staple_der = staple;
+    assert_int_equal(tls_server_load(f->server, &pair, 1, &err), RC_OK);
+    finish(f);
+    begin(f);
+    SSL_set_tlsext_status_type(f->client.ssl, TLSEXT_STATUSTYPE_ocsp);
+    shake(f, RC_OK);
+    len = SSL_get_tlsext_status_ocsp_resp(f->client.ssl, &got);
+    if (len > 0)
+        assert_memory_equal(got, staple.ptr, staple.len);
+    return len;
+}
+
+static void an_ocsp_answer_is_sent_while_it_is_fresh(void **state)
+{
+    struct fixture *f = *state;
+    unsigned char *good = NULL, *ended = NULL, *endless = NULL, *other = NULL;
+    struct slice staple = staple_of(&f->first, 3600, false, &good);
+    AUTO(buf_done) struct buf too_long = {0};
+    struct selfsigned another;
+
+    assert_int_equal(staple_given(f, staple), (long) staple.len);
+    assert_int_equal(tls_server_n_staples(f->server), 1);
+    clock_set_for_test((int64_t) (time(NULL) + 3600) * 1000000);
+    assert_int_equal(staple_given(f, staple), -1); /* it has ended meanwhile */
+    clock_set_for_test((int64_t) (time(NULL) - 60 - TLS_STAPLE_SKEW_SEC - 60) * 1000000);
+    assert_int_equal(staple_given(f, staple), -1); /* it has not begun */
+    clock_set_for_test(0);
+    assert_int_equal(staple_given(f, staple_of(&f->first, -1, false, &ended)), -1);
+    assert_int_equal(staple_given(f, staple_of(&f->first, 1, true, &endless)), -1);
+    assert_int_equal(tls_server_n_staples(f->server), 0);
+    assert_int_equal(staple_given(f, slice_sub(staple, 0, staple.len - 1)), -1);
+    assert_int_equal(staple_given(f, SLICE("\x30\x03\x0a\x01\x03")), -1); /* tryLater */
+    buf_init(&too_long, 2 * TLS_STAPLE_MAX_BYTES);
+    buf_append(&too_long, staple);
+    while (too_long.len <= TLS_STAPLE_MAX_BYTES)
+        buf_byte(&too_long, ' ');
+    assert_int_equal(staple_given(f, buf_slice(&too_long)), -1);
+    selfsigned_make_numbered(&another, "mail.example.org", 2);
+    assert_int_equal(staple_given(f, staple_of(&another, 3600, false, &other)), -1);
+    selfsigned_done(&another);
+    OPENSSL_free(good);
+    OPENSSL_free(ended);
+    OPENSSL_free(endless);
+    OPENSSL_free(other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -530,6 +621,7 @@ int main(void)
         TEST(an_ec_key_gives_a_ticket_over_tls12),
         TEST(tickets_resume_until_their_key_is_gone),
         TEST(an_idle_server_forgets_its_keys_too),
+        TEST(an_ocsp_answer_is_sent_while_it_is_fresh),
     };
 
     tls_library_init();
