@@ -57,6 +57,28 @@ static enum rc plain_step(struct sasl *sasl, struct slice response, struct buf *
     return auth_secret_prepare(passwd, &sasl->claim.secret, err);
 }
 
+/*
+ * draft-murchison-sasl-login: the server asks for the name, then for the password, in words
+ * that programs compare; each answer is the bare value. What comes with the command is the
+ * name.
+ */
+static enum rc login_step(struct sasl *sasl, struct slice response, struct buf *out,
+                          struct err *err)
+{
+    if (response.len == 0 || slice_find(response, '\0') < response.len)
+        return malformed(err, "LOGIN: empty, or with a NUL");
+    if (!utf8_is_valid(response))
+        return malformed(err, "LOGIN: not UTF-8");
+    if (sasl->claim.user_len > 0)
+        return auth_secret_prepare(response, &sasl->claim.secret, err);
+    if (response.len > AUTH_NAME_MAX_BYTES)
+        return err_set(err, RC_LIMIT, "User name is too long", "LOGIN: name over %u bytes",
+                       AUTH_NAME_MAX_BYTES);
+    sasl->claim.user_len = copy_name(response, sasl->claim.user);
+    buf_str(out, "Password:");
+    return RC_MORE;
+}
+
 static enum rc scram_message(struct sasl *sasl, struct slice response, struct buf *out,
                              struct err *err)
 {
@@ -73,7 +95,8 @@ static enum rc scram_message(struct sasl *sasl, struct slice response, struct bu
 // clang-format off
 static const struct sasl_mechanism mechanisms[] = {
     {"PLAIN",              SASL_PLAINTEXT,          plain_step,    0,             false}, /* RFC 4616 */
-    {SASL_LOGIN_COMMAND,   SASL_PLAINTEXT,          plain_step,    0,             false}, /* RFC 9051 6.2.3 */
+    {SASL_LOGIN_COMMAND,   SASL_PLAINTEXT | SASL_IMAP_ONLY,       plain_step, 0,  false}, /* RFC 9051 6.2.3 */
+    {SASL_LOGIN,           SASL_PLAINTEXT | SASL_SUBMISSION_ONLY, login_step, 0,  false}, /* draft-murchison-sasl-login */
     {"SCRAM-SHA-256",      SASL_SCRAM,              scram_message, SCRAM_SHA_256, false}, /* RFC 7677 */
     {"SCRAM-SHA-256-PLUS", SASL_SCRAM,              scram_message, SCRAM_SHA_256, true }, /* RFC 7677, 9266 */
     {"SCRAM-SHA-1",        SASL_SCRAM | SASL_SHA_1, scram_message, SCRAM_SHA_1,   false}, /* RFC 5802 */
@@ -114,8 +137,11 @@ const char *sasl_name(const struct sasl *sasl)
 enum rc sasl_start(struct sasl *sasl, const struct slice *initial, struct buf *out,
                    struct err *err)
 {
-    if (initial == NULL)
+    if (initial == NULL) {
+        if (sasl->mechanism->step == login_step)
+            buf_str(out, "Username:");
         return RC_MORE;
+    }
     return sasl_step(sasl, *initial, out, err);
 }
 
@@ -152,10 +178,16 @@ void sasl_confirm(struct sasl *sasl, const struct scram_keys *keys, struct buf *
     scram_confirm(&sasl->scram, keys, out);
 }
 
-void sasl_wipe(struct sasl *sasl)
+void sasl_forget(struct sasl *sasl)
 {
     if (sasl->mechanism != NULL && (sasl->mechanism->flags & SASL_SCRAM) != 0)
         scram_done(&sasl->scram);
+    auth_secret_wipe(&sasl->claim.secret);
+}
+
+void sasl_wipe(struct sasl *sasl)
+{
+    sasl_forget(sasl);
     sodium_memzero(&sasl->claim, sizeof(sasl->claim));
 }
 

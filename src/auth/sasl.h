@@ -26,11 +26,14 @@
 
 /* The name under which the gate sends IMAP's LOGIN; its message is that of PLAIN. */
 #define SASL_LOGIN_COMMAND "LOGIN-COMMAND"
+#define SASL_LOGIN         "LOGIN" /* the mechanism: in use where mail is submitted, obsolete */
 
 enum sasl_flags {
     SASL_PLAINTEXT = 1, /* the password itself travels: never without TLS, unless configured */
     SASL_SCRAM = 2,     /* the claim's proof is in sasl->scram, its secret is empty */
     SASL_SHA_1 = 4,     /* for clients that know nothing better, where that is switched on */
+    SASL_SUBMISSION_ONLY = 8, /* never at an IMAP login */
+    SASL_IMAP_ONLY = 16,      /* never for a mail server: what it is made of is IMAP's */
 };
 
 struct sasl_mechanism;
@@ -58,8 +61,9 @@ const char *sasl_name(const struct sasl *sasl);
 
 /*
  * The first message: initial is NULL if the client sent none (RFC 4422 3: then a mechanism in
- * which the client speaks first gets an empty challenge), and points to an empty slice if it
- * sent "=". RC_OK: the claim is complete. RC_MORE: out is the challenge. RC_SYNTAX: refused.
+ * which the client speaks first gets an empty challenge; LOGIN asks first), and points to an
+ * empty slice if it sent "=". RC_OK: the claim is complete. RC_MORE: out is the challenge.
+ * RC_SYNTAX: refused.
  */
 MUST_CHECK enum rc sasl_start(struct sasl *sasl, const struct slice *initial, struct buf *out,
                               struct err *err);
@@ -72,6 +76,8 @@ void sasl_salted(struct sasl *sasl, const struct scram_salt *salt, struct buf *o
 /* The claim is complete, but the client waits for proof of who we are before it goes on. */
 bool sasl_is_unconfirmed(const struct sasl *sasl);
 void sasl_confirm(struct sasl *sasl, const struct scram_keys *keys, struct buf *out);
+/* The exchange is over: wipes and gives back all but who was named. */
+void sasl_forget(struct sasl *sasl);
 /* Wipes and gives back. The mechanism's name stays. */
 void sasl_wipe(struct sasl *sasl);
 

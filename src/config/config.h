@@ -51,7 +51,10 @@ struct config {
     bool starttls;                     /* offered on imap listeners */
     bool plaintext_loopback;           /* logins without TLS from 127.0.0.0/8 and ::1 */
     const char *lmtp_owner, *lmtp_group;
-    uint32_t lmtp_mode; /* of the unix socket, octal in the file */
+    uint32_t lmtp_mode;                         /* of the unix socket, octal in the file */
+    const char *auth_socket, *socketmap_socket; /* for a mail server; "" for none */
+    const char *mta_owner, *mta_group;
+    uint32_t mta_mode; /* of both */
 
     /* TLS */
     const char *certificate, *certificate_key; /* PEM files */

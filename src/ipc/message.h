@@ -44,8 +44,10 @@ enum listener_kind {
     LISTENER_IMAP = 1,  /* plaintext, STARTTLS if flagged */
     LISTENER_IMAPS = 2, /* TLS from the first byte */
     LISTENER_LMTP = 3,
-    LISTENER_CONTROL = 4, /* SEQPACKET, ipc/control.h; to supervisor, auth, mail */
-    LISTENER_WEB = 5,     /* HTTP over TLS, to web */
+    LISTENER_CONTROL = 4,   /* SEQPACKET, ipc/control.h; to supervisor, auth, mail */
+    LISTENER_WEB = 5,       /* HTTP over TLS, to web */
+    LISTENER_SASL = 6,      /* a mail server asks who may submit: docs/formats/auth-socket.md */
+    LISTENER_SOCKETMAP = 7, /* Postfix asks whom an address means */
 };
 #define LISTENER_STARTTLS   1u /* offer STARTTLS */
 #define LISTENER_PLAINTEXT  2u /* logins without TLS are allowed on loopback */

@@ -36,6 +36,7 @@
 #define MSG_TEXT_MAX      512u
 #define MSG_TLS_NAME_MAX  64u
 #define MSG_TOKEN_BYTES   32u
+#define MSG_TLS_UNKNOWN   1u /* in the place of a version */
 #define MSG_UNREAD_MAX    (64u * 1024)
 #define MSG_USER_MAX      1024u
 
@@ -96,7 +97,7 @@
     BYTES(initial, MSG_SASL_MAX)      /* base64 undone by the gate */ \
     ADDR(peer) \
     ADDR(local) \
-    U16(tls_version)   /* 0: no TLS; else 0x0303, 0x0304 */ \
+    U16(tls_version)   /* 0: no TLS; else 0x0303, 0x0304, or MSG_TLS_UNKNOWN: TLS of which a mail server says no more */ \
     BYTES(tls_cipher, MSG_TLS_NAME_MAX) \
     BYTES(sni, MSG_SNI_MAX) \
     U8(has_exporter) \
@@ -113,12 +114,14 @@
     BYTES(data, MSG_SASL_MAX)         /* the gate does the base64 */
 #define MSG_AUTH_OK_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
     U64(conn) \
-    FIXED(nonce, MSG_NONCE_BYTES) \
-    U64(account)       /* for the gate's log line only */
+    FIXED(nonce, MSG_NONCE_BYTES)     /* zeros for submission: there is no grant */ \
+    U64(account)       /* for the gate's log line only */ \
+    BYTES(user, MSG_USER_MAX)         /* submission: the name that the mail server hears */
 #define MSG_AUTH_FAIL_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
     U64(conn) \
     U8(code)           /* enum auth_code */ \
-    BYTES(text, MSG_REFERRAL_MAX) /* AUTH_CODE_REFERRAL: an URL */
+    BYTES(text, MSG_REFERRAL_MAX) /* AUTH_CODE_REFERRAL: an URL */ \
+    BYTES(user, MSG_USER_MAX)     /* submission: as the client said it; may be empty */
 
 /* auth <-> mail */
 #define MSG_GRANT_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
@@ -309,12 +312,12 @@
     M(AUTH_DATA,         auth_data,        41, 1, 0, FROM(GATE),                   TO(AUTH)) \
     M(AUTH_CANCEL,       auth_cancel,      42, 1, 0, FROM(GATE),                   TO(AUTH)) \
     M(AUTH_CONTINUE,     auth_continue,    43, 1, 0, FROM(AUTH),                   TO(GATE)) \
-    M(AUTH_OK,           auth_ok,          44, 1, 0, FROM(AUTH),                   TO(GATE)) \
-    M(AUTH_FAIL,         auth_fail,        45, 2, 0, FROM(AUTH),                   TO(GATE)) \
+    M(AUTH_OK,           auth_ok,          44, 2, 0, FROM(AUTH),                   TO(GATE)) \
+    M(AUTH_FAIL,         auth_fail,        45, 3, 0, FROM(AUTH),                   TO(GATE)) \
     M(GRANT,             grant,            50, 1, 0, FROM(AUTH),                   TO(MAIL)) \
     M(REVOKE,            revoke,           51, 1, 0, FROM(AUTH),                   TO(MAIL)) \
-    M(RESOLVE,           resolve,          52, 1, 0, FROM(MAIL),                   TO(AUTH)) \
-    M(RESOLVED,          resolved,         53, 1, 0, FROM(AUTH),                   TO(MAIL)) \
+    M(RESOLVE,           resolve,          52, 1, 0, FROM(MAIL) | FROM(GATE),      TO(AUTH)) \
+    M(RESOLVED,          resolved,         53, 1, 0, FROM(AUTH),                   TO(MAIL) | TO(GATE)) \
     M(ACCOUNT_CREATED,   account_created,  54, 1, 0, FROM(AUTH),                   TO(MAIL)) \
     M(ACCOUNT_DELETED,   account_deleted,  55, 1, 0, FROM(AUTH),                   TO(MAIL)) \
     M(LOOKUP_USER,       lookup_user,      56, 1, 0, FROM(MAIL),                   TO(AUTH)) \

@@ -59,12 +59,14 @@ static void on_gate_msg(struct auth_peer *gate, const struct msg *msg)
         auth_attempt_data(gate, &msg->auth_data);
     else if (msg->type == MSG_AUTH_CANCEL)
         auth_attempt_cancel(gate, msg->auth_cancel.conn);
+    else if (msg->type == MSG_RESOLVE)
+        auth_resolve(gate, &msg->resolve);
 }
 
 static void on_mail_msg(struct auth_peer *mail, const struct msg *msg)
 {
     if (msg->type == MSG_RESOLVE)
-        auth_mail_resolve(mail->auth, &msg->resolve);
+        auth_resolve(mail, &msg->resolve);
     else if (msg->type == MSG_LOOKUP_USER)
         auth_mail_lookup(mail->auth, &msg->lookup_user);
     else if (msg->type == MSG_LAST_USED)

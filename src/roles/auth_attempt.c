@@ -96,13 +96,16 @@ static void attempt_drop(struct attempt *attempt)
     attempt->state = CANCELLED;
 }
 
-static void send_fail(struct auth_peer *gate, uint64_t conn, enum auth_code code)
+/* user: for a mail server's log alone; empty to others. */
+static void send_fail(struct auth_peer *gate, uint64_t conn, enum auth_code code,
+                      struct slice user)
 {
     struct msg msg = {
         .type = MSG_AUTH_FAIL,
         .auth_fail = {.conn = conn,
                       .code = (uint8_t) code,
-                      .text = slice_from_str(login_code_text(code))}
+                      .text = slice_from_str(login_code_text(code)),
+                      .user = user}
     };
     struct err err;
 
@@ -127,6 +130,8 @@ static const char *tls_name(uint16_t version)
 {
     if (version == 0x0304)
         return "1.3";
+    if (version == MSG_TLS_UNKNOWN)
+        return "yes";
     return version == 0x0303 ? "1.2" : "none";
 }
 
@@ -155,7 +160,9 @@ static void on_delayed(void *ctx)
 {
     struct attempt *attempt = ctx;
 
-    send_fail(attempt->gate, attempt->conn, attempt->answer);
+    send_fail(attempt->gate, attempt->conn, attempt->answer,
+              attempt->service == SERVICE_SUBMISSION ? sasl_claim_user(&attempt->sasl.claim)
+                                                     : (struct slice){0});
     attempt_free(attempt);
 }
 
@@ -173,7 +180,7 @@ static void refuse(struct attempt *attempt)
         return;
     }
     attempt->state = DELAYED;
-    sasl_wipe(&attempt->sasl);
+    sasl_forget(&attempt->sasl);      /* the name goes with the answer */
     arena_free(TAKE(attempt->arena)); /* the outcome's reason is a value */
     timer_start(attempt->auth->loop, &attempt->timer, delay_us, on_delayed, attempt);
 }
@@ -287,6 +294,25 @@ static void refer(struct attempt *attempt, const struct elsewhere *moved)
     attempt_free(attempt);
 }
 
+/* To a mail server: it keeps no session here, so mail hears nothing. */
+static void admit(struct attempt *attempt)
+{
+    const struct login_outcome *outcome = &attempt->outcome;
+    struct msg msg = {
+        .type = MSG_AUTH_OK,
+        .auth_ok = {.conn = attempt->conn, .account = outcome->account, .user = outcome->user}
+    };
+    struct err err;
+
+    if (auth_post(attempt->gate, &msg, &err) != RC_OK) {
+        log_event(LEVEL_WARNING, "auth.gate_not_told", LOG_ERR(&err));
+        attempt_free(attempt);
+        return;
+    }
+    note_success(attempt);
+    attempt_free(attempt);
+}
+
 /*
  * Mail hears of the grant before the gate hears of the nonce. Mail that is not there, or a
  * queue that is full, is a refusal, never a session without rights.
@@ -300,6 +326,10 @@ static void grant(struct attempt *attempt)
     struct elsewhere moved;
     struct err err;
 
+    if (attempt->service == SERVICE_SUBMISSION) {
+        admit(attempt);
+        return;
+    }
     if (moved_user_find(attempt->auth->start->config, outcome->user, &moved) && !moved.guest) {
         refer(attempt, &moved);
         return;
@@ -528,22 +558,32 @@ static void after_step(struct attempt *attempt, enum rc rc, const struct buf *ch
         say(attempt, challenge);
 }
 
-/* Is it switched on? */
+/* Is it switched on, and meant for that door? */
 static bool is_offered(const struct attempt *attempt)
 {
     const struct config *config = attempt->auth->start->config;
     unsigned flags = sasl_flags(&attempt->sasl);
 
+    if ((flags &
+         (attempt->service == SERVICE_SUBMISSION ? SASL_IMAP_ONLY : SASL_SUBMISSION_ONLY)) != 0)
+        return false;
     return (flags & SASL_SCRAM) == 0 ||
            (config->scram && ((flags & SASL_SHA_1) == 0 || config->scram_sha1));
+}
+
+/* A unix socket is this host's, but a mail server that does not say whom it speaks for may
+ * speak for anybody. */
+static bool is_local(const struct attempt *attempt)
+{
+    return (attempt->peer.family == IPADDR_NONE && attempt->service != SERVICE_SUBMISSION) ||
+           ipaddr_is_loopback(&attempt->peer);
 }
 
 /* A password, or the proof of one, goes over TLS, or over loopback where that is configured. */
 static bool is_private(const struct attempt *attempt)
 {
     return attempt->tls_version != 0 ||
-           (attempt->auth->start->config->plaintext_loopback &&
-            (attempt->peer.family == IPADDR_NONE || ipaddr_is_loopback(&attempt->peer)));
+           (attempt->auth->start->config->plaintext_loopback && is_local(attempt));
 }
 
 static struct attempt *attempt_new(struct auth_peer *gate, const struct msg_auth_start *msg)
@@ -576,7 +616,7 @@ void auth_attempt_start(struct auth_peer *gate, const struct msg_auth_start *msg
     if (find_attempt(gate, msg->conn) != NULL)
         return; /* a gate that repeats itself: the first one stands */
     if (map_count(gate->auth->attempts) >= ATTEMPTS_MAX) {
-        send_fail(gate, msg->conn, AUTH_CODE_LIMIT);
+        send_fail(gate, msg->conn, AUTH_CODE_LIMIT, (struct slice){0});
         return;
     }
     attempt = attempt_new(gate, msg);

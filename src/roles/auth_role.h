@@ -97,7 +97,8 @@ void auth_attempts_done(struct auth_role *auth);
 
 /* ---- auth_mail.c ---- */
 
-void auth_mail_resolve(struct auth_role *auth, const struct msg_resolve *msg);
+/* Mail asks for a delivery, a gate for Postfix. */
+void auth_resolve(struct auth_peer *peer, const struct msg_resolve *msg);
 void auth_mail_lookup(struct auth_role *auth, const struct msg_lookup_user *msg);
 /* Sessions of the account, or of one device of it, end now. Device 0: those that the account
  * password opened. */

@@ -143,37 +143,55 @@ static enum rc listen_unix(const char *path, int type, mode_t mode, int backlog,
     return RC_OK;
 }
 
-static enum rc find_owner(const struct config *config, uid_t *uid, gid_t *gid, struct err *err)
+/* Whose a unix socket is, and what the settings that say so are called. */
+struct socket_rights {
+    const char *setting; /* "lmtp": of lmtp_owner and lmtp_group */
+    const char *owner, *group;
+    uint32_t mode;
+};
+
+static struct socket_rights rights_of(const struct config *config, enum listener_kind kind)
+{
+    if (kind == LISTENER_LMTP)
+        return (struct socket_rights){"lmtp", config->lmtp_owner, config->lmtp_group,
+                                      config->lmtp_mode};
+    return (struct socket_rights){"mta", config->mta_owner, config->mta_group,
+                                  config->mta_mode};
+}
+
+static enum rc find_owner(const struct socket_rights *rights, uid_t *uid, gid_t *gid,
+                          struct err *err)
 {
     *uid = (uid_t) -1;
     *gid = (gid_t) -1;
-    if (config->lmtp_owner[0] != '\0') {
-        const struct passwd *pw = getpwnam(config->lmtp_owner);
+    if (rights->owner[0] != '\0') {
+        const struct passwd *pw = getpwnam(rights->owner);
 
         if (pw == NULL)
-            return err_set(err, RC_NOT_FOUND, "No such user",
-                           "lmtp_owner = \"%s\": no such user", config->lmtp_owner);
+            return err_set(err, RC_NOT_FOUND, "No such user", "%s_owner = \"%s\": no such user",
+                           rights->setting, rights->owner);
         *uid = pw->pw_uid;
     }
-    if (config->lmtp_group[0] != '\0') {
-        const struct group *gr = getgrnam(config->lmtp_group);
+    if (rights->group[0] != '\0') {
+        const struct group *gr = getgrnam(rights->group);
 
         if (gr == NULL)
             return err_set(err, RC_NOT_FOUND, "No such group",
-                           "lmtp_group = \"%s\": no such group", config->lmtp_group);
+                           "%s_group = \"%s\": no such group", rights->setting, rights->group);
         *gid = gr->gr_gid;
     }
     return RC_OK;
 }
 
-static enum rc open_lmtp_unix(const struct config *config, struct door *door, struct err *err)
+static enum rc open_stream_unix(const struct config *config, struct door *door, struct err *err)
 {
+    const struct socket_rights rights = rights_of(config, door->kind);
     uid_t uid;
     gid_t gid;
-    enum rc rc = find_owner(config, &uid, &gid, err);
+    enum rc rc = find_owner(&rights, &uid, &gid, err);
 
     if (rc == RC_OK)
-        rc = listen_unix(door->name, SOCK_STREAM, (mode_t) config->lmtp_mode, LISTEN_BACKLOG,
+        rc = listen_unix(door->name, SOCK_STREAM, (mode_t) rights.mode, LISTEN_BACKLOG,
                          &door->fd, err);
     if (rc)
         return rc;
@@ -199,8 +217,8 @@ static enum rc open_door(const struct config *config, struct slice where, struct
     }
     memcpy(door->name, where.ptr, where.len);
     door->name[where.len] = '\0';
-    if (door->is_unix && door->kind == LISTENER_LMTP)
-        return open_lmtp_unix(config, door, err);
+    if (door->is_unix && door->kind != LISTENER_CONTROL)
+        return open_stream_unix(config, door, err);
     if (door->is_unix)
         return listen_unix(door->name, SOCK_SEQPACKET, CONTROL_MODE, CONTROL_BACKLOG, &door->fd,
                            err);
@@ -260,6 +278,19 @@ static enum rc add_doors(const struct config *config, struct doors *doors,
     return rc;
 }
 
+/* A setting that is the path of a unix socket, or empty. */
+static enum rc add_socket(const struct config *config, struct doors *doors, const char *path,
+                          enum listener_kind kind, struct err *err)
+{
+    char where[512];
+
+    if (path[0] == '\0')
+        return RC_OK;
+    if (snprintf(where, sizeof(where), "unix:%s", path) >= (int) sizeof(where))
+        return err_set(err, RC_LIMIT, "No socket", "a socket's path is too long");
+    return add_door(config, doors, slice_from_str(where), kind, ROLE_GATE, 0, err);
+}
+
 static enum rc add_control(const struct config *config, struct doors *doors, enum role role,
                            struct err *err)
 {
@@ -285,6 +316,10 @@ enum rc doors_open(const struct config *config, struct doors *out, struct err *e
         rc = add_doors(config, &doors, &config->lmtp, LISTENER_LMTP, ROLE_GATE, 0, err);
     if (rc == RC_OK)
         rc = add_doors(config, &doors, &config->web_listen, LISTENER_WEB, ROLE_WEB, 0, err);
+    if (rc == RC_OK)
+        rc = add_socket(config, &doors, config->auth_socket, LISTENER_SASL, err);
+    if (rc == RC_OK)
+        rc = add_socket(config, &doors, config->socketmap_socket, LISTENER_SOCKETMAP, err);
     if (rc == RC_OK)
         rc = add_control(config, &doors, ROLE_SUPERVISOR, err);
     if (rc == RC_OK)

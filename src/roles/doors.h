@@ -1,6 +1,6 @@
 /*
- * doors.h - the sockets the supervisor listens on for the other roles: IMAP, LMTP, the web
- * page, control.
+ * doors.h - the sockets the supervisor listens on for the other roles: IMAP, LMTP, a mail
+ * server's questions, the web page, control.
  *
  * Addresses are "ADDRESS:PORT", "[::]:993", ":993" for all addresses, or "unix:/path" (LMTP).
  * Each is bound once and shared by all processes that get it, so a restarted role loses no

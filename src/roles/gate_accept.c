@@ -46,6 +46,8 @@ static void take_in(struct gate *gate, const struct gate_listener *listener, int
 {
     if (listener->kind == LISTENER_LMTP)
         pass_lmtp(gate, fd);
+    else if (listener->kind == LISTENER_SASL || listener->kind == LISTENER_SOCKETMAP)
+        gate_local_new(gate, listener, fd);
     else
         gate_conn_new(gate, listener, fd);
 }

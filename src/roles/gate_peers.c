@@ -23,10 +23,12 @@ static void lost(struct gate_peer *peer)
     struct gate *gate = peer->gate;
 
     gate_peer_close(peer);
-    if (peer == &gate->auth)
+    if (peer == &gate->auth) {
         gate_login_lost_auth(gate);
-    else
+        gate_local_lost_auth(gate);
+    } else {
         gate_handover_lost_mail(gate);
+    }
 }
 
 /* A message that the peer may not send is treated as the peer's death: the channel is dropped
@@ -41,10 +43,12 @@ void gate_peer_drain(struct gate_peer *peer)
         struct packet *packet = NULL;
 
         rc = channel_take(peer->channel, &packet, &err);
-        if (rc == RC_OK && peer == &gate->auth)
-            gate_login_message(gate, &packet->msg);
-        else if (rc == RC_OK)
+        if (rc == RC_OK && peer == &gate->auth) {
+            if (!gate_local_message(gate, &packet->msg))
+                gate_login_message(gate, &packet->msg);
+        } else if (rc == RC_OK) {
             gate_handover_message(gate, packet);
+        }
     }
     if (peer->channel == NULL || rc == RC_MORE)
         return;

@@ -51,6 +51,7 @@ static void on_shutdown(void *ctx, bool fast)
 
     gate_listen_stop(gate);
     gate->stopping = true;
+    gate_local_drop_all(gate);
     for (enum gate_state state = GATE_PROXY; state < GATE_CARRIED; state++) {
         LIST_FOREACH(link, &gate->lists[state])
         gate_conn_close(LINK_OWNER(link, struct gate_conn, link), CLOSE_SHUTDOWN,
@@ -84,6 +85,9 @@ enum rc gate_open(struct role_start *start, struct gate **out, struct err *err)
     gate->start = start;
     for (size_t i = 0; i < COUNT(gate->lists); i++)
         list_init(&gate->lists[i]);
+    list_init(&gate->locals);
+    list_init(&gate->dead_locals);
+    gate->asks = map_new();
     gate->by_id = map_new();
     gate->arena = arena_new(GATE_ARENA_BYTES);
     gate->scratch = xmalloc(PUMP_BYTES);
@@ -109,6 +113,7 @@ void gate_free(struct gate *gate)
         gate_conn_drop(LINK_OWNER(link, struct gate_conn, link), CLOSE_SHUTDOWN);
     }
     gate_reap(gate);
+    gate_local_drop_all(gate);
     if (gate->loop != NULL)
         gate_listen_stop(gate);
     gate_peer_close(&gate->auth);
@@ -118,6 +123,7 @@ void gate_free(struct gate *gate)
     free(gate->proxies);
     arena_free(gate->arena);
     map_free(gate->by_id);
+    map_free(gate->asks);
     loop_free(gate->loop);
     free(gate);
 }

@@ -40,6 +40,7 @@
 #define GATE_LOGIN_SEC       60 /* from accept to a login; STARTTLS does not start it again */
 #define GATE_LINGER_SEC      5  /* for the peer's end, after ours */
 #define GATE_STOP_LINGER_SEC 1  /* the same while this process ends */
+#define GATE_LOCALS_MAX      2048u /* connections of mail servers: one a process of theirs */
 #define GATE_ANSWER_SEC      30 /* mail's first byte after a handover; it pairs within 10 s */
 #define GATE_GRACE_US        50000 /* between the end of mail's socket and the news that mail died */
 #define GATE_BAD_MAX         10u   /* refused commands in a row, failed logins among them */
@@ -132,6 +133,11 @@ struct gate {
     struct gate_peer auth, mail;
     struct gate_listener listeners[ROLE_LISTENERS_MAX];
     size_t n_listeners;
+    struct list locals; /* struct gate_local: mail servers that ask */
+    size_t n_locals;
+    struct list dead_locals; /* freed at the end of the loop's turn */
+    struct map *asks;        /* struct gate_ask by the id that auth knows */
+    struct loop_call reap_locals;
     struct ipnet *proxies; /* whose connections begin with a PROXY header */
     size_t n_proxies;
     struct timer accept_again;           /* running: no descriptors were left */
@@ -230,6 +236,14 @@ MUST_CHECK enum rc gate_peer_post(struct gate_peer *peer, const struct msg *msg,
                                   struct err *err);
 /* Take and handle all that has come. */
 void gate_peer_drain(struct gate_peer *peer);
+
+/* gate_local.c: a mail server's connections. */
+void gate_local_new(struct gate *gate, const struct gate_listener *listener, int fd);
+/* What auth says: false if it is not about one of their questions. */
+bool gate_local_message(struct gate *gate, const struct msg *msg);
+/* auth is gone: they ask again when they find the connection closed. */
+void gate_local_lost_auth(struct gate *gate);
+void gate_local_drop_all(struct gate *gate);
 
 /* gate_process.c: the whole without its peers, for role_gate() and for tests. */
 MUST_CHECK enum rc gate_open(struct role_start *start, struct gate **out, struct err *err);

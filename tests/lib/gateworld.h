@@ -19,9 +19,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/config.h"
 #include "lib/selfsigned.h"
 #include "lib/test.h"
-#include "config/config.h"
 #include "roles/gate_state.h"
 
 #define WORLD_START_US    1000000
@@ -34,8 +34,10 @@ enum world_door {
     DOOR_STARTTLS, /* no login without TLS */
     DOOR_TLS,
     DOOR_LMTP,
+    DOOR_SASL,
+    DOOR_SOCKETMAP,
 };
-#define DOOR_COUNT (DOOR_LMTP + 1)
+#define DOOR_COUNT (DOOR_SOCKETMAP + 1)
 
 struct world {
     struct role_start start;
@@ -70,10 +72,12 @@ static inline void world_listen(struct world *w, enum world_door door)
         enum listener_kind kind;
         uint32_t flags;
     } rows[DOOR_COUNT] = {
-        [DOOR_PLAIN] = {LISTENER_IMAP,  LISTENER_PLAINTEXT},
-        [DOOR_STARTTLS] = {LISTENER_IMAP,  LISTENER_STARTTLS },
-        [DOOR_TLS] = {LISTENER_IMAPS, 0                 },
-        [DOOR_LMTP] = {LISTENER_LMTP,  0                 },
+        [DOOR_PLAIN] = {LISTENER_IMAP,      LISTENER_PLAINTEXT},
+        [DOOR_STARTTLS] = {LISTENER_IMAP,      LISTENER_STARTTLS },
+        [DOOR_TLS] = {LISTENER_IMAPS,     0                 },
+        [DOOR_LMTP] = {LISTENER_LMTP,      0                 },
+        [DOOR_SASL] = {LISTENER_SASL,      0                 },
+        [DOOR_SOCKETMAP] = {LISTENER_SOCKETMAP, 0                 },
     };
     struct sockaddr_un any = {.sun_family = AF_UNIX};
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -252,7 +256,7 @@ static inline struct client client_at(struct world *w, enum world_door door)
 
     if (door == DOOR_TLS)
         client_start_tls(w, &client);
-    if (door != DOOR_LMTP)
+    if (door < DOOR_LMTP)
         assert_heard_start(w, &client, "* OK [CAPABILITY IMAP4rev");
     return client;
 }
