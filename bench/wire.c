@@ -10,7 +10,8 @@
 
 #include "base/scan.h"
 
-#define READ_BYTES ((size_t) 256 << 10)
+#define READ_BYTES       ((size_t) 256 << 10)
+#define TAGGED_MAX_BYTES ((size_t) 1 << 10) /* of a tagged line */
 
 void wire_init(struct wire *wire, const char *scenario, unsigned user)
 {
@@ -269,6 +270,68 @@ struct slice wire_skip_untagged(struct wire *wire)
 struct slice wire_await_ok(struct wire *wire)
 {
     return wire_check_tagged(wire, wire_skip_untagged(wire), wire->tag);
+}
+
+bool wire_is_progress(struct slice line)
+{
+    return slice_starts(line, SLICE("* OK [INPROGRESS "));
+}
+
+/* Where the last line of rest begins, whether or not it has ended; rest.len if all of it is
+ * more than a tagged line has. */
+static size_t last_line(struct slice rest)
+{
+    size_t skipped = rest.len > TAGGED_MAX_BYTES ? rest.len - TAGGED_MAX_BYTES : 0;
+    struct slice tail = slice_sub(rest, skipped, rest.len - skipped);
+    size_t before;
+
+    if (tail.len > 0 && tail.ptr[tail.len - 1] == '\n')
+        tail.len--;
+    before = slice_rfind(tail, '\n');
+    if (before < tail.len)
+        return skipped + before + 1;
+    return skipped > 0 ? rest.len : 0;
+}
+
+static bool is_tagged(const struct wire *wire, struct slice line)
+{
+    struct scan sc = scan_of(line);
+    uint32_t got;
+
+    return slice_ends(line, SLICE("\r\n")) && scan_byte(&sc, 'a') && scan_u32(&sc, &got) &&
+           got == wire->tag && scan_byte(&sc, ' ');
+}
+
+/* A server that works is silent before it tells of it, so such a line comes first in a piece.
+ */
+static void skip_progress(struct wire *wire)
+{
+    while (wire_is_progress(unread(wire)))
+        (void) wire_line(wire);
+}
+
+uint64_t wire_hash_to_tagged(struct wire *wire, XXH3_state_t *hash)
+{
+    uint64_t n_bytes = 0;
+
+    for (;;) {
+        struct slice rest;
+        size_t last;
+        bool is_last;
+
+        skip_progress(wire);
+        rest = unread(wire);
+        last = last_line(rest);
+        is_last = is_tagged(wire, slice_from(rest, last));
+        if (!is_last && slice_ends(rest, SLICE("\n")))
+            last = rest.len;
+        (void) XXH3_64bits_update(hash, rest.ptr, last);
+        n_bytes += last;
+        wire->at += last;
+        if (is_last)
+            return n_bytes;
+        read_some(wire);
+    }
 }
 
 PRINTF_LIKE(2, 0)

@@ -10,6 +10,7 @@
 #define ROOST_BENCH_WIRE_H
 
 #include <openssl/ssl.h>
+#include <xxhash.h>
 
 #include "base/buf.h"
 #include "net/deflate.h"
@@ -62,6 +63,10 @@ void wire_begin(struct wire *wire);
 struct slice wire_check_tagged(const struct wire *wire, struct slice line, uint32_t tag);
 /* Answers up to the tagged OK are not looked at. */
 struct slice wire_await_ok(struct wire *wire);
+/* All that comes before the tagged OK into hash, unread, but for lines that tell of progress
+ * (RFC 9585); how many bytes. The cheapest way to take an answer: what is in it is looked at
+ * when no clock runs. */
+uint64_t wire_hash_to_tagged(struct wire *wire, XXH3_state_t *hash);
 /* A command and its OK. */
 void wire_command(struct wire *wire, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* The same, where NO is as good. */
@@ -69,6 +74,9 @@ void wire_try(struct wire *wire, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* The next line that is not untagged. */
 struct slice wire_skip_untagged(struct wire *wire);
 void wire_compress(struct wire *wire);
+
+/* "* OK [INPROGRESS ...": a server may say so while it works. */
+bool wire_is_progress(struct slice line);
 
 /* ---- LMTP ---- */
 
