@@ -594,6 +594,7 @@ static unsigned run(void *ctx, unsigned ready)
     if (last == STEP_WAIT && client->state == LMTP_RESOLVING)
         return 0; /* the replies so far go with that to RCPT: RFC 2920 3.2 */
     sent = stream_send(&client->stream);
+    stream_trim(&client->stream);
     atomic_store(&client->deaf, sent == STREAM_FULL);
     if (sent == STREAM_SEND_BROKEN || (last == STEP_END && sent == STREAM_SENT))
         return finish(client);

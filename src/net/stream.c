@@ -205,7 +205,6 @@ static enum stream_sent transmit(struct stream *stream, struct buf *buf, size_t 
         stream->bytes_out += (uint64_t) n;
     }
     buf_reset(buf);
-    buf_shrink(buf, 0);
     *at = 0;
     return STREAM_SENT;
 }
@@ -231,8 +230,6 @@ static enum stream_sent send_compressed(struct stream *stream)
         sent = transmit(stream, &codec->out, &codec->out_at);
     }
     drop_sent(&stream->out, &stream->out_at);
-    if (sent == STREAM_SENT)
-        buf_shrink(&stream->out, 0);
     return sent;
 }
 
@@ -240,6 +237,13 @@ enum stream_sent stream_send(struct stream *stream)
 {
     return stream->codec != NULL ? send_compressed(stream)
                                  : transmit(stream, &stream->out, &stream->out_at);
+}
+
+void stream_trim(struct stream *stream)
+{
+    buf_shrink(&stream->out, 0);
+    if (stream->codec != NULL)
+        buf_shrink(&stream->codec->out, 0);
 }
 
 /* ---- compression ---- */

@@ -48,6 +48,9 @@ size_t stream_unsent(const struct stream *stream);
 enum stream_sent { STREAM_SENT, STREAM_FULL, STREAM_SEND_BROKEN };
 /* Send what is in out. */
 enum stream_sent stream_send(struct stream *stream);
+/* Give back the buffers of output that are empty: a long answer keeps them while it is written.
+ */
+void stream_trim(struct stream *stream);
 
 /* What is written from here on goes out compressed; what is not taken yet, and all that comes,
  * is taken for compressed. Once. */

@@ -573,6 +573,7 @@ unsigned client_run(void *ctx, unsigned ready)
             flushed = flush(client);
     }
     flushed = flush(client);
+    stream_trim(&client->stream);
     atomic_store(&client->can_rest, stream_can_rest(&client->stream));
     note_guest(client);
     note(client, false);

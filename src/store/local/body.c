@@ -343,7 +343,7 @@ void body_close(struct body *body)
     (void) pthread_mutex_lock(&body->local->index.lock);
     if (body->segment != NULL) {
         body->segment->pins--;
-        may_recycle = body->segment->pins == 0 && body->segment->is_closed;
+        may_recycle = index_recyclable(&body->local->index) == body->segment;
     }
     if (body->spill != NULL)
         dead = spill_unref(body->spill);
