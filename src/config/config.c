@@ -13,6 +13,7 @@
 #include "base/scan.h"
 #include "config/backends.h"
 #include "config/elsewhere.h"
+#include "config/providers.h"
 
 enum setting_kind {
     KIND_TEXT,
@@ -107,6 +108,10 @@ static const struct setting settings[] = {
      "offer SCRAM-SHA-256 over TLS; not offered while there is a passwd_file, whose hashes cannot serve it"},
     {"scram_sha1", KIND_SWITCH, AT(scram_sha1), "no", 0, 0, NULL,
      "offer SCRAM-SHA-1 as well, for programs that know no better"},
+    {"idp_folder", KIND_PATH, AT(idp_folder), "", 0, 0, NULL,
+     "folder with a file NAME.conf for each other server that knows who users are; read by the idp process alone"},
+    {"oauth", KIND_LIST, AT(oauth), "", 0, 0, NULL,
+     "names of files in idp_folder: whose access tokens open mailboxes, by OAUTHBEARER and XOAUTH2 over TLS"},
     {"message_max", KIND_SIZE, AT(message_max_bytes), "64M", 1u << 16, 1u << 30, NULL,
      "largest message taken by APPEND, LMTP and import"},
     {"connections_per_user", KIND_NUMBER, AT(connections_per_user), "200", 1, 100000, NULL,
@@ -589,6 +594,19 @@ static void check_moved_to(const struct config *config, const char *path,
         add_error(errors, path, 0, "moved_to: \"%s\" is this server itself", config->moved_to);
 }
 
+static void check_providers(const struct config *config, const char *path,
+                            struct config_errors *errors)
+{
+    struct config_provider found[CONFIG_PROVIDERS_MAX];
+    size_t n;
+    struct err err;
+
+    if (config_providers(config, found, &n, &err) != RC_OK)
+        add_error(errors, path, 0, "%s", err.detail);
+    else if (n > 0 && *config->idp_folder == '\0')
+        add_error(errors, path, 0, "idp_folder: \"%.*s\" needs it", SLICE_ARG(found[0].name));
+}
+
 static void check_whole(const struct config *config, const char *path,
                         struct config_errors *errors)
 {
@@ -600,6 +618,7 @@ static void check_whole(const struct config *config, const char *path,
         add_error(errors, path, 0, "message_limit and save_limit exclude each other");
     check_networks(config, path, errors);
     check_backends(config, path, errors);
+    check_providers(config, path, errors);
     check_elsewhere(config, &config->moved_users, "moved_users", true, path, errors);
     check_moved_to(config, path, errors);
     check_elsewhere(config, &config->remote_mailboxes, "remote_mailboxes", false, path, errors);

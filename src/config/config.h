@@ -68,6 +68,8 @@ struct config {
     const char *passwd_file;    /* "" for none */
     struct config_list backends; /* config/backends.h reads them */
     bool scram, scram_sha1;     /* offered over TLS */
+    const char *idp_folder;     /* "" for none */
+    struct config_list oauth;
     int64_t
         legacy_passwords_until; /* unix seconds; 0: account passwords are no IMAP credential */
 

@@ -31,6 +31,7 @@ static const char *const role_names[ROLE_COUNT] = {
     [ROLE_MAIL] = "mail",
     [ROLE_DIGEST] = "digest",
     [ROLE_LOG] = "log",
+    [ROLE_IDP] = "idp",
     [ROLE_WEB] = "web",
     [ROLE_KEYS] = "keys",
 };

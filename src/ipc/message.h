@@ -33,9 +33,10 @@ enum role {
     ROLE_DIGEST,
     ROLE_LOG,
     ROLE_WEB,
-    ROLE_KEYS
+    ROLE_KEYS,
+    ROLE_IDP
 };
-#define ROLE_COUNT (ROLE_KEYS + 1)
+#define ROLE_COUNT (ROLE_IDP + 1)
 
 enum service { SERVICE_IMAP = 1, SERVICE_LMTP = 2, SERVICE_SUBMISSION = 3 };
 enum transport { TRANSPORT_BARE = 1, TRANSPORT_PROXIED = 2 };
@@ -98,6 +99,20 @@ enum enrol_factor { ENROL_BY_TOTP = 1, ENROL_BY_RECOVERY_CODE = 2 };
 #define GRANT_READ  1u
 #define GRANT_WRITE 2u /* absent: a read-only credential */
 #define GRANT_ADMIN 4u
+
+/* What idp is asked: whether a bearer token is good, whether a password is a user's, and
+ * whether a user is there at all. */
+enum idp_ask { IDP_ASK_TOKEN = 1, IDP_ASK_PASSWORD, IDP_ASK_USER, IDP_ASK_COUNT };
+
+enum idp_code {
+    IDP_OK = 1,      /* user is who it is */
+    IDP_REFUSED,     /* wrong password, a token that is not good */
+    IDP_UNKNOWN,     /* nobody of that name */
+    IDP_DISABLED,    /* right, but not to be let in there */
+    IDP_EXPIRED,     /* right once */
+    IDP_UNAVAILABLE, /* the other server cannot say now: neither yes nor no */
+    IDP_CODE_COUNT
+};
 
 /* Whom a row of the directory is about. */
 enum principal_wire { WIRE_USER = 1, WIRE_SHARED = 2, WIRE_GROUP = 3 };

@@ -24,6 +24,7 @@
 #define MSG_FIELDS_MAX    (32u * 1024) /* 24 log fields of 512 bytes fit twice */
 #define MSG_FOLDERS_MAX   8192u
 #define MSG_GROUPS_MAX    (256u * 8) /* ids of the groups an account is in */
+#define MSG_IDP_GROUPS_MAX (32u * 1024) /* names of the groups somebody is in */
 #define MSG_KEY_MAX       255u       /* what names are compared by: auth/name.h */
 #define MSG_LANGUAGE_MAX  256u
 #define MSG_MAILBOX_MAX   2048u
@@ -174,6 +175,25 @@
     U64(time)          /* seconds since 1970 */ \
     ADDR(peer) \
     BYTES(client_id, MSG_CLIENT_ID_MAX)
+
+/* auth <-> idp */
+#define MSG_IDP_CHECK_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(request)       /* never reused by this instance of auth */ \
+    U16(provider)      /* its place in config_providers() */ \
+    U8(ask)            /* enum idp_ask */ \
+    BYTES(user, MSG_USER_MAX)         /* of a token: empty, or whom the client says it is of */ \
+    BYTES(secret, MSG_SASL_MAX)       /* password or token */ \
+    U8(service)        /* enum service */ \
+    ADDR(peer)
+#define MSG_IDP_CANCEL_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(request)       /* nobody waits for it; no answer need follow */
+#define MSG_IDP_RESULT_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(request) \
+    U8(code)           /* enum idp_code */ \
+    BYTES(user, MSG_USER_MAX)         /* as the other server names them */ \
+    BYTES(groups, MSG_IDP_GROUPS_MAX) /* a list of names */ \
+    U64(expires)       /* seconds since 1970: sessions end then; 0: never */ \
+    BYTES(reason, MSG_TEXT_MAX)       /* for the log: a word of docs/operating.md, never a secret */
 
 /* auth -> mail: the directory */
 #define MSG_DIRECTORY_BEGIN_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
@@ -343,7 +363,10 @@
     M(DIGEST_WORKER,     digest_worker,    80, 1, 3, FROM(DIGEST),                 TO(MAIL)) \
     M(DIGEST_DROP,       digest_drop,      81, 1, 0, FROM(MAIL),                   TO(DIGEST)) \
     M(DIGEST_REQUEST,    digest_request,   82, 1, 0, FROM(MAIL),                   TO(DIGEST)) \
-    M(DIGEST_DONE,       digest_done,      83, 1, 0, FROM(DIGEST),                 TO(MAIL))
+    M(DIGEST_DONE,       digest_done,      83, 1, 0, FROM(DIGEST),                 TO(MAIL)) \
+    M(IDP_CHECK,         idp_check,        90, 1, 0, FROM(AUTH),                   TO(IDP)) \
+    M(IDP_CANCEL,        idp_cancel,       91, 1, 0, FROM(AUTH),                   TO(IDP)) \
+    M(IDP_RESULT,        idp_result,       92, 1, 0, FROM(IDP),                    TO(AUTH))
 
 // clang-format on
 

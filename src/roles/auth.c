@@ -74,6 +74,12 @@ static void on_mail_msg(struct auth_peer *mail, const struct msg *msg)
                       &msg->last_used.peer, msg->last_used.client_id);
 }
 
+static void on_idp_msg(struct auth_peer *idp, const struct msg *msg)
+{
+    if (msg->type == MSG_IDP_RESULT)
+        auth_idp_result(idp->auth, &msg->idp_result);
+}
+
 /* A peer that is gone is replaced by the supervisor; one that talks nonsense is cut off. */
 static void peer_lost(struct auth_peer *peer, enum rc rc, const struct err *err)
 {
@@ -82,9 +88,11 @@ static void peer_lost(struct auth_peer *peer, enum rc rc, const struct err *err)
                   LOG_STR("peer", role_name(channel_peer(peer->channel))), LOG_ERR(err));
     if (peer == &peer->auth->web)
         auth_enrol_web_gone(peer->auth);
-    else if (peer != &peer->auth->mail)
+    else if (channel_peer(peer->channel) == ROLE_GATE)
         auth_attempts_forget(peer->auth, peer->instance);
     peer_drop(peer);
+    if (peer == &peer->auth->idp)
+        auth_idp_lost(peer->auth);
 }
 
 static void on_peer_ready(void *ctx, unsigned ready)
@@ -107,6 +115,8 @@ static void on_peer_ready(void *ctx, unsigned ready)
             on_mail_msg(peer, &packet->msg);
         else if (is_web)
             auth_enrol_message(peer->auth, &packet->msg);
+        else if (peer == &peer->auth->idp)
+            on_idp_msg(peer, &packet->msg);
         else
             on_gate_msg(peer, &packet->msg);
     }
@@ -122,6 +132,8 @@ static struct auth_peer *place_of(struct auth_role *auth, const struct role_peer
         return &auth->mail;
     if (peer->role == ROLE_WEB)
         return &auth->web;
+    if (peer->role == ROLE_IDP)
+        return &auth->idp;
     return peer->role == ROLE_GATE && peer->index < ROLE_GATES_MAX ? &auth->gates[peer->index]
                                                                    : NULL;
 }
@@ -142,6 +154,8 @@ static void on_peer(void *ctx, const struct role_peer *given)
     if (given->role == ROLE_WEB)
         auth_enrol_web_gone(auth);
     peer_drop(peer);
+    if (given->role == ROLE_IDP)
+        auth_idp_lost(auth); /* a new one knows nothing of what the last was asked */
     *peer = (struct auth_peer){
         .auth = auth,
         .channel = channel_new(given->fd, ROLE_AUTH, given->role),
@@ -276,6 +290,8 @@ static void close_all(struct auth_role *auth)
     loop_remove(auth->loop, &auth->supervisor_watch);
     peer_drop(&auth->mail);
     peer_drop(&auth->web);
+    peer_drop(&auth->idp);
+    map_free(auth->asks);
     for (size_t i = 0; i < ROLE_GATES_MAX; i++)
         peer_drop(&auth->gates[i]);
     throttle_free(auth->throttle);
@@ -307,6 +323,8 @@ int role_auth(struct role_start *start)
     auth->start = start;
     auth->mail.auth = auth;
     auth->web.auth = auth;
+    auth->idp.auth = auth;
+    auth->asks = map_new();
     auth->attempts = map_new();
     auth->uses = map_new();
     auth->throttle = throttle_new();

@@ -8,6 +8,7 @@
  * auth_mail.c      what mail asks, and what it is told
  * auth_directory.c users, shared accounts and groups, told to mail
  * auth_scram.c     what SCRAM needs of passwords that were made without it
+ * auth_idp.c       questions to the idp process
  * auth_uses.c      last use of devices, written behind
  * auth_enrol.c     people make the devices of their own account: from web, and the verbs
  * auth_control.c   the control socket; auth_verbs.c, auth_verbs_devices.c, auth_verbs_groups.c
@@ -22,7 +23,7 @@
 #include "auth/login.h"
 #include "auth/throttle.h"
 #include "base/map.h"
-#include "config/config.h"
+#include "config/providers.h"
 #include "ipc/control.h"
 #include "roles/role.h"
 
@@ -34,9 +35,26 @@
 #define USES_MAX          65536u /* devices whose last use waits to be written */
 #define USES_FLUSH_US     ((int64_t) 30000000)
 
-struct auth_role;
+#define ASKS_PROVIDER_MAX 256u /* questions to idp that wait, of each provider */
+#define ASK_WAIT_US       ((int64_t) 10000000) /* a check of idp takes IDP_CHECK_SEC, 8 */
 
-/* The other end of a channel: a gate, mail, or web. */
+struct auth_role;
+struct auth_ask;
+
+/* Once, unless it is forgotten before; result is valid during the call. */
+typedef void auth_ask_fn(struct auth_ask *ask, const struct msg_idp_result *result);
+
+/* A question to idp, inside of whoever asks. Zeroed memory is one that does not wait. */
+struct auth_ask {
+    struct auth_role *auth;
+    uint64_t request;
+    uint16_t provider;
+    bool waits;
+    struct timer timer;
+    auth_ask_fn *done;
+};
+
+/* The other end of a channel: a gate, mail, web, or idp. */
 struct auth_peer {
     struct auth_role *auth;
     struct channel *channel; /* NULL: gone, the supervisor sends a new one */
@@ -61,10 +79,13 @@ struct auth_role {
     struct hash_pool *pool;
     unsigned n_cpus;
     struct loop_fd supervisor_watch;
-    struct auth_peer mail, web;
+    struct auth_peer mail, web, idp;
     struct enrol *enrol;
     struct list enrolling; /* struct enrol_try */
     size_t n_enrolling;
+    struct map *asks; /* struct auth_ask by request */
+    size_t n_asks[CONFIG_PROVIDERS_MAX];
+    uint64_t last_ask;
     struct auth_directory directory;
     struct auth_peer gates[ROLE_GATES_MAX];
     struct map *attempts; /* struct attempt by gate instance and connection */
@@ -141,6 +162,21 @@ void auth_enrol_web_gone(struct auth_role *auth);
 void auth_enrol_done(struct auth_role *auth);
 void auth_device_enrol(struct control_conn *conn, const struct control_fields *fields,
                        void *ctx);
+
+/* ---- auth_idp.c ---- */
+
+/*
+ * Ask the provider; the request's number is filled in. RC_UNAVAILABLE: idp is not there, or too
+ * many wait: nothing waits then. What idp does not say within ASK_WAIT_US is IDP_UNAVAILABLE.
+ */
+MUST_CHECK enum rc auth_idp_ask(struct auth_role *auth, struct auth_ask *ask,
+                                struct msg_idp_check *check, auth_ask_fn *done,
+                                struct err *err);
+/* Nobody wants the answer. Also for one that does not wait. */
+void auth_idp_forget(struct auth_ask *ask);
+void auth_idp_result(struct auth_role *auth, const struct msg_idp_result *result);
+/* Its channel is gone: all that wait hear so. */
+void auth_idp_lost(struct auth_role *auth);
 
 /* ---- auth_uses.c ---- */
 

@@ -260,6 +260,11 @@ static struct sandbox_rules rules_of(const struct role_start *start, struct role
     case ROLE_KEYS:
         rules.kind = SANDBOX_KEYS;
         break;
+    case ROLE_IDP:
+        rules = *start->needs;
+        rules.kind = SANDBOX_IDP;
+        rules.best_effort = config->sandbox == SANDBOX_BEST_EFFORT;
+        break;
     case ROLE_SUPERVISOR:
         die("the supervisor is not confined");
     }

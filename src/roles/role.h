@@ -36,8 +36,9 @@
 #define ROLE_LOG_DIR  "audit"
 #define ROLE_RUN_DIR  "run" /* control sockets; the supervisor's */
 
-struct config;   /* config/config.h */
-struct log_sink; /* roles/log_sink.h */
+struct config;        /* config/config.h */
+struct sandbox_rules; /* sandbox/sandbox.h */
+struct log_sink;      /* roles/log_sink.h */
 
 struct role_listener {
     enum listener_kind kind;
@@ -74,9 +75,10 @@ struct role_start {
     struct crash_page *crash_page;             /* mail only */
     uint64_t quarantined[ROLE_QUARANTINE_MAX]; /* mail only: accounts not to be opened */
     size_t n_quarantined;
-    uint32_t n_gates;            /* how many this server runs */
-    struct log_sink *sink;       /* roles/log_sink.h; role.c's */
-    struct role_cert *new_certs; /* an incomplete set; role.c's */
+    uint32_t n_gates;                  /* how many this server runs */
+    const struct sandbox_rules *needs; /* idp only: paths and ports that its files name */
+    struct log_sink *sink;             /* roles/log_sink.h; role.c's */
+    struct role_cert *new_certs;       /* an incomplete set; role.c's */
 };
 
 /* What the supervisor says to a running role. Functions a role does not need are NULL. */
@@ -92,7 +94,7 @@ struct role_events {
 };
 
 typedef int role_fn(struct role_start *start);
-role_fn role_gate, role_auth, role_mail, role_digest, role_log, role_web;
+role_fn role_gate, role_auth, role_mail, role_digest, role_log, role_web, role_idp;
 
 /* `roost --role NAME --index N`: the whole life of a role process. */
 int role_main(enum role role, uint16_t index);

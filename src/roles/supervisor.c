@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "config/providers.h"
 #include "roles/data_dir.h"
 #include "roles/pem_file.h"
 #include "roles/role_table.h"
@@ -35,12 +36,12 @@
  */
 static const unsigned stop_order[] = {
     1u << ROLE_GATE | 1u << ROLE_WEB | 1u << ROLE_MAIL,
-    1u << ROLE_AUTH,
+    1u << ROLE_AUTH | 1u << ROLE_IDP,
     1u << ROLE_DIGEST,
     1u << ROLE_LOG,
 };
 /* The log first, for the same reason. */
-static const enum role start_order[] = {ROLE_LOG,  ROLE_DIGEST, ROLE_AUTH,
+static const enum role start_order[] = {ROLE_LOG,  ROLE_DIGEST, ROLE_IDP, ROLE_AUTH,
                                         ROLE_MAIL, ROLE_WEB,    ROLE_GATE};
 
 /* ---- certificates ---- */
@@ -425,9 +426,16 @@ static enum rc seal_config(struct supervisor *sup, struct err *err)
     return RC_OK;
 }
 
+/* Some are there only where a setting needs them. */
+static bool is_wanted(const struct config *config, enum role role)
+{
+    return (role != ROLE_IDP || config_wants_idp(config)) &&
+           (role != ROLE_WEB || config->web_listen.n > 0);
+}
+
 static void add_child(struct supervisor *sup, enum role role, uint16_t index)
 {
-    if (role_table[role] == NULL || (role == ROLE_WEB && sup->config->web_listen.n == 0))
+    if (role_table[role] == NULL || !is_wanted(sup->config, role))
         return;
     sup->children[sup->n_children++] =
         (struct child){.sup = sup, .role = role, .index = index, .state = CHILD_DOWN};

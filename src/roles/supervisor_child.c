@@ -16,6 +16,7 @@ static const struct {
     {ROLE_GATE, ROLE_MAIL  },
     {ROLE_WEB,  ROLE_AUTH  },
     {ROLE_AUTH, ROLE_MAIL  },
+    {ROLE_AUTH, ROLE_IDP   },
     {ROLE_MAIL, ROLE_DIGEST},
 };
 

@@ -13,6 +13,7 @@
 
 #define CREATE_RULESET_VERSION 1u
 #define RULE_PATH_BENEATH      1
+#define RULE_NET_PORT          2
 
 /* Rights by the ABI that brought them; the header of an old distribution lacks the newer. */
 #define FS_EXECUTE     (1ULL << 0)
@@ -44,6 +45,11 @@ struct path_beneath_attr {
     uint64_t allowed;
     int32_t parent_fd;
 } __attribute__((packed));
+
+struct net_port_attr {
+    uint64_t allowed;
+    uint64_t port;
+};
 
 static const uint64_t access_rights[] = {
     [SANDBOX_READ] = FS_READ_FILE | FS_READ_DIR,
@@ -100,6 +106,16 @@ static enum rc add_path(int ruleset, const struct sandbox_path *path, uint64_t h
     return RC_OK;
 }
 
+static enum rc add_port(int ruleset, uint16_t port, struct err *err)
+{
+    struct net_port_attr attr = {.allowed = NET_CONNECT, .port = port};
+
+    if (syscall(NR_ADD_RULE, ruleset, RULE_NET_PORT, &attr, 0) != 0)
+        return err_set(err, RC_IO, "Internal error", "landlock: rule for port %u: %s",
+                       (unsigned) port, strerror(errno));
+    return RC_OK;
+}
+
 enum rc landlock_confine(const struct sandbox_rules *rules, struct err *err)
 {
     int abi = landlock_abi();
@@ -116,6 +132,12 @@ enum rc landlock_confine(const struct sandbox_rules *rules, struct err *err)
                        strerror(errno));
     for (size_t i = 0; i < rules->n_paths; i++) {
         enum rc rc = add_path(ruleset, &rules->paths[i], attr.handled_fs, err);
+
+        if (rc)
+            return rc;
+    }
+    for (size_t i = 0; i < rules->n_ports && attr.handled_net != 0; i++) {
+        enum rc rc = add_port(ruleset, rules->ports[i], err);
 
         if (rc)
             return rc;

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -20,8 +21,22 @@ enum probe_end { PROBE_REFUSED = 0, PROBE_WORKED = 10, PROBE_BROKEN = 11 };
 
 void sandbox_allow(struct sandbox_rules *rules, const char *path, enum sandbox_access access)
 {
+    for (size_t i = 0; i < rules->n_paths; i++) {
+        if (rules->paths[i].access == access && strcmp(rules->paths[i].path, path) == 0)
+            return;
+    }
     assert(rules->n_paths < SANDBOX_PATHS_MAX);
     rules->paths[rules->n_paths++] = (struct sandbox_path){path, access};
+}
+
+void sandbox_allow_port(struct sandbox_rules *rules, uint16_t port)
+{
+    for (size_t i = 0; i < rules->n_ports; i++) {
+        if (rules->ports[i] == port)
+            return;
+    }
+    assert(rules->n_ports < SANDBOX_PORTS_MAX);
+    rules->ports[rules->n_ports++] = port;
 }
 
 /* What instrumented builds read and write besides. */
@@ -80,6 +95,15 @@ static bool try_socket(void)
     return fd >= 0;
 }
 
+/* Whoever goes out lets nobody in. */
+static bool try_bind(void)
+{
+    const struct sockaddr_in any = {.sin_family = AF_INET};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    return fd >= 0 && bind(fd, (const struct sockaddr *) &any, sizeof(any)) == 0;
+}
+
 _Noreturn static void probe_child(const struct sandbox_rules *rules, bool (*attempt)(void))
 {
     AUTO(buf_done) struct buf state = {0};
@@ -128,7 +152,9 @@ static enum rc self_test(const struct sandbox_rules *rules, struct err *err)
     enum rc rc;
 
     rc = probe(rules, try_open, "open " FORBIDDEN_FILE, err);
-    if (rc == RC_OK)
+    if (rc == RC_OK && rules->kind == SANDBOX_IDP)
+        rc = probe(rules, try_bind, "bind", err);
+    else if (rc == RC_OK)
         rc = probe(rules, try_socket, "socket", err);
     return rc;
 }

@@ -14,7 +14,8 @@
 
 #include "base/buf.h"
 
-#define SANDBOX_PATHS_MAX 16u
+#define SANDBOX_PATHS_MAX 40u
+#define SANDBOX_PORTS_MAX 32u
 
 /* A letter of the system call table (seccomp.h). */
 enum sandbox_kind {
@@ -26,8 +27,9 @@ enum sandbox_kind {
     SANDBOX_LOG,
     SANDBOX_WEB,
     SANDBOX_KEYS, /* signs handshakes */
+    SANDBOX_IDP,  /* asks other servers who somebody is: the only one that makes sockets */
 };
-#define SANDBOX_KIND_COUNT (SANDBOX_KEYS + 1)
+#define SANDBOX_KIND_COUNT (SANDBOX_IDP + 1)
 
 enum sandbox_access {
     SANDBOX_READ,  /* files below may be read, folders listed */
@@ -43,11 +45,16 @@ struct sandbox_rules {
     enum sandbox_kind kind;
     struct sandbox_path paths[SANDBOX_PATHS_MAX];
     size_t n_paths;
+    uint16_t ports[SANDBOX_PORTS_MAX]; /* TCP ports of other servers; SANDBOX_IDP only */
+    size_t n_ports;
     bool best_effort; /* what the kernel lacks is noted in the state and done without */
 };
 
-/* Add one; a path that does not exist is an error of sandbox_enter(). */
+/* Add one that is not there yet; a path that does not exist is an error of sandbox_enter(). */
 void sandbox_allow(struct sandbox_rules *rules, const char *path, enum sandbox_access access);
+
+/* The same of a port that TCP may connect to; one that is there already is not added again. */
+void sandbox_allow_port(struct sandbox_rules *rules, uint16_t port);
 
 /*
  * Become this user with its primary group and no others. RC_NOT_FOUND: no such user. Called as

@@ -71,6 +71,12 @@ static void emit_check(struct filter *f, const struct syscall_row *row, uint32_t
             emit_jump(f, BPF_JEQ, row->values[i], row->n_values - i, 0);
         emit_return(f, miss);
         break;
+    case CHECK_EQ_ELSE:
+        emit_load(f, OFFSET_LOW(row->arg));
+        for (size_t i = 0; i + 1 < row->n_values; i++)
+            emit_jump(f, BPF_JEQ, row->values[i], row->n_values - 1 - i, 0);
+        emit_return(f, SECCOMP_RET_ERRNO | row->values[row->n_values - 1]);
+        break;
     case CHECK_HAS:
         emit_load(f, OFFSET_LOW(row->arg));
         emit(f, (struct sock_filter) BPF_STMT(BPF_ALU | BPF_AND | BPF_K, row->values[0]));

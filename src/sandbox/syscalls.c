@@ -41,6 +41,13 @@
             a, b, c                                                                            \
         }                                                                                      \
     }
+#define CALL_EQ3_ELSE(name, kinds, arg, a, b, c, error)                                        \
+    {                                                                                          \
+#name, SYS_##name, kinds, CHECK_EQ_ELSE, arg, 4,                                       \
+        {                                                                                      \
+            a, b, c, error                                                                     \
+        }                                                                                      \
+    }
 #define CALL_HAS(name, kinds, arg, bits)                                                       \
     {                                                                                          \
 #name, SYS_##name, kinds, CHECK_HAS, arg, 1,                                           \
@@ -72,50 +79,54 @@
 
 // clang-format off
 const struct syscall_row syscall_table[] = {
-    /* Letters: Gate, Auth, Mail, Digest, its Child, Log, Web, Keys, in this order. */
+    /* Letters: Gate, Auth, Mail, Digest, its Child, Log, Web, Keys, Idp, in this order. */
 
     /* bytes through descriptors that are open */
-    CALL(read,            "GAMDCLWK"),
-    CALL(write,           "GAMDCLWK"),
-    CALL(readv,           "GAM...W"),
-    CALL(writev,          "GAMDCLW"),
-    CALL(close,           "GAMDCLWK"),
-    CALL(recvmsg,         "GAMDCLWK"),
-    CALL(sendmsg,         "GAMDCLWK"),
-    CALL(recvfrom,        "GAM...W"),
-    CALL(sendto,          "GAM..LW"),
-    CALL(shutdown,        "GAM...W"),
-    CALL(fcntl,           "GAMDCLWK"),
-    CALL_EQ3(ioctl,       "GAM..LW", 1, FIONREAD, FIONBIO, TCGETS),
-    CALL(poll,            "GAMDCLWK"),
-    CALL(ppoll,           "GAMDCLW"),
-    CALL(epoll_create1,   "GAMD.LW"),
-    CALL(epoll_ctl,       "GAMD.LW"),
-    CALL(epoll_pwait,     "GAMD.LW"),
-    CALL(eventfd2,        "GAMD.LW"),
-    CALL(dup,             "GAMD.LW"),
-    CALL(lseek,           "GAMDCLW"),
-    CALL(fstat,           "GAMDCLW"),
+    CALL(read,            "GAMDCLWKI"),
+    CALL(write,           "GAMDCLWKI"),
+    CALL(readv,           "GAM...WI"),
+    CALL(writev,          "GAMDCLWI"),
+    CALL(close,           "GAMDCLWKI"),
+    CALL(recvmsg,         "GAMDCLWKI"),
+    CALL(sendmsg,         "GAMDCLWKI"),
+    CALL(recvfrom,        "GAM...WI"),
+    CALL(sendto,          "GAM..LWI"),
+    CALL(shutdown,        "GAM...WI"),
+    CALL(fcntl,           "GAMDCLWKI"),
+    CALL_EQ3(ioctl,       "GAM..LWI", 1, FIONREAD, FIONBIO, TCGETS),
+    CALL(poll,            "GAMDCLWKI"),
+    CALL(ppoll,           "GAMDCLWI"),
+    CALL(epoll_create1,   "GAMD.LWI"),
+    CALL(epoll_ctl,       "GAMD.LWI"),
+    CALL(epoll_pwait,     "GAMD.LWI"),
+    CALL(eventfd2,        "GAMD.LWI"),
+    CALL(dup,             "GAMD.LWI"),
+    CALL(lseek,           "GAMDCLWI"),
+    CALL(fstat,           "GAMDCLWI"),
 
-    /* sockets: none is made but pairs; the gate and the control listeners accept */
+    /* sockets: none is made but pairs, and by idp, which goes out to servers that are configured (Landlock has
+     * their ports) and to resolvers; getaddrinfo() does without the netlink socket it would like. The gate and the
+     * control listeners accept */
     CALL(accept4,         "GAM...W"),
     CALL(accept,          "GAM...W"),
-    CALL_EQ1(socketpair,  "GAMD..W", 0, AF_UNIX),
-    CALL(getsockopt,      "GAMD.LW"),
-    CALL(setsockopt,      "GAMD.LW"),
-    CALL(getsockname,     "GAM...W"),
-    CALL(getpeername,     "GAM...W"),
-    CALL(connect,         ".....L."), /* the syslog socket again, after syslog was restarted */
+    CALL_EQ1(socketpair,  "GAMD..WI", 0, AF_UNIX),
+    CALL(getsockopt,      "GAMD.LWI"),
+    CALL(setsockopt,      "GAMD.LWI"),
+    CALL(getsockname,     "GAM...WI"),
+    CALL(getpeername,     "GAM...WI"),
+    CALL_EQ3_ELSE(socket, "I", 0, AF_UNIX, AF_INET, AF_INET6, EAFNOSUPPORT),
+    CALL(sendmmsg,        "I"), /* the resolver's two questions */
+    CALL(connect,         ".....L.I"), /* the syslog socket again, after syslog was restarted */
 
     /* memory: never executable */
-    CALL(brk,             "GAMDCLWK"),
-    CALL_NOT(mmap,        "GAMDCLWK", 2, PROT_EXEC),
-    CALL_NOT(mprotect,    "GAMDCLW", 2, PROT_EXEC),
-    CALL(munmap,          "GAMDCLWK"),
-    CALL(mremap,          "GAMDCLW"),
-    CALL(madvise,         "GAMDCLW"),
-    CALL(mlock,           "GA....W"), /* secrets stay out of swap */
-    CALL(munlock,         "GA....W"),
+    CALL(brk,             "GAMDCLWKI"),
+    CALL_NOT(mmap,        "GAMDCLWKI", 2, PROT_EXEC),
+    CALL_NOT(mprotect,    "GAMDCLWI", 2, PROT_EXEC),
+    CALL(munmap,          "GAMDCLWKI"),
+    CALL(mremap,          "GAMDCLWI"),
+    CALL(madvise,         "GAMDCLWI"),
+    CALL(mlock,           "GA....WI"), /* secrets stay out of swap */
+    CALL(munlock,         "GA....WI"),
     CALL(msync,           "..M...."),
     CALL(mincore,         "..M...."),
     CALL(memfd_create,    "..MD..."),
@@ -126,47 +137,47 @@ const struct syscall_row syscall_table[] = {
     CALL(ioprio_set,      "..M...."),
 
     /* time and chance; most of it never leaves the vdso. The child has none: same mail, same table */
-    CALL(clock_gettime,   "GAMD.LWK"),
-    CALL(clock_getres,    "GAMD.LW"),
-    CALL(clock_nanosleep, "GAMD.LW"),
-    CALL(nanosleep,       "GAMD.LW"),
-    CALL(gettimeofday,    "GAMD.LW"),
-    CALL(getrandom,       "GAMD.LWK"),
-    CALL(timerfd_create,  "GAM...W"),
-    CALL(timerfd_settime, "GAM...W"),
+    CALL(clock_gettime,   "GAMD.LWKI"),
+    CALL(clock_getres,    "GAMD.LWI"),
+    CALL(clock_nanosleep, "GAMD.LWI"),
+    CALL(nanosleep,       "GAMD.LWI"),
+    CALL(gettimeofday,    "GAMD.LWI"),
+    CALL(getrandom,       "GAMD.LWKI"),
+    CALL(timerfd_create,  "GAM...WI"),
+    CALL(timerfd_settime, "GAM...WI"),
 
     /* threads and signals of our own */
-    CALL(futex,           "GAMDCLWK"),
-    CALL_HAS(clone,       ".AM....", 0, CLONE_THREAD),
+    CALL(futex,           "GAMDCLWKI"),
+    CALL_HAS(clone,       ".AM....I", 0, CLONE_THREAD),
     CALL_NOT(clone,       "...D...", 0, CLONE_NAMESPACES),
-    CALL_ERRNO(clone3,    ".AMD...", ENOSYS), /* its flags lie in memory: libc falls back to clone */
-    CALL(set_robust_list, ".AMDC.."),
+    CALL_ERRNO(clone3,    ".AMD...I", ENOSYS), /* its flags lie in memory: libc falls back to clone */
+    CALL(set_robust_list, ".AMDC..I"),
     CALL(set_tid_address, "...DC.."),
-    CALL(rseq,            ".AMDC.."),
-    CALL(sched_yield,     "GAMDCLW"),
-    CALL(sched_getaffinity, "GAMDCLW"),
-    CALL(getpid,          "GAMDCLWK"),
-    CALL(gettid,          "GAMDCLW"),
-    CALL(tgkill,          "GAMDCLW"), /* abort() */
-    CALL(rt_sigaction,    "GAMDCLW"),
-    CALL(rt_sigprocmask,  "GAMDCLW"),
-    CALL(rt_sigreturn,    "GAMDCLW"),
-    CALL(sigaltstack,     "GAMDCLW"),
-    CALL(restart_syscall, "GAMDCLW"),
-    CALL(exit,            "GAMDCLW"),
-    CALL(exit_group,      "GAMDCLWK"),
-    CALL(sysinfo,         "GAMDCLW"), /* qsort() asks how much memory there is */
-    CALL(getrusage,       "GAMDCLW"),
-    CALL_NULL(prlimit64,  "GAM..LW", 2),
-    CALL_EQ2(prctl,       "GAM..LW", 0, PR_SET_NAME, PR_GET_NAME),
+    CALL(rseq,            ".AMDC..I"),
+    CALL(sched_yield,     "GAMDCLWI"),
+    CALL(sched_getaffinity, "GAMDCLWI"),
+    CALL(getpid,          "GAMDCLWKI"),
+    CALL(gettid,          "GAMDCLWI"),
+    CALL(tgkill,          "GAMDCLWI"), /* abort() */
+    CALL(rt_sigaction,    "GAMDCLWI"),
+    CALL(rt_sigprocmask,  "GAMDCLWI"),
+    CALL(rt_sigreturn,    "GAMDCLWI"),
+    CALL(sigaltstack,     "GAMDCLWI"),
+    CALL(restart_syscall, "GAMDCLWI"),
+    CALL(exit,            "GAMDCLWI"),
+    CALL(exit_group,      "GAMDCLWKI"),
+    CALL(sysinfo,         "GAMDCLWI"), /* qsort() asks how much memory there is */
+    CALL(getrusage,       "GAMDCLWI"),
+    CALL_NULL(prlimit64,  "GAM..LWI", 2),
+    CALL_EQ2(prctl,       "GAM..LWI", 0, PR_SET_NAME, PR_GET_NAME),
 
     /* files: where Landlock allows a path */
-    CALL(openat,          ".AM..L."),
-    CALL(newfstatat,      "GAMDCLW"), /* fstat() of libc; a path finds nothing in gate and digest */
-    CALL(statx,           ".AM..L."),
+    CALL(openat,          ".AM..L.I"),
+    CALL(newfstatat,      "GAMDCLWI"), /* fstat() of libc; a path finds nothing in gate and digest */
+    CALL(statx,           ".AM..L.I"),
     CALL(statfs,          ".AM...."),
     CALL(fstatfs,         ".AM...."),
-    CALL(pread64,         ".AM...."),
+    CALL(pread64,         ".AM....I"),
     CALL(pwrite64,        ".AM..L."),
     CALL(preadv,          "..M...."),
     CALL(pwritev,         "..M...."),
@@ -179,10 +190,10 @@ const struct syscall_row syscall_table[] = {
     CALL(ftruncate,       ".AMD.L."),
     CALL(fadvise64,       "..M...."),
     CALL(flock,           ".AM...."),
-    CALL(getdents64,      ".AM..L."),
-    CALL(faccessat,       ".AM...."),
-    CALL(faccessat2,      ".AM...."),
-    CALL(readlinkat,      ".AM...."),
+    CALL(getdents64,      ".AM..L.I"),
+    CALL(faccessat,       ".AM....I"),
+    CALL(faccessat2,      ".AM....I"),
+    CALL(readlinkat,      ".AM....I"),
     CALL(mkdirat,         ".AM...."),
     CALL(unlinkat,        ".AM..L."),
     CALL(renameat,        ".AM...."),
@@ -190,12 +201,12 @@ const struct syscall_row syscall_table[] = {
     CALL(linkat,          "..M...."),
     CALL(fchmod,          ".AM..L."),
     CALL(umask,           ".AM..L."),
-    CALL(getcwd,          ".AM...."),
-    CALL(uname,           "..M...."), /* LMDB looks at the kernel release before it trusts a file system */
-    CALL(geteuid,         "GAMDCLW"),
-    CALL(getuid,          "GAMDCLW"),
-    CALL(getegid,         "GAMDCLW"),
-    CALL(getgid,          "GAMDCLW"),
+    CALL(getcwd,          ".AM....I"),
+    CALL(uname,           "..M....I"), /* LMDB looks at the kernel release before it trusts a file system */
+    CALL(geteuid,         "GAMDCLWI"),
+    CALL(getuid,          "GAMDCLWI"),
+    CALL(getegid,         "GAMDCLWI"),
+    CALL(getgid,          "GAMDCLWI"),
     CALL(fchown,          ".A....."), /* SQLite as root, for its journal; without capability it fails */
 
     /* the digest process makes its children and ends them */
@@ -211,14 +222,14 @@ const struct syscall_row syscall_table[] = {
 
     /* calls that aarch64 never had */
 #ifdef SYS_epoll_wait
-    CALL(epoll_wait,      "GAMD.LW"),
-    CALL(time,            "GAMD.LW"),
+    CALL(epoll_wait,      "GAMD.LWI"),
+    CALL(time,            "GAMD.LWI"),
     CALL(dup2,            ".....L."),
-    CALL(open,            ".AM..L."),
-    CALL(stat,            ".AM..L."),
-    CALL(lstat,           ".AM...."),
-    CALL(access,          ".AM...."),
-    CALL(readlink,        ".AM...."),
+    CALL(open,            ".AM..L.I"),
+    CALL(stat,            ".AM..L.I"),
+    CALL(lstat,           ".AM....I"),
+    CALL(access,          ".AM....I"),
+    CALL(readlink,        ".AM....I"),
     CALL(mkdir,           ".AM...."),
     CALL(rmdir,           ".AM...."),
     CALL(unlink,          ".AM...."),
@@ -230,19 +241,19 @@ const size_t syscall_table_len = COUNT(syscall_table);
 
 const struct syscall_row syscall_wide_denied[] = {
     CALL_EQ2(socket,      "GAMDCLWK", 0, AF_INET, AF_INET6),
-    CALL(bind,            "GAMDCLWK"),
-    CALL(listen,          "GAMDCLWK"),
-    CALL(execve,          "GAMDCLWK"),
-    CALL(execveat,        "GAMDCLWK"),
-    CALL(mount,           "GAMDCLWK"),
-    CALL(umount2,         "GAMDCLWK"),
-    CALL(unshare,         "GAMDCLWK"),
-    CALL(setns,           "GAMDCLWK"),
-    CALL(bpf,             "GAMDCLWK"),
-    CALL(io_uring_setup,  "GAMDCLWK"),
-    CALL(init_module,     "GAMDCLWK"),
-    CALL(finit_module,    "GAMDCLWK"),
-    CALL(keyctl,          "GAMDCLWK"),
+    CALL(bind,            "GAMDCLWKI"),
+    CALL(listen,          "GAMDCLWKI"),
+    CALL(execve,          "GAMDCLWKI"),
+    CALL(execveat,        "GAMDCLWKI"),
+    CALL(mount,           "GAMDCLWKI"),
+    CALL(umount2,         "GAMDCLWKI"),
+    CALL(unshare,         "GAMDCLWKI"),
+    CALL(setns,           "GAMDCLWKI"),
+    CALL(bpf,             "GAMDCLWKI"),
+    CALL(io_uring_setup,  "GAMDCLWKI"),
+    CALL(init_module,     "GAMDCLWKI"),
+    CALL(finit_module,    "GAMDCLWKI"),
+    CALL(keyctl,          "GAMDCLWKI"),
 };
 const size_t syscall_wide_denied_len = COUNT(syscall_wide_denied);
 // clang-format on

@@ -179,21 +179,21 @@ static const struct {
     const char *kinds; /* for each kind: K killed, F an error, D done */
     bool wide;         /* holds in widened builds too */
 } attempts[] = {
-    {"open /etc/passwd",     open_passwd,       "KFFKKFKK", false},
-    {"list another folder",  read_other_folder, "KFFKKFKK", false},
-    {"leave by ..",          leave_by_dots,     "KFFKKFKK", false},
-    {"write the own folder", write_own_folder,  "KDDKKDKK", false},
-    {"make a TCP socket",    make_socket,       "KKKKKKKK", true },
-    {"make a unix socket",   make_unix_socket,  "KKKKKKKK", false},
-    {"make a pair",          make_pair,         "DDDDKKDK", false},
-    {"bind",                 bind_something,    "KKKKKKKK", true },
-    {"run a program",        run_program,       "KKKKKKKK", true },
-    {"trace the parent",     trace_parent,      "KKKKKKKK", false},
-    {"signal the parent",    signal_parent,     "KKKFKKKK", false},
-    {"fork",                 fork_once,         "KKKDKKKK", false},
-    {"map code",             map_code,          "KKKKKKKK", false},
-    {"start a thread",       start_thread,      "KDDDKKKK", false},
-    {"allocate",             allocate,          "DDDDDDDD", true },
+    {"open /etc/passwd",     open_passwd,       "KFFKKFKKF", false},
+    {"list another folder",  read_other_folder, "KFFKKFKKF", false},
+    {"leave by ..",          leave_by_dots,     "KFFKKFKKF", false},
+    {"write the own folder", write_own_folder,  "KDDKKDKKF", false},
+    {"make a TCP socket",    make_socket,       "KKKKKKKKD", true },
+    {"make a unix socket",   make_unix_socket,  "KKKKKKKKD", false},
+    {"make a pair",          make_pair,         "DDDDKKDKD", false},
+    {"bind",                 bind_something,    "KKKKKKKKK", true },
+    {"run a program",        run_program,       "KKKKKKKKK", true },
+    {"trace the parent",     trace_parent,      "KKKKKKKKK", false},
+    {"signal the parent",    signal_parent,     "KKKFKKKKK", false},
+    {"fork",                 fork_once,         "KKKDKKKKK", false},
+    {"map code",             map_code,          "KKKKKKKKK", false},
+    {"start a thread",       start_thread,      "KDDDKKKKD", false},
+    {"allocate",             allocate,          "DDDDDDDDD", true },
 };
 
 static enum outcome outcome_from(char letter)
@@ -222,6 +222,44 @@ static void each_kind_can_do_what_its_column_says(void **state)
                          (int) got, (int) want);
         }
     }
+}
+
+/* A listener that nobody confined made, and the port it has. */
+static int listener_fd;
+static struct sockaddr_in listener_address;
+
+static bool connect_to_it(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    return fd >= 0 && connect(fd, (const struct sockaddr *) &listener_address,
+                              sizeof(listener_address)) == 0;
+}
+
+static void who_goes_out_reaches_the_ports_of_its_rules_only(void **state)
+{
+    struct sandbox_rules rules = {.kind = SANDBOX_IDP};
+    socklen_t len = sizeof(listener_address);
+    const int one = 1;
+
+    (void) state;
+    if (landlock_abi() < 4) {
+        printf("skipped: this kernel's Landlock knows no ports\n");
+        skip();
+    }
+    listener_address = (struct sockaddr_in){.sin_family = AF_INET,
+                                            .sin_addr = {.s_addr = htonl(INADDR_LOOPBACK)}};
+    listener_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(setsockopt(listener_fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)), 0);
+    assert_int_equal(bind(listener_fd, (const struct sockaddr *) &listener_address, len), 0);
+    assert_int_equal(listen(listener_fd, 4), 0);
+    assert_int_equal(getsockname(listener_fd, (struct sockaddr *) &listener_address, &len), 0);
+    assert_int_equal(outcome_of(&rules, connect_to_it), FAILED);
+    sandbox_allow_port(&rules, ntohs(listener_address.sin_port));
+    sandbox_allow_port(&rules, ntohs(listener_address.sin_port));
+    assert_int_equal(rules.n_ports, 1);
+    assert_int_equal(outcome_of(&rules, connect_to_it), DID);
+    assert_int_equal(close(listener_fd), 0);
 }
 
 static void a_folder_to_read_is_not_written(void **state)
@@ -317,6 +355,7 @@ int main(void)
         cmocka_unit_test(the_child_may_call_nothing_its_zygote_may_not),
         cmocka_unit_test(hardening_takes_capabilities_and_core_files),
         cmocka_unit_test(each_kind_can_do_what_its_column_says),
+        cmocka_unit_test(who_goes_out_reaches_the_ports_of_its_rules_only),
         cmocka_unit_test(a_folder_to_read_is_not_written),
         cmocka_unit_test(a_path_that_is_missing_stops_the_start),
     };

@@ -1,0 +1,129 @@
+#include "idp/fetch.h"
+
+#include <curl/curl.h>
+
+#include "base/ascii.h"
+
+#define OK_STATUS 200
+
+static void easy_freep(CURL **easy)
+{
+    curl_easy_cleanup(*easy);
+}
+
+static void url_freep(CURLU **url)
+{
+    curl_url_cleanup(*url);
+}
+
+static void text_freep(char **text)
+{
+    curl_free(*text);
+}
+
+static bool is_loopback(const char *host)
+{
+    return strcmp(host, "127.0.0.1") == 0 || strcmp(host, "[::1]") == 0;
+}
+
+enum rc fetch_check_url(const char *url, uint16_t *out_port, struct err *err)
+{
+    AUTO(url_freep) CURLU *parsed = curl_url();
+    AUTO(text_freep) char *scheme = NULL;
+    AUTO(text_freep) char *host = NULL;
+    AUTO(text_freep) char *port = NULL;
+    AUTO(text_freep) char *user = NULL;
+    uint32_t number;
+
+    if (parsed == NULL)
+        die("curl_url: no memory");
+    if (strlen(url) > FETCH_URL_MAX_BYTES ||
+        curl_url_set(parsed, CURLUPART_URL, url, 0) != CURLUE_OK ||
+        curl_url_get(parsed, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
+        curl_url_get(parsed, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
+        curl_url_get(parsed, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) != CURLUE_OK ||
+        !slice_to_u32(slice_from_str(port), &number) || number == 0 || number > UINT16_MAX)
+        return err_set(err, RC_INVALID, "Bad configuration", "no URL");
+    if (curl_url_get(parsed, CURLUPART_USER, &user, 0) != CURLUE_NO_USER)
+        return err_set(err, RC_INVALID, "Bad configuration", "a URL with a user in it");
+    if (strcmp(scheme, "https") != 0 && (strcmp(scheme, "http") != 0 || !is_loopback(host)))
+        return err_set(err, RC_INVALID, "Bad configuration", "want a URL of https");
+    *out_port = (uint16_t) number;
+    return RC_OK;
+}
+
+/* A CURLOPT_WRITEFUNCTION: taking less than all of it ends the transfer. */
+static size_t take(char *bytes, size_t one, size_t n, void *ctx)
+{
+    struct buf *out = ctx;
+
+    buf_append(out, slice_of(bytes, one * n));
+    return out->overflow ? 0 : one * n;
+}
+
+static bool set_all(CURL *easy, const struct fetch *fetch, struct buf *out)
+{
+    struct curl_blob ca = {(void *) (uintptr_t) fetch->ca.ptr, fetch->ca.len, CURL_BLOB_NOCOPY};
+    bool ok =
+        curl_easy_setopt(easy, CURLOPT_URL, fetch->url) == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_NETRC, (long) CURL_NETRC_IGNORED) == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long) FETCH_MAX_SEC) == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2) ==
+            CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_MAXFILESIZE, (long) FETCH_ANSWER_MAX_BYTES) ==
+            CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take) == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_WRITEDATA, out) == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long) CURL_HTTP_VERSION_1_1) == CURLE_OK;
+
+    if (ok && fetch->ca.len > 0)
+        ok = curl_easy_setopt(easy, CURLOPT_CAINFO_BLOB, &ca) == CURLE_OK &&
+             curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) == CURLE_OK;
+    if (ok && fetch->post != NULL)
+        ok = curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE, (long) strlen(fetch->post)) ==
+                 CURLE_OK &&
+             curl_easy_setopt(easy, CURLOPT_POSTFIELDS, fetch->post) == CURLE_OK;
+    if (ok && fetch->user != NULL)
+        ok = curl_easy_setopt(easy, CURLOPT_HTTPAUTH, (long) CURLAUTH_BASIC) == CURLE_OK &&
+             curl_easy_setopt(easy, CURLOPT_USERNAME, fetch->user) == CURLE_OK &&
+             curl_easy_setopt(easy, CURLOPT_PASSWORD, fetch->password) == CURLE_OK;
+    return ok;
+}
+
+enum rc fetch_run(const struct fetch *fetch, struct buf *out, struct err *err)
+{
+    AUTO(easy_freep) CURL *easy = curl_easy_init();
+    long status = 0;
+    CURLcode code;
+
+    if (easy == NULL)
+        die("curl_easy_init: no memory");
+    if (!set_all(easy, fetch, out))
+        return err_set(err, RC_UNAVAILABLE, "Internal error", "curl lacks an option");
+    code = curl_easy_perform(easy);
+    if (out->overflow || code == CURLE_FILESIZE_EXCEEDED)
+        return err_set(err, RC_LIMIT, "Internal error", "an answer of more than %zu bytes",
+                       out->max);
+    if (code != CURLE_OK)
+        return err_set(err, RC_UNAVAILABLE, "Internal error", "%s", curl_easy_strerror(code));
+    (void) curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status); /* stays 0 if it fails */
+    if (status != OK_STATUS)
+        return err_set(err, RC_UNAVAILABLE, "Internal error", "HTTP status %ld", status);
+    return RC_OK;
+}
+
+void fetch_form_encode(struct buf *out, struct slice s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.ptr[i];
+
+        if (ascii_is_alpha(c) || ascii_is_digit(c) || c == '-' || c == '.' || c == '_')
+            buf_byte(out, c);
+        else
+            buf_printf(out, "%%%02X", (unsigned) (unsigned char) c);
+    }
+}

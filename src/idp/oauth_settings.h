@@ -1,0 +1,23 @@
+/*
+ * oauth_settings.h - the file of a provider of the kind "oauth", read and checked.
+ *
+ * Memory: all of it in the arena, the client's secret too, which is wiped with it.
+ */
+#ifndef ROOST_IDP_OAUTH_SETTINGS_H
+#define ROOST_IDP_OAUTH_SETTINGS_H
+
+#include "idp/claims.h"
+
+struct oauth_settings {
+    struct claim_rules rules;
+    struct slice introspection; /* URL */
+    uint16_t introspection_port;
+    struct slice client_id, client_secret;
+    struct slice ca; /* PEM of the roots that are trusted; empty: the system's */
+};
+
+/* RC_INVALID: what stands there makes no sense. */
+MUST_CHECK enum rc oauth_settings_read(const char *path, struct arena *arena,
+                                       struct oauth_settings *out, struct err *err);
+
+#endif
