@@ -14,9 +14,10 @@ static size_t depth_of(struct slice text)
         else if (c == '"')
             quoted = !quoted;
         else if (!quoted && (c == '{' || c == '['))
-            deepest = MAX(deepest, ++depth);
+            depth++;
         else if (!quoted && (c == '}' || c == ']') && depth > 0)
             depth--;
+        deepest = MAX(deepest, depth);
     }
     return deepest;
 }
