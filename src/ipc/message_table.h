@@ -256,6 +256,7 @@
 #define MSG_ENROL_CREATED_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
     U64(request) \
     U64(device) \
+    BYTES(user, MSG_USER_MAX)         /* canonical name */ \
     BYTES(password, MSG_CONFIG_NAME)  /* shown once */
 #define MSG_ENROL_REVOKE_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
     U64(request) \
@@ -267,6 +268,7 @@
 #define MSG_ENROL_DONE_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
     U64(request) \
     U8(code)           /* enum enrol_code */ \
+    BYTES(user, MSG_USER_MAX)         /* ENROL_OK of ENROL_LIST: canonical name */ \
     BYTES(text, MSG_TEXT_MAX)         /* for the person; empty with ENROL_OK */
 
 /* gate <-> mail */

@@ -475,13 +475,17 @@ static void on_list(struct auth_role *auth, const struct msg_enrol_list *msg)
 {
     struct device_page page = {auth, msg->request};
     struct enrol_session session;
+    struct msg done = {
+        .type = MSG_ENROL_DONE, .enrol_done = {.request = msg->request, .code = ENROL_OK}
+    };
     struct err err;
 
     if (!find_session(auth, msg->request, msg->token, &session))
         return;
+    done.enrol_done.user = session.user;
     auth_uses_flush(auth); /* the list tells when they were last used */
     if (auth_db_each_device(auth->db, session.account, tell_device, &page, &err) == RC_OK)
-        say_done(auth, msg->request, ENROL_OK, "");
+        tell_web(auth, &done);
     else
         say_failed(auth, msg->request, &err);
 }
@@ -532,6 +536,7 @@ static void on_create(struct auth_role *auth, const struct msg_enrol_create *msg
                        .type = MSG_ENROL_CREATED,
                        .enrol_created = {.request = msg->request,
                                          .device = made.device,
+                                         .user = session.user,
                                          .password = slice_from_str(made.password)}
     });
     admin_device_wipe(&made);
