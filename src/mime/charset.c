@@ -144,6 +144,36 @@ bool charset_is_known(struct slice label)
     return true;
 }
 
+/*
+ * Tables that come from IBM's PCs (ICU's windows-31j and ibm850 do) turn three controls round:
+ * bytes 1A, 1C and 7F are U+001C, U+007F and U+001A. Everybody else's are what they are in
+ * ASCII, the Encoding Standard's too.
+ */
+static bool turns_controls(UConverter *converter)
+{
+    static const char byte = 0x1a;
+    const char *source = &byte;
+    UErrorCode status = U_ZERO_ERROR;
+    UChar unit[2], *target = unit;
+
+    ucnv_toUnicode(converter, &target, unit + COUNT(unit), &source, source + 1, NULL, true,
+                   &status);
+    ucnv_resetToUnicode(converter);
+    return target == unit + 1 && unit[0] == 0x1c;
+}
+
+static void turn_back(UChar *units, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (units[i] == 0x1c)
+            units[i] = 0x1a;
+        else if (units[i] == 0x7f)
+            units[i] = 0x1c;
+        else if (units[i] == 0x1a)
+            units[i] = 0x7f;
+    }
+}
+
 void charset_open(struct charset_reader *reader, struct slice label, enum charset_guess guess)
 {
     *reader = (struct charset_reader){0};
@@ -152,6 +182,7 @@ void charset_open(struct charset_reader *reader, struct slice label, enum charse
         reader->converter = open_label(label);
     if (reader->converter == NULL && guess == CHARSET_GUESS_LEGACY)
         reader->converter = open_converter("windows-1252");
+    reader->turns_controls = reader->converter != NULL && turns_controls(reader->converter);
 }
 
 void charset_close(struct charset_reader *reader)
@@ -191,6 +222,8 @@ static void feed_converter(struct charset_reader *reader, struct slice bytes, bo
         ucnv_toUnicode(reader->converter, &target, pivot + PIVOT_UNITS, &source, end, NULL,
                        last, &status);
         n = (size_t) (target - pivot);
+        if (reader->turns_controls)
+            turn_back(pivot + n_held, n - n_held);
         n_held = n > 0 && U16_IS_LEAD(pivot[n - 1]) ? 1 : 0;
         if (last && status != U_BUFFER_OVERFLOW_ERROR)
             n_held = 0;

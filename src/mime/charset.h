@@ -28,6 +28,7 @@ struct charset_reader {
     void *converter; /* NULL: the text is UTF-8 already */
     char held[4];    /* start of a character that the next piece ends */
     size_t n_held;
+    bool turns_controls; /* the converter does, and we turn them back */
 };
 
 enum charset_guess { CHARSET_GUESS_UTF8, CHARSET_GUESS_LEGACY };

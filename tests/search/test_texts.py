@@ -24,7 +24,7 @@ LARGE = bool(os.environ.get("ROOST_LARGE"))
 GENERATED = 60000 if LARGE else 1000
 BATCH = 1000
 SAMPLE = 2500  # messages of the corpus; ROOST_LARGE: all
-CORPUS_UNSURE_MAX = 15  # bytes that mean nothing in ISO-2022-JP and the like
+CORPUS_UNSURE_MAX = 16  # bytes that mean nothing in ISO-2022-JP and the like
 DATA = os.path.join(HERE, "../data/mime")
 
 

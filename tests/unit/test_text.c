@@ -100,6 +100,8 @@ static const struct {
      "a\xa0"
      "b",                                                                      "a\xef\xbf\xbd"
      "b"                                                                                }, /* no byte of it */
+    {DIGEST_CTE_IDENTITY, "shift_jis", false, "a\x1a\x1c\x7f\x83J",
+     "a\x1a\x1c\x7f\xe3\x82\xab"                                                                 }, /* controls are those of ASCII */
     {DIGEST_CTE_IDENTITY, "us-ascii",  false, "a\xe4",                         "a\xc3\xa4"       },
     {DIGEST_CTE_IDENTITY, "utf-8",     false, "a\xe4",                         "a\xc3\xa4"       }, /* a wrong label */
     {DIGEST_CTE_QP,       "koi8-r",    false, "=C1=\r\n=C2",                   "\xd0\xb0\xd0\xb1"},
