@@ -63,7 +63,7 @@ static enum rc start(struct cmd *cmd, struct err *err)
 {
     const struct sorting none = {.comparator = cmd->session->comparator};
     struct finding finding;
-    enum rc rc = finding_start(cmd, &cmd->args.search, &finding, err);
+    enum rc rc = finding_start(cmd, &cmd->args.search, false, &finding, err);
 
     if (rc)
         return rc;

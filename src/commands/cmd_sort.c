@@ -37,7 +37,7 @@ static enum rc start(struct cmd *cmd, const struct imap_search_args *args,
 {
     struct finding finding;
     struct sort_run *run;
-    enum rc rc = finding_start(cmd, args, &finding, err);
+    enum rc rc = finding_start(cmd, args, sorting_by_score(sorting), &finding, err);
 
     if (rc)
         return rc;

@@ -61,6 +61,7 @@ enum rc finding_open(struct cmd *cmd, const struct imap_search_args *args,
         return rc;
     }
     scope.comparator = cmd->session->comparator.number;
+    scope.wants_scores = scope.wants_scores || (args->returns & IMAP_SEARCH_RELEVANCY) != 0;
     rc = search_start(&scope, args->key, arena, &search, err);
     if (rc)
         return rc;
@@ -78,12 +79,14 @@ static struct search_scope scope_of(const struct session *session)
                                  .saved = session_saved(session)};
 }
 
-enum rc finding_start(struct cmd *cmd, const struct imap_search_args *args, struct finding *out,
-                      struct err *err)
+enum rc finding_start(struct cmd *cmd, const struct imap_search_args *args, bool by_score,
+                      struct finding *out, struct err *err)
 {
+    struct search_scope scope = scope_of(cmd->session);
     enum rc rc = finding_check(cmd, args, err);
 
-    return rc ? rc : finding_open(cmd, args, scope_of(cmd->session), cmd->arena, out, err);
+    scope.wants_scores = by_score;
+    return rc ? rc : finding_open(cmd, args, scope, cmd->arena, out, err);
 }
 
 void finding_will_update(struct cmd *cmd, const struct imap_search_args *args,

@@ -35,9 +35,10 @@ bool finding_asks_modseq(const struct imap_search_args *args);
 MUST_CHECK enum rc finding_open(struct cmd *cmd, const struct imap_search_args *args,
                                 struct search_scope scope, struct arena *arena,
                                 struct finding *out, struct err *err);
-/* Both, of the selected mailbox. */
+/* Both, of the selected mailbox. by_score: the hits' scores are wanted though they are not to be
+ * returned. */
 MUST_CHECK enum rc finding_start(struct cmd *cmd, const struct imap_search_args *args,
-                                 struct finding *out, struct err *err);
+                                 bool by_score, struct finding *out, struct err *err);
 /* With UPDATE, behind finding_start() or finding_open() of the selected mailbox: keep the keys
  * as they are (context.h). sorting: n == 0 for the mailbox's order. */
 void finding_will_update(struct cmd *cmd, const struct imap_search_args *args,

@@ -19,6 +19,17 @@ void memory_note(struct account *account, size_t bytes)
     store_note_memory(account->store, bytes);
 }
 
+void memory_note_work(struct mail_store *store, size_t *noted, size_t now)
+{
+    size_t before = *noted;
+
+    *noted = now;
+    if (now > before)
+        store_note_memory(store, now - before);
+    else
+        store_give_memory(store, before - now);
+}
+
 void memory_forget(struct account *account)
 {
     store_give_memory(account->store, atomic_exchange(&account->memory, 0));

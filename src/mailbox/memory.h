@@ -1,5 +1,6 @@
 /*
- * memory.h - one budget for everything the open accounts keep in memory.
+ * memory.h - one budget for everything the open accounts keep in memory, and for what is worked
+ * with behind them.
  *
  * Measured by the sizes of what versions are made of (acct_memory), account by account, when
  * something was read or written. Above the budget the shelves of accounts (shelf.h) are
@@ -21,6 +22,9 @@
 /* The account's memory has changed by about this much: measured at the next turn, which comes
  * at once if the budget is exceeded. Any thread. */
 void memory_note(struct account *account, size_t bytes);
+/* Work that belongs to no account takes `now` bytes, and of these *noted are counted: 0 at
+ * first, and it ends with 0. What is too much is taken from the accounts. */
+void memory_note_work(struct mail_store *store, size_t *noted, size_t now);
 /* The account goes: it takes nothing any more. */
 void memory_forget(struct account *account);
 

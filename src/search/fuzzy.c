@@ -125,6 +125,25 @@ unsigned fuzzy_likeness(const struct word *asked, const struct word *word)
     return likeness_with_errors(asked, word);
 }
 
+/*
+ * By the sets of their characters, which leave out most words. What is the same, goes on or
+ * holds it has all characters of what is asked for. An error takes one of them away and brings
+ * one in at most. All else begins with the same STEM_MIN characters.
+ */
+bool fuzzy_may_be_like(const struct word *asked, const struct word *word)
+{
+    uint32_t most = errors_allowed(asked);
+    uint32_t missing = (uint32_t) __builtin_popcountll(asked->chars & ~word->chars);
+    uint32_t longer = MAX(asked->n, word->n) - MIN(asked->n, word->n);
+
+    if (missing == 0 || asked->is_pair)
+        return true;
+    if (missing <= most && longer <= most)
+        return true;
+    return asked->n >= STEM_MIN && word->n >= STEM_MIN &&
+           memcmp(asked->ch, word->ch, STEM_MIN * sizeof(*word->ch)) == 0;
+}
+
 /* ---- texts ---- */
 
 const struct fuzzy *fuzzy_new(struct slice text, struct arena *arena)
@@ -145,6 +164,11 @@ void fuzzy_start(struct fuzzy_tally *tally)
     *tally = (struct fuzzy_tally){.n_good = 0};
 }
 
+bool fuzzy_is_good(unsigned likeness)
+{
+    return likeness >= GOOD;
+}
+
 /* runs: bit i says that the words up to the i-th stand in a row, and end with the word before.
  */
 static uint32_t add_word(const struct fuzzy *fuzzy, const struct word *word, unsigned weight,
@@ -153,12 +177,15 @@ static uint32_t add_word(const struct fuzzy *fuzzy, const struct word *word, uns
     uint32_t now = 0;
 
     for (uint32_t i = 0; i < fuzzy->n; i++) {
-        unsigned likeness = fuzzy_likeness(&fuzzy->words[i], word);
+        unsigned likeness;
 
+        if (!fuzzy_may_be_like(&fuzzy->words[i], word))
+            continue;
+        likeness = fuzzy_likeness(&fuzzy->words[i], word);
         if (likeness == 0)
             continue;
-        tally->best[i] = MAX(tally->best[i], likeness * weight / FUZZY_BEST);
-        tally->n_good += likeness >= GOOD;
+        tally->best[i] = MAX(tally->best[i], fuzzy_worth(likeness, weight));
+        tally->n_good += fuzzy_is_good(likeness);
         if (i == 0 || (runs >> (i - 1) & 1) != 0)
             now |= (uint32_t) 1 << i;
     }

@@ -19,6 +19,14 @@
 
 #define FUZZY_WORDS_MAX 16u  /* of one key; further ones are not looked at */
 #define FUZZY_BEST      100u /* the greatest score, and weight */
+#define FUZZY_NO_SCORE                                                                         \
+    (FUZZY_BEST + 1) /* of what is met exactly: it says nothing beside others */
+
+/* What a word is worth to those who look everywhere, by where it stands. */
+#define FUZZY_IN_SUBJECT     100u
+#define FUZZY_IN_ADDRESSES   90u /* From, To, Cc, Bcc */
+#define FUZZY_IN_OTHER_FIELD 60u
+#define FUZZY_IN_PART        85u
 
 /* Words asked for. */
 struct fuzzy {
@@ -43,6 +51,17 @@ void fuzzy_add(const struct fuzzy *fuzzy, struct word_reader *reader, struct sli
 /* 1 to FUZZY_BEST; 0: it is no match. */
 unsigned fuzzy_score(const struct fuzzy *fuzzy, const struct fuzzy_tally *tally);
 
+/* What a word of this likeness is worth where the very one is worth `weight`. */
+static inline unsigned fuzzy_worth(unsigned likeness, unsigned weight)
+{
+    return likeness * weight / FUZZY_BEST;
+}
+
+/* Does it count as often as it stands there? */
+bool fuzzy_is_good(unsigned likeness);
+
+/* False: likeness is 0, at the price of a few instructions. */
+bool fuzzy_may_be_like(const struct word *asked, const struct word *word);
 /* How alike a word of a text is to one that was asked for: 0 to FUZZY_BEST. */
 unsigned fuzzy_likeness(const struct word *asked, const struct word *word);
 

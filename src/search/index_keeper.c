@@ -22,6 +22,7 @@
 #include "base/map.h"
 #include "base/pace.h"
 #include "mailbox/background.h"
+#include "mailbox/memory.h"
 #include "mailbox/message.h"
 #include "search/text_segment_build.h"
 
@@ -217,14 +218,25 @@ static enum rc make_segment(struct index_keeper *keeper, struct account *account
     AUTO(text_segment_build_freep)
     struct text_segment_build *build = text_segment_build_new(from);
     struct feed feed = {.keeper = keeper, .account = account, .build = build, .next = from};
-    enum rc rc;
+    struct mail_store *store = keeper->options->store;
+    size_t noted = 0;
+    enum rc rc = RC_OK;
 
-    while (feed.next < to && !is_full(&feed)) {
+    while (feed.next < to && !is_full(&feed) && !rc) {
         feed_some(&feed, to);
+        memory_note_work(store, &noted, text_segment_build_bytes(build));
         if (!goes_on(keeper))
-            return stopped(err);
+            rc = stopped(err);
     }
-    rc = text_segment_build_write(build, keeper->engine, account_id(account), feed.next, err);
+    /* The pages that are written take less than the slots they are made of. */
+    if (!rc) {
+        memory_note_work(store, &noted, noted + noted / 2);
+        rc = text_segment_build_write(build, keeper->engine, account_id(account), feed.next,
+                                      err);
+    }
+    memory_note_work(store, &noted, 0);
+    if (rc == RC_UNAVAILABLE)
+        return rc;
     if (!rc)
         log_event(LEVEL_DEBUG, "search.indexed", LOG_ID("account", account_id(account)),
                   LOG_NUM("from", from), LOG_NUM("to", feed.next));

@@ -80,8 +80,9 @@ struct leaf leaf_of(const struct plan_node *node, struct arena *arena)
     int32_t day = node->key->day;
     int32_t next = day < INT32_MAX ? day + 1 : day;
 
-    if (node->fuzzy != NULL) /* what is alike shares no trigram for certain */
-        return (struct leaf){.kind = LEAF_NONE};
+    if (node->fuzzy != NULL)
+        return (struct leaf){
+            .kind = LEAF_WORDS, .node = node, .is_exact = !node->weights.is_one_field};
     switch (node->key->kind) {
     case IMAP_KEY_BCC:
     case IMAP_KEY_CC:
@@ -128,6 +129,12 @@ struct leaf leaf_of(const struct plan_node *node, struct arena *arena)
 }
 
 /* ---- asking ---- */
+
+const uint64_t *leaf_uncovered(const struct leaf *leaf, const struct text_segment *segment)
+{
+    return leaf->kind == LEAF_WORDS ? text_segment_wordless(segment)
+                                    : text_segment_uncovered(segment);
+}
 
 static enum rc ask_text(const struct leaf *leaf, const struct text_segment *segment,
                         uint64_t *bits, uint64_t *work, struct err *err)
@@ -194,6 +201,7 @@ enum rc leaf_ask(const struct leaf *leaf, const struct text_segment *segment, ui
         return text_segment_find_field(segment, leaf->field, leaf->needle, bits, work, err);
     case LEAF_DAY:
         return ask_day(leaf, segment, bits, work, err);
+    case LEAF_WORDS:
     case LEAF_NONE:
         break;
     }

@@ -14,22 +14,28 @@ enum leaf_kind {
     LEAF_HEADER, /* of the header: the name, the text */
     LEAF_FIELD,  /* one of the fields that are kept whole */
     LEAF_DAY,    /* of the Date field */
+    LEAF_WORDS,  /* of a fuzzy key: word_ask.h */
 };
 
 struct leaf {
     enum leaf_kind kind;
     enum text_segment_field field;
-    struct slice needle;      /* casemapped */
-    struct slice name;        /* HEADER: "NAME:", casemapped */
-    int32_t from_day, to_day; /* DAY: from_day <= day < to_day */
-    bool is_exact;            /* of covered bodies the answer is no "maybe" */
+    struct slice needle;          /* casemapped */
+    struct slice name;            /* HEADER: "NAME:", casemapped */
+    const struct plan_node *node; /* WORDS */
+    int32_t from_day, to_day;     /* DAY: from_day <= day < to_day */
+    bool is_exact;                /* of covered bodies the answer is no "maybe" */
 };
 
 /* What of it must live longer than the node is put into arena. */
 struct leaf leaf_of(const struct plan_node *node, struct arena *arena);
 
-/* Bits of the segment's numbers: all covered bodies that meet the key, perhaps others; of those
- * that are not covered they say nothing. RC_CORRUPT, RC_IO. */
+/* What its bits say nothing of: numbers that the segment does not cover. */
+const uint64_t *leaf_uncovered(const struct leaf *leaf, const struct text_segment *segment);
+
+/* But for WORDS, which are asked in slices. Bits of the segment's numbers: all covered bodies
+ * that meet the key, perhaps others; of those that are not covered they say nothing.
+ * RC_CORRUPT, RC_IO. */
 MUST_CHECK enum rc leaf_ask(const struct leaf *leaf, const struct text_segment *segment,
                             uint64_t *bits, uint64_t *work, struct err *err);
 

@@ -7,10 +7,7 @@
 #define MATCH_GIVEN_WORK  1000u  /* what one costs that was read among its neighbours */
 #define DAY_SEC           86400
 
-#define FUZZY_WORK         8u /* of a byte read as words */
-#define WEIGHT_BODY        85u
-#define WEIGHT_OTHER_FIELD 60u
-#define NO_SCORE           (FUZZY_BEST + 1)
+#define FUZZY_WORK 8u /* of a byte read as words */
 
 void match_init(struct match *match, const struct search_scope *scope)
 {
@@ -211,42 +208,6 @@ static bool body_has(struct match *match, const struct plan_node *node)
 
 /* ---- fuzzy text ---- */
 
-/* What a word is worth in a field, for those who look everywhere. */
-static unsigned weight_of(struct slice field)
-{
-    static const struct {
-        const char *name;
-        unsigned weight;
-    } fields[] = {
-        {"Subject", 100},
-        {"From",    90 },
-        {"To",      90 },
-        {"Cc",      90 },
-        {"Bcc",     90 },
-    };
-
-    for (size_t i = 0; i < COUNT(fields); i++)
-        if (slice_eq_nocase(field, slice_from_str(fields[i].name)))
-            return fields[i].weight;
-    return WEIGHT_OTHER_FIELD;
-}
-
-/* What the span is worth to the key; 0: it is not looked at. */
-static unsigned weight_of_span(const struct plan_node *node, const struct digest_span *span)
-{
-    const char *known = field_of(node->key->kind);
-    bool is_own = span->kind == DIGEST_SPAN_HEADER;
-
-    if (node->key->kind == IMAP_KEY_TEXT && is_own)
-        return weight_of(span->name);
-    if (node->key->kind == IMAP_KEY_TEXT || node->key->kind == IMAP_KEY_BODY)
-        return is_own ? 0 : WEIGHT_BODY;
-    return is_own && slice_eq_nocase(span->name,
-                                     known != NULL ? slice_from_str(known) : node->key->field)
-               ? FUZZY_BEST
-               : 0;
-}
-
 /* 0: no match. The text there is; a message that holds more is not read as it lies. */
 static unsigned fuzzy_leaf(struct match *match, const struct plan_node *node)
 {
@@ -259,14 +220,15 @@ static unsigned fuzzy_leaf(struct match *match, const struct plan_node *node)
     fuzzy_start(&tally);
     for (uint32_t i = 0; i < match->text->n_spans; i++) {
         struct digest_span span = digest_span(match->text, i);
-        unsigned weight = weight_of_span(node, &span);
+        struct slice text;
+        enum word_place place = word_place_of(&span, &text);
+        unsigned weight = node->weights.in[place];
 
-        if (weight == 0)
+        if (weight == 0 || (place == WORD_IN_OTHER && node->weights.is_one_field &&
+                            !slice_eq_nocase(span.name, node->key->field)))
             continue;
-        if (span.kind == DIGEST_SPAN_HEADER)
-            span.text = span.value;
-        match->work += span.text.len * FUZZY_WORK;
-        fuzzy_add(node->fuzzy, match->words, span.text, weight, &tally);
+        match->work += text.len * FUZZY_WORK;
+        fuzzy_add(node->fuzzy, match->words, text, weight, &tally);
     }
     return fuzzy_score(node->fuzzy, &tally);
 }
@@ -474,8 +436,8 @@ static void use_given(struct match *match, const struct match_asked *asked)
 
 /*
  * RFC 6203 4: that of all fuzzy keys that had to be met is their mean, of a choice the best.
- * What is met exactly has none (NO_SCORE): beside others it says nothing, and of a choice it is
- * as good as any. 0: the key is not met.
+ * What is met exactly has none (FUZZY_NO_SCORE): beside others it says nothing, and of a choice
+ * it is as good as any. 0: the key is not met.
  */
 static unsigned score_of(struct match *match, const struct plan_node *node)
 {
@@ -484,18 +446,18 @@ static unsigned score_of(struct match *match, const struct plan_node *node)
     if (node->fuzzy != NULL)
         return fuzzy_leaf(match, node);
     if (!node->has_fuzzy || node->key->kind == IMAP_KEY_NOT)
-        return meets(match, node) ? NO_SCORE : 0;
+        return meets(match, node) ? FUZZY_NO_SCORE : 0;
     for (size_t i = 0; i < node->n_children; i++) {
         unsigned score = score_of(match, node->children[i]);
 
         if (score == 0 && node->key->kind == IMAP_KEY_AND)
             return 0;
         best = MAX(best, score);
-        sum += score != NO_SCORE ? score : 0;
-        n += score != NO_SCORE;
+        sum += score != FUZZY_NO_SCORE ? score : 0;
+        n += score != FUZZY_NO_SCORE;
     }
     if (node->key->kind == IMAP_KEY_AND)
-        return n > 0 ? sum / n : NO_SCORE;
+        return n > 0 ? sum / n : FUZZY_NO_SCORE;
     return best;
 }
 

@@ -62,6 +62,37 @@ enum rc plan_named_uids(const struct search_scope *scope, const struct imap_sear
     return RC_OK;
 }
 
+static struct fuzzy_weights weights_of(const struct imap_search_key *key)
+{
+    static const struct fuzzy_weights everywhere = {
+        .in = {[WORD_IN_FROM] = FUZZY_IN_ADDRESSES,
+               [WORD_IN_TO] = FUZZY_IN_ADDRESSES,
+               [WORD_IN_CC] = FUZZY_IN_ADDRESSES,
+               [WORD_IN_BCC] = FUZZY_IN_ADDRESSES,
+               [WORD_IN_SUBJECT] = FUZZY_IN_SUBJECT,
+               [WORD_IN_OTHER] = FUZZY_IN_OTHER_FIELD,
+               [WORD_IN_PART] = FUZZY_IN_PART}
+    };
+    static const enum word_place places[] = {[IMAP_KEY_BCC] = WORD_IN_BCC,
+                                             [IMAP_KEY_CC] = WORD_IN_CC,
+                                             [IMAP_KEY_FROM] = WORD_IN_FROM,
+                                             [IMAP_KEY_SUBJECT] = WORD_IN_SUBJECT,
+                                             [IMAP_KEY_TO] = WORD_IN_TO};
+    struct fuzzy_weights weights = {.is_one_field = false};
+    enum word_place place;
+
+    if (key->kind == IMAP_KEY_TEXT)
+        return everywhere;
+    if (key->kind == IMAP_KEY_BODY) {
+        weights.in[WORD_IN_PART] = FUZZY_IN_PART;
+        return weights;
+    }
+    place = key->kind == IMAP_KEY_HEADER ? word_place_of_field(key->field) : places[key->kind];
+    weights.in[place] = FUZZY_BEST;
+    weights.is_one_field = place == WORD_IN_OTHER;
+    return weights;
+}
+
 static enum rc fill_leaf(const struct search_scope *scope, const struct comparison *by,
                          struct plan_node *node, struct arena *arena, struct err *err)
 {
@@ -81,6 +112,8 @@ static enum rc fill_leaf(const struct search_scope *scope, const struct comparis
         needle_init_by(&node->needle, key->text, by, arena);
     if (node->cost == COST_TEXT && key->fuzzy)
         node->fuzzy = fuzzy_new(key->text, arena);
+    if (node->fuzzy != NULL)
+        node->weights = weights_of(key);
     if (key->kind == IMAP_KEY_ANNOTATION)
         needle_init(&node->needle, key->text, arena);
     return RC_OK;

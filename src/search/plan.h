@@ -12,6 +12,7 @@
 #include "search/fuzzy.h"
 #include "search/needle.h"
 #include "search/search.h"
+#include "search/word_segment.h"
 
 enum plan_cost {
     COST_COLUMN, /* uid, flags, modseq */
@@ -20,6 +21,12 @@ enum plan_cost {
     COST_TEXT,   /* its search text */
 };
 #define PLAN_COST_COUNT (COST_TEXT + 1)
+
+/* What the words of a fuzzy key are worth, by where they stand; 0: nothing. */
+struct fuzzy_weights {
+    uint8_t in[WORD_PLACES];
+    bool is_one_field; /* of WORD_IN_OTHER only the field that the key names */
+};
 
 struct plan_node {
     const struct imap_search_key *key;
@@ -31,8 +38,10 @@ struct plan_node {
     struct list_pattern entries; /* ANNOTATION */
     struct needle needle;
     const struct fuzzy *fuzzy; /* of a key of text below FUZZY, if there are words in it */
-    bool has_fuzzy;            /* it, or a key below */
-    uint32_t leaf;             /* prune.c: from 1; 0: none */
+    struct fuzzy_weights weights;
+    bool has_fuzzy;  /* it, or a key below */
+    uint8_t *scores; /* prune.c: of the window's messages; NULL: none are kept */
+    uint32_t leaf;   /* prune.c: from 1; 0: none */
     struct plan_node **children;
     size_t n_children;
 };

@@ -4,6 +4,7 @@
 #include <assert.h>
 
 #include "search/leaf.h"
+#include "search/word_ask.h"
 
 #define NO_SEGMENT UINT8_MAX
 #define NODE_WORK  200u /* of one key over one window, in the unit of bytes looked at */
@@ -13,6 +14,7 @@
 struct asked_leaf {
     struct leaf leaf;
     uint64_t **upper;
+    uint8_t **scores; /* of fuzzy keys, if they are wanted; WORD_SCORE_UNSURE: unknown */
 };
 
 struct pruner {
@@ -28,6 +30,10 @@ struct pruner {
     size_t n_turned; /* pruner_turn(): leaves that the new plan has got back */
     size_t next;     /* of n_leaves * n_segments questions */
     size_t bits_bytes;
+    struct word_ask *asking; /* the question at hand, if it takes several slices */
+    uint64_t *asking_bits;
+    uint8_t *asking_scores;
+    bool has_scores; /* they are wanted, and nodes have room for them */
 
     struct window *window; /* the one at hand */
     int64_t now;
@@ -50,7 +56,8 @@ static void add_leaf(struct pruner *pruner, struct plan_node *node)
     }
     pruner->leaves[pruner->n_leaves++] = (struct asked_leaf){
         .leaf = leaf,
-        .upper = xcalloc(MAX(pruner->n_segments, (size_t) 1), sizeof(uint64_t *))};
+        .upper = xcalloc(MAX(pruner->n_segments, (size_t) 1), sizeof(uint64_t *)),
+        .scores = xcalloc(MAX(pruner->n_segments, (size_t) 1), sizeof(uint8_t *))};
     node->leaf = (uint32_t) pruner->n_leaves;
 }
 
@@ -61,6 +68,33 @@ static void find_leaves(struct pruner *pruner, struct plan_node *node)
         find_leaves(pruner, node->children[i]);
     if (node->n_children == 0)
         add_leaf(pruner, node);
+}
+
+/* As deep as keys nest: SEARCH_MAX_DEPTH. */
+static uint32_t count_fuzzy(const struct plan_node *node)
+{
+    uint32_t n = node->has_fuzzy;
+
+    for (size_t i = 0; i < node->n_children && n <= PRUNE_SCORED_MAX; i++)
+        n += count_fuzzy(node->children[i]);
+    return n;
+}
+
+static void make_scores(struct pruner *pruner, struct plan_node *node)
+{
+    if (!node->has_fuzzy)
+        return;
+    node->scores = ARENA_ARRAY(pruner->arena, uint8_t, CHUNK_MESSAGES);
+    for (size_t i = 0; i < node->n_children; i++)
+        make_scores(pruner, node->children[i]);
+}
+
+static void need_scores(struct pruner *pruner)
+{
+    pruner->has_scores =
+        pruner->scope->wants_scores && count_fuzzy(pruner->plan) <= PRUNE_SCORED_MAX;
+    if (pruner->has_scores)
+        make_scores(pruner, pruner->plan);
 }
 
 struct pruner *pruner_new(const struct search_scope *scope, struct text_index *index,
@@ -76,6 +110,7 @@ struct pruner *pruner_new(const struct search_scope *scope, struct text_index *i
         pruner->row = text_index_take(index, account_id(scope->account));
     if (pruner->row == NULL)
         return pruner;
+    need_scores(pruner);
     pruner->n_segments = MIN(pruner->row->n, (size_t) PRUNE_SEGMENTS_MAX);
     pruner->is_bad = xcalloc(MAX(pruner->n_segments, (size_t) 1), sizeof(bool));
     find_leaves(pruner, plan);
@@ -87,10 +122,16 @@ void pruner_free(struct pruner *pruner)
     if (pruner == NULL)
         return;
     for (size_t i = 0; i < pruner->n_leaves; i++) {
-        for (size_t k = 0; k < pruner->n_segments; k++)
+        for (size_t k = 0; k < pruner->n_segments; k++) {
             free(pruner->leaves[i].upper[k]);
+            free(pruner->leaves[i].scores[k]);
+        }
         free(pruner->leaves[i].upper);
+        free(pruner->leaves[i].scores);
     }
+    word_ask_free(pruner->asking);
+    free(pruner->asking_bits);
+    free(pruner->asking_scores);
     free(pruner->leaves);
     free(pruner->is_bad);
     index_row_unref(pruner->row);
@@ -120,8 +161,10 @@ void pruner_turn(struct pruner *pruner, const struct search_scope *scope,
     pruner->plan = plan;
     pruner->arena = arena;
     pruner->n_turned = 0;
-    if (pruner->row != NULL)
+    if (pruner->row != NULL) {
+        need_scores(pruner);
         turn_leaves(pruner, plan);
+    }
     assert(pruner->n_turned == pruner->n_leaves);
 }
 
@@ -132,28 +175,79 @@ bool prune_has_index(const struct pruner *pruner)
 
 /* ---- questions to the index ---- */
 
-static void ask(struct pruner *pruner, struct asked_leaf *asked, size_t at, uint64_t *work)
+/* How much a question's answer takes for so many numbers. */
+static size_t answer_bytes(const struct pruner *pruner, const struct leaf *leaf, uint32_t span)
+{
+    size_t bytes = BITS_WORDS(span) * sizeof(uint64_t);
+
+    return leaf->kind == LEAF_WORDS && pruner->has_scores ? bytes + span : bytes;
+}
+
+/* The bits go to *bits; RC_MORE: ask again. */
+static enum rc ask_words(struct pruner *pruner, const struct leaf *leaf,
+                         const struct text_segment *segment, uint64_t slice, uint64_t *work,
+                         struct err *err)
+{
+    enum rc rc;
+
+    if (pruner->asking == NULL) {
+        uint32_t span = text_segment_span(segment);
+
+        pruner->asking_bits = xcalloc(BITS_WORDS(span), sizeof(uint64_t));
+        if (pruner->has_scores)
+            pruner->asking_scores = xcalloc(span, sizeof(uint8_t));
+        pruner->asking = word_ask_new(segment, leaf->node->fuzzy, leaf->node->weights.in,
+                                      pruner->asking_bits, pruner->asking_scores);
+    }
+    rc = word_ask_go(pruner->asking, slice, work, err);
+    if (rc != RC_MORE) {
+        word_ask_free(pruner->asking);
+        pruner->asking = NULL;
+    }
+    return rc;
+}
+
+static enum rc ask_leaf(struct pruner *pruner, const struct leaf *leaf,
+                        const struct text_segment *segment, uint64_t slice, uint64_t *work,
+                        struct err *err)
+{
+    size_t words = BITS_WORDS(text_segment_span(segment));
+
+    if (leaf->kind == LEAF_WORDS)
+        return ask_words(pruner, leaf, segment, slice, work, err);
+    pruner->asking_bits = xmalloc(words * sizeof(uint64_t));
+    return leaf_ask(leaf, segment, pruner->asking_bits, work, err);
+}
+
+/* RC_MORE: there is more to ask. */
+static enum rc ask(struct pruner *pruner, struct asked_leaf *asked, size_t at, uint64_t slice,
+                   uint64_t *work)
 {
     const struct text_segment *segment = pruner->row->segments[at];
-    size_t words = BITS_WORDS(text_segment_span(segment));
-    AUTO(freep) uint64_t *bits = NULL;
+    uint32_t span = text_segment_span(segment);
+    size_t bytes = answer_bytes(pruner, &asked->leaf, span);
     struct err err;
     enum rc rc;
 
-    if (pruner->is_bad[at] || words * sizeof(*bits) > PRUNE_BITS_MAX_BYTES - pruner->bits_bytes)
-        return;
-    bits = xmalloc(words * sizeof(*bits));
-    rc = leaf_ask(&asked->leaf, segment, bits, work, &err);
-    if (rc) {
-        pruner->is_bad[at] = true;
-        if (rc == RC_CORRUPT)
-            text_index_damaged(pruner->index, account_id(pruner->scope->account),
-                               text_segment_name(segment));
-        return;
+    if (pruner->is_bad[at] || bytes > PRUNE_BITS_MAX_BYTES - pruner->bits_bytes)
+        return RC_OK;
+    rc = ask_leaf(pruner, &asked->leaf, segment, slice, work, &err);
+    if (rc == RC_MORE)
+        return RC_MORE;
+    if (rc == RC_OK) {
+        bits_or(pruner->asking_bits, leaf_uncovered(&asked->leaf, segment), BITS_WORDS(span));
+        pruner->bits_bytes += bytes;
+        asked->upper[at] = TAKE(pruner->asking_bits);
+        asked->scores[at] = TAKE(pruner->asking_scores);
+        return RC_OK;
     }
-    bits_or(bits, text_segment_uncovered(segment), words);
-    pruner->bits_bytes += words * sizeof(*bits);
-    asked->upper[at] = TAKE(bits);
+    free(TAKE(pruner->asking_bits));
+    free(TAKE(pruner->asking_scores));
+    pruner->is_bad[at] = true;
+    if (rc == RC_CORRUPT)
+        text_index_damaged(pruner->index, account_id(pruner->scope->account),
+                           text_segment_name(segment));
+    return RC_OK;
 }
 
 enum rc prune_prepare(struct pruner *pruner, uint64_t slice, uint64_t *work)
@@ -164,8 +258,9 @@ enum rc prune_prepare(struct pruner *pruner, uint64_t slice, uint64_t *work)
         if (*work > slice)
             return RC_MORE;
         *work += NODE_WORK;
-        ask(pruner, &pruner->leaves[pruner->next / pruner->n_segments],
-            pruner->next % pruner->n_segments, work);
+        if (ask(pruner, &pruner->leaves[pruner->next / pruner->n_segments],
+                pruner->next % pruner->n_segments, slice, work) == RC_MORE)
+            return RC_MORE;
     }
     return RC_OK;
 }
@@ -271,9 +366,29 @@ static void unknown(const struct pruner *pruner, struct bounds *out)
     window_all(pruner->window, out->upper);
 }
 
-static void bounds_of_leaf(struct pruner *pruner, const struct asked_leaf *asked,
+/* Does the index's "yes" hold, and is all known that is asked? Then the score is kept too. */
+static bool is_certain(const struct pruner *pruner, const struct plan_node *node,
+                       const struct asked_leaf *asked, uint32_t at)
+{
+    uint8_t segment = pruner->segment[at], score;
+    uint32_t number = pruner->number[at];
+
+    if (segment == NO_SEGMENT || asked->upper[segment] == NULL ||
+        bit_is_set(leaf_uncovered(&asked->leaf, pruner->row->segments[segment]), number))
+        return false;
+    if (asked->leaf.kind != LEAF_WORDS || !pruner->scope->wants_scores)
+        return true;
+    if (asked->scores[segment] == NULL)
+        return false;
+    score = asked->scores[segment][number];
+    node->scores[at] = score;
+    return score != WORD_SCORE_UNSURE;
+}
+
+static void bounds_of_leaf(struct pruner *pruner, const struct plan_node *node,
                            struct bounds *out)
 {
+    const struct asked_leaf *asked = &pruner->leaves[node->leaf - 1];
     uint8_t segment;
 
     unknown(pruner, out);
@@ -298,11 +413,64 @@ static void bounds_of_leaf(struct pruner *pruner, const struct asked_leaf *asked
             at |= 63;
             continue;
         }
-        if (bit_is_set(out->upper, at) && prune_is_covered(pruner, at) &&
-            asked->upper[pruner->segment[at]] != NULL)
+        if (bit_is_set(out->upper, at) && is_certain(pruner, node, asked, at))
             bit_set(out->lower, at);
     }
 }
+
+/* ---- scores: RFC 6203 4, as match.c has them ---- */
+
+/* NOT says nothing of how much. */
+static bool has_scores(const struct plan_node *node)
+{
+    return node->scores != NULL && node->key->kind != IMAP_KEY_NOT;
+}
+
+/* All are met: the mean of those that say something. */
+static uint8_t mean_score(const struct plan_node *node, uint32_t at)
+{
+    unsigned sum = 0, n = 0;
+
+    for (size_t i = 0; i < node->n_children; i++) {
+        const struct plan_node *child = node->children[i];
+        unsigned score = has_scores(child) ? child->scores[at] : FUZZY_NO_SCORE;
+
+        sum += score != FUZZY_NO_SCORE ? score : 0;
+        n += score != FUZZY_NO_SCORE;
+    }
+    return (uint8_t) (n > 0 ? sum / n : FUZZY_NO_SCORE);
+}
+
+static void score_and(const struct plan_node *node, const struct window *window,
+                      const struct bounds *bounds)
+{
+    for (uint32_t at = 0; has_scores(node) && at < window->n; at++)
+        if (bit_is_set(bounds->lower, at))
+            node->scores[at] = mean_score(node, at);
+}
+
+/* One more of a choice: the best counts. */
+static void score_or(const struct plan_node *node, const struct plan_node *child,
+                     const struct window *window, const struct bounds *bounds)
+{
+    for (uint32_t at = 0; at < window->n; at++) {
+        uint8_t score = has_scores(child) ? child->scores[at] : (uint8_t) FUZZY_NO_SCORE;
+
+        if (bit_is_set(bounds->lower, at))
+            node->scores[at] = MAX(node->scores[at], score);
+    }
+}
+
+/* Who may meet another of the choice as well may have a better score by it. */
+static void leave_unsure(const struct plan_node *node, const struct window *window,
+                         const uint64_t *unsure, uint64_t *lower)
+{
+    for (uint32_t at = 0; at < window->n; at++)
+        if (bit_is_set(unsure, at) && node->scores[at] != FUZZY_NO_SCORE)
+            lower[at / 64] &= ~((uint64_t) 1 << (at % 64));
+}
+
+/* ---- keys of keys ---- */
 
 static void bounds_of(struct pruner *pruner, const struct plan_node *node, struct bounds *out);
 
@@ -319,20 +487,30 @@ static void bounds_of_and(struct pruner *pruner, const struct plan_node *node,
         bits_and(out->upper, child.upper, WINDOW_WORDS);
     }
     bits_and(out->lower, out->upper, WINDOW_WORDS);
+    score_and(node, pruner->window, out);
 }
 
 static void bounds_of_or(struct pruner *pruner, const struct plan_node *node,
                          struct bounds *out)
 {
+    uint64_t unsure[WINDOW_WORDS] = {0};
     struct bounds child;
 
     bits_clear(out->lower, WINDOW_WORDS);
     bits_clear(out->upper, WINDOW_WORDS);
+    if (node->scores != NULL)
+        memset(node->scores, 0, CHUNK_MESSAGES);
     for (size_t i = 0; i < node->n_children; i++) {
         bounds_of(pruner, node->children[i], &child);
         bits_or(out->lower, child.lower, WINDOW_WORDS);
         bits_or(out->upper, child.upper, WINDOW_WORDS);
+        if (node->scores != NULL)
+            score_or(node, node->children[i], pruner->window, &child);
+        for (size_t k = 0; k < WINDOW_WORDS; k++)
+            unsure[k] |= child.upper[k] & ~child.lower[k];
     }
+    if (node->scores != NULL)
+        leave_unsure(node, pruner->window, unsure, out->lower);
 }
 
 static void bounds_of_not(struct pruner *pruner, const struct plan_node *node,
@@ -360,12 +538,17 @@ static void bounds_of(struct pruner *pruner, const struct plan_node *node, struc
     } else if (node->key->kind == IMAP_KEY_NOT) {
         bounds_of_not(pruner, node, out);
     } else if (node->leaf > 0) {
-        bounds_of_leaf(pruner, &pruner->leaves[node->leaf - 1], out);
+        bounds_of_leaf(pruner, node, out);
     } else if (window_ask(pruner->window, node, pruner->now, out->upper)) {
         memcpy(out->lower, out->upper, sizeof(out->lower));
     } else {
         unknown(pruner, out);
     }
+}
+
+const uint8_t *prune_scores(const struct pruner *pruner)
+{
+    return has_scores(pruner->plan) ? pruner->plan->scores : NULL;
 }
 
 void prune_window(struct pruner *pruner, struct window *window, int64_t now, struct bounds *out,

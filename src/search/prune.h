@@ -8,6 +8,10 @@
  * and somebody looks at it. So an index that is behind, or damaged, costs time and never an
  * answer.
  *
+ * Where a search wants scores (RFC 6203 4), each fuzzy key and those above it have one for
+ * every message that is in lower; who would be there with a score that only the text tells is
+ * not.
+ *
  * What the index is asked, for each key of text and each segment, is asked once, in slices
  * (prune_prepare), and kept as bits, up to PRUNE_BITS_MAX_BYTES; keys beyond are not pruned.
  */
@@ -18,7 +22,8 @@
 #include "search/window.h"
 
 #define PRUNE_BITS_MAX_BYTES ((size_t) 16 << 20) /* of one search */
-#define PRUNE_SEGMENTS_MAX   254u                /* of an account; more are not asked */
+#define PRUNE_SCORED_MAX     64u /* fuzzy keys, and those above them, with scores of their own */
+#define PRUNE_SEGMENTS_MAX   254u /* of an account; more are not asked */
 
 struct pruner;
 
@@ -43,6 +48,9 @@ MUST_CHECK enum rc prune_prepare(struct pruner *pruner, uint64_t slice, uint64_t
  * next. */
 void prune_window(struct pruner *pruner, struct window *window, int64_t now, struct bounds *out,
                   uint64_t *work);
+/* Of the window's messages that are in lower: what they score (1 to FUZZY_BEST, or
+ * FUZZY_NO_SCORE). NULL: no fuzzy key was met for certain. */
+const uint8_t *prune_scores(const struct pruner *pruner);
 /* Is the body of the window's message covered by a segment, so that its text is known to be
  * whole? */
 bool prune_is_covered(const struct pruner *pruner, uint32_t at);

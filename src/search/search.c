@@ -5,8 +5,8 @@
 #include "search/candidates.h"
 #include "search/resolve.h"
 
-/* One slice: about half a millisecond of columns, one of text. Then others get their turn. The first
- * is short: most searches end in it, and it waits for no turn. */
+/* One slice: about half a millisecond of columns, one of text. Then others get their turn. The
+ * first is short: most searches end in it, and it waits for no turn. */
 #define SEARCH_FIRST_WORK ((uint64_t) 256 << 10)
 #define SEARCH_SLICE_WORK ((uint64_t) 1 << 20)
 #define FEW_MESSAGES      64u /* less to open than an index is to be asked */
@@ -27,8 +27,9 @@ struct search {
     size_t among_at; /* the first run that is not behind */
     struct bounds bounds;
     struct arena *arena;
-    uint8_t *window_scores; /* of the window's messages; NULL: no key is fuzzy */
-    uint8_t *scores;        /* of the hits */
+    uint8_t
+        *window_scores; /* of the window's messages; NULL: nobody asks, or no key is fuzzy */
+    uint8_t *scores;    /* of the hits */
     uint32_t cap_scores;
     uint32_t at; /* in the window: those below are told */
     struct uid_set_builder uids, seqs;
@@ -84,7 +85,7 @@ enum rc search_start(const struct search_scope *scope, const struct imap_search_
         search->pruner = pruner_new(&search->scope, index_for(scope), search->plan, arena);
     search->candidates = candidates_new(&search->match, search->plan);
     search->arena = arena;
-    if (search->plan->has_fuzzy) {
+    if (search->plan->has_fuzzy && scope->wants_scores) {
         search->window_scores = ARENA_ARRAY(arena, uint8_t, CHUNK_MESSAGES);
         candidates_keep_scores(search->candidates, search->window_scores);
     }
@@ -249,6 +250,17 @@ static void leave_out_others(struct search *search)
     }
 }
 
+/* Of those that are hits for certain; who must be asked gets its own then. */
+static void take_scores(struct search *search)
+{
+    const uint8_t *scores = prune_scores(search->pruner);
+
+    memset(search->window_scores, FUZZY_BEST, CHUNK_MESSAGES);
+    for (uint32_t at = 0; scores != NULL && at < search->window.n; at++)
+        if (bit_is_set(search->bounds.lower, at))
+            search->window_scores[at] = (uint8_t) MIN(scores[at], FUZZY_BEST);
+}
+
 static void open_window(struct search *search)
 {
     window_open(&search->scope, search->next, search->end, &search->window);
@@ -257,7 +269,7 @@ static void open_window(struct search *search)
     if (search->scope.among != NULL)
         leave_out_others(search);
     if (search->window_scores != NULL)
-        memset(search->window_scores, FUZZY_BEST, CHUNK_MESSAGES);
+        take_scores(search);
     search->at = 0;
     search->has_window = true;
     search->has_withheld = view_has_withheld(search->scope.view);

@@ -29,6 +29,7 @@ struct search_scope {
                              account; NULL: none */
     bool seqs_may_miss;   /* sequence numbers that are not there name nothing (RFC 7377 2) */
     unsigned comparator;  /* of texts: a number of mime/comparator.h */
+    bool wants_scores;    /* of fuzzy keys: search_hits.scores */
     const struct uid_set *among; /* nor are others than these; NULL: all are */
     int64_t now;                 /* unix seconds that OLDER and YOUNGER mean; 0: the clock's */
 };
@@ -39,7 +40,7 @@ struct search_hits {
     uint32_t count;
     uint64_t modseq;       /* the greatest of them; 0: no hits, or no key asks for modseqs */
     const uint8_t *scores; /* count of them, 1 to 100 (RFC 6203 4); NULL: no key is fuzzy, or
-                              all have 100 */
+                              they were not wanted */
     uint32_t n_damaged;    /* could not be read, and count as no hits */
 };
 

@@ -9,6 +9,7 @@
 #include "search/bits.h"
 #include "search/postings.h"
 #include "search/text_segment_format.h"
+#include "search/word_segment.h"
 
 #define TRIGRAMS_MAX 64u /* of a needle that are looked up; more prune no better */
 
@@ -102,7 +103,7 @@ enum rc text_segment_read_block(const struct text_segment *segment,
 static enum rc read_tail(struct text_segment *segment, struct err *err)
 {
     uint64_t length = segment->engine->ops->derived_length(segment->derived);
-    uint32_t version = 0, digest = 0, casemap = 0, zero = 0;
+    uint32_t version = 0, digest = 0, casemap = 0;
     char tail[SEGMENT_TAIL_BYTES];
     struct scan sc = scan_of(slice_of(tail, sizeof(tail)));
     uint64_t from = 0, to = 0;
@@ -116,7 +117,8 @@ static enum rc read_tail(struct text_segment *segment, struct err *err)
         return rc;
     if (!scan_literal(&sc, SEGMENT_MAGIC) || !scan_le32(&sc, &version) ||
         !scan_le32(&sc, &digest) || !scan_le32(&sc, &casemap) || !scan_le64(&sc, &from) ||
-        !scan_le64(&sc, &to) || !scan_le32(&sc, &segment->covered) || !scan_le32(&sc, &zero))
+        !scan_le64(&sc, &to) || !scan_le32(&sc, &segment->covered) ||
+        !scan_le32(&sc, &segment->words_covered))
         return text_segment_damaged(segment, "tail", err);
     if (version != SEGMENT_VERSION || digest != DIGEST_VERSION ||
         casemap != mime_casemap_version())
@@ -263,7 +265,7 @@ static enum rc read_all(struct text_segment *segment, struct err *err)
         rc = read_block_rows(segment, field, err);
     if (!rc && segment->sections[SECTION_DAYS].len != (uint64_t) text_segment_span(segment) * 4)
         rc = text_segment_damaged(segment, "days", err);
-    return rc;
+    return rc ? rc : word_segment_open(segment, err);
 }
 
 enum rc text_segment_open(struct engine *engine, uint64_t account,
@@ -307,6 +309,8 @@ void text_segment_unref(struct text_segment *segment)
     for (size_t i = 0; i < SEGMENT_FIELDS; i++)
         free(segment->blocks[i]);
     free(segment->uncovered);
+    free(segment->wordless);
+    free(segment->word_pages);
     free(segment);
 }
 
@@ -333,6 +337,11 @@ uint64_t text_segment_bytes(const struct text_segment *segment)
 const uint64_t *text_segment_uncovered(const struct text_segment *segment)
 {
     return segment->uncovered;
+}
+
+const uint64_t *text_segment_wordless(const struct text_segment *segment)
+{
+    return segment->wordless;
 }
 
 /* ---- trigrams ---- */

@@ -9,7 +9,8 @@
  * - which hold all trigrams of a needle, in the message's own header or in the rest: whoever is
  *   not among them does not hold the needle (three bytes: whoever is among them does);
  * - which have a From, To, Cc, Bcc or Subject field with a needle in it: exactly;
- * - on which day they were sent: exactly.
+ * - on which day they were sent: exactly;
+ * - which words they have, where and how often (word_segment.h, word_ask.h).
  *
  * Needles and text are casemapped (mime_casemap). An immutable blob of the engine (derived.h of
  * the local one): bytes that changed at rest are RC_CORRUPT, never an answer. Counted; any
@@ -47,6 +48,8 @@ uint32_t text_segment_covered(const struct text_segment *segment);
 uint64_t text_segment_bytes(const struct text_segment *segment);
 /* Bits: the numbers that are not covered. */
 const uint64_t *text_segment_uncovered(const struct text_segment *segment);
+/* Likewise: those whose words it does not know; the others are among them. */
+const uint64_t *text_segment_wordless(const struct text_segment *segment);
 
 /*
  * Each writes the answer into bits, BITS_WORDS(span) of them, and adds what it read to *work.

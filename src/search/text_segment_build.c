@@ -2,35 +2,28 @@
  * text_segment_build.c - from digests to lists.
  *
  * For each trigram that was met a slot, found by a hash of it, and the numbers that have it as
- * varint gaps in a chain of small pieces. Numbers come ascending, so a slot's last number tells
+ * gaps in a chain (posting_chains.h). Numbers come ascending, so a slot's last number tells
  * whether the message at hand was counted.
  */
 #include "search/text_segment_build.h"
 
 #include <assert.h>
 
-#include "base/varint.h"
 #include "mime/text.h"
 #include "search/bits.h"
+#include "search/posting_chains.h"
 #include "search/text_segment_format.h"
 #include "search/text_segment_write.h"
+#include "search/word_build.h"
 
-#define PIECE_BYTES     12u
-#define VARINT32_MAX    5u
 #define FIRST_SLOTS     4096u
 #define NOBODY          UINT32_MAX
 #define MAP_PIECE_BYTES ((size_t) 64 << 10) /* of text that is casemapped at a time */
 #define MAP_FACTOR      18u                 /* bytes that casemapping may make of one */
 
-struct piece {
-    uint32_t next;
-    unsigned char bytes[PIECE_BYTES];
-};
-
 struct slot {
     uint32_t trigram, last, n;
-    uint32_t head, tail; /* pieces */
-    uint32_t used;       /* bytes of the tail */
+    struct chain chain;
 };
 
 /* The trigrams of one dictionary. */
@@ -40,8 +33,7 @@ struct vocabulary {
     unsigned shift;   /* of a hash, to a place in it */
     struct slot *slots;
     uint32_t n_slots, cap_slots;
-    struct piece *pieces;
-    uint32_t n_pieces, cap_pieces;
+    struct chain_pieces pieces;
     uint32_t of_message; /* distinct ones of the message at hand */
 };
 
@@ -49,7 +41,9 @@ struct text_segment_build {
     uint64_t from;
     uint32_t n_bodies;
     struct vocabulary dicts[SEGMENT_DICTS];
+    struct word_build *words;
     uint64_t *covered;               /* bits, SEGMENT_BUILD_SPAN */
+    uint64_t *worded;                /* likewise: and its words are there */
     int32_t *days;                   /* cap_days of them */
     uint32_t n_numbers, cap_numbers; /* days and text_ends are set below */
     struct buf texts[SEGMENT_FIELDS];
@@ -64,7 +58,9 @@ struct text_segment_build *text_segment_build_new(uint64_t from)
     struct text_segment_build *build = xcalloc(1, sizeof(*build));
 
     build->from = from;
+    build->words = word_build_new();
     build->covered = xcalloc(BITS_WORDS(SEGMENT_BUILD_SPAN), sizeof(*build->covered));
+    build->worded = xcalloc(BITS_WORDS(SEGMENT_BUILD_SPAN), sizeof(*build->worded));
     for (size_t i = 0; i < SEGMENT_FIELDS; i++)
         buf_init(&build->texts[i], TEXTS_MAX_BYTES);
     buf_init(&build->mapped, MAP_FACTOR * (MAP_PIECE_BYTES + 8));
@@ -78,14 +74,16 @@ void text_segment_build_free(struct text_segment_build *build)
     for (size_t i = 0; i < SEGMENT_DICTS; i++) {
         free(build->dicts[i].table);
         free(build->dicts[i].slots);
-        free(build->dicts[i].pieces);
+        chain_pieces_done(&build->dicts[i].pieces);
     }
     for (size_t i = 0; i < SEGMENT_FIELDS; i++) {
         buf_done(&build->texts[i]);
         free(build->text_ends[i]);
     }
     buf_done(&build->mapped);
+    word_build_free(build->words);
     free(build->covered);
+    free(build->worded);
     free(build->days);
     free(build);
 }
@@ -120,16 +118,6 @@ static void grow(struct vocabulary *words)
         words->table[place_of(words, words->slots[i].trigram)] = i + 1;
 }
 
-static uint32_t add_piece(struct vocabulary *words)
-{
-    if (words->n_pieces == words->cap_pieces) {
-        words->cap_pieces = MAX(2 * words->cap_pieces, FIRST_SLOTS);
-        words->pieces = xrealloc(words->pieces, words->cap_pieces * sizeof(*words->pieces));
-    }
-    words->pieces[words->n_pieces].next = NOBODY;
-    return words->n_pieces++;
-}
-
 static struct slot *need_slot(struct vocabulary *words, uint32_t trigram)
 {
     uint32_t at;
@@ -143,33 +131,17 @@ static struct slot *need_slot(struct vocabulary *words, uint32_t trigram)
     words->table[at] = words->n_slots + 1;
     slot = &words->slots[words->n_slots++];
     *slot = (struct slot){.trigram = trigram, .last = NOBODY};
-    slot->head = slot->tail = add_piece(words);
     return slot;
-}
-
-static void put_byte(struct vocabulary *words, struct slot *slot, unsigned char byte)
-{
-    if (slot->used == PIECE_BYTES) {
-        uint32_t piece = add_piece(words);
-
-        words->pieces[slot->tail].next = piece;
-        slot->tail = piece;
-        slot->used = 0;
-    }
-    words->pieces[slot->tail].bytes[slot->used++] = byte;
 }
 
 static void add_trigram(struct vocabulary *words, uint32_t trigram, uint32_t number)
 {
     struct slot *slot = need_slot(words, trigram);
-    uint32_t gap;
 
     if (slot->last == number)
         return;
-    gap = slot->last == NOBODY ? number : number - slot->last - 1;
-    for (; gap >= 0x80; gap >>= 7)
-        put_byte(words, slot, (unsigned char) (gap | 0x80));
-    put_byte(words, slot, (unsigned char) gap);
+    chain_put(&words->pieces, &slot->chain,
+              slot->last == NOBODY ? number : number - slot->last - 1);
     slot->last = number;
     slot->n++;
     words->of_message++;
@@ -321,30 +293,35 @@ void text_segment_build_add(struct text_segment_build *build, uint64_t body_id,
         return;
     }
     bit_set(build->covered, number);
+    if (word_build_add(build->words, number, digest))
+        bit_set(build->worded, number);
     fill_up(build, number + 1);
     if (keys.has_sent)
         build->days[number] = keys.sent_day;
 }
 
-static size_t memory_of(const struct text_segment_build *build)
+size_t text_segment_build_bytes(const struct text_segment_build *build)
 {
-    size_t bytes = build->cap_numbers * sizeof(int32_t) * (1 + SEGMENT_FIELDS);
+    size_t bytes = sizeof(*build) + build->mapped.cap + word_build_bytes(build->words) +
+                   build->cap_numbers * sizeof(int32_t) * (1 + SEGMENT_FIELDS) +
+                   2 * BITS_WORDS(SEGMENT_BUILD_SPAN) * sizeof(uint64_t);
 
     for (size_t i = 0; i < SEGMENT_DICTS; i++) {
         const struct vocabulary *words = &build->dicts[i];
 
-        bytes += words->n_slots * (sizeof(*words->slots) + 2 * sizeof(*words->table)) +
-                 words->n_pieces * sizeof(*words->pieces);
+        bytes += words->cap_slots * sizeof(*words->slots) +
+                 words->n_table * sizeof(*words->table) + chain_pieces_bytes(&words->pieces);
     }
     for (size_t i = 0; i < SEGMENT_FIELDS; i++)
-        bytes += build->texts[i].len;
+        bytes += build->texts[i].cap;
     return bytes;
 }
 
 bool text_segment_build_is_full(const struct text_segment_build *build, uint64_t next)
 {
     return build->n_bodies >= SEGMENT_BUILD_BODIES ||
-           next - build->from >= SEGMENT_BUILD_SPAN || memory_of(build) >= SEGMENT_BUILD_BYTES;
+           next - build->from >= SEGMENT_BUILD_SPAN ||
+           text_segment_build_bytes(build) >= SEGMENT_BUILD_BYTES;
 }
 
 /* ---- writing ---- */
@@ -359,24 +336,11 @@ static int by_trigram(const void *a, const void *b)
 /* The slot's numbers, n of them. */
 static void read_slot(const struct vocabulary *words, const struct slot *slot, uint32_t *out)
 {
-    const struct piece *piece = &words->pieces[slot->head];
-    uint32_t at = 0, next = 0;
+    struct chain_walk walk = chain_walk_of(&words->pieces, &slot->chain);
+    uint32_t next = 0;
 
     for (uint32_t i = 0; i < slot->n; i++) {
-        uint32_t gap = 0;
-        unsigned char byte;
-        unsigned shift = 0;
-
-        do {
-            if (at == PIECE_BYTES) {
-                piece = &words->pieces[piece->next];
-                at = 0;
-            }
-            byte = piece->bytes[at++];
-            gap |= (uint32_t) (byte & 0x7f) << shift;
-            shift += 7;
-        } while ((byte & 0x80) != 0 && shift < 7 * VARINT32_MAX);
-        out[i] = next + gap;
+        out[i] = next + chain_next(&walk);
         next = out[i] + 1;
     }
 }
@@ -415,16 +379,35 @@ static enum rc write_field(const struct text_segment_build *build,
     return rc ? rc : text_segment_end_field(writer, field, err);
 }
 
+/* The numbers whose bit is not set. */
+static uint32_t list_others(const uint64_t *bits, uint32_t span, uint32_t *out)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < span; i++)
+        if (!bit_is_set(bits, i))
+            out[n++] = i;
+    return n;
+}
+
 static enum rc write_uncovered(const struct text_segment_build *build, uint32_t span,
                                struct text_segment_writer *writer, struct err *err)
 {
     AUTO(freep) uint32_t *numbers = xcalloc(span, sizeof(*numbers));
-    uint32_t n = 0;
 
-    for (uint32_t i = 0; i < span; i++)
-        if (!bit_is_set(build->covered, i))
-            numbers[n++] = i;
-    return text_segment_write_uncovered(writer, numbers, n, err);
+    return text_segment_write_uncovered(writer, numbers,
+                                        list_others(build->covered, span, numbers), err);
+}
+
+static enum rc write_words(struct text_segment_build *build, uint32_t span,
+                           struct text_segment_writer *segment, struct err *err)
+{
+    AUTO(word_writer_freep) struct word_writer *writer = word_writer_new(segment);
+    AUTO(freep) uint32_t *numbers = xcalloc(span, sizeof(*numbers));
+    enum rc rc =
+        word_write_uncovered(writer, numbers, list_others(build->worded, span, numbers), err);
+
+    return rc ? rc : word_build_write(build->words, writer, err);
 }
 
 enum rc text_segment_build_write(struct text_segment_build *build, struct engine *engine,
@@ -446,6 +429,8 @@ enum rc text_segment_build_write(struct text_segment_build *build, struct engine
         rc = write_dict(build, (enum text_segment_dict) i, span, writer, err);
     for (size_t i = 0; i < SEGMENT_FIELDS && !rc; i++)
         rc = write_field(build, (enum text_segment_field) i, span, writer, err);
+    if (!rc)
+        rc = write_words(build, span, writer, err);
     if (!rc)
         return text_segment_writer_finish(writer, err);
     text_segment_writer_drop(writer);

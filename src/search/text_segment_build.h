@@ -2,8 +2,9 @@
  * text_segment_build.h - a segment made of digests, and one made of several segments.
  *
  * A build takes digests in the order of body ids and keeps what it found in memory, up to
- * SEGMENT_BUILD_BYTES; what a message has that would not fit an index (more distinct trigrams
- * or a longer field than anybody writes) makes it one that is not covered.
+ * SEGMENT_BUILD_BYTES, which whoever builds counts in the store's budget; what a message has
+ * that would not fit an index (more distinct trigrams or words, or a longer field, than anybody
+ * writes) makes it one that is not covered.
  */
 #ifndef ROOST_SEARCH_TEXT_SEGMENT_BUILD_H
 #define ROOST_SEARCH_TEXT_SEGMENT_BUILD_H
@@ -11,10 +12,14 @@
 #include "mime/digest.h"
 #include "search/text_segment.h"
 
-#define SEGMENT_BUILD_BYTES  ((size_t) 32 << 20)  /* then the segment is closed */
-#define SEGMENT_BUILD_BODIES 16384u               /* likewise */
-#define SEGMENT_BUILD_SPAN   ((uint32_t) 1 << 18) /* likewise: ids, most of them dead */
-#define SEGMENT_TRIGRAMS_MAX ((uint32_t) 1 << 18) /* of one message in one dictionary */
+#define SEGMENT_BUILD_BYTES ((size_t) 32 << 20) /* then the segment is closed */
+/* One more message of nothing but new words and trigrams, up to their limits; and each array
+ * may just have doubled. So it takes no more than this. */
+#define SEGMENT_MESSAGE_BYTES   ((size_t) 48 << 20)
+#define SEGMENT_BUILD_MAX_BYTES (2 * (SEGMENT_BUILD_BYTES + SEGMENT_MESSAGE_BYTES))
+#define SEGMENT_BUILD_BODIES    16384u               /* likewise */
+#define SEGMENT_BUILD_SPAN      ((uint32_t) 1 << 18) /* likewise: ids, most of them dead */
+#define SEGMENT_TRIGRAMS_MAX    ((uint32_t) 1 << 18) /* of one message in one dictionary */
 
 struct text_segment_build;
 
@@ -29,6 +34,8 @@ void text_segment_build_add(struct text_segment_build *build, uint64_t body_id,
                             const struct digest *digest);
 /* Is it time to write it? next: the id that would be looked at next. */
 bool text_segment_build_is_full(const struct text_segment_build *build, uint64_t next);
+/* What it takes of memory now. */
+size_t text_segment_build_bytes(const struct text_segment_build *build);
 /* Ids up to `to` were looked at. */
 MUST_CHECK enum rc text_segment_build_write(struct text_segment_build *build,
                                             struct engine *engine, uint64_t account,

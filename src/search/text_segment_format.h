@@ -11,8 +11,10 @@
 #include "search/text_segment.h"
 
 #define SEGMENT_MAGIC      SLICE("RSX1")
-#define SEGMENT_VERSION    1u
-#define SEGMENT_TAIL_BYTES 384u
+#define SEGMENT_VERSION    2u
+#define SEGMENT_TAIL_BYTES 512u
+
+#define SEGMENTS_MERGED_MAX 64u /* that become one */
 
 #define PAGE_CLOSE_BYTES                                                                       \
     1024u /* a page of a dictionary ends with the entry that reaches it                        \
@@ -30,6 +32,12 @@
 #define COLUMN_MARK       '\xff' /* behind each value; in no UTF-8 */
 #define COLUMN_LZ4_RATIO  255u   /* what the format can do; more is damage */
 
+#define WORD_PAGE_CLOSE 65536u /* a page of words ends with the entry that reaches it */
+#define WORD_PAGE_MAX   (WORD_PAGE_CLOSE + 512u)
+#define WORD_ROW_BYTES  16u
+#define WORD_ONLY       0x80u /* of an entry's places: one message, once */
+#define WORD_TIMES_BITS 5u    /* how often a word's one message has it, below its number */
+
 enum text_segment_section {
     SECTION_UNCOVERED,
     SECTION_DAYS,
@@ -38,7 +46,11 @@ enum text_segment_section {
     SECTION_PAGE_ROWS,                                  /* + 3 * dict */
     SECTION_BLOCKS = SECTION_LISTS + 3 * SEGMENT_DICTS, /* + 2 * field */
     SECTION_BLOCK_ROWS,                                 /* + 2 * field */
-    SECTION_END = SECTION_BLOCKS + 2 * SEGMENT_FIELDS,
+    SECTION_WORDLESS = SECTION_BLOCKS + 2 * SEGMENT_FIELDS,
+    SECTION_WORD_LISTS,
+    SECTION_WORD_PAGES,
+    SECTION_WORD_ROWS,
+    SECTION_END,
 };
 
 struct text_segment_range {
@@ -59,18 +71,27 @@ struct block_row {
     uint32_t raw, text_at; /* text_at: the lengths end here */
 };
 
+/* A page of words. */
+struct word_page {
+    uint64_t at;    /* in the section of pages */
+    uint64_t lists; /* where the first list of its entries is, in the section of lists */
+};
+
 struct text_segment {
     atomic_uint refs; /* pairs with the last text_segment_unref */
     struct engine *engine;
     struct derived *derived;
     struct derived_name name;
-    uint32_t covered;
+    uint32_t covered, words_covered;
     struct text_segment_range sections[SECTION_END];
     uint64_t *uncovered; /* bits */
     struct page_row *pages[SEGMENT_DICTS];
     size_t n_pages[SEGMENT_DICTS];
     struct block_row *blocks[SEGMENT_FIELDS];
     size_t n_blocks[SEGMENT_FIELDS];
+    uint64_t *wordless; /* bits: whose words are not known */
+    struct word_page *word_pages;
+    size_t n_word_pages;
 };
 
 /* An entry of a dictionary. */

@@ -2,8 +2,8 @@
  * text_segment_merge.c - one segment of several, list by list and field by field.
  *
  * The dictionaries are read from front to back, all at once; a list of the new segment is the
- * lists of the old ones, in their order. Memory: a page and a piece of the lists of each, and
- * one list.
+ * lists of the old ones, in their order; words likewise (word_merge.h). Memory: a page and a
+ * piece of the lists of each, and one list.
  */
 #include <assert.h>
 
@@ -13,10 +13,10 @@
 #include "search/text_segment_build.h"
 #include "search/text_segment_format.h"
 #include "search/text_segment_write.h"
+#include "search/word_merge.h"
 
-#define AHEAD_BYTES   ((size_t) 64 << 10) /* of lists that are read in one go */
-#define ASKED_EVERY   64u                 /* lists between two questions to goes_on */
-#define SEGMENTS_MOST 64u
+#define AHEAD_BYTES ((size_t) 64 << 10) /* of lists that are read in one go */
+#define ASKED_EVERY 64u                 /* lists between two questions to goes_on */
 
 /* A dictionary of one old segment, from front to back. */
 struct cursor {
@@ -249,6 +249,10 @@ static enum rc merge_all(struct merge *merge, struct err *err)
         rc = merge_dict(merge, (enum text_segment_dict) i, err);
     for (size_t i = 0; i < SEGMENT_FIELDS && !rc; i++)
         rc = merge_field(merge, (enum text_segment_field) i, err);
+    if (!rc)
+        rc = word_merge(&(struct word_merge){merge->segments, merge->n, merge->writer,
+                                             merge->goes_on, merge->ctx},
+                        err);
     return rc;
 }
 
@@ -262,7 +266,7 @@ enum rc text_segment_merge(struct text_segment *const *segments, size_t n,
     AUTO(freep) uint32_t *numbers = NULL;
     enum rc rc;
 
-    assert(n >= 1 && n <= SEGMENTS_MOST && name.to - name.from <= SEGMENT_SPAN_MAX);
+    assert(n >= 1 && n <= SEGMENTS_MERGED_MAX && name.to - name.from <= SEGMENT_SPAN_MAX);
     merge.span = (uint32_t) (name.to - name.from);
     numbers = xcalloc(merge.span, sizeof(*numbers));
     merge.numbers = numbers;

@@ -19,7 +19,7 @@ struct text_segment_writer {
     struct derived_writer *out;
     struct derived_name name;
     uint64_t at; /* bytes written */
-    uint32_t n_uncovered;
+    uint32_t n_uncovered, n_wordless;
     struct text_segment_range sections[SECTION_END];
     struct buf list; /* the list at hand */
     /* of the dictionary at hand */
@@ -72,7 +72,8 @@ void text_segment_writer_drop(struct text_segment_writer *writer)
     free(writer);
 }
 
-static enum rc put(struct text_segment_writer *writer, struct slice bytes, struct err *err)
+enum rc text_segment_put(struct text_segment_writer *writer, struct slice bytes,
+                         struct err *err)
 {
     enum rc rc = writer->engine->ops->derived_write(writer->out, bytes, err);
 
@@ -81,11 +82,27 @@ static enum rc put(struct text_segment_writer *writer, struct slice bytes, struc
     return rc;
 }
 
-static enum rc put_section(struct text_segment_writer *writer, size_t section,
-                           struct slice bytes, struct err *err)
+enum rc text_segment_put_section(struct text_segment_writer *writer, size_t section,
+                                 struct slice bytes, struct err *err)
 {
     writer->sections[section] = (struct text_segment_range){writer->at, bytes.len};
-    return put(writer, bytes, err);
+    return text_segment_put(writer, bytes, err);
+}
+
+void text_segment_note_section(struct text_segment_writer *writer, size_t section, uint64_t at,
+                               uint64_t len)
+{
+    writer->sections[section] = (struct text_segment_range){at, len};
+}
+
+void text_segment_note_wordless(struct text_segment_writer *writer, uint32_t n)
+{
+    writer->n_wordless = n;
+}
+
+uint64_t text_segment_writer_at(const struct text_segment_writer *writer)
+{
+    return writer->at;
 }
 
 enum rc text_segment_write_uncovered(struct text_segment_writer *writer,
@@ -94,7 +111,7 @@ enum rc text_segment_write_uncovered(struct text_segment_writer *writer,
     buf_reset(&writer->list);
     postings_encode(numbers, n, &writer->list);
     writer->n_uncovered = n;
-    return put_section(writer, SECTION_UNCOVERED, buf_slice(&writer->list), err);
+    return text_segment_put_section(writer, SECTION_UNCOVERED, buf_slice(&writer->list), err);
 }
 
 enum rc text_segment_write_days(struct text_segment_writer *writer, const int32_t *days,
@@ -105,7 +122,7 @@ enum rc text_segment_write_days(struct text_segment_writer *writer, const int32_
     buf_reset(&writer->list);
     for (uint32_t i = 0; i < span; i++)
         buf_le32(&writer->list, (uint32_t) days[i]);
-    return put_section(writer, SECTION_DAYS, buf_slice(&writer->list), err);
+    return text_segment_put_section(writer, SECTION_DAYS, buf_slice(&writer->list), err);
 }
 
 /* ---- dictionaries ---- */
@@ -136,7 +153,7 @@ enum rc text_segment_write_trigram(struct text_segment_writer *writer, uint32_t 
     postings_encode(numbers, n, &writer->list);
     buf_varint(&writer->pages, n - 1);
     buf_varint(&writer->pages, writer->list.len);
-    return put(writer, buf_slice(&writer->list), err);
+    return text_segment_put(writer, buf_slice(&writer->list), err);
 }
 
 enum rc text_segment_end_dict(struct text_segment_writer *writer, enum text_segment_dict dict,
@@ -149,9 +166,9 @@ enum rc text_segment_end_dict(struct text_segment_writer *writer, enum text_segm
         writer->lists_at = writer->at;
     writer->sections[section] =
         (struct text_segment_range){writer->lists_at, writer->at - writer->lists_at};
-    rc = put_section(writer, section + 1, buf_slice(&writer->pages), err);
+    rc = text_segment_put_section(writer, section + 1, buf_slice(&writer->pages), err);
     if (!rc)
-        rc = put_section(writer, section + 2, buf_slice(&writer->rows), err);
+        rc = text_segment_put_section(writer, section + 2, buf_slice(&writer->rows), err);
     buf_reset(&writer->pages);
     buf_reset(&writer->rows);
     writer->has_page = false;
@@ -179,7 +196,7 @@ static enum rc end_block(struct text_segment_writer *writer, struct err *err)
     buf_le32(&writer->rows, (uint32_t) bytes.len);
     buf_le32(&writer->rows, (uint32_t) raw);
     buf_le32(&writer->rows, (uint32_t) text_at);
-    rc = put(writer, bytes, err);
+    rc = text_segment_put(writer, bytes, err);
     buf_reset(&writer->lengths);
     buf_reset(&writer->text);
     writer->block_first += writer->block_n;
@@ -211,7 +228,7 @@ enum rc text_segment_end_field(struct text_segment_writer *writer,
     writer->sections[section] =
         (struct text_segment_range){writer->blocks_at, writer->at - writer->blocks_at};
     if (!rc)
-        rc = put_section(writer, section + 1, buf_slice(&writer->rows), err);
+        rc = text_segment_put_section(writer, section + 1, buf_slice(&writer->rows), err);
     buf_reset(&writer->rows);
     writer->block_first = 0;
     return rc;
@@ -232,14 +249,14 @@ enum rc text_segment_writer_finish(struct text_segment_writer *writer, struct er
     buf_le64(&tail, writer->name.from);
     buf_le64(&tail, writer->name.to);
     buf_le32(&tail, (uint32_t) (writer->name.to - writer->name.from) - writer->n_uncovered);
-    buf_le32(&tail, 0);
+    buf_le32(&tail, (uint32_t) (writer->name.to - writer->name.from) - writer->n_wordless);
     for (size_t i = 0; i < SECTION_END; i++) {
         buf_le64(&tail, writer->sections[i].at);
         buf_le64(&tail, writer->sections[i].len);
     }
     while (tail.len < SEGMENT_TAIL_BYTES)
         buf_byte(&tail, 0);
-    rc = put(writer, buf_slice(&tail), err);
+    rc = text_segment_put(writer, buf_slice(&tail), err);
     if (!rc)
         rc = writer->engine->ops->derived_finish(TAKE(writer->out), err);
     text_segment_writer_drop(writer);

@@ -1,7 +1,8 @@
 /*
  * text_segment_write.h - a segment on its way into the engine, part by part, in this order:
  * what is not covered, the days, both dictionaries (trigrams ascending), every field (numbers
- * ascending). Memory: a page row for each KiB of a dictionary, and its pages.
+ * ascending), the words (word_segment.h). Memory: a page row for each KiB of a dictionary, and
+ * its pages.
  */
 #ifndef ROOST_SEARCH_TEXT_SEGMENT_WRITE_H
 #define ROOST_SEARCH_TEXT_SEGMENT_WRITE_H
@@ -35,6 +36,16 @@ MUST_CHECK enum rc text_segment_write_text(struct text_segment_writer *writer,
                                            struct slice text, struct err *err);
 MUST_CHECK enum rc text_segment_end_field(struct text_segment_writer *writer,
                                           enum text_segment_field field, struct err *err);
+/* For word_writer.c, behind the fields. */
+MUST_CHECK enum rc text_segment_put(struct text_segment_writer *writer, struct slice bytes,
+                                    struct err *err);
+MUST_CHECK enum rc text_segment_put_section(struct text_segment_writer *writer, size_t section,
+                                            struct slice bytes, struct err *err);
+void text_segment_note_section(struct text_segment_writer *writer, size_t section, uint64_t at,
+                               uint64_t len);
+void text_segment_note_wordless(struct text_segment_writer *writer, uint32_t n);
+uint64_t text_segment_writer_at(const struct text_segment_writer *writer);
+
 /* The segment is there with RC_OK. Frees the writer in any case. */
 MUST_CHECK enum rc text_segment_writer_finish(struct text_segment_writer *writer,
                                               struct err *err);

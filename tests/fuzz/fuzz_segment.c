@@ -3,6 +3,7 @@
 // links: search store_memory
 #include "search/bits.h"
 #include "search/text_segment_build.h"
+#include "search/word_ask.h"
 #include "store/memory/memory_engine.h"
 
 #define ACCOUNT  3u
@@ -41,6 +42,27 @@ static void ask(const struct text_segment *segment)
         return;
 }
 
+static void ask_words(const struct text_segment *segment)
+{
+    static const uint8_t weights[WORD_PLACES] = {90, 90, 90, 90, 100, 60, 85};
+    static const char *const texts[] = {"exampel", "one mial more than two", "\xe6\x9d\xb1"};
+    uint32_t span = text_segment_span(segment);
+    AUTO(arena_freep) struct arena *arena = arena_new((size_t) 1 << 20);
+    AUTO(freep) uint64_t *bits = xcalloc(BITS_WORDS(span), sizeof(*bits));
+    AUTO(freep) uint8_t *scores = xcalloc(span, sizeof(*scores));
+
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        const struct fuzzy *fuzzy = fuzzy_new(slice_from_str(texts[i]), arena);
+        struct word_ask *ask = word_ask_new(segment, fuzzy, weights, bits, scores);
+        uint64_t work = 0;
+        struct err err;
+
+        while (word_ask_go(ask, 0, &work, &err) == RC_MORE)
+            work = 0;
+        word_ask_free(ask);
+    }
+}
+
 /* The first two bytes: how many ids it says it is of. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -67,6 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         rc = engine->ops->derived_finish(writer, &err);
     if (!rc && text_segment_open(engine, ACCOUNT, &name, &segment, &err) == RC_OK) {
         ask(segment);
+        ask_words(segment);
         rc = text_segment_merge(&segment, 1, engine, ACCOUNT, goes_on, NULL, &err);
     }
     text_segment_unref(segment);
