@@ -437,3 +437,19 @@ int cli_read_secret(const char *prompt, bool from_stdin, char *room, size_t size
         (void) fprintf(stderr, "roost: the two differ\n");
     return same ? CLI_OK : CLI_FAILED;
 }
+
+int cli_read_known(const char *prompt, const char *what, bool from_stdin, char *room,
+                   size_t size)
+{
+    bool ok;
+
+    if (!from_stdin && isatty(STDIN_FILENO) == 0) {
+        (void) fprintf(stderr, "roost: no terminal to ask on; use --password-stdin\n");
+        return CLI_USAGE;
+    }
+    ok = from_stdin ? read_line(room, size) : ask_unseen(prompt, room, size);
+    if (ok && room[0] != '\0')
+        return CLI_OK;
+    (void) fprintf(stderr, "roost: no %s\n", what);
+    return CLI_FAILED;
+}

@@ -67,5 +67,8 @@ void cli_put_text(FILE *to, const char *text);
 
 /* A secret from standard input (its first line) or, on a terminal, typed twice unseen. */
 int cli_read_secret(const char *prompt, bool from_stdin, char *room, size_t size);
+/* One that is known already, so typed once; what names it in the message that it is missing. */
+int cli_read_known(const char *prompt, const char *what, bool from_stdin, char *room,
+                   size_t size);
 
 #endif

@@ -43,6 +43,7 @@ int cmd_shared(int argc, char *const *argv);
 int cmd_serve(int argc, char *const *argv);
 int cmd_session(int argc, char *const *argv);
 int cmd_server_status(int argc, char *const *argv);
+int cmd_totp(int argc, char *const *argv);
 int cmd_user(int argc, char *const *argv);
 
 #endif

@@ -1,18 +1,20 @@
 /* cmd_device.c - `roost device`: app passwords, one for each device of a user. */
+#include <unistd.h>
+
+#include "auth/enrol.h"
+#include "cli/device_show.h"
 #include "cli/request.h"
 
 #define SECONDS_A_DAY 86400
+#define LINES_BYTES   8192u /* of folders, of networks */
+#define SECRET_BYTES  (AUTH_SECRET_MAX_BYTES + 2)
+#define CODE_BYTES    (ENROL_CODE_MAX + 2)
+#define EXPIRY_BYTES  24u
 
 static const char intro[] =
     "usage: roost device ACTION ...\n\n"
     "Each device of a user has an app password of its own. A lost phone is one device to\n"
     "revoke: its sessions end within a second and the others go on.\n";
-
-static const struct cli_column made_columns[] = {
-    {"user",     "USER",         CLI_TEXT  },
-    {"device",   "DEVICE",       CLI_NUMBER},
-    {"password", "APP PASSWORD", CLI_TEXT  },
-};
 
 static const struct cli_column list_columns[] = {
     {"device",    "DEVICE",    CLI_NUMBER},
@@ -30,24 +32,32 @@ static const struct cli_column list_columns[] = {
 
 static const char add_help[] =
     "  device add USER NAME [--scope imap|send|both] [--read-only] [--folder NAME,...]\n"
-    "             [--network NETWORK,...] [--days N]\n"
+    "             [--network NETWORK,...] [--days N] [--mobileconfig FILE] [--qr]\n"
     "      Make a device and show its app password once. NAME is for people (\"Anna's "
     "phone\").\n"
     "      --scope send is for scanners, which only hand in mail; --folder lets it see those\n"
     "      mailboxes only; from elsewhere than the networks it does not log in; --days makes "
     "it\n"
-    "      expire.\n"
+    "      expire. --mobileconfig writes a profile for an iPhone, iPad or Mac, with the "
+    "password\n"
+    "      in it (\"-\": to standard output); --qr draws a code for Thunderbird on a phone.\n"
     "      $ roost device add anna \"Kitchen tablet\" --read-only --days 90\n"
     "      $ roost device add anna Scanner --scope send --network 192.0.2.0/24,2001:db8::/32\n";
 
+static const char enrol_help[] =
+    "  device enrol USER NAME [the options of add] [--password-stdin]\n"
+    "      The same, by the user: asks for the account password and for a code of the second\n"
+    "      factor (\"roost totp\") or a recovery code. --password-stdin reads a line with the\n"
+    "      password and a line with the code.\n";
+
 /* "90" days from now as seconds since 1970; false if it is no number of days. */
-static bool expiry(const char *days, char room[24])
+static bool expiry(const char *days, char room[EXPIRY_BYTES])
 {
     uint64_t n;
 
     if (!slice_to_u64(slice_from_str(days), &n) || n == 0 || n > 36500)
         return false;
-    (void) snprintf(room, 24, "%llu",
+    (void) snprintf(room, EXPIRY_BYTES, "%llu",
                     (unsigned long long) time(NULL) + (unsigned long long) n * SECONDS_A_DAY);
     return true;
 }
@@ -59,54 +69,116 @@ static void put_lines(struct buf *out, const char *list)
         buf_byte(out, *list == ',' ? '\n' : *list);
 }
 
-static int add_device(const struct cli_args *args, const char *scope, bool read_only,
-                      const char *folder_list, const char *network_list, const char *expires)
+/* What is asked for, as it stands on the command line. */
+struct wanted {
+    const char *scope, *folders, *networks, *days;
+    bool read_only, password_stdin;
+    struct device_show show;
+    char expires[EXPIRY_BYTES];
+};
+
+/* What only an enrolment has. */
+struct proof {
+    char password[SECRET_BYTES], code[CODE_BYTES];
+};
+
+static int ask_for(const struct cli_args *args, const struct wanted *wanted,
+                   const struct proof *proof, struct cli_ask *ask)
+{
+    AUTO(buf_done) struct buf folders = {.max = LINES_BYTES}, networks = {.max = LINES_BYTES};
+    struct control_field fields[9] = {
+        CONTROL_TEXT("user", slice_from_str(args->words[0])),
+        CONTROL_TEXT("name", slice_from_str(args->words[1])),
+        CONTROL_TEXT("scope", slice_from_str(wanted->scope)),
+        CONTROL_TEXT("access", wanted->read_only ? SLICE("read-only") : SLICE("full")),
+    };
+    size_t n = 4;
+
+    put_lines(&folders, wanted->folders);
+    put_lines(&networks, wanted->networks);
+    fields[n++] = CONTROL_TEXT("folders", buf_slice(&folders));
+    fields[n++] = CONTROL_TEXT("networks", buf_slice(&networks));
+    if (wanted->expires[0] != '\0')
+        fields[n++] = CONTROL_TEXT("expires", slice_from_str(wanted->expires));
+    if (proof != NULL) {
+        fields[n++] = CONTROL_TEXT("password", slice_from_str(proof->password));
+        fields[n++] = CONTROL_TEXT("code", slice_from_str(proof->code));
+    }
+    return cli_ask(ask, proof != NULL ? "device.enrol" : "device.add", fields, n);
+}
+
+static int make_device(const struct cli_args *args, struct wanted *wanted,
+                       const struct proof *proof)
 {
     AUTO(cli_ask_close) struct cli_ask ask = {0};
-    AUTO(buf_done) struct buf folders = {.max = 8192}, networks = {.max = 8192};
     int code = cli_ask_open(args, "auth", &ask);
 
-    put_lines(&folders, folder_list);
-    put_lines(&networks, network_list);
-    if (code == CLI_OK) {
-        const struct control_field fields[] = {
-            CONTROL_TEXT("user", slice_from_str(args->words[0])),
-            CONTROL_TEXT("name", slice_from_str(args->words[1])),
-            CONTROL_TEXT("scope", slice_from_str(scope)),
-            CONTROL_TEXT("access", read_only ? SLICE("read-only") : SLICE("full")),
-            CONTROL_TEXT("folders", buf_slice(&folders)),
-            CONTROL_TEXT("networks", buf_slice(&networks)),
-            CONTROL_TEXT("expires", slice_from_str(expires)), /* last: absent if empty */
-        };
-
-        code = cli_ask(&ask, "device.add", fields, COUNT(fields) - (expires[0] == '\0'));
-    }
+    wanted->show.json = args->json;
     if (code == CLI_OK)
-        cli_print_rows(&ask, made_columns, COUNT(made_columns), args->json);
+        code = device_show_open(&wanted->show);
+    if (code != CLI_OK)
+        return code;
+    code = ask_for(args, wanted, proof, &ask);
+    if (code == CLI_OK)
+        code = device_show_print(&wanted->show, &ask, args->words[1]);
+    else if (wanted->show.fd >= 0)
+        (void) unlink(wanted->show.mobileconfig); /* we made it, and it is empty */
+    device_show_close(&wanted->show);
     return code;
+}
+
+static int read_wanted(const char *action, int argc, char *const *argv, struct wanted *out,
+                       struct cli_args *args)
+{
+    const struct cli_option options[] = {
+        {"--scope",          &out->scope,             NULL                },
+        {"--folder",         &out->folders,           NULL                },
+        {"--network",        &out->networks,          NULL                },
+        {"--days",           &out->days,              NULL                },
+        {"--mobileconfig",   &out->show.mobileconfig, NULL                },
+        {"--read-only",      NULL,                    &out->read_only     },
+        {"--qr",             NULL,                    &out->show.qr       },
+        {"--password-stdin", NULL,                    &out->password_stdin},
+    };
+
+    *out = (struct wanted){.scope = "both", .folders = "", .networks = "", .show = {.fd = -1}};
+    if (!cli_parse(argc, argv, options, COUNT(options), args))
+        return CLI_USAGE;
+    if (args->n_words != 2)
+        return cli_usage_error(action, "a user and a name for the device");
+    if (out->days != NULL && !expiry(out->days, out->expires))
+        return cli_usage_error(action, "--days takes a number of 1 to 36500");
+    return CLI_OK;
 }
 
 static int device_add(int argc, char *const *argv)
 {
-    const char *scope = "both", *folders = "", *networks = "", *days = NULL;
-    bool read_only = false;
-    const struct cli_option options[] = {
-        {"--scope",     &scope,    NULL      },
-        {"--folder",    &folders,  NULL      },
-        {"--network",   &networks, NULL      },
-        {"--days",      &days,     NULL      },
-        {"--read-only", NULL,      &read_only},
-    };
+    struct wanted wanted;
     struct cli_args args;
-    char expires[24] = "";
+    int code = read_wanted("device add", argc, argv, &wanted, &args);
 
-    if (!cli_parse(argc, argv, options, COUNT(options), &args))
-        return CLI_USAGE;
-    if (args.n_words != 2)
-        return cli_usage_error("device add", "a user and a name for the device");
-    if (days != NULL && !expiry(days, expires))
-        return cli_usage_error("device add", "--days takes a number of 1 to 36500");
-    return add_device(&args, scope, read_only, folders, networks, expires);
+    if (code == CLI_OK && wanted.password_stdin)
+        return cli_usage_error("device add", "--password-stdin is for device enrol");
+    return code == CLI_OK ? make_device(&args, &wanted, NULL) : code;
+}
+
+static int device_enrol(int argc, char *const *argv)
+{
+    struct wanted wanted;
+    struct proof proof;
+    struct cli_args args;
+    int code = read_wanted("device enrol", argc, argv, &wanted, &args);
+
+    if (code == CLI_OK)
+        code = cli_read_known("Account password: ", "password", wanted.password_stdin,
+                              proof.password, sizeof(proof.password));
+    if (code == CLI_OK)
+        code = cli_read_known("Code of the app, or a recovery code: ", "code",
+                              wanted.password_stdin, proof.code, sizeof(proof.code));
+    if (code == CLI_OK)
+        code = make_device(&args, &wanted, &proof);
+    explicit_bzero(&proof, sizeof(proof));
+    return code;
 }
 
 static const char list_help[] = "  device list USER\n"
@@ -140,6 +212,7 @@ int cmd_device(int argc, char *const *argv)
 {
     static const struct cli_action actions[] = {
         {"add",    add_help,    .run = device_add        },
+        {"enrol",  enrol_help,  .run = device_enrol      },
         {"list",   list_help,   .request = &device_list  },
         {"revoke", revoke_help, .request = &device_revoke},
     };

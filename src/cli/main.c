@@ -10,6 +10,7 @@ static const struct cli_command commands[] = {
     {"status",       "processes, sessions and store of the server", cmd_server_status},
     {"user",         "accounts and their passwords",                cmd_user         },
     {"device",       "app passwords, one for each device",          cmd_device       },
+    {"totp",         "second factors, for making devices",          cmd_totp         },
     {"group",        "groups: rights and quota for many at once",   cmd_group        },
     {"shared",       "accounts that belong to nobody, for teams",   cmd_shared       },
     {"quota",        "how much a user, or a group's members, hold", cmd_quota        },

@@ -65,6 +65,9 @@ static const struct audited events[] = { /* sorted by name */
     {"store.damage",           "database",       "error",      AUDIT_ACTOR},
     {"store.failed",           "database",       "error",      AUDIT_ACTOR},
     {"tls.loaded",             "configuration",  "change",     AUDIT_ACTOR},
+    {"totp.codes",             "iam",            "change",     AUDIT_TARGET},
+    {"totp.disabled",          "iam",            "deletion",   AUDIT_TARGET},
+    {"totp.enabled",           "iam",            "creation",   AUDIT_TARGET},
     {"undelete.restored",      "email",          "creation",   AUDIT_TARGET},
 };
 

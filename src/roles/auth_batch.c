@@ -187,7 +187,7 @@ static void tell_done(struct auth_role *auth, struct control_conn *conn, struct 
             enrol_forget(auth->enrol, done->device.account);
         }
         if (done->device.device != 0) {
-            auth_device_row(conn, done->name, &done->device);
+            auth_device_row(auth, conn, done->name, &done->device);
             auth_scram_learn_new(auth, done->name, &done->device);
         }
         admin_device_wipe(&done->device);

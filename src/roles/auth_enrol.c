@@ -212,7 +212,7 @@ static void make_device(struct enrol_try *try)
     if (rc == RC_OK) {
         log_device("device.added", try->outcome.user, made.device, try->wanted.name,
                    &try->peer);
-        auth_device_row(conn, try->outcome.user, &made);
+        auth_device_row(auth, conn, try->outcome.user, &made);
     }
     admin_device_wipe(&made);
     auth_end(conn, rc, &err);

@@ -11,8 +11,8 @@
  * auth_idp.c       questions to the idp process
  * auth_uses.c      last use of devices, written behind
  * auth_enrol.c     people make the devices of their own account: from web, and the verbs
- * auth_control.c   the control socket; auth_verbs.c, auth_verbs_devices.c, auth_verbs_groups.c
- *                  and auth_batch.c its verbs
+ * auth_control.c   the control socket; auth_verbs.c, auth_verbs_devices.c, auth_verbs_totp.c,
+ *                  auth_verbs_groups.c and auth_batch.c its verbs
  */
 #ifndef ROOST_ROLES_AUTH_ROLE_H
 #define ROOST_ROLES_AUTH_ROLE_H
@@ -225,8 +225,9 @@ MUST_CHECK enum rc auth_account_of(struct auth_role *auth, const struct control_
 void auth_end(struct control_conn *conn, enum rc rc, const struct err *err);
 /* Who did it stands in the log; the uid is the kernel's word. */
 void auth_log_change(const struct control_conn *conn, const char *event, struct slice what);
-/* The row that shows a new device's password, once. */
-void auth_device_row(struct control_conn *conn, struct slice user,
+/* The row that shows a new device's password, once, and what else a mail program wants to know.
+ */
+void auth_device_row(struct auth_role *auth, struct control_conn *conn, struct slice user,
                      const struct admin_device *made);
 
 /* ---- auth_verbs_devices.c ---- */
@@ -243,6 +244,17 @@ MUST_CHECK enum rc auth_read_device(const struct control_fields *fields,
 /* With SCRAM's keys, or not at all. */
 MUST_CHECK enum rc auth_make_device(struct auth_role *auth, const struct auth_device *device,
                                     struct admin_device *out, struct err *err);
+
+/* ---- auth_verbs_totp.c ---- */
+
+void auth_totp_begin(struct control_conn *conn, const struct control_fields *fields, void *ctx);
+void auth_totp_confirm(struct control_conn *conn, const struct control_fields *fields,
+                       void *ctx);
+void auth_totp_codes(struct control_conn *conn, const struct control_fields *fields, void *ctx);
+void auth_totp_disable(struct control_conn *conn, const struct control_fields *fields,
+                       void *ctx);
+void auth_totp_status(struct control_conn *conn, const struct control_fields *fields,
+                      void *ctx);
 
 /* ---- auth_verbs_groups.c ---- */
 

@@ -72,14 +72,43 @@ void auth_log_change(const struct control_conn *conn, const char *event, struct 
               LOG_NUM("by_uid", control_conn_uid(conn)));
 }
 
-void auth_device_row(struct control_conn *conn, struct slice user,
+/* The port of the first door with TLS: ":993", "[::1]:1993". */
+static struct slice imaps_port(const struct config *config)
+{
+    struct slice door = SLICE(":993");
+
+    if (config->imaps.n > 0)
+        door = slice_from_str(config->imaps.items[0]);
+    return slice_from(door, slice_rfind(door, ':') + 1);
+}
+
+/* By what the user gets mail, and can log in as well. */
+static void put_address(struct buf *out, const struct config *config, struct slice user)
+{
+    buf_append(out, user);
+    if (slice_find(user, '@') < user.len)
+        return;
+    buf_byte(out, '@');
+    buf_str(out, config->domains.n > 0 && strcmp(config->domains.items[0], "*") != 0
+                     ? config->domains.items[0]
+                     : config->hostname);
+}
+
+void auth_device_row(struct auth_role *auth, struct control_conn *conn, struct slice user,
                      const struct admin_device *made)
 {
+    const struct config *config = auth->start->config;
+    AUTO(buf_done) struct buf address = {.max = MSG_ADDRESS_MAX};
     char device[AUTH_NUMBER_BYTES];
+
+    put_address(&address, config, user);
     const struct control_field row[] = {
         CONTROL_TEXT("user", user),
         CONTROL_TEXT("device", auth_number(device, (int64_t) made->device)),
         CONTROL_TEXT("password", slice_from_str(made->password)),
+        CONTROL_TEXT("address", buf_slice(&address)),
+        CONTROL_TEXT("host", slice_from_str(config->hostname)),
+        CONTROL_TEXT("imap_port", imaps_port(config)),
     };
 
     control_row(conn, row, COUNT(row));
@@ -111,7 +140,7 @@ static enum rc add_user(struct auth_role *auth, struct control_conn *conn, struc
     if (rc == RC_OK) {
         auth_announce_created(auth, made.account, name);
         auth_log_change(conn, "account.created", name);
-        auth_device_row(conn, name, &made);
+        auth_device_row(auth, conn, name, &made);
     }
     admin_device_wipe(&made);
     return rc;
@@ -459,6 +488,11 @@ const struct control_verb auth_verbs[] = {
     {"device.enrol",  auth_device_enrol,  NULL           },
     {"device.list",   auth_device_list,   NULL           },
     {"device.revoke", auth_device_revoke, NULL           },
+    {"totp.begin",    auth_totp_begin,    NULL           },
+    {"totp.confirm",  auth_totp_confirm,  NULL           },
+    {"totp.codes",    auth_totp_codes,    NULL           },
+    {"totp.disable",  auth_totp_disable,  NULL           },
+    {"totp.status",   auth_totp_status,   NULL           },
     {"backup",        backup,             NULL           },
     {"scrub",         auth_scrub,         NULL           },
 };

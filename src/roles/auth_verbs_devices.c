@@ -108,7 +108,7 @@ static enum rc add_device(struct auth_role *auth, struct control_conn *conn,
     log_event(LEVEL_INFO, "device.added", LOG_TEXT("user", account.name),
               LOG_NUM("device", made.device), LOG_TEXT("device_name", device.name),
               LOG_NUM("by_uid", control_conn_uid(conn)));
-    auth_device_row(conn, account.name, &made);
+    auth_device_row(auth, conn, account.name, &made);
     admin_device_wipe(&made);
     return RC_OK;
 }

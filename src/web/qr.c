@@ -31,17 +31,25 @@ static void put_row(struct buf *out, const unsigned char *row, int width, int y)
     }
 }
 
+static enum rc encode(struct slice data, QRecLevel level, QRcode **out, struct err *err)
+{
+    if (data.len == 0 || data.len > QR_DATA_MAX_BYTES)
+        return err_set(err, RC_LIMIT, "Too long for a code", "qr: %zu bytes", data.len);
+    *out = QRcode_encodeData((int) data.len, (const unsigned char *) data.ptr, 0, level);
+    if (*out == NULL)
+        return err_set(err, RC_LIMIT, "Too long for a code", "qr: %zu bytes do not fit",
+                       data.len);
+    return RC_OK;
+}
+
 enum rc qr_print_svg(struct buf *out, struct slice data, struct err *err)
 {
     AUTO(free_codep) QRcode *code = NULL;
+    enum rc rc = encode(data, QR_ECLEVEL_M, &code, err);
     int side;
 
-    if (data.len == 0 || data.len > QR_DATA_MAX_BYTES)
-        return err_set(err, RC_LIMIT, "Too long for a code", "qr: %zu bytes", data.len);
-    code = QRcode_encodeData((int) data.len, (const unsigned char *) data.ptr, 0, QR_ECLEVEL_M);
-    if (code == NULL)
-        return err_set(err, RC_LIMIT, "Too long for a code", "qr: %zu bytes do not fit",
-                       data.len);
+    if (rc)
+        return rc;
     side = code->width + 2 * QUIET_MODULES;
     buf_printf(out,
                "<svg class=\"qr\" role=\"img\" aria-label=\"QR code\" viewBox=\"0 0 %d %d\" "
@@ -51,5 +59,28 @@ enum rc qr_print_svg(struct buf *out, struct slice data, struct err *err)
     for (int y = 0; y < code->width; y++)
         put_row(out, code->data + (size_t) y * (size_t) code->width, code->width, y);
     MARKUP(out, "\"/></svg>");
+    return RC_OK;
+}
+
+static bool is_dark(const QRcode *code, int x, int y)
+{
+    return x >= 0 && y >= 0 && x < code->width && y < code->width &&
+           (code->data[y * code->width + x] & IS_DARK) != 0;
+}
+
+enum rc qr_print_terminal(struct buf *out, struct slice data, struct err *err)
+{
+    static const char *const blocks[] = {" ", "\u2584", "\u2580", "\u2588"};
+    AUTO(free_codep) QRcode *code = NULL;
+    enum rc rc = encode(data, QR_ECLEVEL_L, &code, err); /* a screen has no scratches */
+
+    if (rc)
+        return rc;
+    for (int y = -QUIET_MODULES; y < code->width + QUIET_MODULES; y += 2) {
+        buf_str(out, "\033[30;107m");
+        for (int x = -QUIET_MODULES; x < code->width + QUIET_MODULES; x++)
+            buf_str(out, blocks[(is_dark(code, x, y) ? 2 : 0) + is_dark(code, x, y + 1)]);
+        buf_str(out, "\033[0m\n");
+    }
     return RC_OK;
 }
