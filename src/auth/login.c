@@ -29,6 +29,8 @@ static const struct {
     [LOGIN_REASON_BUSY]           = {"busy",           AUTH_CODE_UNAVAILABLE,   false},
     [LOGIN_REASON_BACKEND]        = {"backend_unavailable", AUTH_CODE_UNAVAILABLE, false},
     [LOGIN_REASON_BACKEND_NAME]   = {"backend_name",   AUTH_CODE_FAILED,        false},
+    [LOGIN_REASON_TOKEN]          = {"token",          AUTH_CODE_FAILED,        true },
+    [LOGIN_REASON_TOKEN_EXPIRED]  = {"token_expired",  AUTH_CODE_FAILED,        false},
     [LOGIN_REASON_INTERNAL]       = {"internal",       AUTH_CODE_UNAVAILABLE,   false},
 };
 
@@ -68,8 +70,8 @@ const char *login_code_text(enum auth_code code)
 
 const char *login_by_name(enum login_by by)
 {
-    static const char *const names[] = {"none", "device", "passwd_file", "account_password",
-                                        "backend"};
+    static const char *const names[] = {"none",    "device", "passwd_file", "account_password",
+                                        "backend", "token"};
 
     return names[by];
 }
@@ -393,6 +395,55 @@ void login_check(struct realm *realm, const struct sasl_claim *claim,
     struct login_outcome outcome = {.verdict = LOGIN_REFUSED, .reason = LOGIN_REASON_INTERNAL};
 
     if (check(realm, claim, place, arena, &outcome, err) != RC_OK)
+        refuse(&outcome, LOGIN_REASON_INTERNAL);
+    settle(&outcome);
+    *out = outcome;
+}
+
+/* Whom the client named, if anybody, has to be whom the issuer named, however it is written. */
+static enum rc names_another(struct realm *realm, const struct sasl_claim *claim,
+                             uint64_t account, struct arena *arena, bool *out, struct err *err)
+{
+    struct resolve_account named;
+    enum rc rc;
+
+    if (claim->user_len == 0) {
+        *out = false;
+        return RC_OK;
+    }
+    rc = find_named(realm, sasl_claim_user(claim), arena, &named, err);
+    if (rc)
+        return rc;
+    *out = named.id != account;
+    return RC_OK;
+}
+
+static enum rc check_token(struct realm *realm, const struct sasl_claim *claim,
+                           struct slice told, struct arena *arena, struct login_outcome *out,
+                           struct err *err)
+{
+    struct resolve_account account;
+    enum rc rc = find_named(realm, told, arena, &account, err);
+
+    if (rc == RC_OK)
+        rc = names_another(realm, claim, account.id, arena, &out->other_user, err);
+    if (rc)
+        return rc;
+    out->account = account.id;
+    out->user = account.name;
+    out->by = LOGIN_BY_TOKEN;
+    judge_match(out, true, account.enabled);
+    return RC_OK;
+}
+
+void login_check_token(struct realm *realm, const struct sasl_claim *claim, struct slice told,
+                       int64_t expires, struct arena *arena, struct login_outcome *out,
+                       struct err *err)
+{
+    struct login_outcome outcome = {
+        .verdict = LOGIN_REFUSED, .reason = LOGIN_REASON_INTERNAL, .expires = expires};
+
+    if (check_token(realm, claim, told, arena, &outcome, err) != RC_OK)
         refuse(&outcome, LOGIN_REASON_INTERNAL);
     settle(&outcome);
     *out = outcome;

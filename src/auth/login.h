@@ -30,6 +30,7 @@ enum login_by {
     LOGIN_BY_PASSWD_FILE,
     LOGIN_BY_LEGACY,
     LOGIN_BY_BACKEND, /* a foreign one */
+    LOGIN_BY_TOKEN,   /* an issuer's access token */
 };
 
 /* The words that stand in the log; stable, since fail2ban reads them (docs/operating.md). */
@@ -50,6 +51,8 @@ enum login_reason {
     LOGIN_REASON_BUSY,
     LOGIN_REASON_BACKEND,      /* one that must be asked cannot be */
     LOGIN_REASON_BACKEND_NAME, /* its user's name is another account's, or none for us */
+    LOGIN_REASON_TOKEN,        /* its issuer did not make it, or it is not for here */
+    LOGIN_REASON_TOKEN_EXPIRED,
     LOGIN_REASON_INTERNAL,
     LOGIN_REASON_COUNT
 };
@@ -73,6 +76,7 @@ struct login_outcome {
     struct slice hash;         /* LOGIN_HASH: "{SCHEME}hash" to check */
     bool rehash;               /* LOGIN_HASH: if it fits, make a better one */
     size_t backend;            /* LOGIN_ASK: which of realm_backends() */
+    int64_t expires;           /* LOGIN_BY_TOKEN: seconds since 1970; 0: never */
     bool groups_changed;       /* the back-end told of others than before */
 };
 
@@ -119,6 +123,11 @@ void login_after_hash(struct realm *realm, bool matched, struct arena *arena,
 void login_after_answer(struct realm *realm, const struct sasl_claim *claim,
                         const struct login_place *place, const struct backend_answer *answer,
                         struct arena *arena, struct login_outcome *out, struct err *err);
+/* The token was good until `expires`, and its issuer says that it is `told`'s. The claim may
+ * name a user, who then has to be the same. */
+void login_check_token(struct realm *realm, const struct sasl_claim *claim, struct slice told,
+                       int64_t expires, struct arena *arena, struct login_outcome *out,
+                       struct err *err);
 /* Do account passwords count, so that foreign back-ends may be asked at all? */
 bool login_asks_backends(const struct realm *realm, const struct login_place *place);
 

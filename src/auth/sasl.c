@@ -1,6 +1,7 @@
 #include "auth/sasl.h"
 
 #include <sodium.h>
+#include <stdlib.h>
 
 #include "base/base64.h"
 #include "base/random.h"
@@ -28,6 +29,15 @@ static uint16_t copy_name(struct slice from, char *to)
     if (from.len > 0)
         memcpy(to, from.ptr, from.len);
     return (uint16_t) from.len;
+}
+
+static void forget_token(struct sasl_claim *claim)
+{
+    if (claim->token != NULL)
+        sodium_memzero(claim->token, claim->token_len);
+    free(claim->token);
+    claim->token = NULL;
+    claim->token_len = 0;
 }
 
 /*
@@ -92,11 +102,38 @@ static enum rc scram_message(struct sasl *sasl, struct slice response, struct bu
     return rc;
 }
 
+static enum bearer_form form_of(const struct sasl *sasl)
+{
+    return strcmp(sasl->mechanism->name, SASL_XOAUTH2) == 0 ? BEARER_XOAUTH2 : BEARER_RFC7628;
+}
+
+static enum rc bearer_message(struct sasl *sasl, struct slice response, struct buf *out,
+                              struct err *err)
+{
+    struct slice server = slice_of(sasl->server, sasl->server_len);
+    struct bearer bearer;
+    enum rc rc = bearer_parse(response, form_of(sasl), &bearer, err);
+
+    (void) out; /* what a token that is not good is answered with is sasl_deny_token()'s */
+    if (rc)
+        return rc;
+    if (bearer.host.len > 0 && server.len > 0 && !slice_eq_nocase(bearer.host, server))
+        return malformed(err, "bearer: for another server than TLS");
+    sasl->claim.user_len = copy_name(slice_of(bearer.user, bearer.user_len), sasl->claim.user);
+    forget_token(&sasl->claim);
+    sasl->claim.token = xmalloc(bearer.token.len);
+    sasl->claim.token_len = bearer.token.len;
+    memcpy(sasl->claim.token, bearer.token.ptr, bearer.token.len);
+    return RC_OK;
+}
+
 // clang-format off
 static const struct sasl_mechanism mechanisms[] = {
     {"PLAIN",              SASL_PLAINTEXT,          plain_step,    0,             false}, /* RFC 4616 */
     {SASL_LOGIN_COMMAND,   SASL_PLAINTEXT | SASL_IMAP_ONLY,       plain_step, 0,  false}, /* RFC 9051 6.2.3 */
     {SASL_LOGIN,           SASL_PLAINTEXT | SASL_SUBMISSION_ONLY, login_step, 0,  false}, /* draft-murchison-sasl-login */
+    {"OAUTHBEARER",        SASL_BEARER,             bearer_message, 0,            false}, /* RFC 7628 */
+    {SASL_XOAUTH2,         SASL_BEARER,             bearer_message, 0,            false}, /* Google's and Microsoft's */
     {"SCRAM-SHA-256",      SASL_SCRAM,              scram_message, SCRAM_SHA_256, false}, /* RFC 7677 */
     {"SCRAM-SHA-256-PLUS", SASL_SCRAM,              scram_message, SCRAM_SHA_256, true }, /* RFC 7677, 9266 */
     {"SCRAM-SHA-1",        SASL_SCRAM | SASL_SHA_1, scram_message, SCRAM_SHA_1,   false}, /* RFC 5802 */
@@ -122,6 +159,12 @@ void sasl_bind(struct sasl *sasl, const unsigned char binding[SCRAM_BINDING_BYTE
 {
     if ((sasl->mechanism->flags & SASL_SCRAM) != 0)
         scram_bind(&sasl->scram, binding);
+}
+
+void sasl_reached_as(struct sasl *sasl, struct slice sni)
+{
+    if (sni.len <= sizeof(sasl->server))
+        sasl->server_len = copy_name(sni, sasl->server);
 }
 
 unsigned sasl_flags(const struct sasl *sasl)
@@ -178,8 +221,14 @@ void sasl_confirm(struct sasl *sasl, const struct scram_keys *keys, struct buf *
     scram_confirm(&sasl->scram, keys, out);
 }
 
+void sasl_deny_token(const struct sasl *sasl, struct buf *out)
+{
+    bearer_print_failure(out, form_of(sasl));
+}
+
 void sasl_forget(struct sasl *sasl)
 {
+    forget_token(&sasl->claim);
     if (sasl->mechanism != NULL && (sasl->mechanism->flags & SASL_SCRAM) != 0)
         scram_done(&sasl->scram);
     auth_secret_wipe(&sasl->claim.secret);
@@ -194,6 +243,11 @@ void sasl_wipe(struct sasl *sasl)
 struct slice sasl_claim_user(const struct sasl_claim *claim)
 {
     return slice_of(claim->user, claim->user_len);
+}
+
+struct slice sasl_claim_token(const struct sasl_claim *claim)
+{
+    return slice_of(claim->token, claim->token_len);
 }
 
 struct slice sasl_claim_authzid(const struct sasl_claim *claim)

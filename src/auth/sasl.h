@@ -19,10 +19,13 @@
 #ifndef ROOST_AUTH_SASL_H
 #define ROOST_AUTH_SASL_H
 
+#include "auth/bearer.h"
 #include "auth/scram.h"
 
 /* One response, decoded; bearer tokens are long. */
 #define SASL_MESSAGE_MAX_BYTES ((size_t) 64 << 10)
+
+#define SASL_XOAUTH2 "XOAUTH2"
 
 /* The name under which the gate sends IMAP's LOGIN; its message is that of PLAIN. */
 #define SASL_LOGIN_COMMAND "LOGIN-COMMAND"
@@ -33,6 +36,7 @@ enum sasl_flags {
     SASL_SCRAM = 2,     /* the claim's proof is in sasl->scram, its secret is empty */
     SASL_SHA_1 = 4,     /* for clients that know nothing better, where that is switched on */
     SASL_SUBMISSION_ONLY = 8, /* never at an IMAP login */
+    SASL_BEARER = 32,         /* the claim has a token, and no user where none was named */
     SASL_IMAP_ONLY = 16,      /* never for a mail server: what it is made of is IMAP's */
 };
 
@@ -44,18 +48,24 @@ struct sasl_claim {
     char user[AUTH_NAME_MAX_BYTES];
     char authzid[AUTH_NAME_MAX_BYTES]; /* empty: act as user */
     struct auth_secret secret;
+    char *token; /* SASL_BEARER; NULL: none */
+    size_t token_len;
 };
 
 struct sasl {
     const struct sasl_mechanism *mechanism;
     struct sasl_claim claim;
     struct scram scram; /* SASL_SCRAM */
+    uint16_t server_len;
+    char server[AUTH_NAME_MAX_BYTES]; /* the name by which the client reached us; or none */
 };
 
 /* RC_NOT_FOUND: no such mechanism. The name compares without case. */
 MUST_CHECK enum rc sasl_init(struct sasl *sasl, struct slice mechanism, struct err *err);
 /* The connection's tls-exporter value; before sasl_start. */
 void sasl_bind(struct sasl *sasl, const unsigned char binding[SCRAM_BINDING_BYTES]);
+/* The name the client gave to TLS (SNI): what a message says of the server has to agree. */
+void sasl_reached_as(struct sasl *sasl, struct slice sni);
 unsigned sasl_flags(const struct sasl *sasl);
 const char *sasl_name(const struct sasl *sasl);
 
@@ -76,12 +86,15 @@ void sasl_salted(struct sasl *sasl, const struct scram_salt *salt, struct buf *o
 /* The claim is complete, but the client waits for proof of who we are before it goes on. */
 bool sasl_is_unconfirmed(const struct sasl *sasl);
 void sasl_confirm(struct sasl *sasl, const struct scram_keys *keys, struct buf *out);
+/* The token is not good: the challenge that says so, whose answer means nothing. */
+void sasl_deny_token(const struct sasl *sasl, struct buf *out);
 /* The exchange is over: wipes and gives back all but who was named. */
 void sasl_forget(struct sasl *sasl);
 /* Wipes and gives back. The mechanism's name stays. */
 void sasl_wipe(struct sasl *sasl);
 
 struct slice sasl_claim_user(const struct sasl_claim *claim);
+struct slice sasl_claim_token(const struct sasl_claim *claim);
 struct slice sasl_claim_authzid(const struct sasl_claim *claim);
 
 #endif

@@ -70,6 +70,8 @@ const struct imap_cap_info imap_caps[IMAP_CAP_COUNT] = {
     [IMAP_CAP_MULTISEARCH]        = {"MULTISEARCH",        SHOW_AFTER,         false, "RFC 7377"},
     [IMAP_CAP_CONTEXT_SEARCH]     = {"CONTEXT=SEARCH",     SHOW_AFTER,         false, "RFC 5267 4"},
     [IMAP_CAP_CONTEXT_SORT]       = {"CONTEXT=SORT",       SHOW_AFTER,         false, "RFC 5267 4"},
+    [IMAP_CAP_AUTH_OAUTHBEARER]   = {"AUTH=OAUTHBEARER",   SHOW_OAUTH,         false, "RFC 7628"},
+    [IMAP_CAP_AUTH_XOAUTH2]       = {"AUTH=XOAUTH2",       SHOW_OAUTH,         false, "Google, Microsoft"},
     [IMAP_CAP_AUTH_SCRAM_SHA_256] = {"AUTH=SCRAM-SHA-256", SHOW_SCRAM,         false, "RFC 7677"},
     [IMAP_CAP_AUTH_SCRAM_SHA_256_PLUS] = {"AUTH=SCRAM-SHA-256-PLUS", SHOW_SCRAM_PLUS, false, "RFC 7677, RFC 9266"},
     [IMAP_CAP_AUTH_SCRAM_SHA_1]   = {"AUTH=SCRAM-SHA-1",   SHOW_SCRAM_SHA1,    false, "RFC 5802"},
@@ -99,6 +101,8 @@ static bool is_shown(enum imap_cap_show show, const struct imap_cap_view *view)
         return !view->after_login && view->login_disabled;
     case SHOW_LOGIN:
         return !view->after_login && !view->login_disabled;
+    case SHOW_OAUTH:
+        return !view->after_login && view->oauth;
     case SHOW_SCRAM:
         return !view->after_login && view->scram;
     case SHOW_SCRAM_PLUS:

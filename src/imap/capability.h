@@ -85,6 +85,8 @@ enum imap_cap {
     IMAP_CAP_MULTISEARCH,
     IMAP_CAP_CONTEXT_SEARCH,
     IMAP_CAP_CONTEXT_SORT,
+    IMAP_CAP_AUTH_OAUTHBEARER,
+    IMAP_CAP_AUTH_XOAUTH2,
     IMAP_CAP_AUTH_SCRAM_SHA_256,
     IMAP_CAP_AUTH_SCRAM_SHA_256_PLUS,
     IMAP_CAP_AUTH_SCRAM_SHA_1,
@@ -104,6 +106,7 @@ enum imap_cap_show {
     SHOW_STARTTLS,      /* before login, while STARTTLS would be taken */
     SHOW_LOGINDISABLED, /* before login, while no password may be sent */
     SHOW_LOGIN,         /* before login, while one may */
+    SHOW_OAUTH,         /* before login, over TLS, where an issuer is configured */
     SHOW_SCRAM,         /* before login, where it is offered */
     SHOW_SCRAM_PLUS,    /* the same, and TLS gives channel binding data (RFC 9266) */
     SHOW_SCRAM_SHA1,    /* where the old hash is switched on */
@@ -130,6 +133,7 @@ struct imap_cap_view {
     bool after_login;
     bool starttls;          /* STARTTLS would be taken */
     bool login_disabled;    /* no password before TLS */
+    bool oauth;             /* an issuer of tokens is configured, and this is TLS */
     bool scram, scram_sha1; /* offered here */
     bool channel_binding;   /* this connection has it */
     uint64_t append_limit;

@@ -11,6 +11,9 @@
  *
  *   TALKING    the mechanism waits for the client
  *   WAITING    a guessable secret waits for its turn (throttle.h)
+ *   ASKING     an issuer of tokens is asked
+ *   TOLD       a token is refused, logged and counted; the client hears why, and its answer to
+ *              that brings the refusal (RFC 7628 3.2.3)
  *   HASHING    the pool has the job; the attempt is in auth->hashing
  *   DELAYED    refused, logged and counted; only the answer is outstanding
  *   CANCELLED  nobody waits any more, but the pool still has the job; not in auth->attempts
@@ -27,7 +30,7 @@
 #include "roles/auth_role.h"
 #include "roles/moved.h"
 
-enum attempt_state { TALKING, WAITING, HASHING, DELAYED, CANCELLED };
+enum attempt_state { TALKING, WAITING, ASKING, TOLD, HASHING, DELAYED, CANCELLED };
 
 struct attempt {
     struct link link; /* in auth->hashing */
@@ -45,6 +48,8 @@ struct attempt {
     struct throttle_key key;
     struct arena *arena; /* what outcome points into */
     struct login_outcome outcome;
+    struct auth_token token;
+    int64_t told_delay_us;  /* TOLD */
     struct scram_keys keys; /* of the password that was proved by SCRAM */
     struct timer timer;
     enum auth_code answer; /* DELAYED */
@@ -77,6 +82,7 @@ static void attempt_free(struct attempt *attempt)
     unlist(attempt);
     list_remove(&attempt->link);
     timer_stop(attempt->auth->loop, &attempt->timer);
+    auth_idp_forget(&attempt->token.ask);
     loop_cancel(attempt->auth->loop, &attempt->job.call);
     arena_free(attempt->arena);
     buf_done(&attempt->better);
@@ -166,15 +172,9 @@ static void on_delayed(void *ctx)
     attempt_free(attempt);
 }
 
-/* Log it, count it, and answer when its time has come. */
-static void refuse(struct attempt *attempt)
+/* Answer when its time has come. */
+static void fail_later(struct attempt *attempt, int64_t delay_us)
 {
-    int64_t delay_us = 0;
-
-    log_attempt(attempt);
-    attempt->answer = login_reason_code(attempt->outcome.reason);
-    if (login_reason_is_guess(attempt->outcome.reason))
-        delay_us = throttle_failed(attempt->auth->throttle, attempt->key, clock_mono_us());
     if (delay_us == 0) {
         on_delayed(attempt);
         return;
@@ -183,6 +183,38 @@ static void refuse(struct attempt *attempt)
     sasl_forget(&attempt->sasl);      /* the name goes with the answer */
     arena_free(TAKE(attempt->arena)); /* the outcome's reason is a value */
     timer_start(attempt->auth->loop, &attempt->timer, delay_us, on_delayed, attempt);
+}
+
+static void tell_why(struct attempt *attempt, int64_t delay_us)
+{
+    AUTO(buf_done) struct buf why = {.max = SASL_MESSAGE_MAX_BYTES};
+    struct msg msg = {.type = MSG_AUTH_CONTINUE, .auth_continue = {.conn = attempt->conn}};
+    struct err err;
+
+    sasl_deny_token(&attempt->sasl, &why);
+    msg.auth_continue.data = buf_slice(&why);
+    attempt->state = TOLD;
+    attempt->told_delay_us = delay_us;
+    sasl_forget(&attempt->sasl);
+    if (auth_post(attempt->gate, &msg, &err) == RC_OK)
+        return;
+    log_event(LEVEL_WARNING, "auth.gate_not_told", LOG_ERR(&err));
+    attempt_free(attempt);
+}
+
+/* Log it, count it, and answer. */
+static void refuse(struct attempt *attempt)
+{
+    int64_t delay_us = 0;
+
+    log_attempt(attempt);
+    attempt->answer = login_reason_code(attempt->outcome.reason);
+    if (login_reason_is_guess(attempt->outcome.reason))
+        delay_us = throttle_failed(attempt->auth->throttle, attempt->key, clock_mono_us());
+    if (attempt->outcome.by == LOGIN_BY_TOKEN)
+        tell_why(attempt, delay_us);
+    else
+        fail_later(attempt, delay_us);
 }
 
 static void refuse_for(struct attempt *attempt, enum login_reason reason)
@@ -225,7 +257,8 @@ static enum rc send_grant(const struct attempt *attempt, const uint8_t nonce[MSG
                   .mechanism = slice_from_str(sasl_name(&attempt->sasl)),
                   .rights = GRANT_READ | (device->access == ACCESS_READ_ONLY ? 0 : GRANT_WRITE),
                   .expires =
-                (uint64_t) (outcome->by == LOGIN_BY_LEGACY || outcome->by == LOGIN_BY_BACKEND
+                (uint64_t) (outcome->by == LOGIN_BY_TOKEN ? outcome->expires
+                            : outcome->by == LOGIN_BY_LEGACY || outcome->by == LOGIN_BY_BACKEND
                                 ? realm_legacy_until(attempt->auth->realm)
                                 : device->expires),
                   }
@@ -262,13 +295,13 @@ static void note_success(struct attempt *attempt)
     const struct login_outcome *outcome = &attempt->outcome;
 
     log_attempt(attempt);
-    if (outcome->by != LOGIN_BY_DEVICE)
+    if (outcome->by != LOGIN_BY_DEVICE && outcome->by != LOGIN_BY_TOKEN)
         throttle_succeeded(attempt->auth->throttle, attempt->key, proved_secret(attempt),
                            clock_mono_us());
-    if (!is_scram(attempt))
+    if (!is_scram(attempt) && outcome->by != LOGIN_BY_TOKEN)
         auth_scram_learn(attempt->auth, outcome,
                          auth_secret_slice(&attempt->sasl.claim.secret));
-    if (outcome->by != LOGIN_BY_PASSWD_FILE)
+    if (outcome->by != LOGIN_BY_PASSWD_FILE && outcome->by != LOGIN_BY_TOKEN)
         auth_note_use(attempt->auth, outcome->account, outcome->device.id, &attempt->peer,
                       slice_of(attempt->client, attempt->client_len));
 }
@@ -522,6 +555,34 @@ static struct throttle_key key_of(const struct attempt *attempt)
     return throttle_key(attempt->auth->throttle, &attempt->peer, user);
 }
 
+/* An auth_token_fn. */
+static void on_token(struct auth_token *token, const struct msg_idp_result *result)
+{
+    struct attempt *attempt = LINK_OWNER(token, struct attempt, token);
+    struct err err;
+
+    attempt->state = TALKING;
+    if (result->code == IDP_UNAVAILABLE) {
+        refuse_for(attempt, LOGIN_REASON_BACKEND);
+        return;
+    }
+    attempt->outcome.by = LOGIN_BY_TOKEN;
+    if (result->code != IDP_OK) {
+        refuse_for(attempt, result->code == IDP_EXPIRED ? LOGIN_REASON_TOKEN_EXPIRED
+                                                        : LOGIN_REASON_TOKEN);
+        return;
+    }
+    login_check_token(attempt->auth->realm, &attempt->sasl.claim, result->user,
+                      (int64_t) MIN(result->expires, (uint64_t) INT64_MAX), attempt->arena,
+                      &attempt->outcome, &err);
+    if (attempt->outcome.reason == LOGIN_REASON_INTERNAL)
+        log_event(LEVEL_ERROR, "auth.database_failed", LOG_ERR(&err));
+    if (attempt->outcome.verdict == LOGIN_GRANTED)
+        grant(attempt);
+    else
+        refuse(attempt);
+}
+
 static void on_claim(struct attempt *attempt)
 {
     struct slice secret = auth_secret_slice(&attempt->sasl.claim.secret);
@@ -532,6 +593,12 @@ static void on_claim(struct attempt *attempt)
     attempt->key = key_of(attempt);
     if (is_scram(attempt)) {
         check_proof(attempt);
+        return;
+    }
+    if ((sasl_flags(&attempt->sasl) & SASL_BEARER) != 0) {
+        attempt->state = ASKING;
+        auth_token_ask(attempt->auth, &attempt->token, &attempt->sasl.claim, attempt->service,
+                       &attempt->peer, on_token);
         return;
     }
     if (!login_secret_is_random(secret))
@@ -567,6 +634,8 @@ static bool is_offered(const struct attempt *attempt)
     if ((flags &
          (attempt->service == SERVICE_SUBMISSION ? SASL_IMAP_ONLY : SASL_SUBMISSION_ONLY)) != 0)
         return false;
+    if ((flags & SASL_BEARER) != 0)
+        return config->oauth.n > 0;
     return (flags & SASL_SCRAM) == 0 ||
            (config->scram && ((flags & SASL_SHA_1) == 0 || config->scram_sha1));
 }
@@ -579,11 +648,13 @@ static bool is_local(const struct attempt *attempt)
            ipaddr_is_loopback(&attempt->peer);
 }
 
-/* A password, or the proof of one, goes over TLS, or over loopback where that is configured. */
+/* A password, or the proof of one, goes over TLS, or over loopback where that is configured; a
+ * token over TLS (RFC 7628 4). */
 static bool is_private(const struct attempt *attempt)
 {
     return attempt->tls_version != 0 ||
-           (attempt->auth->start->config->plaintext_loopback && is_local(attempt));
+           ((sasl_flags(&attempt->sasl) & SASL_BEARER) == 0 &&
+            attempt->auth->start->config->plaintext_loopback && is_local(attempt));
 }
 
 static struct attempt *attempt_new(struct auth_peer *gate, const struct msg_auth_start *msg)
@@ -630,6 +701,7 @@ void auth_attempt_start(struct auth_peer *gate, const struct msg_auth_start *msg
     }
     if (msg->has_exporter != 0)
         sasl_bind(&attempt->sasl, msg->exporter);
+    sasl_reached_as(&attempt->sasl, msg->sni);
     rc = sasl_start(&attempt->sasl, msg->has_initial != 0 ? &msg->initial : NULL, &challenge,
                     NULL);
     after_step(attempt, rc, &challenge);
@@ -641,6 +713,10 @@ void auth_attempt_data(struct auth_peer *gate, const struct msg_auth_data *msg)
     AUTO(buf_done) struct buf challenge = {.max = SASL_MESSAGE_MAX_BYTES};
     enum rc rc;
 
+    if (attempt != NULL && attempt->state == TOLD) {
+        fail_later(attempt, attempt->told_delay_us);
+        return;
+    }
     if (attempt == NULL || attempt->state != TALKING)
         return; /* it crossed our answer */
     rc = sasl_step(&attempt->sasl, msg->data, &challenge, NULL);

@@ -9,6 +9,7 @@
  * auth_directory.c users, shared accounts and groups, told to mail
  * auth_scram.c     what SCRAM needs of passwords that were made without it
  * auth_idp.c       questions to the idp process
+ * auth_token.c     whose is an access token? Each configured issuer is asked in turn
  * auth_uses.c      last use of devices, written behind
  * auth_enrol.c     people make the devices of their own account: from web, and the verbs
  * auth_control.c   the control socket; auth_verbs.c, auth_verbs_devices.c, auth_verbs_totp.c,
@@ -177,6 +178,30 @@ void auth_idp_forget(struct auth_ask *ask);
 void auth_idp_result(struct auth_role *auth, const struct msg_idp_result *result);
 /* Its channel is gone: all that wait hear so. */
 void auth_idp_lost(struct auth_role *auth);
+
+/* ---- auth_token.c ---- */
+
+struct auth_token;
+
+/* Once, unless it is forgotten before; result is valid during the call. */
+typedef void auth_token_fn(struct auth_token *token, const struct msg_idp_result *result);
+
+/* Inside of whoever asks. Zeroed memory is one that does not wait. */
+struct auth_token {
+    struct auth_role *auth;
+    struct auth_ask ask;
+    const struct sasl_claim *claim;
+    enum service service;
+    struct ipaddr peer;
+    uint16_t at;      /* the issuer that is asked */
+    bool unavailable; /* one before it could not say */
+    auth_token_fn *done;
+};
+
+/* claim stays where it is until done() or auth_idp_forget(&token->ask). */
+void auth_token_ask(struct auth_role *auth, struct auth_token *token,
+                    const struct sasl_claim *claim, enum service service,
+                    const struct ipaddr *peer, auth_token_fn *done);
 
 /* ---- auth_uses.c ---- */
 

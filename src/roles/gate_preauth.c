@@ -74,6 +74,8 @@ static void print_capabilities(struct gate_conn *c)
     bool scram = offers_scram(c);
     struct imap_cap_view view = {.starttls = takes_starttls(c),
                                  .login_disabled = gate_login_is_disabled(c),
+                                 .oauth =
+                                     c->conn.tls != NULL && c->gate->start->config->oauth.n > 0,
                                  .scram = scram,
                                  .scram_sha1 = scram && c->gate->start->config->scram_sha1,
                                  .channel_binding = scram && tls_has_exporter(c->conn.tls),

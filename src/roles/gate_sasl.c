@@ -60,6 +60,8 @@ void gate_sasl_greet(struct gate_local *local)
     buf_printf(out, "VERSION\t%u\t%u\n", MTA_MAJOR, MTA_MINOR);
     buf_str(out, "MECH\tPLAIN\tplaintext\n"
                  "MECH\tLOGIN\tplaintext\n");
+    if (config->oauth.n > 0)
+        buf_str(out, "MECH\tOAUTHBEARER\nMECH\tXOAUTH2\n");
     if (config->scram && config->passwd_file[0] == '\0')
         buf_str(out, "MECH\tSCRAM-SHA-256\tmutual-auth\n");
     if (config->scram && config->scram_sha1 && config->passwd_file[0] == '\0')

@@ -175,6 +175,27 @@ static enum rc open_doors(struct mail_role *mail, struct err *err)
     return RC_OK;
 }
 
+static void on_expiry(void *ctx)
+{
+    struct mail_role *mail = ctx;
+
+    mail->expiry_sec = 0;
+    mail_expects_end(mail, clients_end_expired(mail->clients));
+}
+
+void mail_expects_end(struct mail_role *mail, int64_t at_sec)
+{
+    int64_t left_us;
+
+    if (at_sec == 0 || (mail->expiry_sec != 0 && mail->expiry_sec <= at_sec))
+        return;
+    left_us =
+        at_sec > INT64_MAX / 1000000 ? MAIL_EXPIRY_US : at_sec * 1000000 - clock_wall_us();
+    mail->expiry_sec = at_sec;
+    timer_start(mail->loop, &mail->expiry, MAX(0, MIN(left_us, MAIL_EXPIRY_US)), on_expiry,
+                mail);
+}
+
 static void on_sweep(void *ctx)
 {
     struct mail_role *mail = ctx;
@@ -277,6 +298,7 @@ static void close_all(struct mail_role *mail)
     mail_control_stop(mail);
     if (mail->loop != NULL) {
         timer_stop(mail->loop, &mail->sweep);
+        timer_stop(mail->loop, &mail->expiry);
         timer_stop(mail->loop, &mail->stop);
         loop_remove(mail->loop, &mail->supervisor_watch);
         mail_peers_done(mail);

@@ -151,7 +151,9 @@ static void start_session(struct mail_role *mail, const struct msg_grant *grant,
         log_event(LEVEL_WARNING, "session.refused", LOG_TEXT("user", grant->user),
                   LOG_ERR(&err));
         refuse(fd, handover, rc == RC_LIMIT ? "LIMIT" : "UNAVAILABLE", err.text);
+        return;
     }
+    mail_expects_end(mail, client.who.expires_sec);
 }
 
 void mail_take_grant(struct mail_role *mail, const struct msg_grant *grant)

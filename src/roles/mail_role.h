@@ -32,6 +32,7 @@
 
 #define PAIR_WAIT_US      ((int64_t) 10 * 1000000) /* a grant or handover without its other half */
 #define PAIRS_MAX         65536u
+#define MAIL_EXPIRY_US    ((int64_t) 60 * 1000000) /* looked again, for a clock may be set */
 #define MAIL_SWEEP_US     ((int64_t) 5 * 1000000)
 #define MAIL_STOP_US      ((int64_t) 10 * 1000000) /* for clients to take their last bytes */
 #define MAIL_STOP_TICK_US ((int64_t) 20 * 1000)
@@ -76,7 +77,8 @@ struct mail_role {
     struct loop_fd supervisor_watch, digest_watch;
     struct mail_peer auth;
     struct mail_peer gates[ROLE_GATES_MAX];
-    struct timer sweep, stop;
+    struct timer sweep, stop, expiry;
+    int64_t expiry_sec; /* when that timer runs out; 0: it does not run */
     int64_t stop_at_us; /* 0: not stopping */
 
     struct map *pairs; /* struct pair by gate instance, connection and nonce */
@@ -163,6 +165,8 @@ void mail_take_handover(struct mail_role *mail, uint32_t gate,
 void mail_pairs_revoke(struct mail_role *mail, uint64_t account, uint64_t device);
 /* Give up what has waited for too long; all: everything. */
 void mail_pairs_expire(struct mail_role *mail, bool all);
+/* A session has to end at this moment, in seconds since 1970; 0: not for its grant. */
+void mail_expects_end(struct mail_role *mail, int64_t at_sec);
 
 /* ---- mail_lookup.c ---- */
 

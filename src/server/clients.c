@@ -163,7 +163,7 @@ void clients_leave(struct clients *clients, uint64_t account)
 /* ---- time ---- */
 
 struct sweep {
-    int64_t now_us, wall_sec;
+    int64_t now_us;
 };
 
 /*
@@ -193,8 +193,6 @@ static bool sweep_one(void *member, void *ctx)
 
     if (ending_us != 0)
         order = sweep->now_us - ending_us > ENDING_US ? ORDER_TIMEOUT : 0;
-    else if (client->who.expires_sec != 0 && sweep->wall_sec >= client->who.expires_sec)
-        order = ORDER_REVOKED;
     else if (atomic_load(&client->idles))
         order = quiet_us > STILL_HERE_US ? ORDER_ALIVE : 0;
     else if (quiet_us > AUTOLOGOUT_US)
@@ -209,9 +207,39 @@ static bool sweep_one(void *member, void *ctx)
 
 void clients_sweep(struct clients *clients)
 {
-    struct sweep sweep = {.now_us = clock_mono_us(), .wall_sec = clock_wall_sec()};
+    struct sweep sweep = {.now_us = clock_mono_us()};
 
     pool_each(clients->options.pool, client_run, sweep_one, &sweep);
+}
+
+struct expiry {
+    int64_t now_sec, next_sec;
+};
+
+/* Who is ending already is left to the sweep, which sees that it ends. */
+static bool expire_one(void *member, void *ctx)
+{
+    struct client *client = member;
+    struct expiry *expiry = ctx;
+    int64_t at_sec = client->who.expires_sec;
+
+    if (at_sec == 0 || atomic_load(&client->ending_us) != 0)
+        return false;
+    if (at_sec > expiry->now_sec) {
+        if (expiry->next_sec == 0 || at_sec < expiry->next_sec)
+            expiry->next_sec = at_sec;
+        return false;
+    }
+    (void) atomic_fetch_or(&client->orders, ORDER_REVOKED);
+    return true;
+}
+
+int64_t clients_end_expired(struct clients *clients)
+{
+    struct expiry expiry = {.now_sec = clock_wall_sec()};
+
+    pool_each(clients->options.pool, client_run, expire_one, &expiry);
+    return expiry.next_sec;
 }
 
 /* ---- ending and listing ---- */

@@ -56,8 +56,11 @@ void clients_free(struct clients *clients);
 MUST_CHECK enum rc clients_enter(struct clients *clients, uint64_t account, struct err *err);
 void clients_leave(struct clients *clients, uint64_t account);
 
-/* To be called every few seconds: autologout, "Still here", grants that expire. */
+/* To be called every few seconds: autologout, "Still here". */
 void clients_sweep(struct clients *clients);
+/* Sessions whose grant has expired end; the next moment at which one does, in seconds since 1970;
+ * 0: none. */
+int64_t clients_end_expired(struct clients *clients);
 
 /* End the sessions of an account (0: any), of one of its devices (0: any), of a policy older
  * than epoch (0: any). */
