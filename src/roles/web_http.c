@@ -194,7 +194,7 @@ static enum MHD_Result take_header(void *ctx, enum MHD_ValueKind kind, const cha
 static unsigned judge_headers(const struct headers *headers, uint64_t *out_length)
 {
     *out_length = 0;
-    if (headers->twice)
+    if (headers->twice || headers->x->request.host.ptr == NULL)
         return 400;
     if (headers->transfer_encoding.ptr != NULL)
         return 411;
@@ -419,9 +419,8 @@ enum rc web_http_open(struct web_role *web, struct err *err)
     web->http = web->calls->MHD_start_daemon(
         flags, 0, NULL, NULL, on_request, web, MHD_OPTION_CONNECTION_LIMIT, 2 * WEB_CONNS_MAX,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) WEB_HTTP_POOL_BYTES,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_COMPLETED, on_completed, web,
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, web, MHD_OPTION_UNESCAPE_CALLBACK,
-        keep_escapes, web, MHD_OPTION_END);
+        MHD_OPTION_NOTIFY_COMPLETED, on_completed, web, MHD_OPTION_NOTIFY_CONNECTION,
+        on_connection, web, MHD_OPTION_UNESCAPE_CALLBACK, keep_escapes, web, MHD_OPTION_END);
     if (web->http == NULL)
         return err_set(err, RC_IO, "Internal error", "libmicrohttpd does not start");
     return RC_OK;

@@ -190,10 +190,13 @@ static void log_in(struct site_turn *turn, const struct site_reply *reply)
     sodium_memzero(value, sizeof(value));
 }
 
+/* A browser that sent no cookie keeps what it has: it may hold it back from a request that
+ * another site made it send. */
 static void no_session(struct site_turn *turn)
 {
     go_to(turn, "/login");
-    set_cookie(turn, SITE_SESSION_COOKIE, "", "0");
+    if (turn->cookie.len > 0)
+        set_cookie(turn, SITE_SESSION_COOKIE, "", "0");
 }
 
 /* ---- what auth said ---- */

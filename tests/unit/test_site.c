@@ -195,14 +195,15 @@ static void paths_and_methods_are_exact(void **state)
 static void who_has_no_session_logs_in(void **state)
 {
     static const char *const cookies[] = {
-        "",
-        SITE_SESSION_COOKIE "=",
         SITE_SESSION_COOKIE "=0011",
         SITE_SESSION_COOKIE "=" SESSION "00",
         SITE_SESSION_COOKIE "=zz112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+        "",
+        SITE_SESSION_COOKIE "=",
         SESSION_COOKIE "; " SESSION_COOKIE,
         SITE_FORM_COOKIE "=" SESSION,
     };
+    const size_t n_with_one = 3; /* these are taken from the browser, the others it keeps */
 
     (void) state;
     for (size_t i = 0; i < COUNT(cookies); i++) {
@@ -211,8 +212,11 @@ static void who_has_no_session_logs_in(void **state)
         get(scene, "/", cookies[i]);
         assert_plain(scene, 303);
         assert_string_equal(header(scene, "Location", 0), "/login");
-        assert_true(
-            strstr(header(scene, "Set-Cookie", 0), SITE_SESSION_COOKIE "=; Max-Age=0") != NULL);
+        if (i < n_with_one)
+            assert_non_null(
+                strstr(header(scene, "Set-Cookie", 0), SITE_SESSION_COOKIE "=; Max-Age=0"));
+        else
+            assert_string_equal(header(scene, "Set-Cookie", 0), "");
     }
 }
 
@@ -470,7 +474,8 @@ static void hostile_names_stay_text(void **state)
         "<!--",
         "]]><svg onload=x>",
         "javascript:alert(1)",
-        "\xE2\x80\xAE" "evil",
+        "\xE2\x80\xAE"
+        "evil",
         "a\r\nSet-Cookie: x=y",
         "\xFF\xC0\xBC",
         "{{7*7}}",
