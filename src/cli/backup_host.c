@@ -16,11 +16,13 @@
 #define OWNER_FDS 16
 
 /* What lies in a manifest, where it goes, and with which mode. */
-static const struct {
+struct part {
     const char *name, *to;
     bool is_sealed;
     mode_t mode;
-} parts[] = {
+};
+
+static const struct part parts[] = {
     {"auth/auth.db",           ROLE_AUTH_DIR "/auth.db",    false, 0600},
     {"auth/pepper.key.sealed", ROLE_AUTH_DIR "/pepper.key", true,  0600},
     {"etc/roost.conf",         "roost.conf",                false, 0644},
@@ -139,28 +141,59 @@ static enum rc put_plain(const struct backup_dir *dir, const struct backup_entry
     return rc;
 }
 
+static enum rc put_part(struct backup_host *host, const struct backup_dir *dir,
+                        const struct backup_manifest *manifest, const struct backup_key *key,
+                        const struct part *part, struct err *err)
+{
+    const struct backup_entry *entry = backup_manifest_find(manifest, part->name);
+    char to[BACKUP_FILE_PATH];
+    enum rc rc;
+
+    if (entry == NULL || (part->is_sealed && key == NULL))
+        return RC_OK;
+    (void) snprintf(to, sizeof(to), "%.3800s/%s", host->data, part->to);
+    rc =
+        part->is_sealed ? put_sealed(dir, entry, key, to, err) : put_plain(dir, entry, to, err);
+    if (rc == RC_OK && chmod(to, part->mode) != 0)
+        rc = failed(err, to);
+    if (rc == RC_OK && strcmp(part->name, "auth/pepper.key.sealed") == 0)
+        host->has_pepper = true;
+    return rc;
+}
+
+/* Certificates beyond the first have their number in their names. */
+static enum rc put_more_certificates(struct backup_host *host, const struct backup_dir *dir,
+                                     const struct backup_manifest *manifest,
+                                     const struct backup_key *key, struct err *err)
+{
+    enum rc rc = RC_OK;
+
+    for (unsigned i = 2; i <= CONFIG_PAIRS_MAX && rc == RC_OK; i++) {
+        char name[64], to[64];
+        struct part part = {name, to, false, 0644};
+
+        (void) snprintf(name, sizeof(name), "etc/cert-%u.pem", i);
+        (void) snprintf(to, sizeof(to), "cert-%u.pem", i);
+        rc = put_part(host, dir, manifest, key, &part, err);
+        (void) snprintf(name, sizeof(name), "etc/key-%u.pem.sealed", i);
+        (void) snprintf(to, sizeof(to), "key-%u.pem", i);
+        part.is_sealed = true;
+        part.mode = 0600;
+        if (rc == RC_OK)
+            rc = put_part(host, dir, manifest, key, &part, err);
+    }
+    return rc;
+}
+
 static enum rc put_parts(struct backup_host *host, const struct backup_dir *dir,
                          const struct backup_manifest *manifest, const struct backup_key *key,
                          struct err *err)
 {
-    for (size_t i = 0; i < COUNT(parts); i++) {
-        const struct backup_entry *entry = backup_manifest_find(manifest, parts[i].name);
-        char to[BACKUP_FILE_PATH];
-        enum rc rc;
+    enum rc rc = RC_OK;
 
-        if (entry == NULL || (parts[i].is_sealed && key == NULL))
-            continue;
-        (void) snprintf(to, sizeof(to), "%.3800s/%s", host->data, parts[i].to);
-        rc = parts[i].is_sealed ? put_sealed(dir, entry, key, to, err)
-                                : put_plain(dir, entry, to, err);
-        if (rc == RC_OK && chmod(to, parts[i].mode) != 0)
-            rc = failed(err, to);
-        if (rc)
-            return rc;
-        host->has_pepper =
-            host->has_pepper || strcmp(parts[i].name, "auth/pepper.key.sealed") == 0;
-    }
-    return RC_OK;
+    for (size_t i = 0; i < COUNT(parts) && rc == RC_OK; i++)
+        rc = put_part(host, dir, manifest, key, &parts[i], err);
+    return rc == RC_OK ? put_more_certificates(host, dir, manifest, key, err) : rc;
 }
 
 /* Without the pepper no verifier can be right again; the database gets a new one. */
@@ -221,14 +254,26 @@ static void note(struct backup_host *host, const char *what, const char *named,
                     len > 0 ? "\n" : "", what, named, host->data, copy);
 }
 
+static void note_pair(struct backup_host *host, const struct config *config, size_t at)
+{
+    char number[24] = "", copy[64];
+
+    if (at > 0)
+        (void) snprintf(number, sizeof(number), "-%zu", at + 1);
+    (void) snprintf(copy, sizeof(copy), "cert%s.pem", number);
+    note(host, "certificate", config->certificate.items[at], copy);
+    (void) snprintf(copy, sizeof(copy), "key%s.pem", number);
+    note(host, "certificate's key", config->certificate_key.items[at], copy);
+}
+
 /* The configuration speaks of the old machine's paths: what does not fit is said, not changed.
  */
 static void compare_paths(struct backup_host *host, const struct config *config)
 {
     char real[2][PATH_MAX];
 
-    note(host, "certificate", config->certificate, "cert.pem");
-    note(host, "certificate's key", config->certificate_key, "key.pem");
+    for (size_t i = 0; i < config->certificate.n; i++)
+        note_pair(host, config, i);
     note(host, "passwd-file", config->passwd_file, "passwd");
     if (realpath(config->data_dir, real[0]) == NULL || realpath(host->data, real[1]) == NULL ||
         strcmp(real[0], real[1]) != 0) {

@@ -233,6 +233,21 @@ static int copy_credentials(struct run *run)
     return rc ? say(&err) : CLI_OK;
 }
 
+/* The first pair has no number. */
+static enum rc copy_pair(struct run *run, size_t at, struct err *err)
+{
+    const struct config *config = run->config;
+    char number[24] = "", name[64];
+    enum rc rc;
+
+    if (at > 0)
+        (void) snprintf(number, sizeof(number), "-%zu", at + 1);
+    (void) snprintf(name, sizeof(name), "etc/cert%s.pem", number);
+    rc = plain_file(run, config->certificate.items[at], name, err);
+    (void) snprintf(name, sizeof(name), "etc/key%s.pem.sealed", number);
+    return rc == RC_OK ? secret_file(run, config->certificate_key.items[at], name, err) : rc;
+}
+
 static enum rc copy_config(struct run *run, struct err *err)
 {
     const struct config *config = run->config;
@@ -241,10 +256,8 @@ static enum rc copy_config(struct run *run, struct err *err)
     if (config == NULL)
         return RC_OK;
     rc = plain_file(run, run->args->config, "etc/roost.conf", err);
-    if (!rc && config->certificate[0] != '\0')
-        rc = plain_file(run, config->certificate, "etc/cert.pem", err);
-    if (!rc && config->certificate_key[0] != '\0')
-        rc = secret_file(run, config->certificate_key, "etc/key.pem.sealed", err);
+    for (size_t i = 0; i < config->certificate.n && rc == RC_OK; i++)
+        rc = copy_pair(run, i, err);
     if (!rc && config->passwd_file[0] != '\0')
         rc = secret_file(run, config->passwd_file, "etc/passwd.sealed", err);
     return rc;

@@ -19,6 +19,7 @@ enum setting_kind {
     KIND_TEXT,
     KIND_PATH,     /* made absolute */
     KIND_LIST,     /* of texts */
+    KIND_PATHS,    /* a list of paths, each made absolute */
     KIND_SWITCH,   /* yes or no */
     KIND_NUMBER,   /* min..max */
     KIND_SIZE,     /* bytes, with K, M or G */
@@ -29,8 +30,9 @@ enum setting_kind {
     KIND_PERCENTS, /* a few numbers of 1 to 100, ascending */
 };
 
-static const char *const kind_names[] = {"text", "path",  "list",   "yes/no", "number",  "size",
-                                         "mode", "until", "choice", "choice", "percents"};
+static const char *const kind_names[] = {"text",   "path",   "list",   "paths",
+                                         "yes/no", "number", "size",   "mode",
+                                         "until",  "choice", "choice", "percents"};
 
 struct setting {
     const char *name;
@@ -84,10 +86,10 @@ static const struct setting settings[] = {
      "addresses for the web page on which users enrol, see and revoke their devices, over TLS, such as :8443; none by default"},
     {"web_name", KIND_TEXT, AT(web_name), "", 0, 0, NULL,
      "host name by which browsers reach that page; empty: hostname"},
-    {"certificate", KIND_PATH, AT(certificate), "", 0, 0, NULL,
-     "PEM file with the certificate chain; read again on SIGHUP and when it changes"},
-    {"certificate_key", KIND_PATH, AT(certificate_key), "", 0, 0, NULL,
-     "PEM file with its private key"},
+    {"certificate", KIND_PATHS, AT(certificate), "", 0, 0, NULL,
+     "PEM files with certificate chains, of which the client's server name chooses and the first is the default; read again on SIGHUP and when they change"},
+    {"certificate_key", KIND_PATHS, AT(certificate_key), "", 0, 0, NULL,
+     "PEM files with their private keys, in the same order"},
     {"domains", KIND_LIST, AT(domains), "localhost", 0, 0, NULL,
      "mail domains whose local parts are users here; * for any"},
     {"catch_all", KIND_TEXT, AT(catch_all), "", 0, 0, NULL,
@@ -172,6 +174,11 @@ static const struct setting settings[] = {
 struct reading {
     struct config_errors *errors;
 };
+
+static bool is_list(const struct setting *setting)
+{
+    return setting->kind == KIND_LIST || setting->kind == KIND_PATHS;
+}
 
 static void *field_of(struct config *config, const struct setting *setting)
 {
@@ -354,6 +361,7 @@ static enum rc store_value(struct config *config, const struct setting *setting,
     case KIND_WORD:
         return store_choice(config, setting, text, err);
     case KIND_LIST:
+    case KIND_PATHS:
         break; /* store_list() */
     }
     return bad_value(setting, "one value", err);
@@ -388,7 +396,7 @@ static void store_default(struct config *config, const struct setting *setting)
 {
     struct err err;
 
-    if (setting->kind == KIND_LIST)
+    if (is_list(setting))
         store_default_list(config, setting);
     else if (store_value(config, setting, slice_from_str(setting->value), &err))
         die("default of %s: %s", setting->name, err.detail);
@@ -514,9 +522,9 @@ static void take_option(struct config *config, const struct setting *setting, cf
     unsigned n = cfg_opt_size(opt);
     struct err err;
 
-    if (n == 0 && setting->kind != KIND_LIST)
+    if (n == 0 && !is_list(setting))
         return;
-    if (setting->kind == KIND_LIST) {
+    if (is_list(setting)) {
         const char *items[CONFIG_LIST_MAX];
 
         if (n > CONFIG_LIST_MAX) {
@@ -527,7 +535,9 @@ static void take_option(struct config *config, const struct setting *setting, cf
         if ((opt->flags & CFGF_MODIFIED) == 0)
             return;
         for (unsigned i = 0; i < n; i++)
-            items[i] = cfg_opt_getnstr(opt, i);
+            items[i] = setting->kind == KIND_PATHS
+                           ? absolute(config, folder, cfg_opt_getnstr(opt, i))
+                           : cfg_opt_getnstr(opt, i);
         store_list(config, setting, items, n);
         return;
     }
@@ -627,11 +637,13 @@ static void check_whole(const struct config *config, const char *path,
     if (strcmp(config->log, "stderr") != 0 && strcmp(config->log, "syslog") != 0 &&
         strncmp(config->log, "file:/", 6) != 0)
         add_error(errors, path, 0, "log: want stderr, syslog or file:/path");
-    if ((*config->certificate == '\0') != (*config->certificate_key == '\0'))
-        add_error(errors, path, 0, "certificate and certificate_key go together");
+    if (config->certificate.n != config->certificate_key.n)
+        add_error(errors, path, 0, "certificate and certificate_key go together, in pairs");
+    if (config->certificate.n > CONFIG_PAIRS_MAX)
+        add_error(errors, path, 0, "certificate: more than %u", CONFIG_PAIRS_MAX);
     if ((config->imaps.n > 0 || config->web_listen.n > 0 ||
          (config->imap.n > 0 && config->starttls)) &&
-        *config->certificate == '\0')
+        config->certificate.n == 0)
         add_error(errors, path, 0,
                   "certificate: needed for TLS; `roost init` makes a first one");
 }
@@ -646,7 +658,7 @@ static cfg_t *new_parser(cfg_opt_t options[N_SETTINGS + 2])
         cfg_opt_t text = CFG_STR(settings[i].name, NULL, CFGF_NONE);
         cfg_opt_t list = CFG_STR_LIST(settings[i].name, NULL, CFGF_NONE);
 
-        options[i] = settings[i].kind == KIND_LIST ? list : text;
+        options[i] = is_list(&settings[i]) ? list : text;
     }
     options[N_SETTINGS] = include;
     options[N_SETTINGS + 1] = end;
@@ -716,7 +728,8 @@ static void encode_value(const struct config *config, const struct setting *sett
     case KIND_WORD:
         buf_le_bytes(out, slice_from_str(*(const char *const *) (const void *) field));
         return;
-    case KIND_LIST: {
+    case KIND_LIST:
+    case KIND_PATHS: {
         const struct config_list *list = (const void *) field;
 
         buf_le32(out, (uint32_t) list->n);
@@ -782,6 +795,7 @@ static bool decode_value(struct scan *sc, struct config *config, const struct se
         *(const char **) field = arena_cstr(config->arena, text);
         return true;
     case KIND_LIST:
+    case KIND_PATHS:
         return decode_list(sc, config, field);
     case KIND_PERCENTS:
         if (!scan_take(sc, sizeof(struct config_percents), &text))

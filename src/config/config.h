@@ -15,6 +15,7 @@
 
 #define CONFIG_FILE_MAX_BYTES ((size_t) 1 << 20)
 #define CONFIG_LIST_MAX       1024u /* values of one list setting */
+#define CONFIG_PAIRS_MAX      16u   /* certificates */
 #define CONFIG_ERRORS_MAX     20u   /* reported at once */
 
 struct config_list {
@@ -57,18 +58,18 @@ struct config {
     uint32_t mta_mode; /* of both */
 
     /* TLS */
-    const char *certificate, *certificate_key; /* PEM files */
+    struct config_list certificate, certificate_key; /* PEM files, in pairs */
 
     /* who */
     struct config_list domains; /* "*": any domain */
     const char *catch_all;      /* user for unknown recipients of the domains; "" for none */
     const char *detail_separator;
-    bool detail_as_folder;      /* user+work is delivered to "work" if that mailbox exists */
-    bool disabled_is_permanent; /* LMTP to a disabled account: 550 instead of 450 */
-    const char *passwd_file;    /* "" for none */
+    bool detail_as_folder;       /* user+work is delivered to "work" if that mailbox exists */
+    bool disabled_is_permanent;  /* LMTP to a disabled account: 550 instead of 450 */
+    const char *passwd_file;     /* "" for none */
     struct config_list backends; /* config/backends.h reads them */
-    bool scram, scram_sha1;     /* offered over TLS */
-    const char *idp_folder;     /* "" for none */
+    bool scram, scram_sha1;      /* offered over TLS */
+    const char *idp_folder;      /* "" for none */
     struct config_list oauth;
     int64_t
         legacy_passwords_until; /* unix seconds; 0: account passwords are no IMAP credential */

@@ -18,22 +18,27 @@
 #define MSG_ADDRESS_MAX   1024u        /* a mail address: RFC 5321 4.5.3.1 asks for 64+255 */
 #define MSG_CERT_MAX      (64u * 1024) /* a PEM chain of a dozen certificates */
 #define MSG_CLIENT_ID_MAX 4096u /* RFC 2971: 30 pairs; kept as the client wrote it, cut */
-#define MSG_CODE_MAX      64u /* a code of a second factor, as it was typed */
+#define MSG_CODE_MAX      64u   /* a code of a second factor, as it was typed */
 #define MSG_CONFIG_NAME   64u
 #define MSG_DEVICE_MAX    256u
 #define MSG_FIELDS_MAX    (32u * 1024) /* 24 log fields of 512 bytes fit twice */
 #define MSG_FOLDERS_MAX   8192u
 #define MSG_GROUPS_MAX    (256u * 8) /* ids of the groups an account is in */
 #define MSG_IDP_GROUPS_MAX (32u * 1024) /* names of the groups somebody is in */
-#define MSG_KEY_MAX       255u       /* what names are compared by: auth/name.h */
+#define MSG_KEY_ID_BYTES  32u
+#define MSG_KEY_MAX       255u /* what names are compared by: auth/name.h */
 #define MSG_LANGUAGE_MAX  256u
 #define MSG_MAILBOX_MAX   2048u
 #define MSG_NONCE_BYTES   16u
-#define MSG_REFERRAL_MAX  2048u        /* an URL with a user of 255 octets, each encoded, and a host */
+#define MSG_REFERRAL_MAX  2048u /* an URL with a user of 255 octets, each encoded, and a host  \
+                                 */
 #define MSG_SASL_MAX      (64u * 1024) /* design limit of an AUTHENTICATE response */
+#define MSG_SIGNATURE_MAX 2048u        /* RSA of 16,384 bits */
+#define MSG_SIGNED_MAX    256u         /* what a handshake signs has at most 201 bytes */
 #define MSG_SNI_MAX       255u         /* a host name: RFC 1035 2.3.4 */
-#define MSG_SECRET_MAX    1024u /* an account password */
-#define MSG_TAG_MAX       8192u        /* a tag is part of a line before login: 8 KiB */
+#define MSG_SECRET_MAX    1024u        /* an account password */
+#define MSG_STAPLE_MAX    (16u * 1024)
+#define MSG_TAG_MAX       8192u /* a tag is part of a line before login: 8 KiB */
 #define MSG_TEXT_MAX      512u
 #define MSG_TLS_NAME_MAX  64u
 #define MSG_TOKEN_BYTES   32u
@@ -57,7 +62,13 @@
     U16(count)         /* of so many; the set is complete with at + 1 == count */ \
     BYTES(name, MSG_TEXT_MAX) /* for the log */ \
     BYTES(chain, MSG_CERT_MAX) \
-    BYTES(key, MSG_CERT_MAX)
+    BYTES(staple, MSG_STAPLE_MAX) /* an OCSP answer, DER; empty: none */
+#define MSG_KEY_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED)         /* fd: the key's file */ \
+    U32(generation)    /* of the set; the answer names it */ \
+    U16(at)            /* as in CERT */ \
+    U16(count) \
+    BYTES(name, MSG_TEXT_MAX) \
+    BYTES(chain, MSG_CERT_MAX)
 #define MSG_PEER_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED)        /* fd: channel */ \
     U8(role)           /* enum role */ \
     U16(index)         /* which of several */ \
@@ -80,6 +91,10 @@
 #define MSG_FAILED_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
     U8(rc)                       /* enum rc: decides the exit code */ \
     BYTES(text, MSG_TEXT_MAX)    /* why the role cannot start: the supervisor does not retry */
+#define MSG_KEYS_LOADED_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U32(generation) \
+    U8(rc)                       /* enum rc: not OK, and what was in use stays */ \
+    BYTES(text, MSG_TEXT_MAX)
 
 /* any -> log */
 #define MSG_LOG_EVENT_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
@@ -300,6 +315,17 @@
     BYTES(client_id, MSG_CLIENT_ID_MAX) \
     BYTES(unread, MSG_UNREAD_MAX)     /* plaintext that followed UNAUTHENTICATE */
 
+/* gate, web <-> keys */
+#define MSG_KEY_SIGN_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(request) \
+    FIXED(key, MSG_KEY_ID_BYTES)      /* SHA-256 of the certificate's SubjectPublicKeyInfo */ \
+    U16(scheme)        /* RFC 8446 4.2.3 */ \
+    BYTES(text, MSG_SIGNED_MAX)       /* whole: what it is is looked at */
+#define MSG_KEY_SIGNED_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(request) \
+    U8(rc)             /* enum rc */ \
+    BYTES(signature, MSG_SIGNATURE_MAX)
+
 /* mail <-> digest */
 #define MSG_DIGEST_WORKER_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) /* fds: channel, in, out */ \
     U32(worker)        /* never reused by this instance of digest */ \
@@ -320,15 +346,17 @@
 #define MESSAGES(M) \
     M(CONFIG,            config,            1, 1, 1, FROM(SUPERVISOR),             TO_ANY) \
     M(LISTENER,          listener,          2, 1, 1, FROM(SUPERVISOR),             TO_ANY) \
-    M(CERT,              cert,              3, 1, 0, FROM(SUPERVISOR),             TO(GATE) | TO(WEB)) \
+    M(CERT,              cert,              3, 2, 0, FROM(SUPERVISOR),             TO(GATE) | TO(WEB)) \
     M(PEER,              peer,              4, 1, 1, FROM(SUPERVISOR),             TO_ANY) \
     M(CRASH_PAGE,        crash_page,        5, 1, 1, FROM(SUPERVISOR),             TO(MAIL)) \
     M(QUARANTINE,        quarantine,        6, 1, 0, FROM(SUPERVISOR),             TO(MAIL)) \
     M(START,             start,             7, 1, 0, FROM(SUPERVISOR),             TO_ANY) \
     M(RELOAD,            reload,            8, 1, 0, FROM(SUPERVISOR),             TO_ANY) \
     M(SHUTDOWN,          shutdown,          9, 1, 0, FROM(SUPERVISOR),             TO_ANY) \
+    M(KEY,               key,              10, 1, 1, FROM(SUPERVISOR),             TO(KEYS)) \
     M(READY,             ready,            20, 1, 0, FROM_ANY,                     TO(SUPERVISOR)) \
     M(FAILED,            failed,           21, 1, 0, FROM_ANY,                     TO(SUPERVISOR)) \
+    M(KEYS_LOADED,       keys_loaded,      22, 1, 0, FROM(KEYS),                   TO(SUPERVISOR)) \
     M(LOG_EVENT,         log_event,        30, 1, 0, FROM_ANY,                     TO(LOG)) \
     M(AUTH_START,        auth_start,       40, 1, 0, FROM(GATE),                   TO(AUTH)) \
     M(AUTH_DATA,         auth_data,        41, 1, 0, FROM(GATE),                   TO(AUTH)) \
@@ -362,6 +390,8 @@
     M(HANDOVER_REFUSED,  handover_refused, 71, 1, 0, FROM(MAIL),                   TO(GATE)) \
     M(CONN_CLOSE,        conn_close,       72, 1, 0, FROM(GATE) | FROM(MAIL),      TO(GATE) | TO(MAIL)) \
     M(CONN_BACK,         conn_back,        73, 2, 1, FROM(MAIL),                   TO(GATE)) \
+    M(KEY_SIGN,          key_sign,        110, 1, 0, FROM(GATE) | FROM(WEB),       TO(KEYS)) \
+    M(KEY_SIGNED,        key_signed,      111, 1, 0, FROM(KEYS),                   TO(GATE) | TO(WEB)) \
     M(DIGEST_WORKER,     digest_worker,    80, 1, 3, FROM(DIGEST),                 TO(MAIL)) \
     M(DIGEST_DROP,       digest_drop,      81, 1, 0, FROM(MAIL),                   TO(DIGEST)) \
     M(DIGEST_REQUEST,    digest_request,   82, 1, 0, FROM(MAIL),                   TO(DIGEST)) \

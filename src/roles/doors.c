@@ -304,7 +304,7 @@ static enum rc add_control(const struct config *config, struct doors *doors, enu
 enum rc doors_open(const struct config *config, struct doors *out, struct err *err)
 {
     uint32_t imap_flags =
-        (config->starttls && config->certificate[0] != '\0' ? LISTENER_STARTTLS : 0) |
+        (config->starttls && config->certificate.n > 0 ? LISTENER_STARTTLS : 0) |
         (config->plaintext_loopback ? LISTENER_PLAINTEXT : 0);
     struct doors doors = {.n = 0};
     enum rc rc = add_doors(config, &doors, &config->imaps, LISTENER_IMAPS, ROLE_GATE, 0, err);

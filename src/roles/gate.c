@@ -1,7 +1,7 @@
 /*
  * gate.c - the door: everything before login, TLS for life, bytes carried to mail.
  *
- * It holds no file, no user's name beyond the line it is passing on, and no key but TLS's. The
+ * It holds no file, no key, and no user's name beyond the line it is passing on. The
  * commands are in gate_preauth.c, the login in gate_login.c, what follows in gate_handover.c.
  */
 #include <signal.h>
@@ -25,6 +25,7 @@ static enum rc connect_peers(struct gate *gate, struct err *err)
 
     gate_peer_open(gate, ROLE_AUTH, role_take_peer(start, ROLE_AUTH, 0, NULL));
     gate_peer_open(gate, ROLE_MAIL, role_take_peer(start, ROLE_MAIL, 0, NULL));
+    keys_client_connect(&gate->keys, role_take_peer(start, ROLE_KEYS, 0, NULL));
     return loop_add(gate->loop, &gate->supervisor_watch, channel_fd(start->supervisor), LOOP_IN,
                     supervisor_ready, gate, err);
 }

@@ -31,9 +31,11 @@ static void on_certs(void *ctx, const struct role_cert *certs, size_t n)
     struct err err = {0};
 
     for (size_t i = 0; i < n && i < COUNT(pairs); i++)
-        pairs[i] = (struct tls_pair){.chain_pem = certs[i].chain, .key_pem = certs[i].key};
+        pairs[i] =
+            (struct tls_pair){.chain_pem = certs[i].chain, .staple_der = certs[i].staple};
     if (tls_server_load(gate->tls, pairs, n, &err) == RC_OK)
-        log_event(LEVEL_INFO, "tls.loaded", LOG_NUM("certificates", n));
+        log_event(LEVEL_INFO, "tls.loaded", LOG_NUM("certificates", n),
+                  LOG_NUM("ocsp", tls_server_n_staples(gate->tls)));
     else
         log_event(LEVEL_ERROR, "tls.refused", LOG_ERR(&err),
                   LOG_STR("kept", tls_server_is_loaded(gate->tls) ? "the old" : "none"));
@@ -41,7 +43,12 @@ static void on_certs(void *ctx, const struct role_cert *certs, size_t n)
 
 static void on_peer(void *ctx, const struct role_peer *peer)
 {
-    gate_peer_open(ctx, peer->role, peer->fd);
+    struct gate *gate = ctx;
+
+    if (peer->role == ROLE_KEYS)
+        keys_client_connect(&gate->keys, peer->fd);
+    else
+        gate_peer_open(gate, peer->role, peer->fd);
 }
 
 /* The first call: no new connections, strangers leave, sessions end as mail ends them. */
@@ -96,6 +103,8 @@ enum rc gate_open(struct role_start *start, struct gate **out, struct err *err)
     rc = loop_new(&gate->loop, err);
     if (rc)
         return rc;
+    keys_client_init(&gate->keys, gate->loop, ROLE_GATE);
+    tls_server_sign_with(gate->tls, keys_client_signer(&gate->keys));
     if (start->n_certs > 0)
         on_certs(gate, start->certs, start->n_certs);
     gate_read_proxies(gate, &start->config->proxy_networks);
@@ -118,6 +127,7 @@ void gate_free(struct gate *gate)
         gate_listen_stop(gate);
     gate_peer_close(&gate->auth);
     gate_peer_close(&gate->mail);
+    keys_client_done(&gate->keys);
     tls_server_free(gate->tls);
     free(gate->scratch);
     free(gate->proxies);

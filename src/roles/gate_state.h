@@ -35,6 +35,7 @@
 #include "config/config.h"
 #include "imap/reader.h"
 #include "net/pump.h"
+#include "roles/keys_client.h"
 #include "roles/role.h"
 
 #define GATE_LOGIN_SEC       60 /* from accept to a login; STARTTLS does not start it again */
@@ -131,6 +132,7 @@ struct gate {
     struct tls_server *tls;
     struct loop_fd supervisor_watch;
     struct gate_peer auth, mail;
+    struct keys_client keys; /* signs handshakes */
     struct gate_listener listeners[ROLE_LISTENERS_MAX];
     size_t n_listeners;
     struct list locals; /* struct gate_local: mail servers that ask */

@@ -4,8 +4,8 @@
 #include <pthread.h>
 
 #include "base/clock.h"
-#include "ipc/log_pack.h"
 #include "events/log_line.h"
+#include "ipc/log_pack.h"
 
 struct log_sink {
     enum role self;

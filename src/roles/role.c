@@ -105,30 +105,53 @@ static enum rc on_peer(struct role_start *start, struct packet *packet, struct e
 
 static void forget_cert(struct role_cert *cert)
 {
-    if (cert->key.len > 0)
-        explicit_bzero((char *) (uintptr_t) cert->key.ptr, cert->key.len);
-    free((char *) (uintptr_t) cert->key.ptr);
+    free((char *) (uintptr_t) cert->staple.ptr);
     free((char *) (uintptr_t) cert->chain.ptr);
     free((char *) (uintptr_t) cert->name.ptr);
+    if (cert->key_fd > 0)
+        (void) close(cert->key_fd); /* read only */
     *cert = (struct role_cert){0};
 }
 
-/* One pair of a set. True when the set is complete: it then stands in start->certs. */
-static bool on_cert(struct role_start *start, const struct msg_cert *msg)
+/* One of a set. True when the set is complete: it then stands in start->certs. */
+static bool add_cert(struct role_start *start, uint16_t at, uint16_t count,
+                     const struct role_cert *cert)
 {
-    if (msg->count > ROLE_CERTS_MAX || msg->at >= msg->count)
-        return false;
-    forget_cert(&start->new_certs[msg->at]);
-    start->new_certs[msg->at] = (struct role_cert){.name = keep_slice(msg->name),
-                                                   .chain = keep_slice(msg->chain),
-                                                   .key = keep_slice(msg->key)};
-    if (msg->at + 1u < msg->count)
+    forget_cert(&start->new_certs[at]);
+    start->new_certs[at] = *cert;
+    if (at + 1u < count)
         return false;
     role_forget_certs(start);
     memcpy(start->certs, start->new_certs, sizeof(start->certs));
     memset(start->new_certs, 0, sizeof(start->certs));
-    start->n_certs = msg->count;
+    start->n_certs = count;
     return true;
+}
+
+static bool on_cert(struct role_start *start, const struct msg_cert *msg)
+{
+    struct role_cert cert;
+
+    if (msg->count > ROLE_CERTS_MAX || msg->at >= msg->count)
+        return false;
+    cert = (struct role_cert){.name = keep_slice(msg->name),
+                              .chain = keep_slice(msg->chain),
+                              .staple = keep_slice(msg->staple)};
+    return add_cert(start, msg->at, msg->count, &cert);
+}
+
+static bool on_key(struct role_start *start, struct packet *packet)
+{
+    const struct msg_key *msg = &packet->msg.key;
+    struct role_cert cert;
+
+    if (msg->count > ROLE_CERTS_MAX || msg->at >= msg->count)
+        return false;
+    cert = (struct role_cert){.name = keep_slice(msg->name),
+                              .chain = keep_slice(msg->chain),
+                              .key_fd = take_fd(packet)};
+    start->certs_generation = msg->generation;
+    return add_cert(start, msg->at, msg->count, &cert);
 }
 
 void role_forget_certs(struct role_start *start)
@@ -160,6 +183,9 @@ static enum rc before_start(struct role_start *start, struct packet *packet, str
     case MSG_CERT:
         (void) on_cert(start, &packet->msg.cert);
         return RC_OK;
+    case MSG_KEY:
+        (void) on_key(start, packet);
+        return RC_OK;
     case MSG_CRASH_PAGE:
         return crash_page_open(packet->fds[0], &start->crash_page, err);
     case MSG_QUARANTINE:
@@ -180,6 +206,8 @@ static enum rc gather(struct role_start *start, struct err *err)
             return err_set(err, RC_UNAVAILABLE, "Internal error", "the supervisor is silent");
         if (rc)
             return rc;
+        if (packet->msg.type == MSG_SHUTDOWN)
+            _exit(0); /* before there is anything to end */
         if (packet->msg.type == MSG_START) {
             start->n_gates = packet->msg.start.n_gates;
             break;
@@ -398,6 +426,10 @@ static void dispatch(struct role_start *start, struct packet *packet,
         break;
     case MSG_CERT:
         if (on_cert(start, &msg->cert) && events->certs != NULL)
+            events->certs(ctx, start->certs, start->n_certs);
+        break;
+    case MSG_KEY:
+        if (on_key(start, packet) && events->certs != NULL)
             events->certs(ctx, start->certs, start->n_certs);
         break;
     case MSG_RELOAD:

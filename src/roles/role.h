@@ -48,9 +48,11 @@ struct role_listener {
     int fd;            /* listening, non-blocking */
 };
 
-/* A certificate chain and its key, PEM. Of several the first is the default one. */
+/* A certificate chain, PEM. Of several the first is the default one. */
 struct role_cert {
-    struct slice name, chain, key;
+    struct slice name, chain;
+    struct slice staple; /* an OCSP answer or nothing; not to keys */
+    int key_fd;          /* to keys alone: the key's file, closed when forgotten; else 0 */
 };
 
 struct role_peer {
@@ -70,6 +72,7 @@ struct role_start {
     size_t n_listeners;
     struct role_cert certs[ROLE_CERTS_MAX];
     size_t n_certs;
+    uint32_t certs_generation; /* keys only: of the set */
     struct role_peer peers[ROLE_PEERS_MAX];
     size_t n_peers;
     struct crash_page *crash_page;             /* mail only */
@@ -94,7 +97,7 @@ struct role_events {
 };
 
 typedef int role_fn(struct role_start *start);
-role_fn role_gate, role_auth, role_mail, role_digest, role_log, role_web, role_idp;
+role_fn role_gate, role_auth, role_mail, role_digest, role_log, role_web, role_idp, role_keys;
 
 /* `roost --role NAME --index N`: the whole life of a role process. */
 int role_main(enum role role, uint16_t index);
@@ -115,7 +118,7 @@ void role_failed(struct role_start *start, const struct err *err);
 void role_supervisor_ready(struct role_start *start, const struct role_events *events,
                            void *ctx);
 
-/* Wipe the keys in start->certs once they are loaded. */
+/* Those in start->certs, once they are loaded. */
 void role_forget_certs(struct role_start *start);
 
 /* The peer's descriptor taken out (-1 in its place), or -1 if there is none (yet). */

@@ -15,11 +15,9 @@
 #include "base/log.h"
 #include "config/providers.h"
 #include "roles/data_dir.h"
-#include "roles/pem_file.h"
 #include "roles/role_table.h"
 #include "store/local/local.h"
 
-#define CERT_POLL_US      (10 * INT64_C(1000000))
 #define STOP_STAGE_US     (30 * INT64_C(1000000)) /* mail flushes and seals within it */
 #define STOP_FAST_US      (2 * INT64_C(1000000))
 #define BACKOFF_FIRST_US  INT64_C(10000) /* one crash is not felt */
@@ -37,71 +35,14 @@
 static const unsigned stop_order[] = {
     1u << ROLE_GATE | 1u << ROLE_WEB | 1u << ROLE_MAIL,
     1u << ROLE_AUTH | 1u << ROLE_IDP,
-    1u << ROLE_DIGEST,
+    1u << ROLE_DIGEST | 1u << ROLE_KEYS,
     1u << ROLE_LOG,
 };
 /* The log first, for the same reason. */
-static const enum role start_order[] = {ROLE_LOG,  ROLE_DIGEST, ROLE_IDP, ROLE_AUTH,
-                                        ROLE_MAIL, ROLE_WEB,    ROLE_GATE};
+static const enum role start_order[] = {ROLE_LOG,  ROLE_KEYS, ROLE_DIGEST, ROLE_IDP,
+                                        ROLE_AUTH, ROLE_MAIL, ROLE_WEB,    ROLE_GATE};
 
-/* ---- certificates ---- */
-
-static bool wants_certs(const struct config *config)
-{
-    return config->imaps.n > 0 || config->web_listen.n > 0 ||
-           (config->imap.n > 0 && config->starttls && config->certificate[0] != '\0');
-}
-
-static enum rc read_certs(struct supervisor *sup, struct err *err)
-{
-    const struct config *config = sup->config;
-    struct file_stamp chain_stamp = pem_file_stamp(config->certificate);
-    struct file_stamp key_stamp = pem_file_stamp(config->certificate_key);
-    struct slice chain = {NULL, 0}, key = {NULL, 0};
-    enum rc rc = pem_file_read(config->certificate, &chain, err);
-
-    sup->chain_stamp = chain_stamp; /* a pair that cannot be read is not tried at each poll */
-    sup->key_stamp = key_stamp;
-    if (rc == RC_OK)
-        rc = pem_file_read(config->certificate_key, &key, err);
-    if (rc) {
-        pem_file_forget(&chain);
-        return rc;
-    }
-    pem_file_forget(&sup->chain);
-    pem_file_forget(&sup->key);
-    sup->chain = chain;
-    sup->key = key;
-    return RC_OK;
-}
-
-static void reload_certs(struct supervisor *sup)
-{
-    struct err err;
-
-    if (!wants_certs(sup->config))
-        return;
-    if (read_certs(sup, &err)) {
-        log_event(LEVEL_ERROR, "certificate.unreadable", LOG_ERR(&err));
-        return;
-    }
-    log_event(LEVEL_INFO, "certificate.read", LOG_STR("file", sup->config->certificate));
-    for (size_t i = 0; i < sup->n_children; i++) {
-        if (role_serves_tls(sup->children[i].role))
-            child_post_certs(&sup->children[i]);
-    }
-}
-
-static void poll_certs(void *ctx)
-{
-    struct supervisor *sup = ctx;
-    struct file_stamp chain = pem_file_stamp(sup->config->certificate);
-    struct file_stamp key = pem_file_stamp(sup->config->certificate_key);
-
-    if (!file_stamp_eq(&chain, &sup->chain_stamp) || !file_stamp_eq(&key, &sup->key_stamp))
-        reload_certs(sup);
-    timer_start(sup->loop, &sup->cert_poll, CERT_POLL_US, poll_certs, sup);
-}
+/* ---- reload ---- */
 
 void supervisor_reload(struct supervisor *sup)
 {
@@ -109,7 +50,7 @@ void supervisor_reload(struct supervisor *sup)
 
     for (size_t i = 0; i < COUNT(start_order); i++)
         children_post(sup, start_order[i], &msg);
-    reload_certs(sup);
+    certs_reload(sup);
     log_event(LEVEL_INFO, "server.reload", LOG_NUM("pid", getpid()));
 }
 
@@ -485,8 +426,8 @@ static enum rc open_all(struct supervisor *sup, struct err *err)
 
     if (rc == RC_OK)
         rc = data_dir_lock(sup->config, &sup->lock_fd, err);
-    if (rc == RC_OK && wants_certs(sup->config))
-        rc = read_certs(sup, err);
+    if (rc == RC_OK && certs_wanted(sup->config))
+        rc = certs_read(sup, err);
     if (rc == RC_OK)
         rc = open_quarantine(sup, err);
     if (rc == RC_OK)
@@ -539,8 +480,7 @@ static void close_all(struct supervisor *sup)
     }
     quarantine_free(sup->quarantine);
     crash_page_free(sup->crash_page);
-    pem_file_forget(&sup->chain);
-    pem_file_forget(&sup->key);
+    certs_done(sup);
     closep(&sup->crash_page_fd);
     closep(&sup->config_fd);
     closep(&sup->signal_fd);
@@ -564,8 +504,8 @@ int supervisor_run(const struct config *config)
     rc = open_all(sup, &err);
     if (rc == RC_OK)
         rc = spawn_all(sup, &err);
-    if (rc == RC_OK && wants_certs(config))
-        timer_start(sup->loop, &sup->cert_poll, CERT_POLL_US, poll_certs, sup);
+    if (rc == RC_OK)
+        certs_watch(sup);
     if (rc == RC_OK)
         rc = loop_run(sup->loop, &err);
     if (rc) {

@@ -18,6 +18,7 @@
 #include "base/list.h"
 #include "config/config.h"
 #include "net/loop.h"
+#include "roles/cert_files.h"
 #include "roles/doors.h"
 #include "roles/log_sink.h"
 #include "roles/quarantine.h"
@@ -44,10 +45,14 @@ struct child {
     char sandbox[MSG_TEXT_MAX]; /* what READY said */
 };
 
-/* What was last read from a certificate's file, to see that it changed. */
-struct file_stamp {
-    int64_t mtime_ns, size;
-    uint64_t inode;
+/* supervisor_certs.c */
+struct certs {
+    struct cert_files offered; /* to keys, which has not answered yet */
+    struct cert_files used;    /* what handshakes are made with; no keys */
+    struct cert_stamps stamps; /* of what was read last */
+    uint32_t generation;       /* of offered, or of the last one */
+    bool settled;              /* keys has answered once */
+    struct timer poll;
 };
 
 struct supervisor {
@@ -65,9 +70,8 @@ struct supervisor {
     uint64_t config_len;
     struct loop_fd signals, control;
     struct list control_conns;
-    struct slice chain, key; /* the pair in use; key is wiped when replaced */
-    struct file_stamp chain_stamp, key_stamp;
-    struct timer cert_poll, stop_timer;
+    struct certs certs;
+    struct timer stop_timer;
     bool started; /* all were RUNNING once */
     bool stopping, stop_fast;
     size_t stop_stage;
@@ -91,13 +95,28 @@ MUST_CHECK enum rc child_spawn(struct child *child, struct err *err);
 void child_gone(struct child *child); /* the process was reaped */
 /* Post to each live child of that role. */
 void children_post(struct supervisor *sup, enum role role, const struct msg *msg);
-void child_post_certs(struct child *child);
+void child_post(struct child *child, const struct msg *msg, const int *fds);
+/* The certificates in use, and START: from here on it runs. */
+void child_post_start(struct child *child);
 
 /* supervisor.c */
 void supervisor_child_ready(struct child *child, struct slice sandbox);
 void supervisor_child_failed(struct child *child, enum rc rc, struct slice text);
 void supervisor_reload(struct supervisor *sup);
 void supervisor_stop(struct supervisor *sup);
+
+/* supervisor_certs.c */
+bool certs_wanted(const struct config *config);
+/* Into `offered`; what was in use stays on failure. */
+MUST_CHECK enum rc certs_read(struct supervisor *sup, struct err *err);
+void certs_reload(struct supervisor *sup);
+void certs_watch(struct supervisor *sup);
+void certs_done(struct supervisor *sup);
+void certs_post_keys(struct child *keys);
+void certs_post(struct child *child);
+/* START has to wait until keys has said what is served with. */
+bool certs_hold_back(const struct child *child);
+void certs_heard(struct child *keys, const struct msg_keys_loaded *msg);
 
 /* supervisor_control.c */
 MUST_CHECK enum rc supervisor_control_start(struct supervisor *sup, struct err *err);

@@ -15,6 +15,8 @@ static const struct {
     {ROLE_GATE, ROLE_AUTH  },
     {ROLE_GATE, ROLE_MAIL  },
     {ROLE_WEB,  ROLE_AUTH  },
+    {ROLE_GATE, ROLE_KEYS  },
+    {ROLE_WEB,  ROLE_KEYS  },
     {ROLE_AUTH, ROLE_MAIL  },
     {ROLE_AUTH, ROLE_IDP   },
     {ROLE_MAIL, ROLE_DIGEST},
@@ -41,7 +43,7 @@ static void set_wants(struct child *child)
 }
 
 /* A post that fails is noticed by the end of the process: it does not read, or is gone. */
-static void post(struct child *child, const struct msg *msg, const int *fds)
+void child_post(struct child *child, const struct msg *msg, const int *fds)
 {
     struct err err;
 
@@ -61,7 +63,7 @@ static void post_peer(struct child *child, enum role role, uint16_t index, uint3
         .peer = {.role = (uint8_t) role, .index = index, .instance = instance}
     };
 
-    post(child, &msg, &fd);
+    child_post(child, &msg, &fd);
 }
 
 static enum rc wire(struct child *a, struct child *b, struct err *err)
@@ -109,22 +111,6 @@ static enum rc wire_own_log(struct child *log, struct err *err)
     return RC_OK;
 }
 
-void child_post_certs(struct child *child)
-{
-    const struct supervisor *sup = child->sup;
-    struct msg msg = {
-        .type = MSG_CERT,
-        .cert = {.at = 0,
-                 .count = 1,
-                 .name = slice_from_str(sup->config->certificate),
-                 .chain = sup->chain,
-                 .key = sup->key}
-    };
-
-    if (sup->chain.len > 0)
-        post(child, &msg, NULL);
-}
-
 static void post_listeners(struct child *child)
 {
     const struct doors *doors = &child->sup->doors;
@@ -140,7 +126,7 @@ static void post_listeners(struct child *child)
         };
 
         if (door->role == child->role)
-            post(child, &msg, &door->fd);
+            child_post(child, &msg, &door->fd);
     }
 }
 
@@ -154,8 +140,17 @@ static void post_quarantine(struct child *child)
             .type = MSG_QUARANTINE, .quarantine = {.account = accounts[i], .on = 1}
         };
 
-        post(child, &msg, NULL);
+        child_post(child, &msg, NULL);
     }
+}
+
+void child_post_start(struct child *child)
+{
+    struct msg start = {.type = MSG_START, .start = {.n_gates = child->sup->n_gates}};
+
+    if (role_serves_tls(child->role))
+        certs_post(child);
+    child_post(child, &start, NULL);
 }
 
 static enum rc post_everything(struct child *child, struct err *err)
@@ -165,15 +160,14 @@ static enum rc post_everything(struct child *child, struct err *err)
         .type = MSG_CONFIG, .config = {.instance = child->instance, .length = sup->config_len}
     };
     struct msg page = {.type = MSG_CRASH_PAGE, .crash_page = {.slots = CRASH_PAGE_SLOTS}};
-    struct msg start = {.type = MSG_START, .start = {.n_gates = sup->n_gates}};
     enum rc rc;
 
-    post(child, &config, &sup->config_fd);
+    child_post(child, &config, &sup->config_fd);
     post_listeners(child);
-    if (role_serves_tls(child->role))
-        child_post_certs(child);
+    if (child->role == ROLE_KEYS)
+        certs_post_keys(child);
     if (child->role == ROLE_MAIL) {
-        post(child, &page, &sup->crash_page_fd);
+        child_post(child, &page, &sup->crash_page_fd);
         post_quarantine(child);
     }
     rc = wire_all(child, err);
@@ -181,7 +175,8 @@ static enum rc post_everything(struct child *child, struct err *err)
         rc = wire_own_log(child, err);
     if (rc)
         return rc;
-    post(child, &start, NULL);
+    if (!certs_hold_back(child))
+        child_post_start(child);
     return RC_OK;
 }
 
@@ -210,6 +205,9 @@ static void hear(struct child *child, const struct packet *packet)
     case MSG_FAILED:
         supervisor_child_failed(child, (enum rc) packet->msg.failed.rc,
                                 packet->msg.failed.text);
+        break;
+    case MSG_KEYS_LOADED:
+        certs_heard(child, &packet->msg.keys_loaded);
         break;
     default: /* the decoder lets nothing else through to the supervisor */
         break;
@@ -300,8 +298,9 @@ void children_post(struct supervisor *sup, enum role role, const struct msg *msg
     for (size_t i = 0; i < sup->n_children; i++) {
         struct child *child = &sup->children[i];
 
-        if (child->role != role || child->channel == NULL)
+        if (child->role != role || child->channel == NULL ||
+            (msg->type == MSG_RELOAD && certs_hold_back(child)))
             continue;
-        post(child, msg, NULL);
+        child_post(child, msg, NULL);
     }
 }

@@ -25,12 +25,23 @@ static void on_certs(void *ctx, const struct role_cert *certs, size_t n)
     struct err err = {0};
 
     for (size_t i = 0; i < n && i < COUNT(pairs); i++)
-        pairs[i] = (struct tls_pair){.chain_pem = certs[i].chain, .key_pem = certs[i].key};
+        pairs[i] =
+            (struct tls_pair){.chain_pem = certs[i].chain, .staple_der = certs[i].staple};
     if (tls_server_load(web->tls, pairs, n, &err) == RC_OK)
         log_event(LEVEL_INFO, "tls.loaded", LOG_NUM("certificates", n));
     else
         log_event(LEVEL_ERROR, "tls.refused", LOG_ERR(&err),
                   LOG_STR("kept", tls_server_is_loaded(web->tls) ? "the old" : "none"));
+}
+
+static void on_peer(void *ctx, const struct role_peer *peer)
+{
+    struct web_role *web = ctx;
+
+    if (peer->role == ROLE_KEYS)
+        keys_client_connect(&web->keys, peer->fd);
+    else
+        web_auth_peer(web, peer);
 }
 
 static void stop_now(void *ctx)
@@ -54,7 +65,7 @@ static void on_shutdown(void *ctx, bool fast)
 }
 
 static const struct role_events events = {
-    .peer = web_auth_peer, .certs = on_certs, .shutdown = on_shutdown};
+    .peer = on_peer, .certs = on_certs, .shutdown = on_shutdown};
 
 static void on_supervisor(void *ctx, unsigned ready)
 {
@@ -112,6 +123,9 @@ static enum rc open_all(struct web_role *web, struct err *err)
         role_failed(start, err);
         return rc;
     }
+    keys_client_init(&web->keys, web->loop, ROLE_WEB);
+    keys_client_connect(&web->keys, role_take_peer(start, ROLE_KEYS, 0, NULL));
+    tls_server_sign_with(web->tls, keys_client_signer(&web->keys));
     if (start->n_certs > 0)
         on_certs(web, start->certs, start->n_certs);
     open_site(web);
@@ -146,6 +160,7 @@ static void close_all(struct web_role *web)
         web_auth_done(web); /* answers whoever waits for it */
         web_conns_done(web);
         web_http_done(web);
+        keys_client_done(&web->keys);
     }
     tls_server_free(web->tls);
     loop_free(web->loop);

@@ -21,6 +21,7 @@
 
 #include "base/map.h"
 #include "net/pump.h"
+#include "roles/keys_client.h"
 #include "roles/role.h"
 #include "web/site.h"
 
@@ -76,6 +77,7 @@ struct web_role {
     struct role_start *start;
     struct loop *loop;
     struct tls_server *tls;
+    struct keys_client keys; /* signs handshakes */
     struct loop_fd supervisor;
     struct web_listener listeners[ROLE_LISTENERS_MAX];
     size_t n_listeners;

@@ -90,7 +90,7 @@ class Cli(unittest.TestCase):
     def test_status_names_every_role(self):
         status = self.roost("status")
         roles = {row["role"] for row in status["processes"]}
-        self.assertEqual(roles, {"supervisor", "gate", "auth", "mail", "digest", "log"})
+        self.assertEqual(roles, {"supervisor", "gate", "auth", "mail", "digest", "log", "keys"})
         self.assertEqual(status["store"][0]["state"], "ok")
 
     def test_the_space_report_counts_what_is_kept_apart(self):

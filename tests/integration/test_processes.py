@@ -214,7 +214,7 @@ class Setting(unittest.TestCase):
             for event in events:
                 self.assertTrue(event["@timestamp"].endswith("Z"))
                 self.assertIn(event["role"], ("supervisor", "gate", "auth", "mail", "digest",
-                                              "log"))
+                                              "log", "keys"))
         self.assertIn("server.stop", [event["event"] for event in events])
 
 
@@ -245,7 +245,7 @@ class Users(unittest.TestCase):
         server = Server(user_prefix="roosttest")
         self.addCleanup(server.close)
         passwd = os.path.join(server.folder, "passwd")
-        roles = ("gate", "auth", "mail", "digest", "log")
+        roles = ("gate", "auth", "mail", "digest", "log", "keys")
         with open(passwd, "w", encoding="utf-8") as out:
             for entry in pwd.getpwall():
                 out.write("%s:x:%d:%d::/:/bin/false\n" % (entry.pw_name, entry.pw_uid,

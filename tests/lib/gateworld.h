@@ -108,7 +108,7 @@ static inline struct world *world_new(void)
 {
     struct world *w = xcalloc(1, sizeof(*w));
     struct rlimit files = {WORLD_DESCRIPTORS, WORLD_DESCRIPTORS};
-    struct role_cert cert;
+    struct tls_pair pair;
     struct err err;
 
     (void) signal(SIGPIPE, SIG_IGN);
@@ -120,11 +120,11 @@ static inline struct world *world_new(void)
     for (enum world_door door = DOOR_PLAIN; door < DOOR_COUNT; door++)
         world_listen(w, door);
     selfsigned_make(&w->cert, "localhost");
-    cert =
-        (struct role_cert){SLICE("test"), buf_slice(&w->cert.chain), buf_slice(&w->cert.key)};
-    w->start.certs[w->start.n_certs++] = cert;
+    pair = (struct tls_pair){.chain_pem = buf_slice(&w->cert.chain),
+                             .key_pem = buf_slice(&w->cert.key)};
     buf_init(&w->text, WORLD_TEXT_BYTES);
     assert_int_equal(gate_open(&w->start, &w->gate, &err), RC_OK);
+    assert_int_equal(tls_server_load(w->gate->tls, &pair, 1, &err), RC_OK);
     assert_int_equal(gate_listen(w->gate, &err), RC_OK);
     world_connect(w, ROLE_AUTH);
     world_connect(w, ROLE_MAIL);

@@ -77,7 +77,7 @@ static void refuses_with_line_and_reason(void **state)
          "legacy_passwords: want never, or until YYYY-MM-DD",                                                                               0},
         {"sandbox = off\n",                                                  "sandbox: want enforce best-effort",                           0},
         {"starttls = maybe\n",                                               "starttls: want yes or no",                                    0},
-        {"certificate = /a\n",                                               "certificate and certificate_key go together",                 0},
+        {"certificate = /a\n",                                               "certificate and certificate_key go together, in pairs",       0},
         {"hostname = x\n",                                                   "certificate: needed for TLS; `roost init` makes a first one", 0},
     };
 

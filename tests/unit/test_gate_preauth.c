@@ -1,6 +1,7 @@
 /* test_gate_preauth.c - what a stranger may say, and how much of it. */
 // links: roles
 #include "lib/gateworld.h"
+#include "lib/ring_signer.h"
 
 /* --- greeting and capabilities --- */
 
@@ -386,14 +387,17 @@ static void a_new_certificate_is_taken_while_clients_stay(void **state)
     struct world *w = *state;
     struct client before = client_at(w, DOOR_TLS), after;
     struct selfsigned other;
-    struct role_cert cert = {.key = buf_slice(&w->cert.key)};
+    struct ring_signer signer = {.ring = key_ring_new()};
+    struct role_cert cert = {.chain = SLICE("no certificate")};
+    struct err err;
     char name[32];
     X509 *shown;
 
     selfsigned_make(&other, "renewed");
+    assert_int_equal(ring_signer_load(signer.ring, &other, &other, &err), RC_OK);
+    tls_server_sign_with(w->gate->tls, (struct tls_signer){ring_signer_sign, &signer});
+    gate_role_events()->certs(w->gate, &cert, 1); /* refused, and the old one kept */
     cert.chain = buf_slice(&other.chain);
-    gate_role_events()->certs(w->gate, &cert, 1); /* a key that does not fit: refused */
-    cert.key = buf_slice(&other.key);
     gate_role_events()->certs(w->gate, &cert, 1);
     after = client_at(w, DOOR_TLS);
     shown = SSL_get1_peer_certificate(after.ssl);
@@ -404,6 +408,7 @@ static void a_new_certificate_is_taken_while_clients_stay(void **state)
     assert_heard(w, &before, "a OK NOOP completed\r\n");
     client_close(&before);
     client_close(&after);
+    key_ring_free(signer.ring);
     selfsigned_done(&other);
 }
 

@@ -1,60 +1,17 @@
 /* test_key_ring.c - handshakes whose key is elsewhere, and what is refused to be signed. */
 // links: keys
-#include <fcntl.h>
 #include <openssl/err.h>
 #include <signal.h>
-#include <sys/mman.h>
 
 #include "keys/handshake.h"
-#include "keys/ring.h"
-#include "lib/selfsigned.h"
+#include "lib/ring_signer.h"
 #include "lib/test.h"
 #include "lib/tlsclient.h"
 #include "net/tls.h"
 
 #define MESSAGE_MAX 300u
 
-static int file_of(const struct buf *text)
-{
-    int fd = memfd_create("key", MFD_CLOEXEC);
-
-    assert_int_equal(write(fd, text->ptr, text->len), (ssize_t) text->len);
-    assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-    return fd;
-}
-
-static enum rc load(struct key_ring *ring, const struct selfsigned *cert,
-                    const struct selfsigned *key, struct err *err)
-{
-    struct key_source source = {buf_slice(&cert->chain), file_of(&key->key)};
-    enum rc rc = key_ring_load(ring, &source, 1, err);
-
-    (void) close(source.key_fd);
-    return rc;
-}
-
 /* --- handshakes --- */
-
-struct signing {
-    struct key_ring *ring;
-    unsigned n; /* signatures made */
-    bool fails, lies;
-};
-
-static enum rc sign(void *ctx, const struct tls_to_sign *what, struct buf *out, struct err *err)
-{
-    struct signing *signing = ctx;
-    enum rc rc;
-
-    if (signing->fails)
-        return err_set(err, RC_UNAVAILABLE, "", "nobody signs");
-    signing->n++;
-    rc =
-        key_ring_sign(signing->ring, what->key_id, what->scheme->number, what->bytes, out, err);
-    if (signing->lies && out->len > 0)
-        out->ptr[out->len - 1] = (char) (out->ptr[out->len - 1] ^ 1);
-    return rc;
-}
 
 /* The server's result; 1: the client is content too. */
 static bool shakes(struct tls_server *server, int version, const char *schemes)
@@ -106,7 +63,7 @@ static void each_kind_of_key_signs_from_elsewhere(void **state)
 
     (void) state;
     for (size_t i = 0; i < COUNT(rows); i++) {
-        struct signing signing = {.ring = key_ring_new()};
+        struct ring_signer signing = {.ring = key_ring_new()};
         struct tls_server *server = tls_server_new();
         struct selfsigned cert;
         struct tls_pair pair;
@@ -117,8 +74,8 @@ static void each_kind_of_key_signs_from_elsewhere(void **state)
 
         print_message("%s\n", rows[i].kind);
         selfsigned_make_of(&cert, "localhost", key);
-        assert_int_equal(load(signing.ring, &cert, &cert, &err), RC_OK);
-        tls_server_sign_with(server, (struct tls_signer){sign, &signing});
+        assert_int_equal(ring_signer_load(signing.ring, &cert, &cert, &err), RC_OK);
+        tls_server_sign_with(server, (struct tls_signer){ring_signer_sign, &signing});
         pair = (struct tls_pair){.chain_pem = buf_slice(&cert.chain)};
         assert_int_equal(tls_server_load(server, &pair, 1, &err), RC_OK);
         assert_int_equal(shakes(server, TLS1_3_VERSION, rows[i].schemes), rows[i].tls13);
@@ -151,14 +108,14 @@ static void a_pair_that_does_not_fit_changes_nothing(void **state)
     (void) state;
     selfsigned_make(&first, "localhost");
     selfsigned_make(&other, "localhost");
-    assert_int_equal(load(ring, &first, &first, &err), RC_OK);
-    assert_int_equal(load(ring, &first, &other, &err), RC_INVALID);
+    assert_int_equal(ring_signer_load(ring, &first, &first, &err), RC_OK);
+    assert_int_equal(ring_signer_load(ring, &first, &other, &err), RC_INVALID);
     for (size_t i = 0; i < COUNT(bad); i++) {
         struct selfsigned broken = {0};
 
         buf_init(&broken.key, MESSAGE_MAX);
         buf_str(&broken.key, bad[i]);
-        assert_int_equal(load(ring, &first, &broken, &err), RC_INVALID);
+        assert_int_equal(ring_signer_load(ring, &first, &broken, &err), RC_INVALID);
         assert_null(strstr(err.detail, "BEGIN"));
         buf_done(&broken.key);
     }
@@ -171,7 +128,7 @@ static void a_pair_that_does_not_fit_changes_nothing(void **state)
 
 static void an_old_key_signs_until_it_is_forgotten(void **state)
 {
-    struct signing signing = {.ring = key_ring_new()};
+    struct ring_signer signing = {.ring = key_ring_new()};
     struct tls_server *server = tls_server_new();
     struct selfsigned first, second;
     struct tls_pair pair;
@@ -180,17 +137,18 @@ static void an_old_key_signs_until_it_is_forgotten(void **state)
     (void) state;
     selfsigned_make(&first, "localhost");
     selfsigned_make(&second, "localhost");
-    tls_server_sign_with(server, (struct tls_signer){sign, &signing});
+    tls_server_sign_with(server, (struct tls_signer){ring_signer_sign, &signing});
     pair = (struct tls_pair){.chain_pem = buf_slice(&first.chain)};
-    assert_int_equal(load(signing.ring, &first, &first, &err), RC_OK);
+    assert_int_equal(ring_signer_load(signing.ring, &first, &first, &err), RC_OK);
     assert_int_equal(tls_server_load(server, &pair, 1, &err), RC_OK);
-    assert_int_equal(load(signing.ring, &second, &second, &err), RC_OK);
+    assert_int_equal(ring_signer_load(signing.ring, &second, &second, &err), RC_OK);
     assert_true(key_ring_has_old(signing.ring));
     assert_true(shakes(server, TLS1_3_VERSION, NULL));
-    assert_int_equal(load(signing.ring, &first, &first, &err), RC_OK); /* the old one again */
+    assert_int_equal(ring_signer_load(signing.ring, &first, &first, &err),
+                     RC_OK); /* the old one again */
     key_ring_forget_old(signing.ring);
     assert_true(shakes(server, TLS1_3_VERSION, NULL));
-    assert_int_equal(load(signing.ring, &second, &second, &err), RC_OK);
+    assert_int_equal(ring_signer_load(signing.ring, &second, &second, &err), RC_OK);
     key_ring_forget_old(signing.ring);
     assert_int_equal(key_ring_count(signing.ring), 1);
     assert_false(shakes(server, TLS1_3_VERSION, NULL));
@@ -210,7 +168,7 @@ static void a_thousand_renewals_keep_the_ring_bounded(void **state)
         struct selfsigned cert;
 
         selfsigned_make(&cert, "localhost");
-        assert_int_equal(load(ring, &cert, &cert, &err), RC_OK);
+        assert_int_equal(ring_signer_load(ring, &cert, &cert, &err), RC_OK);
         assert_true(key_ring_count(ring) <= KEY_RING_MAX);
         selfsigned_done(&cert);
     }
@@ -301,7 +259,7 @@ static void nothing_but_a_handshake_is_signed(void **state)
     (void) state;
     selfsigned_make(&cert, "localhost");
     assert_true(id_of(&cert, id));
-    assert_int_equal(load(ring, &cert, &cert, &err), RC_OK);
+    assert_int_equal(ring_signer_load(ring, &cert, &cert, &err), RC_OK);
     for (size_t i = 0; i < COUNT(forms); i++) {
         AUTO(buf_done) struct buf out = {0};
 
