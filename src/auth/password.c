@@ -67,16 +67,23 @@ static bool plain_matches(struct slice hash, struct slice secret)
 }
 
 /* $argon2id$v=19$m=65536,t=2,p=1$salt$hash */
-static enum rc argon2id_form(struct slice hash, struct err *err)
+static bool argon2id_cost(struct slice hash, uint32_t *kib, uint32_t *passes)
 {
     struct scan sc = scan_of(hash);
-    uint32_t kib, passes, lanes;
+    uint32_t lanes;
 
-    if (!is_hash_text(hash) || hash.len >= crypto_pwhash_STRBYTES ||
-        !scan_literal(&sc, SLICE("$argon2id$v=19$m=")) || !scan_u32(&sc, &kib) ||
-        !scan_literal(&sc, SLICE(",t=")) || !scan_u32(&sc, &passes) ||
-        !scan_literal(&sc, SLICE(",p=")) || !scan_u32(&sc, &lanes) || !scan_byte(&sc, '$') ||
-        slice_count(scan_rest(&sc), '$') != 1)
+    return is_hash_text(hash) && hash.len < crypto_pwhash_STRBYTES &&
+           scan_literal(&sc, SLICE("$argon2id$v=19$m=")) && scan_u32(&sc, kib) &&
+           scan_literal(&sc, SLICE(",t=")) && scan_u32(&sc, passes) &&
+           scan_literal(&sc, SLICE(",p=")) && scan_u32(&sc, &lanes) && scan_byte(&sc, '$') &&
+           slice_count(scan_rest(&sc), '$') == 1;
+}
+
+static enum rc argon2id_form(struct slice hash, struct err *err)
+{
+    uint32_t kib, passes;
+
+    if (!argon2id_cost(hash, &kib, &passes))
         return bad_form(err, "ARGON2ID");
     if (kib > ARGON2_MAX_KIB || passes > ARGON2_MAX_PASSES)
         return too_costly(err, "ARGON2ID");
@@ -192,7 +199,15 @@ bool password_hash_is_cheap(const struct password_hash *hash)
 
 bool password_hash_is_old(const struct password_hash *hash)
 {
-    return hash->scheme->old;
+    return hash->scheme->old || password_hash_is_weak(hash);
+}
+
+bool password_hash_is_weak(const struct password_hash *hash)
+{
+    uint32_t kib, passes;
+
+    return argon2id_cost(hash->hash, &kib, &passes) &&
+           (kib < ARGON2_MIN_KIB || passes < ARGON2_MIN_PASSES);
 }
 
 bool password_matches(const struct password_hash *hash, struct slice secret)

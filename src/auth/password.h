@@ -16,6 +16,9 @@
 /* What a stranger's file may ask of us for one check. */
 #define ARGON2_MAX_KIB    (1024u * 1024u)
 #define ARGON2_MAX_PASSES 64u
+/* What ours cost at least, so that one that is set has no less. */
+#define ARGON2_MIN_KIB    (64u * 1024u)
+#define ARGON2_MIN_PASSES 2u
 #define SHA512_MAX_ROUNDS 5000000u
 #define BCRYPT_MAX_COST   16u
 
@@ -36,6 +39,8 @@ void password_hash_print(const struct password_hash *hash, struct buf *out);
 bool password_hash_is_cheap(const struct password_hash *hash);
 /* True if it should be replaced by {ARGON2ID} now that the password is known to be right. */
 bool password_hash_is_old(const struct password_hash *hash);
+/* True of an {ARGON2ID} that costs less than ours. */
+bool password_hash_is_weak(const struct password_hash *hash);
 
 /* Does the secret fit? May take a good part of a second and, for {ARGON2ID}, 64 MiB. */
 bool password_matches(const struct password_hash *hash, struct slice secret);

@@ -3,6 +3,7 @@
 
 #include "auth/admin.h"
 #include "auth/passwd_file.h"
+#include "auth/password_rules.h"
 #include "cli/request.h"
 
 #define LINE_BYTES   (PASSWD_LINE_MAX_BYTES + 2)
@@ -48,6 +49,32 @@ static int hash_secret(const char *secret, struct buf *out)
         password_hash_make(auth_secret_slice(&prepared), out, &err) == RC_OK)
         return CLI_OK;
     (void) fprintf(stderr, "roost: %s\n", err.text);
+    return CLI_FAILED;
+}
+
+/* "{ARGON2ID}..." of a new account password, if it is as the server's configuration wants it.
+ */
+static int hash_new(const struct cli_args *args, const char *secret, struct buf *out)
+{
+    AUTO(auth_secret_wipe) struct auth_secret prepared = {0};
+    AUTO(cli_ask_close) struct cli_ask ask = {0};
+    struct password_rules rules = {.min_chars = 0};
+    struct err err;
+    int code = cli_ask_open(args, "auth", &ask);
+
+    if (code == CLI_OK)
+        code = cli_ask(&ask, "user.rules", NULL, 0);
+    if (code != CLI_OK)
+        return code;
+    rules.breached = cli_last(&ask, "breached");
+    if (!slice_to_u64(slice_from_str(cli_last(&ask, "min_chars")), &rules.min_chars))
+        return CLI_FAILED;
+    if (auth_init(&err) == RC_OK &&
+        auth_secret_prepare(slice_from_str(secret), &prepared, &err) == RC_OK &&
+        password_rules_check(&rules, slice_from_str(args->words[0]),
+                             auth_secret_slice(&prepared), &err) == RC_OK)
+        return hash_secret(secret, out);
+    (void) fprintf(stderr, "roost: %s (%s)\n", err.text, err.detail);
     return CLI_FAILED;
 }
 
@@ -125,7 +152,7 @@ static int add_one(const struct cli_args *args, const char *device, bool passwor
     if (password_stdin) {
         code = cli_read_secret("", true, secret, sizeof(secret));
         if (code == CLI_OK)
-            code = hash_secret(secret, &hash);
+            code = hash_new(args, secret, &hash);
         sodium_memzero(secret, sizeof(secret));
     }
     if (code == CLI_OK)
@@ -258,7 +285,8 @@ static const char passwd_help[] =
     "  user passwd NAME [--password-stdin | --none]\n"
     "      Set the account password, asked for on the terminal; --none takes it away. It is "
     "for\n"
-    "      making devices and, until the date of legacy_passwords, for mail programs.\n";
+    "      making devices and, until the date of legacy_passwords, for mail programs. It has\n"
+    "      password_min characters or more and stands in no list of breached_passwords.\n";
 
 static int set_password(const struct cli_args *args, struct slice hash)
 {
@@ -296,7 +324,7 @@ static int user_passwd(int argc, char *const *argv)
         return set_password(&args, SLICE(""));
     code = cli_read_secret("New account password: ", password_stdin, secret, sizeof(secret));
     if (code == CLI_OK)
-        code = hash_secret(secret, &hash);
+        code = hash_new(&args, secret, &hash);
     sodium_memzero(secret, sizeof(secret));
     return code == CLI_OK ? set_password(&args, buf_slice(&hash)) : code;
 }

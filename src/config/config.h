@@ -73,6 +73,8 @@ struct config {
     struct config_list oauth;
     int64_t
         legacy_passwords_until; /* unix seconds; 0: account passwords are no IMAP credential */
+    uint64_t password_min;      /* characters of a new account password */
+    const char *breached_passwords; /* "": no list */
 
     /* limits */
     uint64_t message_max_bytes;

@@ -146,6 +146,19 @@ static enum rc add_user(struct auth_role *auth, struct control_conn *conn, struc
     return rc;
 }
 
+/* Is it fit to be set? What is brought along by user.import may be of another kind. */
+static enum rc check_hash(struct slice hash, struct err *err)
+{
+    struct password_hash parsed;
+    enum rc rc = hash.len > 0 ? password_hash_parse(hash, &parsed, err) : RC_OK;
+
+    if (rc == RC_OK && hash.len > 0 && password_hash_is_weak(&parsed))
+        rc =
+            err_set(err, RC_INVALID, "This hash costs too little",
+                    "argon2id: want m=%u and t=%u, or more", ARGON2_MIN_KIB, ARGON2_MIN_PASSES);
+    return rc;
+}
+
 /* name, device (optional), hash (optional) -> user, device, password */
 static void user_add(struct control_conn *conn, const struct control_fields *fields, void *ctx)
 {
@@ -156,6 +169,8 @@ static void user_add(struct control_conn *conn, const struct control_fields *fie
     if (!control_field_get(fields, "device", &device) || device.len == 0)
         device = SLICE(AUTH_FIRST_DEVICE);
     (void) control_field_get(fields, "hash", &hash);
+    if (rc == RC_OK)
+        rc = check_hash(hash, &err);
     if (rc == RC_OK)
         rc = add_user(ctx, conn, name, device, hash, &err);
     auth_end(conn, rc, &err);
@@ -277,7 +292,9 @@ static enum rc change_password(struct auth_role *auth, struct control_conn *conn
     if (rc)
         return rc;
     (void) control_field_get(fields, "hash", &hash);
-    rc = auth_db_set_password(auth->db, account.id, hash, err);
+    rc = check_hash(hash, err);
+    if (rc == RC_OK)
+        rc = auth_db_set_password(auth->db, account.id, hash, err);
     if (rc)
         return rc;
     auth_revoke(auth, REVOKE_DEVICE, account.id, 0, "password changed");
@@ -294,6 +311,24 @@ static void user_passwd(struct control_conn *conn, const struct control_fields *
     struct err err;
 
     auth_end(conn, change_password(ctx, conn, fields, &err), &err);
+}
+
+/* -> min_chars, breached: what a new account password must be like; the command line sees to
+ * it, since it alone sees the password */
+static void user_rules(struct control_conn *conn, const struct control_fields *fields,
+                       void *ctx)
+{
+    const struct auth_role *auth = ctx;
+    const struct config *config = auth->start->config;
+    char min_chars[AUTH_NUMBER_BYTES];
+    const struct control_field row[] = {
+        CONTROL_TEXT("min_chars", auth_number(min_chars, (int64_t) config->password_min)),
+        CONTROL_TEXT("breached", slice_from_str(config->breached_passwords)),
+    };
+
+    (void) fields;
+    control_row(conn, row, COUNT(row));
+    control_end(conn, RC_OK, "");
 }
 
 /* ---- aliases ---- */
@@ -468,6 +503,7 @@ const struct control_verb auth_verbs[] = {
     {"user.disable",  user_disable,       NULL           },
     {"user.delete",   user_delete,        NULL           },
     {"user.passwd",   user_passwd,        NULL           },
+    {"user.rules",    user_rules,         NULL           },
     {"shared.create", auth_shared_create, NULL           },
     {"shared.list",   auth_shared_list,   NULL           },
     {"shared.delete", auth_shared_delete, NULL           },
