@@ -73,19 +73,24 @@ bool object_id_parse(char letter, struct slice text, struct object_id *out)
     return memcmp(printed, text.ptr, text.len) == 0;
 }
 
-bool uid_set_contains(const struct uid_set *set, uint32_t uid)
+bool uid_set_contains_run(const struct uid_set *set, struct uid_run run)
 {
     size_t low = 0, high = set->n;
 
     while (low < high) {
         size_t mid = low + (high - low) / 2;
 
-        if (set->runs[mid].last < uid)
+        if (set->runs[mid].last < run.last)
             low = mid + 1;
         else
             high = mid;
     }
-    return low < set->n && set->runs[low].first <= uid;
+    return low < set->n && set->runs[low].first <= run.first;
+}
+
+bool uid_set_contains(const struct uid_set *set, uint32_t uid)
+{
+    return uid_set_contains_run(set, (struct uid_run){uid, uid});
 }
 
 uint64_t uid_set_span(const struct uid_set *set)

@@ -102,6 +102,8 @@ struct uid_set {
 };
 
 bool uid_set_contains(const struct uid_set *set, uint32_t uid);
+/* All of the run. */
+bool uid_set_contains_run(const struct uid_set *set, struct uid_run run);
 /* Uids the runs span, also those that name no message. */
 uint64_t uid_set_span(const struct uid_set *set);
 

@@ -60,19 +60,6 @@ MUST_CHECK enum rc account_stage_copy(struct account *src, uint64_t body_id, uin
 MUST_CHECK enum rc txn_replace_mailbox(struct mail_txn *txn, uint32_t mbox_id, uint32_t *out_id,
                                        struct err *err);
 
-/* Walk the messages that a set names: {.mbox = , .uids = }. */
-struct set_walk {
-    const struct mbox *mbox; /* loaded */
-    const struct uid_set *uids;
-    size_t run;
-    uint32_t index;          /* the next to look at */
-    uint32_t uid;            /* of the one found */
-    struct chunk_view chunk; /* the columns it is in; n == 0: none yet */
-    uint32_t chunk_start;
-};
-/* The next one that exists, in uid order. */
-bool txn_next_of_set(struct set_walk *walk, uint32_t *out_index);
-
 /* A part of a change that is one record: flags of everybody, or those one reader keeps. */
 struct flag_part {
     enum flag_op op;

@@ -6,6 +6,7 @@
  * one of its entries is not yet what it is to be. A change that changes nothing writes none.
  */
 #include "mailbox/open_txn.h"
+#include "mailbox/set_walk.h"
 
 #define ENTRY_HEAD_BYTES 16u /* of an entry in a record, without its texts */
 
@@ -65,7 +66,7 @@ static void find_changed(const struct mbox *mbox, const struct uid_set *uids,
     struct set_walk walk = {.mbox = mbox, .uids = uids};
     uint32_t index;
 
-    while (txn_next_of_set(&walk, &index)) {
+    while (set_walk_next(&walk, &index)) {
         uint32_t uid = mbox_uid(mbox, index);
         bool any = false;
 

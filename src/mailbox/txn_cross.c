@@ -3,6 +3,7 @@
  */
 #include "mailbox/message.h"
 #include "mailbox/open_txn.h"
+#include "mailbox/set_walk.h"
 
 #define CROSS_CHUNK_BYTES ((size_t) 256 << 10)  /* read and staged at a time */
 #define CROSS_SLICE_BYTES ((uint64_t) 16 << 20) /* of one call: tens of milliseconds */
@@ -77,7 +78,7 @@ static size_t count_set(const struct mbox *mbox, const struct uid_set *uids)
     uint32_t index;
     size_t n = 0;
 
-    while (txn_next_of_set(&walk, &index))
+    while (set_walk_next(&walk, &index))
         n++;
     return n;
 }
@@ -131,7 +132,7 @@ enum rc crossing_stage(struct crossing *crossing, struct err *err)
     uint64_t bytes = 0;
     uint32_t index;
 
-    while (txn_next_of_set(&crossing->walk, &index)) {
+    while (set_walk_next(&crossing->walk, &index)) {
         enum rc rc = stage_one(crossing, index, &bytes, err);
 
         if (rc)

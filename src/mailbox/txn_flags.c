@@ -3,6 +3,7 @@
  * (RFC 4314 4).
  */
 #include "mailbox/open_txn.h"
+#include "mailbox/set_walk.h"
 
 /* ---- keywords ---- */
 
@@ -60,41 +61,6 @@ enum rc txn_keywords(struct mail_txn *txn, uint32_t mbox_id, const struct slice 
     return RC_OK;
 }
 
-/* ---- walking the messages a set names ---- */
-
-static uint32_t uid_at(struct set_walk *walk, uint32_t index)
-{
-    if (index - walk->chunk_start >= walk->chunk.n) {
-        size_t chunk = mbox_chunk_of(walk->mbox, index);
-
-        walk->chunk = mbox_chunk(walk->mbox, chunk);
-        walk->chunk_start = mbox_chunk_start(walk->mbox, chunk);
-    }
-    return walk->chunk.uid[index - walk->chunk_start];
-}
-
-bool txn_next_of_set(struct set_walk *walk, uint32_t *out_index)
-{
-    uint32_t n = mbox_counts(walk->mbox)->messages;
-
-    for (; walk->run < walk->uids->n && walk->index < n; walk->run++) {
-        const struct uid_run *run = &walk->uids->runs[walk->run];
-
-        walk->uid = uid_at(walk, walk->index);
-        if (walk->uid < run->first) {
-            walk->index = mbox_lower_bound(walk->mbox, run->first);
-            if (walk->index == n)
-                return false;
-            walk->uid = uid_at(walk, walk->index);
-        }
-        if (walk->uid <= run->last) {
-            *out_index = walk->index++;
-            return true;
-        }
-    }
-    return false;
-}
-
 /* ---- flags ---- */
 
 /* Shared flags are set and cleared, and so are private ones. */
@@ -123,17 +89,19 @@ static bool keywords_change(const struct mbox *mbox, uint32_t index,
     return false;
 }
 
-/* Does it change the message that the walk has found at index? */
-static bool part_changes(const struct set_walk *walk, uint32_t index,
+/* Does it change the message of this row of the chunk that the walk is in? */
+static bool part_changes(const struct set_walk *walk, uint32_t row,
                          const struct flag_part *part)
 {
     const struct mbox *mbox = walk->mbox;
-    uint8_t old = walk->chunk.flags[index - walk->chunk_start];
+    uint32_t index = walk->chunk_start + row;
+    uint8_t old = walk->chunk.flags[row];
 
     if (part->reader != 0) {
-        const struct overlay_row *row = mbox_overlay_find(mbox, part->reader, walk->uid);
+        const struct overlay_row *own =
+            mbox_overlay_find(mbox, part->reader, walk->chunk.uid[row]);
 
-        old = row != NULL ? row->flags : 0;
+        old = own != NULL ? own->flags : 0;
     }
     switch (part->op) {
     case FLAG_OP_ADD:
@@ -250,30 +218,44 @@ static enum rc resolve_change(struct mail_txn *txn, uint32_t mbox_id,
 }
 
 /* Which messages each part changes. */
-static void find_changed(const struct mbox *mbox, const struct uid_set *uids,
-                         const struct reader *reader, uint64_t unchangedsince,
-                         struct flag_parts *parts, struct uid_set_builder *changed,
-                         struct uid_set_builder *refused)
+struct change_finder {
+    const struct reader *reader;
+    uint64_t unchangedsince;
+    struct flag_parts *parts;
+    struct uid_set_builder *changed, *refused;
+};
+
+static void look_at_row(const struct change_finder *find, const struct set_walk *walk,
+                        uint32_t row)
+{
+    uint32_t uid = walk->chunk.uid[row];
+    bool any = false;
+
+    if (find->unchangedsince != UNCHANGEDSINCE_NONE &&
+        reader_modseq(find->reader, walk->mbox, walk->chunk_start + row) >
+            find->unchangedsince) {
+        uid_set_add(find->refused, uid);
+        return;
+    }
+    for (size_t i = 0; i < find->parts->n; i++) {
+        if (!part_changes(walk, row, &find->parts->part[i]))
+            continue;
+        uid_set_add(&find->parts->part[i].changed, uid);
+        any = true;
+    }
+    if (any)
+        uid_set_add(find->changed, uid);
+}
+
+static void find_changed(const struct change_finder *find, const struct mbox *mbox,
+                         const struct uid_set *uids)
 {
     struct set_walk walk = {.mbox = mbox, .uids = uids};
-    uint32_t index;
+    uint32_t row, n;
 
-    while (txn_next_of_set(&walk, &index)) {
-        bool any = false;
-
-        if (unchangedsince != UNCHANGEDSINCE_NONE &&
-            reader_modseq(reader, mbox, index) > unchangedsince) {
-            uid_set_add(refused, walk.uid);
-            continue;
-        }
-        for (size_t i = 0; i < parts->n; i++) {
-            if (!part_changes(&walk, index, &parts->part[i]))
-                continue;
-            uid_set_add(&parts->part[i].changed, walk.uid);
-            any = true;
-        }
-        if (any)
-            uid_set_add(changed, walk.uid);
+    while ((n = set_walk_stretch(&walk, &row)) > 0) {
+        for (; n > 0; n--)
+            look_at_row(find, &walk, row++);
     }
 }
 
@@ -328,6 +310,7 @@ enum rc txn_change_flags(struct mail_txn *txn, uint32_t mbox_id, const struct ui
     struct flag_part resolved;
     struct flag_parts parts;
     struct reader reader;
+    const struct change_finder find = {&reader, unchangedsince, &parts, &changed, &refused};
     const struct mbox *mbox;
     enum rc rc = txn_mailbox(txn, mbox_id, &mbox, err);
 
@@ -344,8 +327,7 @@ enum rc txn_change_flags(struct mail_txn *txn, uint32_t mbox_id, const struct ui
         uid_set_start(&parts.part[i].changed, txn->arena);
     uid_set_start(&changed, arena);
     uid_set_start(&refused, arena);
-    find_changed(acct_mailbox_by_id(txn->fork, mbox_id), uids, &reader, unchangedsince, &parts,
-                 &changed, &refused);
+    find_changed(&find, acct_mailbox_by_id(txn->fork, mbox_id), uids);
     for (size_t i = 0; rc == RC_OK && i < parts.n; i++)
         rc = txn_add_flags(txn, mbox_id, &parts.part[i], err);
     *out_changed = uid_set_finish(&changed);

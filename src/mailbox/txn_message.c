@@ -4,6 +4,7 @@
 #include "base/ascii.h"
 #include "base/clock.h"
 #include "mailbox/open_txn.h"
+#include "mailbox/set_walk.h"
 
 /* ---- append ---- */
 
@@ -164,7 +165,7 @@ enum rc txn_expunge(struct mail_txn *txn, uint32_t mbox_id, const struct uid_set
         return rc;
     uid_set_start(&gone, arena);
     walk.mbox = mbox;
-    while (txn_next_of_set(&walk, &index)) {
+    while (set_walk_next(&walk, &index)) {
         if (!only_deleted || (mbox_flags(mbox, index) & FLAG_DELETED) != 0)
             uid_set_add(&gone, mbox_uid(mbox, index));
     }
@@ -198,7 +199,7 @@ static enum rc carry_keywords(struct mail_txn *txn, const struct mbox *src,
 
     if (info->n_keywords == 0)
         return RC_OK;
-    while (txn_next_of_set(&walk, &index)) {
+    while (set_walk_next(&walk, &index)) {
         size_t n_has = mbox_keywords(src, index, has);
 
         for (size_t i = 0; i < n_has; i++)
@@ -300,7 +301,7 @@ static void note_flags(const struct mbox *src, const struct uid_set *uids, struc
     if (is_plain(&landing->src) && is_plain(&landing->dst))
         return;
     landing->flags = ARENA_ARRAY(arena, uint8_t, uid_set_span(uids));
-    while (txn_next_of_set(&walk, &index))
+    while (set_walk_next(&walk, &index))
         landing->flags[landing->n++] = reader_flags(&landing->src, src, index);
 }
 
@@ -388,7 +389,7 @@ enum rc txn_copy(struct mail_txn *txn, uint32_t src_mbox, const struct uid_set *
     src = walk.mbox = acct_mailbox_by_id(txn->fork, src_mbox);
     uid_set_start(&there, arena);
     uid_set_start(&given, arena);
-    while (txn_next_of_set(&walk, &index))
+    while (set_walk_next(&walk, &index))
         uid_set_add(&there, mbox_uid(src, index));
     out->src = uid_set_finish(&there);
     out->dst = uid_set_finish(&given);

@@ -3,6 +3,7 @@
  */
 #include "mailbox/open_account.h"
 #include "mailbox/open_view.h"
+#include "mailbox/set_walk.h"
 
 #define KNOWN_MAX                                                                              \
     64u /* silent changes remembered between two syncs; older ones are told after all */
@@ -75,23 +76,37 @@ static bool is_known(const struct mbox_view *view, uint32_t uid, uint64_t modseq
     return false;
 }
 
+/* What lies side by side in a chunk, and was all told. */
+static void add_stretch(const struct chunk_view *chunk, uint32_t row, uint32_t n,
+                        struct uid_set_builder *told)
+{
+    if (chunk->uid[row + n - 1] - chunk->uid[row] == n - 1) {
+        uid_set_add_run(told, chunk->uid[row], chunk->uid[row + n - 1]);
+        return;
+    }
+    for (uint32_t i = row; i < row + n; i++)
+        uid_set_add(told, chunk->uid[i]);
+}
+
 struct uid_set view_flags_told(const struct mbox_view *view, const struct mbox *mbox,
                                const struct uid_set *uids, struct arena *arena)
 {
+    bool by_reader = reader_own_modseq(&view->reader, mbox) > view->told_modseq;
+    struct set_walk walk = {.mbox = mbox, .uids = uids};
     struct uid_set_builder told;
+    uint32_t row, n;
 
     uid_set_start(&told, arena);
-    for (size_t i = 0; i < uids->n; i++) {
-        uint32_t at = mbox_lower_bound(mbox, uids->runs[i].first);
+    while ((n = set_walk_stretch(&walk, &row)) > 0) {
+        if (!by_reader && mbox_chunk_modseq(mbox, walk.chunk_at) <= view->told_modseq) {
+            add_stretch(&walk.chunk, row, n, &told);
+            continue;
+        }
+        for (uint32_t i = row; i < row + n; i++) {
+            uint64_t modseq = reader_modseq(&view->reader, mbox, walk.chunk_start + i);
 
-        for (; at < mbox_counts(mbox)->messages; at++) {
-            uint64_t modseq = reader_modseq(&view->reader, mbox, at);
-            uint32_t uid = mbox_uid(mbox, at);
-
-            if (uid > uids->runs[i].last)
-                break;
-            if (modseq <= view->told_modseq || is_known(view, uid, modseq))
-                uid_set_add(&told, uid);
+            if (modseq <= view->told_modseq || is_known(view, walk.chunk.uid[i], modseq))
+                uid_set_add(&told, walk.chunk.uid[i]);
         }
     }
     return uid_set_finish(&told);
@@ -197,6 +212,26 @@ static uint64_t modseq_of(const struct flag_collector *all, const struct chunk_v
                                                     : columns->modseq_base + delta;
 }
 
+/* Were all changes in the chunk made by this session, in the same breath? */
+static bool chunk_is_known(const struct flag_collector *all, size_t chunk)
+{
+    const struct mbox_view *view = all->view;
+    struct chunk_view columns = mbox_chunk(view->mbox, chunk);
+
+    if (all->by_reader || all->annotations || view->report.n > 0)
+        return false;
+    for (size_t i = 0; i < view->n_known; i++) {
+        const struct known_flags *known = &view->known[i];
+
+        if (known->lowest <= view->told_modseq + 1 &&
+            mbox_chunk_modseq(view->mbox, chunk) <= known->highest &&
+            uid_set_contains_run(&(struct uid_set){known->runs, known->n},
+                                 (struct uid_run){columns.uid[0], columns.uid[columns.n - 1]}))
+            return true;
+    }
+    return false;
+}
+
 static void collect_chunk(struct flag_collector *all, size_t chunk)
 {
     const struct mbox_view *view = all->view;
@@ -234,7 +269,7 @@ bool view_collect_flags(struct mbox_view *view, uint32_t known_uid, unsigned tel
     if (all.annotations && view->n_known > 0)
         all.shared = mbox_annotated_since(view->mbox, 0, view->told_modseq, arena);
     for (size_t chunk = 0; any && chunk < mbox_chunk_count(view->mbox); chunk++) {
-        if (view->report.n > 0 || has_changes(&all, chunk))
+        if ((view->report.n > 0 || has_changes(&all, chunk)) && !chunk_is_known(&all, chunk))
             collect_chunk(&all, chunk);
     }
     out->own_modseq = view->annotated_modseq;
