@@ -161,7 +161,7 @@ static void run_asked(struct client *client, size_t op)
     wire_send(wire);
     buf_reset(&asked->answer);
     for (line = wire_line(wire); slice_starts(line, SLICE("* ")); line = wire_line(wire)) {
-        if (!slice_starts(line, SLICE("* OK [INPROGRESS "))) /* RFC 9585 */
+        if (!slice_starts(line, SLICE("* OK "))) /* how far it is: RFC 9051 7.1.1, RFC 9585 */
             buf_append(&asked->answer, slice_from(line, 2));
     }
     (void) wire_check_tagged(wire, line, wire->tag);

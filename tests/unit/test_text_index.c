@@ -10,10 +10,13 @@
 #include "account/live_bodies.h"
 #include "imap/flags.h"
 #include "lib/mail_world.h"
+#include "lib/plain_digester.h"
 #include "lib/test.h"
 #include "mime/comparator.h"
+#include "search/prune.h"
 #include "search/search.h"
 #include "search/text_index.h"
+#include "search/text_segment_build.h"
 
 #define ACCOUNT     7u
 #define QUERIES     150
@@ -406,6 +409,72 @@ static void answers_are_the_same_with_an_index(void **state)
     scene_close(&scene);
 }
 
+/* More fuzzy keys than have scores of their own by the index: hits are read for them. */
+static void many_fuzzy_keys_are_read(void **state)
+{
+    static const enum imap_key kinds[] = {IMAP_KEY_OR, IMAP_KEY_AND};
+    struct imap_search_key leaves[PRUNE_SCORED_MAX + 1] = {0};
+    struct imap_search_key *children[COUNT(leaves)];
+    struct mbox_view *view;
+    struct scene scene;
+
+    (void) state;
+    scene_open(&scene, false);
+    append(&scene, 100);
+    catch_up(&scene);
+    view = open_view(&scene, scene.inbox);
+    for (size_t i = 0; i < COUNT(leaves); i++) {
+        leaves[i] =
+            (struct imap_search_key){.kind = IMAP_KEY_TEXT,
+                                     .text = i % 2 == 0 ? SLICE("alpha") : SLICE("alhpa"),
+                                     .fuzzy = true};
+        children[i] = &leaves[i];
+    }
+    for (size_t i = 0; i < COUNT(kinds); i++) {
+        for (size_t n = 2; n <= COUNT(leaves); n += COUNT(leaves) - 2) {
+            const struct imap_search_key key = {
+                .kind = kinds[i], .children = children, .n_children = n};
+
+            for (unsigned again = 0; again < 4; again++) /* with scores and without */
+                compare_one(&scene, view, &key);
+        }
+    }
+    view_close(view);
+    scene_close(&scene);
+}
+
+/* The store's memory when a digest was made last, and the most. */
+static struct {
+    struct mail_store *store;
+    size_t most;
+} watched;
+
+static enum rc watch_digest(struct digester *digester, uint64_t account, struct slice message,
+                            struct arena *arena, struct slice *out, struct err *err)
+{
+    watched.most = MAX(watched.most, store_memory(watched.store));
+    return plain_digest(digester, account, message, arena, out, err);
+}
+
+/* What a segment takes while it is made counts in the store's budget, and no longer. */
+static void what_is_built_is_counted(void **state)
+{
+    struct scene scene;
+    size_t before;
+
+    (void) state;
+    scene_open(&scene, false);
+    append(&scene, 200);
+    before = store_memory(scene.world.store);
+    watched.store = scene.world.store;
+    watched.most = 0;
+    scene.world.digester.make = watch_digest;
+    catch_up(&scene);
+    assert_true(watched.most > before + 2 * SEGMENT_BUILD_SPAN / 8); /* its bits alone */
+    assert_true(store_memory(scene.world.store) < watched.most);
+    scene_close(&scene);
+}
+
 static void answers_are_the_same_while_it_is_behind(void **state)
 {
     struct scene scene;
@@ -763,6 +832,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_are_the_same_with_an_index),
+        cmocka_unit_test(many_fuzzy_keys_are_read),
+        cmocka_unit_test(what_is_built_is_counted),
         cmocka_unit_test(answers_are_the_same_while_it_is_behind),
         cmocka_unit_test(what_it_said_serves_other_mailboxes),
         cmocka_unit_test(numbers_are_the_session_s_own),
