@@ -42,17 +42,28 @@ static const struct cli_column scrub_columns[] = {
     {"scrub_running",  "NOW",        CLI_NUMBER},
 };
 
-static int fetch(const struct cli_args *args, const char *role, struct cli_ask *out)
+static const struct cli_column ship_columns[] = {
+    {"to",        "AUDIT LOG TO", CLI_TEXT  },
+    {"connected", "CONNECTED",    CLI_TEXT  },
+    {"sent",      "SENT UP TO",   CLI_NUMBER},
+    {"waiting",   "WAITING",      CLI_NUMBER},
+    {"lag_sec",   "SECONDS",      CLI_NUMBER},
+    {"error",     "WHY",          CLI_TEXT  },
+};
+
+static int fetch(const struct cli_args *args, const char *role, const char *verb,
+                 struct cli_ask *out)
 {
     int code = cli_ask_open(args, role, out);
 
-    return code == CLI_OK ? cli_ask(out, "status", NULL, 0) : code;
+    return code == CLI_OK ? cli_ask(out, verb, NULL, 0) : code;
 }
 
 int cmd_server_status(int argc, char *const *argv)
 {
     AUTO(cli_ask_close) struct cli_ask roles = {0};
     AUTO(cli_ask_close) struct cli_ask store = {0};
+    AUTO(cli_ask_close) struct cli_ask ship = {0};
     const char *account = NULL, *top = NULL;
     bool space = false;
     const struct cli_option options[] = {
@@ -75,9 +86,11 @@ int cmd_server_status(int argc, char *const *argv)
         return cli_usage_error("status", "--account or --accounts, with --space");
     if (space)
         return cli_status_space(&args, account, top);
-    code = fetch(&args, "supervisor", &roles);
+    code = fetch(&args, "supervisor", "status", &roles);
     if (code == CLI_OK)
-        code = fetch(&args, "mail", &store);
+        code = fetch(&args, "supervisor", "shipping", &ship);
+    if (code == CLI_OK)
+        code = fetch(&args, "mail", "status", &store);
     if (code != CLI_OK)
         return code;
     if (args.json) {
@@ -87,6 +100,8 @@ int cmd_server_status(int argc, char *const *argv)
         cli_print_rows(&store, store_columns, COUNT(store_columns), true);
         (void) printf(", \"scrub\": ");
         cli_print_rows(&store, scrub_columns, COUNT(scrub_columns), true);
+        (void) printf(", \"shipping\": ");
+        cli_print_rows(&ship, ship_columns, COUNT(ship_columns), true);
         (void) printf("}\n");
         return CLI_OK;
     }
@@ -95,5 +110,9 @@ int cmd_server_status(int argc, char *const *argv)
     cli_print_rows(&store, store_columns, COUNT(store_columns), false);
     (void) fputc('\n', stdout);
     cli_print_rows(&store, scrub_columns, COUNT(scrub_columns), false);
+    if (json_array_size(ship.rows) > 0) {
+        (void) fputc('\n', stdout);
+        cli_print_rows(&ship, ship_columns, COUNT(ship_columns), false);
+    }
     return CLI_OK;
 }

@@ -14,6 +14,7 @@
 #include "config/backends.h"
 #include "config/elsewhere.h"
 #include "config/providers.h"
+#include "config/syslog_target.h"
 
 enum setting_kind {
     KIND_TEXT,
@@ -170,6 +171,16 @@ static const struct setting settings[] = {
      "log each append, move, expunge and delete with its uid and Message-ID"},
     {"audit_keep_days", KIND_NUMBER, AT(audit_keep_days), "365", 0, 36500, NULL,
      "files of the audit log go when all in them is older; 0: never"},
+    {"audit_ship", KIND_TEXT, AT(audit_ship), "", 0, 0, NULL,
+     "HOST or HOST:PORT of a receiver of the audit log by syslog over TLS (RFC 5425); port 6514 unless said"},
+    {"audit_ship_ca", KIND_PATH, AT(audit_ship_ca), "", 0, 0, NULL,
+     "PEM file of the authorities that the receiver's certificate must come from"},
+    {"audit_ship_name", KIND_TEXT, AT(audit_ship_name), "", 0, 0, NULL,
+     "the name or address its certificate must have, if that is not HOST"},
+    {"audit_ship_certificate", KIND_PATH, AT(audit_ship_certificate), "", 0, 0, NULL,
+     "PEM file of a certificate to show to the receiver"},
+    {"audit_ship_key", KIND_PATH, AT(audit_ship_key), "", 0, 0, NULL,
+     "PEM file of its key, to be read by the user PREFIX-ship"},
 };
 // clang-format on
 #define N_SETTINGS COUNT(settings)
@@ -594,6 +605,22 @@ static void check_backends(const struct config *config, const char *path,
         add_error(errors, path, 0, "%s", err.detail);
 }
 
+static void check_ship(const struct config *config, const char *path,
+                       struct config_errors *errors)
+{
+    struct syslog_target to;
+
+    if (config->audit_ship[0] == '\0')
+        return;
+    if (!syslog_target_parse(config->audit_ship, &to))
+        add_error(errors, path, 0, "audit_ship: want HOST or HOST:PORT, not \"%s\"",
+                  config->audit_ship);
+    if (config->audit_ship_ca[0] == '\0')
+        add_error(errors, path, 0, "audit_ship: audit_ship_ca must say whom to trust");
+    if ((config->audit_ship_certificate[0] == '\0') != (config->audit_ship_key[0] == '\0'))
+        add_error(errors, path, 0, "audit_ship_certificate and audit_ship_key go together");
+}
+
 /* The same of one that everybody is sent to. */
 static void check_moved_to(const struct config *config, const char *path,
                            struct config_errors *errors)
@@ -635,6 +662,7 @@ static void check_whole(const struct config *config, const char *path,
     check_providers(config, path, errors);
     check_elsewhere(config, &config->moved_users, "moved_users", true, path, errors);
     check_moved_to(config, path, errors);
+    check_ship(config, path, errors);
     check_elsewhere(config, &config->remote_mailboxes, "remote_mailboxes", false, path, errors);
     if (strlen(config->detail_separator) > 1)
         add_error(errors, path, 0, "detail_separator: one character, or empty");

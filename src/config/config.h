@@ -108,6 +108,8 @@ struct config {
     const char *log_level;    /* debug info warning error */
     bool log_mail_events;     /* append, move, expunge and delete with uid and Message-ID */
     uint32_t audit_keep_days; /* 0: for ever */
+    const char *audit_ship;   /* a receiver of syslog over TLS: syslog_target.h; "" for none */
+    const char *audit_ship_ca, *audit_ship_name, *audit_ship_certificate, *audit_ship_key;
 
     struct arena *arena; /* owns every pointer above */
 };

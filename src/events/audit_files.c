@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/base64.h"
@@ -85,6 +86,30 @@ enum rc audit_files_list(int folder, uint64_t **out, size_t *out_n, struct err *
     qsort(numbers, *out_n, sizeof(*numbers), ascending);
     *out = numbers;
     return RC_OK;
+}
+
+static enum rc share(int folder, const char *name, struct err *err)
+{
+    return fchmodat(folder, name, AUDIT_FILE_MODE, 0) == 0 || errno == ENOENT
+               ? RC_OK
+               : failed(err, name);
+}
+
+enum rc audit_files_share(int folder, struct err *err)
+{
+    AUTO(freep) uint64_t *numbers = NULL;
+    size_t n = 0;
+    enum rc rc = audit_files_list(folder, &numbers, &n, err);
+
+    for (size_t i = 0; !rc && i < n; i++) {
+        char name[AUDIT_NAME_BYTES];
+
+        audit_file_name(name, numbers[i]);
+        rc = share(folder, name, err);
+    }
+    if (!rc)
+        rc = share(folder, "key.pub", err);
+    return rc ? rc : share(folder, "head", err);
 }
 
 enum rc audit_file_read(int folder, const char *name, void *out, size_t n, struct err *err)

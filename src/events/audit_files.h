@@ -9,6 +9,8 @@
 #include "events/audit_line.h"
 
 #define AUDIT_NAME_BYTES 32u
+/* What is no secret may be read by the folder's group: who sends the log elsewhere. */
+#define AUDIT_FILE_MODE  0640u
 #define AUDIT_FILES_MAX  100000u /* of 64 MiB */
 
 void audit_file_name(char out[AUDIT_NAME_BYTES], uint64_t number);
@@ -17,6 +19,9 @@ bool audit_file_number(struct slice name, uint64_t *out);
 
 /* The numbers of the files there are, ascending; the caller frees *out. n may be 0. */
 MUST_CHECK enum rc audit_files_list(int folder, uint64_t **out, size_t *out_n, struct err *err);
+
+/* Give the files, key.pub and head that are there the mode AUDIT_FILE_MODE. */
+MUST_CHECK enum rc audit_files_share(int folder, struct err *err);
 
 /* All of a small file. RC_NOT_FOUND; RC_CORRUPT if it has another length than n. */
 MUST_CHECK enum rc audit_file_read(int folder, const char *name, void *out, size_t n,

@@ -169,8 +169,9 @@ static enum rc open_file(struct audit_log *log, uint64_t number, struct err *err
     int fd;
 
     audit_file_name(name, number);
-    fd = openat(log->folder, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0 || fstat(fd, &st) != 0 || fsync(log->folder) != 0) {
+    fd = openat(log->folder, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, AUDIT_FILE_MODE);
+    if (fd < 0 || fstat(fd, &st) != 0 || fchmod(fd, AUDIT_FILE_MODE) != 0 ||
+        fsync(log->folder) != 0) {
         enum rc rc = failed(err, name);
 
         closep(&fd);
@@ -454,6 +455,9 @@ enum rc audit_log_open(const char *path, const struct audit_log_options *options
     buf_init(&log->gathered, GATHER_BYTES);
     log->folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     rc = log->folder < 0 ? failed(err, path) : start(log, out_missing, err);
+    if (!rc)
+        rc = audit_files_share(log->folder,
+                               err); /* the umask had its say, or an older version */
     if (rc) {
         log_free(log);
         return rc;

@@ -34,6 +34,7 @@ static const char *const role_names[ROLE_COUNT] = {
     [ROLE_IDP] = "idp",
     [ROLE_WEB] = "web",
     [ROLE_KEYS] = "keys",
+    [ROLE_SHIP] = "ship",
 };
 
 const char *role_name(enum role role)

@@ -34,9 +34,10 @@ enum role {
     ROLE_LOG,
     ROLE_WEB,
     ROLE_KEYS,
-    ROLE_IDP
+    ROLE_IDP,
+    ROLE_SHIP
 };
-#define ROLE_COUNT (ROLE_IDP + 1)
+#define ROLE_COUNT (ROLE_SHIP + 1)
 
 enum service { SERVICE_IMAP = 1, SERVICE_LMTP = 2, SERVICE_SUBMISSION = 3 };
 enum transport { TRANSPORT_BARE = 1, TRANSPORT_PROXIED = 2 };

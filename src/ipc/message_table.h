@@ -96,6 +96,14 @@
     U8(rc)                       /* enum rc: not OK, and what was in use stays */ \
     BYTES(text, MSG_TEXT_MAX)
 
+/* ship -> supervisor */
+#define MSG_SHIP_STATE_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U8(connected)      /* to the receiver of the audit log */ \
+    U64(sent)          /* number of the last event that went there */ \
+    U64(waiting)       /* so many wait */ \
+    U64(lag_sec)       /* the oldest of them for so long */ \
+    BYTES(error, MSG_TEXT_MAX) /* why it is not connected */
+
 /* any -> log */
 #define MSG_LOG_EVENT_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
     U8(level)          /* enum log_level */ \
@@ -357,6 +365,7 @@
     M(READY,             ready,            20, 1, 0, FROM_ANY,                     TO(SUPERVISOR)) \
     M(FAILED,            failed,           21, 1, 0, FROM_ANY,                     TO(SUPERVISOR)) \
     M(KEYS_LOADED,       keys_loaded,      22, 1, 0, FROM(KEYS),                   TO(SUPERVISOR)) \
+    M(SHIP_STATE,        ship_state,       29, 1, 0, FROM(SHIP),                   TO(SUPERVISOR)) \
     M(LOG_EVENT,         log_event,        30, 1, 0, FROM_ANY,                     TO(LOG)) \
     M(AUTH_START,        auth_start,       40, 1, 0, FROM(GATE),                   TO(AUTH)) \
     M(AUTH_DATA,         auth_data,        41, 1, 0, FROM(GATE),                   TO(AUTH)) \

@@ -125,6 +125,14 @@ enum rc tls_new(struct tls_server *server, int fd, struct tls **out, struct err 
     return RC_OK;
 }
 
+struct tls *tls_wrap(SSL *ssl)
+{
+    struct tls *tls = xcalloc(1, sizeof(*tls));
+
+    tls->ssl = ssl;
+    return tls;
+}
+
 void tls_free(struct tls *tls)
 {
     if (tls == NULL)
@@ -155,6 +163,8 @@ static enum rc judge(struct tls *tls, int result, int errno_then, const char *wh
         return err_set(err, RC_IO, "Connection lost", "%s: %s", what,
                        errno_then != 0 ? strerror(errno_then) : "closed by the peer");
     default:
+        if (SSL_get_verify_result(tls->ssl) != X509_V_OK) /* a client's; servers ask for none */
+            what = X509_verify_cert_error_string(SSL_get_verify_result(tls->ssl));
         return tls_err(err, RC_IO, "TLS failed", what);
     }
 }
@@ -165,7 +175,7 @@ enum rc tls_handshake(struct tls *tls, struct err *err)
 
     ERR_clear_error();
     errno = 0;
-    result = SSL_accept(tls->ssl);
+    result = SSL_do_handshake(tls->ssl);
     if (result != 1)
         return judge(tls, result, errno, "handshake", err);
     tls_set_unref(tls->set);

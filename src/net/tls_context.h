@@ -28,6 +28,9 @@ void tls_set_unrefp(struct tls_set **set);
 /* The context a handshake begins with. */
 SSL_CTX *tls_set_default(const struct tls_set *set);
 
+/* A connection whose ends and side are set; takes ssl. */
+struct tls *tls_wrap(SSL *ssl);
+
 /* Fill err from OpenSSL's queue, and empty that. */
 enum rc tls_err(struct err *err, enum rc rc, const char *text, const char *what);
 

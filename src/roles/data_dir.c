@@ -15,16 +15,19 @@
 #define PATH_BYTES     4096u
 #define USER_BYTES     256u
 #define MODE_OWN       0700
+#define MODE_GROUP     0750 /* who sends the audit log away reads it; its user is in that group */
 #define MODE_TRAVERSED 0755 /* other uids pass through to their own folder, and sync it */
 
 static const struct {
     const char *name;
     enum role role;
+    mode_t mode;
 } folders[] = {
-    {ROLE_RUN_DIR,  ROLE_SUPERVISOR},
-    {ROLE_AUTH_DIR, ROLE_AUTH      },
-    {ROLE_MAIL_DIR, ROLE_MAIL      },
-    {ROLE_LOG_DIR,  ROLE_LOG       },
+    {ROLE_RUN_DIR,  ROLE_SUPERVISOR, MODE_OWN  },
+    {ROLE_AUTH_DIR, ROLE_AUTH,       MODE_OWN  },
+    {ROLE_MAIL_DIR, ROLE_MAIL,       MODE_OWN  },
+    {ROLE_LOG_DIR,  ROLE_LOG,        MODE_GROUP},
+    {ROLE_SHIP_DIR, ROLE_SHIP,       MODE_OWN  },
 };
 
 static bool has_users(const struct config *config)
@@ -74,19 +77,25 @@ static enum rc prepare_folder(const struct config *config, size_t at, struct err
     char path[PATH_BYTES];
     uid_t uid;
     gid_t gid;
-    enum rc rc = data_dir_owner(config, folders[at].role, &uid, &gid, err);
+    enum rc rc;
 
+    if (folders[at].role == ROLE_SHIP && config->audit_ship[0] == '\0')
+        return RC_OK;
+    rc = data_dir_owner(config, folders[at].role, &uid, &gid, err);
     if (rc)
         return rc;
     (void) snprintf(path, sizeof(path), "%s/%s", config->data_dir, folders[at].name);
-    if (mkdir(path, MODE_OWN) == 0) {
+    if (mkdir(path, folders[at].mode) == 0) {
         if (uid != geteuid() && chown(path, uid, gid) != 0)
             return err_set(err, RC_IO, "No data directory", "%s: chown: %s", path,
                            strerror(errno));
     } else if (errno != EEXIST) {
         return err_set(err, RC_IO, "No data directory", "%s: %s", path, strerror(errno));
     }
-    return check_owner(path, uid, err);
+    rc = check_owner(path, uid, err);
+    if (!rc && folders[at].mode != MODE_OWN && chmod(path, folders[at].mode) != 0)
+        rc = err_set(err, RC_IO, "No data directory", "%s: chmod: %s", path, strerror(errno));
+    return rc;
 }
 
 enum rc data_dir_prepare(const struct config *config, struct err *err)

@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "roles/log_sink.h"
 #include "roles/role_table.h"
+#include "roles/ship_address.h"
 #include "sandbox/sandbox.h"
 
 #define START_TIMEOUT_MS  30000 /* the supervisor sends everything at once */
@@ -292,6 +293,13 @@ static struct sandbox_rules rules_of(const struct role_start *start, struct role
         rules = *start->needs;
         rules.kind = SANDBOX_IDP;
         rules.best_effort = config->sandbox == SANDBOX_BEST_EFFORT;
+        break;
+    case ROLE_SHIP:
+        rules.kind = SANDBOX_SHIP;
+        sandbox_allow(&rules, data_path(start, ROLE_SHIP_DIR, paths), SANDBOX_WRITE);
+        (void) snprintf(paths->file, sizeof(paths->file), "%s/" ROLE_LOG_DIR, config->data_dir);
+        sandbox_allow(&rules, paths->file, SANDBOX_READ);
+        sandbox_allow_port(&rules, ship_port(config));
         break;
     case ROLE_SUPERVISOR:
         die("the supervisor is not confined");

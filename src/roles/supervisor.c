@@ -37,10 +37,11 @@ static const unsigned stop_order[] = {
     1u << ROLE_AUTH | 1u << ROLE_IDP,
     1u << ROLE_DIGEST | 1u << ROLE_KEYS,
     1u << ROLE_LOG,
+    1u << ROLE_SHIP, /* sends what the log wrote last */
 };
 /* The log first, for the same reason. */
-static const enum role start_order[] = {ROLE_LOG,  ROLE_KEYS, ROLE_DIGEST, ROLE_IDP,
-                                        ROLE_AUTH, ROLE_MAIL, ROLE_WEB,    ROLE_GATE};
+static const enum role start_order[] = {ROLE_LOG,  ROLE_SHIP, ROLE_KEYS, ROLE_DIGEST, ROLE_IDP,
+                                        ROLE_AUTH, ROLE_MAIL, ROLE_WEB,  ROLE_GATE};
 
 /* ---- reload ---- */
 
@@ -241,8 +242,11 @@ static void look_at_crash_page(struct supervisor *sup, bool crashed)
 
 static void log_end(const struct child *child, int status)
 {
-    log_event(LEVEL_ERROR, "role.ended", LOG_STR("role", role_name(child->role)),
-              LOG_NUM("index", child->index), LOG_NUM("pid", child->pid),
+    bool by_itself = WIFEXITED(status) && WEXITSTATUS(status) == 0; /* to begin anew */
+
+    log_event(by_itself ? LEVEL_INFO : LEVEL_ERROR, "role.ended",
+              LOG_STR("role", role_name(child->role)), LOG_NUM("index", child->index),
+              LOG_NUM("pid", child->pid),
               WIFSIGNALED(status) ? LOG_NUM("signal", WTERMSIG(status))
                                   : LOG_NUM("exit", WEXITSTATUS(status)));
 }
@@ -371,7 +375,8 @@ static enum rc seal_config(struct supervisor *sup, struct err *err)
 static bool is_wanted(const struct config *config, enum role role)
 {
     return (role != ROLE_IDP || config_wants_idp(config)) &&
-           (role != ROLE_WEB || config->web_listen.n > 0);
+           (role != ROLE_WEB || config->web_listen.n > 0) &&
+           (role != ROLE_SHIP || config->audit_ship[0] != '\0');
 }
 
 static void add_child(struct supervisor *sup, enum role role, uint16_t index)

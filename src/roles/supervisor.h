@@ -43,6 +43,8 @@ struct child {
     int64_t started_us, backoff_us;
     uint32_t restarts;
     char sandbox[MSG_TEXT_MAX]; /* what READY said */
+    struct msg_ship_state ship; /* what ship said last; its error is ship_error */
+    char ship_error[MSG_TEXT_MAX];
 };
 
 /* supervisor_certs.c */

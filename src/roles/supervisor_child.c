@@ -209,6 +209,12 @@ static void hear(struct child *child, const struct packet *packet)
     case MSG_KEYS_LOADED:
         certs_heard(child, &packet->msg.keys_loaded);
         break;
+    case MSG_SHIP_STATE:
+        child->ship = packet->msg.ship_state;
+        (void) snprintf(child->ship_error, sizeof(child->ship_error), "%.*s",
+                        SLICE_ARG(child->ship.error));
+        child->ship.error = slice_from_str(child->ship_error);
+        break;
     default: /* the decoder lets nothing else through to the supervisor */
         break;
     }
@@ -257,6 +263,7 @@ void child_gone(struct child *child)
     channel_free(child->channel);
     child->channel = NULL;
     child->pid = 0;
+    child->ship.connected = 0;
     child->state = CHILD_DOWN;
 }
 

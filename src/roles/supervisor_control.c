@@ -41,6 +41,35 @@ static void row_of_child(struct control_conn *conn, const struct child *child)
     control_row(conn, fields, COUNT(fields));
 }
 
+static void row_of_ship(struct control_conn *conn, const struct child *child)
+{
+    const struct msg_ship_state *ship = &child->ship;
+    char sent[CONTROL_NUMBER_BYTES], waiting[CONTROL_NUMBER_BYTES], lag[CONTROL_NUMBER_BYTES];
+    const struct control_field fields[] = {
+        CONTROL_TEXT("to", slice_from_str(child->sup->config->audit_ship)),
+        CONTROL_TEXT("connected", ship->connected != 0 ? SLICE("yes") : SLICE("no")),
+        CONTROL_TEXT("sent", control_i64(sent, (int64_t) ship->sent)),
+        CONTROL_TEXT("waiting", control_i64(waiting, (int64_t) ship->waiting)),
+        CONTROL_TEXT("lag_sec", control_i64(lag, (int64_t) ship->lag_sec)),
+        CONTROL_TEXT("error", slice_from_str(child->ship_error)),
+    };
+
+    control_row(conn, fields, COUNT(fields));
+}
+
+/* Where the audit log goes, and how far it is; no row if it goes nowhere. */
+static void verb_shipping(struct control_conn *conn, const struct control_fields *in, void *ctx)
+{
+    const struct supervisor *sup = ctx;
+
+    (void) in;
+    for (size_t i = 0; i < sup->n_children; i++) {
+        if (sup->children[i].role == ROLE_SHIP)
+            row_of_ship(conn, &sup->children[i]);
+    }
+    control_end(conn, RC_OK, "");
+}
+
 /* One row for the supervisor, then one for each process. */
 static void verb_status(struct control_conn *conn, const struct control_fields *in, void *ctx)
 {
@@ -116,6 +145,7 @@ static void verb_quarantine_release(struct control_conn *conn, const struct cont
 static const struct control_verb verbs[] = {
     {"status",             verb_status,             NULL},
     {"reload",             verb_reload,             NULL},
+    {"shipping",           verb_shipping,           NULL},
     {"stop",               verb_stop,               NULL},
     {"quarantine_list",    verb_quarantine_list,    NULL},
     {"quarantine_release", verb_quarantine_release, NULL},

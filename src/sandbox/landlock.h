@@ -1,6 +1,7 @@
 /*
- * landlock.h - confines the calling thread to a few paths, without TCP but to named ports, and to signals and
- * abstract sockets of its own. Spec: landlock(7), ABI 1 to 7; newer ones are used as 7.
+ * landlock.h - confines the calling thread to a few paths, without TCP but to named ports, and
+ * to signals and abstract sockets of its own. Spec: landlock(7), ABI 1 to 7; newer ones are
+ * used as 7.
  */
 #ifndef ROOST_SANDBOX_LANDLOCK_H
 #define ROOST_SANDBOX_LANDLOCK_H

@@ -27,9 +27,10 @@ enum sandbox_kind {
     SANDBOX_LOG,
     SANDBOX_WEB,
     SANDBOX_KEYS, /* signs handshakes */
-    SANDBOX_IDP,  /* asks other servers who somebody is: the only one that makes sockets */
+    SANDBOX_IDP,  /* asks other servers who somebody is: makes sockets */
+    SANDBOX_SHIP, /* sends the audit log to one receiver */
 };
-#define SANDBOX_KIND_COUNT (SANDBOX_IDP + 1)
+#define SANDBOX_KIND_COUNT (SANDBOX_SHIP + 1)
 
 enum sandbox_access {
     SANDBOX_READ,  /* files below may be read, folders listed */
@@ -45,7 +46,8 @@ struct sandbox_rules {
     enum sandbox_kind kind;
     struct sandbox_path paths[SANDBOX_PATHS_MAX];
     size_t n_paths;
-    uint16_t ports[SANDBOX_PORTS_MAX]; /* TCP ports of other servers; SANDBOX_IDP only */
+    uint16_t
+        ports[SANDBOX_PORTS_MAX]; /* TCP ports of other servers; SANDBOX_IDP and SANDBOX_SHIP */
     size_t n_ports;
     bool best_effort; /* what the kernel lacks is noted in the state and done without */
 };

@@ -19,7 +19,7 @@
 
 #define X32_BIT         0x40000000u /* x86-64: the other ABI in the same arch */
 #define FILTER_MAX      1024u
-#define BLOCK_MAX       (SYSCALL_VALUES_MAX + 5u) /* instructions of one row */
+#define BLOCK_MAX       (SYSCALL_VALUES_MAX + 7u) /* instructions of one row */
 #define OFFSET_NR       offsetof(struct seccomp_data, nr)
 #define OFFSET_ARCH     offsetof(struct seccomp_data, arch)
 #define OFFSET_LOW(arg) /* both architectures are little-endian */                             \
@@ -76,6 +76,15 @@ static void emit_check(struct filter *f, const struct syscall_row *row, uint32_t
         for (size_t i = 0; i + 1 < row->n_values; i++)
             emit_jump(f, BPF_JEQ, row->values[i], row->n_values - 1 - i, 0);
         emit_return(f, SECCOMP_RET_ERRNO | row->values[row->n_values - 1]);
+        break;
+    case CHECK_EQ_BOTH: /* no way on from a first argument that is none of the values */
+        emit_load(f, OFFSET_LOW(row->arg));
+        for (size_t i = 0; i + 1 < row->n_values; i++)
+            emit_jump(f, BPF_JEQ, row->values[i], row->n_values - 1u - i, 0);
+        emit_return(f, miss);
+        emit_load(f, OFFSET_LOW(row->arg + 1u));
+        emit_jump(f, BPF_JEQ, row->values[row->n_values - 1], 1, 0);
+        emit_return(f, miss);
         break;
     case CHECK_HAS:
         emit_load(f, OFFSET_LOW(row->arg));

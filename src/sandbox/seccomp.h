@@ -11,14 +11,15 @@
 
 #define SYSCALL_VALUES_MAX 8u
 /* Of the kinds, in the order of enum sandbox_kind: Gate, Auth, Mail, Digest, its Child, Log,
- * Web, Keys, Idp. */
-#define SANDBOX_LETTERS "GAMDCLWKI"
+ * Web, Keys, Idp, Ship. */
+#define SANDBOX_LETTERS "GAMDCLWKIS"
 
 /* How the arguments decide. */
 enum syscall_check {
     CHECK_NONE,    /* allowed whatever they are */
     CHECK_EQ,      /* the low 32 bits of args[arg] are one of values */
     CHECK_EQ_ELSE, /* the same of all values but the last, which is the errno of the others */
+    CHECK_EQ_BOTH, /* the same of all values but the last, which args[arg + 1] is */
     CHECK_HAS,     /* args[arg] has all bits of values[0] */
     CHECK_HAS_NOT, /* args[arg] has none of the bits of values[0] */
     CHECK_NULL,    /* args[arg] is a null pointer */

@@ -1,6 +1,7 @@
 /* syscalls.c - which role may call what: the table, to be read by eye. */
 #include <asm/ioctls.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -48,6 +49,13 @@
             a, b, c, error                                                                     \
         }                                                                                      \
     }
+#define CALL_BOTH(name, kinds, arg, a, b, next)                                                \
+    {                                                                                          \
+#name, SYS_##name, kinds, CHECK_EQ_BOTH, arg, 3,                                       \
+        {                                                                                      \
+            a, b, next                                                                         \
+        }                                                                                      \
+    }
 #define CALL_HAS(name, kinds, arg, bits)                                                       \
     {                                                                                          \
 #name, SYS_##name, kinds, CHECK_HAS, arg, 1,                                           \
@@ -79,30 +87,31 @@
 
 // clang-format off
 const struct syscall_row syscall_table[] = {
-    /* Letters: Gate, Auth, Mail, Digest, its Child, Log, Web, Keys, Idp, in this order. */
+    /* Letters: Gate, Auth, Mail, Digest, its Child, Log, Web, Keys, Idp, Ship, in this order. */
 
     /* bytes through descriptors that are open */
-    CALL(read,            "GAMDCLWKI"),
-    CALL(write,           "GAMDCLWKI"),
-    CALL(readv,           "GAM...WI"),
-    CALL(writev,          "GAMDCLWI"),
-    CALL(close,           "GAMDCLWKI"),
-    CALL(recvmsg,         "GAMDCLWKI"),
-    CALL(sendmsg,         "GAMDCLWKI"),
-    CALL(recvfrom,        "GAM...WI"),
-    CALL(sendto,          "GAM..LWI"),
-    CALL(shutdown,        "GAM...WI"),
-    CALL(fcntl,           "GAMDCLWKI"),
+    CALL(read,            "GAMDCLWKIS"),
+    CALL(write,           "GAMDCLWKIS"),
+    CALL(readv,           "GAM...WIS"),
+    CALL(writev,          "GAMDCLWIS"),
+    CALL(close,           "GAMDCLWKIS"),
+    CALL(recvmsg,         "GAMDCLWKIS"),
+    CALL(sendmsg,         "GAMDCLWKIS"),
+    CALL(recvfrom,        "GAM...WIS"),
+    CALL(sendto,          "GAM..LWIS"),
+    CALL(shutdown,        "GAM...WIS"),
+    CALL(fcntl,           "GAMDCLWKIS"),
     CALL_EQ3(ioctl,       "GAM..LWI", 1, FIONREAD, FIONBIO, TCGETS),
-    CALL(poll,            "GAMDCLWKI"),
-    CALL(ppoll,           "GAMDCLWI"),
-    CALL(epoll_create1,   "GAMD.LWI"),
-    CALL(epoll_ctl,       "GAMD.LWI"),
-    CALL(epoll_pwait,     "GAMD.LWI"),
-    CALL(eventfd2,        "GAMD.LWI"),
-    CALL(dup,             "GAMD.LWI"),
-    CALL(lseek,           "GAMDCLWI"),
-    CALL(fstat,           "GAMDCLWI"),
+    CALL_EQ3(ioctl,       "S", 1, SIOCOUTQ, FIONBIO, TCGETS), /* what the receiver has not taken yet */
+    CALL(poll,            "GAMDCLWKIS"),
+    CALL(ppoll,           "GAMDCLWIS"),
+    CALL(epoll_create1,   "GAMD.LWIS"),
+    CALL(epoll_ctl,       "GAMD.LWIS"),
+    CALL(epoll_pwait,     "GAMD.LWIS"),
+    CALL(eventfd2,        "GAMD.LWIS"),
+    CALL(dup,             "GAMD.LWIS"),
+    CALL(lseek,           "GAMDCLWIS"),
+    CALL(fstat,           "GAMDCLWIS"),
 
     /* sockets: none is made but pairs, and by idp, which goes out to servers that are configured (Landlock has
      * their ports) and to resolvers; getaddrinfo() does without the netlink socket it would like. The gate and the
@@ -110,23 +119,26 @@ const struct syscall_row syscall_table[] = {
     CALL(accept4,         "GAM...W"),
     CALL(accept,          "GAM...W"),
     CALL_EQ1(socketpair,  "GAMD..WI", 0, AF_UNIX),
-    CALL(getsockopt,      "GAMD.LWI"),
-    CALL(setsockopt,      "GAMD.LWI"),
-    CALL(getsockname,     "GAM...WI"),
-    CALL(getpeername,     "GAM...WI"),
+    CALL(getsockopt,      "GAMD.LWIS"),
+    CALL(setsockopt,      "GAMD.LWIS"),
+    CALL(getsockname,     "GAM...WIS"),
+    CALL(getpeername,     "GAM...WIS"),
     CALL_EQ3_ELSE(socket, "I", 0, AF_UNIX, AF_INET, AF_INET6, EAFNOSUPPORT),
     CALL(sendmmsg,        "I"), /* the resolver's two questions */
-    CALL(connect,         ".....L.I"), /* the syslog socket again, after syslog was restarted */
+    CALL(connect,         ".....L.IS"), /* the syslog socket again, after syslog was restarted */
+
+    /* TCP alone; to which port, Landlock says */
+    CALL_BOTH(socket,     "S", 0, AF_INET, AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK),
 
     /* memory: never executable */
-    CALL(brk,             "GAMDCLWKI"),
-    CALL_NOT(mmap,        "GAMDCLWKI", 2, PROT_EXEC),
-    CALL_NOT(mprotect,    "GAMDCLWI", 2, PROT_EXEC),
-    CALL(munmap,          "GAMDCLWKI"),
-    CALL(mremap,          "GAMDCLWI"),
-    CALL(madvise,         "GAMDCLWI"),
-    CALL(mlock,           "GA....WI"), /* secrets stay out of swap */
-    CALL(munlock,         "GA....WI"),
+    CALL(brk,             "GAMDCLWKIS"),
+    CALL_NOT(mmap,        "GAMDCLWKIS", 2, PROT_EXEC),
+    CALL_NOT(mprotect,    "GAMDCLWIS", 2, PROT_EXEC),
+    CALL(munmap,          "GAMDCLWKIS"),
+    CALL(mremap,          "GAMDCLWIS"),
+    CALL(madvise,         "GAMDCLWIS"),
+    CALL(mlock,           "GA....WIS"), /* secrets stay out of swap */
+    CALL(munlock,         "GA....WIS"),
     CALL(msync,           "..M...."),
     CALL(mincore,         "..M...."),
     CALL(memfd_create,    "..MD..."),
@@ -137,76 +149,76 @@ const struct syscall_row syscall_table[] = {
     CALL(ioprio_set,      "..M...."),
 
     /* time and chance; most of it never leaves the vdso. The child has none: same mail, same table */
-    CALL(clock_gettime,   "GAMD.LWKI"),
-    CALL(clock_getres,    "GAMD.LWI"),
-    CALL(clock_nanosleep, "GAMD.LWI"),
-    CALL(nanosleep,       "GAMD.LWI"),
-    CALL(gettimeofday,    "GAMD.LWI"),
-    CALL(getrandom,       "GAMD.LWKI"),
+    CALL(clock_gettime,   "GAMD.LWKIS"),
+    CALL(clock_getres,    "GAMD.LWIS"),
+    CALL(clock_nanosleep, "GAMD.LWIS"),
+    CALL(nanosleep,       "GAMD.LWIS"),
+    CALL(gettimeofday,    "GAMD.LWIS"),
+    CALL(getrandom,       "GAMD.LWKIS"),
     CALL(timerfd_create,  "GAM...WI"),
     CALL(timerfd_settime, "GAM...WI"),
 
     /* threads and signals of our own */
-    CALL(futex,           "GAMDCLWKI"),
+    CALL(futex,           "GAMDCLWKIS"),
     CALL_HAS(clone,       ".AM....I", 0, CLONE_THREAD),
     CALL_NOT(clone,       "...D...", 0, CLONE_NAMESPACES),
     CALL_ERRNO(clone3,    ".AMD...I", ENOSYS), /* its flags lie in memory: libc falls back to clone */
     CALL(set_robust_list, ".AMDC..I"),
     CALL(set_tid_address, "...DC.."),
     CALL(rseq,            ".AMDC..I"),
-    CALL(sched_yield,     "GAMDCLWI"),
-    CALL(sched_getaffinity, "GAMDCLWI"),
-    CALL(getpid,          "GAMDCLWKI"),
-    CALL(gettid,          "GAMDCLWI"),
-    CALL(tgkill,          "GAMDCLWI"), /* abort() */
-    CALL(rt_sigaction,    "GAMDCLWI"),
-    CALL(rt_sigprocmask,  "GAMDCLWI"),
-    CALL(rt_sigreturn,    "GAMDCLWI"),
-    CALL(sigaltstack,     "GAMDCLWI"),
-    CALL(restart_syscall, "GAMDCLWI"),
-    CALL(exit,            "GAMDCLWI"),
-    CALL(exit_group,      "GAMDCLWKI"),
-    CALL(sysinfo,         "GAMDCLWI"), /* qsort() asks how much memory there is */
-    CALL(getrusage,       "GAMDCLWI"),
-    CALL_NULL(prlimit64,  "GAM..LWI", 2),
+    CALL(sched_yield,     "GAMDCLWIS"),
+    CALL(sched_getaffinity, "GAMDCLWIS"),
+    CALL(getpid,          "GAMDCLWKIS"),
+    CALL(gettid,          "GAMDCLWIS"),
+    CALL(tgkill,          "GAMDCLWIS"), /* abort() */
+    CALL(rt_sigaction,    "GAMDCLWIS"),
+    CALL(rt_sigprocmask,  "GAMDCLWIS"),
+    CALL(rt_sigreturn,    "GAMDCLWIS"),
+    CALL(sigaltstack,     "GAMDCLWIS"),
+    CALL(restart_syscall, "GAMDCLWIS"),
+    CALL(exit,            "GAMDCLWIS"),
+    CALL(exit_group,      "GAMDCLWKIS"),
+    CALL(sysinfo,         "GAMDCLWIS"), /* qsort() asks how much memory there is */
+    CALL(getrusage,       "GAMDCLWIS"),
+    CALL_NULL(prlimit64,  "GAM..LWIS", 2),
     CALL_EQ2(prctl,       "GAM..LWI", 0, PR_SET_NAME, PR_GET_NAME),
 
     /* files: where Landlock allows a path */
-    CALL(openat,          ".AM..L.I"),
-    CALL(newfstatat,      "GAMDCLWI"), /* fstat() of libc; a path finds nothing in gate and digest */
-    CALL(statx,           ".AM..L.I"),
+    CALL(openat,          ".AM..L.IS"),
+    CALL(newfstatat,      "GAMDCLWIS"), /* fstat() of libc; a path finds nothing in gate and digest */
+    CALL(statx,           ".AM..L.IS"),
     CALL(statfs,          ".AM...."),
     CALL(fstatfs,         ".AM...."),
-    CALL(pread64,         ".AM....I"),
+    CALL(pread64,         ".AM....IS"),
     CALL(pwrite64,        ".AM..L."),
     CALL(preadv,          "..M...."),
     CALL(pwritev,         "..M...."),
     CALL(preadv2,         "..M...."),
     CALL(pwritev2,        "..M...."),
-    CALL(fsync,           ".AM..L."),
-    CALL(fdatasync,       ".AM..L."),
+    CALL(fsync,           ".AM..L.S"),
+    CALL(fdatasync,       ".AM..L.S"),
     CALL(sync_file_range, "..M...."),
     CALL(fallocate,       ".AM...."),
-    CALL(ftruncate,       ".AMD.L."),
+    CALL(ftruncate,       ".AMD.L.S"),
     CALL(fadvise64,       "..M...."),
     CALL(flock,           ".AM...."),
-    CALL(getdents64,      ".AM..L.I"),
+    CALL(getdents64,      ".AM..L.IS"),
     CALL(faccessat,       ".AM....I"),
     CALL(faccessat2,      ".AM....I"),
     CALL(readlinkat,      ".AM....I"),
     CALL(mkdirat,         ".AM...."),
-    CALL(unlinkat,        ".AM..L."),
-    CALL(renameat,        ".AM...."),
+    CALL(unlinkat,        ".AM..L.S"),
+    CALL(renameat,        ".AM....S"),
     CALL(renameat2,       ".AM...."),
     CALL(linkat,          "..M...."),
     CALL(fchmod,          ".AM..L."),
     CALL(umask,           ".AM..L."),
     CALL(getcwd,          ".AM....I"),
     CALL(uname,           "..M....I"), /* LMDB looks at the kernel release before it trusts a file system */
-    CALL(geteuid,         "GAMDCLWI"),
-    CALL(getuid,          "GAMDCLWI"),
-    CALL(getegid,         "GAMDCLWI"),
-    CALL(getgid,          "GAMDCLWI"),
+    CALL(geteuid,         "GAMDCLWIS"),
+    CALL(getuid,          "GAMDCLWIS"),
+    CALL(getegid,         "GAMDCLWIS"),
+    CALL(getgid,          "GAMDCLWIS"),
     CALL(fchown,          ".A....."), /* SQLite as root, for its journal; without capability it fails */
 
     /* the digest process makes its children and ends them */
@@ -222,18 +234,18 @@ const struct syscall_row syscall_table[] = {
 
     /* calls that aarch64 never had */
 #ifdef SYS_epoll_wait
-    CALL(epoll_wait,      "GAMD.LWI"),
-    CALL(time,            "GAMD.LWI"),
+    CALL(epoll_wait,      "GAMD.LWIS"),
+    CALL(time,            "GAMD.LWIS"),
     CALL(dup2,            ".....L."),
-    CALL(open,            ".AM..L.I"),
-    CALL(stat,            ".AM..L.I"),
+    CALL(open,            ".AM..L.IS"),
+    CALL(stat,            ".AM..L.IS"),
     CALL(lstat,           ".AM....I"),
     CALL(access,          ".AM....I"),
     CALL(readlink,        ".AM....I"),
     CALL(mkdir,           ".AM...."),
     CALL(rmdir,           ".AM...."),
     CALL(unlink,          ".AM...."),
-    CALL(rename,          ".AM...."),
+    CALL(rename,          ".AM....S"),
     CALL(link,            "..M...."),
 #endif
 };
@@ -241,19 +253,19 @@ const size_t syscall_table_len = COUNT(syscall_table);
 
 const struct syscall_row syscall_wide_denied[] = {
     CALL_EQ2(socket,      "GAMDCLWK", 0, AF_INET, AF_INET6),
-    CALL(bind,            "GAMDCLWKI"),
-    CALL(listen,          "GAMDCLWKI"),
-    CALL(execve,          "GAMDCLWKI"),
-    CALL(execveat,        "GAMDCLWKI"),
-    CALL(mount,           "GAMDCLWKI"),
-    CALL(umount2,         "GAMDCLWKI"),
-    CALL(unshare,         "GAMDCLWKI"),
-    CALL(setns,           "GAMDCLWKI"),
-    CALL(bpf,             "GAMDCLWKI"),
-    CALL(io_uring_setup,  "GAMDCLWKI"),
-    CALL(init_module,     "GAMDCLWKI"),
-    CALL(finit_module,    "GAMDCLWKI"),
-    CALL(keyctl,          "GAMDCLWKI"),
+    CALL(bind,            "GAMDCLWKIS"),
+    CALL(listen,          "GAMDCLWKIS"),
+    CALL(execve,          "GAMDCLWKIS"),
+    CALL(execveat,        "GAMDCLWKIS"),
+    CALL(mount,           "GAMDCLWKIS"),
+    CALL(umount2,         "GAMDCLWKIS"),
+    CALL(unshare,         "GAMDCLWKIS"),
+    CALL(setns,           "GAMDCLWKIS"),
+    CALL(bpf,             "GAMDCLWKIS"),
+    CALL(io_uring_setup,  "GAMDCLWKIS"),
+    CALL(init_module,     "GAMDCLWKIS"),
+    CALL(finit_module,    "GAMDCLWKIS"),
+    CALL(keyctl,          "GAMDCLWKIS"),
 };
 const size_t syscall_wide_denied_len = COUNT(syscall_wide_denied);
 // clang-format on

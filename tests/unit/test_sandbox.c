@@ -179,21 +179,21 @@ static const struct {
     const char *kinds; /* for each kind: K killed, F an error, D done */
     bool wide;         /* holds in widened builds too */
 } attempts[] = {
-    {"open /etc/passwd",     open_passwd,       "KFFKKFKKF", false},
-    {"list another folder",  read_other_folder, "KFFKKFKKF", false},
-    {"leave by ..",          leave_by_dots,     "KFFKKFKKF", false},
-    {"write the own folder", write_own_folder,  "KDDKKDKKF", false},
-    {"make a TCP socket",    make_socket,       "KKKKKKKKD", true },
-    {"make a unix socket",   make_unix_socket,  "KKKKKKKKD", false},
-    {"make a pair",          make_pair,         "DDDDKKDKD", false},
-    {"bind",                 bind_something,    "KKKKKKKKK", true },
-    {"run a program",        run_program,       "KKKKKKKKK", true },
-    {"trace the parent",     trace_parent,      "KKKKKKKKK", false},
-    {"signal the parent",    signal_parent,     "KKKFKKKKK", false},
-    {"fork",                 fork_once,         "KKKDKKKKK", false},
-    {"map code",             map_code,          "KKKKKKKKK", false},
-    {"start a thread",       start_thread,      "KDDDKKKKD", false},
-    {"allocate",             allocate,          "DDDDDDDDD", true },
+    {"open /etc/passwd",     open_passwd,       "KFFKKFKKFF", false},
+    {"list another folder",  read_other_folder, "KFFKKFKKFF", false},
+    {"leave by ..",          leave_by_dots,     "KFFKKFKKFF", false},
+    {"write the own folder", write_own_folder,  "KDDKKDKKFD", false},
+    {"make a TCP socket",    make_socket,       "KKKKKKKKDK", true },
+    {"make a unix socket",   make_unix_socket,  "KKKKKKKKDK", false},
+    {"make a pair",          make_pair,         "DDDDKKDKDK", false},
+    {"bind",                 bind_something,    "KKKKKKKKKK", true },
+    {"run a program",        run_program,       "KKKKKKKKKK", true },
+    {"trace the parent",     trace_parent,      "KKKKKKKKKK", false},
+    {"signal the parent",    signal_parent,     "KKKFKKKKKK", false},
+    {"fork",                 fork_once,         "KKKDKKKKKK", false},
+    {"map code",             map_code,          "KKKKKKKKKK", false},
+    {"start a thread",       start_thread,      "KDDDKKKKDK", false},
+    {"allocate",             allocate,          "DDDDDDDDDD", true },
 };
 
 static enum outcome outcome_from(char letter)
@@ -214,7 +214,8 @@ static void each_kind_can_do_what_its_column_says(void **state)
             if (!attempts[i].wide)
                 continue;
 #endif
-            if (kind == SANDBOX_AUTH || kind == SANDBOX_MAIL || kind == SANDBOX_LOG)
+            if (kind == SANDBOX_AUTH || kind == SANDBOX_MAIL || kind == SANDBOX_LOG ||
+                kind == SANDBOX_SHIP)
                 sandbox_allow(&rules, folder, SANDBOX_WRITE);
             got = outcome_of(&rules, attempts[i].attempt);
             if (got != want)
