@@ -128,8 +128,10 @@ enum rc cert_files_read(const struct config *config, struct cert_files *out, str
 
 void cert_files_close_keys(struct cert_files *files)
 {
-    for (size_t i = 0; i < files->n; i++)
+    for (size_t i = 0; i < files->n; i++) {
         closep(&files->list[i].key_fd);
+        files->list[i].key_fd = -1; /* the number may soon be another's */
+    }
 }
 
 void cert_files_done(struct cert_files *files)
