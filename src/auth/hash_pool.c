@@ -8,10 +8,13 @@
 struct hash_pool {
     struct loop *loop;
     pthread_mutex_t lock;
-    pthread_cond_t work; /* with lock: a job waits, or stopping */
-    struct list waiting; /* lock */
-    size_t n_waiting;    /* lock */
-    bool stopping;       /* lock */
+    pthread_cond_t work;   /* with lock: a job waits, or stopping */
+    struct list known;     /* lock; jobs that wait */
+    struct list strangers; /* lock; the others */
+    size_t n_known;        /* lock */
+    size_t n_strangers;    /* lock */
+    unsigned turn;         /* lock; jobs taken, modulo HASH_TURNS */
+    bool stopping;         /* lock */
     unsigned n_threads;
     pthread_t threads[SLOTS_MAX];
 };
@@ -23,24 +26,36 @@ static void job_done(void *ctx)
     job->done(job);
 }
 
+/* With the lock held. NULL: none waits. */
+static struct hash_job *next_job(struct hash_pool *pool)
+{
+    bool known = !list_is_empty(&pool->known) &&
+                 (list_is_empty(&pool->strangers) || pool->turn + 1 < HASH_TURNS);
+    struct link *first = list_pop_front(known ? &pool->known : &pool->strangers);
+
+    if (first == NULL)
+        return NULL;
+    pool->turn = (pool->turn + 1) % HASH_TURNS;
+    if (known)
+        pool->n_known--;
+    else
+        pool->n_strangers--;
+    return LINK_OWNER(first, struct hash_job, link);
+}
+
 static void *worker(void *ctx)
 {
     struct hash_pool *pool = ctx;
 
     for (;;) {
-        struct link *first;
-        struct hash_job *job;
+        struct hash_job *job = NULL;
 
         (void) pthread_mutex_lock(&pool->lock);
-        while (!pool->stopping && list_is_empty(&pool->waiting))
+        while (!pool->stopping && (job = next_job(pool)) == NULL)
             (void) pthread_cond_wait(&pool->work, &pool->lock);
-        first = pool->stopping ? NULL : list_pop_front(&pool->waiting);
-        if (first != NULL)
-            pool->n_waiting--;
         (void) pthread_mutex_unlock(&pool->lock);
-        if (first == NULL)
+        if (job == NULL)
             return NULL;
-        job = LINK_OWNER(first, struct hash_job, link);
         job->run(job);
         loop_post(pool->loop, &job->call, job_done, job);
     }
@@ -54,7 +69,8 @@ enum rc hash_pool_new(struct loop *loop, unsigned slots, struct hash_pool **out,
     int failed = 0;
 
     pool->loop = loop;
-    list_init(&pool->waiting);
+    list_init(&pool->known);
+    list_init(&pool->strangers);
     (void) pthread_mutex_init(&pool->lock, NULL);
     (void) pthread_cond_init(&pool->work, NULL);
     (void) pthread_attr_init(&attr);
@@ -94,20 +110,33 @@ void hash_pool_freep(struct hash_pool **pool)
     *pool = NULL;
 }
 
+/* With the lock held. */
+static bool take(struct hash_pool *pool, struct hash_job *job)
+{
+    size_t n = pool->n_known + pool->n_strangers;
+
+    if (n >= HASH_QUEUE_MAX ||
+        (!job->known && pool->n_strangers >= HASH_QUEUE_MAX - HASH_QUEUE_KNOWN))
+        return false;
+    if (job->known)
+        pool->n_known++;
+    else
+        pool->n_strangers++;
+    list_push_back(job->known ? &pool->known : &pool->strangers, &job->link);
+    return true;
+}
+
 enum rc hash_pool_submit(struct hash_pool *pool, struct hash_job *job, struct err *err)
 {
-    bool full;
+    bool taken;
 
     (void) pthread_mutex_lock(&pool->lock);
-    full = pool->n_waiting >= HASH_QUEUE_MAX;
-    if (!full) {
-        list_push_back(&pool->waiting, &job->link);
-        pool->n_waiting++;
+    taken = take(pool, job);
+    if (taken)
         (void) pthread_cond_signal(&pool->work);
-    }
     (void) pthread_mutex_unlock(&pool->lock);
-    if (full)
+    if (!taken)
         return err_set(err, RC_UNAVAILABLE, "Server is busy, try again later",
-                       "hash pool: %u jobs wait", HASH_QUEUE_MAX);
+                       "hash pool: its queue is full");
     return RC_OK;
 }

@@ -2,8 +2,10 @@
  * hash_pool.h - threads for work that is slow on purpose: hashing passwords.
  *
  * As many threads as slots, so never more than that many hashes (and 64 MiB each) at once; the
- * queue before them is bounded, and a full one is an answer (RC_UNAVAILABLE), not a wait. A job
- * is a struct inside its owner: run() is called on a thread, then done() on the loop's. Between
+ * queue before them is bounded, and a full one is an answer (RC_UNAVAILABLE), not a wait. Jobs
+ * of those who are known have HASH_QUEUE_KNOWN places of it to themselves and go before the
+ * others, but for each HASH_TURNSth job, so that neither kind can keep the other out. A job is
+ * a struct inside its owner: run() is called on a thread, then done() on the loop's. Between
  * hash_pool_submit and done() the job belongs to the pool and its memory may not go away; an
  * owner who lost interest notes that in itself and frees in done().
  */
@@ -13,6 +15,10 @@
 #include "net/loop.h"
 
 #define HASH_QUEUE_MAX 256u /* waiting jobs: at 50 ms each and 2 slots some 6 s of waiting */
+#define HASH_QUEUE_KNOWN                                                                       \
+    64u               /* of them: for jobs of those who have been in before                    \
+                       */
+#define HASH_TURNS 4u /* so seldom a stranger's job goes before one of theirs */
 
 struct hash_pool;
 struct hash_job;
@@ -22,6 +28,7 @@ typedef void hash_job_fn(struct hash_job *job);
 struct hash_job {
     struct link link;
     struct loop_call call;
+    bool known;        /* somebody's who has been in before */
     hash_job_fn *run;  /* on a thread of the pool; touches nothing but the job's owner */
     hash_job_fn *done; /* on the loop's thread */
 };

@@ -200,6 +200,14 @@ int64_t throttle_failed(struct throttle *throttle, struct throttle_key key, int6
     return MAX(delay_of(bucket, THROTTLE_FREE, now_us), wide_delay(throttle, key, now_us));
 }
 
+bool throttle_is_proved(const struct throttle *throttle, struct throttle_key key,
+                        int64_t now_us)
+{
+    const struct bucket *bucket = find(throttle, key.place, key.check);
+
+    return bucket != NULL && is_kept(bucket, now_us);
+}
+
 void throttle_succeeded(struct throttle *throttle, struct throttle_key key, struct slice secret,
                         int64_t now_us)
 {

@@ -47,6 +47,9 @@ int64_t throttle_delay_check(const struct throttle *throttle, struct throttle_ke
                              struct slice secret, int64_t now_us);
 /* Count a failure; how long to wait before saying so. */
 int64_t throttle_failed(struct throttle *throttle, struct throttle_key key, int64_t now_us);
+/* Was a secret right under that key in the last THROTTLE_PROOF_US, as far as is remembered? */
+bool throttle_is_proved(const struct throttle *throttle, struct throttle_key key,
+                        int64_t now_us);
 /* Remember a secret that was right. */
 void throttle_succeeded(struct throttle *throttle, struct throttle_key key, struct slice secret,
                         int64_t now_us);

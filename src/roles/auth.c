@@ -284,6 +284,7 @@ static void close_all(struct auth_role *auth)
     auth_control_done(auth);
     auth_enrol_done(auth);
     auth_attempts_done(auth);
+    auth_known_done(auth);
     auth_scram_done(auth);
     auth_uses_done(auth);
     auth_damage_done(auth);
@@ -326,6 +327,7 @@ int role_auth(struct role_start *start)
     auth->idp.auth = auth;
     auth->asks = map_new();
     auth->attempts = map_new();
+    auth->known = map_new();
     auth->uses = map_new();
     auth->throttle = throttle_new();
     list_init(&auth->hashing);

@@ -41,6 +41,7 @@ struct attempt {
     enum attempt_state state;
     enum service service;
     struct ipaddr peer;
+    bool known; /* a source that has been in before: auth_known.c */
     uint16_t tls_version;
     uint16_t client_len;
     char client[DEVICE_CLIENT_MAX_BYTES];
@@ -84,6 +85,8 @@ static void attempt_free(struct attempt *attempt)
     timer_stop(attempt->auth->loop, &attempt->timer);
     auth_idp_forget(&attempt->token.ask);
     loop_cancel(attempt->auth->loop, &attempt->job.call);
+    if (attempt->known)
+        auth_known_leave(attempt->auth, &attempt->peer);
     arena_free(attempt->arena);
     buf_done(&attempt->better);
     sasl_wipe(&attempt->sasl);
@@ -295,6 +298,7 @@ static void note_success(struct attempt *attempt)
     const struct login_outcome *outcome = &attempt->outcome;
 
     log_attempt(attempt);
+    auth_known_proved(attempt->auth, &attempt->peer);
     if (outcome->by != LOGIN_BY_DEVICE && outcome->by != LOGIN_BY_TOKEN)
         throttle_succeeded(attempt->auth->throttle, attempt->key, proved_secret(attempt),
                            clock_mono_us());
@@ -430,6 +434,7 @@ static void start_hash(struct attempt *attempt)
     buf_init(&attempt->better, PASSWORD_HASH_MAX_BYTES);
     attempt->job.run = run_job;
     attempt->job.done = job_done;
+    attempt->job.known = attempt->known;
     if (hash_pool_submit(attempt->auth->pool, &attempt->job, NULL) != RC_OK) {
         refuse_for(attempt, LOGIN_REASON_BUSY);
         return;
@@ -657,7 +662,8 @@ static bool is_private(const struct attempt *attempt)
             attempt->auth->start->config->plaintext_loopback && is_local(attempt));
 }
 
-static struct attempt *attempt_new(struct auth_peer *gate, const struct msg_auth_start *msg)
+static struct attempt *attempt_new(struct auth_peer *gate, const struct msg_auth_start *msg,
+                                   bool known)
 {
     struct attempt *attempt = xcalloc(1, sizeof(*attempt));
     struct slice client = utf8_cut(msg->client_id, sizeof(attempt->client));
@@ -669,6 +675,7 @@ static struct attempt *attempt_new(struct auth_peer *gate, const struct msg_auth
     attempt->conn = msg->conn;
     attempt->service = (enum service) msg->service;
     attempt->peer = msg->peer;
+    attempt->known = known;
     attempt->tls_version = msg->tls_version;
     if (client.len > 0 && utf8_is_valid(client)) {
         memcpy(attempt->client, client.ptr, client.len);
@@ -682,15 +689,19 @@ void auth_attempt_start(struct auth_peer *gate, const struct msg_auth_start *msg
 {
     AUTO(buf_done) struct buf challenge = {.max = SASL_MESSAGE_MAX_BYTES};
     struct attempt *attempt;
+    bool known;
     enum rc rc;
 
     if (find_attempt(gate, msg->conn) != NULL)
         return; /* a gate that repeats itself: the first one stands */
-    if (map_count(gate->auth->attempts) >= ATTEMPTS_MAX) {
+    known = auth_known_enter(gate->auth, &msg->peer);
+    if (map_count(gate->auth->attempts) >= ATTEMPTS_MAX - (known ? 0 : ATTEMPTS_KNOWN)) {
+        if (known)
+            auth_known_leave(gate->auth, &msg->peer);
         send_fail(gate, msg->conn, AUTH_CODE_LIMIT, (struct slice){0});
         return;
     }
-    attempt = attempt_new(gate, msg);
+    attempt = attempt_new(gate, msg, known);
     if (sasl_init(&attempt->sasl, msg->mechanism, NULL) != RC_OK || !is_offered(attempt)) {
         refuse_for(attempt, LOGIN_REASON_MECHANISM);
         return;

@@ -24,6 +24,7 @@ struct enrol_try {
     uint64_t request;
     struct control_conn *conn; /* or a command line does */
     struct ipaddr peer;
+    bool known;              /* a source that has been in before: auth_known.c */
     struct sasl_claim claim; /* the user as typed, and the password */
     size_t code_len;
     char code[ENROL_CODE_MAX];
@@ -43,6 +44,8 @@ static void try_free(struct enrol_try *try)
     try->auth->n_enrolling--;
     timer_stop(try->auth->loop, &try->timer);
     loop_cancel(try->auth->loop, &try->job.call);
+    if (try->known)
+        auth_known_leave(try->auth, &try->peer);
     arena_free(try->arena);
     sodium_memzero(try, sizeof(*try));
     free(try);
@@ -223,6 +226,7 @@ static void let_in(struct enrol_try *try, enum factor_kind kind)
 {
     try->reason = ENROL_REASON_NONE;
     log_try(try, kind);
+    auth_known_proved(try->auth, &try->peer);
     throttle_succeeded(try->auth->throttle, try->key, auth_secret_slice(&try->claim.secret),
                        clock_mono_us());
     if (try->web)
@@ -280,6 +284,7 @@ static void start_hash(struct enrol_try *try)
 {
     try->job.run = run_job;
     try->job.done = job_done;
+    try->job.known = try->known;
     if (hash_pool_submit(try->auth->pool, &try->job, NULL) != RC_OK)
         refuse(try, ENROL_REASON_BUSY);
     else
@@ -331,6 +336,7 @@ static struct enrol_try *try_new(struct auth_role *auth, const struct ipaddr *pe
     try->auth = auth;
     try->state = WAITING;
     try->peer = *peer;
+    try->known = auth_known_enter(auth, peer);
     try->arena = arena_new(LOGIN_ARENA_BYTES);
     try->claim.user_len = (uint16_t) user.len;
     if (user.len > 0)

@@ -5,6 +5,7 @@
  *
  * auth.c           start, peers, supervisor, end
  * auth_attempt.c   one login from AUTH_START to AUTH_OK or AUTH_FAIL
+ * auth_known.c     a share for those who have been in before
  * auth_mail.c      what mail asks, and what it is told
  * auth_directory.c users, shared accounts and groups, told to mail
  * auth_scram.c     what SCRAM needs of passwords that were made without it
@@ -29,6 +30,8 @@
 #include "roles/role.h"
 
 #define ATTEMPTS_MAX      8192u /* logins under way, delayed answers included: 3 KiB each */
+#define ATTEMPTS_KNOWN    2048u /* of them: for sources from which somebody came in before */
+#define KNOWN_EACH_MAX    64u   /* logins at once for which such a source has that share */
 #define CONTROL_CONNS_MAX 16u   /* command lines at once; each has a 128 KiB buffer */
 #define AUTH_FIRST_DEVICE "first device" /* the name of the one that comes with an account */
 #define LESSONS_MAX       16384u /* passwords whose SCRAM keys are still to be made: 2 KiB each */
@@ -90,6 +93,7 @@ struct auth_role {
     struct auth_directory directory;
     struct auth_peer gates[ROLE_GATES_MAX];
     struct map *attempts; /* struct attempt by gate instance and connection */
+    struct map *known;    /* sources that have logins under way, by auth_known.c */
     struct list hashing;  /* attempts whose job the pool has, cancelled ones too */
     struct list learning; /* struct scram_lesson; the pool has the first one, or none */
     size_t n_learning;
@@ -116,6 +120,15 @@ void auth_attempt_cancel(struct auth_peer *gate, uint64_t conn);
 void auth_attempts_forget(struct auth_role *auth, uint32_t gate_instance);
 /* After the pool is gone: frees all. */
 void auth_attempts_done(struct auth_role *auth);
+
+/* ---- auth_known.c ---- */
+
+/* Somebody proved a credential from there. */
+void auth_known_proved(struct auth_role *auth, const struct ipaddr *peer);
+/* A login begins: is its source known? If so auth_known_leave() follows when it has ended. */
+bool auth_known_enter(struct auth_role *auth, const struct ipaddr *peer);
+void auth_known_leave(struct auth_role *auth, const struct ipaddr *peer);
+void auth_known_done(struct auth_role *auth);
 
 /* ---- auth_mail.c ---- */
 

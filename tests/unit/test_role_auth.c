@@ -758,7 +758,7 @@ static void without_mail_nobody_gets_in(void **state)
  */
 static void a_flood_of_guesses_is_bounded_and_locks_nobody_out(void **state)
 {
-    enum { FLOOD = 10000 };
+    enum { FLOOD = 10000, STRANGERS = 8192 - 2048 };
     struct stage *stage = *state;
     static unsigned char answered[FLOOD];
     char room[256];
@@ -768,6 +768,10 @@ static void a_flood_of_guesses_is_bounded_and_locks_nobody_out(void **state)
 
     memset(answered, 0, sizeof(answered));
     clock_set_for_test(1700000000000000);
+    good.auth_start.peer.bytes[3] = 2; /* has been in before */
+    send_msg(stage->gate, &good);
+    (void) expect(stage->mail, MSG_ACCOUNT_CREATED);
+    (void) expect_grant(stage, FLOOD, 0);
     for (uint64_t conn = 0; conn < FLOOD; conn++) {
         try_login(stage, conn, "u1", "wrong-secret");
         while (channel_wait(stage->gate, 0, &packet, NULL) == RC_OK) {
@@ -777,7 +781,19 @@ static void a_flood_of_guesses_is_bounded_and_locks_nobody_out(void **state)
             n_answers++;
         }
     }
-    (void) expect(stage->mail, MSG_ACCOUNT_CREATED);
+    while (n_answers < FLOOD - STRANGERS) { /* all places of strangers are taken, and stay so */
+        assert_int_equal(channel_wait(stage->gate, WAIT_MS, &packet, NULL), RC_OK);
+        assert_int_equal(answered[packet->msg.auth_fail.conn]++, 0);
+        n_limit += packet->msg.auth_fail.code == AUTH_CODE_LIMIT;
+        n_answers++;
+    }
+    good.auth_start.conn = FLOOD + 1;
+    send_msg(stage->gate, &good);
+    (void) expect_grant(stage, FLOOD + 1, 0);
+    good.auth_start.conn = FLOOD + 2;
+    good.auth_start.peer.bytes[3] = 3;
+    send_msg(stage->gate, &good);
+    expect_fail(stage, FLOOD + 2, AUTH_CODE_LIMIT);
     for (int64_t step = 1; n_answers < FLOOD; step++) { /* nothing comes before its time */
         clock_set_for_test(1700000000000000 + step * 1000000);
         (void) ask(stage, "alias.list", "after", "", "x", ""); /* a turn of the loop */
@@ -789,9 +805,9 @@ static void a_flood_of_guesses_is_bounded_and_locks_nobody_out(void **state)
         assert_true(step < 100);
     }
     assert_true(n_limit > 0 && n_limit < FLOOD / 2);
-    good.auth_start.peer.bytes[3] = 2;
+    good.auth_start.conn = FLOOD + 3;
     send_msg(stage->gate, &good);
-    (void) expect_grant(stage, FLOOD, 0);
+    (void) expect_grant(stage, FLOOD + 3, 0);
 }
 
 #define ON_STAGE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
