@@ -3,6 +3,7 @@
 #include <crypt.h>
 #include <sodium.h>
 
+#include "base/ascii.h"
 #include "base/scan.h"
 
 typedef enum rc check_form_fn(struct slice hash, struct err *err);
@@ -98,20 +99,55 @@ static bool argon2id_matches(struct slice hash, struct slice secret)
     return crypto_pwhash_str_verify(text, secret.ptr, secret.len) == 0;
 }
 
-/* $6$salt$hash or $6$rounds=N$salt$hash */
-static enum rc sha512_form(struct slice hash, struct err *err)
+/* $6$salt$hash or $6$rounds=N$salt$hash, and the same behind $5$ */
+static enum rc sha_form(struct slice hash, struct slice prefix, const char *scheme,
+                        struct err *err)
 {
     struct scan sc = scan_of(hash);
     uint32_t rounds = 0;
 
-    if (!is_hash_text(hash) || !scan_literal(&sc, SLICE("$6$")))
-        return bad_form(err, "SHA512-CRYPT");
+    if (!is_hash_text(hash) || !scan_literal(&sc, prefix))
+        return bad_form(err, scheme);
     if (scan_literal(&sc, SLICE("rounds=")) &&
         (!scan_u32(&sc, &rounds) || !scan_byte(&sc, '$')))
-        return bad_form(err, "SHA512-CRYPT");
+        return bad_form(err, scheme);
     if (slice_count(scan_rest(&sc), '$') != 1)
-        return bad_form(err, "SHA512-CRYPT");
-    return rounds > SHA512_MAX_ROUNDS ? too_costly(err, "SHA512-CRYPT") : RC_OK;
+        return bad_form(err, scheme);
+    return rounds > SHA512_MAX_ROUNDS ? too_costly(err, scheme) : RC_OK;
+}
+
+static enum rc sha512_form(struct slice hash, struct err *err)
+{
+    return sha_form(hash, SLICE("$6$"), "SHA512-CRYPT", err);
+}
+
+static enum rc sha256_form(struct slice hash, struct err *err)
+{
+    return sha_form(hash, SLICE("$5$"), "SHA256-CRYPT", err);
+}
+
+/* $1$, a salt of at most 8, $, 22 characters */
+static enum rc md5_form(struct slice hash, struct err *err)
+{
+    struct scan sc = scan_of(hash);
+    struct slice salt;
+
+    if (!is_hash_text(hash) || !scan_literal(&sc, SLICE("$1$")) ||
+        !scan_until(&sc, '$', &salt) || salt.len > 8 || !scan_byte(&sc, '$') ||
+        scan_left(&sc) != 22)
+        return bad_form(err, "MD5-CRYPT");
+    return RC_OK;
+}
+
+/* Two characters of salt, eleven of hash; only eight characters of a password count. */
+static enum rc des_form(struct slice hash, struct err *err)
+{
+    if (hash.len != 13)
+        return bad_form(err, "DES-CRYPT");
+    for (size_t i = 0; i < hash.len; i++)
+        if (!ascii_is_alnum(hash.ptr[i]) && hash.ptr[i] != '.' && hash.ptr[i] != '/')
+            return bad_form(err, "DES-CRYPT");
+    return RC_OK;
 }
 
 /* $2y$10$ and 53 characters; 2a and 2b are the same for what can be typed. */
@@ -126,6 +162,20 @@ static enum rc bcrypt_form(struct slice hash, struct err *err)
         !scan_u32(&sc, &cost) || scan_offset(&sc) != 6 || !scan_byte(&sc, '$'))
         return bad_form(err, "BLF-CRYPT");
     return cost > BCRYPT_MAX_COST ? too_costly(err, "BLF-CRYPT") : RC_OK;
+}
+
+/* Whichever of those that crypt(3) would take it for. */
+static enum rc crypt_form(struct slice hash, struct err *err)
+{
+    if (slice_starts(hash, SLICE("$6$")))
+        return sha512_form(hash, err);
+    if (slice_starts(hash, SLICE("$5$")))
+        return sha256_form(hash, err);
+    if (slice_starts(hash, SLICE("$2")))
+        return bcrypt_form(hash, err);
+    if (slice_starts(hash, SLICE("$1$")))
+        return md5_form(hash, err);
+    return des_form(hash, err);
 }
 
 static bool crypt_matches(struct slice hash, struct slice secret)
@@ -159,8 +209,13 @@ static const struct password_scheme schemes[] = {
     /* name                  form           matches           cheap  old */
     {NAME("ARGON2ID"),     argon2id_form, argon2id_matches, false, false},
     {NAME("SHA512-CRYPT"), sha512_form,   crypt_matches,    false, true },
+    {NAME("SHA256-CRYPT"), sha256_form,   crypt_matches,    false, true },
     {NAME("BLF-CRYPT"),    bcrypt_form,   crypt_matches,    false, true },
+    {NAME("MD5-CRYPT"),    md5_form,      crypt_matches,    false, true },
+    {NAME("DES-CRYPT"),    des_form,      crypt_matches,    false, true },
+    {NAME("CRYPT"),        crypt_form,    crypt_matches,    false, true },
     {NAME("PLAIN"),        plain_form,    plain_matches,    true,  true },
+    {NAME("CLEARTEXT"),    plain_form,    plain_matches,    true,  true },
 };
 // clang-format on
 

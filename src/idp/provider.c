@@ -7,12 +7,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "idp/ldap.h"
 #include "idp/oauth.h"
 
 #define DNS_PORT 53u /* by TCP, where the answer is long */
 
 static const struct idp_kind *const kinds[] = {
     &idp_oauth,
+    &idp_ldap,
 };
 
 /*

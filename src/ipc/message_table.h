@@ -104,6 +104,15 @@
     U64(lag_sec)       /* the oldest of them for so long */ \
     BYTES(error, MSG_TEXT_MAX) /* why it is not connected */
 
+/* auth <-> supervisor: a helper that asks PAM */
+#define MSG_PAM_START_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(request)       /* never reused by this instance of auth */ \
+    BYTES(service, MSG_CONFIG_NAME)   /* of a back-end pam:NAME; no other is started */
+#define MSG_PAM_STOP_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(request)       /* nobody waits for it: the helper is killed */
+#define MSG_PAM_HELPER_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED)  /* fd: the helper; roles/pam_helper.h */ \
+    U64(request)
+
 /* any -> log */
 #define MSG_LOG_EVENT_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
     U8(level)          /* enum log_level */ \
@@ -365,6 +374,9 @@
     M(READY,             ready,            20, 1, 0, FROM_ANY,                     TO(SUPERVISOR)) \
     M(FAILED,            failed,           21, 1, 0, FROM_ANY,                     TO(SUPERVISOR)) \
     M(KEYS_LOADED,       keys_loaded,      22, 1, 0, FROM(KEYS),                   TO(SUPERVISOR)) \
+    M(PAM_START,         pam_start,        23, 1, 0, FROM(AUTH),                   TO(SUPERVISOR)) \
+    M(PAM_STOP,          pam_stop,         24, 1, 0, FROM(AUTH),                   TO(SUPERVISOR)) \
+    M(PAM_HELPER,        pam_helper,       25, 1, 1, FROM(SUPERVISOR),             TO(AUTH)) \
     M(SHIP_STATE,        ship_state,       29, 1, 0, FROM(SHIP),                   TO(SUPERVISOR)) \
     M(LOG_EVENT,         log_event,        30, 1, 0, FROM_ANY,                     TO(LOG)) \
     M(AUTH_START,        auth_start,       40, 1, 0, FROM(GATE),                   TO(AUTH)) \

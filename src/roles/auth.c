@@ -43,6 +43,15 @@ enum rc auth_post(struct auth_peer *peer, const struct msg *msg, struct err *err
     return rc;
 }
 
+enum rc auth_tell_supervisor(struct auth_role *auth, const struct msg *msg, struct err *err)
+{
+    enum rc rc = channel_post(auth->start->supervisor, msg, NULL, err);
+
+    loop_want(auth->loop, &auth->supervisor_watch,
+              LOOP_IN | (channel_wants_write(auth->start->supervisor) ? LOOP_OUT : 0));
+    return rc;
+}
+
 struct auth_peer *auth_gate_by_instance(struct auth_role *auth, uint32_t instance)
 {
     for (size_t i = 0; i < ROLE_GATES_MAX; i++)
@@ -209,6 +218,7 @@ static void on_shutdown(void *ctx, bool fast)
 static const struct role_events events = {
     .peer = on_peer,
     .reload = on_reload,
+    .pam_helper = auth_pam_helper,
     .shutdown = on_shutdown,
 };
 
@@ -330,6 +340,7 @@ int role_auth(struct role_start *start)
     auth->known = map_new();
     auth->uses = map_new();
     auth->throttle = throttle_new();
+    list_init(&auth->pam_asks);
     list_init(&auth->hashing);
     list_init(&auth->learning);
     list_init(&auth->enrolling);

@@ -3,6 +3,7 @@
  *
  *   TALKING --claim--> [WAITING --timer-->] check --> granted: GRANT to mail, then AUTH_OK
  *      ^  |                                   |---> refused: [DELAYED --timer-->] AUTH_FAIL
+ *      |  |                                   |---> ASKING --back-end--> the same again
  *      +--+ AUTH_CONTINUE, AUTH_DATA          '---> HASHING --pool--> granted or refused
  *
  * A proof (SCRAM) is checked twice: when it comes, and again when the client has taken ours,
@@ -11,7 +12,7 @@
  *
  *   TALKING    the mechanism waits for the client
  *   WAITING    a guessable secret waits for its turn (throttle.h)
- *   ASKING     an issuer of tokens is asked
+ *   ASKING     an issuer of tokens, or a foreign back-end, is asked
  *   TOLD       a token is refused, logged and counted; the client hears why, and its answer to
  *              that brings the refusal (RFC 7628 3.2.3)
  *   HASHING    the pool has the job; the attempt is in auth->hashing
@@ -50,7 +51,9 @@ struct attempt {
     struct arena *arena; /* what outcome points into */
     struct login_outcome outcome;
     struct auth_token token;
-    int64_t told_delay_us;  /* TOLD */
+    int64_t told_delay_us; /* TOLD */
+    int64_t claimed_us;    /* when the claim was looked at */
+    struct auth_backend_ask ask;
     struct scram_keys keys; /* of the password that was proved by SCRAM */
     struct timer timer;
     enum auth_code answer; /* DELAYED */
@@ -84,6 +87,7 @@ static void attempt_free(struct attempt *attempt)
     list_remove(&attempt->link);
     timer_stop(attempt->auth->loop, &attempt->timer);
     auth_idp_forget(&attempt->token.ask);
+    auth_backend_forget(&attempt->ask);
     loop_cancel(attempt->auth->loop, &attempt->job.call);
     if (attempt->known)
         auth_known_leave(attempt->auth, &attempt->peer);
@@ -175,6 +179,12 @@ static void on_delayed(void *ctx)
     attempt_free(attempt);
 }
 
+static struct login_place place_of(const struct attempt *attempt)
+{
+    return (struct login_place){
+        .service = attempt->service, .peer = attempt->peer, .now = clock_wall_sec()};
+}
+
 /* Answer when its time has come. */
 static void fail_later(struct attempt *attempt, int64_t delay_us)
 {
@@ -208,16 +218,21 @@ static void tell_why(struct attempt *attempt, int64_t delay_us)
 /* Log it, count it, and answer. */
 static void refuse(struct attempt *attempt)
 {
+    const struct login_place place = place_of(attempt);
     int64_t delay_us = 0;
 
     log_attempt(attempt);
     attempt->answer = login_reason_code(attempt->outcome.reason);
     if (login_reason_is_guess(attempt->outcome.reason))
         delay_us = throttle_failed(attempt->auth->throttle, attempt->key, clock_mono_us());
-    if (attempt->outcome.by == LOGIN_BY_TOKEN)
+    if (attempt->outcome.by == LOGIN_BY_TOKEN) {
         tell_why(attempt, delay_us);
-    else
-        fail_later(attempt, delay_us);
+        return;
+    }
+    if (login_reason_is_guess(attempt->outcome.reason))
+        delay_us =
+            MAX(delay_us, auth_backend_slot_us(attempt->auth, &place, attempt->claimed_us));
+    fail_later(attempt, delay_us);
 }
 
 static void refuse_for(struct attempt *attempt, enum login_reason reason)
@@ -472,12 +487,6 @@ static void on_proved(void *ctx)
     say(attempt, &challenge);
 }
 
-static struct login_place place_of(const struct attempt *attempt)
-{
-    return (struct login_place){
-        .service = attempt->service, .peer = attempt->peer, .now = clock_wall_sec()};
-}
-
 /* Right or wrong: an app password cannot be guessed, any other waits as long as a wrong one. */
 static void check_proof(struct attempt *attempt)
 {
@@ -523,6 +532,47 @@ static void send_salt(struct attempt *attempt)
     say(attempt, &challenge);
 }
 
+static void on_backend(struct auth_backend_ask *ask, const struct backend_answer *answer);
+
+/* Wherever the check has come to. */
+static void go_on(struct attempt *attempt, const struct login_place *place,
+                  const struct err *err)
+{
+    switch (attempt->outcome.verdict) {
+    case LOGIN_GRANTED:
+        grant(attempt);
+        break;
+    case LOGIN_HASH:
+        start_hash(attempt);
+        break;
+    case LOGIN_ASK:
+        attempt->state = ASKING;
+        auth_backend_ask(attempt->auth, &attempt->ask, attempt->outcome.backend,
+                         &attempt->sasl.claim, place, on_backend);
+        break;
+    case LOGIN_REFUSED:
+        if (attempt->outcome.reason == LOGIN_REASON_INTERNAL)
+            log_event(LEVEL_ERROR, "auth.database_failed", LOG_ERR(err));
+        refuse(attempt);
+        break;
+    }
+}
+
+/* An auth_backend_fn. */
+static void on_backend(struct auth_backend_ask *ask, const struct backend_answer *answer)
+{
+    struct attempt *attempt = LINK_OWNER(ask, struct attempt, ask);
+    const struct login_place place = place_of(attempt);
+    struct err err;
+
+    attempt->state = TALKING;
+    login_after_answer(attempt->auth->realm, &attempt->sasl.claim, &place, answer,
+                       attempt->arena, &attempt->outcome, &err);
+    if (attempt->outcome.groups_changed)
+        auth_directory_account(attempt->auth, attempt->outcome.account);
+    go_on(attempt, &place, &err);
+}
+
 static void check_claim(void *ctx)
 {
     struct attempt *attempt = ctx;
@@ -531,22 +581,7 @@ static void check_claim(void *ctx)
 
     login_check(attempt->auth->realm, &attempt->sasl.claim, &place, attempt->arena,
                 &attempt->outcome, &err);
-    switch (attempt->outcome.verdict) {
-    case LOGIN_GRANTED:
-        grant(attempt);
-        break;
-    case LOGIN_HASH:
-        start_hash(attempt);
-        break;
-    case LOGIN_ASK: /* nobody can ask it here: as one that cannot be reached */
-        refuse_for(attempt, LOGIN_REASON_BACKEND);
-        break;
-    case LOGIN_REFUSED:
-        if (attempt->outcome.reason == LOGIN_REASON_INTERNAL)
-            log_event(LEVEL_ERROR, "auth.database_failed", LOG_ERR(&err));
-        refuse(attempt);
-        break;
-    }
+    go_on(attempt, &place, &err);
 }
 
 /* The throttle counts a user however the name is written. */
@@ -596,6 +631,7 @@ static void on_claim(struct attempt *attempt)
     arena_free(attempt->arena);
     attempt->arena = arena_new(LOGIN_ARENA_BYTES);
     attempt->key = key_of(attempt);
+    attempt->claimed_us = clock_mono_us();
     if (is_scram(attempt)) {
         check_proof(attempt);
         return;

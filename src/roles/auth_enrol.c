@@ -2,8 +2,10 @@
  * auth_enrol.c - people make, list and revoke the devices of their own account: by web's
  * messages, and by the verb device.enrol.
  *
- *   [WAITING --timer-->] HASHING --pool--> let in: a session for web, a device for the verb
- *                                     '--> refused: [DELAYED --timer-->] the answer
+ *   [WAITING --timer-->] [ASKING --back-end-->] HASHING --pool--> let in: a session for web, a
+ * device for the verb
+ *                                                           '--> refused: [DELAYED --timer-->]
+ * the answer
  *
  * A try is in auth->enrolling as long as it lives. Whoever waits for it may go: then web is
  * false and conn NULL, and it ends with its state; in HASHING when the pool is done with it.
@@ -14,7 +16,7 @@
 #include "base/log.h"
 #include "roles/auth_role.h"
 
-enum try_state { WAITING, HASHING, DELAYED };
+enum try_state { WAITING, ASKING, HASHING, DELAYED };
 
 struct enrol_try {
     struct link link; /* in auth->enrolling */
@@ -33,6 +35,8 @@ struct enrol_try {
     struct arena *arena;
     struct login_outcome outcome;
     enum enrol_reason reason;
+    int64_t checked_us; /* when the password was looked at */
+    struct auth_backend_ask ask;
     struct timer timer;
     struct hash_job job;
     bool matched; /* written by the job */
@@ -43,6 +47,7 @@ static void try_free(struct enrol_try *try)
     list_remove(&try->link);
     try->auth->n_enrolling--;
     timer_stop(try->auth->loop, &try->timer);
+    auth_backend_forget(&try->ask);
     loop_cancel(try->auth->loop, &try->job.call);
     if (try->known)
         auth_known_leave(try->auth, &try->peer);
@@ -148,14 +153,22 @@ static void on_delayed(void *ctx)
     try_free(try);
 }
 
+static struct login_place place_of(const struct enrol_try *try)
+{
+    return (struct login_place){
+        .service = SERVICE_IMAP, .peer = try->peer, .now = clock_wall_sec(), .enrolling = true};
+}
+
 static void refuse(struct enrol_try *try, enum enrol_reason reason)
 {
+    const struct login_place place = place_of(try);
     int64_t delay_us = 0;
 
     try->reason = reason;
     log_try(try, FACTOR_NONE);
     if (enrol_reason_is_guess(reason))
-        delay_us = throttle_failed(try->auth->throttle, try->key, clock_mono_us());
+        delay_us = MAX(throttle_failed(try->auth->throttle, try->key, clock_mono_us()),
+                       auth_backend_slot_us(try->auth, &place, try->checked_us));
     auth_secret_wipe(&try->claim.secret);
     if (delay_us == 0) {
         on_delayed(try);
@@ -291,21 +304,45 @@ static void start_hash(struct enrol_try *try)
         try->state = HASHING;
 }
 
+static void on_backend(struct auth_backend_ask *ask, const struct backend_answer *answer);
+
+static void go_on(struct enrol_try *try, const struct login_place *place, const struct err *err)
+{
+    if (try->outcome.verdict == LOGIN_ASK) {
+        try->state = ASKING;
+        auth_backend_ask(try->auth, &try->ask, try->outcome.backend, &try->claim, place,
+                         on_backend);
+        return;
+    }
+    if (try->outcome.reason == LOGIN_REASON_INTERNAL)
+        log_event(LEVEL_ERROR, "auth.database_failed", LOG_ERR(err));
+    start_hash(try);
+}
+
+/* An auth_backend_fn. */
+static void on_backend(struct auth_backend_ask *ask, const struct backend_answer *answer)
+{
+    struct enrol_try *try = LINK_OWNER(ask, struct enrol_try, ask);
+    const struct login_place place = place_of(try);
+    struct err err = {0};
+
+    try->state = WAITING;
+    login_after_answer(try->auth->realm, &try->claim, &place, answer, try->arena, &try->outcome,
+                       &err);
+    if (try->outcome.groups_changed)
+        auth_directory_account(try->auth, try->outcome.account);
+    go_on(try, &place, &err);
+}
+
 static void check(void *ctx)
 {
     struct enrol_try *try = ctx;
-    const struct login_place place = {
-        .service = SERVICE_IMAP, .peer = try->peer, .now = clock_wall_sec(), .enrolling = true};
-    const struct backend_answer away = {.result = BACKEND_UNAVAILABLE};
+    const struct login_place place = place_of(try);
     struct err err = {0};
 
+    try->checked_us = clock_mono_us();
     login_check(try->auth->realm, &try->claim, &place, try->arena, &try->outcome, &err);
-    if (try->outcome.verdict == LOGIN_ASK)
-        login_after_answer(try->auth->realm, &try->claim, &place, &away, try->arena,
-                           &try->outcome, &err);
-    if (try->outcome.reason == LOGIN_REASON_INTERNAL)
-        log_event(LEVEL_ERROR, "auth.database_failed", LOG_ERR(&err));
-    start_hash(try);
+    go_on(try, &place, &err);
 }
 
 struct credentials {

@@ -11,6 +11,8 @@
  * auth_scram.c     what SCRAM needs of passwords that were made without it
  * auth_idp.c       questions to the idp process
  * auth_token.c     whose is an access token? Each configured issuer is asked in turn
+ * auth_pam.c       passwords that PAM checks, by helpers
+ * auth_backends.c  a question to a foreign back-end, whichever it is
  * auth_uses.c      last use of devices, written behind
  * auth_enrol.c     people make the devices of their own account: from web, and the verbs
  * auth_control.c   the control socket; auth_verbs.c, auth_verbs_devices.c, auth_verbs_totp.c,
@@ -27,6 +29,7 @@
 #include "base/map.h"
 #include "config/providers.h"
 #include "ipc/control.h"
+#include "roles/pam_helper.h"
 #include "roles/role.h"
 
 #define ATTEMPTS_MAX      8192u /* logins under way, delayed answers included: 3 KiB each */
@@ -37,7 +40,11 @@
 #define LESSONS_MAX       16384u /* passwords whose SCRAM keys are still to be made: 2 KiB each */
 #define ENROL_TRIES_MAX   256u   /* people at the door to their devices at once: 3 KiB each */
 #define USES_MAX          65536u /* devices whose last use waits to be written */
-#define USES_FLUSH_US     ((int64_t) 30000000)
+#define PAM_ASKS_MAX      32u /* helpers of PAM at a time; as many as the supervisor starts */
+#define PAM_WAIT_US       ((int64_t) 14000000) /* the supervisor kills one after 12 s */
+#define BACKEND_SLOT_US                                                                        \
+    ((int64_t) 2000000) /* refusals come at the end of one: LDAP, PAM and a hash fit */
+#define USES_FLUSH_US ((int64_t) 30000000)
 
 #define ASKS_PROVIDER_MAX 256u /* questions to idp that wait, of each provider */
 #define ASK_WAIT_US       ((int64_t) 10000000) /* a check of idp takes IDP_CHECK_SEC, 8 */
@@ -56,6 +63,39 @@ struct auth_ask {
     bool waits;
     struct timer timer;
     auth_ask_fn *done;
+};
+
+struct auth_pam_ask;
+
+/* Once, unless it is forgotten before; user is valid during the call. */
+typedef void auth_pam_fn(struct auth_pam_ask *ask, enum pam_result result, struct slice user);
+
+/* A password that PAM is asked about, inside of whoever asks. Zeroed: one that does not wait.
+ */
+struct auth_pam_ask {
+    struct link link; /* in auth->pam_asks */
+    struct auth_role *auth;
+    uint64_t request;
+    int fd; /* -1: the helper is not there yet */
+    bool waits;
+    const struct sasl_claim *claim; /* the asker's: it stays while this waits */
+    struct loop_fd watch;
+    struct timer timer;
+    auth_pam_fn *done;
+};
+
+struct auth_backend_ask;
+
+/* Once, unless it is forgotten before; answer is valid during the call. */
+typedef void auth_backend_fn(struct auth_backend_ask *ask, const struct backend_answer *answer);
+
+/* A question to a foreign back-end, inside of whoever asks. Zeroed: one that does not wait. */
+struct auth_backend_ask {
+    struct auth_role *auth;
+    const struct backend *backend;
+    struct auth_ask idp;
+    struct auth_pam_ask pam;
+    auth_backend_fn *done;
 };
 
 /* The other end of a channel: a gate, mail, web, or idp. */
@@ -91,6 +131,9 @@ struct auth_role {
     size_t n_asks[CONFIG_PROVIDERS_MAX];
     uint64_t last_ask;
     struct auth_directory directory;
+    struct list pam_asks; /* struct auth_pam_ask */
+    size_t n_pam_asks;
+    uint64_t last_pam_ask;
     struct auth_peer gates[ROLE_GATES_MAX];
     struct map *attempts; /* struct attempt by gate instance and connection */
     struct map *known;    /* sources that have logins under way, by auth_known.c */
@@ -109,6 +152,8 @@ struct auth_role {
 
 /* Post, and see that the rest is sent later. RC_UNAVAILABLE: that peer is not there. */
 MUST_CHECK enum rc auth_post(struct auth_peer *peer, const struct msg *msg, struct err *err);
+MUST_CHECK enum rc auth_tell_supervisor(struct auth_role *auth, const struct msg *msg,
+                                        struct err *err);
 struct auth_peer *auth_gate_by_instance(struct auth_role *auth, uint32_t instance);
 
 /* ---- auth_attempt.c ---- */
@@ -191,6 +236,33 @@ void auth_idp_forget(struct auth_ask *ask);
 void auth_idp_result(struct auth_role *auth, const struct msg_idp_result *result);
 /* Its channel is gone: all that wait hear so. */
 void auth_idp_lost(struct auth_role *auth);
+
+/* ---- auth_pam.c ---- */
+
+/* RC_UNAVAILABLE: too many wait; RC_NOT_FOUND: PAM knows no such names. Nothing waits then. */
+MUST_CHECK enum rc auth_pam_ask(struct auth_role *auth, struct auth_pam_ask *ask,
+                                const char *service, const struct sasl_claim *claim,
+                                auth_pam_fn *done, struct err *err);
+/* Nobody wants the answer. Also for one that does not wait. */
+void auth_pam_forget(struct auth_pam_ask *ask);
+/* A struct role_events function. */
+void auth_pam_helper(void *ctx, uint64_t request, int fd);
+
+/* ---- auth_backends.c ---- */
+
+/*
+ * Ask a back-end of realm_backends(), a foreign one, about the claim's user and password. done
+ * may be called before this returns, and whoever asked may free the ask in it: nothing may be
+ * done behind the call.
+ */
+void auth_backend_ask(struct auth_role *auth, struct auth_backend_ask *ask, size_t backend,
+                      const struct sasl_claim *claim, const struct login_place *place,
+                      auth_backend_fn *done);
+/* Nobody wants the answer. Also for one that does not wait. */
+void auth_backend_forget(struct auth_backend_ask *ask);
+/* How long a refusal of what began then still waits, so that its time tells nothing. */
+int64_t auth_backend_slot_us(const struct auth_role *auth, const struct login_place *place,
+                             int64_t started_us);
 
 /* ---- auth_token.c ---- */
 

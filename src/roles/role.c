@@ -448,6 +448,10 @@ static void dispatch(struct role_start *start, struct packet *packet,
         if (events->quarantine != NULL)
             events->quarantine(ctx, msg->quarantine.account, msg->quarantine.on != 0);
         break;
+    case MSG_PAM_HELPER:
+        if (events->pam_helper != NULL)
+            events->pam_helper(ctx, msg->pam_helper.request, take_fd(packet));
+        break;
     case MSG_SHUTDOWN:
         events->shutdown(ctx, msg->shutdown.fast != 0);
         break;

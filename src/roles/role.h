@@ -93,6 +93,8 @@ struct role_events {
     void (*certs)(void *ctx, const struct role_cert *certs, size_t n);
     void (*reload)(void *ctx, uint32_t what);
     void (*quarantine)(void *ctx, uint64_t account, bool on);
+    /* auth: the helper that was asked for. Takes fd. */
+    void (*pam_helper)(void *ctx, uint64_t request, int fd);
     /* End in order; a second call with fast: at once. */
     void (*shutdown)(void *ctx, bool fast);
 };

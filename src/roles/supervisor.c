@@ -290,6 +290,8 @@ static bool is_crash(int status)
 
 static void on_child_end(struct supervisor *sup, pid_t pid, int status)
 {
+    if (supervisor_pam_ended(sup, pid))
+        return;
     for (size_t i = 0; i < sup->n_children; i++) {
         struct child *child = &sup->children[i];
 
@@ -463,6 +465,7 @@ static enum rc spawn_all(struct supervisor *sup, struct err *err)
 /* Only after a start that failed half-way is anybody left. */
 static void kill_the_rest(struct supervisor *sup)
 {
+    supervisor_pam_kill(sup);
     for (size_t i = 0; i < sup->n_children; i++) {
         struct child *child = &sup->children[i];
 

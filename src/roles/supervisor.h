@@ -26,6 +26,9 @@
 
 #define SUPERVISOR_CHILDREN_MAX (ROLE_GATES_MAX + ROLE_COUNT)
 
+#define PAM_HELPERS_MAX 32u /* processes that ask PAM at a time */
+#define PAM_HELPER_US   ((int64_t) 12000000) /* then it is killed */
+
 enum child_state { CHILD_DOWN, CHILD_STARTING, CHILD_RUNNING };
 
 struct supervisor;
@@ -57,11 +60,21 @@ struct certs {
     struct timer poll;
 };
 
+/* A process that asks PAM about one password; supervisor_pam.c. */
+struct pam_process {
+    struct supervisor *sup;
+    pid_t pid;         /* 0: a free place */
+    uint32_t instance; /* of the auth that wanted it */
+    uint64_t request;
+    struct timer limit;
+};
+
 struct supervisor {
     const struct config *config;
     struct loop *loop;
     struct child children[SUPERVISOR_CHILDREN_MAX];
     size_t n_children;
+    struct pam_process pam[PAM_HELPERS_MAX];
     uint32_t n_gates;
     uint32_t last_instance;
     struct doors doors;
@@ -100,6 +113,14 @@ void children_post(struct supervisor *sup, enum role role, const struct msg *msg
 void child_post(struct child *child, const struct msg *msg, const int *fds);
 /* The certificates in use, and START: from here on it runs. */
 void child_post_start(struct child *child);
+
+/* supervisor_pam.c */
+/* Start a helper and send auth its socket. */
+void supervisor_pam_start(struct child *auth, const struct msg_pam_start *msg);
+void supervisor_pam_stop(struct child *auth, uint64_t request);
+/* True: that process was one of these. */
+bool supervisor_pam_ended(struct supervisor *sup, pid_t pid);
+void supervisor_pam_kill(struct supervisor *sup);
 
 /* supervisor.c */
 void supervisor_child_ready(struct child *child, struct slice sandbox);

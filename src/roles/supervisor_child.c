@@ -215,6 +215,12 @@ static void hear(struct child *child, const struct packet *packet)
                         SLICE_ARG(child->ship.error));
         child->ship.error = slice_from_str(child->ship_error);
         break;
+    case MSG_PAM_START:
+        supervisor_pam_start(child, &packet->msg.pam_start);
+        break;
+    case MSG_PAM_STOP:
+        supervisor_pam_stop(child, packet->msg.pam_stop.request);
+        break;
     default: /* the decoder lets nothing else through to the supervisor */
         break;
     }

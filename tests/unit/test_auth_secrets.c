@@ -128,6 +128,10 @@ static void the_verifier_is_an_hmac_of_label_and_password(void **state)
     "$6$saltsalt$qFmFH.bQmmtXzyBY0s9v7Oicd2z4XSIecDzlB5KiA2/"                                  \
     "jctKu9YterLp8wwnSq.qc.eoxqOmSuNp2xS0ktL3nh/"
 
+#define SHA256_PASS "$5$saltsalt$gOjOtoMpVhru2uyjeJSEc/JaLQWOXMNmlOnj6T4AtC."
+#define MD5_PASS    "$1$saltsalt$qjXMvbEw8oaL.CzflDtaK/"
+#define DES_PASS    "abJnggxhB/yWI"
+
 static void hashes_of_each_scheme(void **state)
 {
     static const struct {
@@ -142,6 +146,21 @@ static void hashes_of_each_scheme(void **state)
         {"{PLAIN}with space",                                                       "with space", true },
         {"{SHA512-CRYPT}" SHA512_PASS,                                              "password",   true },
         {"{SHA512-CRYPT}" SHA512_PASS,                                              "passwore",   false},
+        {"{SHA256-CRYPT}" SHA256_PASS,                                              "password",   true },
+        {"{SHA256-CRYPT}" SHA256_PASS,                                              "passwore",   false},
+        {"{MD5-CRYPT}" MD5_PASS,                                                    "password",   true },
+        {"{MD5-CRYPT}" MD5_PASS,                                                    "passwore",   false},
+        {"{DES-CRYPT}" DES_PASS,                                                    "password",   true },
+        {"{DES-CRYPT}" DES_PASS,                                                    "passwore",   false},
+        {"{CRYPT}" SHA512_PASS,                                                     "password",   true },
+        {"{CRYPT}" SHA512_PASS,                                                     "passwore",   false},
+        {"{CRYPT}" SHA256_PASS,                                                     "password",   true },
+        {"{CRYPT}" MD5_PASS,                                                        "password",   true },
+        {"{CRYPT}" DES_PASS,                                                        "password",   true },
+        {"{CRYPT}" DES_PASS,                                                        "passwore",   false},
+        {"{CRYPT}$2y$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",     "U*U",        true },
+        {"{CLEARTEXT}pass",                                                         "pass",       true },
+        {"{CLEARTEXT}pass",                                                         "Pass",       false},
         {"{BLF-CRYPT}$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", "U*U",
          true                                                                                          },
         {"{BLF-CRYPT}$2y$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", "U*U",
@@ -197,6 +216,15 @@ static void refuses_hashes_of_no_form_or_beyond_reason(void **state)
         {"{SHA512-CRYPT}$6$rounds=5000001$salt$x",                                  RC_LIMIT  },
         {"{SHA512-CRYPT}$6$rounds=x$salt$x",                                        RC_SYNTAX },
         {"{SHA512-CRYPT}$6$sa lt$x",                                                RC_SYNTAX },
+        {"{SHA256-CRYPT}$6$salt$x",                                                 RC_SYNTAX },
+        {"{SHA256-CRYPT}$5$rounds=5000001$salt$x",                                  RC_LIMIT  },
+        {"{MD5-CRYPT}$1$saltsalts$qjXMvbEw8oaL.CzflDtaK/",                          RC_SYNTAX },
+        {"{MD5-CRYPT}$1$saltsalt$qjXMvbEw8oaL.CzflDtaK",                            RC_SYNTAX },
+        {"{DES-CRYPT}abJnggxhB/yW",                                                 RC_SYNTAX },
+        {"{DES-CRYPT}abJnggxhB/yW*",                                                RC_SYNTAX },
+        {"{CRYPT}$7$salt$x",                                                        RC_SYNTAX },
+        {"{CRYPT}$6$rounds=5000001$salt$x",                                         RC_LIMIT  },
+        {"{CRYPT}",                                                                 RC_SYNTAX },
         {"{BLF-CRYPT}$2y$17$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", RC_LIMIT  },
         {"{BLF-CRYPT}$2x$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", RC_SYNTAX },
         {"{BLF-CRYPT}$2y$05$short",                                                 RC_SYNTAX },

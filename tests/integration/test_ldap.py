@@ -1,0 +1,360 @@
+"""A directory as account back-end: a real slapd, asked through role idp's own code and by logins over IMAP."""
+
+import imaplib
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from roost_server import DEADLINE_SEC, Port, Server, need
+from slapd import READER, READER_PASSWORD, SUFFIX, Slapd, entry, person
+
+IDP_ASK = os.environ["IDP_ASK"]
+PEOPLE = "ou=people," + SUFFIX
+GROUPS = "ou=groups," + SUFFIX
+SLOT_SEC = 2  # BACKEND_SLOT_US: a refusal comes at the end of one
+
+ENTRIES = (
+    person("anna", "anna's", mail="anna@example.org")
+    + person("bob", "bob's", mail="bob@example.org", employeeType="leaver")
+    + person("two", "two's", mail="twice@example.org")
+    + person("too", "too's", mail="twice@example.org")
+    + entry("uid=many,%s" % PEOPLE, objectClass="inetOrgPerson", uid=["many", "names"], cn="m", sn="m",
+            userPassword="many's")
+    + entry("cn=a\\,b\\2b c,%s" % PEOPLE, objectClass="inetOrgPerson", uid="comma", cn="a,b+c", sn="c",
+            userPassword="comma's")
+    + person("nopass", "x").replace("userPassword: x\n", "")
+    + person("hidden", "hidden's", folder="hidden")
+    + person("star*", "star's")
+)
+IN_GROUPS = (
+    entry("cn=staff,%s" % GROUPS, objectClass="groupOfNames", cn="staff",
+            member=["uid=anna,%s" % PEOPLE, "cn=a\\,b\\2b c,%s" % PEOPLE])
+    + entry("cn=board\\, old,%s" % GROUPS, objectClass="groupOfNames", cn="board, old",
+            member="uid=anna,%s" % PEOPLE)
+)
+
+SEARCH = {"base": SUFFIX, "filter": "(&(objectClass=inetOrgPerson)(uid=%u))", "search_dn": READER}
+
+# Each differs from "anna" with her password in one thing, and lets nobody in.
+HOSTILE_NAMES = [
+    b"*", b"a*", b"*anna", b"anna*", b"ann?", b"*)(uid=*", b"anna)(|(uid=*", b"anna)(uid=*))(|(uid=*", b"*))%00",
+    b"anna\0", b"anna\0x", b"\0anna", b"anna)", b"(anna", b"anna\\2a", b"\\61nna", b"anna\\", b"an\\na", b"anna,ou=people",
+    b"anna+cn=anna", b"anna,%s" % PEOPLE.encode(), b"uid=anna", b"anna#", b"#anna", b"anna\n", b"anna\r", b"\x7fanna",
+    b"anna;x", b"\"anna\"", b"anna<", b"anna\xff", b"\xc0\xa1nna", b"anna\xed\xa0\x80", b"x" * 256, b"\xd0\xb0nna",
+    b"ann\xd0\xb0", b"anna\xe2\x80\x8b", b"anna\xcc\x81", b"%u", b"%%", b"%D", b"", b"objectClass=*", b"nobody",
+]
+# What a directory takes for the same name is the same user, by the name that it has.
+SPELLINGS = [b"ANNA", b"aNNa", b" anna", b"anna ", "\uff41nna".encode()]
+HOSTILE_SECRETS = [
+    b"", b"anna", b"Anna's", b"anna's ", b" anna's", b"anna's\0", b"\0", b"*", b"anna's\n", b"x" * 1000, b"{PLAIN}anna's",
+    b"bob's", b"secret",
+]
+
+
+class Provider:
+    """idp_ask on a file of its own."""
+
+    def __init__(self, slapd, lines, secret=READER_PASSWORD):
+        self.folder = tempfile.TemporaryDirectory(prefix="roost-ldap-", dir="/tmp")
+        lines = dict(lines)
+        if "search_dn" in lines:
+            path = os.path.join(self.folder.name, "secret")
+            with open(path, "w", encoding="utf-8") as out:
+                out.write(secret + "\n")
+            os.chmod(path, 0o600)
+            lines["search_password_file"] = path
+        write_conf(os.path.join(self.folder.name, "here.conf"),
+                   {"servers": [slapd.uri(tls=True)], "ca_file": slapd.path("ca.pem"), "timeout": 3, **lines})
+
+    def ask(self, *questions):
+        """(code, reason, user, groups) of each (user, secret) or ("user", user)."""
+        text = ""
+        for question in questions:
+            if len(question) == 3:
+                text += "user %s -\n" % (question[1].hex() or "-")
+            else:
+                text += "password %s %s\n" % (question[0].hex() or "-", question[1].hex() or "-")
+        done = subprocess.run([IDP_ASK, self.folder.name, "ldap", "here"], input=text, text=True,
+                              capture_output=True, check=False, timeout=DEADLINE_SEC)
+        if done.stdout.startswith("bad "):
+            return done.stdout
+        answers = []
+        for line in done.stdout.splitlines():
+            code, reason, user, *groups = line.split(" ")
+            answers.append((code, reason, bytes.fromhex(user.replace("-", "")), [bytes.fromhex(g) for g in groups]))
+        assert len(answers) == len(questions), done.stdout + done.stderr
+        return answers
+
+
+def write_conf(path, lines):
+    with open(path, "w", encoding="utf-8") as out:
+        for key, value in lines.items():
+            if isinstance(value, bool):
+                value = "true" if value else "false"
+            elif isinstance(value, list):
+                value = "{" + ", ".join('"%s"' % item for item in value) + "}"
+            elif isinstance(value, str):
+                value = '"%s"' % value.replace("\\", "\\\\").replace('"', '\\"')
+            out.write("%s = %s\n" % (key, value))
+    os.chmod(path, 0o640)
+
+
+class Silent:
+    """Takes connections and says nothing."""
+
+    def __init__(self):
+        self.port = Port()
+        self.listener = socket.create_server(("127.0.0.1", self.port.number))
+        self.taken = []
+        threading.Thread(target=self.take, daemon=True).start()
+
+    def take(self):
+        while True:
+            try:
+                self.taken.append(self.listener.accept()[0])
+            except OSError:
+                return
+
+    def close(self):
+        self.listener.close()
+        for sock in self.taken:
+            sock.close()
+        self.port.close()
+
+
+class Asked(unittest.TestCase):
+    """Each answer of the provider itself."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.slapd = Slapd(ENTRIES)
+        cls.addClassCleanup(cls.slapd.close)
+        cls.slapd.start().add(IN_GROUPS)
+
+    def provider(self, **lines):
+        provider = Provider(self.slapd, lines or SEARCH)
+        self.addCleanup(provider.folder.cleanup)
+        return provider
+
+    def test_a_search_and_a_bind(self):
+        got = self.provider().ask((b"anna", b"anna's"), (b"anna", b"wrong"), (b"nobody", b"x"), (b"comma", b"comma's"),
+                                  (b"hidden", b"hidden's"), (b"nopass", b"x"), (b"star*", b"star's"), (b"many", b"many's"))
+        self.assertEqual([one[:2] for one in got], [
+            ("ok", "ok"), ("refused", "wrong_password"), ("unknown", "no_entry"), ("ok", "ok"), ("ok", "ok"),
+            ("refused", "wrong_password"), ("ok", "ok"), ("refused", "user_attribute")])
+        self.assertEqual([one[2] for one in got if one[0] == "ok"], [b"anna", b"comma", b"hidden", b"star*"])
+
+    def test_a_name_is_never_a_filter(self):
+        got = self.provider().ask(*[(name, b"anna's") for name in HOSTILE_NAMES])
+        for name, answer in zip(HOSTILE_NAMES, got):
+            with self.subTest(name=name):
+                self.assertIn(answer[0], ("unknown", "refused"))
+
+    def test_a_name_is_never_part_of_a_dn(self):
+        lines = {"bind_dn": "uid=%u," + PEOPLE}
+        got = self.provider(**lines).ask(*[(name, b"anna's") for name in HOSTILE_NAMES])
+        for name, answer in zip(HOSTILE_NAMES, got):
+            with self.subTest(name=name):
+                self.assertIn(answer[0], ("unknown", "refused"))
+        got = self.provider(**lines).ask((b"anna", b"anna's"), (b"anna", b"x"), (b"star*", b"star's"))
+        self.assertEqual([one[:3] for one in got], [("ok", "ok", b"anna"), ("refused", "wrong_password", b""),
+                                                    ("ok", "ok", b"star*")])
+
+    def test_who_it_is_says_the_entry(self):
+        for lines in (SEARCH, {"bind_dn": "uid=%u," + PEOPLE}):
+            got = self.provider(**lines).ask(*[(name, b"anna's") for name in SPELLINGS])
+            for name, answer in zip(SPELLINGS, got):
+                with self.subTest(name=name, lines=lines):
+                    self.assertEqual(answer[2], b"anna" if answer[0] == "ok" else b"")
+            self.assertEqual(got[0][0], "ok")
+
+    def test_only_the_password_lets_in(self):
+        for lines in (SEARCH, {"bind_dn": "uid=%u," + PEOPLE}):
+            got = self.provider(**lines).ask(*[(b"anna", secret) for secret in HOSTILE_SECRETS])
+            for secret, answer in zip(HOSTILE_SECRETS, got):
+                with self.subTest(secret=secret, lines=lines):
+                    self.assertEqual(answer[0], "refused")
+
+    def test_one_entry_or_none(self):
+        lines = {**SEARCH, "filter": "(mail=%u)"}
+        got = self.provider(**lines).ask((b"anna@example.org", b"anna's"), (b"twice@example.org", b"two's"))
+        self.assertEqual([one[:3] for one in got], [("ok", "ok", b"anna"), ("refused", "not_unique", b"")])
+
+    def test_parts_of_a_name(self):
+        lines = {**SEARCH, "filter": "(&(uid=%n)(mail=*@%d))"}
+        got = self.provider(**lines).ask((b"anna@example.org", b"anna's"), (b"anna@elsewhere", b"anna's"), (b"anna", b"anna's"))
+        self.assertEqual([one[1] for one in got], ["ok", "no_entry", "no_domain"])
+
+    def test_who_may_come_in(self):
+        lines = {**SEARCH, "allow_filter": "(!(employeeType=leaver))"}
+        for more in (lines, {"bind_dn": "uid=%u," + PEOPLE, "allow_filter": lines["allow_filter"]}):
+            got = self.provider(**more).ask((b"anna", b"anna's"), (b"bob", b"bob's"), (b"bob", b"wrong"))
+            self.assertEqual([one[0] for one in got], ["ok", "disabled", "refused"])
+
+    def test_groups_of_an_attribute_or_a_search(self):
+        for more in ({"group_attribute": "memberOf"}, {"group_base": GROUPS}):
+            got = self.provider(**SEARCH, **more).ask((b"anna", b"anna's"), (b"comma", b"comma's"), (b"bob", b"bob's"))
+            self.assertEqual([sorted(one[3]) for one in got], [[b"board, old", b"staff"], [b"staff"], []], more)
+
+    def test_a_user_without_a_password(self):
+        got = self.provider().ask(("user", b"anna", None), ("user", b"nobody", None), ("user", b"*", None))
+        self.assertEqual([one[:3] for one in got], [("ok", "ok", b"anna"), ("unknown", "no_entry", b""),
+                                                    ("unknown", "no_entry", b"")])
+
+    def test_starttls(self):
+        lines = {**SEARCH, "servers": [self.slapd.uri()]}
+        self.assertIn("starttls", self.provider(**lines).ask((b"anna", b"anna's")))
+        got = self.provider(**lines, starttls=True).ask((b"anna", b"anna's"))
+        self.assertEqual(got[0][0], "ok")
+
+    def test_without_tls_on_loopback_only(self):
+        lines = {**SEARCH, "servers": [self.slapd.uri()], "plaintext_loopback": True}
+        self.assertEqual(self.provider(**lines).ask((b"anna", b"anna's"))[0][0], "ok")
+        for host in ("192.0.2.1", "directory.example", "localhost"):
+            lines["servers"] = ["ldap://" + host]
+            self.assertIn("starttls", self.provider(**lines).ask((b"anna", b"anna's")))
+
+    def test_a_certificate_must_be_good_and_name_the_server(self):
+        slapd = Slapd("", certificate="wrong")
+        self.addCleanup(slapd.close)
+        slapd.start()
+        for lines in ({"servers": [slapd.uri(tls=True)]}, {"servers": [slapd.uri()], "starttls": True}):
+            provider = Provider(slapd, {**SEARCH, **lines})
+            self.addCleanup(provider.folder.cleanup)
+            self.assertEqual(provider.ask((b"anna", b"anna's"))[0][0], "unavailable")
+        got = self.provider(**SEARCH, ca_file=self.slapd.path("other_ca.pem")).ask((b"anna", b"anna's"))
+        self.assertEqual(got[0][0], "unavailable")
+
+    def test_the_next_server_when_one_is_silent_or_gone(self):
+        silent, gone = Silent(), Port()
+        self.addCleanup(silent.close)
+        self.addCleanup(gone.close)
+        silent_uri, gone_uri = ("ldaps://127.0.0.1:%d" % port.number for port in (silent.port, gone))
+        lines = {**SEARCH, "timeout": 1}
+        for servers in ([silent_uri, self.slapd.uri(tls=True)], [gone_uri, self.slapd.uri(tls=True)]):
+            got = self.provider(**{**lines, "servers": servers}).ask(*[(b"anna", b"anna's")] * 3)
+            self.assertEqual([one[0] for one in got], ["ok"] * 3)
+        began = time.monotonic()
+        got = self.provider(**{**lines, "servers": [silent_uri, gone_uri]}).ask((b"anna", b"anna's"))
+        self.assertEqual(got[0][0], "unavailable")
+        self.assertLess(time.monotonic() - began, DEADLINE_SEC / 2)
+
+    def test_the_reader_s_password(self):
+        provider = Provider(self.slapd, SEARCH, secret="not it")
+        self.addCleanup(provider.folder.cleanup)
+        self.assertEqual(provider.ask((b"anna", b"anna's"))[0][:2], ("unavailable", "search_dn"))
+        provider = Provider(self.slapd, SEARCH, secret="")
+        self.addCleanup(provider.folder.cleanup)
+        self.assertIn("empty", provider.ask((b"anna", b"anna's")))
+
+    def test_a_kept_connection_may_have_ended(self):
+        provider = self.provider()
+        process = subprocess.Popen([IDP_ASK, provider.folder.name, "ldap", "here"], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, text=True)
+        self.addCleanup(process.communicate)
+        for _ in range(3):
+            process.stdin.write("password %s %s\n" % (b"anna".hex(), b"anna's".hex()))
+            process.stdin.flush()
+            self.assertEqual(process.stdout.readline().split()[:2], ["ok", "ok"])
+            self.slapd.stop()
+            self.slapd.start()
+
+    def test_a_file_that_is_wrong_says_so(self):
+        rows = [
+            ({"servers": []}, "servers"), ({"servers": ["http://x"]}, "servers"), ({"servers": ["ldaps://"]}, "servers"),
+            ({"servers": ["ldaps://x:0"]}, "servers"), ({"servers": ["ldaps://x y"]}, "servers"),
+            ({"starttls": True}, "starttls"), ({"ca_file": "/nowhere"}, "ca_file"), ({"scope": "base"}, "scope"),
+            ({"filter": "(uid=anna)"}, "filter"), ({"filter": "(uid=%x)"}, "filter"), ({"filter": "(uid=%u"}, "filter"),
+            ({"filter": "uid=%u"}, "filter"), ({"filter": "(uid=%u))"}, "filter"), ({"bind_dn": "uid=%u"}, "bind_dn"),
+            ({"base": ""}, "bind_dn"), ({"user_attribute": ""}, "user_attribute"), ({"timeout": 0}, "timeout"),
+            ({"timeout": 8}, "timeout"), ({"group_base": GROUPS, "group_attribute": "memberOf"}, "group"),
+            ({"group_base": GROUPS, "group_filter": "(cn=staff)"}, "group_filter"), ({"serverz": "x"}, "no such setting"),
+        ]
+        for lines, words in rows:
+            with self.subTest(lines=lines):
+                answer = self.provider(**{**SEARCH, **lines}).ask((b"anna", b"anna's"))
+                self.assertIsInstance(answer, str)
+                self.assertIn(words, answer)
+
+
+class LoggedIn(unittest.TestCase):
+    """By IMAP, with role idp in its sandbox."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.slapd = Slapd(ENTRIES)
+        cls.addClassCleanup(cls.slapd.close)
+        cls.slapd.start().add(IN_GROUPS)
+
+    def server(self, **settings):
+        server = Server(users=1, idp_folder="idp", backends=["passwd-file", "sqlite", "ldap:corp"],
+                        **{"legacy_passwords": "until 2100-01-01", **settings})
+        self.addCleanup(server.close)
+        folder = os.path.join(server.data, "idp")
+        os.mkdir(folder, 0o755)
+        with open(os.path.join(folder, "secret"), "w", encoding="utf-8") as out:
+            out.write(READER_PASSWORD)
+        for name in ("ca.pem",):
+            subprocess.run(["cp", self.slapd.path(name), folder], check=True)
+        write_conf(os.path.join(folder, "corp.conf"), {
+            **SEARCH, "servers": [self.slapd.uri(tls=True)], "ca_file": os.path.join(folder, "ca.pem"), "timeout": 2,
+            "search_password_file": os.path.join(folder, "secret"), "group_attribute": "memberOf"})
+        for name in ("secret", "corp.conf"):
+            os.chmod(os.path.join(folder, name), 0o640)
+            if os.geteuid() == 0:
+                subprocess.run(["chgrp", "roost-idp", os.path.join(folder, name)], check=True)
+        return server
+
+    def refused(self, server, user, password):
+        client = server.imap()
+        began = time.monotonic()
+        with self.assertRaises(imaplib.IMAP4.error) as refusal:
+            client.login(user, '"%s"' % password if " " in password else password)
+        client.shutdown()
+        return str(refusal.exception), time.monotonic() - began
+
+    def test_logins(self):
+        server = self.server().start()
+        server.run("group", "create", "staff")
+        client = server.imap()
+        client.login("anna", "anna's")
+        client.logout()
+        server.logged("account.created user=anna source=ldap:corp")
+        self.assertIn("credential=backend", server.logged("login.ok")[0])
+        self.assertIn("anna", server.run("group", "list", "staff").stdout)
+        client = server.imap()
+        client.login("ANNA", "anna's")
+        self.assertEqual(client.select()[0], "OK")
+        client.logout()
+        self.assertEqual(server.log().count("account.created"), 1)
+        # wrong and unknown are told alike, and no sooner than at the end of a slot
+        wrong, unknown = (self.refused(server, *who) for who in (("anna", "wrong"), ("nobody", "wrong")))
+        self.assertEqual(wrong[0], unknown[0])
+        self.assertGreaterEqual(min(wrong[1], unknown[1]), SLOT_SEC)
+        self.slapd.stop()
+        try:
+            self.assertIn("UNAVAILABLE", self.refused(server, "anna", "anna's")[0])
+            self.assertIn("UNAVAILABLE", self.refused(server, "nobody", "x")[0])
+            server.imap("u1").logout()  # the passwd-file has its own users
+            server.logged("backend.unavailable backend=ldap:corp")
+        finally:
+            self.slapd.start()
+        # wherever the password is right, what the log says of it is not the password
+        self.assertNotIn("anna's", server.log())
+        self.assertNotIn(READER_PASSWORD, server.log())
+
+    def test_as_installed_a_directory_s_password_opens_nothing(self):
+        server = self.server(legacy_passwords="never").start()
+        self.assertIn("AUTHENTICATIONFAILED", self.refused(server, "anna", "anna's")[0])
+        self.assertNotIn("account.created", server.log())
+
+
+if __name__ == "__main__":
+    need("slapd", "slapd")
+    unittest.main()
