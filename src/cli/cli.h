@@ -38,6 +38,7 @@ int cmd_quarantine(int argc, char *const *argv);
 int cmd_quota(int argc, char *const *argv);
 int cmd_scrub(int argc, char *const *argv);
 int cmd_undelete(int argc, char *const *argv);
+int cmd_reload(int argc, char *const *argv);
 int cmd_restore(int argc, char *const *argv);
 int cmd_shared(int argc, char *const *argv);
 int cmd_serve(int argc, char *const *argv);

@@ -8,6 +8,7 @@ static const struct cli_command commands[] = {
     {"serve",        "run the server in the foreground",            cmd_serve        },
     {"check-config", "is a configuration right; all settings",      cmd_check_config },
     {"status",       "processes, sessions and store of the server", cmd_server_status},
+    {"reload",       "read certificates and open the log anew",     cmd_reload       },
     {"user",         "accounts and their passwords",                cmd_user         },
     {"device",       "app passwords, one for each device",          cmd_device       },
     {"totp",         "second factors, for making devices",          cmd_totp         },
