@@ -323,6 +323,49 @@ static void test_lines_that_changed_places_are_found(void **state)
     cleanup(&world);
 }
 
+/* Any two of them, however far apart. */
+static void test_any_two_that_changed_places_are_found(void **state)
+{
+    struct world world;
+    size_t lines[LINES];
+    AUTO(buf_done) struct buf good = {0};
+
+    (void) state;
+    setup(&world);
+    write_some(&world, AUDIT_FILE_BYTES);
+    good = read_log(&world, 1);
+    for (size_t a = 0; a < LINES; a++) {
+        for (size_t b = a + 1; b < LINES; b++) {
+            in_order(lines);
+            lines[a] = b;
+            lines[b] = a;
+            rewrite(&world, lines, LINES);
+            if (verify(&world).n_findings == 0)
+                fail_msg("lines %zu and %zu may change places", a, b);
+            write_log(&world, 1, buf_slice(&good));
+        }
+    }
+    cleanup(&world);
+}
+
+/* At any octet: the head knows of more lines, or a line is cut. */
+static void test_each_place_to_cut_is_found(void **state)
+{
+    struct world world;
+    AUTO(buf_done) struct buf good = {0};
+
+    (void) state;
+    setup(&world);
+    write_some(&world, AUDIT_FILE_BYTES);
+    good = read_log(&world, 1);
+    for (size_t at = 0; at < good.len; at += 17) {
+        write_log(&world, 1, slice_sub(buf_slice(&good), 0, at));
+        if (verify(&world).n_findings == 0)
+            fail_msg("it may be cut at octet %zu", at);
+    }
+    cleanup(&world);
+}
+
 static void test_a_line_twice_is_found(void **state)
 {
     struct world world;
@@ -586,6 +629,8 @@ int main(void)
         cmocka_unit_test(test_a_changed_octet_is_found),
         cmocka_unit_test(test_a_removed_line_is_found),
         cmocka_unit_test(test_lines_that_changed_places_are_found),
+        cmocka_unit_test(test_any_two_that_changed_places_are_found),
+        cmocka_unit_test(test_each_place_to_cut_is_found),
         cmocka_unit_test(test_a_line_twice_is_found),
         cmocka_unit_test(test_a_log_cut_back_is_found),
         cmocka_unit_test(test_a_log_by_another_key_is_found),
