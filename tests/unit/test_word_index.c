@@ -274,7 +274,8 @@ static size_t in_use(void)
     return info.uordblks + info.hblkhd;
 }
 
-/* What is said of memory is what is taken; and no mail makes that more than the limit. */
+/* What is said of memory is what is taken (where malloc tells: a sanitizer's does not); and no
+ * mail makes that more than the limit. */
 static void what_is_built_stays_within_its_memory(void **state)
 {
     AUTO(buf_done) struct buf mail = {.max = MAIL_BYTES}, table = {.max = DIGEST_MAX_BYTES};
@@ -295,7 +296,8 @@ static void what_is_built_stays_within_its_memory(void **state)
         text_segment_build_add(build, id++, &digest);
         said = text_segment_build_bytes(build);
         taken = in_use() - before;
-        assert_in_range(said, taken - taken / 50, taken + taken / 50);
+        if (before > 0)
+            assert_in_range(said, taken - taken / 50, taken + taken / 50);
         assert_true(said <= SEGMENT_BUILD_MAX_BYTES);
     }
     assert_true(id > FROM + 1 && said >= SEGMENT_BUILD_BYTES);
