@@ -9,12 +9,14 @@
 
 #include "idp/ldap.h"
 #include "idp/oauth.h"
+#include "idp/sql.h"
 
 #define DNS_PORT 53u /* by TCP, where the answer is long */
 
 static const struct idp_kind *const kinds[] = {
     &idp_oauth,
     &idp_ldap,
+    &idp_sql,
 };
 
 /*

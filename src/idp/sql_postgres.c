@@ -1,0 +1,245 @@
+/*
+ * sql_postgres.c - PostgreSQL, by libpq: a connection for each check, TLS unless it is this
+ * host, nothing that waits beyond the deadline.
+ */
+#include <libpq-fe.h>
+#include <poll.h>
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/ipaddr.h"
+#include "idp/sql.h"
+
+#define POSTGRES_PORT 5432u
+#define OPTIONS_MAX   64u
+#define READ_ONLY     "-c default_transaction_read_only=on -c statement_timeout=7000"
+
+static bool wait_for(const PGconn *conn, short events, int64_t deadline_us)
+{
+    struct pollfd fd = {.fd = PQsocket(conn), .events = events};
+    int64_t left_us = deadline_us - clock_mono_us();
+
+    return fd.fd >= 0 && left_us > 0 && poll(&fd, 1, (int) (left_us / 1000) + 1) == 1;
+}
+
+static bool is_up(PGconn *conn, int64_t deadline_us)
+{
+    PostgresPollingStatusType state = PGRES_POLLING_WRITING;
+
+    while (state == PGRES_POLLING_READING || state == PGRES_POLLING_WRITING) {
+        if (!wait_for(conn, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_us))
+            return false;
+        state = PQconnectPoll(conn);
+    }
+    return state == PGRES_POLLING_OK && PQsetnonblocking(conn, 1) == 0;
+}
+
+static void conninfo_freep(PQconninfoOption **options)
+{
+    PQconninfoFree(*options); /* takes NULL */
+}
+
+static const char *option_of(const PQconninfoOption *options, const char *name)
+{
+    for (; options != NULL && options->keyword != NULL; options++)
+        if (strcmp(options->keyword, name) == 0)
+            return options->val != NULL ? options->val : "";
+    return "";
+}
+
+/* What the setting says, and the options that are ours to say. */
+static PGconn *start(const struct sql_settings *settings)
+{
+    AUTO(conninfo_freep) PQconninfoOption *options = PQconninfoParse(settings->place.ptr, NULL);
+    const char *names[OPTIONS_MAX + 4], *values[OPTIONS_MAX + 4];
+    size_t n = 0;
+
+    for (const PQconninfoOption *at = options; at != NULL && at->keyword != NULL; at++) {
+        if (at->val == NULL || n == OPTIONS_MAX)
+            continue;
+        names[n] = at->keyword;
+        values[n++] = at->val;
+    }
+    names[n] = "options";
+    values[n++] = READ_ONLY;
+    names[n] = "passfile";
+    values[n++] = "/dev/null";
+    names[n] = "gssencmode";
+    values[n++] = "disable";
+    names[n] = NULL;
+    values[n] = NULL;
+    return PQconnectStartParams(names, values, 0);
+}
+
+static PGresult *take_result(PGconn *conn, int64_t deadline_us)
+{
+    PGresult *result = NULL, *next;
+    int left = PQflush(conn);
+
+    while (left == 1 && wait_for(conn, POLLOUT, deadline_us))
+        left = PQflush(conn);
+    if (left != 0)
+        return NULL;
+    for (;;) {
+        while (PQisBusy(conn) != 0)
+            if (!wait_for(conn, POLLIN, deadline_us) || PQconsumeInput(conn) == 0) {
+                PQclear(result);
+                return NULL;
+            }
+        next = PQgetResult(conn);
+        if (next == NULL)
+            return result;
+        PQclear(result);
+        result = next;
+    }
+}
+
+static struct slice text_of(const PGresult *result, const char *name, struct arena *arena)
+{
+    int at = PQfnumber(result, name);
+    int len = at >= 0 ? PQgetlength(result, 0, at) : 0;
+
+    if (len <= 0 || (unsigned) len > SQL_COLUMN_MAX_BYTES)
+        return SLICE("");
+    return arena_dup(arena, slice_of(PQgetvalue(result, 0, at), (size_t) len));
+}
+
+/* An error of class 08, 53 or 57 is the server's state; others are the query's. */
+static enum rc of_failure(const PGresult *result)
+{
+    const char *state = result != NULL ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+
+    return state == NULL || strncmp(state, "08", 2) == 0 || strncmp(state, "53", 2) == 0 ||
+                   strncmp(state, "57", 2) == 0
+               ? RC_UNAVAILABLE
+               : RC_INVALID;
+}
+
+static enum rc read_result(const PGresult *result, struct arena *arena, struct sql_row *out)
+{
+    if (PQresultStatus(result) != PGRES_TUPLES_OK)
+        return of_failure(result);
+    if (PQfnumber(result, "password") < 0 || PQfnumber(result, "user") < 0)
+        return RC_INVALID;
+    if (PQntuples(result) != 1)
+        return PQntuples(result) == 0 ? RC_NOT_FOUND : RC_CONFLICT;
+    *out = (struct sql_row){text_of(result, "password", arena), text_of(result, "user", arena),
+                            text_of(result, "groups", arena)};
+    return RC_OK;
+}
+
+static enum rc ask(PGconn *conn, const struct sql_settings *settings,
+                   const struct sql_values *values, int64_t deadline_us, struct arena *arena,
+                   struct sql_row *out)
+{
+    const char *texts[SQL_PARAMETERS];
+    PGresult *result;
+    enum rc rc;
+
+    for (unsigned i = 0; i < settings->n_numbers; i++) {
+        enum sql_parameter which = settings->numbers[i];
+
+        texts[i] = which == SQL_DOMAIN && !values->has_domain
+                       ? NULL
+                       : arena_cstr(arena, values->values[which]);
+    }
+    if (PQsendQueryParams(conn, settings->query.ptr, (int) settings->n_numbers, NULL, texts,
+                          NULL, NULL, 0) != 1)
+        return RC_UNAVAILABLE;
+    result = take_result(conn, deadline_us);
+    rc = result != NULL ? read_result(result, arena, out) : RC_UNAVAILABLE;
+    PQclear(result);
+    return rc;
+}
+
+static enum rc find(const struct sql_settings *settings, const struct sql_values *values,
+                    int64_t deadline_us, struct arena *arena, struct sql_row *out)
+{
+    PGconn *conn = start(settings);
+    enum rc rc = RC_UNAVAILABLE;
+
+    if (conn != NULL && PQstatus(conn) != CONNECTION_BAD && is_up(conn, deadline_us))
+        rc = ask(conn, settings, values, deadline_us, arena, out);
+    PQfinish(conn);
+    return rc;
+}
+
+/* ":user" becomes "$1": the same text to the end otherwise. */
+static void number_parameters(struct slice written, struct arena *arena,
+                              struct sql_settings *settings)
+{
+    AUTO(buf_done) struct buf query = {.max = 2 * SQL_QUERY_MAX_BYTES};
+    unsigned number_of[SQL_PARAMETERS] = {0};
+    size_t at = 0;
+
+    while (at < written.len) {
+        size_t end = sql_skip_quoted(written, at);
+        enum sql_parameter which = SQL_PARAMETERS;
+
+        if (end == at)
+            which = sql_parameter_at(written, at, &end);
+        if (which == SQL_PARAMETERS) {
+            end = MAX(end, at + 1);
+            buf_append(&query, slice_sub(written, at, end - at));
+        } else {
+            if (number_of[which] == 0) {
+                settings->numbers[settings->n_numbers++] = which;
+                number_of[which] = settings->n_numbers;
+            }
+            buf_byte(&query, '$');
+            buf_byte(&query, (char) ('0' + number_of[which]));
+        }
+        at = end;
+    }
+    settings->query = slice_of(arena_cstr(arena, buf_slice(&query)), query.len);
+}
+
+/* A socket of this host, or a loopback address. */
+static bool is_here(const char *host)
+{
+    struct ipaddr address;
+
+    return *host == '/' ||
+           (ipaddr_parse(slice_from_str(host), &address) && ipaddr_is_loopback(&address));
+}
+
+static enum rc check(struct slice written, struct arena *arena, struct sql_settings *settings,
+                     struct err *err)
+{
+    AUTO(conninfo_freep) PQconninfoOption *options = PQconninfoParse(settings->place.ptr, NULL);
+
+    if (options == NULL)
+        return err_set(err, RC_INVALID, "Bad configuration",
+                       "connection: not as libpq wants it");
+    if (*option_of(options, "host") == '\0')
+        return err_set(err, RC_INVALID, "Bad configuration", "connection: want a host");
+    if (!is_here(option_of(options, "host")) &&
+        strcmp(option_of(options, "sslmode"), "verify-full") != 0)
+        return err_set(err, RC_INVALID, "Bad configuration",
+                       "connection: want sslmode=verify-full, or this host");
+    number_parameters(written, arena, settings);
+    return RC_OK;
+}
+
+static void needs(const struct sql_settings *settings, struct sandbox_rules *rules)
+{
+    AUTO(conninfo_freep) PQconninfoOption *options = PQconninfoParse(settings->place.ptr, NULL);
+    const char *port = option_of(options, "port"), *ca = option_of(options, "sslrootcert");
+    uint32_t number = POSTGRES_PORT;
+
+    if (*port != '\0' && slice_to_u32(slice_from_str(port), &number) && number <= UINT16_MAX)
+        sandbox_allow_port(rules, (uint16_t) number);
+    else
+        sandbox_allow_port(rules, POSTGRES_PORT);
+    if (*ca == '/')
+        sandbox_allow(rules, ca, SANDBOX_READ);
+}
+
+const struct sql_driver sql_postgres = {
+    .name = "postgresql",
+    .place = "connection",
+    .find = find,
+    .check = check,
+    .needs = needs,
+};

@@ -1,0 +1,138 @@
+"""A database of users as account back-end: SQLite, asked through role idp's own code and by logins over IMAP."""
+
+import imaplib
+import os
+import sqlite3
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from roost_server import Server
+from sql_users import HOSTILE_NAMES, QUERY, USERS, Provider, write_conf
+
+
+def make_file(path, wal=False):
+    with sqlite3.connect(path) as db:
+        if wal:
+            db.execute("PRAGMA journal_mode = WAL")
+        db.execute("CREATE TABLE users (name TEXT, local TEXT, domain TEXT, password TEXT, groups TEXT)")
+        db.executemany("INSERT INTO users VALUES (?, ?, ?, ?, ?)", USERS)
+    db.close()
+    os.chmod(path, 0o644)
+
+
+class Asked(unittest.TestCase):
+    def provider(self, **lines):
+        provider = Provider({"query": QUERY, **lines})
+        self.addCleanup(provider.folder.cleanup)
+        if "file" not in lines:
+            path = os.path.join(provider.folder.name, "users.db")
+            make_file(path)
+            provider.write(file=path)
+        return provider
+
+    def test_rows(self):
+        provider = self.provider()
+        got = provider.ask((b"anna", b"anna's"), (b"anna", b"wrong"), (b"nobody", b"x"), (b"bare", b"bare's"),
+                           (b"none", b"x"), (b"twice", b"x"), (b"odd", b"x"), (b"anna", b""))
+        self.assertEqual([one[:2] for one in got], [
+            ("ok", "ok"), ("refused", "wrong_password"), ("unknown", "no_row"), ("unavailable", "scheme"),
+            ("refused", "no_password"), ("refused", "not_unique"), ("unavailable", "scheme"), ("refused", "empty_password")])
+        self.assertEqual(got[0][2:], (b"anna", [b"staff", b"board"]))
+        got = self.provider(scheme="SHA512-CRYPT").ask((b"bare", b"bare's"), (b"bare", b"x"))
+        self.assertEqual([one[0] for one in got], ["ok", "refused"])
+
+    def test_a_name_is_never_text_of_the_query(self):
+        provider = self.provider()
+        for name, answer in zip(HOSTILE_NAMES, provider.ask(*[(name, b"anna's") for name in HOSTILE_NAMES])):
+            with self.subTest(name=name):
+                self.assertEqual(answer[0], "unknown")
+        self.assertEqual(provider.ask((b"anna", b"anna's"))[0][0], "ok")  # and the table is still there
+
+    def test_parts_of_a_name(self):
+        query = "SELECT name AS user, password FROM users WHERE local = :local AND domain IS :domain"
+        got = self.provider(query=query).ask((b"anna@example.org", b"anna's"), (b"anna@x", b"anna's"), (b"anna", b"anna's"),
+                                             (b"anna@x@example.org", b"anna's"))
+        self.assertEqual([one[0] for one in got], ["ok", "unknown", "unknown", "unknown"])
+
+    def test_a_user_without_a_password(self):
+        got = self.provider().ask(("user", b"anna", None), ("user", b"nobody", None))
+        self.assertEqual([one[:3] for one in got], [("ok", "ok", b"anna"), ("unknown", "no_row", b"")])
+
+    def test_no_file_is_no_answer(self):
+        provider = self.provider()
+        path = os.path.join(provider.folder.name, "users.db")
+        os.rename(path, path + ".away")
+        self.assertEqual(provider.ask((b"anna", b"anna's"))[0][0], "unavailable")
+        with open(path, "wb") as out:
+            out.write(b"no database" * 1000)
+        self.assertEqual(provider.ask((b"anna", b"anna's"))[0][0], "unavailable")
+
+    def test_a_query_without_end_is_ended(self):
+        query = ("WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n) "
+                 "SELECT max(i) AS user, '' AS password FROM n WHERE :user <> ''")
+        self.assertEqual(self.provider(query=query).ask((b"anna", b"x"))[0][0], "unavailable")
+
+    def test_a_file_that_is_wrong_says_so(self):
+        rows = [
+            ({"query": ""}, "query"), ({"query": "SELECT 1"}, ":user"), ({"query": "SELECT ':user'"}, ":user"),
+            ({"query": "SELECT '%u'"}, ":user"), ({"query": "SELECT 1 -- :user"}, ":user"),
+            ({"query": "SELECT :username"}, ":user"), ({"query": "SELECT :user, :pass"}, "parameters"),
+            ({"query": "SELECT ?, :user"}, "parameters"), ({"query": "SELECT :user AS user"}, "columns"),
+            ({"query": "SELECT :user FROM"}, "SELECT"), ({"query": "DELETE FROM users WHERE name = :user"}, "SELECT"),
+            ({"query": QUERY + "; DELETE FROM users"}, "SELECT"), ({"query": "SELECT * FROM nothing WHERE x = :user"}, "SELECT"),
+            ({"driver": "mysql"}, "driver"), ({"file": "users.db"}, "absolute"), ({"file": ""}, "file"),
+            ({"driver": "postgresql", "connection": "host=db.example dbname=x"}, "verify-full"),
+            ({"driver": "postgresql", "connection": "host=192.0.2.1 sslmode=require"}, "verify-full"),
+            ({"driver": "postgresql", "connection": "dbname=x"}, "host"),
+            ({"driver": "postgresql", "connection": "nonsense"}, "libpq"),
+        ]
+        for lines, words in rows:
+            with self.subTest(lines=lines):
+                provider = self.provider()
+                provider.write(**lines)
+                answer = provider.ask((b"anna", b"anna's"))
+                self.assertIsInstance(answer, str)
+                self.assertIn(words, answer)
+
+
+class LoggedIn(unittest.TestCase):
+    def test_logins(self):
+        for wal in (False, True):
+            server = Server(users=1, idp_folder="idp", backends=["passwd-file", "sql:shop"],
+                            legacy_passwords="until 2100-01-01")
+            self.addCleanup(server.close)
+            folder = os.path.join(server.data, "idp")
+            os.mkdir(folder, 0o755)
+            path = os.path.join(folder, "users.db")
+            make_file(path, wal)
+            holder = sqlite3.connect(path)  # as whoever changes it has it open
+            self.addCleanup(holder.close)
+            holder.execute("SELECT count(*) FROM users").fetchall()
+            for name in os.listdir(folder):
+                os.chmod(os.path.join(folder, name), 0o644)
+            write_conf(os.path.join(folder, "shop.conf"), {"file": path, "query": QUERY})
+            if os.geteuid() == 0:
+                subprocess.run(["chgrp", "roost-idp", os.path.join(folder, "shop.conf")], check=True)
+            server.start()
+            client = server.imap()
+            client.login("anna", "anna's")
+            self.assertEqual(client.select()[0], "OK")
+            client.logout()
+            server.logged("account.created user=anna source=sql:shop")
+            client = server.imap()
+            with self.assertRaises(imaplib.IMAP4.error):
+                client.login("anna", "wrong")
+            client.shutdown()
+            holder.execute("DELETE FROM users WHERE name = 'anna'")
+            holder.commit()
+            client = server.imap()
+            with self.assertRaises(imaplib.IMAP4.error):
+                client.login("anna", "anna's")
+            client.shutdown()
+            server.close()
+
+
+if __name__ == "__main__":
+    unittest.main()
