@@ -191,6 +191,10 @@ MUST_CHECK enum rc auth_db_find_device(struct auth_db *db, uint64_t account_id,
 MUST_CHECK enum rc auth_db_get_device(struct auth_db *db, uint64_t account_id, uint64_t id,
                                       struct arena *arena, struct auth_device *out,
                                       struct err *err);
+/* id and account_id say which; name, scope, access, folders, networks and expires are as they
+ * shall be. RC_NOT_FOUND: it is revoked, or none. */
+MUST_CHECK enum rc auth_db_change_device(struct auth_db *db, const struct auth_device *device,
+                                         struct err *err);
 MUST_CHECK enum rc auth_db_revoke_device(struct auth_db *db, uint64_t account_id, uint64_t id,
                                          struct err *err);
 /* id, last_used, last_address and last_client count; an empty client keeps the one noted. */

@@ -130,6 +130,41 @@ enum rc auth_db_get_device(struct auth_db *db, uint64_t account_id, uint64_t id,
     return RC_OK;
 }
 
+static enum rc update_device(struct auth_db *db, const struct auth_device *device,
+                             struct err *err)
+{
+    AUTO(stmt_donep) struct stmt stmt = stmt_use(db, STMT_DEVICE_CHANGE);
+    AUTO(buf_done) struct buf networks = {.max = NETWORKS_MAX_BYTES};
+    enum rc rc = networks_normal(device->networks, &networks, err);
+
+    if (rc)
+        return rc;
+    stmt_bind_id(&stmt, device->account_id);
+    stmt_bind_id(&stmt, device->id);
+    stmt_bind_text(&stmt, device->name);
+    stmt_bind_int(&stmt, device->scope);
+    stmt_bind_int(&stmt, device->access);
+    stmt_bind_text(&stmt, device->folders);
+    stmt_bind_text(&stmt, buf_slice(&networks));
+    stmt_bind_int(&stmt, device->expires);
+    return stmt_change(&stmt, "No such device", err);
+}
+
+enum rc auth_db_change_device(struct auth_db *db, const struct auth_device *device,
+                              struct err *err)
+{
+    enum rc rc = check_device(device, err);
+
+    if (rc == RC_OK)
+        rc = auth_db_begin(db, err);
+    if (rc)
+        return rc;
+    rc = update_device(db, device, err);
+    if (rc == RC_OK)
+        rc = auth_db_epoch_up(db, err);
+    return auth_db_end(db, rc, err);
+}
+
 static enum rc update_revoked(struct auth_db *db, uint64_t account_id, uint64_t id,
                               struct err *err)
 {

@@ -51,6 +51,9 @@
     X(DEVICE_ADD, "INSERT INTO devices (account_id, name, verifier, scope, access, folders, "  \
                   "created, expires, networks) "                                               \
                   "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                               \
+    X(DEVICE_CHANGE, "UPDATE devices SET name = ?3, scope = ?4, access = ?5, folders = ?6, "   \
+                     "networks = ?7, expires = ?8 "                                            \
+                     "WHERE account_id = ?1 AND id = ?2 AND revoked = 0")                      \
     X(DEVICE_FIND,                                                                             \
       "SELECT " DEVICE_COLUMNS " FROM devices WHERE account_id = ?1 AND verifier = ?2")        \
     X(DEVICE_REVOKE,                                                                           \

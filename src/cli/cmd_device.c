@@ -181,6 +181,84 @@ static int device_enrol(int argc, char *const *argv)
     return code;
 }
 
+static const char change_help[] =
+    "  device change USER DEVICE [--name NAME] [--scope imap|send|both] [--read-only | "
+    "--full]\n"
+    "                [--folder NAME,...] [--network NETWORK,...] [--days N | --for-ever]\n"
+    "      What is named changes, and the rest stays. --folder \"\" and --network \"\": all. "
+    "Its\n"
+    "      sessions end at once; the app password stays and has the new rights.\n"
+    "      $ roost device change anna 7 --read-only --network 192.0.2.0/24\n";
+
+struct changes {
+    const char *name, *scope, *folders, *networks, *days;
+    bool read_only, full, for_ever;
+    char expires[EXPIRY_BYTES];
+};
+
+static int send_changes(const struct cli_args *args, const struct changes *changes)
+{
+    AUTO(cli_ask_close) struct cli_ask ask = {0};
+    AUTO(buf_done) struct buf folders = {.max = LINES_BYTES}, networks = {.max = LINES_BYTES};
+    struct control_field fields[8] = {
+        CONTROL_TEXT("user", slice_from_str(args->words[0])),
+        CONTROL_TEXT("device", slice_from_str(args->words[1])),
+    };
+    size_t n = 2;
+    int code = cli_ask_open(args, "auth", &ask);
+
+    if (changes->name != NULL)
+        fields[n++] = CONTROL_TEXT("name", slice_from_str(changes->name));
+    if (changes->scope != NULL)
+        fields[n++] = CONTROL_TEXT("scope", slice_from_str(changes->scope));
+    if (changes->read_only || changes->full)
+        fields[n++] =
+            CONTROL_TEXT("access", changes->read_only ? SLICE("read-only") : SLICE("full"));
+    if (changes->folders != NULL) {
+        put_lines(&folders, changes->folders);
+        fields[n++] = CONTROL_TEXT("folders", buf_slice(&folders));
+    }
+    if (changes->networks != NULL) {
+        put_lines(&networks, changes->networks);
+        fields[n++] = CONTROL_TEXT("networks", buf_slice(&networks));
+    }
+    if (changes->expires[0] != '\0')
+        fields[n++] = CONTROL_TEXT("expires", slice_from_str(changes->expires));
+    if (code == CLI_OK)
+        code = cli_ask(&ask, "device.change", fields, n);
+    if (code == CLI_OK)
+        (void) printf("%s\n", args->json ? "{}" : "changed; its sessions ended");
+    return code;
+}
+
+static int device_change(int argc, char *const *argv)
+{
+    struct changes changes = {.name = NULL};
+    const struct cli_option options[] = {
+        {"--name",      &changes.name,     NULL              },
+        {"--scope",     &changes.scope,    NULL              },
+        {"--folder",    &changes.folders,  NULL              },
+        {"--network",   &changes.networks, NULL              },
+        {"--days",      &changes.days,     NULL              },
+        {"--read-only", NULL,              &changes.read_only},
+        {"--full",      NULL,              &changes.full     },
+        {"--for-ever",  NULL,              &changes.for_ever },
+    };
+    struct cli_args args;
+
+    if (!cli_parse(argc, argv, options, COUNT(options), &args))
+        return CLI_USAGE;
+    if (args.n_words != 2)
+        return cli_usage_error("device change", "a user and the number of a device");
+    if ((changes.read_only && changes.full) || (changes.days != NULL && changes.for_ever))
+        return cli_usage_error("device change", "one or the other");
+    if (changes.for_ever)
+        (void) snprintf(changes.expires, sizeof(changes.expires), "0");
+    if (changes.days != NULL && !expiry(changes.days, changes.expires))
+        return cli_usage_error("device change", "--days takes a number of 1 to 36500");
+    return send_changes(&args, &changes);
+}
+
 static const char list_help[] = "  device list USER\n"
                                 "      With when, from where and by which program each was "
                                 "last used.\n";
@@ -213,6 +291,7 @@ int cmd_device(int argc, char *const *argv)
     static const struct cli_action actions[] = {
         {"add",    add_help,    .run = device_add        },
         {"enrol",  enrol_help,  .run = device_enrol      },
+        {"change", change_help, .run = device_change     },
         {"list",   list_help,   .request = &device_list  },
         {"revoke", revoke_help, .request = &device_revoke},
     };

@@ -5,8 +5,9 @@ static const char usage[] =
     "usage: roost status [--json]\n"
     "       roost status --space [--account USER | --accounts N] [--json]\n\n"
     "Each process of the running server with its pid, seconds since its start, restarts, and\n"
-    "what confines it; then sessions and what the store holds, and the last pass of the\n"
-    "scrubber. The exit code is 1 if the server does not answer, so scripts can ask with it.\n"
+    "what confines it; then sessions and what the store holds, the last pass of the scrubber,\n"
+    "and how many users still open their mailbox by account password (user list --legacy).\n"
+    " The exit code is 1 if the server does not answer, so scripts can ask with it.\n"
     "\n"
     "With --space, what the mail takes, in bytes: RAW as it came in, STORED of it on disk,\n"
     "DEAD what compaction will take back, KEPT what can be undeleted (in RAW and STORED too),\n"
@@ -51,6 +52,12 @@ static const struct cli_column ship_columns[] = {
     {"error",     "WHY",          CLI_TEXT  },
 };
 
+static const struct cli_column legacy_columns[] = {
+    {"until",  "ACCOUNT PASSWORDS UNTIL", CLI_TIME  },
+    {"users",  "USED BY",                 CLI_NUMBER},
+    {"recent", "IN 30 DAYS",              CLI_NUMBER},
+};
+
 static int fetch(const struct cli_args *args, const char *role, const char *verb,
                  struct cli_ask *out)
 {
@@ -64,6 +71,7 @@ int cmd_server_status(int argc, char *const *argv)
     AUTO(cli_ask_close) struct cli_ask roles = {0};
     AUTO(cli_ask_close) struct cli_ask store = {0};
     AUTO(cli_ask_close) struct cli_ask ship = {0};
+    AUTO(cli_ask_close) struct cli_ask legacy = {0};
     const char *account = NULL, *top = NULL;
     bool space = false;
     const struct cli_option options[] = {
@@ -90,6 +98,8 @@ int cmd_server_status(int argc, char *const *argv)
     if (code == CLI_OK)
         code = fetch(&args, "supervisor", "shipping", &ship);
     if (code == CLI_OK)
+        code = fetch(&args, "auth", "user.legacy", &legacy);
+    if (code == CLI_OK)
         code = fetch(&args, "mail", "status", &store);
     if (code != CLI_OK)
         return code;
@@ -102,6 +112,8 @@ int cmd_server_status(int argc, char *const *argv)
         cli_print_rows(&store, scrub_columns, COUNT(scrub_columns), true);
         (void) printf(", \"shipping\": ");
         cli_print_rows(&ship, ship_columns, COUNT(ship_columns), true);
+        (void) printf(", \"account_passwords\": ");
+        cli_print_rows(&legacy, legacy_columns, COUNT(legacy_columns), true);
         (void) printf("}\n");
         return CLI_OK;
     }
@@ -110,6 +122,8 @@ int cmd_server_status(int argc, char *const *argv)
     cli_print_rows(&store, store_columns, COUNT(store_columns), false);
     (void) fputc('\n', stdout);
     cli_print_rows(&store, scrub_columns, COUNT(scrub_columns), false);
+    (void) fputc('\n', stdout);
+    cli_print_rows(&legacy, legacy_columns, COUNT(legacy_columns), false);
     if (json_array_size(ship.rows) > 0) {
         (void) fputc('\n', stdout);
         cli_print_rows(&ship, ship_columns, COUNT(ship_columns), false);

@@ -30,6 +30,7 @@ static const struct audited events[] = { /* sorted by name */
     {"certificate.read",       "configuration",  "change",     AUDIT_ACTOR},
     {"certificate.unreadable", "configuration",  "error",      AUDIT_ACTOR},
     {"device.added",           "iam",            "creation",   AUDIT_TARGET},
+    {"device.changed",         "iam",            "change",     AUDIT_TARGET},
     {"device.revoked",         "iam",            "deletion",   AUDIT_TARGET},
     {"domain.added",           "configuration",  "creation",   AUDIT_ACTOR},
     {"domain.deleted",         "configuration",  "deletion",   AUDIT_ACTOR},

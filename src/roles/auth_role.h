@@ -345,6 +345,8 @@ void auth_device_row(struct auth_role *auth, struct control_conn *conn, struct s
 void auth_device_add(struct control_conn *conn, const struct control_fields *fields, void *ctx);
 void auth_device_list(struct control_conn *conn, const struct control_fields *fields,
                       void *ctx);
+void auth_device_change(struct control_conn *conn, const struct control_fields *fields,
+                        void *ctx);
 void auth_device_revoke(struct control_conn *conn, const struct control_fields *fields,
                         void *ctx);
 /* name, scope, access, folders, networks and expires of a new device, in the words of the

@@ -11,6 +11,7 @@
 #include "roles/auth_role.h"
 
 #define ACCOUNT_HEX_BYTES 17u
+#define LEGACY_RECENT_SEC ((int64_t) 30 * 86400)
 
 struct slice auth_number(char text[AUTH_NUMBER_BYTES], int64_t value)
 {
@@ -331,6 +332,46 @@ static void user_rules(struct control_conn *conn, const struct control_fields *f
     control_end(conn, RC_OK, "");
 }
 
+struct legacy_count {
+    uint64_t n_users, n_recent;
+    int64_t recent;
+};
+
+static bool count_legacy(void *ctx, const struct auth_account *account)
+{
+    struct legacy_count *count = ctx;
+
+    count->n_users += account->legacy_used > 0;
+    count->n_recent += account->legacy_used > count->recent;
+    return true;
+}
+
+/* -> until (0: account passwords open no mailbox), users, recent: who has opened one by account
+ * password, ever and in the last 30 days */
+static void user_legacy(struct control_conn *conn, const struct control_fields *fields,
+                        void *ctx)
+{
+    struct auth_role *auth = ctx;
+    struct legacy_count count = {.recent = clock_wall_sec() - LEGACY_RECENT_SEC};
+    char until[AUTH_NUMBER_BYTES], users[AUTH_NUMBER_BYTES], recent[AUTH_NUMBER_BYTES];
+    struct err err;
+    enum rc rc;
+
+    (void) fields;
+    auth_uses_flush(auth);
+    rc = auth_db_each_account(auth->db, SLICE(""), count_legacy, &count, &err);
+    if (rc == RC_OK) {
+        const struct control_field row[] = {
+            CONTROL_TEXT("until", auth_number(until, realm_legacy_until(auth->realm))),
+            CONTROL_TEXT("users", auth_number(users, (int64_t) count.n_users)),
+            CONTROL_TEXT("recent", auth_number(recent, (int64_t) count.n_recent)),
+        };
+
+        control_row(conn, row, COUNT(row));
+    }
+    auth_end(conn, rc, &err);
+}
+
 /* ---- aliases ---- */
 
 static enum rc add_alias(struct auth_role *auth, struct control_conn *conn,
@@ -504,6 +545,7 @@ const struct control_verb auth_verbs[] = {
     {"user.delete",   user_delete,        NULL           },
     {"user.passwd",   user_passwd,        NULL           },
     {"user.rules",    user_rules,         NULL           },
+    {"user.legacy",   user_legacy,        NULL           },
     {"shared.create", auth_shared_create, NULL           },
     {"shared.list",   auth_shared_list,   NULL           },
     {"shared.delete", auth_shared_delete, NULL           },
@@ -523,6 +565,7 @@ const struct control_verb auth_verbs[] = {
     {"device.add",    auth_device_add,    NULL           },
     {"device.enrol",  auth_device_enrol,  NULL           },
     {"device.list",   auth_device_list,   NULL           },
+    {"device.change", auth_device_change, NULL           },
     {"device.revoke", auth_device_revoke, NULL           },
     {"totp.begin",    auth_totp_begin,    NULL           },
     {"totp.confirm",  auth_totp_confirm,  NULL           },

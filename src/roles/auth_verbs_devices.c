@@ -169,6 +169,70 @@ void auth_device_list(struct control_conn *conn, const struct control_fields *fi
     auth_end(conn, rc, &err);
 }
 
+/* What the request names takes the place of what is. */
+static enum rc read_changes(const struct control_fields *fields, struct auth_device *device,
+                            struct err *err)
+{
+    struct slice given;
+    enum rc rc = RC_OK;
+
+    if (control_field_get(fields, "name", &given))
+        device->name = given;
+    if (control_field_get(fields, "folders", &given))
+        device->folders = given;
+    if (control_field_get(fields, "networks", &given))
+        device->networks = given;
+    if (control_field_get(fields, "scope", &given))
+        rc = read_scope(fields, &device->scope, err);
+    if (rc == RC_OK && control_field_get(fields, "access", &given))
+        rc = read_access(fields, &device->access, err);
+    if (rc == RC_OK && control_field_get(fields, "expires", &given)) {
+        if (slice_eq(given, SLICE("0")))
+            device->expires = 0;
+        else
+            rc = read_expires(fields, &device->expires, err);
+    }
+    return rc;
+}
+
+static enum rc change_device(struct auth_role *auth, struct control_conn *conn,
+                             const struct control_fields *fields, struct err *err)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(RESOLVE_ARENA_BYTES + DB_ROW_MAX_BYTES);
+    struct auth_account account;
+    struct auth_device device;
+    uint64_t id;
+    enum rc rc = auth_account_of(auth, fields, "user", arena, &account, err);
+
+    if (rc == RC_OK)
+        rc = control_field_u64(fields, "device", &id, err);
+    if (rc == RC_OK)
+        rc = auth_db_get_device(auth->db, account.id, id, arena, &device, err);
+    if (rc == RC_OK)
+        rc = read_changes(fields, &device, err);
+    if (rc == RC_OK)
+        rc = auth_db_change_device(auth->db, &device, err);
+    if (rc)
+        return rc;
+    auth_revoke(auth, REVOKE_DEVICE, account.id, id, "device changed");
+    log_event(LEVEL_INFO, "device.changed", LOG_TEXT("user", account.name),
+              LOG_NUM("device", id), LOG_TEXT("device_name", device.name),
+              LOG_TEXT("scope", scope_name(device.scope)),
+              LOG_STR("access", device.access == ACCESS_READ_ONLY ? "read-only" : "full"),
+              LOG_NUM("by_uid", control_conn_uid(conn)));
+    return RC_OK;
+}
+
+/* user, device, and what changes: name, scope, access, folders, networks, expires (0: never).
+ * Its sessions end: the next ones have the new rights. */
+void auth_device_change(struct control_conn *conn, const struct control_fields *fields,
+                        void *ctx)
+{
+    struct err err;
+
+    auth_end(conn, change_device(ctx, conn, fields, &err), &err);
+}
+
 static enum rc revoke_device(struct auth_role *auth, struct control_conn *conn,
                              const struct control_fields *fields, struct err *err)
 {

@@ -219,6 +219,39 @@ class Enrol(unittest.TestCase):
         self.assert_is_code(done.stdout)
         self.shown.append(re.search("[a-z2-7-]{24}", done.stdout).group())
 
+    def test_a_changed_device_has_new_rights_at_once(self):
+        name = self.person()
+        (row,) = self.roost("device", "add", name, "desk", "--days", "3")
+        self.shown.append(row["password"])
+        number = str(row["device"])
+        client = self.log_in(name, row["password"])
+        message = b"Subject: x\r\n\r\n"
+        self.assertEqual(client.append("INBOX", None, None, message)[0], "OK")
+        self.run_roost("device", "change", name, number, "--read-only", "--name", "old desk", "--for-ever")
+
+        def is_over():
+            try:
+                client.noop()
+            except (imaplib.IMAP4.abort, OSError):
+                return True
+            return False
+        wait_for(is_over, "the session's end")
+        client = self.log_in(name, row["password"])
+        self.assertEqual(client.append("INBOX", None, None, message)[0], "NO")
+        device = self.devices(name)["old desk"]
+        self.assertEqual((device["access"], device["scope"], device["expires"]), ("read-only", "both", None))
+        self.run_roost("device", "change", name, number, "--scope", "send", "--network", "192.0.2.0/24")
+        with self.assertRaises(imaplib.IMAP4.error):
+            self.log_in(name, row["password"])
+        self.run_roost("device", "change", name, number, "--scope", "both", "--network", "", "--full")
+        self.log_in(name, row["password"]).logout()
+        self.run_roost("device", "change", name, number, "--scope", "all", code=1)
+        self.run_roost("device", "change", name, "99999", "--full", code=1)
+        self.assertEqual([line["roost.access"] for line in self.audited("device.changed", 3)
+                          if line["user.target.name"] == name], ["read-only", "read-only", "full"])
+        (legacy,) = json.loads(self.run_roost("status", "--json").stdout)["account_passwords"]
+        self.assertEqual((legacy["users"], legacy["recent"]), (0, 0))
+
     def test_stolen_and_short_passwords_are_refused(self):
         name = self.person()
 
