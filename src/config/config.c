@@ -112,7 +112,7 @@ static const struct setting settings[] = {
     {"breached_passwords", KIND_PATH, AT(breached_passwords), "", 0, 0, NULL,
      "list of stolen passwords, which are refused as new account passwords: Have I Been Pwned's SHA-1 file, ordered by hash"},
     {"scram", KIND_SWITCH, AT(scram), "yes", 0, 0, NULL,
-     "offer SCRAM-SHA-256 over TLS; not offered while there is a passwd_file, whose hashes cannot serve it"},
+     "offer SCRAM-SHA-256 over TLS; not offered while there is a passwd_file, or legacy_passwords with a foreign back-end: those cannot serve it"},
     {"scram_sha1", KIND_SWITCH, AT(scram_sha1), "no", 0, 0, NULL,
      "offer SCRAM-SHA-1 as well, for programs that know no better"},
     {"idp_folder", KIND_PATH, AT(idp_folder), "", 0, 0, NULL,

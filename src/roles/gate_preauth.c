@@ -7,6 +7,7 @@
  */
 #include "base/log.h"
 #include "config/config.h"
+#include "config/scram_offer.h"
 #include "imap/capability.h"
 #include "imap/language.h"
 #include "imap/print.h"
@@ -60,13 +61,12 @@ static bool takes_starttls(const struct gate_conn *c)
            tls_server_is_loaded(c->gate->tls);
 }
 
-/* Over TLS only: without it PLAIN is no worse, and nothing vouches for the server. Not beside a
- * passwd-file, whose hashes cannot serve it. */
+/* Over TLS only: without it PLAIN is no worse, and nothing vouches for the server. */
 static bool offers_scram(const struct gate_conn *c)
 {
     const struct config *config = c->gate->start->config;
 
-    return c->conn.tls != NULL && config->scram && config->passwd_file[0] == '\0';
+    return c->conn.tls != NULL && config_offers_scram(config);
 }
 
 static void print_capabilities(struct gate_conn *c)

@@ -15,6 +15,7 @@
 #include "base/base64.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "config/scram_offer.h"
 #include "roles/gate_local.h"
 
 #define COOKIE_BYTES        16u
@@ -62,9 +63,9 @@ void gate_sasl_greet(struct gate_local *local)
                  "MECH\tLOGIN\tplaintext\n");
     if (config->oauth.n > 0)
         buf_str(out, "MECH\tOAUTHBEARER\nMECH\tXOAUTH2\n");
-    if (config->scram && config->passwd_file[0] == '\0')
+    if (config_offers_scram(config))
         buf_str(out, "MECH\tSCRAM-SHA-256\tmutual-auth\n");
-    if (config->scram && config->scram_sha1 && config->passwd_file[0] == '\0')
+    if (config->scram_sha1 && config_offers_scram(config))
         buf_str(out, "MECH\tSCRAM-SHA-1\tmutual-auth\n");
     buf_printf(out, "SPID\t%u\nCUID\t%llu\nCOOKIE\t", gate->start->instance,
                (unsigned long long) ++local->gate->last_id);

@@ -5,6 +5,7 @@
 
 #include "config/config.h"
 #include "config/elsewhere.h"
+#include "config/scram_offer.h"
 #include "lib/test.h"
 
 static const char *write_file(const char *text)
@@ -127,6 +128,26 @@ static void names_of_other_servers_are_taken_apart(void **state)
     }
 }
 
+static void scram_is_offered_where_it_serves_everybody(void **state)
+{
+    static const char *const foreign[] = {"sqlite", "pam:mail"};
+    AUTO(config_freep) struct config *config = config_new();
+
+    (void) state;
+    assert_true(config_offers_scram(config));
+    config->legacy_passwords_until = 1;
+    assert_true(config_offers_scram(config));
+    config->backends = (struct config_list){foreign, 2};
+    assert_false(config_offers_scram(config));
+    config->legacy_passwords_until = 0; /* app passwords are all that counts, and they can */
+    assert_true(config_offers_scram(config));
+    config->passwd_file = "/etc/passwd";
+    assert_false(config_offers_scram(config));
+    config->passwd_file = "";
+    config->scram = false;
+    assert_false(config_offers_scram(config));
+}
+
 static void the_blob_comes_back_the_same(void **state)
 {
     AUTO(config_freep) struct config *config = config_new();
@@ -156,6 +177,7 @@ int main(void)
         cmocka_unit_test(ten_lines_are_enough),
         cmocka_unit_test(refuses_with_line_and_reason),
         cmocka_unit_test(names_of_other_servers_are_taken_apart),
+        cmocka_unit_test(scram_is_offered_where_it_serves_everybody),
         cmocka_unit_test(the_blob_comes_back_the_same),
     };
 
