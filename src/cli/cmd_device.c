@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "auth/enrol.h"
+#include "cli/device_file.h"
 #include "cli/device_show.h"
 #include "cli/request.h"
 
@@ -41,6 +42,10 @@ static const char add_help[] =
     "      expire. --mobileconfig writes a profile for an iPhone, iPad or Mac, with the "
     "password\n"
     "      in it (\"-\": to standard output); --qr draws a code for Thunderbird on a phone.\n"
+    "  device add --file FILE\n"
+    "      The same for many: user,name,scope,rights,networks,expiry, a line each; the last "
+    "four\n"
+    "      may be empty. \"-\" reads standard input.\n"
     "      $ roost device add anna \"Kitchen tablet\" --read-only --days 90\n"
     "      $ roost device add anna Scanner --scope send --network 192.0.2.0/24,2001:db8::/32\n";
 
@@ -71,7 +76,7 @@ static void put_lines(struct buf *out, const char *list)
 
 /* What is asked for, as it stands on the command line. */
 struct wanted {
-    const char *scope, *folders, *networks, *days;
+    const char *scope, *folders, *networks, *days, *file;
     bool read_only, password_stdin;
     struct device_show show;
     char expires[EXPIRY_BYTES];
@@ -135,6 +140,7 @@ static int read_wanted(const char *action, int argc, char *const *argv, struct w
         {"--folder",         &out->folders,           NULL                },
         {"--network",        &out->networks,          NULL                },
         {"--days",           &out->days,              NULL                },
+        {"--file",           &out->file,              NULL                },
         {"--mobileconfig",   &out->show.mobileconfig, NULL                },
         {"--read-only",      NULL,                    &out->read_only     },
         {"--qr",             NULL,                    &out->show.qr       },
@@ -144,11 +150,32 @@ static int read_wanted(const char *action, int argc, char *const *argv, struct w
     *out = (struct wanted){.scope = "both", .folders = "", .networks = "", .show = {.fd = -1}};
     if (!cli_parse(argc, argv, options, COUNT(options), args))
         return CLI_USAGE;
-    if (args->n_words != 2)
-        return cli_usage_error(action, "a user and a name for the device");
+    if (args->n_words != (out->file != NULL ? 0 : 2))
+        return cli_usage_error(action, "a user and a name for the device, or --file");
     if (out->days != NULL && !expiry(out->days, out->expires))
         return cli_usage_error(action, "--days takes a number of 1 to 36500");
     return CLI_OK;
+}
+
+static int add_many(const struct cli_args *args, const char *path)
+{
+    const struct device_show show = {.json = args->json, .fd = -1};
+    AUTO(cli_ask_close) struct cli_ask ask = {0};
+    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
+    int code;
+
+    if (file == NULL) {
+        (void) fprintf(stderr, "roost: cannot read %s\n", path);
+        return CLI_FAILED;
+    }
+    code = cli_ask_open(args, "auth", &ask);
+    if (code == CLI_OK)
+        code = device_file_add(&ask, file);
+    if (file != stdin)
+        (void) fclose(file); /* only read */
+    if (ask.rows != NULL)
+        (void) device_show_print(&show, &ask, "");
+    return code;
 }
 
 static int device_add(int argc, char *const *argv)
@@ -159,6 +186,8 @@ static int device_add(int argc, char *const *argv)
 
     if (code == CLI_OK && wanted.password_stdin)
         return cli_usage_error("device add", "--password-stdin is for device enrol");
+    if (code == CLI_OK && wanted.file != NULL)
+        return add_many(&args, wanted.file);
     return code == CLI_OK ? make_device(&args, &wanted, NULL) : code;
 }
 
@@ -169,6 +198,8 @@ static int device_enrol(int argc, char *const *argv)
     struct cli_args args;
     int code = read_wanted("device enrol", argc, argv, &wanted, &args);
 
+    if (code == CLI_OK && wanted.file != NULL)
+        return cli_usage_error("device enrol", "--file is for device add");
     if (code == CLI_OK)
         code = cli_read_known("Account password: ", "password", wanted.password_stdin,
                               proof.password, sizeof(proof.password));

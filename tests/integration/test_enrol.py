@@ -252,6 +252,34 @@ class Enrol(unittest.TestCase):
         (legacy,) = json.loads(self.run_roost("status", "--json").stdout)["account_passwords"]
         self.assertEqual((legacy["users"], legacy["recent"]), (0, 0))
 
+    def test_devices_of_many_from_a_file(self):
+        one, two = self.person(), self.person()
+        path = os.path.join(self.folder, "users.csv")
+        with open(path, "w", encoding="utf-8", newline="") as file:
+            file.write("user,name,scope,rights,networks,expiry\r\n"
+                       + one + ",phone,,,,\r\n"
+                       + two + ',"Scanner, ""2nd"" floor",send,full,192.0.2.0/24 2001:db8::/32,2047-12-31\r\n'
+                       "# not now\r\n\r\n"
+                       "nobody,phone,both,full,,\r\n"
+                       + one + ",x,some,full,,\r\n"
+                       + one + ",y,both,full,,2047-02-30\r\n"
+                       + one + ',"z,both\r\n'
+                       + one + ",a,b,c,d,e,f\r\n"
+                       + two + ",tablet,imap,read-only")
+        done = self.run_roost("device", "add", "--file", path, "--json", code=3)
+        rows = json.loads(done.stdout)
+        self.shown.extend(row["password"] for row in rows)
+        self.assertEqual([row["user"] for row in rows], [one, two, two])
+        for number in (6, 7, 8, 9, 10):
+            self.assertIn("line %d:" % number, done.stderr)
+        self.log_in(one, rows[0]["password"]).logout()
+        scanner = self.devices(two)['Scanner, "2nd" floor']
+        self.assertEqual((scanner["scope"], scanner["networks"].split(), scanner["expires"][:10]),
+                         ("send", ["192.0.2.0/24", "2001:db8::/32"], "2048-01-01"))
+        self.assertEqual(self.devices(two)["tablet"]["access"], "read-only")
+        self.run_roost("device", "add", "--file", path + "x", code=1)
+        self.run_roost("device", "add", "--file", path, one, "phone", code=2)
+
     def test_stolen_and_short_passwords_are_refused(self):
         name = self.person()
 
