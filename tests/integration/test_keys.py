@@ -164,6 +164,32 @@ class Trouble(unittest.TestCase):
         wait_for(lambda: self.pid() not in (0, before) and self.server.all_running(), "another keys")
         self.server.connect().close()
 
+    def test_a_key_that_is_gone_is_said_and_audited(self):
+        """Keys died and the file is broken by then: chains without a key. Asking for it is an audited event."""
+        key, before = self.server.settings["certificate_key"], self.pid()
+        with open(key, "rb") as good:
+            text = good.read()
+        with open(key, "wb") as bad:
+            bad.write(text[:100])
+        os.kill(before, signal.SIGKILL)
+        wait_for(lambda: "tls.refused" in self.server.stderr() and self.server.all_running(), "another keys")
+        with self.assertRaises(OSError):
+            self.server.connect()
+        wait_for(lambda: "keys.refused" in self.server.stderr(), "the refusal")
+        with open(key, "wb") as good:
+            good.write(text)
+        loaded = self.server.stderr().count("tls.loaded")
+        self.server.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: self.server.stderr().count("tls.loaded") == loaded + gates(self.server), "the pair")
+        self.server.connect().close()
+        self.server.stop()
+        folder, audited = os.path.join(self.server.data, "audit"), b""
+        for name in os.listdir(folder):
+            with open(os.path.join(folder, name), "rb") as part:
+                audited += part.read()
+        for event in (b"keys.refused", b"tls.refused", b"tls.loaded"):
+            self.assertIn(event, audited)
+
     def test_a_broken_pair_at_the_start_is_said_and_mended_by_reload(self):
         self.server.stop()
         key = self.server.settings["certificate_key"]
