@@ -98,11 +98,10 @@ int cmd_server_status(int argc, char *const *argv)
     if (code == CLI_OK)
         code = fetch(&args, "supervisor", "shipping", &ship);
     if (code == CLI_OK)
-        code = fetch(&args, "auth", "user.legacy", &legacy);
-    if (code == CLI_OK)
         code = fetch(&args, "mail", "status", &store);
     if (code != CLI_OK)
         return code;
+    (void) fetch(&args, "auth", "user.legacy", &legacy); /* one that restarts is shown above */
     if (args.json) {
         (void) printf("{\"processes\": ");
         cli_print_rows(&roles, role_columns, COUNT(role_columns), true);
