@@ -334,6 +334,30 @@ static int provider_init(const OSSL_CORE_HANDLE *handle, const OSSL_DISPATCH *in
     return 1;
 }
 
+struct providers {
+    OSSL_PROVIDER *list[4];
+    size_t n;
+};
+
+static int note_provider(OSSL_PROVIDER *provider, void *ctx)
+{
+    struct providers *all = ctx;
+
+    if (all->n < COUNT(all->list))
+        all->list[all->n++] = provider;
+    return 1;
+}
+
+/* Each load is a reference that OpenSSL's own end leaves behind. */
+static void unload(void)
+{
+    struct providers all = {.n = 0};
+
+    (void) OSSL_PROVIDER_do_all(NULL, note_provider, &all); /* the process ends either way */
+    for (size_t i = 0; i < all.n; i++)
+        (void) OSSL_PROVIDER_unload(all.list[i]);
+}
+
 void tls_remote_keys_init(void)
 {
     if (OSSL_PROVIDER_available(NULL, PROVIDER_NAME) == 1)
@@ -341,7 +365,7 @@ void tls_remote_keys_init(void)
     /* Whoever loads one loads all: then the default provider no longer comes of itself. */
     if (OSSL_PROVIDER_load(NULL, "default") == NULL ||
         OSSL_PROVIDER_add_builtin(NULL, PROVIDER_NAME, provider_init) != 1 ||
-        OSSL_PROVIDER_load(NULL, PROVIDER_NAME) == NULL)
+        OSSL_PROVIDER_load(NULL, PROVIDER_NAME) == NULL || OPENSSL_atexit(unload) != 1)
         die("tls: OpenSSL does not take the provider " PROVIDER_NAME);
 }
 
