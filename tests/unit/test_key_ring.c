@@ -26,8 +26,12 @@ static bool shakes(struct tls_server *server, int version, const char *schemes)
     tlsclient_open(&client, &fd);
     SSL_set_min_proto_version(client.ssl, version);
     SSL_set_max_proto_version(client.ssl, version);
-    if (schemes != NULL)
-        assert_int_equal(SSL_set1_sigalgs_list(client.ssl, schemes), 1);
+    if (schemes != NULL) {
+        char list[MESSAGE_MAX]; /* OpenSSL's macro takes no const */
+
+        (void) snprintf(list, sizeof(list), "%s", schemes);
+        assert_int_equal(SSL_set1_sigalgs_list(client.ssl, list), 1);
+    }
     conn_init(&conn, fd);
     assert_int_equal(conn_start_tls(&conn, server, &err), RC_OK);
     done = tlsclient_handshake(&client, &conn, &err) == RC_OK &&
@@ -177,7 +181,8 @@ static void a_thousand_renewals_keep_the_ring_bounded(void **state)
 
 /* --- forms --- */
 
-#define SPACES_64 "                                                                "
+#define SPACES_63 "                                                               "
+#define SPACES_64 SPACES_63 " "
 #define CONTEXT   "TLS 1.3, server CertificateVerify"
 #define HASH_32   "0123456789abcdef0123456789abcdef"
 #define RANDOMS   HASH_32 HASH_32
@@ -203,7 +208,7 @@ static const struct {
     {"a bare digest",            TEXT(HASH_32),                                         0x0403, RC_DENIED},
     {"a longer digest",          TEXT(HASH_32 HASH_32),                                 0x0403, RC_DENIED},
     {"a client's verify",        TEXT(SPACES_64 "TLS 1.3, client CertificateVerify\0" HASH_32), 0x0403, RC_DENIED},
-    {"one space less",           {SPACES_64 " " CONTEXT "\0" HASH_32 + 2, 63 + 33 + 1 + 32}, 0x0403, RC_DENIED},
+    {"one space less",           TEXT(SPACES_63 CONTEXT "\0" HASH_32),                  0x0403, RC_DENIED},
     {"one space more",           TEXT(SPACES_64 " " CONTEXT "\0" HASH_32),              0x0403, RC_DENIED},
     {"a tab among the spaces",   TEXT("\t" SPACES_64 CONTEXT "\0" HASH_32),             0x0403, RC_DENIED},
     {"no zero",                  TEXT(SPACES_64 CONTEXT HASH_32),                       0x0403, RC_DENIED},
