@@ -11,6 +11,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../
 from roost_server import Server
 from sql_users import HOSTILE_NAMES, QUERY, USERS, Provider, write_conf
 
+LARGE = os.environ.get("ROOST_LARGE")
+
 
 def make_file(path, wal=False):
     with sqlite3.connect(path) as db:
@@ -69,6 +71,7 @@ class Asked(unittest.TestCase):
             out.write(b"no database" * 1000)
         self.assertEqual(provider.ask((b"anna", b"anna's"))[0][0], "unavailable")
 
+    @unittest.skipUnless(LARGE, "eight seconds: the nightly run")
     def test_a_query_without_end_is_ended(self):
         query = ("WITH RECURSIVE n(i) AS (VALUES (1) UNION ALL SELECT i + 1 FROM n) "
                  "SELECT max(i) AS user, '' AS password FROM n WHERE :user <> ''")
@@ -99,7 +102,7 @@ class Asked(unittest.TestCase):
 
 class LoggedIn(unittest.TestCase):
     def test_logins(self):
-        for wal in (False, True):
+        for wal in (False, True) if LARGE else (True,):
             server = Server(users=1, idp_folder="idp", backends=["passwd-file", "sql:shop"],
                             legacy_passwords="until 2100-01-01")
             self.addCleanup(server.close)
