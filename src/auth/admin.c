@@ -65,6 +65,21 @@ enum rc auth_admin_add_device(struct auth_db *db, const struct auth_device *devi
     return rc;
 }
 
+enum rc auth_admin_add_certificate(struct auth_db *db, const struct auth_device *device,
+                                   const unsigned char fingerprint[CERT_FINGERPRINT_BYTES],
+                                   struct admin_device *out, struct err *err)
+{
+    struct admin_device made = {.account = device->account_id};
+    struct app_verifier verifier;
+    enum rc rc;
+
+    cert_verifier(auth_db_pepper(db), fingerprint, &verifier);
+    rc = auth_db_add_device(db, device, &verifier, &made.device, err);
+    if (rc == RC_OK)
+        *out = made;
+    return rc;
+}
+
 enum rc auth_admin_add_scram(struct auth_db *db, const struct admin_device *made,
                              struct err *err)
 {

@@ -7,6 +7,7 @@
 #ifndef ROOST_AUTH_ADMIN_H
 #define ROOST_AUTH_ADMIN_H
 
+#include "auth/certificate.h"
 #include "auth/scram_store.h"
 
 struct admin_device {
@@ -29,6 +30,11 @@ MUST_CHECK enum rc auth_admin_hand_over(const char *folder, struct err *err);
 MUST_CHECK enum rc auth_admin_add_device(struct auth_db *db, const struct auth_device *device,
                                          struct admin_device *out, struct err *err);
 /* What SCRAM needs of a new device's password (auth_db_scram_hashes): some milliseconds. */
+/* The same of one whose credential is a certificate: there is no password to show. */
+MUST_CHECK enum rc
+auth_admin_add_certificate(struct auth_db *db, const struct auth_device *device,
+                           const unsigned char fingerprint[CERT_FINGERPRINT_BYTES],
+                           struct admin_device *out, struct err *err);
 MUST_CHECK enum rc auth_admin_add_scram(struct auth_db *db, const struct admin_device *made,
                                         struct err *err);
 /* A new account with a first device, or neither. */

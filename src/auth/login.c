@@ -31,6 +31,7 @@ static const struct {
     [LOGIN_REASON_BACKEND_NAME]   = {"backend_name",   AUTH_CODE_FAILED,        false},
     [LOGIN_REASON_TOKEN]          = {"token",          AUTH_CODE_FAILED,        true },
     [LOGIN_REASON_TOKEN_EXPIRED]  = {"token_expired",  AUTH_CODE_FAILED,        false},
+    [LOGIN_REASON_CERTIFICATE]    = {"certificate",    AUTH_CODE_FAILED,        false},
     [LOGIN_REASON_INTERNAL]       = {"internal",       AUTH_CODE_UNAVAILABLE,   false},
 };
 
@@ -71,7 +72,7 @@ const char *login_code_text(enum auth_code code)
 const char *login_by_name(enum login_by by)
 {
     static const char *const names[] = {"none",    "device", "passwd_file", "account_password",
-                                        "backend", "token"};
+                                        "backend", "token",  "certificate"};
 
     return names[by];
 }
@@ -444,6 +445,49 @@ void login_check_token(struct realm *realm, const struct sasl_claim *claim, stru
         .verdict = LOGIN_REFUSED, .reason = LOGIN_REASON_INTERNAL, .expires = expires};
 
     if (check_token(realm, claim, told, arena, &outcome, err) != RC_OK)
+        refuse(&outcome, LOGIN_REASON_INTERNAL);
+    settle(&outcome);
+    *out = outcome;
+}
+
+static enum rc check_certificate(struct realm *realm, const struct sasl_claim *claim,
+                                 const struct cert_identity *identity, bool any,
+                                 const struct login_place *place, struct arena *arena,
+                                 struct login_outcome *out, struct err *err)
+{
+    struct resolve_account account;
+    struct app_verifier verifier;
+    struct auth_device device;
+    enum rc rc = find_claimed(realm, claim, arena, &account, out, err);
+
+    if (rc)
+        return rc;
+    cert_verifier(auth_db_pepper(realm_db(realm)), identity->fingerprint, &verifier);
+    rc = auth_db_find_device(realm_db(realm), account.id, &verifier, arena, &device, err);
+    if (rc == RC_OK) {
+        judge_device(&device, account.enabled, place, out);
+    } else if (rc == RC_NOT_FOUND && any) {
+        out->by = LOGIN_BY_CERTIFICATE;
+        judge_match(out, true, account.enabled);
+    } else if (rc == RC_NOT_FOUND) {
+        refuse(out,
+               account.id == NO_ACCOUNT ? LOGIN_REASON_UNKNOWN_USER : LOGIN_REASON_CERTIFICATE);
+    } else {
+        return rc;
+    }
+    if (out->device.expires == 0 || out->device.expires > identity->expires)
+        out->device.expires = identity->expires;
+    return RC_OK;
+}
+
+void login_check_certificate(struct realm *realm, const struct sasl_claim *claim,
+                             const struct cert_identity *identity, bool any,
+                             const struct login_place *place, struct arena *arena,
+                             struct login_outcome *out, struct err *err)
+{
+    struct login_outcome outcome = {.verdict = LOGIN_REFUSED, .reason = LOGIN_REASON_INTERNAL};
+
+    if (check_certificate(realm, claim, identity, any, place, arena, &outcome, err) != RC_OK)
         refuse(&outcome, LOGIN_REASON_INTERNAL);
     settle(&outcome);
     *out = outcome;

@@ -17,6 +17,7 @@
 #define ROOST_AUTH_LOGIN_H
 
 #include "auth/backend.h"
+#include "auth/certificate.h"
 #include "auth/realm.h"
 #include "auth/sasl.h"
 
@@ -29,8 +30,9 @@ enum login_by {
     LOGIN_BY_DEVICE,
     LOGIN_BY_PASSWD_FILE,
     LOGIN_BY_LEGACY,
-    LOGIN_BY_BACKEND, /* a foreign one */
-    LOGIN_BY_TOKEN,   /* an issuer's access token */
+    LOGIN_BY_BACKEND,     /* a foreign one */
+    LOGIN_BY_TOKEN,       /* an issuer's access token */
+    LOGIN_BY_CERTIFICATE, /* one that is bound to no device */
 };
 
 /* The words that stand in the log; stable, since fail2ban reads them (docs/operating.md). */
@@ -53,6 +55,7 @@ enum login_reason {
     LOGIN_REASON_BACKEND_NAME, /* its user's name is another account's, or none for us */
     LOGIN_REASON_TOKEN,        /* its issuer did not make it, or it is not for here */
     LOGIN_REASON_TOKEN_EXPIRED,
+    LOGIN_REASON_CERTIFICATE, /* not believed, or bound to nothing of this user */
     LOGIN_REASON_INTERNAL,
     LOGIN_REASON_COUNT
 };
@@ -112,6 +115,15 @@ MUST_CHECK enum rc login_scram_salt(struct realm *realm, const struct sasl_claim
 void login_check_scram(struct realm *realm, const struct sasl *sasl,
                        const struct login_place *place, struct arena *arena,
                        struct login_outcome *out, struct scram_keys *keys, struct err *err);
+/*
+ * Of a certificate that was believed, whose user the claim names: the device it is bound to
+ * decides; one that is bound to none of that account's comes in only if any may. out->device's
+ * expiry is no later than the certificate's.
+ */
+void login_check_certificate(struct realm *realm, const struct sasl_claim *claim,
+                             const struct cert_identity *identity, bool any,
+                             const struct login_place *place, struct arena *arena,
+                             struct login_outcome *out, struct err *err);
 /* out is what login_check said; matched is what the thread found. */
 void login_after_hash(struct realm *realm, bool matched, struct arena *arena,
                       struct login_outcome *out, struct err *err);

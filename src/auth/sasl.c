@@ -89,6 +89,20 @@ static enum rc login_step(struct sasl *sasl, struct slice response, struct buf *
     return RC_MORE;
 }
 
+/* RFC 4422 appendix A: the message is an authorization identity, or empty. */
+static enum rc external_step(struct sasl *sasl, struct slice response, struct buf *out,
+                             struct err *err)
+{
+    (void) out; /* the client alone speaks */
+    if (slice_find(response, '\0') < response.len || !utf8_is_valid(response))
+        return malformed(err, "EXTERNAL: a NUL, or not UTF-8");
+    if (response.len > AUTH_NAME_MAX_BYTES)
+        return err_set(err, RC_LIMIT, "User name is too long", "EXTERNAL: name over %u bytes",
+                       AUTH_NAME_MAX_BYTES);
+    sasl->claim.authzid_len = copy_name(response, sasl->claim.authzid);
+    return RC_OK;
+}
+
 static enum rc scram_message(struct sasl *sasl, struct slice response, struct buf *out,
                              struct err *err)
 {
@@ -134,6 +148,7 @@ static const struct sasl_mechanism mechanisms[] = {
     {SASL_LOGIN,           SASL_PLAINTEXT | SASL_SUBMISSION_ONLY, login_step, 0,  false}, /* draft-murchison-sasl-login */
     {"OAUTHBEARER",        SASL_BEARER,             bearer_message, 0,            false}, /* RFC 7628 */
     {SASL_XOAUTH2,         SASL_BEARER,             bearer_message, 0,            false}, /* Google's and Microsoft's */
+    {"EXTERNAL",           SASL_EXTERNAL | SASL_IMAP_ONLY,        external_step, 0, false}, /* RFC 4422 appendix A */
     {"SCRAM-SHA-256",      SASL_SCRAM,              scram_message, SCRAM_SHA_256, false}, /* RFC 7677 */
     {"SCRAM-SHA-256-PLUS", SASL_SCRAM,              scram_message, SCRAM_SHA_256, true }, /* RFC 7677, 9266 */
     {"SCRAM-SHA-1",        SASL_SCRAM | SASL_SHA_1, scram_message, SCRAM_SHA_1,   false}, /* RFC 5802 */
@@ -165,6 +180,11 @@ void sasl_reached_as(struct sasl *sasl, struct slice sni)
 {
     if (sni.len <= sizeof(sasl->server))
         sasl->server_len = copy_name(sni, sasl->server);
+}
+
+void sasl_claim_as(struct sasl *sasl, struct slice user)
+{
+    sasl->claim.user_len = copy_name(slice_sub(user, 0, AUTH_NAME_MAX_BYTES), sasl->claim.user);
 }
 
 unsigned sasl_flags(const struct sasl *sasl)

@@ -37,6 +37,7 @@ enum sasl_flags {
     SASL_SHA_1 = 4,     /* for clients that know nothing better, where that is switched on */
     SASL_SUBMISSION_ONLY = 8, /* never at an IMAP login */
     SASL_BEARER = 32,         /* the claim has a token, and no user where none was named */
+    SASL_EXTERNAL = 64,       /* who it is was settled outside: sasl_claim_as() */
     SASL_IMAP_ONLY = 16,      /* never for a mail server: what it is made of is IMAP's */
 };
 
@@ -62,6 +63,8 @@ struct sasl {
 
 /* RC_NOT_FOUND: no such mechanism. The name compares without case. */
 MUST_CHECK enum rc sasl_init(struct sasl *sasl, struct slice mechanism, struct err *err);
+/* SASL_EXTERNAL: the user whom the connection's certificate names; before sasl_start. */
+void sasl_claim_as(struct sasl *sasl, struct slice user);
 /* The connection's tls-exporter value; before sasl_start. */
 void sasl_bind(struct sasl *sasl, const unsigned char binding[SCRAM_BINDING_BYTES]);
 /* The name the client gave to TLS (SNI): what a message says of the server has to agree. */

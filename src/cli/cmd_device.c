@@ -1,4 +1,5 @@
 /* cmd_device.c - `roost device`: app passwords, one for each device of a user. */
+#include <stdio.h>
 #include <unistd.h>
 
 #include "auth/enrol.h"
@@ -6,11 +7,12 @@
 #include "cli/device_show.h"
 #include "cli/request.h"
 
-#define SECONDS_A_DAY 86400
-#define LINES_BYTES   8192u /* of folders, of networks */
-#define SECRET_BYTES  (AUTH_SECRET_MAX_BYTES + 2)
-#define CODE_BYTES    (ENROL_CODE_MAX + 2)
-#define EXPIRY_BYTES  24u
+#define SECONDS_A_DAY         86400
+#define CERTIFICATE_MAX_BYTES ((size_t) 64 << 10)
+#define LINES_BYTES           8192u /* of folders, of networks */
+#define SECRET_BYTES          (AUTH_SECRET_MAX_BYTES + 2)
+#define CODE_BYTES            (ENROL_CODE_MAX + 2)
+#define EXPIRY_BYTES          24u
 
 static const char intro[] =
     "usage: roost device ACTION ...\n\n"
@@ -34,6 +36,7 @@ static const struct cli_column list_columns[] = {
 static const char add_help[] =
     "  device add USER NAME [--scope imap|send|both] [--read-only] [--folder NAME,...]\n"
     "             [--network NETWORK,...] [--days N] [--mobileconfig FILE] [--qr]\n"
+    "             [--certificate FILE]\n"
     "      Make a device and show its app password once. NAME is for people (\"Anna's "
     "phone\").\n"
     "      --scope send is for scanners, which only hand in mail; --folder lets it see those\n"
@@ -42,6 +45,9 @@ static const char add_help[] =
     "      expire. --mobileconfig writes a profile for an iPhone, iPad or Mac, with the "
     "password\n"
     "      in it (\"-\": to standard output); --qr draws a code for Thunderbird on a phone.\n"
+    "      --certificate binds it to the client certificate in a PEM file (setting "
+    "client_ca):\n"
+    "      it logs in with that and has no app password.\n"
     "  device add --file FILE\n"
     "      The same for many: user,name,scope,rights,networks,expiry, a line each; the last "
     "four\n"
@@ -76,10 +82,11 @@ static void put_lines(struct buf *out, const char *list)
 
 /* What is asked for, as it stands on the command line. */
 struct wanted {
-    const char *scope, *folders, *networks, *days, *file;
+    const char *scope, *folders, *networks, *days, *file, *certificate;
     bool read_only, password_stdin;
     struct device_show show;
     char expires[EXPIRY_BYTES];
+    struct buf pem; /* of the certificate */
 };
 
 /* What only an enrolment has. */
@@ -91,7 +98,7 @@ static int ask_for(const struct cli_args *args, const struct wanted *wanted,
                    const struct proof *proof, struct cli_ask *ask)
 {
     AUTO(buf_done) struct buf folders = {.max = LINES_BYTES}, networks = {.max = LINES_BYTES};
-    struct control_field fields[9] = {
+    struct control_field fields[10] = {
         CONTROL_TEXT("user", slice_from_str(args->words[0])),
         CONTROL_TEXT("name", slice_from_str(args->words[1])),
         CONTROL_TEXT("scope", slice_from_str(wanted->scope)),
@@ -105,6 +112,8 @@ static int ask_for(const struct cli_args *args, const struct wanted *wanted,
     fields[n++] = CONTROL_TEXT("networks", buf_slice(&networks));
     if (wanted->expires[0] != '\0')
         fields[n++] = CONTROL_TEXT("expires", slice_from_str(wanted->expires));
+    if (wanted->pem.len > 0)
+        fields[n++] = CONTROL_TEXT("certificate", buf_slice(&wanted->pem));
     if (proof != NULL) {
         fields[n++] = CONTROL_TEXT("password", slice_from_str(proof->password));
         fields[n++] = CONTROL_TEXT("code", slice_from_str(proof->code));
@@ -141,6 +150,7 @@ static int read_wanted(const char *action, int argc, char *const *argv, struct w
         {"--network",        &out->networks,          NULL                },
         {"--days",           &out->days,              NULL                },
         {"--file",           &out->file,              NULL                },
+        {"--certificate",    &out->certificate,       NULL                },
         {"--mobileconfig",   &out->show.mobileconfig, NULL                },
         {"--read-only",      NULL,                    &out->read_only     },
         {"--qr",             NULL,                    &out->show.qr       },
@@ -178,6 +188,39 @@ static int add_many(const struct cli_args *args, const char *path)
     return code;
 }
 
+/* What is in it, auth looks at. */
+static int read_certificate(const char *path, struct buf *out)
+{
+    char room[4096];
+    FILE *file = fopen(path, "re");
+    size_t n = 1;
+    bool bad;
+
+    while (file != NULL && n > 0 && !out->overflow) {
+        n = fread(room, 1, sizeof(room), file);
+        buf_append(out, slice_of(room, n));
+    }
+    bad = file == NULL || ferror(file) != 0 || out->overflow || out->len == 0;
+    if (bad)
+        (void) fprintf(stderr, "roost: %s cannot be read, or is no certificate\n", path);
+    if (file != NULL)
+        (void) fclose(file); /* read only */
+    return bad ? CLI_FAILED : CLI_OK;
+}
+
+static int add_device(const struct cli_args *args, struct wanted *wanted)
+{
+    AUTO(buf_done) struct buf pem = {.max = CERTIFICATE_MAX_BYTES};
+    int code = CLI_OK;
+
+    if (wanted->certificate != NULL && (wanted->show.mobileconfig != NULL || wanted->show.qr))
+        return cli_usage_error("device add", "no profile: with --certificate is no password");
+    if (wanted->certificate != NULL)
+        code = read_certificate(wanted->certificate, &pem);
+    wanted->pem = pem;
+    return code == CLI_OK ? make_device(args, wanted, NULL) : code;
+}
+
 static int device_add(int argc, char *const *argv)
 {
     struct wanted wanted;
@@ -188,7 +231,7 @@ static int device_add(int argc, char *const *argv)
         return cli_usage_error("device add", "--password-stdin is for device enrol");
     if (code == CLI_OK && wanted.file != NULL)
         return add_many(&args, wanted.file);
-    return code == CLI_OK ? make_device(&args, &wanted, NULL) : code;
+    return code == CLI_OK ? add_device(&args, &wanted) : code;
 }
 
 static int device_enrol(int argc, char *const *argv)
@@ -200,6 +243,8 @@ static int device_enrol(int argc, char *const *argv)
 
     if (code == CLI_OK && wanted.file != NULL)
         return cli_usage_error("device enrol", "--file is for device add");
+    if (code == CLI_OK && wanted.certificate != NULL)
+        return cli_usage_error("device enrol", "--certificate is for device add");
     if (code == CLI_OK)
         code = cli_read_known("Account password: ", "password", wanted.password_stdin,
                               proof.password, sizeof(proof.password));

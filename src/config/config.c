@@ -91,6 +91,14 @@ static const struct setting settings[] = {
      "PEM files with certificate chains, of which the client's server name chooses and the first is the default; read again on SIGHUP and when they change"},
     {"certificate_key", KIND_PATHS, AT(certificate_key), "", 0, 0, NULL,
      "PEM files with their private keys, in the same order"},
+    {"client_ca", KIND_PATH, AT(client_ca), "", 0, 0, NULL,
+     "PEM file of the CAs whose client certificates may log in (SASL EXTERNAL); empty: none is asked for"},
+    {"client_crl", KIND_PATH, AT(client_crl), "", 0, 0, NULL,
+     "PEM file with a revocation list of each of these CAs; if it is missing or a list is too old, no certificate is accepted"},
+    {"client_cert_name", KIND_CHOICE, AT(client_cert_name), "email", 0, 0, "email dns upn uri",
+     "which subjectAltName is the user's name: rfc822Name, dNSName, Microsoft's UPN, or a URI acct:NAME"},
+    {"client_cert_any", KIND_SWITCH, AT(client_cert_any), "no", 0, 0, NULL,
+     "any certificate of these CAs opens the account it names, not only those bound to a device; needs client_crl"},
     {"domains", KIND_LIST, AT(domains), "localhost", 0, 0, NULL,
      "mail domains whose local parts are users here; * for any"},
     {"catch_all", KIND_TEXT, AT(catch_all), "", 0, 0, NULL,
@@ -673,6 +681,11 @@ static void check_whole(const struct config *config, const char *path,
         add_error(errors, path, 0, "certificate and certificate_key go together, in pairs");
     if (config->certificate.n > CONFIG_PAIRS_MAX)
         add_error(errors, path, 0, "certificate: more than %u", CONFIG_PAIRS_MAX);
+    if (config->client_cert_any && *config->client_crl == '\0')
+        add_error(errors, path, 0,
+                  "client_cert_any: needs client_crl, or nobody could be shut out");
+    if (*config->client_crl != '\0' && *config->client_ca == '\0')
+        add_error(errors, path, 0, "client_crl: is of no use without client_ca");
     if ((config->imaps.n > 0 || config->web_listen.n > 0 ||
          (config->imap.n > 0 && config->starttls)) &&
         config->certificate.n == 0)

@@ -60,6 +60,11 @@ struct config {
     /* TLS */
     struct config_list certificate, certificate_key; /* PEM files, in pairs */
 
+    /* client certificates: SASL EXTERNAL */
+    const char *client_ca, *client_crl; /* PEM files; "" for none */
+    uint32_t client_cert_name;          /* enum cert_name of auth/certificate.h */
+    bool client_cert_any; /* one that no device is bound to opens the account of its name */
+
     /* who */
     struct config_list domains; /* "*": any domain */
     const char *catch_all;      /* user for unknown recipients of the domains; "" for none */

@@ -92,6 +92,7 @@ enum imap_cap {
     IMAP_CAP_AUTH_SCRAM_SHA_1,
     IMAP_CAP_AUTH_SCRAM_SHA_1_PLUS,
     IMAP_CAP_QUOTA_ANNOTATIONS,
+    IMAP_CAP_AUTH_EXTERNAL,
     IMAP_CAP_COUNT,
 };
 
@@ -111,6 +112,7 @@ enum imap_cap_show {
     SHOW_SCRAM_PLUS,    /* the same, and TLS gives channel binding data (RFC 9266) */
     SHOW_SCRAM_SHA1,    /* where the old hash is switched on */
     SHOW_SCRAM_SHA1_PLUS,
+    SHOW_EXTERNAL,          /* before login, to who has shown a certificate that is believed */
     SHOW_AFTER,             /* after login */
     SHOW_MESSAGELIMIT,      /* after login, where one is configured (RFC 9738 3) */
     SHOW_SAVELIMIT,         /* the same */
@@ -136,6 +138,7 @@ struct imap_cap_view {
     bool oauth;             /* an issuer of tokens is configured, and this is TLS */
     bool scram, scram_sha1; /* offered here */
     bool channel_binding;   /* this connection has it */
+    bool external;          /* this connection's certificate is believed */
     uint64_t append_limit;
     uint32_t message_limit, save_limit; /* RFC 9738; 0: none */
     bool login_referrals, mailbox_referrals;

@@ -51,9 +51,8 @@ enum listener_kind {
     LISTENER_SASL = 6,      /* a mail server asks who may submit: docs/formats/auth-socket.md */
     LISTENER_SOCKETMAP = 7, /* Postfix asks whom an address means */
 };
-#define LISTENER_STARTTLS   1u /* offer STARTTLS */
-#define LISTENER_PLAINTEXT  2u /* logins without TLS are allowed on loopback */
-#define LISTENER_CLIENTCERT 4u /* ask for a client certificate */
+#define LISTENER_STARTTLS  1u /* offer STARTTLS */
+#define LISTENER_PLAINTEXT 2u /* logins without TLS are allowed on loopback */
 
 #define RELOAD_LOG   1u /* open the log file anew */
 #define RELOAD_FILES 2u /* look at files that may have changed: a passwd-file */

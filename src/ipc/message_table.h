@@ -137,6 +137,13 @@
     FIXED(exporter, 32)               /* RFC 9266 tls-exporter */ \
     BYTES(client_chain, MSG_CERT_MAX) /* DER certificates, a list; verified by auth */ \
     BYTES(client_id, MSG_CLIENT_ID_MAX)
+#define MSG_CERT_CHECK_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED)   /* before the greeting */ \
+    U64(conn) \
+    ADDR(peer)         /* for the log */ \
+    BYTES(client_chain, MSG_CERT_MAX) /* as in AUTH_START */
+#define MSG_CERT_CHECKED_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(conn) \
+    U8(good)           /* 1: EXTERNAL may be offered */
 #define MSG_AUTH_DATA_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
     U64(conn) \
     BYTES(data, MSG_SASL_MAX)         /* base64 undone by the gate */
@@ -385,6 +392,8 @@
     M(AUTH_CONTINUE,     auth_continue,    43, 1, 0, FROM(AUTH),                   TO(GATE)) \
     M(AUTH_OK,           auth_ok,          44, 2, 0, FROM(AUTH),                   TO(GATE)) \
     M(AUTH_FAIL,         auth_fail,        45, 3, 0, FROM(AUTH),                   TO(GATE)) \
+    M(CERT_CHECK,        cert_check,       46, 1, 0, FROM(GATE),                   TO(AUTH)) \
+    M(CERT_CHECKED,      cert_checked,     47, 1, 0, FROM(AUTH),                   TO(GATE)) \
     M(GRANT,             grant,            50, 1, 0, FROM(AUTH),                   TO(MAIL)) \
     M(REVOKE,            revoke,           51, 1, 0, FROM(AUTH),                   TO(MAIL)) \
     M(RESOLVE,           resolve,          52, 1, 0, FROM(MAIL) | FROM(GATE),      TO(AUTH)) \

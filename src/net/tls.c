@@ -8,13 +8,15 @@
 #include "net/tls_context.h"
 #include "net/tls_ticket.h"
 
-#define ALPN_DEFAULT   "imap"                     /* as RFC 7595 registers it */
-#define EXPORTER_LABEL "EXPORTER-Channel-Binding" /* RFC 9266 section 2 */
+#define ALPN_DEFAULT           "imap"      /* as RFC 7595 registers it */
+#define TLS_CLIENT_CHAIN_BYTES (48 * 1024) /* a dozen certificates; OpenSSL refuses more */
+#define EXPORTER_LABEL         "EXPORTER-Channel-Binding" /* RFC 9266 section 2 */
 
 struct tls_server {
     struct tls_set *set; /* NULL until the first load */
     struct ticket_keys *tickets;
     const char *alpn;
+    bool asks_certificates;
     struct tls_signer signer; /* for pairs without a key */
 };
 
@@ -67,6 +69,11 @@ void tls_server_sign_with(struct tls_server *server, struct tls_signer signer)
     server->signer = signer;
 }
 
+void tls_server_ask_certificates(struct tls_server *server)
+{
+    server->asks_certificates = true;
+}
+
 size_t tls_server_n_staples(const struct tls_server *server)
 {
     return server->set != NULL ? tls_set_n_staples(server->set) : 0;
@@ -110,6 +117,15 @@ void tls_server_rotate_tickets(struct tls_server *server)
     ticket_keys_rotate(server->tickets);
 }
 
+/* Who may do what with it is not for TLS to say: the context takes any (tls_context.c). */
+static void ask_certificate(SSL *ssl)
+{
+    SSL_set_verify(ssl, SSL_VERIFY_PEER, NULL);
+    SSL_set_max_cert_list(ssl, TLS_CLIENT_CHAIN_BYTES);
+    (void) SSL_set_options(ssl, SSL_OP_NO_TICKET);
+    (void) SSL_set_num_tickets(ssl, 0);
+}
+
 enum rc tls_new(struct tls_server *server, int fd, struct tls **out, struct err *err)
 {
     AUTO(tls_freep) struct tls *tls = xcalloc(1, sizeof(*tls));
@@ -120,6 +136,8 @@ enum rc tls_new(struct tls_server *server, int fd, struct tls **out, struct err 
         SSL_set_app_data(tls->ssl, server->tickets) != 1)
         return tls_err(err, RC_IO, "Server error", "TLS connection");
     SSL_set_accept_state(tls->ssl);
+    if (server->asks_certificates)
+        ask_certificate(tls->ssl);
     tls->set = tls_set_ref(server->set);
     *out = TAKE(tls);
     return RC_OK;
@@ -229,6 +247,36 @@ enum rc tls_shut_write(struct tls *tls, struct err *err)
         return judge(tls, result, errno, "close_notify", err);
     tls->shut = true;
     return RC_OK;
+}
+
+bool tls_has_client_certificate(const struct tls *tls)
+{
+    return SSL_get0_peer_certificate(tls->ssl) != NULL;
+}
+
+static void put_certificate(struct buf *out, X509 *cert)
+{
+    unsigned char *der = NULL;
+    int len = i2d_X509(cert, &der);
+
+    if (len > 0)
+        buf_le_bytes(out, slice_of(der, (size_t) len));
+    else
+        out->overflow = true;
+    OPENSSL_free(der);
+}
+
+void tls_client_chain(const struct tls *tls, struct buf *out)
+{
+    X509 *leaf = SSL_get0_peer_certificate(tls->ssl);
+    STACK_OF(X509) *above =
+        SSL_get_peer_cert_chain(tls->ssl); /* on a server without the leaf */
+
+    if (leaf == NULL)
+        return;
+    put_certificate(out, leaf);
+    for (int i = 0; i < sk_X509_num(above); i++)
+        put_certificate(out, sk_X509_value(above, i));
 }
 
 bool tls_waits_to_write(const struct tls *tls)

@@ -18,7 +18,7 @@
 #ifndef ROOST_NET_TLS_H
 #define ROOST_NET_TLS_H
 
-#include "base/slice.h"
+#include "base/buf.h"
 #include "net/tls_remote_key.h"
 
 #define TLS_PAIRS_MAX 16u /* certificates a server chooses from by name */
@@ -59,6 +59,9 @@ void tls_server_use_alpn(struct tls_server *server, const char *protocol);
 /* Connections made from it may outlive it, but not begin a handshake afterwards. */
 void tls_server_free(struct tls_server *server);
 void tls_server_freep(struct tls_server **server);
+/* Ask clients for a certificate from here on, and take any or none: who believes it looks at
+ * tls_client_chain(). Such connections get no session ticket, since one carries no chain. */
+void tls_server_ask_certificates(struct tls_server *server);
 /* All pairs or none: RC_INVALID (detail says why) keeps what was in use. 1 <= n. */
 MUST_CHECK enum rc tls_server_load(struct tls_server *server, const struct tls_pair *pairs,
                                    size_t n, struct err *err);
@@ -99,6 +102,11 @@ MUST_CHECK enum rc tls_write(struct tls *tls, struct slice bytes, size_t *out_n,
 bool tls_has_pending(const struct tls *tls);
 /* Send close_notify: nothing may be written afterwards, reading goes on. */
 MUST_CHECK enum rc tls_shut_write(struct tls *tls, struct err *err);
+
+/* Has the client shown a certificate, and that it has its key? */
+bool tls_has_client_certificate(const struct tls *tls);
+/* What it sent: DER certificates, its own first, each behind a u32 length. out may overflow. */
+void tls_client_chain(const struct tls *tls, struct buf *out);
 
 /* Would tls_exporter() have something to give? */
 bool tls_has_exporter(const struct tls *tls);

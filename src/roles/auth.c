@@ -68,6 +68,8 @@ static void on_gate_msg(struct auth_peer *gate, const struct msg *msg)
         auth_attempt_data(gate, &msg->auth_data);
     else if (msg->type == MSG_AUTH_CANCEL)
         auth_attempt_cancel(gate, msg->auth_cancel.conn);
+    else if (msg->type == MSG_CERT_CHECK)
+        auth_certificate_asked(gate, &msg->cert_check);
     else if (msg->type == MSG_RESOLVE)
         auth_resolve(gate, &msg->resolve);
 }
@@ -260,6 +262,7 @@ static enum rc open_all(struct auth_role *auth, struct err *err)
                        "%.100s/auth.db is not there: run `roost init` first", folder);
     if (rc)
         return rc;
+    auth_certificates_open(auth);
     auth_db_use_scram(auth->db, hashes_of(auth->start->config));
     return open_realm(auth, err);
 }
@@ -297,6 +300,7 @@ static void close_all(struct auth_role *auth)
     auth_known_done(auth);
     auth_scram_done(auth);
     auth_uses_done(auth);
+    auth_certificates_done(auth);
     auth_damage_done(auth);
     loop_remove(auth->loop, &auth->supervisor_watch);
     peer_drop(&auth->mail);

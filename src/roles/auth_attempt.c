@@ -54,7 +54,8 @@ struct attempt {
     int64_t told_delay_us; /* TOLD */
     int64_t claimed_us;    /* when the claim was looked at */
     struct auth_backend_ask ask;
-    struct scram_keys keys; /* of the password that was proved by SCRAM */
+    struct cert_identity certificate; /* SASL_EXTERNAL */
+    struct scram_keys keys;           /* of the password that was proved by SCRAM */
     struct timer timer;
     enum auth_code answer; /* DELAYED */
     struct hash_job job;
@@ -298,6 +299,11 @@ static bool is_scram(const struct attempt *attempt)
     return (sasl_flags(&attempt->sasl) & SASL_SCRAM) != 0;
 }
 
+static bool is_external(const struct attempt *attempt)
+{
+    return (sasl_flags(&attempt->sasl) & SASL_EXTERNAL) != 0;
+}
+
 /* What the throttle knows a secret by that was right. SCRAM does not show it: the key that only
  * the right one leads to stands for it. */
 static struct slice proved_secret(const struct attempt *attempt)
@@ -311,16 +317,18 @@ static struct slice proved_secret(const struct attempt *attempt)
 static void note_success(struct attempt *attempt)
 {
     const struct login_outcome *outcome = &attempt->outcome;
+    bool by_secret = outcome->by != LOGIN_BY_TOKEN && !is_external(attempt);
 
     log_attempt(attempt);
     auth_known_proved(attempt->auth, &attempt->peer);
-    if (outcome->by != LOGIN_BY_DEVICE && outcome->by != LOGIN_BY_TOKEN)
+    if (by_secret && outcome->by != LOGIN_BY_DEVICE)
         throttle_succeeded(attempt->auth->throttle, attempt->key, proved_secret(attempt),
                            clock_mono_us());
-    if (!is_scram(attempt) && outcome->by != LOGIN_BY_TOKEN)
+    if (by_secret && !is_scram(attempt))
         auth_scram_learn(attempt->auth, outcome,
                          auth_secret_slice(&attempt->sasl.claim.secret));
-    if (outcome->by != LOGIN_BY_PASSWD_FILE && outcome->by != LOGIN_BY_TOKEN)
+    if (outcome->by != LOGIN_BY_PASSWD_FILE && outcome->by != LOGIN_BY_TOKEN &&
+        outcome->by != LOGIN_BY_CERTIFICATE)
         auth_note_use(attempt->auth, outcome->account, outcome->device.id, &attempt->peer,
                       slice_of(attempt->client, attempt->client_len));
 }
@@ -584,6 +592,23 @@ static void check_claim(void *ctx)
     go_on(attempt, &place, &err);
 }
 
+/* It was believed when the exchange began; now it decides, with whom the client wants to be. */
+static void check_certificate(struct attempt *attempt)
+{
+    const struct login_place place = place_of(attempt);
+    struct err err;
+
+    login_check_certificate(attempt->auth->realm, &attempt->sasl.claim, &attempt->certificate,
+                            attempt->auth->start->config->client_cert_any, &place,
+                            attempt->arena, &attempt->outcome, &err);
+    if (attempt->outcome.reason == LOGIN_REASON_INTERNAL)
+        log_event(LEVEL_ERROR, "auth.database_failed", LOG_ERR(&err));
+    if (attempt->outcome.verdict == LOGIN_GRANTED)
+        grant(attempt);
+    else
+        refuse(attempt);
+}
+
 /* The throttle counts a user however the name is written. */
 static struct throttle_key key_of(const struct attempt *attempt)
 {
@@ -642,6 +667,10 @@ static void on_claim(struct attempt *attempt)
                        &attempt->peer, on_token);
         return;
     }
+    if (is_external(attempt)) {
+        check_certificate(attempt);
+        return;
+    }
     if (!login_secret_is_random(secret))
         delay_us = throttle_delay_check(attempt->auth->throttle, attempt->key, secret,
                                         clock_mono_us());
@@ -664,38 +693,6 @@ static void after_step(struct attempt *attempt, enum rc rc, const struct buf *ch
         send_salt(attempt);
     else
         say(attempt, challenge);
-}
-
-/* Is it switched on, and meant for that door? */
-static bool is_offered(const struct attempt *attempt)
-{
-    const struct config *config = attempt->auth->start->config;
-    unsigned flags = sasl_flags(&attempt->sasl);
-
-    if ((flags &
-         (attempt->service == SERVICE_SUBMISSION ? SASL_IMAP_ONLY : SASL_SUBMISSION_ONLY)) != 0)
-        return false;
-    if ((flags & SASL_BEARER) != 0)
-        return config->oauth.n > 0;
-    return (flags & SASL_SCRAM) == 0 ||
-           (config->scram && ((flags & SASL_SHA_1) == 0 || config->scram_sha1));
-}
-
-/* A unix socket is this host's, but a mail server that does not say whom it speaks for may
- * speak for anybody. */
-static bool is_local(const struct attempt *attempt)
-{
-    return (attempt->peer.family == IPADDR_NONE && attempt->service != SERVICE_SUBMISSION) ||
-           ipaddr_is_loopback(&attempt->peer);
-}
-
-/* A password, or the proof of one, goes over TLS, or over loopback where that is configured; a
- * token over TLS (RFC 7628 4). */
-static bool is_private(const struct attempt *attempt)
-{
-    return attempt->tls_version != 0 ||
-           ((sasl_flags(&attempt->sasl) & SASL_BEARER) == 0 &&
-            attempt->auth->start->config->plaintext_loopback && is_local(attempt));
 }
 
 static struct attempt *attempt_new(struct auth_peer *gate, const struct msg_auth_start *msg,
@@ -721,6 +718,21 @@ static struct attempt *attempt_new(struct auth_peer *gate, const struct msg_auth
     return attempt;
 }
 
+/* Whom the client's certificate names; false: it was refused. */
+static bool take_certificate(struct attempt *attempt, struct slice chain)
+{
+    struct err err;
+
+    if (auth_certificate_check(attempt->auth, chain, &attempt->certificate, &err) != RC_OK) {
+        log_event(LEVEL_INFO, "certificate.why", LOG_ERR(&err));
+        refuse_for(attempt, LOGIN_REASON_CERTIFICATE);
+        return false;
+    }
+    sasl_claim_as(&attempt->sasl,
+                  slice_of(attempt->certificate.user, attempt->certificate.user_len));
+    return true;
+}
+
 void auth_attempt_start(struct auth_peer *gate, const struct msg_auth_start *msg)
 {
     AUTO(buf_done) struct buf challenge = {.max = SASL_MESSAGE_MAX_BYTES};
@@ -738,14 +750,17 @@ void auth_attempt_start(struct auth_peer *gate, const struct msg_auth_start *msg
         return;
     }
     attempt = attempt_new(gate, msg, known);
-    if (sasl_init(&attempt->sasl, msg->mechanism, NULL) != RC_OK || !is_offered(attempt)) {
+    if (sasl_init(&attempt->sasl, msg->mechanism, NULL) != RC_OK ||
+        !auth_offers(attempt->auth, attempt->service, sasl_flags(&attempt->sasl))) {
         refuse_for(attempt, LOGIN_REASON_MECHANISM);
         return;
     }
-    if (!is_private(attempt)) {
+    if (!auth_is_private(attempt->auth, msg, sasl_flags(&attempt->sasl))) {
         refuse_for(attempt, LOGIN_REASON_NO_TLS);
         return;
     }
+    if (is_external(attempt) && !take_certificate(attempt, msg->client_chain))
+        return;
     if (msg->has_exporter != 0)
         sasl_bind(&attempt->sasl, msg->exporter);
     sasl_reached_as(&attempt->sasl, msg->sni);

@@ -13,6 +13,8 @@
  * auth_token.c     whose is an access token? Each configured issuer is asked in turn
  * auth_pam.c       passwords that PAM checks, by helpers
  * auth_backends.c  a question to a foreign back-end, whichever it is
+ * auth_offer.c     which mechanisms, where
+ * auth_certificate.c  client certificates
  * auth_uses.c      last use of devices, written behind
  * auth_enrol.c     people make the devices of their own account: from web, and the verbs
  * auth_control.c   the control socket; auth_verbs.c, auth_verbs_devices.c, auth_verbs_totp.c,
@@ -143,6 +145,7 @@ struct auth_role {
     struct map *uses; /* struct auth_use by device or account */
     struct timer uses_timer;
     struct timer damage_timer; /* auth_damage.c */
+    struct auth_certificates *certificates;
     struct loop_fd control_watch;
     struct list control_conns;
     size_t n_control_conns;
@@ -287,6 +290,26 @@ struct auth_token {
 void auth_token_ask(struct auth_role *auth, struct auth_token *token,
                     const struct sasl_claim *claim, enum service service,
                     const struct ipaddr *peer, auth_token_fn *done);
+/* ---- auth_offer.c ---- */
+
+/* Is a mechanism of these enum sasl_flags switched on, and meant for that door? */
+bool auth_offers(const struct auth_role *auth, enum service service, unsigned flags);
+/* A password, or the proof of one, goes over TLS, or over loopback where that is configured; a
+ * token over TLS (RFC 7628 4). */
+bool auth_is_private(const struct auth_role *auth, const struct msg_auth_start *msg,
+                     unsigned flags);
+
+/* ---- auth_certificate.c ---- */
+
+/* Before the sandbox closes: the first look at the files. */
+void auth_certificates_open(struct auth_role *auth);
+void auth_certificates_done(struct auth_role *auth);
+bool auth_certificates_on(const struct auth_role *auth);
+/* RC_DENIED: not believed. */
+MUST_CHECK enum rc auth_certificate_check(struct auth_role *auth, struct slice chain,
+                                          struct cert_identity *out, struct err *err);
+/* A gate wants to know what it may offer. */
+void auth_certificate_asked(struct auth_peer *gate, const struct msg_cert_check *msg);
 
 /* ---- auth_uses.c ---- */
 

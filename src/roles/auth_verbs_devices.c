@@ -88,6 +88,21 @@ enum rc auth_make_device(struct auth_role *auth, const struct auth_device *devic
     return auth_db_end(auth->db, rc, err);
 }
 
+/* With the field "certificate" (PEM): that is its credential. */
+static enum rc make_device(struct auth_role *auth, const struct control_fields *fields,
+                           const struct auth_device *device, struct admin_device *out,
+                           struct err *err)
+{
+    unsigned char fingerprint[CERT_FINGERPRINT_BYTES];
+    struct slice pem;
+    enum rc rc;
+
+    if (!control_field_get(fields, "certificate", &pem) || pem.len == 0)
+        return auth_make_device(auth, device, out, err);
+    rc = cert_pem_fingerprint(pem, fingerprint, err);
+    return rc ? rc : auth_admin_add_certificate(auth->db, device, fingerprint, out, err);
+}
+
 static enum rc add_device(struct auth_role *auth, struct control_conn *conn,
                           const struct control_fields *fields, struct err *err)
 {
@@ -102,7 +117,7 @@ static enum rc add_device(struct auth_role *auth, struct control_conn *conn,
     if (rc)
         return rc;
     device.account_id = account.id;
-    rc = auth_make_device(auth, &device, &made, err);
+    rc = make_device(auth, fields, &device, &made, err);
     if (rc)
         return rc;
     log_event(LEVEL_INFO, "device.added", LOG_TEXT("user", account.name),
@@ -114,7 +129,7 @@ static enum rc add_device(struct auth_role *auth, struct control_conn *conn,
 }
 
 /* user, name, scope (imap, send, both), access (full, read-only), folders and networks (one a
- * line), expires
+ * line), certificate (PEM; instead of an app password), expires
  * -> user, device, password */
 void auth_device_add(struct control_conn *conn, const struct control_fields *fields, void *ctx)
 {

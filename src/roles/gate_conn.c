@@ -446,11 +446,17 @@ static enum rc step_handshake(struct gate_conn *c)
     if (rc)
         return broken(c, &err);
     c->gate->n_handshakes_done++;
-    gate_conn_enter(c, GATE_READY);
+    if (!tls_has_client_certificate(c->conn.tls) || !gate_login_check_certificate(c))
+        gate_conn_secured(c);
     evict_over(c->gate, GATE_READY, GATE_STRANGERS_MAX);
-    if (c->state == GATE_READY && !c->greeted)
-        gate_greet(c);
     return RC_OK;
+}
+
+void gate_conn_secured(struct gate_conn *c)
+{
+    gate_conn_enter(c, GATE_READY);
+    if (!c->greeted)
+        gate_greet(c);
 }
 
 static void answer_refusal(struct gate_conn *c, const struct err *err)

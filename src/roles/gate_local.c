@@ -188,6 +188,8 @@ static uint64_t id_of(const struct msg *msg)
 {
     if (msg->type == MSG_RESOLVED)
         return msg->resolved.request;
+    if (msg->type == MSG_CERT_CHECKED)
+        return msg->cert_checked.conn;
     if (msg->type == MSG_AUTH_CONTINUE)
         return msg->auth_continue.conn;
     return msg->type == MSG_AUTH_OK ? msg->auth_ok.conn : msg->auth_fail.conn;

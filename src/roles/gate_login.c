@@ -70,7 +70,7 @@ static void cancel_at_auth(struct gate_conn *c)
 
 void gate_login_forget(struct gate_conn *c)
 {
-    if (c->state == GATE_ASKED || c->state == GATE_RESPONSE)
+    if ((c->state == GATE_ASKED && !c->checking) || c->state == GATE_RESPONSE)
         cancel_at_auth(c);
     drop_long_response(c);
 }
@@ -79,6 +79,30 @@ void gate_login_abort(struct gate_conn *c, const char *status, const char *text)
 {
     cancel_at_auth(c);
     fail(c, status, text);
+}
+
+bool gate_login_check_certificate(struct gate_conn *c)
+{
+    AUTO(buf_done) struct buf chain = {.max = MSG_CERT_MAX};
+    struct msg msg = {
+        .type = MSG_CERT_CHECK, .cert_check = {.conn = c->id, .peer = c->peer}
+    };
+    struct err err = {0};
+
+    tls_client_chain(c->conn.tls, &chain);
+    msg.cert_check.client_chain = buf_slice(&chain);
+    if (chain.overflow || gate_peer_post(&c->gate->auth, &msg, NULL, &err) != RC_OK)
+        return false;
+    c->checking = true;
+    gate_conn_enter(c, GATE_ASKED);
+    return true;
+}
+
+static void on_checked(struct gate_conn *c, bool good)
+{
+    c->checking = false;
+    c->external = good;
+    gate_conn_secured(c);
 }
 
 static enum rc ask(struct gate_conn *c, const struct msg *msg)
@@ -112,6 +136,7 @@ void gate_login_start(struct gate_conn *c, const char *command, struct slice tag
                       struct slice mechanism, bool has_initial, struct slice initial)
 {
     char upper[MECHANISM_MAX];
+    AUTO(buf_done) struct buf chain = {.max = MSG_CERT_MAX};
     struct tls_facts facts;
     struct msg msg = {
         .type = MSG_AUTH_START,
@@ -136,6 +161,9 @@ void gate_login_start(struct gate_conn *c, const char *command, struct slice tag
         upper[i] = ascii_upper(mechanism.ptr[i]);
     msg.auth_start.mechanism = slice_of(upper, mechanism.len);
     add_tls_facts(c, &facts, &msg.auth_start);
+    if (c->external && slice_eq(msg.auth_start.mechanism, SLICE("EXTERNAL")))
+        tls_client_chain(c->conn.tls, &chain);
+    msg.auth_start.client_chain = buf_slice(&chain);
     buf_reset(&c->tag);
     buf_append(&c->tag, tag);
     c->command = command;
@@ -214,17 +242,22 @@ static void on_fail(struct gate_conn *c, const struct msg_auth_fail *msg)
 
 void gate_login_message(struct gate *gate, const struct msg *msg)
 {
-    uint64_t id = msg->type == MSG_AUTH_CONTINUE ? msg->auth_continue.conn
-                  : msg->type == MSG_AUTH_OK     ? msg->auth_ok.conn
-                                                 : msg->auth_fail.conn;
+    uint64_t id = msg->type == MSG_AUTH_CONTINUE  ? msg->auth_continue.conn
+                  : msg->type == MSG_AUTH_OK      ? msg->auth_ok.conn
+                  : msg->type == MSG_CERT_CHECKED ? msg->cert_checked.conn
+                                                  : msg->auth_fail.conn;
     struct gate_conn *c = gate_conn_find(gate, id);
 
     if (c == NULL || c->state != GATE_ASKED)
         return; /* it went away meanwhile */
+    if (c->checking != (msg->type == MSG_CERT_CHECKED))
+        return; /* an answer to another question */
     if (msg->type == MSG_AUTH_CONTINUE)
         on_continue(c, &msg->auth_continue);
     else if (msg->type == MSG_AUTH_OK)
         on_ok(c, &msg->auth_ok);
+    else if (msg->type == MSG_CERT_CHECKED)
+        on_checked(c, msg->cert_checked.good != 0);
     else
         on_fail(c, &msg->auth_fail);
     gate_conn_run(c);
@@ -239,7 +272,10 @@ void gate_login_lost_auth(struct gate *gate)
         c->auth_died = c->state == GATE_RESPONSE; /* said when the client's line has come */
         if (c->state != GATE_ASKED)
             continue;
-        fail(c, "NO", UNAVAILABLE);
+        if (c->checking)
+            on_checked(c, false);
+        else
+            fail(c, "NO", UNAVAILABLE);
         gate_conn_run(c);
     }
 }

@@ -72,7 +72,8 @@ static bool offers_scram(const struct gate_conn *c)
 static void print_capabilities(struct gate_conn *c)
 {
     bool scram = offers_scram(c);
-    struct imap_cap_view view = {.starttls = takes_starttls(c),
+    struct imap_cap_view view = {.external = c->external,
+                                 .starttls = takes_starttls(c),
                                  .login_disabled = gate_login_is_disabled(c),
                                  .oauth =
                                      c->conn.tls != NULL && c->gate->start->config->oauth.n > 0,

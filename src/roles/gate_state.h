@@ -16,12 +16,12 @@
  *   PROXY      its header is awaited; `unread` has what of it has come
  *   HANDSHAKE  conn.tls is set and not through, or STARTTLS's OK is being sent
  *   READY      reader collects commands; nothing is asked of auth
- *   ASKED      auth has been asked; nothing is read, so nothing behind the running line is seen
- *   RESPONSE   "+" was sent; the reader waits for the client's line
- *   PASSING    auth said OK; goes to mail as soon as `out` has left
- *   CARRIED    a pump copies between the connection and mail's socket; no reader, no buffers
- *   CLOSING    `out` leaves, then our end, then the peer's is awaited for a short while
- *   DEAD       nothing is watched; freed at the end of the loop's turn
+ *   ASKED      auth has been asked; nothing is read, so nothing behind the running line is
+ * seen. Also behind the handshake, before the greeting: about a client's certificate RESPONSE
+ * "+" was sent; the reader waits for the client's line PASSING    auth said OK; goes to mail as
+ * soon as `out` has left CARRIED    a pump copies between the connection and mail's socket; no
+ * reader, no buffers CLOSING    `out` leaves, then our end, then the peer's is awaited for a
+ * short while DEAD       nothing is watched; freed at the end of the loop's turn
  *
  * gate_conn_enter() alone changes the state, and with it the list the connection is in. A
  * function that may have ended a connection leaves it DEAD, never freed: callers look at the
@@ -119,6 +119,8 @@ struct gate_conn {
     bool spoke;                  /* the first byte has come */
     bool greeted;                /* the greeting is out: not said again after STARTTLS */
     bool long_response;          /* holds one of GATE_LONG_RESPONSES */
+    bool checking;               /* ASKED: about the client's certificate, not a login */
+    bool external;               /* auth believes that certificate */
     bool auth_died;              /* RESPONSE: whoever asked for the line is gone */
     bool close_told;             /* mail said CONN_CLOSE */
     bool mail_died;              /* the mail that has this connection */
@@ -167,6 +169,8 @@ struct gate_conn *gate_conn_known(struct gate *gate, const struct gate_listener 
 void gate_conn_return(struct gate_conn *c);
 /* Do what can be done now: read, answer, flush; then watch for the rest. */
 void gate_conn_run(struct gate_conn *c);
+/* TLS is up, and what the client may log in with is known: READY, and greeted. */
+void gate_conn_secured(struct gate_conn *c);
 /* Say bye (may be empty), then CLOSING. */
 void gate_conn_close(struct gate_conn *c, enum close_reason reason, const char *bye);
 /* DEAD, at once. */
@@ -201,6 +205,9 @@ void gate_login_start(struct gate_conn *c, const char *command, struct slice tag
 void gate_login_line(struct gate_conn *c, struct slice line);
 /* The line was refused (too long); the exchange ends. */
 void gate_login_abort(struct gate_conn *c, const char *status, const char *text);
+/* The client has shown a certificate: is EXTERNAL to be offered? False: auth is not there to
+ * say. */
+bool gate_login_check_certificate(struct gate_conn *c);
 /* The connection ends: auth forgets the exchange. */
 void gate_login_forget(struct gate_conn *c);
 void gate_login_message(struct gate *gate, const struct msg *msg);

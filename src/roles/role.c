@@ -1,5 +1,6 @@
 #include "roles/role.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
@@ -20,6 +21,7 @@
 #define LOG_DRAIN_MS      1000
 #define ROLE_STATE_BYTES  256u
 #define ROLE_PATH_BYTES   4096u
+#define ROLE_FILES_MAX    4u /* configured files of one role */
 #define CONFIG_BLOB_BYTES (4 * CONFIG_FILE_MAX_BYTES)
 
 static struct slice keep_slice(struct slice s)
@@ -238,7 +240,8 @@ static enum rc become_user(const struct role_start *start, struct err *err)
 /* A path below the data directory, or the folder a configured file lies in. */
 struct role_paths {
     char data[ROLE_PATH_BYTES];
-    char file[ROLE_PATH_BYTES];
+    char file[ROLE_FILES_MAX][ROLE_PATH_BYTES];
+    size_t n_files;
 };
 
 static const char *data_path(const struct role_start *start, const char *name,
@@ -250,8 +253,11 @@ static const char *data_path(const struct role_start *start, const char *name,
 
 static const char *folder_of(const char *file, struct role_paths *paths)
 {
-    (void) snprintf(paths->file, sizeof(paths->file), "%s", file);
-    return dirname(paths->file);
+    char *room = paths->file[paths->n_files++];
+
+    assert(paths->n_files <= ROLE_FILES_MAX);
+    (void) snprintf(room, ROLE_PATH_BYTES, "%s", file);
+    return dirname(room);
 }
 
 static struct sandbox_rules rules_of(const struct role_start *start, struct role_paths *paths)
@@ -268,6 +274,10 @@ static struct sandbox_rules rules_of(const struct role_start *start, struct role
         sandbox_allow(&rules, data_path(start, ROLE_AUTH_DIR, paths), SANDBOX_WRITE);
         if (config->passwd_file[0] != '\0')
             sandbox_allow(&rules, folder_of(config->passwd_file, paths), SANDBOX_READ);
+        if (config->client_ca[0] != '\0')
+            sandbox_allow(&rules, folder_of(config->client_ca, paths), SANDBOX_READ);
+        if (config->client_crl[0] != '\0')
+            sandbox_allow(&rules, folder_of(config->client_crl, paths), SANDBOX_READ);
         break;
     case ROLE_MAIL:
         rules.kind = SANDBOX_MAIL;
@@ -297,8 +307,9 @@ static struct sandbox_rules rules_of(const struct role_start *start, struct role
     case ROLE_SHIP:
         rules.kind = SANDBOX_SHIP;
         sandbox_allow(&rules, data_path(start, ROLE_SHIP_DIR, paths), SANDBOX_WRITE);
-        (void) snprintf(paths->file, sizeof(paths->file), "%s/" ROLE_LOG_DIR, config->data_dir);
-        sandbox_allow(&rules, paths->file, SANDBOX_READ);
+        (void) snprintf(paths->file[0], sizeof(paths->file[0]), "%s/" ROLE_LOG_DIR,
+                        config->data_dir);
+        sandbox_allow(&rules, paths->file[0], SANDBOX_READ);
         sandbox_allow_port(&rules, ship_port(config));
         break;
     case ROLE_SUPERVISOR:
@@ -310,7 +321,7 @@ static struct sandbox_rules rules_of(const struct role_start *start, struct role
 enum rc role_confine(struct role_start *start, struct err *err)
 {
     AUTO(buf_done) struct buf state = {0};
-    AUTO(freep) struct role_paths *paths = xmalloc(sizeof(*paths));
+    AUTO(freep) struct role_paths *paths = xcalloc(1, sizeof(*paths));
     struct sandbox_rules rules = rules_of(start, paths);
     struct msg ready = {.type = MSG_READY};
     enum rc rc;
