@@ -108,7 +108,7 @@ static enum rc note_word(struct word_ask *ask, const uint8_t *likeness, uint64_t
 static enum rc compare_word(struct word_ask *ask, uint64_t *work, struct err *err)
 {
     const struct word *word = &ask->walk.entry.word;
-    uint8_t likeness[FUZZY_WORDS_MAX];
+    uint8_t likeness[FUZZY_WORDS_MAX] = {0};
     bool any = false;
 
     if ((ask->walk.entry.places & ask->places) == 0)

@@ -17,7 +17,7 @@
 
 #define FIRST_SLOTS    4096u
 #define TEXT_MAX_BYTES ((size_t) 1 << 30)
-#define WORD_MAX_BYTES (4 * WORD_MAX_CHARS)
+#define WORD_MAX_BYTES ((size_t) 4 * WORD_MAX_CHARS)
 
 struct word_slot {
     uint32_t text; /* where its characters begin */
@@ -108,7 +108,7 @@ static struct word_slot *need_slot(struct word_build *build, struct slice text, 
                                    enum word_place place)
 {
     uint32_t hash = (uint32_t) XXH3_64bits_withSeed(
-        text.ptr, text.len, build->seed + (unsigned) place * 2 + is_pair);
+        text.ptr, text.len, build->seed + (uint64_t) place * 2 + is_pair);
     struct word_slot *slot;
     uint32_t at;
 
