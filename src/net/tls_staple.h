@@ -13,9 +13,10 @@
 
 #include "base/slice.h"
 
-#define TLS_STAPLE_MAX_BYTES ((size_t) 16 << 10) /* an answer with its signer's certificates   \
-                                                  */
-#define TLS_STAPLE_SKEW_SEC 300                  /* clocks differ */
+#define TLS_STAPLE_MAX_BYTES                                                                   \
+    ((size_t) 16 << 10)         /* an answer with its signer's certificates                    \
+                                 */
+#define TLS_STAPLE_SKEW_SEC 300 /* clocks differ */
 
 struct tls_staple {
     unsigned char *der; /* NULL: none */

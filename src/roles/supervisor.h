@@ -26,7 +26,7 @@
 
 #define SUPERVISOR_CHILDREN_MAX (ROLE_GATES_MAX + ROLE_COUNT)
 
-#define PAM_HELPERS_MAX 32u /* processes that ask PAM at a time */
+#define PAM_HELPERS_MAX 32u                  /* processes that ask PAM at a time */
 #define PAM_HELPER_US   ((int64_t) 12000000) /* then it is killed */
 
 enum child_state { CHILD_DOWN, CHILD_STARTING, CHILD_RUNNING };
