@@ -88,3 +88,45 @@ enum rc base64_decode(struct slice text, struct buf *out)
     }
     return RC_OK;
 }
+
+/* The two alphabets differ in two digits; whoever has one of the other is wrong. */
+static char other_alphabet(char c, const char from[2], const char to[2])
+{
+    if (c == from[0])
+        return to[0];
+    return c == from[1] ? to[1] : c;
+}
+
+enum rc base64url_decode(struct slice text, struct buf *out)
+{
+    size_t from = out->len, n_rest = text.len % 4;
+
+    if (n_rest == 1)
+        return RC_SYNTAX;
+    for (size_t i = 0; i < text.len; i += 4) {
+        char four[4] = "AAAA";
+        size_t n = MIN(4, text.len - i);
+
+        for (size_t k = 0; k < n; k++) {
+            char c = text.ptr[i + k];
+
+            four[k] = c == '+' || c == '/' ? '=' : other_alphabet(c, "-_", "+/");
+        }
+        if (!decode_group(four, 4 - n, out)) {
+            buf_truncate(out, from);
+            return RC_SYNTAX;
+        }
+    }
+    return RC_OK;
+}
+
+void base64url_encode(struct buf *out, struct slice bytes)
+{
+    size_t from = out->len;
+
+    base64_encode(out, bytes);
+    while (out->len > from && out->ptr[out->len - 1] == '=')
+        out->len--;
+    for (size_t i = from; i < out->len; i++)
+        out->ptr[i] = other_alphabet(out->ptr[i], "+/", "-_");
+}

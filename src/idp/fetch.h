@@ -12,7 +12,7 @@
 
 #define FETCH_URL_MAX_BYTES    2048u
 #define FETCH_ANSWER_MAX_BYTES ((size_t) 64 << 10) /* Entra's keys have some 20 KiB */
-#define FETCH_MAX_SEC          5                   /* of one request, names and TLS included */
+#define FETCH_MAX_SEC          4                   /* of one request, names and TLS included */
 
 struct fetch {
     const char *url;  /* one that fetch_check_url() took */

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "idp/fetch.h"
 #include "idp/json.h"
+#include "idp/jwt.h"
 #include "idp/oauth_settings.h"
 
 #define SETTINGS_BYTES ((size_t) 8 << 20)
@@ -15,6 +16,8 @@
 struct oauth {
     struct arena *arena;
     struct oauth_settings settings;
+    struct key_source *keys;         /* NULL: tokens are not looked into */
+    char *keys_folder;               /* a file in it may be replaced */
     char *client_id, *client_secret; /* encoded as RFC 6749 2.3.1 wants them */
 };
 
@@ -27,6 +30,7 @@ static void close_oauth(void *self)
         sodium_memzero((char *) (uintptr_t) secret.ptr, secret.len);
     if (oauth->client_secret != NULL)
         sodium_memzero(oauth->client_secret, strlen(oauth->client_secret));
+    key_source_free(oauth->keys);
     arena_free(oauth->arena);
     free(oauth);
 }
@@ -40,6 +44,13 @@ static char *encoded(struct arena *arena, struct slice s)
     return arena_cstr(arena, buf_slice(&text));
 }
 
+static char *folder_of(const struct oauth *oauth)
+{
+    struct slice path = oauth->settings.keys.from;
+
+    return arena_cstr(oauth->arena, slice_sub(path, 0, MAX(1, slice_rfind(path, '/'))));
+}
+
 static enum rc open_oauth(const char *path, void **out, struct err *err)
 {
     struct oauth *oauth = xcalloc(1, sizeof(*oauth));
@@ -47,12 +58,15 @@ static enum rc open_oauth(const char *path, void **out, struct err *err)
 
     oauth->arena = arena_new(SETTINGS_BYTES);
     rc = oauth_settings_read(path, oauth->arena, &oauth->settings, err);
+    if (rc == RC_OK && oauth->settings.keys.from.len > 0)
+        rc = key_source_new(&oauth->settings.keys, &oauth->keys, err);
     if (rc) {
         close_oauth(oauth);
         return rc;
     }
     oauth->client_id = encoded(oauth->arena, oauth->settings.client_id);
     oauth->client_secret = encoded(oauth->arena, oauth->settings.client_secret);
+    oauth->keys_folder = folder_of(oauth);
     *out = oauth;
     return RC_OK;
 }
@@ -63,6 +77,10 @@ static void needs(const void *self, struct sandbox_rules *rules)
 
     if (oauth->settings.ca.len == 0)
         idp_allow_if_there(rules, IDP_SYSTEM_CA);
+    if (oauth->settings.keys_port != 0)
+        sandbox_allow_port(rules, oauth->settings.keys_port);
+    if (oauth->keys != NULL && oauth->settings.keys_port == 0)
+        sandbox_allow(rules, oauth->keys_folder, SANDBOX_READ);
     if (oauth->settings.introspection.len > 0)
         sandbox_allow_port(rules, oauth->settings.introspection_port);
 }
@@ -108,6 +126,60 @@ static void ask_server(const struct oauth *oauth, const struct idp_question *que
                      question->arena, out);
 }
 
+static void look_into(const struct oauth *oauth, const struct idp_question *question,
+                      struct idp_answer *out)
+{
+    AUTO(jwt_done) struct jwt jwt = {0};
+    AUTO(jwks_unrefp) struct jwks *set = NULL;
+    const struct jwk *key = NULL;
+    struct err err;
+    enum rc rc =
+        jwt_read(question->secret, &oauth->settings.types, question->arena, &jwt, &err);
+
+    if (rc) {
+        *out = idp_says(IDP_REFUSED, rc == RC_INVALID ? "header" : "malformed");
+        return;
+    }
+    rc = key_source_find(oauth->keys, jwt.has_kid ? &jwt.kid : NULL, &set, &key, &err);
+    if (rc == RC_UNAVAILABLE)
+        *out = idp_says(IDP_UNAVAILABLE, "keys_failed");
+    else if (rc)
+        *out = idp_says(IDP_REFUSED, "key");
+    else if (!jwt_is_signed_by(&jwt, key))
+        *out = idp_says(IDP_REFUSED, "signature");
+    else
+        claims_judge(jwt.claims, CLAIMS_SIGNED, &oauth->settings.rules, clock_wall_sec(),
+                     question->arena, out);
+}
+
+/* The token itself first, where it can be looked into; then, where that is configured as well,
+ * whether it was revoked meanwhile. Both have to name the same user. */
+static void judge(const struct oauth *oauth, const struct idp_question *question,
+                  struct idp_answer *out)
+{
+    struct idp_answer told;
+
+    if (oauth->keys != NULL)
+        look_into(oauth, question, out);
+    if (oauth->settings.introspection.len == 0 || (oauth->keys != NULL && out->code != IDP_OK))
+        return;
+    ask_server(oauth, question, &told);
+    if (oauth->keys == NULL || told.code != IDP_OK)
+        *out = told;
+    else if (!slice_eq(told.user, out->user))
+        *out = idp_says(IDP_REFUSED, "user");
+    else
+        out->expires = MIN(out->expires, told.expires);
+}
+
+static void reload(void *self)
+{
+    const struct oauth *oauth = self;
+
+    if (oauth->keys != NULL)
+        key_source_forget(oauth->keys);
+}
+
 /* RFC 6750 2.1: b64token. */
 static bool is_token(struct slice token)
 {
@@ -133,7 +205,7 @@ static void check(void *self, const struct idp_question *question, struct idp_an
     else if (!is_token(question->secret))
         *out = idp_says(IDP_REFUSED, "malformed");
     else
-        ask_server(oauth, question, out);
+        judge(oauth, question, out);
 }
 
 const struct idp_kind idp_oauth = {
@@ -141,5 +213,6 @@ const struct idp_kind idp_oauth = {
     .open = open_oauth,
     .needs = needs,
     .check = check,
+    .reload = reload,
     .close = close_oauth,
 };

@@ -46,6 +46,47 @@ static enum rc read_introspection(cfg_t *cfg, const char *path, struct arena *ar
     return RC_OK;
 }
 
+static enum rc read_algorithms(cfg_t *cfg, const char *path, struct arena *arena,
+                               struct key_source_options *out, struct err *err)
+{
+    struct provider_list names;
+    enum rc rc = provider_file_list(cfg, "algorithms", arena, &names, err);
+
+    if (rc)
+        return rc;
+    for (size_t i = 0; i < names.n; i++) {
+        enum jws_alg alg;
+
+        if (jws_alg_of(names.items[i], &alg) != RC_OK)
+            return wrong(path, "algorithms: want RS256, PS256, ES256 or EdDSA", err);
+        out->allowed |= JWS_ALG_BIT(alg);
+    }
+    if (jws_alg_of(provider_file_text(cfg, "rsa_algorithm", arena), &out->rsa) != RC_OK ||
+        (out->rsa != JWS_RS256 && out->rsa != JWS_PS256))
+        return wrong(path, "rsa_algorithm: want RS256 or PS256", err);
+    return RC_OK;
+}
+
+static enum rc read_keys(cfg_t *cfg, const char *path, struct arena *arena,
+                         struct oauth_settings *out, struct err *err)
+{
+    enum rc rc = provider_file_list(cfg, "token_types", arena, &out->types, err);
+
+    if (rc == RC_OK)
+        rc = read_algorithms(cfg, path, arena, &out->keys, err);
+    if (rc)
+        return rc;
+    out->keys.from = provider_file_text(cfg, "keys", arena);
+    if (out->keys.from.len == 0)
+        return RC_OK;
+    if (out->keys.from.ptr[0] == '/')
+        return RC_OK;
+    if (fetch_check_url(out->keys.from.ptr, &out->keys_port, err) != RC_OK)
+        return wrong(path, "keys: want a URL of https, or a path from /", err);
+    out->keys.is_url = true;
+    return RC_OK;
+}
+
 static enum rc read_ca(cfg_t *cfg, struct arena *arena, struct oauth_settings *out,
                        struct err *err)
 {
@@ -59,6 +100,8 @@ static enum rc read_ca(cfg_t *cfg, struct arena *arena, struct oauth_settings *o
 enum rc oauth_settings_read(const char *path, struct arena *arena, struct oauth_settings *out,
                             struct err *err)
 {
+    static char algorithms[] = "{RS256, PS256, ES256, EdDSA}",
+                token_types[] = "{JWT, \"at+jwt\"}";
     cfg_opt_t options[] = {
         CFG_STR("issuer", "", CFGF_NONE),
         CFG_STR_LIST("audience", NULL, CFGF_NONE),
@@ -66,6 +109,10 @@ enum rc oauth_settings_read(const char *path, struct arena *arena, struct oauth_
         CFG_STR("user_claim", "email", CFGF_NONE),
         CFG_STR("groups_claim", "", CFGF_NONE),
         CFG_INT("leeway", 30, CFGF_NONE),
+        CFG_STR("keys", "", CFGF_NONE),
+        CFG_STR_LIST("algorithms", algorithms, CFGF_NONE),
+        CFG_STR("rsa_algorithm", "RS256", CFGF_NONE),
+        CFG_STR_LIST("token_types", token_types, CFGF_NONE),
         CFG_STR("introspection", "", CFGF_NONE),
         CFG_STR("client_id", "", CFGF_NONE),
         CFG_STR("client_secret", "", CFGF_NONE),
@@ -81,11 +128,14 @@ enum rc oauth_settings_read(const char *path, struct arena *arena, struct oauth_
     if (rc == RC_OK)
         rc = read_introspection(cfg, path, arena, &settings, err);
     if (rc == RC_OK)
+        rc = read_keys(cfg, path, arena, &settings, err);
+    if (rc == RC_OK)
         rc = read_ca(cfg, arena, &settings, err);
-    if (rc == RC_OK && settings.introspection.len == 0)
-        rc = wrong(path, "introspection is missing", err);
+    if (rc == RC_OK && settings.introspection.len == 0 && settings.keys.from.len == 0)
+        rc = wrong(path, "one of keys and introspection has to be there", err);
     if (rc)
         return rc;
+    settings.keys.ca = settings.ca;
     *out = settings;
     return RC_OK;
 }

@@ -7,10 +7,14 @@
 #define ROOST_IDP_OAUTH_SETTINGS_H
 
 #include "idp/claims.h"
+#include "idp/key_source.h"
 
 struct oauth_settings {
     struct claim_rules rules;
-    struct slice introspection; /* URL */
+    struct provider_list types;     /* of tokens that are looked into: jwt.h */
+    struct key_source_options keys; /* from is empty: none are looked into */
+    uint16_t keys_port;             /* 0: a file */
+    struct slice introspection;     /* URL */
     uint16_t introspection_port;
     struct slice client_id, client_secret;
     struct slice ca; /* PEM of the roots that are trusted; empty: the system's */
