@@ -18,6 +18,7 @@ struct key_source {
     struct jwks *set;   /* lock; NULL: none yet */
     int64_t fetched_us; /* lock: when set came */
     bool stale;         /* lock: to be fetched again whatever its age */
+    int64_t failed_us;  /* fetching: when that failed last */
     int64_t window_us;  /* fetching: when the window began */
     unsigned n_fetches; /* fetching: in this window */
 };
@@ -66,6 +67,7 @@ static enum rc renew(struct key_source *source, struct err *err)
         return err_set(err, RC_NOT_FOUND, "Bad token", "keys: fetched often enough");
     rc = read_all(source, &set, err);
     if (rc) {
+        source->failed_us = clock_mono_us();
         log_event(LEVEL_WARNING, "idp.keys_failed", LOG_TEXT("from", source->options.from),
                   LOG_ERR(err));
         return rc;
@@ -141,17 +143,19 @@ static bool offer(struct jwks *set, const struct slice *kid, struct jwks **out_s
     return true;
 }
 
-/* Somebody fetched while we waited for our turn: that counts as ours. */
+/* Somebody fetched, or could not, while we waited for our turn: that counts as ours. */
 static enum rc renew_unless_new(struct key_source *source, int64_t seen_us, struct err *err)
 {
-    int64_t fetched_us;
+    int64_t began_us = clock_mono_us(), fetched_us;
     bool fresh;
     struct jwks *set;
     enum rc rc = RC_OK;
 
     (void) pthread_mutex_lock(&source->fetching);
     set = current(source, &fetched_us, &fresh);
-    if (set == NULL || !fresh || fetched_us == seen_us)
+    if (source->failed_us > began_us)
+        rc = err_set(err, RC_UNAVAILABLE, "Bad token", "keys: could not be fetched");
+    else if (set == NULL || !fresh || fetched_us == seen_us)
         rc = renew(source, err);
     jwks_unref(set);
     (void) pthread_mutex_unlock(&source->fetching);

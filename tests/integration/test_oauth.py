@@ -4,6 +4,7 @@ import base64
 import http.server
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -11,10 +12,21 @@ import time
 import unittest
 import urllib.parse
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
-from roost_server import DEADLINE_SEC, ROOST, Server
+from roost_server import DEADLINE_SEC, ROOST, Server, wait_for
 
 ISSUER = "https://id.example/"
+ASKS_MAX = 256  # ASKS_PROVIDER_MAX
+
+
+def resident(pid):
+    """Bytes in memory of a process."""
+    with open("/proc/%d/statm" % pid, encoding="ascii") as text:
+        return int(text.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def write_provider(folder, name, lines):
@@ -33,6 +45,37 @@ def write_provider(folder, name, lines):
         subprocess.run(["chgrp", "roost-idp", path], check=True)
 
 
+def base64url(octets):
+    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
+
+
+class Key:
+    """A key of the issuer: RS256, or ES256."""
+
+    def __init__(self, kid, alg):
+        self.kid, self.alg = kid, alg
+        self.private = rsa.generate_private_key(65537, 2048) if alg == "RS256" else \
+            ec.generate_private_key(ec.SECP256R1())
+
+    def public(self):
+        numbers = self.private.public_key().public_numbers()
+        if self.alg == "RS256":
+            return {"kty": "RSA", "kid": self.kid, "n": base64url(numbers.n.to_bytes(256, "big")), "e": "AQAB"}
+        return {"kty": "EC", "crv": "P-256", "kid": self.kid, "x": base64url(numbers.x.to_bytes(32, "big")),
+                "y": base64url(numbers.y.to_bytes(32, "big"))}
+
+    def token(self, **claims):
+        claims = {"iss": ISSUER, "aud": ["mail"], "email": "u1", "exp": int(time.time()) + 600, **claims}
+        text = ".".join(base64url(json.dumps(part).encode()) for part in (
+            {"alg": self.alg, "typ": "JWT", "kid": self.kid}, claims))
+        if self.alg == "RS256":
+            signature = self.private.sign(text.encode(), padding.PKCS1v15(), hashes.SHA256())
+        else:
+            r, s = decode_dss_signature(self.private.sign(text.encode(), ec.ECDSA(hashes.SHA256())))
+            signature = r.to_bytes(32, "big") + s.to_bytes(32, "big")
+        return text + "." + base64url(signature)
+
+
 class Issuer(http.server.ThreadingHTTPServer):
     """The other server: what it knows of tokens, and what it was asked."""
 
@@ -42,6 +85,7 @@ class Issuer(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Answers)
         self.url = "http://127.0.0.1:%d" % self.server_port
         self.tokens = {}
+        self.keys = []
         self.asked = []
         self.silent = threading.Event()  # while set, questions wait for the end of silence
         self.talks = threading.Event()
@@ -65,6 +109,20 @@ class Answers(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    def do_GET(self):
+        issuer = self.server
+        issuer.asked.append((self.path, self.headers["Authorization"], None))
+        if issuer.silent.is_set():
+            issuer.talks.wait(DEADLINE_SEC)
+        try:
+            if issuer.answer is not None:
+                self.reply(*issuer.answer)
+                return
+            keys = json.dumps({"keys": [key.public() for key in issuer.keys]}).encode()
+            self.reply(200, {"Content-Type": "application/json"}, keys)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # it did not wait
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
@@ -248,6 +306,152 @@ class Tokens(unittest.TestCase):
             self.assertLess(time.time(), exp + DEADLINE_SEC, line)
         self.assertGreaterEqual(time.time(), exp)
         self.assertLess(time.time(), exp + 4)  # a moment; the sweep of sessions comes every five seconds
+
+
+class SignedTokens(unittest.TestCase):
+    """Tokens that are looked into, by keys of the issuer's URL."""
+
+    def setUp(self):
+        self.issuer = Issuer()
+        self.addCleanup(self.issuer.close)
+        self.server = Server(users=2, idp_folder="idp", oauth=["here"])
+        self.addCleanup(self.server.close)
+        self.folder = os.path.join(self.server.data, "idp")
+        os.mkdir(self.folder, 0o755)
+        write_provider(self.folder, "here", {"issuer": ISSUER, "audience": ["mail"], "leeway": 0,
+                                             "keys": self.issuer.url + "/certs"})
+
+    def login(self, token, mechanism="OAUTHBEARER", user=None):
+        """The tagged answer."""
+        with self.server.wire() as wire:
+            tag = wire.send("AUTHENTICATE %s %s" % (mechanism, oauthbearer(token, user)))
+            line = wire.line()
+            if line.startswith(b"+ "):
+                wire.raw(b"AQ==\r\n")
+                line = wire.line()
+            return line[len(tag) + 1:]
+
+    def test_keys_are_fetched_once_and_rotated_under_logins(self):
+        old, new = Key("2026-1", "RS256"), Key("2026-2", "ES256")
+        self.issuer.keys = [old]
+        self.server.start()
+        for _ in range(5):
+            self.assertTrue(self.login(old.token()).startswith(b"OK "))
+        self.assertEqual(len(self.issuer.asked), 1)
+        stop, answers = threading.Event(), []
+
+        def keep_logging_in():
+            while not stop.is_set():
+                answers.append(self.login(old.token()))
+
+        thread = threading.Thread(target=keep_logging_in)
+        thread.start()
+        try:
+            self.issuer.keys = [old, new]
+            self.assertTrue(self.login(new.token()).startswith(b"OK "))
+        finally:
+            stop.set()
+            thread.join()
+        self.assertTrue(answers and all(line.startswith(b"OK ") for line in answers), answers)
+        self.assertEqual(len(self.issuer.asked), 2)
+        self.issuer.keys = [new]  # the old one is withdrawn, which a reload hears of at once
+        self.server.process.send_signal(1)
+        self.server.logged("server.reload")
+        self.assertTrue(self.login(new.token()).startswith(b"OK "))
+        self.server.logged(" idp.keys ", 3)
+        self.assertTrue(self.login(old.token()).startswith(b"NO "))
+
+    def test_names_of_keys_that_strangers_make_up(self):
+        good = Key("good", "ES256")
+        self.issuer.keys = [good]
+        self.server.start()
+        self.assertTrue(self.login(good.token()).startswith(b"OK "))
+        for i in range(6):
+            self.assertTrue(self.login(Key("made-up-%d" % i, "ES256").token()).startswith(b"NO [AUTHENTICATIONFAILED]"))
+        self.assertLessEqual(len(self.issuer.asked), 4)
+        self.assertTrue(self.login(good.token()).startswith(b"OK "))
+
+    def test_an_issuer_that_is_away(self):
+        key = Key("k", "ES256")
+        self.issuer.answer = 503, {}, b""
+        self.server.start()
+        self.assertTrue(self.login(key.token()).startswith(b"NO [UNAVAILABLE]"))
+        self.issuer.answer = None
+        self.issuer.keys = [key]
+        self.assertTrue(self.login(key.token()).startswith(b"OK "))
+        self.issuer.answer = 503, {}, b""  # what is known goes on
+        self.assertTrue(self.login(key.token()).startswith(b"OK "))
+
+    def test_keys_of_a_file(self):
+        key = Key("k", "RS256")
+        path = os.path.join(self.folder, "keys.json")
+        with open(path, "w", encoding="ascii") as out:
+            json.dump({"keys": [key.public()]}, out)
+        write_provider(self.folder, "here", {"issuer": ISSUER, "audience": ["mail"], "keys": path})
+        self.server.start()
+        self.assertTrue(self.login(key.token()).startswith(b"OK "))
+        other = Key("l", "ES256")
+        with open(path + ".new", "w", encoding="ascii") as out:
+            json.dump({"keys": [other.public()]}, out)
+        os.rename(path + ".new", path)
+        self.assertTrue(self.login(other.token()).startswith(b"OK "))
+        self.assertTrue(self.login(key.token()).startswith(b"NO "))
+
+    def test_a_silent_issuer_holds_up_nobody_else(self):
+        there = Issuer()
+        self.addCleanup(there.close)
+        key = Key("k", "ES256")
+        there.keys = [key]
+        write_provider(self.folder, "there", {"issuer": ISSUER, "audience": ["mail"], "keys": there.url + "/certs"})
+        self.server.set(oauth=["there", "here"])
+        self.issuer.silent.set()
+        self.server.start()
+        inside = self.server.wire("u1")
+        self.addCleanup(inside.close)
+        waiting = []
+        for i in range(8):  # twice as many as there are threads for that issuer
+            wire = self.server.wire()
+            self.addCleanup(wire.close)
+            waiting.append((wire, wire.send("AUTHENTICATE OAUTHBEARER " + oauthbearer(Key("x%d" % i, "ES256").token()))))
+        wait_for(lambda: len(self.issuer.asked) > 0, "the silent one is asked")
+        self.assertTrue(self.login(key.token()).startswith(b"OK "))
+        self.server.imap("u2").logout()
+        inside.ok("SELECT INBOX")
+        for wire, tag in waiting:
+            self.assertTrue(wire.until(tag)[1].startswith(b"NO [UNAVAILABLE]"))
+        inside.ok("NOOP")
+
+    def test_an_idp_that_is_silent(self):
+        key = Key("k", "ES256")
+        self.issuer.keys = [key]
+        self.server.start()
+        self.assertTrue(self.login(key.token()).startswith(b"OK "))
+        inside = self.server.wire("u1")
+        self.addCleanup(inside.close)
+        pid, auth = self.server.roles()["idp"][0], self.server.roles()["auth"][0]
+        before = resident(auth)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            waiting = []
+            for _ in range(ASKS_MAX + 8):
+                wire = self.server.wire()
+                self.addCleanup(wire.close)
+                waiting.append((wire, wire.send("AUTHENTICATE OAUTHBEARER " + oauthbearer("x" * 5000))))
+            for wire, tag in waiting[ASKS_MAX:]:  # at once
+                self.assertTrue(wire.until(tag)[1].startswith(b"NO [UNAVAILABLE]"))
+            self.server.logged("auth.idp_not_asked")
+            self.server.imap("u2").logout()
+            inside.ok("SELECT INBOX")
+            self.assertLess(resident(auth) - before, 32 << 20)
+            if os.environ.get("ROOST_LARGE") != "1":  # else their ten seconds end
+                os.kill(pid, signal.SIGKILL)
+            for wire, tag in waiting[:ASKS_MAX]:
+                line = wire.until(tag)[1]
+                self.assertTrue(line.startswith(b"NO [UNAVAILABLE]"), line)
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        self.server.logged("role.ready role=idp", 1 if os.environ.get("ROOST_LARGE") == "1" else 2)
+        self.assertTrue(self.login(key.token()).startswith(b"OK "))
 
 
 if __name__ == "__main__":
