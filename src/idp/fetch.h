@@ -22,6 +22,8 @@ struct fetch {
     struct slice ca; /* PEM; empty: the system's */
 };
 
+/* Loads libcurl; once, before the others and before threads. RC_NOT_FOUND: it is not there. */
+MUST_CHECK enum rc fetch_init(struct err *err);
 /* May this be fetched from, and over which port? RC_INVALID: no; detail has the reason. */
 MUST_CHECK enum rc fetch_check_url(const char *url, uint16_t *out_port, struct err *err);
 /*

@@ -1,12 +1,12 @@
 #include "idp/provider.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <jansson.h>
 #include <nss.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "idp/fetch.h"
 #include "idp/ldap.h"
 #include "idp/oauth.h"
 #include "idp/sql.h"
@@ -29,9 +29,7 @@ enum rc idp_init(struct err *err)
     if (__nss_configure_lookup("hosts", "files dns") != 0)
         return err_set(err, RC_IO, "Internal error", "names of hosts: %s", strerror(errno));
     json_object_seed(0); /* a random one; it opens a device */
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-        return err_set(err, RC_IO, "Internal error", "curl cannot start");
-    return RC_OK;
+    return fetch_init(err);
 }
 
 static const struct idp_kind *find_kind(struct slice name)

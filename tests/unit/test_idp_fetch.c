@@ -80,5 +80,9 @@ int main(void)
         cmocka_unit_test(nobody_there_is_unavailable),
     };
 
+    if (fetch_init(NULL) != RC_OK) {
+        printf("libcurl is missing\n");
+        return 1;
+    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

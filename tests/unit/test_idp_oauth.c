@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "idp/fetch.h"
 #include "idp/oauth.h"
 #include "idp/oauth_settings.h"
 #include "lib/test.h"
@@ -143,5 +144,9 @@ int main(void)
         cmocka_unit_test(what_is_no_token_is_not_sent),
     };
 
+    if (fetch_init(NULL) != RC_OK) {
+        printf("libcurl is missing\n");
+        return 1;
+    }
     return cmocka_run_group_tests(tests, make_file, remove_file);
 }
