@@ -127,47 +127,10 @@ static void send_fail(struct auth_peer *gate, uint64_t conn, enum auth_code code
         log_event(LEVEL_WARNING, "auth.gate_not_told", LOG_ERR(&err));
 }
 
-static const char *service_name(enum service service)
+static void log_outcome(const struct attempt *attempt)
 {
-    switch (service) {
-    case SERVICE_IMAP:
-        return "imap";
-    case SERVICE_LMTP:
-        return "lmtp";
-    case SERVICE_SUBMISSION:
-        return "submission";
-    }
-    return "?";
-}
-
-static const char *tls_name(uint16_t version)
-{
-    if (version == 0x0304)
-        return "1.3";
-    if (version == MSG_TLS_UNKNOWN)
-        return "yes";
-    return version == 0x0303 ? "1.2" : "none";
-}
-
-/* docs/operating.md, "Log events: auth": the keys and their order are stable, and nothing that
- * a stranger chooses comes before address and reason. */
-static void log_attempt(const struct attempt *attempt)
-{
-    const struct login_outcome *outcome = &attempt->outcome;
-    bool ok = outcome->verdict == LOGIN_GRANTED;
-    AUTO(buf_done) struct buf address = {.max = IPADDR_TEXT_BYTES};
-    const char *method = attempt->sasl.mechanism != NULL ? sasl_name(&attempt->sasl) : "?";
-
-    ipaddr_print(&address, &attempt->peer);
-    log_event(ok ? LEVEL_INFO : LEVEL_WARNING, ok ? "login.ok" : "login.refused",
-              LOG_TEXT("address", buf_slice(&address)),
-              LOG_STR("reason", login_reason_name(outcome->reason)),
-              LOG_STR("service", service_name(attempt->service)),
-              LOG_TEXT("user", sasl_claim_user(&attempt->sasl.claim)),
-              LOG_STR("method", method), LOG_STR("credential", login_by_name(outcome->by)),
-              LOG_NUM("device", outcome->device.id),
-              LOG_TEXT("device_name", outcome->device.name),
-              LOG_STR("tls", tls_name(attempt->tls_version)));
+    auth_outcome_log(&attempt->outcome, &attempt->sasl, attempt->service, &attempt->peer,
+                     attempt->tls_version);
 }
 
 static void on_delayed(void *ctx)
@@ -222,7 +185,7 @@ static void refuse(struct attempt *attempt)
     const struct login_place place = place_of(attempt);
     int64_t delay_us = 0;
 
-    log_attempt(attempt);
+    log_outcome(attempt);
     attempt->answer = login_reason_code(attempt->outcome.reason);
     if (login_reason_is_guess(attempt->outcome.reason))
         delay_us = throttle_failed(attempt->auth->throttle, attempt->key, clock_mono_us());
@@ -241,57 +204,6 @@ static void refuse_for(struct attempt *attempt, enum login_reason reason)
     attempt->outcome.verdict = LOGIN_REFUSED;
     attempt->outcome.reason = reason;
     refuse(attempt);
-}
-
-/* A list field from names one a line. */
-static void put_folders(struct buf *list, struct slice lines)
-{
-    struct scan sc = scan_of(lines);
-    struct slice name;
-
-    while (scan_until(&sc, '\n', &name)) {
-        (void) scan_byte(&sc, '\n');
-        msg_list_add(list, name);
-    }
-    if (!scan_done(&sc))
-        msg_list_add(list, scan_rest(&sc));
-}
-
-/* What the session may do, to mail. */
-static enum rc send_grant(const struct attempt *attempt, const uint8_t nonce[MSG_NONCE_BYTES],
-                          struct err *err)
-{
-    const struct login_outcome *outcome = &attempt->outcome;
-    const struct auth_device *device = &outcome->device;
-    AUTO(buf_done) struct buf folders = {.max = MSG_FOLDERS_MAX};
-    struct msg msg = {
-        .type = MSG_GRANT,
-        .grant = {
-                  .gate = attempt->instance,
-                  .conn = attempt->conn,
-                  .account = outcome->account,
-                  .user = outcome->user,
-                  .device = device->id,
-                  .device_name = device->name,
-                  .mechanism = slice_from_str(sasl_name(&attempt->sasl)),
-                  .rights = GRANT_READ | (device->access == ACCESS_READ_ONLY ? 0 : GRANT_WRITE),
-                  .expires =
-                (uint64_t) (outcome->by == LOGIN_BY_TOKEN ? outcome->expires
-                            : outcome->by == LOGIN_BY_LEGACY || outcome->by == LOGIN_BY_BACKEND
-                                ? realm_legacy_until(attempt->auth->realm)
-                                : device->expires),
-                  }
-    };
-    enum rc rc = auth_db_policy_epoch(attempt->auth->db, &msg.grant.policy_epoch, err);
-
-    if (rc)
-        return rc;
-    memcpy(msg.grant.nonce, nonce, MSG_NONCE_BYTES);
-    put_folders(&folders, device->folders);
-    if (folders.overflow)
-        return err_set(err, RC_LIMIT, "Too many folders", "grant: folders too long");
-    msg.grant.folders = buf_slice(&folders);
-    return auth_post(&attempt->auth->mail, &msg, err);
 }
 
 static bool is_scram(const struct attempt *attempt)
@@ -319,7 +231,7 @@ static void note_success(struct attempt *attempt)
     const struct login_outcome *outcome = &attempt->outcome;
     bool by_secret = outcome->by != LOGIN_BY_TOKEN && !is_external(attempt);
 
-    log_attempt(attempt);
+    log_outcome(attempt);
     auth_known_proved(attempt->auth, &attempt->peer);
     if (by_secret && outcome->by != LOGIN_BY_DEVICE)
         throttle_succeeded(attempt->auth->throttle, attempt->key, proved_secret(attempt),
@@ -383,6 +295,9 @@ static void grant(struct attempt *attempt)
     struct msg msg = {
         .type = MSG_AUTH_OK, .auth_ok = {.conn = attempt->conn, .account = outcome->account}
     };
+    struct msg_grant begun = {.gate = attempt->instance,
+                              .conn = attempt->conn,
+                              .mechanism = slice_from_str(sasl_name(&attempt->sasl))};
     struct elsewhere moved;
     struct err err;
 
@@ -395,7 +310,8 @@ static void grant(struct attempt *attempt)
         return;
     }
     random_bytes(msg.auth_ok.nonce, sizeof(msg.auth_ok.nonce));
-    if (send_grant(attempt, msg.auth_ok.nonce, &err) != RC_OK ||
+    memcpy(begun.nonce, msg.auth_ok.nonce, MSG_NONCE_BYTES);
+    if (auth_outcome_grant(attempt->auth, &begun, outcome, &err) != RC_OK ||
         auth_post(attempt->gate, &msg, &err) != RC_OK) {
         log_event(LEVEL_ERROR, "auth.no_grant", LOG_ERR(&err));
         refuse_for(attempt, LOGIN_REASON_INTERNAL);

@@ -5,6 +5,7 @@
  *
  * auth.c           start, peers, supervisor, end
  * auth_attempt.c   one login from AUTH_START to AUTH_OK or AUTH_FAIL
+ * auth_outcome.c   what it came to: the line in the log, the grant to mail
  * auth_known.c     a share for those who have been in before
  * auth_mail.c      what mail asks, and what it is told
  * auth_directory.c users, shared accounts and groups, told to mail
@@ -169,6 +170,17 @@ void auth_attempts_forget(struct auth_role *auth, uint32_t gate_instance);
 /* After the pool is gone: frees all. */
 void auth_attempts_done(struct auth_role *auth);
 
+/* ---- auth_outcome.c ---- */
+
+/* login.ok or login.refused. sasl is that of the login, without a mechanism if there is none.
+ */
+void auth_outcome_log(const struct login_outcome *outcome, const struct sasl *sasl,
+                      enum service service, const struct ipaddr *peer, uint16_t tls_version);
+/* What the session may do, to mail. begun has the gate, the connection, the mechanism and the
+ * nonce; the rest is of outcome. RC_UNAVAILABLE: mail is not there. */
+MUST_CHECK enum rc auth_outcome_grant(struct auth_role *auth, const struct msg_grant *begun,
+                                      const struct login_outcome *outcome, struct err *err);
+
 /* ---- auth_known.c ---- */
 
 /* Somebody proved a credential from there. */
@@ -290,6 +302,7 @@ struct auth_token {
 void auth_token_ask(struct auth_role *auth, struct auth_token *token,
                     const struct sasl_claim *claim, enum service service,
                     const struct ipaddr *peer, auth_token_fn *done);
+
 /* ---- auth_offer.c ---- */
 
 /* Is a mechanism of these enum sasl_flags switched on, and meant for that door? */

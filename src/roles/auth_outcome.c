@@ -1,0 +1,95 @@
+/*
+ * auth_outcome.c - what a login came to: the line in the log, the grant to mail.
+ */
+#include "base/log.h"
+#include "roles/auth_role.h"
+
+static const char *service_name(enum service service)
+{
+    switch (service) {
+    case SERVICE_IMAP:
+        return "imap";
+    case SERVICE_LMTP:
+        return "lmtp";
+    case SERVICE_SUBMISSION:
+        return "submission";
+    }
+    return "?";
+}
+
+static const char *tls_name(uint16_t version)
+{
+    if (version == 0x0304)
+        return "1.3";
+    if (version == MSG_TLS_UNKNOWN)
+        return "yes";
+    return version == 0x0303 ? "1.2" : "none";
+}
+
+/* docs/operating.md, "Log events: auth": the keys and their order are stable, and nothing that
+ * a stranger chooses comes before address and reason. */
+void auth_outcome_log(const struct login_outcome *outcome, const struct sasl *sasl,
+                      enum service service, const struct ipaddr *peer, uint16_t tls_version)
+{
+    bool ok = outcome->verdict == LOGIN_GRANTED;
+    AUTO(buf_done) struct buf address = {.max = IPADDR_TEXT_BYTES};
+    const char *method = sasl->mechanism != NULL ? sasl_name(sasl) : "?";
+
+    ipaddr_print(&address, peer);
+    log_event(ok ? LEVEL_INFO : LEVEL_WARNING, ok ? "login.ok" : "login.refused",
+              LOG_TEXT("address", buf_slice(&address)),
+              LOG_STR("reason", login_reason_name(outcome->reason)),
+              LOG_STR("service", service_name(service)),
+              LOG_TEXT("user", sasl_claim_user(&sasl->claim)), LOG_STR("method", method),
+              LOG_STR("credential", login_by_name(outcome->by)),
+              LOG_NUM("device", outcome->device.id),
+              LOG_TEXT("device_name", outcome->device.name),
+              LOG_STR("tls", tls_name(tls_version)));
+}
+
+/* A list field from names one a line. */
+static void put_folders(struct buf *list, struct slice lines)
+{
+    struct scan sc = scan_of(lines);
+    struct slice name;
+
+    while (scan_until(&sc, '\n', &name)) {
+        (void) scan_byte(&sc, '\n');
+        msg_list_add(list, name);
+    }
+    if (!scan_done(&sc))
+        msg_list_add(list, scan_rest(&sc));
+}
+
+/* When the session ends, in seconds since 1970; 0: never. */
+static int64_t expiry_of(const struct auth_role *auth, const struct login_outcome *outcome)
+{
+    if (outcome->by == LOGIN_BY_TOKEN)
+        return outcome->expires;
+    if (outcome->by == LOGIN_BY_LEGACY || outcome->by == LOGIN_BY_BACKEND)
+        return realm_legacy_until(auth->realm);
+    return outcome->device.expires;
+}
+
+enum rc auth_outcome_grant(struct auth_role *auth, const struct msg_grant *begun,
+                           const struct login_outcome *outcome, struct err *err)
+{
+    const struct auth_device *device = &outcome->device;
+    AUTO(buf_done) struct buf folders = {.max = MSG_FOLDERS_MAX};
+    struct msg msg = {.type = MSG_GRANT, .grant = *begun};
+    enum rc rc = auth_db_policy_epoch(auth->db, &msg.grant.policy_epoch, err);
+
+    if (rc)
+        return rc;
+    msg.grant.account = outcome->account;
+    msg.grant.user = outcome->user;
+    msg.grant.device = device->id;
+    msg.grant.device_name = device->name;
+    msg.grant.rights = GRANT_READ | (device->access == ACCESS_READ_ONLY ? 0 : GRANT_WRITE);
+    msg.grant.expires = (uint64_t) expiry_of(auth, outcome);
+    put_folders(&folders, device->folders);
+    if (folders.overflow)
+        return err_set(err, RC_LIMIT, "Too many folders", "grant: folders too long");
+    msg.grant.folders = buf_slice(&folders);
+    return auth_post(&auth->mail, &msg, err);
+}
