@@ -71,17 +71,22 @@ static void run_done(void *cursor)
 /*
  * Messages named by number that another session expunged, which this one has not heard: what
  * they were is kept for undelete, and answered from there (RFC 2180 4.1.2). What is kept no
- * longer, or not in memory, is NO [EXPUNGEISSUED].
+ * longer, or not in memory, is NO [EXPUNGEISSUED]. What came and went between two tellings lies
+ * among them by its uid and has no number.
  */
 static void find_kept(struct fetch_run *run)
 {
     const struct mbox_view *view = run->cmd->session->view;
     const struct kept_message *const *found = NULL;
     uint64_t n_gone = run->set.n_seqs - mbox_count_uids(run->mbox, &run->set.uids);
+    size_t n = mbox_kept_find(run->mbox, &run->set.uids, view_told_modseq(view),
+                              run->cmd->arena, &found);
 
-    run->n_kept = mbox_kept_find(run->mbox, &run->set.uids, view_told_modseq(view),
-                                 run->cmd->arena, &found);
-    run->kept = found;
+    run->kept = ARENA_ARRAY(run->cmd->arena, const struct kept_message *, n);
+    for (size_t i = 0; i < n; i++) {
+        if (view_is_withheld(view, found[i]->uid))
+            run->kept[run->n_kept++] = found[i];
+    }
     run->some_gone = run->n_kept < n_gone;
 }
 

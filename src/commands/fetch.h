@@ -54,7 +54,7 @@ struct fetch_run {
     uint32_t limited;             /* the lowest uid answered (RFC 9738); 0: all are */
     const struct annotation_query *queries; /* of ANNOTATION items, by item; NULL: none is */
     bool some_gone; /* named by number, expunged, and not kept: the tagged answer says so */
-    const struct kept_message *const *kept; /* those that are: answered behind the others */
+    const struct kept_message **kept; /* those that are: answered behind the others */
     size_t n_kept, kept_at;
     struct err failed; /* the first thing that could not be answered; rc RC_OK: none */
     const char *failed_code;
