@@ -14,199 +14,15 @@
 #include "config/backends.h"
 #include "config/elsewhere.h"
 #include "config/providers.h"
+#include "config/settings.h"
 #include "config/syslog_target.h"
 
-enum setting_kind {
-    KIND_TEXT,
-    KIND_PATH,     /* made absolute */
-    KIND_LIST,     /* of texts */
-    KIND_PATHS,    /* a list of paths, each made absolute */
-    KIND_SWITCH,   /* yes or no */
-    KIND_NUMBER,   /* min..max */
-    KIND_SIZE,     /* bytes, with K, M or G */
-    KIND_OCTAL,    /* a file mode */
-    KIND_UNTIL,    /* "never" or "until YYYY-MM-DD" */
-    KIND_CHOICE,   /* one of the words; the value is its place */
-    KIND_WORD,     /* one of the words; the value is the text */
-    KIND_PERCENTS, /* a few numbers of 1 to 100, ascending */
-};
-
-static const char *const kind_names[] = {"text",   "path",   "list",   "paths",
-                                         "yes/no", "number", "size",   "mode",
-                                         "until",  "choice", "choice", "percents"};
-
-struct setting {
-    const char *name;
-    enum setting_kind kind;
-    size_t offset;
-    const char *value; /* the default; a list's items are separated by spaces */
-    uint64_t min, max;
-    const char *words; /* separated by spaces */
-    const char *doc;
-};
-
-#define AT(field) offsetof(struct config, field)
-
 #define DEFAULT_LIST_MAX 8u /* items of the longest default */
-
-// clang-format off
-static const struct setting settings[] = {
-    {"data", KIND_PATH, AT(data_dir), "/var/lib/roost", 0, 0, NULL,
-     "folder that holds everything; made by `roost init`"},
-    {"hostname", KIND_TEXT, AT(hostname), "localhost", 0, 0, NULL,
-     "name of this server in greetings and Received fields"},
-    {"imaps", KIND_LIST, AT(imaps), ":993", 0, 0, NULL,
-     "addresses for IMAP over TLS"},
-    {"imap", KIND_LIST, AT(imap), "", 0, 0, NULL,
-     "addresses for IMAP that starts without TLS; none by default: a password must not travel in the clear"},
-    {"starttls", KIND_SWITCH, AT(starttls), "yes", 0, 0, NULL,
-     "offer STARTTLS on the imap addresses"},
-    {"plaintext_loopback", KIND_SWITCH, AT(plaintext_loopback), "no", 0, 0, NULL,
-     "allow logins without TLS from this host itself (127.0.0.0/8 and ::1)"},
-    {"proxy_networks", KIND_LIST, AT(proxy_networks), "", 0, 0, NULL,
-     "networks of proxies in front, as 192.0.2.0/24: each connection from there begins with a PROXY header (v1 or v2), which is believed"},
-    {"lmtp", KIND_LIST, AT(lmtp), "127.0.0.1:24", 0, 0, NULL,
-     "addresses for delivery by LMTP: loopback TCP, or unix:/path"},
-    {"lmtp_owner", KIND_TEXT, AT(lmtp_owner), "", 0, 0, NULL,
-     "owner of the LMTP unix socket; empty leaves the server's user"},
-    {"lmtp_group", KIND_TEXT, AT(lmtp_group), "", 0, 0, NULL,
-     "group of the LMTP unix socket, such as postfix"},
-    {"lmtp_mode", KIND_OCTAL, AT(lmtp_mode), "0660", 0, 0777, NULL,
-     "mode of the LMTP unix socket"},
-    {"auth_socket", KIND_PATH, AT(auth_socket), "", 0, 0, NULL,
-     "unix socket on which a mail server (Postfix, Exim) checks who may submit, in Dovecot's protocol; empty: none"},
-    {"socketmap_socket", KIND_PATH, AT(socketmap_socket), "", 0, 0, NULL,
-     "unix socket on which Postfix asks whether a recipient exists (socketmap, map recipients); empty: none"},
-    {"mta_owner", KIND_TEXT, AT(mta_owner), "", 0, 0, NULL,
-     "owner of these two sockets; empty leaves the server's user"},
-    {"mta_group", KIND_TEXT, AT(mta_group), "", 0, 0, NULL,
-     "their group, such as postfix"},
-    {"mta_mode", KIND_OCTAL, AT(mta_mode), "0660", 0, 0777, NULL,
-     "their mode: who may connect may try passwords and ask for recipients"},
-    {"web_listen", KIND_LIST, AT(web_listen), "", 0, 0, NULL,
-     "addresses for the web page on which users enrol, see and revoke their devices, over TLS, such as :8443; none by default"},
-    {"web_name", KIND_TEXT, AT(web_name), "", 0, 0, NULL,
-     "host name by which browsers reach that page; empty: hostname"},
-    {"certificate", KIND_PATHS, AT(certificate), "", 0, 0, NULL,
-     "PEM files with certificate chains, of which the client's server name chooses and the first is the default; read again on SIGHUP and when they change"},
-    {"certificate_key", KIND_PATHS, AT(certificate_key), "", 0, 0, NULL,
-     "PEM files with their private keys, in the same order"},
-    {"client_ca", KIND_PATH, AT(client_ca), "", 0, 0, NULL,
-     "PEM file of the CAs whose client certificates may log in (SASL EXTERNAL); empty: none is asked for"},
-    {"client_crl", KIND_PATH, AT(client_crl), "", 0, 0, NULL,
-     "PEM file with a revocation list of each of these CAs; if it is missing or a list is too old, no certificate is accepted"},
-    {"client_cert_name", KIND_CHOICE, AT(client_cert_name), "email", 0, 0, "email dns upn uri",
-     "which subjectAltName is the user's name: rfc822Name, dNSName, Microsoft's UPN, or a URI acct:NAME"},
-    {"client_cert_any", KIND_SWITCH, AT(client_cert_any), "no", 0, 0, NULL,
-     "any certificate of these CAs opens the account it names, not only those bound to a device; needs client_crl"},
-    {"domains", KIND_LIST, AT(domains), "localhost", 0, 0, NULL,
-     "mail domains whose local parts are users here; * for any"},
-    {"catch_all", KIND_TEXT, AT(catch_all), "", 0, 0, NULL,
-     "user who gets mail for unknown recipients of the domains"},
-    {"detail_separator", KIND_TEXT, AT(detail_separator), "+", 0, 0, NULL,
-     "what separates user and detail in user+detail@domain"},
-    {"detail_as_folder", KIND_SWITCH, AT(detail_as_folder), "no", 0, 0, NULL,
-     "deliver user+work to the folder work, if the user has one"},
-    {"disabled_is_permanent", KIND_SWITCH, AT(disabled_is_permanent), "no", 0, 0, NULL,
-     "answer 550 for disabled users: the sender is told at once; 450 lets the mail wait"},
-    {"passwd_file", KIND_PATH, AT(passwd_file), "", 0, 0, NULL,
-     "users from a passwd-file in Dovecot's format, besides those made with `roost user`"},
-    {"backends", KIND_LIST, AT(backends), "passwd-file sqlite", 0, 0, NULL,
-     "who is asked whether an account password is right, in this order: sqlite, passwd-file, ldap:NAME, sql:NAME, pam:NAME; the first who knows the user decides"},
-    {"legacy_passwords", KIND_UNTIL, AT(legacy_passwords_until), "never", 0, 0, NULL,
-     "until DATE: mail programs may still use account passwords, for moving in; app passwords are the rule"},
-    {"password_min", KIND_NUMBER, AT(password_min), "12", 8, 128, NULL,
-     "characters that a new account password has at least"},
-    {"breached_passwords", KIND_PATH, AT(breached_passwords), "", 0, 0, NULL,
-     "list of stolen passwords, which are refused as new account passwords: Have I Been Pwned's SHA-1 file, ordered by hash"},
-    {"scram", KIND_SWITCH, AT(scram), "yes", 0, 0, NULL,
-     "offer SCRAM-SHA-256 over TLS; not offered while there is a passwd_file, or legacy_passwords with a foreign back-end: those cannot serve it"},
-    {"scram_sha1", KIND_SWITCH, AT(scram_sha1), "no", 0, 0, NULL,
-     "offer SCRAM-SHA-1 as well, for programs that know no better"},
-    {"idp_folder", KIND_PATH, AT(idp_folder), "", 0, 0, NULL,
-     "folder with a file NAME.conf for each other server that knows who users are; read by the idp process alone"},
-    {"oauth", KIND_LIST, AT(oauth), "", 0, 0, NULL,
-     "names of files in idp_folder: whose access tokens open mailboxes, by OAUTHBEARER and XOAUTH2 over TLS"},
-    {"message_max", KIND_SIZE, AT(message_max_bytes), "64M", 1u << 16, 1u << 30, NULL,
-     "largest message taken by APPEND, LMTP and import"},
-    {"connections_per_user", KIND_NUMBER, AT(connections_per_user), "200", 1, 100000, NULL,
-     "IMAP connections of one user at a time"},
-    {"message_limit", KIND_NUMBER, AT(message_limit), "0", 0, UINT32_MAX, NULL,
-     "messages one IMAP command may work on, told as MESSAGELIMIT (RFC 9738): 1000 or more; 0: any number"},
-    {"save_limit", KIND_NUMBER, AT(save_limit), "0", 0, UINT32_MAX, NULL,
-     "the same for COPY and APPEND alone, told as SAVELIMIT; not together with message_limit"},
-    {"quota_storage", KIND_SIZE, AT(quota_storage), "0", 0, (uint64_t) 1 << 62, NULL,
-     "bytes an account may hold unless it or one of its groups says otherwise (`roost quota`); 0: no limit"},
-    {"quota_messages", KIND_NUMBER, AT(quota_messages), "0", 0, UINT32_MAX, NULL,
-     "the same for messages"},
-    {"quota_mailboxes", KIND_NUMBER, AT(quota_mailboxes), "0", 0, UINT32_MAX, NULL,
-     "the same for mailboxes"},
-    {"quota_annotations", KIND_SIZE, AT(quota_annotations), "0", 0, (uint64_t) 1 << 62, NULL,
-     "the same for bytes of annotations beside messages (groups say nothing of these)"},
-    {"quota_marks", KIND_PERCENTS, AT(quota_marks), "80 90 95", 0, 0, NULL,
-     "percentages of a limit whose crossing is logged as quota.mark"},
-    {"submission_users", KIND_LIST, AT(submission_users), "", 0, 0, NULL,
-     "users as which submission servers log in, to fetch by URL what others sent (URLAUTH, submit+)"},
-    {"quota_admins", KIND_LIST, AT(quota_admins), "", 0, 0, NULL,
-     "users who may see and set everybody's quota by IMAP's GETQUOTA and SETQUOTA"},
-    {"moved_to", KIND_TEXT, AT(moved_to), "", 0, 0, NULL,
-     "another server, with its port unless that is 143: every IMAP connection is told to go there, and ended"},
-    {"moved_users", KIND_LIST, AT(moved_users), "", 0, 0, NULL,
-     "\"USER SERVER\" each: once logged in they are told to go to that server (LOGIN-REFERRALS); with \" guest\" behind it they may stay"},
-    {"remote_mailboxes", KIND_LIST, AT(remote_mailboxes), "", 0, 0, NULL,
-     "\"MAILBOX SERVER\" each: mailboxes of everybody that are on that server (MAILBOX-REFERRALS)"},
-    {"undelete_days", KIND_NUMBER, AT(undelete_days), "14", 0, 3650, NULL,
-     "expunged messages and deleted mailboxes can be brought back for so long; 0: not at all"},
-    {"threads", KIND_NUMBER, AT(threads), "0", 0, 256, NULL,
-     "threads that run commands; 0: twice the processors"},
-    {"search_index_min", KIND_NUMBER, AT(search_index_min), "5000", 1, UINT32_MAX, NULL,
-     "messages of an account that gets a search index at once; smaller ones when a search was slow"},
-    {"archive", KIND_SWITCH, AT(archive), "no", 0, 0, NULL,
-     "keep the journal between backups, so that any moment can be restored, not only those of backups"},
-    {"archive_max", KIND_SIZE, AT(archive_max_bytes), "16G", 64u << 20, (uint64_t) 1 << 44, NULL,
-     "most that is kept for the next backup; beyond it the oldest goes"},
-    {"sandbox", KIND_CHOICE, AT(sandbox), "enforce", 0, 0, "enforce best-effort",
-     "best-effort starts even where the kernel cannot confine a process; said in `roost status`"},
-    {"user_prefix", KIND_TEXT, AT(user_prefix), "roost", 0, 0, NULL,
-     "started as root, each process runs as its own user: PREFIX-gate, PREFIX-mail and so on"},
-    {"log", KIND_TEXT, AT(log), "stderr", 0, 0, NULL,
-     "stderr, syslog or file:/path (opened again on SIGHUP)"},
-    {"log_format", KIND_CHOICE, AT(log_format), "text", 0, 0, "text json",
-     "one line an event either way"},
-    {"log_level", KIND_WORD, AT(log_level), "info", 0, 0, "debug info warning error",
-     "least level that is written"},
-    {"log_mail_events", KIND_SWITCH, AT(log_mail_events), "no", 0, 0, NULL,
-     "log each append, move, expunge and delete with its uid and Message-ID"},
-    {"audit_keep_days", KIND_NUMBER, AT(audit_keep_days), "365", 0, 36500, NULL,
-     "files of the audit log go when all in them is older; 0: never"},
-    {"audit_ship", KIND_TEXT, AT(audit_ship), "", 0, 0, NULL,
-     "HOST or HOST:PORT of a receiver of the audit log by syslog over TLS (RFC 5425); port 6514 unless said"},
-    {"audit_ship_ca", KIND_PATH, AT(audit_ship_ca), "", 0, 0, NULL,
-     "PEM file of the authorities that the receiver's certificate must come from"},
-    {"audit_ship_name", KIND_TEXT, AT(audit_ship_name), "", 0, 0, NULL,
-     "the name or address its certificate must have, if that is not HOST"},
-    {"audit_ship_certificate", KIND_PATH, AT(audit_ship_certificate), "", 0, 0, NULL,
-     "PEM file of a certificate to show to the receiver"},
-    {"audit_ship_key", KIND_PATH, AT(audit_ship_key), "", 0, 0, NULL,
-     "PEM file of its key, to be read by the user PREFIX-ship"},
-};
-// clang-format on
-#define N_SETTINGS COUNT(settings)
 
 /* What one reading of a file keeps while libconfuse calls back. */
 struct reading {
     struct config_errors *errors;
 };
-
-static bool is_list(const struct setting *setting)
-{
-    return setting->kind == KIND_LIST || setting->kind == KIND_PATHS;
-}
-
-static void *field_of(struct config *config, const struct setting *setting)
-{
-    return (char *) config + setting->offset;
-}
 
 static bool convert_switch(struct slice text, bool *out)
 {
@@ -323,9 +139,9 @@ static enum rc store_number(struct config *config, const struct setting *setting
                        setting->name, (unsigned long long) value,
                        (unsigned long long) setting->min, (unsigned long long) setting->max);
     if (setting->kind == KIND_SIZE)
-        *(uint64_t *) field_of(config, setting) = value;
+        *(uint64_t *) setting_field(config, setting) = value;
     else
-        *(uint32_t *) field_of(config, setting) = (uint32_t) value;
+        *(uint32_t *) setting_field(config, setting) = (uint32_t) value;
     return RC_OK;
 }
 
@@ -342,9 +158,9 @@ static enum rc store_choice(struct config *config, const struct setting *setting
     if (place < 0)
         return bad_value(setting, setting->words, err);
     if (setting->kind == KIND_WORD)
-        *(const char **) field_of(config, setting) = arena_cstr(config->arena, text);
+        *(const char **) setting_field(config, setting) = arena_cstr(config->arena, text);
     else
-        *(unsigned *) field_of(config, setting) = (unsigned) place;
+        *(unsigned *) setting_field(config, setting) = (unsigned) place;
     return RC_OK;
 }
 
@@ -357,10 +173,10 @@ static enum rc store_value(struct config *config, const struct setting *setting,
     switch (setting->kind) {
     case KIND_TEXT:
     case KIND_PATH:
-        *(const char **) field_of(config, setting) = arena_cstr(config->arena, text);
+        *(const char **) setting_field(config, setting) = arena_cstr(config->arena, text);
         return RC_OK;
     case KIND_SWITCH:
-        return convert_switch(text, field_of(config, setting))
+        return convert_switch(text, setting_field(config, setting))
                    ? RC_OK
                    : bad_value(setting, "yes or no", err);
     case KIND_NUMBER:
@@ -373,11 +189,11 @@ static enum rc store_value(struct config *config, const struct setting *setting,
         return convert_octal(text, &number) ? store_number(config, setting, number, err)
                                             : bad_value(setting, "a mode such as 0660", err);
     case KIND_UNTIL:
-        return convert_until(text, field_of(config, setting))
+        return convert_until(text, setting_field(config, setting))
                    ? RC_OK
                    : bad_value(setting, "never, or until YYYY-MM-DD", err);
     case KIND_PERCENTS:
-        return convert_percents(text, field_of(config, setting))
+        return convert_percents(text, setting_field(config, setting))
                    ? RC_OK
                    : bad_value(setting, "up to 8 rising percentages such as \"80 90 95\"", err);
     case KIND_CHOICE:
@@ -393,7 +209,7 @@ static enum rc store_value(struct config *config, const struct setting *setting,
 static void store_list(struct config *config, const struct setting *setting,
                        const char *const *items, size_t n)
 {
-    struct config_list *list = field_of(config, setting);
+    struct config_list *list = setting_field(config, setting);
     const char **copy = ARENA_ARRAY(config->arena, const char *, n);
 
     for (size_t i = 0; i < n; i++)
@@ -419,7 +235,7 @@ static void store_default(struct config *config, const struct setting *setting)
 {
     struct err err;
 
-    if (is_list(setting))
+    if (setting_is_list(setting))
         store_default_list(config, setting);
     else if (store_value(config, setting, slice_from_str(setting->value), &err))
         die("default of %s: %s", setting->name, err.detail);
@@ -431,8 +247,8 @@ struct config *config_new(void)
     struct config *config = ARENA_NEW(arena, struct config);
 
     config->arena = arena;
-    for (size_t i = 0; i < N_SETTINGS; i++)
-        store_default(config, &settings[i]);
+    for (size_t i = 0; i < config_table_count; i++)
+        store_default(config, &config_table[i]);
     return config;
 }
 
@@ -493,11 +309,11 @@ static size_t edit_distance(const char *a, const char *b)
 
 static const char *nearest_name(const char *unknown)
 {
-    const char *best = settings[0].name;
+    const char *best = config_table[0].name;
 
-    for (size_t i = 1; i < N_SETTINGS; i++) {
-        if (edit_distance(unknown, settings[i].name) < edit_distance(unknown, best))
-            best = settings[i].name;
+    for (size_t i = 1; i < config_table_count; i++) {
+        if (edit_distance(unknown, config_table[i].name) < edit_distance(unknown, best))
+            best = config_table[i].name;
     }
     return best;
 }
@@ -545,9 +361,9 @@ static void take_option(struct config *config, const struct setting *setting, cf
     unsigned n = cfg_opt_size(opt);
     struct err err;
 
-    if (n == 0 && !is_list(setting))
+    if (n == 0 && !setting_is_list(setting))
         return;
-    if (is_list(setting)) {
+    if (setting_is_list(setting)) {
         const char *items[CONFIG_LIST_MAX];
 
         if (n > CONFIG_LIST_MAX) {
@@ -569,8 +385,8 @@ static void take_option(struct config *config, const struct setting *setting, cf
     if (store_value(config, setting, slice_from_str(cfg_opt_getstr(opt)), &err))
         add_error(errors, cfg->filename, 0, "%s", err.detail);
     else if (setting->kind == KIND_PATH)
-        *(const char **) field_of(config, setting) =
-            absolute(config, folder, *(const char **) field_of(config, setting));
+        *(const char **) setting_field(config, setting) =
+            absolute(config, folder, *(const char **) setting_field(config, setting));
 }
 
 /* Each names another server, and not this one: a referral must not lead back (RFC 2193 3). */
@@ -693,20 +509,21 @@ static void check_whole(const struct config *config, const char *path,
                   "certificate: needed for TLS; `roost init` makes a first one");
 }
 
-static cfg_t *new_parser(cfg_opt_t options[N_SETTINGS + 2])
+/* options has room for each setting, and two. */
+static cfg_t *new_parser(cfg_opt_t *options)
 {
     static cfg_opt_t include = CFG_FUNC("include", &cfg_include);
     static cfg_opt_t end = CFG_END();
     cfg_t *cfg;
 
-    for (size_t i = 0; i < N_SETTINGS; i++) {
-        cfg_opt_t text = CFG_STR(settings[i].name, NULL, CFGF_NONE);
-        cfg_opt_t list = CFG_STR_LIST(settings[i].name, NULL, CFGF_NONE);
+    for (size_t i = 0; i < config_table_count; i++) {
+        cfg_opt_t text = CFG_STR(config_table[i].name, NULL, CFGF_NONE);
+        cfg_opt_t list = CFG_STR_LIST(config_table[i].name, NULL, CFGF_NONE);
 
-        options[i] = is_list(&settings[i]) ? list : text;
+        options[i] = setting_is_list(&config_table[i]) ? list : text;
     }
-    options[N_SETTINGS] = include;
-    options[N_SETTINGS + 1] = end;
+    options[config_table_count] = include;
+    options[config_table_count + 1] = end;
     cfg = cfg_init(options, CFGF_NONE);
     if (cfg == NULL)
         die("cfg_init: %s", strerror(errno));
@@ -730,7 +547,7 @@ enum rc config_read(const char *path, struct config **out, struct config_errors 
     AUTO(config_freep) struct config *config = config_new();
     AUTO(freep) char *copy = xstrdup(path);
     struct reading reading = {errors};
-    cfg_opt_t options[N_SETTINGS + 2];
+    AUTO(freep) cfg_opt_t *options = xcalloc(config_table_count + 2, sizeof(*options));
     const char *folder = dirname(copy);
     char here[4096];
     cfg_t *cfg;
@@ -746,8 +563,8 @@ enum rc config_read(const char *path, struct config **out, struct config_errors 
     result = cfg_parse(cfg, path);
     if (result != CFG_SUCCESS && errors->n == 0)
         add_error(errors, path, 0, "cannot be read: %s", strerror(errno));
-    for (size_t i = 0; i < N_SETTINGS && errors->n == 0; i++)
-        take_option(config, &settings[i], cfg, here, errors);
+    for (size_t i = 0; i < config_table_count && errors->n == 0; i++)
+        take_option(config, &config_table[i], cfg, here, errors);
     (void) cfg_free(cfg);
     current_reading = NULL;
     if (errors->n == 0)
@@ -756,142 +573,4 @@ enum rc config_read(const char *path, struct config **out, struct config_errors 
         return RC_INVALID;
     *out = TAKE(config);
     return RC_OK;
-}
-
-/* ---- the blob: format version, then each setting in the table's order ---- */
-
-#define CONFIG_BLOB_VERSION 1u
-
-static void encode_value(const struct config *config, const struct setting *setting,
-                         struct buf *out)
-{
-    const char *field = (const char *) config + setting->offset;
-
-    switch (setting->kind) {
-    case KIND_TEXT:
-    case KIND_PATH:
-    case KIND_WORD:
-        buf_le_bytes(out, slice_from_str(*(const char *const *) (const void *) field));
-        return;
-    case KIND_LIST:
-    case KIND_PATHS: {
-        const struct config_list *list = (const void *) field;
-
-        buf_le32(out, (uint32_t) list->n);
-        for (size_t i = 0; i < list->n; i++)
-            buf_le_bytes(out, slice_from_str(list->items[i]));
-        return;
-    }
-    case KIND_PERCENTS:
-        buf_append(out, slice_of(field, sizeof(struct config_percents)));
-        return;
-    case KIND_SWITCH:
-        buf_le8(out, *(const bool *) field);
-        return;
-    case KIND_NUMBER:
-    case KIND_OCTAL:
-    case KIND_CHOICE:
-        buf_le32(out, *(const uint32_t *) (const void *) field);
-        return;
-    case KIND_SIZE:
-    case KIND_UNTIL:
-        buf_le64(out, *(const uint64_t *) (const void *) field);
-        return;
-    }
-}
-
-void config_encode(const struct config *config, struct buf *out)
-{
-    buf_le32(out, CONFIG_BLOB_VERSION);
-    for (size_t i = 0; i < N_SETTINGS; i++)
-        encode_value(config, &settings[i], out);
-}
-
-static bool decode_list(struct scan *sc, struct config *config, struct config_list *list)
-{
-    const char **items;
-    struct slice item;
-    uint32_t n;
-
-    if (!scan_le32(sc, &n) || n > CONFIG_LIST_MAX)
-        return false;
-    items = ARENA_ARRAY(config->arena, const char *, n);
-    for (uint32_t i = 0; i < n; i++) {
-        if (!scan_le_bytes(sc, CONFIG_FILE_MAX_BYTES, &item))
-            return false;
-        items[i] = arena_cstr(config->arena, item);
-    }
-    *list = (struct config_list){items, n};
-    return true;
-}
-
-static bool decode_value(struct scan *sc, struct config *config, const struct setting *setting)
-{
-    void *field = field_of(config, setting);
-    struct slice text;
-    uint8_t byte;
-
-    switch (setting->kind) {
-    case KIND_TEXT:
-    case KIND_PATH:
-    case KIND_WORD:
-        if (!scan_le_bytes(sc, CONFIG_FILE_MAX_BYTES, &text))
-            return false;
-        *(const char **) field = arena_cstr(config->arena, text);
-        return true;
-    case KIND_LIST:
-    case KIND_PATHS:
-        return decode_list(sc, config, field);
-    case KIND_PERCENTS:
-        if (!scan_take(sc, sizeof(struct config_percents), &text))
-            return false;
-        memcpy(field, text.ptr, text.len);
-        return ((struct config_percents *) field)->n <= CONFIG_PERCENTS_MAX;
-    case KIND_SWITCH:
-        if (!scan_le8(sc, &byte))
-            return false;
-        *(bool *) field = byte != 0;
-        return true;
-    case KIND_NUMBER:
-    case KIND_OCTAL:
-    case KIND_CHOICE:
-        return scan_le32(sc, field);
-    case KIND_SIZE:
-    case KIND_UNTIL:
-        return scan_le64(sc, field);
-    }
-    return false;
-}
-
-enum rc config_decode(struct slice blob, struct config **out, struct err *err)
-{
-    AUTO(config_freep) struct config *config = config_new();
-    struct scan sc = scan_of(blob);
-    uint32_t version;
-
-    if (!scan_le32(&sc, &version) || version != CONFIG_BLOB_VERSION)
-        return err_set(err, RC_CORRUPT, "Bad configuration", "config blob: wrong version");
-    for (size_t i = 0; i < N_SETTINGS; i++) {
-        if (!decode_value(&sc, config, &settings[i]))
-            return err_set(err, RC_CORRUPT, "Bad configuration", "config blob: %s",
-                           settings[i].name);
-    }
-    if (!scan_done(&sc))
-        return err_set(err, RC_CORRUPT, "Bad configuration",
-                       "config blob: bytes behind the end");
-    *out = TAKE(config);
-    return RC_OK;
-}
-
-size_t config_setting_count(void)
-{
-    return N_SETTINGS;
-}
-
-struct config_setting config_setting_at(size_t at)
-{
-    const struct setting *setting = &settings[at];
-
-    return (struct config_setting){setting->name, kind_names[setting->kind], setting->value,
-                                   setting->doc};
 }

@@ -1,7 +1,7 @@
 /*
  * config.h - the configuration: one text file, read whole and checked before anything starts.
  *
- * The table in config.c is the specification: name, kind, default, range and reason of each
+ * The table in settings.c is the specification: name, kind, default, range and reason of each
  * setting; `roost check-config` and docs/operating.md come from it. An unknown name is an error
  * with its line and the nearest known name. The supervisor reads the file and hands the result
  * to each role as a blob (config_encode), so no other role opens it.
