@@ -60,7 +60,7 @@ class Sharing(unittest.TestCase):
         group = "group-of-" + self.owner_name
         self.roost("group", "create", group)
         self.roost("group", "add", group, self.guest_name)
-        self.owner.ok("SETACL INBOX group:%s lrs" % group)
+        self.give(group, "lrs")
         wait_for(lambda: self.guest.command("SELECT " + self.name)[1].startswith(b"OK"), "the group counts")
         self.guest.idle()
         self.roost("group", "remove", group, self.guest_name)
@@ -86,6 +86,11 @@ class Sharing(unittest.TestCase):
             pass
         self.guest.done(tag)
 
+    def give(self, group, rights):
+        """To a new group, once the process that holds the mail has heard of it."""
+        setacl = "SETACL INBOX group:%s %s" % (group, rights)
+        wait_for(lambda: self.owner.command(setacl)[1].startswith(b"OK"), setacl)
+
     def until(self, wire, line):
         while not wire.line().startswith(line):
             pass
@@ -93,7 +98,7 @@ class Sharing(unittest.TestCase):
     def test_who_watches_hears_of_rights_that_come_and_go(self):
         group = "watchers-of-" + self.owner_name
         self.roost("group", "create", group)
-        self.owner.ok("SETACL INBOX group:%s lr" % group)
+        self.give(group, "lr")
         self.guest.ok('NOTIFY SET (SUBTREE %s (MailboxName MessageNew MessageExpunge))' % self.name)
         self.roost("group", "add", group, self.guest_name)
         self.until(self.guest, b'* LIST (\\HasNoChildren) "/" "Other Users/')

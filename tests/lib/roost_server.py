@@ -210,7 +210,7 @@ class Server:
             try:
                 with open("/proc/%s/cmdline" % pid, "rb") as line:
                     words = line.read().split(b"\0")
-            except FileNotFoundError:
+            except (FileNotFoundError, ProcessLookupError):
                 continue  # it has just ended
             if len(words) > 2 and words[1] == b"--role":
                 out.setdefault(words[2].decode(), []).append(int(pid))
