@@ -1,13 +1,16 @@
 /* test_word_index.c - the words of segments: what is built, merged and asked, and in how much
  * memory. That answers are those of the texts is test_text_index.c's. */
 // links: search store_memory store_local
-// lib: mail_world
+// lib: mail_world text_scene
 #include <malloc.h>
 
 #include "base/utf8.h"
 #include "lib/mail_world.h"
+#include "lib/plain_digester.h"
 #include "lib/test.h"
+#include "lib/text_scene.h"
 #include "search/bits.h"
+#include "search/prune.h"
 #include "search/search.h"
 #include "search/text_index.h"
 #include "search/text_segment_build.h"
@@ -305,6 +308,38 @@ static void what_is_built_stays_within_its_memory(void **state)
     assert_in_range(in_use(), before, before + 4096);
 }
 
+/* The store's memory when a digest was made last, and the most. */
+static struct {
+    struct mail_store *store;
+    size_t most;
+} watched;
+
+static enum rc watch_digest(struct digester *digester, uint64_t account, struct slice message,
+                            struct arena *arena, struct slice *out, struct err *err)
+{
+    watched.most = MAX(watched.most, store_memory(watched.store));
+    return plain_digest(digester, account, message, arena, out, err);
+}
+
+/* What a segment takes while it is made counts in the store's budget, and no longer. */
+static void what_is_built_is_counted(void **state)
+{
+    struct scene scene;
+    size_t before;
+
+    (void) state;
+    scene_open(&scene, false);
+    scene_append(&scene, 200);
+    before = store_memory(scene.world.store);
+    watched.store = scene.world.store;
+    watched.most = 0;
+    scene.world.digester.make = watch_digest;
+    scene_catch_up(&scene);
+    assert_true(watched.most > before + 2 * SEGMENT_BUILD_SPAN / 8); /* its bits alone */
+    assert_true(store_memory(scene.world.store) < watched.most);
+    scene_close(&scene);
+}
+
 /* ---- limits of a message ---- */
 
 static uint32_t count_hits(struct mail_world *world, struct account *account,
@@ -381,13 +416,51 @@ static void a_message_of_too_many_words_is_read(void **state)
     }
 }
 
+/* ---- limits of a search ---- */
+
+/* More fuzzy keys than have scores of their own by the index: hits are read for them. */
+static void many_fuzzy_keys_are_read(void **state)
+{
+    static const enum imap_key kinds[] = {IMAP_KEY_OR, IMAP_KEY_AND};
+    struct imap_search_key leaves[PRUNE_SCORED_MAX + 1] = {0};
+    struct imap_search_key *children[COUNT(leaves)];
+    struct mbox_view *view;
+    struct scene scene;
+
+    (void) state;
+    scene_open(&scene, false);
+    scene_append(&scene, 100);
+    scene_catch_up(&scene);
+    view = scene_open_view(&scene, scene.inbox);
+    for (size_t i = 0; i < COUNT(leaves); i++) {
+        leaves[i] =
+            (struct imap_search_key){.kind = IMAP_KEY_TEXT,
+                                     .text = i % 2 == 0 ? SLICE("alpha") : SLICE("alhpa"),
+                                     .fuzzy = true};
+        children[i] = &leaves[i];
+    }
+    for (size_t i = 0; i < COUNT(kinds); i++) {
+        for (size_t n = 2; n <= COUNT(leaves); n += COUNT(leaves) - 2) {
+            const struct imap_search_key key = {
+                .kind = kinds[i], .children = children, .n_children = n};
+
+            for (unsigned again = 0; again < 4; again++) /* with scores and without */
+                scene_compare_one(&scene, view, &key);
+        }
+    }
+    view_close(view);
+    scene_close(&scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(segments_become_what_one_would_be),
         cmocka_unit_test(a_long_segment_is_walked_more_than_once),
         cmocka_unit_test(what_is_built_stays_within_its_memory),
+        cmocka_unit_test(what_is_built_is_counted),
         cmocka_unit_test(a_message_of_too_many_words_is_read),
+        cmocka_unit_test(many_fuzzy_keys_are_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
