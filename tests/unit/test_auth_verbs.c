@@ -1,0 +1,224 @@
+/*
+ * test_auth_verbs.c - what administrators do to a running auth: who gets in then, and what mail
+ * is told of it, by and by or all at once.
+ */
+// links: roles
+// lib: auth_stage
+// labels: concurrency
+#include <unistd.h>
+
+#include "lib/auth_stage.h"
+#include "lib/test.h"
+
+/* ---- the directory ---- */
+
+static uint64_t expect_row(struct auth_stage *stage, uint32_t transfer,
+                           enum principal_wire kind, const char *name, size_t n_groups)
+{
+    const struct msg_directory_row *row =
+        &stage_expect(stage->mail, MSG_DIRECTORY_ROW)->directory_row;
+
+    assert_int_equal(row->transfer, transfer);
+    assert_int_equal(row->kind, kind);
+    assert_slice_equal(row->name, slice_from_str(name));
+    assert_int_equal(row->groups.len, 8 * n_groups);
+    return row->id;
+}
+
+static void mail_is_told_of_each_change(void **state)
+{
+    struct auth_stage *stage = *state;
+    uint64_t anna, info, staff;
+
+    assert_int_equal(stage_expect(stage->mail, MSG_DIRECTORY_BEGIN)->directory_begin.transfer,
+                     1);
+    assert_int_equal(stage_expect(stage->mail, MSG_DIRECTORY_END)->directory_end.transfer, 1);
+    (void) stage_ask(stage, "user.add", "name", "Anna", "device", "");
+    anna = expect_row(stage, 0, WIRE_USER, "Anna", 0);
+    assert_int_equal(stage_ask(stage, "shared.create", "name", "info", "x", "").rc, RC_OK);
+    info = expect_row(stage, 0, WIRE_SHARED, "info", 0);
+    assert_int_equal(stage_ask(stage, "group.create", "group", "staff", "x", "").rc, RC_OK);
+    staff = expect_row(stage, 0, WIRE_GROUP, "staff", 0);
+    assert_int_equal(stage_ask(stage, "group.add", "group", "staff", "user", "anna").rc, RC_OK);
+    assert_int_equal(expect_row(stage, 0, WIRE_USER, "Anna", 1), anna);
+    assert_int_equal(stage_ask(stage, "group.add", "group", "staff", "user", "info").rc, RC_OK);
+    (void) expect_row(stage, 0, WIRE_SHARED, "info", 1);
+    assert_int_equal(stage_ask(stage, "group.members", "group", "STAFF", "x", "").n_rows, 2);
+    assert_int_equal(stage_ask(stage, "group.limit", "group", "staff", "storage", "77").rc,
+                     RC_OK);
+    (void) expect_row(stage, 0, WIRE_GROUP, "staff", 0);
+    assert_int_equal(stage_ask(stage, "group.limit", "group", "staff", "storage", "7x").rc,
+                     RC_INVALID);
+    assert_int_equal(stage_ask(stage, "group.remove", "group", "staff", "user", "anna").rc,
+                     RC_OK);
+    assert_int_equal(expect_row(stage, 0, WIRE_USER, "Anna", 0), anna);
+    assert_int_equal(stage_ask(stage, "group.delete", "group", "staff", "x", "").rc, RC_OK);
+    assert_int_equal(stage_expect(stage->mail, MSG_DIRECTORY_GONE)->directory_gone.id, staff);
+    assert_int_equal(stage_ask(stage, "user.delete", "name", "info", "x", "").rc, RC_INVALID);
+    assert_int_equal(stage_ask(stage, "shared.delete", "name", "anna", "x", "").rc, RC_INVALID);
+    assert_int_equal(stage_ask(stage, "shared.list", "after", "", "x", "").n_rows, 1);
+    assert_int_equal(stage_ask(stage, "shared.delete", "name", "info", "x", "").rc, RC_OK);
+    assert_int_equal(stage_expect(stage->mail, MSG_DIRECTORY_GONE)->directory_gone.id, info);
+    assert_int_equal(stage_ask(stage, "user.delete", "name", "anna", "x", "").rc, RC_OK);
+    assert_int_equal(stage_expect(stage->mail, MSG_DIRECTORY_GONE)->directory_gone.id, anna);
+}
+
+/* More than a piece, and more than a socket takes at once. */
+#define MANY_USERS 3000u
+#define PART_BYTES 16000u
+
+static void send_part(struct auth_stage *stage, struct slice part)
+{
+    struct control_reply row;
+
+    while (control_send_data(stage->control, part, NULL) == RC_MORE)
+        assert_int_equal(control_next(stage->control, STAGE_WAIT_MS, &row, NULL), RC_OK);
+}
+
+static void a_mail_that_comes_later_is_told_everything(void **state)
+{
+    struct auth_stage *stage = *state;
+    AUTO(buf_done) struct buf lines = {.max = 1u << 20};
+    struct msg peer = {
+        .type = MSG_PEER, .peer = {.role = ROLE_MAIL, .index = 0, .instance = 9}
+    };
+    size_t n_users = 0, n_groups = 0;
+    struct control_reply row;
+    const struct msg *msg;
+    int pair[2];
+
+    for (unsigned i = 0; i < MANY_USERS; i++)
+        buf_printf(&lines, "someone-with-a-rather-long-name-%u@example.org\n", i);
+    assert_int_equal(control_request(stage->control, "user.add-many", NULL, 0, NULL), RC_OK);
+    for (size_t at = 0; at < lines.len; at += PART_BYTES)
+        send_part(stage, slice_sub(buf_slice(&lines), at, PART_BYTES));
+    while (control_send_end(stage->control, NULL) == RC_MORE)
+        assert_int_equal(control_next(stage->control, STAGE_WAIT_MS, &row, NULL), RC_OK);
+    assert_int_equal(stage_read_answer(stage).rc, RC_OK);
+    assert_int_equal(stage_ask(stage, "group.create", "group", "staff", "x", "").rc, RC_OK);
+    assert_int_equal(channel_pair(pair, NULL), RC_OK);
+    assert_int_equal(channel_send(stage->supervisor, &peer, pair, STAGE_WAIT_MS, NULL), RC_OK);
+    channel_free(stage->mail);
+    stage->mail = channel_new(pair[1], ROLE_MAIL, ROLE_AUTH);
+    assert_int_equal(close(pair[0]), 0);
+    assert_int_equal(stage_expect(stage->mail, MSG_DIRECTORY_BEGIN)->directory_begin.transfer,
+                     1);
+    (void) stage_ask(stage, "alias.list", "after", "", "x", ""); /* auth answers meanwhile */
+    while ((msg = stage_next_of_directory(stage->mail))->type == MSG_DIRECTORY_ROW) {
+        assert_int_equal(msg->directory_row.transfer, 1);
+        n_groups += msg->directory_row.kind == WIRE_GROUP;
+        n_users += msg->directory_row.kind == WIRE_USER;
+    }
+    assert_int_equal(msg->type, MSG_DIRECTORY_END);
+    assert_int_equal(n_users, MANY_USERS);
+    assert_int_equal(n_groups, 1);
+}
+
+/* ---- users ---- */
+
+static void an_account_is_disabled_enabled_and_deleted(void **state)
+{
+    struct auth_stage *stage = *state;
+    struct stage_answer made = stage_ask(stage, "user.add", "name", "anna", "device", "");
+    char user[64];
+    uint64_t account, device;
+
+    assert_true(slice_to_u64(slice_from_str(made.device), &device));
+    account = stage_expect(stage->mail, MSG_ACCOUNT_CREATED)->account_created.account;
+    assert_int_equal(stage_resolve(stage, "Anna+x@example.org", user), RESOLVE_OK);
+    assert_string_equal(user, "anna");
+    assert_int_equal(stage_ask(stage, "user.disable", "name", "anna", "x", "").rc, RC_OK);
+    assert_int_equal(stage_expect(stage->mail, MSG_REVOKE)->revoke.account, account);
+    assert_int_equal(stage_resolve(stage, "anna@example.org", user), RESOLVE_DISABLED);
+    stage_try_login(stage, 1, "anna", made.password);
+    stage_expect_fail(stage, 1, AUTH_CODE_CONTACTADMIN);
+    assert_int_equal(stage_ask(stage, "user.enable", "name", "anna", "x", "").rc, RC_OK);
+    stage_try_login(stage, 2, "anna", made.password);
+    assert_int_equal(stage_expect_grant(stage, 2, device), account);
+    assert_int_equal(stage_ask(stage, "user.delete", "name", "anna", "x", "").rc, RC_OK);
+    assert_int_equal(stage_expect(stage->mail, MSG_REVOKE)->revoke.what, REVOKE_ACCOUNT);
+    assert_int_equal(stage_expect(stage->mail, MSG_ACCOUNT_DELETED)->account_deleted.account,
+                     account);
+    assert_int_equal(stage_resolve(stage, "anna@example.org", user), RESOLVE_UNKNOWN);
+    stage_try_login(stage, 3, "anna", made.password);
+    stage_expect_fail(stage, 3, AUTH_CODE_FAILED);
+    assert_int_equal(stage_ask(stage, "user.enable", "name", "anna", "x", "").rc, RC_NOT_FOUND);
+}
+
+static void many_users_get_a_password_each(void **state)
+{
+    struct auth_stage *stage = *state;
+    struct stage_answer answer =
+        stage_ask_with_data(stage, "user.add-many", "anna\nbob\r\nanna\nno good name\n\ncarl");
+
+    assert_int_equal(answer.rc, RC_INVALID);
+    assert_int_equal(answer.n_rows, 5);
+    for (int n = 0; n < 3; n++)
+        (void) stage_expect(stage->mail, MSG_ACCOUNT_CREATED);
+    assert_string_equal(answer.user, "carl");
+    stage_try_login(stage, 1, "carl", answer.password);
+    (void) stage_expect(stage->mail, MSG_GRANT);
+    (void) stage_expect(stage->gate, MSG_AUTH_OK);
+    assert_int_equal(stage_ask(stage, "user.list", "after", "", "x", "").n_rows, 3);
+    assert_int_equal(stage_ask(stage, "user.list", "after", "anna", "x", "").n_rows, 2);
+}
+
+static void aliases_and_domains_are_asked_for_by_mail(void **state)
+{
+    struct auth_stage *stage = *state;
+    char user[64];
+
+    assert_int_equal(
+        stage_ask(stage, "alias.add", "address", "sales@other.example", "user", "u1").rc,
+        RC_OK);
+    (void) stage_expect(stage->mail, MSG_ACCOUNT_CREATED);
+    assert_int_equal(stage_resolve(stage, "Sales+q4@other.example", user), RESOLVE_OK);
+    assert_string_equal(user, "u1");
+    assert_int_equal(stage_resolve(stage, "u1@other.example", user), RESOLVE_UNKNOWN);
+    assert_int_equal(
+        stage_ask(stage, "domain.add", "domain", "Other.example", "catch_all", "u1").rc, RC_OK);
+    assert_int_equal(stage_resolve(stage, "anything@other.example", user), RESOLVE_OK);
+    assert_int_equal(stage_ask(stage, "domain.list", "after", "", "x", "").n_rows, 2);
+    assert_int_equal(stage_ask(stage, "domain.delete", "domain", "other.example", "x", "").rc,
+                     RC_OK);
+    assert_int_equal(stage_resolve(stage, "anything@other.example", user), RESOLVE_UNKNOWN);
+    assert_int_equal(stage_ask(stage, "alias.list", "after", "", "x", "").n_rows, 1);
+    assert_int_equal(
+        stage_ask(stage, "alias.delete", "address", "sales@other.example", "x", "").rc, RC_OK);
+    assert_int_equal(
+        stage_ask(stage, "alias.add", "address", "x@y.example", "user", "nobody").rc,
+        RC_NOT_FOUND);
+}
+
+static void mail_asks_who_a_user_is(void **state)
+{
+    struct auth_stage *stage = *state;
+    struct msg ask_name = {
+        .type = MSG_LOOKUP_USER, .lookup_user = {.request = 1, .user = SLICE("U2")}
+    };
+    struct msg ask_id = {.type = MSG_LOOKUP_USER, .lookup_user = {.request = 2}};
+
+    stage_send(stage->mail, &ask_name);
+    (void) stage_expect(stage->mail, MSG_ACCOUNT_CREATED);
+    ask_id.lookup_user.account = stage_expect(stage->mail, MSG_USER_FOUND)->user_found.account;
+    stage_send(stage->mail, &ask_id);
+    assert_slice_equal(stage_expect(stage->mail, MSG_USER_FOUND)->user_found.user, SLICE("u2"));
+    ask_id.lookup_user.account ^= 1;
+    stage_send(stage->mail, &ask_id);
+    assert_int_equal(stage_expect(stage->mail, MSG_USER_FOUND)->user_found.code,
+                     RESOLVE_UNKNOWN);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        ON_STAGE(mail_is_told_of_each_change),
+        ON_STAGE(a_mail_that_comes_later_is_told_everything),
+        ON_STAGE(an_account_is_disabled_enabled_and_deleted),
+        ON_STAGE(many_users_get_a_password_each),
+        ON_STAGE(aliases_and_domains_are_asked_for_by_mail),
+        ON_STAGE(mail_asks_who_a_user_is),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
