@@ -1,4 +1,4 @@
-# Every library the product links, with Debian's package in the error message of pkg-config.
+# Every library the product uses, with Debian's package in the error message of pkg-config.
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 pkg_check_modules(OPENSSL REQUIRED IMPORTED_TARGET libssl libcrypto)
@@ -12,11 +12,12 @@ pkg_check_modules(XXHASH REQUIRED IMPORTED_TARGET libxxhash)
 pkg_check_modules(CONFUSE REQUIRED IMPORTED_TARGET libconfuse)
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
 pkg_check_modules(QRENCODE REQUIRED IMPORTED_TARGET libqrencode)
-pkg_check_modules(MICROHTTPD REQUIRED IMPORTED_TARGET libmicrohttpd)
-pkg_check_modules(CURL REQUIRED libcurl) # its header: the library is loaded by one process alone
-pkg_check_modules(LDAP REQUIRED IMPORTED_TARGET ldap lber)
-pkg_check_modules(PQ REQUIRED IMPORTED_TARGET libpq)
-pkg_check_modules(PAM REQUIRED IMPORTED_TARGET pam)
+# Their headers; the libraries are loaded by the process that needs one (src/base/library.h).
+pkg_check_modules(MICROHTTPD REQUIRED libmicrohttpd)
+pkg_check_modules(CURL REQUIRED libcurl)
+pkg_check_modules(LDAP REQUIRED ldap lber)
+pkg_check_modules(PQ REQUIRED libpq)
+pkg_check_modules(PAM REQUIRED pam)
 find_library(LMDB_LIBRARY lmdb REQUIRED)
 find_library(CRYPT_LIBRARY crypt REQUIRED)
 if(ROOST_TESTS)

@@ -1,14 +1,12 @@
 #include "idp/fetch.h"
 
 #include <curl/curl.h>
-#include <dlfcn.h>
 
 #include "base/ascii.h"
+#include "base/library.h"
 
 #undef curl_easy_setopt /* macros around functions of the same names */
 #undef curl_easy_getinfo
-
-#define LIBRARY "libcurl.so.4" /* Debian's flavour with OpenSSL */
 
 /* What of libcurl is called (docs/decisions/oauth.md: why it is loaded, not linked). */
 #define EACH_CALL(X)                                                                           \
@@ -25,13 +23,9 @@
     X(curl_url_get)                                                                            \
     X(curl_free)
 
-// clang-format off
 struct curl_calls {
-#define CALL_MEMBER(name) __typeof__(name) *name;
-    EACH_CALL(CALL_MEMBER)
-#undef CALL_MEMBER
+    EACH_CALL(LIBRARY_MEMBER)
 };
-// clang-format on
 
 static struct curl_calls curl; /* set once by fetch_init(), before threads exist */
 
@@ -54,21 +48,15 @@ static void text_freep(char **text)
 
 enum rc fetch_init(struct err *err)
 {
-    void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+    const struct library library = {
+        .files = {"libcurl.so.4"}, /* Debian's flavour with OpenSSL */
+        .wanted = "the process idp needs the package curl",
+        .names = (const char *const[]){EACH_CALL(LIBRARY_NAME) NULL},
+    };
+    enum rc rc = library_load(&library, &curl, err);
 
-    if (library == NULL)
-        return err_set(err, RC_NOT_FOUND, "Internal error", "%s", dlerror());
-        // clang-format off
-#define LOAD_MEMBER(name)                                                                      \
-    {                                                                                          \
-        void *symbol = dlsym(library, #name);                                                  \
-        if (symbol == NULL)                                                                    \
-            return err_set(err, RC_NOT_FOUND, "Internal error", LIBRARY " lacks " #name);      \
-        memcpy(&curl.name, &symbol, sizeof(symbol));                                           \
-    }
-    EACH_CALL(LOAD_MEMBER)
-#undef LOAD_MEMBER
-    // clang-format on
+    if (rc)
+        return rc;
     if (curl.curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
         return err_set(err, RC_IO, "Internal error", "curl cannot start");
     return RC_OK;

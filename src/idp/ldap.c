@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/utf8.h"
 #include "idp/ldap_conn.h"
+#include "idp/ldap_library.h"
 #include "idp/ldap_text.h"
 
 #define PATTERN_MAX_BYTES (4u * LDAP_SETTING_MAX_BYTES)
@@ -54,10 +55,14 @@ static void directory_close(void *self)
 
 static enum rc directory_open(const char *path, void **out, struct err *err)
 {
-    struct directory *directory = xcalloc(1, sizeof(*directory));
+    struct directory *directory;
     enum rc rc;
 
     (void) setenv(USER_OPTION, "1", 1);
+    rc = ldap_library_load(err);
+    if (rc)
+        return rc;
+    directory = xcalloc(1, sizeof(*directory));
     (void) pthread_mutex_init(&directory->lock, NULL);
     directory->arena = arena_new(LDAP_SETTINGS_ARENA);
     rc = ldap_settings_read(path, directory->arena, &directory->settings, err);
@@ -102,7 +107,8 @@ static void note_server(struct directory *directory, size_t server, int code)
     if (news)
         log_event(code != LDAP_SUCCESS ? LEVEL_WARNING : LEVEL_INFO, "ldap.server",
                   LOG_TEXT("server", directory->settings.servers[server].uri),
-                  LOG_STR("state", code != LDAP_SUCCESS ? ldap_err2string(code) : "reached"));
+                  LOG_STR("state",
+                          code != LDAP_SUCCESS ? openldap.ldap_err2string(code) : "reached"));
 }
 
 static int64_t step_deadline(const struct check *check)
@@ -199,13 +205,14 @@ static int search(struct check *check, const struct ldap_query *query, LDAPMessa
 /* The value, if the attribute has exactly one that can be a name. */
 static struct slice one_value(struct check *check, const char *attribute)
 {
-    struct berval **values = ldap_get_values_len(check->searcher.ld, check->entry, attribute);
+    struct berval **values =
+        openldap.ldap_get_values_len(check->searcher.ld, check->entry, attribute);
     struct slice value = SLICE("");
 
-    if (values != NULL && ldap_count_values_len(values) == 1)
+    if (values != NULL && openldap.ldap_count_values_len(values) == 1)
         value =
             arena_dup(check->question->arena, slice_of(values[0]->bv_val, values[0]->bv_len));
-    ldap_value_free_len(values);
+    openldap.ldap_value_free_len(values);
     return value.len <= LDAP_NAME_MAX_BYTES ? value : SLICE("");
 }
 
@@ -213,21 +220,21 @@ static struct slice one_value(struct check *check, const char *attribute)
 static bool put_first_rdn(const struct berval *dn, struct buf *groups)
 {
     LDAPDN parts = NULL;
-    bool is = ldap_bv2dn((struct berval *) (uintptr_t) dn, &parts, LDAP_DN_FORMAT_LDAPV3) ==
-                  LDAP_SUCCESS &&
+    bool is = openldap.ldap_bv2dn((struct berval *) (uintptr_t) dn, &parts,
+                                  LDAP_DN_FORMAT_LDAPV3) == LDAP_SUCCESS &&
               parts != NULL && parts[0] != NULL && parts[0][0] != NULL;
 
     if (is)
         msg_list_add(groups,
                      slice_of(parts[0][0]->la_value.bv_val, parts[0][0]->la_value.bv_len));
-    ldap_dnfree(parts);
+    openldap.ldap_dnfree(parts);
     return is;
 }
 
 static void put_groups(LDAP *ld, LDAPMessage *entry, const char *attribute, bool are_dns,
                        struct buf *groups, size_t *n)
 {
-    struct berval **values = ldap_get_values_len(ld, entry, attribute);
+    struct berval **values = openldap.ldap_get_values_len(ld, entry, attribute);
 
     for (size_t i = 0; values != NULL && values[i] != NULL && *n < LDAP_GROUPS_MAX; i++) {
         struct slice name = slice_of(values[i]->bv_val, values[i]->bv_len);
@@ -240,7 +247,7 @@ static void put_groups(LDAP *ld, LDAPMessage *entry, const char *attribute, bool
             msg_list_add(groups, name);
         (*n)++;
     }
-    ldap_value_free_len(values);
+    openldap.ldap_value_free_len(values);
 }
 
 /* ---- a check ---- */
@@ -290,12 +297,12 @@ static bool find_entry(struct check *check, const struct ldap_query *query)
         say_failed(check, code);
         return false;
     }
-    n = ldap_count_entries(check->searcher.ld, check->found);
+    n = openldap.ldap_count_entries(check->searcher.ld, check->found);
     if (n != 1) {
         say(check, n == 0 ? IDP_UNKNOWN : IDP_REFUSED, n == 0 ? "no_entry" : "not_unique");
         return false;
     }
-    check->entry = ldap_first_entry(check->searcher.ld, check->found);
+    check->entry = openldap.ldap_first_entry(check->searcher.ld, check->found);
     return true;
 }
 
@@ -320,14 +327,14 @@ static bool search_user(struct check *check)
     check->is_kept = true;
     if (!find_entry(check, &query))
         return false;
-    dn = ldap_get_dn(check->searcher.ld, check->entry);
+    dn = openldap.ldap_get_dn(check->searcher.ld, check->entry);
     if (dn == NULL || *dn == '\0') {
-        ldap_memfree(dn);
+        openldap.ldap_memfree(dn);
         say(check, IDP_UNAVAILABLE, "refused");
         return false;
     }
     check->dn = arena_cstr(check->question->arena, slice_from_str(dn));
-    ldap_memfree(dn);
+    openldap.ldap_memfree(dn);
     return true;
 }
 
@@ -409,8 +416,8 @@ static bool is_allowed(struct check *check)
         say_failed(check, code);
         return false;
     }
-    n = ldap_count_entries(check->searcher.ld, found);
-    (void) ldap_msgfree(found); /* its type */
+    n = openldap.ldap_count_entries(check->searcher.ld, found);
+    (void) openldap.ldap_msgfree(found); /* its type */
     if (n != 1)
         say(check, IDP_DISABLED, "allow_filter");
     return n == 1;
@@ -433,10 +440,10 @@ static bool find_groups(struct check *check, struct buf *groups)
         say_failed(check, code);
         return false;
     }
-    for (LDAPMessage *entry = ldap_first_entry(check->searcher.ld, found); entry != NULL;
-         entry = ldap_next_entry(check->searcher.ld, entry))
+    for (LDAPMessage *entry = openldap.ldap_first_entry(check->searcher.ld, found);
+         entry != NULL; entry = openldap.ldap_next_entry(check->searcher.ld, entry))
         put_groups(check->searcher.ld, entry, settings->group_name.ptr, false, groups, &n);
-    (void) ldap_msgfree(found); /* its type */
+    (void) openldap.ldap_msgfree(found); /* its type */
     return true;
 }
 
@@ -518,7 +525,7 @@ static void directory_check(void *self, const struct idp_question *question,
     else
         check_password(&check);
     if (check.found != NULL)
-        (void) ldap_msgfree(check.found); /* its type */
+        (void) openldap.ldap_msgfree(check.found); /* its type */
     if (check.is_kept && check.searcher.ld != NULL && check.answer.code != IDP_UNAVAILABLE)
         keep_searcher(check.directory, &check.searcher);
     else

@@ -8,6 +8,7 @@
 #include "base/ascii.h"
 #include "base/clock.h"
 #include "base/scan.h"
+#include "idp/ldap_library.h"
 
 #define LEAST_WAIT_US 1000
 
@@ -29,7 +30,7 @@ static bool wait_ready(const Sockbuf_IO_Desc *layer, short events)
     struct pollfd fd = {.events = events};
     ber_socket_t number = -1;
 
-    if (ber_sockbuf_ctrl(layer->sbiod_sb, LBER_SB_OPT_GET_FD, &number) != 1)
+    if (openldap.ber_sockbuf_ctrl(layer->sbiod_sb, LBER_SB_OPT_GET_FD, &number) != 1)
         return false;
     fd.fd = number;
     if (left_us > 0 && poll(&fd, 1, (int) (left_us / 1000) + 1) == 1)
@@ -87,8 +88,8 @@ static int on_connected(LDAP *ld, Sockbuf *sb, LDAPURLDesc *server, struct socka
     (void) ld;
     (void) server;
     (void) address;
-    return ber_sockbuf_add_io(sb, (Sockbuf_IO *) (uintptr_t) &wire_io, WIRE_LEVEL,
-                              connected->lc_arg);
+    return openldap.ber_sockbuf_add_io(sb, (Sockbuf_IO *) (uintptr_t) &wire_io, WIRE_LEVEL,
+                                       connected->lc_arg);
 }
 
 static void on_closed(LDAP *ld, Sockbuf *sb, struct ldap_conncb *connected)
@@ -118,7 +119,8 @@ static int last_error(LDAP *ld)
 {
     int code = LDAP_SERVER_DOWN;
 
-    (void) ldap_get_option(ld, LDAP_OPT_RESULT_CODE, &code); /* else: the connection is gone */
+    /* If that fails the connection is gone. */
+    (void) openldap.ldap_get_option(ld, LDAP_OPT_RESULT_CODE, &code);
     return code == LDAP_SUCCESS ? LDAP_SERVER_DOWN : code;
 }
 
@@ -127,19 +129,20 @@ static int wait_for(struct ldap_conn *conn, int id, LDAPMessage **out)
 {
     struct timeval left = left_until(conn->wire->deadline_us);
     LDAP *ld = conn->ld;
-    int type = ldap_result(ld, id, LDAP_MSG_ALL, &left, out);
+    int type = openldap.ldap_result(ld, id, LDAP_MSG_ALL, &left, out);
 
     if (type > 0)
         return LDAP_SUCCESS;
     if (type < 0)
         return last_error(ld);
-    (void) ldap_abandon_ext(ld, id, NULL, NULL); /* the connection is closed soon anyway */
+    /* Whatever it answers: the connection is closed soon. */
+    (void) openldap.ldap_abandon_ext(ld, id, NULL, NULL);
     return LDAP_TIMEOUT;
 }
 
 static bool set(LDAP *ld, int option, const void *value)
 {
-    return ldap_set_option(ld, option, value) == LDAP_OPT_SUCCESS;
+    return openldap.ldap_set_option(ld, option, value) == LDAP_OPT_SUCCESS;
 }
 
 /* The certificate must be good and name the server, or there is no connection. */
@@ -163,37 +166,37 @@ static bool set_limits(struct ldap_conn *conn)
 
     return set(ld, LDAP_OPT_PROTOCOL_VERSION, &version) &&
            set(ld, LDAP_OPT_REFERRALS, LDAP_OPT_OFF) &&
-           set(ld, LDAP_OPT_RESTART, LDAP_OPT_ON) && set(ld, LDAP_OPT_NETWORK_TIMEOUT, &left) &&
-           set(ld, LDAP_OPT_TIMEOUT, &left) &&
+           set(ld, LDAP_OPT_RESTART, openldap.ber_pvt_opt_on) &&
+           set(ld, LDAP_OPT_NETWORK_TIMEOUT, &left) && set(ld, LDAP_OPT_TIMEOUT, &left) &&
            set(ld, LDAP_OPT_CONNECT_CB, &conn->wire->connected) &&
-           ldap_get_option(ld, LDAP_OPT_SOCKBUF, &sb) == LDAP_OPT_SUCCESS &&
-           ber_sockbuf_ctrl(sb, LBER_SB_OPT_SET_MAX_INCOMING, &most) >= 0;
+           openldap.ldap_get_option(ld, LDAP_OPT_SOCKBUF, &sb) == LDAP_OPT_SUCCESS &&
+           openldap.ber_sockbuf_ctrl(sb, LBER_SB_OPT_SET_MAX_INCOMING, &most) >= 0;
 }
 
 static int start_tls(struct ldap_conn *conn)
 {
     LDAP *ld = conn->ld;
     LDAPMessage *answer = NULL;
-    int id, result = LDAP_OTHER, code = ldap_start_tls(ld, NULL, NULL, &id);
+    int id, result = LDAP_OTHER, code = openldap.ldap_start_tls(ld, NULL, NULL, &id);
 
     if (code == LDAP_SUCCESS)
         code = wait_for(conn, id, &answer);
     if (code != LDAP_SUCCESS)
         return code;
-    code = ldap_parse_extended_result(ld, answer, NULL, NULL, 0);
+    code = openldap.ldap_parse_extended_result(ld, answer, NULL, NULL, 0);
     if (code == LDAP_SUCCESS)
-        code = ldap_parse_result(ld, answer, &result, NULL, NULL, NULL, NULL, 0);
-    (void) ldap_msgfree(answer); /* its type */
+        code = openldap.ldap_parse_result(ld, answer, &result, NULL, NULL, NULL, NULL, 0);
+    (void) openldap.ldap_msgfree(answer); /* its type */
     if (code == LDAP_SUCCESS && result != LDAP_SUCCESS)
         code = LDAP_CONNECT_ERROR; /* never on without TLS */
-    return code == LDAP_SUCCESS ? ldap_install_tls(ld) : code;
+    return code == LDAP_SUCCESS ? openldap.ldap_install_tls(ld) : code;
 }
 
 int ldap_conn_open(const struct ldap_settings *settings, const struct ldap_server *server,
                    int64_t deadline_us, struct ldap_conn *out)
 {
     struct ldap_conn conn = {NULL, NULL};
-    int code = ldap_initialize(&conn.ld, server->uri.ptr);
+    int code = openldap.ldap_initialize(&conn.ld, server->uri.ptr);
 
     if (code != LDAP_SUCCESS)
         return code;
@@ -215,8 +218,8 @@ int ldap_conn_open(const struct ldap_settings *settings, const struct ldap_serve
 
 void ldap_conn_close(struct ldap_conn *conn)
 {
-    if (conn->ld != NULL)
-        (void) ldap_unbind_ext(conn->ld, NULL, NULL); /* frees it, whatever it answers */
+    if (conn->ld != NULL) /* frees it, whatever it answers */
+        (void) openldap.ldap_unbind_ext(conn->ld, NULL, NULL);
     free(conn->wire);
     *conn = (struct ldap_conn){NULL, NULL};
 }
@@ -248,18 +251,18 @@ int ldap_conn_bind(struct ldap_conn *conn, struct slice dn, struct slice passwor
     conn->wire->deadline_us = deadline_us;
     if (dn.len > 0 && password.len == 0)
         return LDAP_INAPPROPRIATE_AUTH;
-    code = ldap_sasl_bind(conn->ld, dn.len > 0 ? dn.ptr : "", LDAP_SASL_SIMPLE, &secret, NULL,
-                          NULL, &id);
+    code = openldap.ldap_sasl_bind(conn->ld, dn.len > 0 ? dn.ptr : "", LDAP_SASL_SIMPLE,
+                                   &secret, NULL, NULL, &id);
     if (code == LDAP_SUCCESS)
         code = wait_for(conn, id, &answer);
     if (code != LDAP_SUCCESS)
         return code;
-    code = ldap_parse_result(conn->ld, answer, &result, NULL, &text, NULL, NULL, 0);
+    code = openldap.ldap_parse_result(conn->ld, answer, &result, NULL, &text, NULL, NULL, 0);
     if (code == LDAP_SUCCESS)
         code = result;
     *out_reason = read_reason(text);
-    ldap_memfree(text);
-    (void) ldap_msgfree(answer); /* its type */
+    openldap.ldap_memfree(text);
+    (void) openldap.ldap_msgfree(answer); /* its type */
     return code;
 }
 
@@ -274,17 +277,17 @@ int ldap_conn_search(struct ldap_conn *conn, const struct ldap_query *query,
     conn->wire->deadline_us = deadline_us;
     for (size_t i = 0; i < COUNT(query->attributes); i++)
         attributes[i] = (char *) (uintptr_t) query->attributes[i];
-    code = ldap_search_ext(conn->ld, query->base, query->scope, query->filter, attributes, 0,
-                           NULL, NULL, &left, query->size_limit, &id);
+    code = openldap.ldap_search_ext(conn->ld, query->base, query->scope, query->filter,
+                                    attributes, 0, NULL, NULL, &left, query->size_limit, &id);
     if (code == LDAP_SUCCESS)
         code = wait_for(conn, id, &answer);
     if (code != LDAP_SUCCESS)
         return code;
-    code = ldap_parse_result(conn->ld, answer, &result, NULL, NULL, NULL, NULL, 0);
+    code = openldap.ldap_parse_result(conn->ld, answer, &result, NULL, NULL, NULL, NULL, 0);
     if (code == LDAP_SUCCESS && result != LDAP_SIZELIMIT_EXCEEDED)
         code = result;
     if (code != LDAP_SUCCESS) {
-        (void) ldap_msgfree(answer); /* its type */
+        (void) openldap.ldap_msgfree(answer); /* its type */
         return code;
     }
     *out = answer;

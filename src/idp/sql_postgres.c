@@ -9,15 +9,56 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/ipaddr.h"
+#include "base/library.h"
 #include "idp/sql.h"
 
 #define POSTGRES_PORT 5432u
 #define OPTIONS_MAX   64u
 #define READ_ONLY     "-c default_transaction_read_only=on -c statement_timeout=7000"
 
+/* What of libpq is called. */
+#define EACH_CALL(X)                                                                           \
+    X(PQclear)                                                                                 \
+    X(PQconnectPoll)                                                                           \
+    X(PQconnectStartParams)                                                                    \
+    X(PQconninfoFree)                                                                          \
+    X(PQconninfoParse)                                                                         \
+    X(PQconsumeInput)                                                                          \
+    X(PQfinish)                                                                                \
+    X(PQflush)                                                                                 \
+    X(PQfnumber)                                                                               \
+    X(PQgetResult)                                                                             \
+    X(PQgetlength)                                                                             \
+    X(PQgetvalue)                                                                              \
+    X(PQisBusy)                                                                                \
+    X(PQntuples)                                                                               \
+    X(PQresultErrorField)                                                                      \
+    X(PQresultStatus)                                                                          \
+    X(PQsendQueryParams)                                                                       \
+    X(PQsetnonblocking)                                                                        \
+    X(PQsocket)                                                                                \
+    X(PQstatus)
+
+struct libpq_calls {
+    EACH_CALL(LIBRARY_MEMBER)
+};
+
+static struct libpq_calls libpq; /* set by check(), before threads exist */
+
+static enum rc load(struct err *err)
+{
+    const struct library library = {
+        .files = {"libpq.so.5"},
+        .wanted = "PostgreSQL needs the package libpq5",
+        .names = (const char *const[]){EACH_CALL(LIBRARY_NAME) NULL},
+    };
+
+    return library_load(&library, &libpq, err);
+}
+
 static bool wait_for(const PGconn *conn, short events, int64_t deadline_us)
 {
-    struct pollfd fd = {.fd = PQsocket(conn), .events = events};
+    struct pollfd fd = {.fd = libpq.PQsocket(conn), .events = events};
     int64_t left_us = deadline_us - clock_mono_us();
 
     return fd.fd >= 0 && left_us > 0 && poll(&fd, 1, (int) (left_us / 1000) + 1) == 1;
@@ -30,14 +71,15 @@ static bool is_up(PGconn *conn, int64_t deadline_us)
     while (state == PGRES_POLLING_READING || state == PGRES_POLLING_WRITING) {
         if (!wait_for(conn, state == PGRES_POLLING_READING ? POLLIN : POLLOUT, deadline_us))
             return false;
-        state = PQconnectPoll(conn);
+        state = libpq.PQconnectPoll(conn);
     }
-    return state == PGRES_POLLING_OK && PQsetnonblocking(conn, 1) == 0;
+    return state == PGRES_POLLING_OK && libpq.PQsetnonblocking(conn, 1) == 0;
 }
 
 static void conninfo_freep(PQconninfoOption **options)
 {
-    PQconninfoFree(*options); /* takes NULL */
+    if (*options != NULL)
+        libpq.PQconninfoFree(*options);
 }
 
 static const char *option_of(const PQconninfoOption *options, const char *name)
@@ -51,7 +93,8 @@ static const char *option_of(const PQconninfoOption *options, const char *name)
 /* What the setting says, and the options that are ours to say. */
 static PGconn *start(const struct sql_settings *settings)
 {
-    AUTO(conninfo_freep) PQconninfoOption *options = PQconninfoParse(settings->place.ptr, NULL);
+    AUTO(conninfo_freep)
+    PQconninfoOption *options = libpq.PQconninfoParse(settings->place.ptr, NULL);
     const char *names[OPTIONS_MAX + 4], *values[OPTIONS_MAX + 4];
     size_t n = 0;
 
@@ -69,46 +112,47 @@ static PGconn *start(const struct sql_settings *settings)
     values[n++] = "disable";
     names[n] = NULL;
     values[n] = NULL;
-    return PQconnectStartParams(names, values, 0);
+    return libpq.PQconnectStartParams(names, values, 0);
 }
 
 static PGresult *take_result(PGconn *conn, int64_t deadline_us)
 {
     PGresult *result = NULL, *next;
-    int left = PQflush(conn);
+    int left = libpq.PQflush(conn);
 
     while (left == 1 && wait_for(conn, POLLOUT, deadline_us))
-        left = PQflush(conn);
+        left = libpq.PQflush(conn);
     if (left != 0)
         return NULL;
     for (;;) {
-        while (PQisBusy(conn) != 0)
-            if (!wait_for(conn, POLLIN, deadline_us) || PQconsumeInput(conn) == 0) {
-                PQclear(result);
+        while (libpq.PQisBusy(conn) != 0)
+            if (!wait_for(conn, POLLIN, deadline_us) || libpq.PQconsumeInput(conn) == 0) {
+                libpq.PQclear(result);
                 return NULL;
             }
-        next = PQgetResult(conn);
+        next = libpq.PQgetResult(conn);
         if (next == NULL)
             return result;
-        PQclear(result);
+        libpq.PQclear(result);
         result = next;
     }
 }
 
 static struct slice text_of(const PGresult *result, const char *name, struct arena *arena)
 {
-    int at = PQfnumber(result, name);
-    int len = at >= 0 ? PQgetlength(result, 0, at) : 0;
+    int at = libpq.PQfnumber(result, name);
+    int len = at >= 0 ? libpq.PQgetlength(result, 0, at) : 0;
 
     if (len <= 0 || (unsigned) len > SQL_COLUMN_MAX_BYTES)
         return SLICE("");
-    return arena_dup(arena, slice_of(PQgetvalue(result, 0, at), (size_t) len));
+    return arena_dup(arena, slice_of(libpq.PQgetvalue(result, 0, at), (size_t) len));
 }
 
 /* An error of class 08, 53 or 57 is the server's state; others are the query's. */
 static enum rc of_failure(const PGresult *result)
 {
-    const char *state = result != NULL ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+    const char *state =
+        result != NULL ? libpq.PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
 
     return state == NULL || strncmp(state, "08", 2) == 0 || strncmp(state, "53", 2) == 0 ||
                    strncmp(state, "57", 2) == 0
@@ -118,12 +162,12 @@ static enum rc of_failure(const PGresult *result)
 
 static enum rc read_result(const PGresult *result, struct arena *arena, struct sql_row *out)
 {
-    if (PQresultStatus(result) != PGRES_TUPLES_OK)
+    if (libpq.PQresultStatus(result) != PGRES_TUPLES_OK)
         return of_failure(result);
-    if (PQfnumber(result, "password") < 0 || PQfnumber(result, "user") < 0)
+    if (libpq.PQfnumber(result, "password") < 0 || libpq.PQfnumber(result, "user") < 0)
         return RC_INVALID;
-    if (PQntuples(result) != 1)
-        return PQntuples(result) == 0 ? RC_NOT_FOUND : RC_CONFLICT;
+    if (libpq.PQntuples(result) != 1)
+        return libpq.PQntuples(result) == 0 ? RC_NOT_FOUND : RC_CONFLICT;
     *out = (struct sql_row){text_of(result, "password", arena), text_of(result, "user", arena),
                             text_of(result, "groups", arena)};
     return RC_OK;
@@ -144,12 +188,12 @@ static enum rc ask(PGconn *conn, const struct sql_settings *settings,
                        ? NULL
                        : arena_cstr(arena, values->values[which]);
     }
-    if (PQsendQueryParams(conn, settings->query.ptr, (int) settings->n_numbers, NULL, texts,
-                          NULL, NULL, 0) != 1)
+    if (libpq.PQsendQueryParams(conn, settings->query.ptr, (int) settings->n_numbers, NULL,
+                                texts, NULL, NULL, 0) != 1)
         return RC_UNAVAILABLE;
     result = take_result(conn, deadline_us);
     rc = result != NULL ? read_result(result, arena, out) : RC_UNAVAILABLE;
-    PQclear(result);
+    libpq.PQclear(result);
     return rc;
 }
 
@@ -159,9 +203,9 @@ static enum rc find(const struct sql_settings *settings, const struct sql_values
     PGconn *conn = start(settings);
     enum rc rc = RC_UNAVAILABLE;
 
-    if (conn != NULL && PQstatus(conn) != CONNECTION_BAD && is_up(conn, deadline_us))
+    if (conn != NULL && libpq.PQstatus(conn) != CONNECTION_BAD && is_up(conn, deadline_us))
         rc = ask(conn, settings, values, deadline_us, arena, out);
-    PQfinish(conn);
+    libpq.PQfinish(conn);
     return rc;
 }
 
@@ -169,7 +213,7 @@ static enum rc find(const struct sql_settings *settings, const struct sql_values
 static void number_parameters(struct slice written, struct arena *arena,
                               struct sql_settings *settings)
 {
-    AUTO(buf_done) struct buf query = {.max = 2 * SQL_QUERY_MAX_BYTES};
+    AUTO(buf_done) struct buf query = {.max = 2 * (size_t) SQL_QUERY_MAX_BYTES};
     unsigned number_of[SQL_PARAMETERS] = {0};
     size_t at = 0;
 
@@ -207,8 +251,12 @@ static bool is_here(const char *host)
 static enum rc check(struct slice written, struct arena *arena, struct sql_settings *settings,
                      struct err *err)
 {
-    AUTO(conninfo_freep) PQconninfoOption *options = PQconninfoParse(settings->place.ptr, NULL);
+    AUTO(conninfo_freep) PQconninfoOption *options = NULL;
+    enum rc rc = load(err);
 
+    if (rc)
+        return rc;
+    options = libpq.PQconninfoParse(settings->place.ptr, NULL);
     if (options == NULL)
         return err_set(err, RC_INVALID, "Bad configuration",
                        "connection: not as libpq wants it");
@@ -224,7 +272,8 @@ static enum rc check(struct slice written, struct arena *arena, struct sql_setti
 
 static void needs(const struct sql_settings *settings, struct sandbox_rules *rules)
 {
-    AUTO(conninfo_freep) PQconninfoOption *options = PQconninfoParse(settings->place.ptr, NULL);
+    AUTO(conninfo_freep)
+    PQconninfoOption *options = libpq.PQconninfoParse(settings->place.ptr, NULL);
     const char *port = option_of(options, "port"), *ca = option_of(options, "sslrootcert");
     uint32_t number = POSTGRES_PORT;
 

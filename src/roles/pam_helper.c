@@ -10,10 +10,23 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/library.h"
 #include "ipc/channel.h"
 
 #define QUESTION_WAIT_MS 10000
 #define FDS_CLOSED_TO    1024 /* what the supervisor left open would be all close-on-exec */
+
+/* What of libpam is called. */
+#define EACH_CALL(X)                                                                           \
+    X(pam_start)                                                                               \
+    X(pam_end)                                                                                 \
+    X(pam_authenticate)                                                                        \
+    X(pam_acct_mgmt)                                                                           \
+    X(pam_get_item)
+
+struct pam_calls {
+    EACH_CALL(LIBRARY_MEMBER)
+};
 
 /* What the conversation may tell a module. */
 struct question {
@@ -105,31 +118,45 @@ static enum pam_result of_account(int code)
 }
 
 /* Authentication, then the account's own rules; out: the name that the modules settled on. */
-static enum pam_result ask(const char *service, struct question *question, struct buf *out)
+static enum pam_result ask(const struct pam_calls *pam, const char *service,
+                           struct question *question, struct buf *out)
 {
     const struct pam_conv conversation = {.conv = converse, .appdata_ptr = question};
     const int flags = PAM_SILENT | PAM_DISALLOW_NULL_AUTHTOK;
     enum pam_result result = PAM_RESULT_UNAVAILABLE;
-    pam_handle_t *pam = NULL;
+    pam_handle_t *handle = NULL;
     const void *user = NULL;
-    int code = pam_start(service, question->user, &conversation, &pam);
+    int code = pam->pam_start(service, question->user, &conversation, &handle);
 
     if (code != PAM_SUCCESS)
         return PAM_RESULT_UNAVAILABLE;
-    code = pam_authenticate(pam, flags);
+    code = pam->pam_authenticate(handle, flags);
     result = of_authenticate(code);
     if (result == PAM_RESULT_RIGHT) {
-        code = pam_acct_mgmt(pam, flags);
+        code = pam->pam_acct_mgmt(handle, flags);
         result = of_account(code);
     }
     if (result == PAM_RESULT_RIGHT) {
-        if (pam_get_item(pam, PAM_USER, &user) == PAM_SUCCESS && user != NULL)
+        if (pam->pam_get_item(handle, PAM_USER, &user) == PAM_SUCCESS && user != NULL)
             buf_str(out, user);
         if (out->len == 0 || out->overflow)
             result = PAM_RESULT_UNAVAILABLE;
     }
-    (void) pam_end(pam, code); /* it is over either way */
+    (void) pam->pam_end(handle, code); /* it is over either way */
     return result;
+}
+
+/* Modules take libpam's names from whoever loaded them. */
+static enum rc load_calls(struct pam_calls *calls, struct err *err)
+{
+    const struct library library = {
+        .files = {"libpam.so.0"},
+        .wanted = "PAM needs the package libpam0g",
+        .names = (const char *const[]){EACH_CALL(LIBRARY_NAME) NULL},
+        .is_global = true,
+    };
+
+    return library_load(&library, calls, err);
 }
 
 /* No core with the password in it, no terminal, no descriptor that a module could use. */
@@ -178,16 +205,22 @@ int pam_helper_main(const char *service)
     AUTO(buf_done) struct buf answer = {.max = PAM_PACKET_MAX_BYTES};
     struct question question = {.n_asked = 0};
     enum pam_result result;
+    struct pam_calls pam;
+    struct err err;
     enum rc rc;
 
     if (fcntl(PAM_HELPER_FD, F_GETFD) < 0) {
         (void) fprintf(stderr, "roost --pam-check is for the supervisor\n");
         return 2;
     }
+    if (load_calls(&pam, &err) != RC_OK) {
+        (void) fprintf(stderr, "roost: %s\n", err.detail);
+        return 1;
+    }
     prepare();
     if (!read_question(&question))
         return 1;
-    result = ask(service, &question, &user);
+    result = ask(&pam, service, &question, &user);
     sodium_memzero(&question, sizeof(question));
     pam_answer_write(result, buf_slice(&user), &answer);
     rc = packet_send(PAM_HELPER_FD, buf_slice(&answer), NULL, 0, NULL);

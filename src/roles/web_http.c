@@ -1,14 +1,12 @@
-#include <dlfcn.h>
 #include <microhttpd.h>
 #include <sodium.h>
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/library.h"
 #include "base/log.h"
 #include "roles/web_role.h"
 #include "web/form.h"
-
-#define LIBRARY "libmicrohttpd.so.12"
 
 /* What of libmicrohttpd is called (docs/decisions/web.md: why it is loaded, not linked). */
 #define EACH_CALL(X)                                                                           \
@@ -27,13 +25,9 @@
     X(MHD_suspend_connection)                                                                  \
     X(MHD_resume_connection)
 
-// clang-format off
 struct http_calls {
-#define CALL_MEMBER(name) __typeof__(name) *name;
-    EACH_CALL(CALL_MEMBER)
-#undef CALL_MEMBER
+    EACH_CALL(LIBRARY_MEMBER)
 };
-// clang-format on
 
 /* ---- running ---- */
 
@@ -383,27 +377,15 @@ enum rc web_http_add(struct web_role *web, int fd, const struct ipaddr *peer, st
 
 static enum rc load_calls(struct http_calls *calls, struct err *err)
 {
-    void *library;
+    const struct library library = {
+        .files = {"libmicrohttpd.so.12"},
+        .wanted = "web_listen needs the package libmicrohttpd12",
+        .names = (const char *const[]){EACH_CALL(LIBRARY_NAME) NULL},
+    };
 
     /* Its TLS is not used, so neither is what starts with it. */
     (void) setenv("GNUTLS_NO_IMPLICIT_INIT", "1", 1);
-    library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-    if (library == NULL)
-        return err_set(err, RC_NOT_FOUND, "A library is missing",
-                       "web_listen needs the library " LIBRARY
-                       " (Debian's package libmicrohttpd12)");
-        // clang-format off
-#define LOAD_CALL(name)                                                                        \
-    {                                                                                          \
-        void *symbol = dlsym(library, #name);                                                  \
-        if (symbol == NULL)                                                                    \
-            return err_set(err, RC_NOT_FOUND, "A library is too old", LIBRARY " has no " #name); \
-        memcpy(&calls->name, &symbol, sizeof(symbol));                                         \
-    }
-    EACH_CALL(LOAD_CALL)
-#undef LOAD_CALL
-    // clang-format on
-    return RC_OK; /* it stays for the life of the process */
+    return library_load(&library, calls, err);
 }
 
 enum rc web_http_open(struct web_role *web, struct err *err)

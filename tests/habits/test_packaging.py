@@ -35,6 +35,13 @@ class Checkers(unittest.TestCase):
         done = run("shellcheck", "-x", *scripts, cwd=SOURCE)
         self.assertEqual(done.returncode, 0, done.stdout)
 
+    def test_what_one_process_needs_is_not_linked(self):
+        self.need("readelf")
+        linked = re.findall(r"\(NEEDED\).*\[(.+)\]", run("readelf", "-d", os.environ["ROOST"]).stdout)
+        self.assertIn("libc.so.6", linked)
+        loaded = ("libcurl", "liblber", "libldap", "libmicrohttpd", "libpam", "libpq")  # src/base/library.h
+        self.assertEqual([name for name in linked if name.startswith(loaded)], [])
+
     def test_man_pages_pass_mandoc(self):
         self.need("mandoc")
         pages = [os.path.join(SOURCE, "docs/man", name) for name in os.listdir(os.path.join(SOURCE, "docs/man"))]

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import unittest
+import unittest.mock
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from roost_server import Server
@@ -98,6 +99,16 @@ class Asked(unittest.TestCase):
                 answer = provider.ask((b"anna", b"anna's"))
                 self.assertIsInstance(answer, str)
                 self.assertIn(words, answer)
+
+    def test_without_libpq_it_says_which_package(self):
+        provider = self.provider()
+        with open(os.path.join(provider.folder.name, "libpq.so.5"), "wb"):
+            pass  # found before the system's, and no library
+        with unittest.mock.patch.dict(os.environ, LD_LIBRARY_PATH=provider.folder.name):
+            self.assertEqual(provider.ask((b"anna", b"anna's"))[0][0], "ok")  # SQLite does not want it
+            provider.write(driver="postgresql", connection="host=/nowhere")
+            self.assertIn("PostgreSQL needs the package libpq5: ", provider.ask((b"anna", b"anna's")))
+        self.assertEqual(provider.ask((b"anna", b"anna's"))[0][0], "unavailable")
 
 
 class LoggedIn(unittest.TestCase):
