@@ -95,7 +95,12 @@ static bool write_own_folder(void)
 
 static bool make_socket(void)
 {
-    return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) >= 0;
+    return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0) >= 0;
+}
+
+static bool make_udp_socket(void)
+{
+    return socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0) >= 0;
 }
 
 static bool make_unix_socket(void)
@@ -183,7 +188,8 @@ static const struct {
     {"list another folder",  read_other_folder, "KFFKKFKKFF", false},
     {"leave by ..",          leave_by_dots,     "KFFKKFKKFF", false},
     {"write the own folder", write_own_folder,  "KDDKKDKKFD", false},
-    {"make a TCP socket",    make_socket,       "KKKKKKKKDK", true },
+    {"make a TCP socket",    make_socket,       "KKKKKKKKDD", true },
+    {"make a UDP socket",    make_udp_socket,   "KKKKKKKKDK", false},
     {"make a unix socket",   make_unix_socket,  "KKKKKKKKDK", false},
     {"make a pair",          make_pair,         "DDDDKKDKDK", false},
     {"bind",                 bind_something,    "KKKKKKKKKK", true },
