@@ -26,6 +26,16 @@ static inline void bits_clear(uint64_t *bits, size_t words)
         bits[i] = 0;
 }
 
+static inline void bits_clear_range(uint64_t *bits, uint32_t first, uint32_t n)
+{
+    for (uint32_t at = first; at < first + n;) {
+        uint32_t end = at + 64 - at % 64, here = (end < first + n ? end : first + n) - at;
+
+        bits[at / 64] &= ~((~(uint64_t) 0 >> (64 - here)) << (at % 64));
+        at += here;
+    }
+}
+
 static inline void bits_and(uint64_t *into, const uint64_t *with, size_t words)
 {
     for (size_t i = 0; i < words; i++)
@@ -45,6 +55,19 @@ static inline uint32_t bits_count(const uint64_t *bits, size_t words)
     for (size_t i = 0; i < words; i++)
         n += (uint32_t) __builtin_popcountll(bits[i]);
     return n;
+}
+
+static inline uint32_t bits_count_in(const uint64_t *bits, uint32_t first, uint32_t n)
+{
+    uint32_t count = 0;
+
+    for (uint32_t at = first; at < first + n;) {
+        uint32_t end = at + 64 - at % 64, here = (end < first + n ? end : first + n) - at;
+
+        count += (uint32_t) __builtin_popcountll(bits[at / 64] >> (at % 64) << (64 - here));
+        at += here;
+    }
+    return count;
 }
 
 static inline bool bits_any(const uint64_t *bits, size_t words)

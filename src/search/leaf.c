@@ -198,7 +198,7 @@ enum rc leaf_ask(const struct leaf *leaf, const struct text_segment *segment, ui
     case LEAF_HEADER:
         return ask_header(leaf, segment, bits, work, err);
     case LEAF_FIELD:
-        return text_segment_find_field(segment, leaf->field, leaf->needle, bits, work, err);
+        return text_segment_may_have(segment, leaf->field, leaf->needle, bits, work, err);
     case LEAF_DAY:
         return ask_day(leaf, segment, bits, work, err);
     case LEAF_WORDS:
@@ -206,4 +206,12 @@ enum rc leaf_ask(const struct leaf *leaf, const struct text_segment *segment, ui
         break;
     }
     return err_set(err, RC_INVALID, "No index of this", "leaf: no kind");
+}
+
+enum rc leaf_ask_field(const struct leaf *leaf, const struct text_segment *segment,
+                       uint32_t first, uint32_t n, uint64_t *done, uint64_t *bits,
+                       uint64_t *work, struct err *err)
+{
+    return text_segment_find_field(segment, leaf->field, leaf->needle, first, n, done, bits,
+                                   work, err);
 }

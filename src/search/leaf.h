@@ -12,7 +12,7 @@ enum leaf_kind {
     LEAF_TEXT,   /* trigrams of header or body */
     LEAF_BODY,   /* of the body */
     LEAF_HEADER, /* of the header: the name, the text */
-    LEAF_FIELD,  /* one of the fields that are kept whole */
+    LEAF_FIELD,  /* one of the fields that are kept whole: leaf_ask_field() too */
     LEAF_DAY,    /* of the Date field */
     LEAF_WORDS,  /* of a fuzzy key: word_ask.h */
 };
@@ -38,5 +38,10 @@ const uint64_t *leaf_uncovered(const struct leaf *leaf, const struct text_segmen
  * RC_CORRUPT, RC_IO. */
 MUST_CHECK enum rc leaf_ask(const struct leaf *leaf, const struct text_segment *segment,
                             uint64_t *bits, uint64_t *work, struct err *err);
+/* FIELD: of the numbers first..first + n - 1 those that meet it for certain, where they are
+ * covered; see text_segment_find_field(). */
+MUST_CHECK enum rc leaf_ask_field(const struct leaf *leaf, const struct text_segment *segment,
+                                  uint32_t first, uint32_t n, uint64_t *done, uint64_t *bits,
+                                  uint64_t *work, struct err *err);
 
 #endif

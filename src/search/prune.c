@@ -14,6 +14,7 @@
 struct asked_leaf {
     struct leaf leaf;
     uint64_t **upper;
+    uint64_t **done;  /* FIELD: which blocks of texts were searched */
     uint8_t **scores; /* of fuzzy keys, if they are wanted; WORD_SCORE_UNSURE: unknown */
 };
 
@@ -57,6 +58,7 @@ static void add_leaf(struct pruner *pruner, struct plan_node *node)
     pruner->leaves[pruner->n_leaves++] = (struct asked_leaf){
         .leaf = leaf,
         .upper = xcalloc(MAX(pruner->n_segments, (size_t) 1), sizeof(uint64_t *)),
+        .done = xcalloc(MAX(pruner->n_segments, (size_t) 1), sizeof(uint64_t *)),
         .scores = xcalloc(MAX(pruner->n_segments, (size_t) 1), sizeof(uint8_t *))};
     node->leaf = (uint32_t) pruner->n_leaves;
 }
@@ -124,9 +126,11 @@ void pruner_free(struct pruner *pruner)
     for (size_t i = 0; i < pruner->n_leaves; i++) {
         for (size_t k = 0; k < pruner->n_segments; k++) {
             free(pruner->leaves[i].upper[k]);
+            free(pruner->leaves[i].done[k]);
             free(pruner->leaves[i].scores[k]);
         }
         free(pruner->leaves[i].upper);
+        free(pruner->leaves[i].done);
         free(pruner->leaves[i].scores);
     }
     word_ask_free(pruner->asking);
@@ -219,6 +223,15 @@ static enum rc ask_leaf(struct pruner *pruner, const struct leaf *leaf,
     return leaf_ask(leaf, segment, pruner->asking_bits, work, err);
 }
 
+/* A segment that did not answer is not asked again. */
+static void give_up(struct pruner *pruner, size_t at, enum rc rc)
+{
+    pruner->is_bad[at] = true;
+    if (rc == RC_CORRUPT)
+        text_index_damaged(pruner->index, account_id(pruner->scope->account),
+                           text_segment_name(pruner->row->segments[at]));
+}
+
 /* RC_MORE: there is more to ask. */
 static enum rc ask(struct pruner *pruner, struct asked_leaf *asked, size_t at, uint64_t slice,
                    uint64_t *work)
@@ -239,14 +252,15 @@ static enum rc ask(struct pruner *pruner, struct asked_leaf *asked, size_t at, u
         pruner->bits_bytes += bytes;
         asked->upper[at] = TAKE(pruner->asking_bits);
         asked->scores[at] = TAKE(pruner->asking_scores);
+        if (asked->leaf.kind == LEAF_FIELD)
+            asked->done[at] =
+                xcalloc(BITS_WORDS(text_segment_blocks(segment, asked->leaf.field)) + 1,
+                        sizeof(uint64_t));
         return RC_OK;
     }
     free(TAKE(pruner->asking_bits));
     free(TAKE(pruner->asking_scores));
-    pruner->is_bad[at] = true;
-    if (rc == RC_CORRUPT)
-        text_index_damaged(pruner->index, account_id(pruner->scope->account),
-                           text_segment_name(segment));
+    give_up(pruner, at, rc);
     return RC_OK;
 }
 
@@ -385,15 +399,52 @@ static bool is_certain(const struct pruner *pruner, const struct plan_node *node
     return score != WORD_SCORE_UNSURE;
 }
 
+/* Messages from..to - 1 of the window, whose numbers follow each other in one segment. */
+static void search_run(struct pruner *pruner, struct asked_leaf *asked, uint32_t from,
+                       uint32_t to)
+{
+    uint8_t at = pruner->segment[from];
+    struct err err;
+    enum rc rc;
+
+    if (at == NO_SEGMENT || asked->upper[at] == NULL ||
+        !bits_any_in(asked->upper[at], pruner->number[from], to - from))
+        return;
+    rc = leaf_ask_field(&asked->leaf, pruner->row->segments[at], pruner->number[from],
+                        to - from, asked->done[at], asked->upper[at], pruner->work, &err);
+    if (rc == RC_OK)
+        return;
+    free(TAKE(asked->upper[at]));
+    give_up(pruner, at, rc);
+}
+
+/* The fields' texts of the window's messages, where they may decide. */
+static void search_texts(struct pruner *pruner, struct asked_leaf *asked)
+{
+    uint32_t from = 0, n = pruner->window->n;
+
+    while (from < n) {
+        uint32_t to = pruner->is_straight ? n : from + 1;
+
+        while (to < n && pruner->segment[to] == pruner->segment[from] &&
+               pruner->number[to] == pruner->number[from] + (to - from))
+            to++;
+        search_run(pruner, asked, from, to);
+        from = to;
+    }
+}
+
 static void bounds_of_leaf(struct pruner *pruner, const struct plan_node *node,
                            struct bounds *out)
 {
-    const struct asked_leaf *asked = &pruner->leaves[node->leaf - 1];
+    struct asked_leaf *asked = &pruner->leaves[node->leaf - 1];
     uint8_t segment;
 
     unknown(pruner, out);
     if (!need_bodies(pruner))
         return;
+    if (asked->leaf.kind == LEAF_FIELD)
+        search_texts(pruner, asked);
     segment = pruner->segment[0];
     if (pruner->is_straight && segment != NO_SEGMENT && asked->upper[segment] != NULL) {
         uint64_t all[WINDOW_WORDS];

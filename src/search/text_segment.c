@@ -511,6 +511,29 @@ static bool next_length(struct length_walk *walk, size_t text_len)
     return true;
 }
 
+/* Keep the bits of the messages whose text has the needle; the texts of others are not looked
+ * at.
+ */
+static bool search_few(const struct block_row *row, struct slice lengths, struct slice text,
+                       struct slice needle, uint64_t *bits)
+{
+    struct length_walk walk = {.sc = scan_of(lengths), .left = row->n};
+
+    for (uint32_t number = row->first; walk.left > 0; number++) {
+        size_t begin = walk.end;
+        struct slice one;
+
+        if (!next_length(&walk, text.len))
+            return false;
+        if (!bit_is_set(bits, number))
+            continue;
+        one = slice_sub(text, begin, walk.end - begin);
+        if (one.len == 0 || slice_search(one, needle) == one.len)
+            bits_clear_range(bits, number, 1);
+    }
+    return scan_done(&walk.sc) && walk.end == text.len;
+}
+
 /* Set the bits of the messages whose text has the needle; an empty one is in every text. */
 static bool search_block(const struct block_row *row, struct slice lengths, struct slice text,
                          struct slice needle, uint64_t *bits)
@@ -538,47 +561,105 @@ static bool search_block(const struct block_row *row, struct slice lengths, stru
     return scan_done(&walk.sc) && walk.end == text.len;
 }
 
-static enum rc search_blocks(const struct text_segment *segment, enum text_segment_field field,
-                             struct slice needle, const uint64_t *among, uint64_t *bits,
-                             uint64_t *work, struct err *err)
+size_t text_segment_blocks(const struct text_segment *segment, enum text_segment_field field)
 {
-    AUTO(freep) char *room = xmalloc(COLUMN_RAW_MAX);
-    AUTO(freep) char *raw = xmalloc(COLUMN_RAW_MAX);
-
-    for (size_t i = 0; i < segment->n_blocks[field]; i++) {
-        const struct block_row *row = &segment->blocks[field][i];
-        struct slice lengths, text;
-        enum rc rc;
-
-        if ((among != NULL && !bits_any_in(among, row->first, row->n)) ||
-            row->text_at == row->raw)
-            continue;
-        rc = text_segment_read_block(segment, field, i, room, raw, &lengths, &text, err);
-        if (rc)
-            return rc;
-        *work += row->raw;
-        if (!search_block(row, lengths, text, needle, bits))
-            return text_segment_damaged(segment, "lengths of a block", err);
-    }
-    return RC_OK;
+    return segment->n_blocks[field];
 }
 
-enum rc text_segment_find_field(const struct text_segment *segment,
-                                enum text_segment_field field, struct slice mapped,
-                                uint64_t *bits, uint64_t *work, struct err *err)
+/* Numbers without a text in the field cannot have it. */
+static void leave_out_empty(const struct text_segment *segment, enum text_segment_field field,
+                            uint64_t *bits)
+{
+    for (size_t i = 0; i < segment->n_blocks[field]; i++) {
+        const struct block_row *row = &segment->blocks[field][i];
+
+        if (row->text_at == row->raw)
+            bits_clear_range(bits, row->first, row->n);
+    }
+}
+
+enum rc text_segment_may_have(const struct text_segment *segment, enum text_segment_field field,
+                              struct slice mapped, uint64_t *bits, uint64_t *work,
+                              struct err *err)
 {
     size_t words = BITS_WORDS(text_segment_span(segment));
-    AUTO(freep) uint64_t *among = NULL;
     enum rc rc = RC_OK;
 
     bits_clear(bits, words);
     if (slice_find(mapped, COLUMN_MARK) < mapped.len)
         return RC_OK; /* no text holds it */
-    if (mapped.len >= 3) {
-        among = xmalloc(words * sizeof(*among));
-        rc = text_segment_find(segment, SEGMENT_HEADER, mapped, among, work, err);
+    if (mapped.len >= 3)
+        rc = text_segment_find(segment, SEGMENT_HEADER, mapped, bits, work, err);
+    else
+        memset(bits, 0xff, words * sizeof(*bits));
+    if (!rc)
+        leave_out_empty(segment, field, bits);
+    return rc;
+}
+
+/* The first block that ends behind a number. */
+static size_t block_at(const struct text_segment *segment, enum text_segment_field field,
+                       uint32_t number)
+{
+    size_t low = 0, high = segment->n_blocks[field];
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const struct block_row *row = &segment->blocks[field][middle];
+
+        if (row->first + row->n <= number)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    return rc ? rc : search_blocks(segment, field, mapped, among, bits, work, err);
+    return low;
+}
+
+/* Fewer than one of so many: their texts are searched one by one. */
+#define FEW_OF_BLOCK 8u
+
+static enum rc search_in(const struct text_segment *segment, enum text_segment_field field,
+                         size_t block, struct slice needle, uint64_t *bits, struct err *err)
+{
+    const struct block_row *row = &segment->blocks[field][block];
+    bool are_few = bits_count_in(bits, row->first, row->n) < row->n / FEW_OF_BLOCK;
+    AUTO(freep) char *room = xmalloc(COLUMN_RAW_MAX);
+    AUTO(freep) char *raw = xmalloc(COLUMN_RAW_MAX);
+    struct slice lengths, text;
+    bool is_sound;
+    enum rc rc =
+        text_segment_read_block(segment, field, block, room, raw, &lengths, &text, err);
+
+    if (rc)
+        return rc;
+    if (!are_few)
+        bits_clear_range(bits, row->first, row->n);
+    is_sound = are_few ? search_few(row, lengths, text, needle, bits)
+                       : search_block(row, lengths, text, needle, bits);
+    for (uint32_t word = row->first / 64; word <= (row->first + row->n - 1) / 64; word++)
+        bits[word] |= segment->uncovered[word];
+    return is_sound ? RC_OK : text_segment_damaged(segment, "lengths of a block", err);
+}
+
+enum rc text_segment_find_field(const struct text_segment *segment,
+                                enum text_segment_field field, struct slice mapped,
+                                uint32_t first, uint32_t n, uint64_t *done, uint64_t *bits,
+                                uint64_t *work, struct err *err)
+{
+    enum rc rc = RC_OK;
+
+    for (size_t i = block_at(segment, field, first); i < segment->n_blocks[field] && !rc; i++) {
+        const struct block_row *row = &segment->blocks[field][i];
+
+        if (row->first >= first + n)
+            break;
+        if (bit_is_set(done, (uint32_t) i) || !bits_any_in(bits, row->first, row->n))
+            continue;
+        rc = search_in(segment, field, i, mapped, bits, err);
+        bit_set(done, (uint32_t) i);
+        *work += row->raw;
+    }
+    return rc;
 }
 
 enum rc text_segment_days(const struct text_segment *segment, int32_t *out, uint64_t *work,

@@ -60,10 +60,20 @@ const uint64_t *text_segment_wordless(const struct text_segment *segment);
 MUST_CHECK enum rc text_segment_find(const struct text_segment *segment,
                                      enum text_segment_dict dict, struct slice mapped,
                                      uint64_t *bits, uint64_t *work, struct err *err);
-/* Any length; an empty needle asks for the field. */
+/*
+ * Any length; an empty needle asks for the field. First the numbers that may have it, by the
+ * lists; then, where it matters, those of first..first + n - 1 by the field's texts. These lie
+ * in blocks, each of which is searched once: done has a bit for each, all clear at first.
+ * Numbers that are not covered must be set, and stay so.
+ */
+MUST_CHECK enum rc text_segment_may_have(const struct text_segment *segment,
+                                         enum text_segment_field field, struct slice mapped,
+                                         uint64_t *bits, uint64_t *work, struct err *err);
 MUST_CHECK enum rc text_segment_find_field(const struct text_segment *segment,
                                            enum text_segment_field field, struct slice mapped,
+                                           uint32_t first, uint32_t n, uint64_t *done,
                                            uint64_t *bits, uint64_t *work, struct err *err);
+size_t text_segment_blocks(const struct text_segment *segment, enum text_segment_field field);
 /* The day each was sent, or SEGMENT_NO_DAY: span of them. */
 MUST_CHECK enum rc text_segment_days(const struct text_segment *segment, int32_t *out,
                                      uint64_t *work, struct err *err);

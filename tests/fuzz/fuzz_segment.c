@@ -17,6 +17,24 @@ static bool goes_on(void *ctx)
     return true;
 }
 
+static void ask_field(const struct text_segment *segment, enum text_segment_field field,
+                      struct slice needle, uint64_t *bits)
+{
+    AUTO(freep)
+    uint64_t *done =
+        xcalloc(BITS_WORDS(text_segment_blocks(segment, field)) + 1, sizeof(*done));
+    uint32_t span = text_segment_span(segment);
+    uint64_t work = 0;
+    struct err err;
+
+    if (text_segment_may_have(segment, field, needle, bits, &work, &err) != RC_OK ||
+        text_segment_find_field(segment, field, needle, span / 2, span - span / 2, done, bits,
+                                &work, &err) != RC_OK ||
+        text_segment_find_field(segment, field, needle, 0, span, done, bits, &work, &err) !=
+            RC_OK)
+        return;
+}
+
 static void ask(const struct text_segment *segment)
 {
     static const char *const needles[] = {"ABC", "HOST.EXAMPLE", "", "A"};
@@ -34,9 +52,7 @@ static void ask(const struct text_segment *segment)
                                   &err) != RC_OK)
                 continue;
         for (unsigned field = 0; field < SEGMENT_FIELDS; field++)
-            if (text_segment_find_field(segment, (enum text_segment_field) field, needle, bits,
-                                        &work, &err) != RC_OK)
-                continue;
+            ask_field(segment, (enum text_segment_field) field, needle, bits);
     }
     if (text_segment_days(segment, days, &work, &err) != RC_OK)
         return;
