@@ -654,6 +654,19 @@ static enum rc find_answered(struct realm *realm, const struct backend *backend,
     return rc ? rc : auth_db_get_account(realm_db(realm), id, arena, out, err);
 }
 
+enum rc login_adopt(struct realm *realm, const struct backend *backend,
+                    const struct backend_answer *answer, struct arena *arena,
+                    struct auth_account *out, bool *out_groups_changed, struct err *err)
+{
+    enum rc rc = find_answered(realm, backend, answer->user, arena, out, err);
+
+    *out_groups_changed = false;
+    if (rc == RC_OK && answer->knows_groups)
+        rc = auth_db_tell_groups(realm_db(realm), out->id, answer->groups, out_groups_changed,
+                                 err);
+    return rc;
+}
+
 static enum rc take_answer(struct realm *realm, const struct sasl_claim *claim,
                            const struct backend_answer *answer, struct arena *arena,
                            struct login_outcome *out, struct err *err)
@@ -661,15 +674,12 @@ static enum rc take_answer(struct realm *realm, const struct sasl_claim *claim,
     const struct backend *backend = &realm_backends(realm)->list[out->backend];
     struct resolve_account account;
     struct auth_account row;
-    enum rc rc = find_answered(realm, backend, answer->user, arena, &row, err);
+    enum rc rc = login_adopt(realm, backend, answer, arena, &row, &out->groups_changed, err);
 
     if (rc == RC_NOT_FOUND) {
         refuse(out, LOGIN_REASON_BACKEND_NAME);
         return RC_OK;
     }
-    if (rc == RC_OK && answer->knows_groups)
-        rc = auth_db_tell_groups(realm_db(realm), row.id, answer->groups, &out->groups_changed,
-                                 err);
     if (rc)
         return rc;
     account = (struct resolve_account){.id = row.id, .name = row.name};

@@ -135,6 +135,15 @@ void login_after_hash(struct realm *realm, bool matched, struct arena *arena,
 void login_after_answer(struct realm *realm, const struct sasl_claim *claim,
                         const struct login_place *place, const struct backend_answer *answer,
                         struct arena *arena, struct login_outcome *out, struct err *err);
+/*
+ * The account of a user whom a foreign back-end knows, by a right password or because mail for
+ * them has come; who is not known here yet gets one. The groups told of are applied.
+ * RC_NOT_FOUND: that name is another account's, or none for us.
+ */
+MUST_CHECK enum rc login_adopt(struct realm *realm, const struct backend *backend,
+                               const struct backend_answer *answer, struct arena *arena,
+                               struct auth_account *out, bool *out_groups_changed,
+                               struct err *err);
 /* The token was good until `expires`, and its issuer says that it is `told`'s. The claim may
  * name a user, who then has to be the same. */
 void login_check_token(struct realm *realm, const struct sasl_claim *claim, struct slice told,

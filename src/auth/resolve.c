@@ -1,5 +1,6 @@
 #include "auth/resolve.h"
 
+#include "base/buf.h"
 #include "base/scan.h"
 #include "base/utf8.h"
 
@@ -101,11 +102,10 @@ static enum rc find_local(const struct resolve_lookup *lookup, const struct addr
     return address->is_ours ? find_by_key(lookup, &local_key, arena, out, err) : RC_NOT_FOUND;
 }
 
-static enum rc find_recipient(const struct resolve_lookup *lookup, struct address *address,
-                              struct arena *arena, struct resolve_account *out,
-                              struct slice *detail, struct err *err)
+/* Is the domain one of ours? RC_OK: address says so. */
+static enum rc look_at_domain(const struct resolve_lookup *lookup, struct address *address,
+                              struct err *err)
 {
-    size_t at = address->local.len;
     enum rc rc = RC_OK;
 
     if (address->has_domain)
@@ -113,37 +113,66 @@ static enum rc find_recipient(const struct resolve_lookup *lookup, struct addres
     if (rc != RC_OK && rc != RC_NOT_FOUND)
         return rc;
     address->is_ours = rc == RC_OK;
+    return RC_OK;
+}
 
+/* The local part before its first separator, and what is behind; false: it has none. */
+static bool split_detail(const struct resolve_lookup *lookup, struct slice local,
+                         struct slice *out_base, struct slice *out_detail)
+{
+    size_t at = local.len;
+
+    if (lookup->separator.len == 1)
+        at = slice_find(local, lookup->separator.ptr[0]);
+    if (at == 0 || at >= local.len)
+        return false;
+    *out_base = slice_sub(local, 0, at);
+    *out_detail = slice_from(local, at + 1);
+    return true;
+}
+
+static enum rc find_recipient(const struct resolve_lookup *lookup, struct address *address,
+                              struct arena *arena, struct resolve_account *out,
+                              struct resolved *how, struct err *err)
+{
+    struct slice base;
+    enum rc rc = look_at_domain(lookup, address, err);
+
+    if (rc)
+        return rc;
     rc = find_local(lookup, address, address->local, arena, out, err);
     if (rc != RC_NOT_FOUND)
         return rc;
-    if (lookup->separator.len == 1)
-        at = slice_find(address->local, lookup->separator.ptr[0]);
-    if (at > 0 && at < address->local.len) {
-        *detail = slice_from(address->local, at + 1);
-        rc = find_local(lookup, address, slice_sub(address->local, 0, at), arena, out, err);
+    if (split_detail(lookup, address->local, &base, &how->detail)) {
+        rc = find_local(lookup, address, base, arena, out, err);
         if (rc != RC_NOT_FOUND)
             return rc;
     }
     if (!address->has_domain || !address->is_ours)
         return RC_NOT_FOUND;
+    how->is_catch_all = true;
     return lookup->catch_all(lookup->ctx, auth_key_slice(&address->domain), arena, out, err);
+}
+
+static bool read_address(struct slice text, struct arena *arena, struct address *out)
+{
+    return text.len <= MSG_ADDRESS_MAX && utf8_is_valid(text) &&
+           split_address(text, arena, out);
 }
 
 void resolve_recipient(const struct resolve_lookup *lookup, struct slice address_text,
                        struct arena *arena, struct resolved *out)
 {
-    struct slice detail = SLICE("");
+    struct resolved how = {.detail = SLICE("")};
     struct resolve_account account;
     struct address address;
     struct err err;
     enum rc rc;
 
     *out = (struct resolved){.code = RESOLVE_SYNTAX};
-    if (address_text.len > MSG_ADDRESS_MAX || !utf8_is_valid(address_text) ||
-        !split_address(address_text, arena, &address))
+    if (!read_address(address_text, arena, &address))
         return;
-    rc = find_recipient(lookup, &address, arena, &account, &detail, &err);
+    rc = find_recipient(lookup, &address, arena, &account, &how, &err);
     if (rc == RC_NOT_FOUND) {
         out->code = RESOLVE_UNKNOWN;
     } else if (rc) {
@@ -153,9 +182,53 @@ void resolve_recipient(const struct resolve_lookup *lookup, struct slice address
             .code = account.enabled ? RESOLVE_OK : RESOLVE_DISABLED,
             .account = account.id,
             .user = account.name,
-            .detail = detail,
+            .detail = how.detail,
+            .is_catch_all = how.is_catch_all,
         };
     }
+}
+
+/* local@domain as it was written. */
+static struct slice full_name(const struct address *address, struct slice local,
+                              struct arena *arena)
+{
+    AUTO(buf_done) struct buf text;
+
+    buf_init(&text, 2 * MSG_ADDRESS_MAX);
+    buf_append(&text, local);
+    buf_byte(&text, '@');
+    buf_append(&text, auth_key_slice(&address->domain));
+    return arena_dup(arena, buf_slice(&text));
+}
+
+static size_t put_names(const struct address *address, struct slice local, struct slice detail,
+                        struct arena *arena, struct resolve_name *out)
+{
+    struct auth_key key;
+    size_t n = 0;
+
+    if (slice_find(local, '@') < local.len || auth_name_key(local, &key, NULL) != RC_OK)
+        return 0;
+    if (address->has_domain)
+        out[n++] = (struct resolve_name){full_name(address, local, arena), detail};
+    out[n++] = (struct resolve_name){local, detail};
+    return n;
+}
+
+size_t resolve_names(const struct resolve_lookup *lookup, struct slice address_text,
+                     struct arena *arena, struct resolve_name out[RESOLVE_NAMES_MAX])
+{
+    struct slice base, detail;
+    struct address address;
+    size_t n;
+
+    if (!read_address(address_text, arena, &address) ||
+        look_at_domain(lookup, &address, NULL) != RC_OK || !address.is_ours)
+        return 0;
+    n = put_names(&address, address.local, SLICE(""), arena, out);
+    if (split_detail(lookup, address.local, &base, &detail))
+        n += put_names(&address, base, detail, arena, out + n);
+    return n;
 }
 
 enum rc resolve_login(const struct resolve_lookup *lookup, struct slice name,

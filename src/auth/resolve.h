@@ -9,6 +9,9 @@
  *     5. the catch-all user of the domain, if the domain is one of ours
  *
  * A detail is returned as it was written, whatever step hit: in 1 and 2 there is none.
+ *
+ * Who is found in none of 1 to 4 may be a user of a foreign back-end who has not been here yet:
+ * resolve_names() has what to ask it for, before the catch-all user gets the mail.
  */
 #ifndef ROOST_AUTH_RESOLVE_H
 #define ROOST_AUTH_RESOLVE_H
@@ -46,11 +49,25 @@ struct resolved {
     uint64_t account; /* with RESOLVE_OK and RESOLVE_DISABLED */
     struct slice user;
     struct slice detail;
+    bool is_catch_all; /* found in step 5 */
+};
+
+#define RESOLVE_NAMES_MAX 4u
+
+/* A name that the recipient may have elsewhere. */
+struct resolve_name {
+    struct slice name;   /* as it was written; the domain in lower case */
+    struct slice detail; /* what is behind "+" then */
 };
 
 /* A recipient as LMTP has it, without angle brackets. A failing lookup is RESOLVE_TEMPORARY. */
 void resolve_recipient(const struct resolve_lookup *lookup, struct slice address,
                        struct arena *arena, struct resolved *out);
+
+/* The names of steps 1 to 4, in that order; none if the domain is not one of ours: mail for
+ * others asks nobody. A failing lookup gives none as well. */
+size_t resolve_names(const struct resolve_lookup *lookup, struct slice address,
+                     struct arena *arena, struct resolve_name out[RESOLVE_NAMES_MAX]);
 
 /*
  * The account a client names when it logs in: the name as it stands, or its local part if the

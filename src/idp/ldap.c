@@ -488,10 +488,11 @@ static void check_password(struct check *check)
         tell(check);
 }
 
+/* With bind_dn nobody is known who does not say a password. */
 static void check_user(struct check *check)
 {
     if (check->directory->settings.bind_dn.len > 0)
-        say(check, IDP_UNAVAILABLE, "no_search");
+        say(check, IDP_UNKNOWN, "no_search");
     else if (search_user(check) && is_allowed(check))
         tell(check);
 }

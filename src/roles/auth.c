@@ -17,6 +17,7 @@ static void peer_drop(struct auth_peer *peer)
 {
     if (peer->channel == NULL)
         return;
+    auth_recipients_forget(peer->auth, peer);
     loop_remove(peer->auth->loop, &peer->watch);
     channel_free(TAKE(peer->channel));
 }
@@ -297,6 +298,7 @@ static void close_all(struct auth_role *auth)
     auth_control_done(auth);
     auth_enrol_done(auth);
     auth_attempts_done(auth);
+    auth_recipients_done(auth);
     auth_known_done(auth);
     auth_scram_done(auth);
     auth_uses_done(auth);
@@ -344,6 +346,7 @@ int role_auth(struct role_start *start)
     auth->known = map_new();
     auth->uses = map_new();
     auth->throttle = throttle_new();
+    list_init(&auth->recipients);
     list_init(&auth->pam_asks);
     list_init(&auth->hashing);
     list_init(&auth->learning);

@@ -129,6 +129,20 @@ void auth_backend_ask(struct auth_role *auth, struct auth_backend_ask *ask, size
         end_unavailable(ask, slice_from_str(err.detail));
 }
 
+void auth_backend_ask_user(struct auth_role *auth, struct auth_backend_ask *ask, size_t backend,
+                           struct slice user, auth_backend_fn *done)
+{
+    struct msg_idp_check check = {
+        .ask = IDP_ASK_USER, .user = user, .service = (uint8_t) SERVICE_LMTP};
+    struct err err = {0};
+
+    *ask = (struct auth_backend_ask){
+        .auth = auth, .backend = &realm_backends(auth->realm)->list[backend], .done = done};
+    check.provider = provider_of(auth, ask->backend);
+    if (auth_idp_ask(auth, &ask->idp, &check, on_idp, &err) != RC_OK)
+        end_unavailable(ask, slice_from_str(err.detail));
+}
+
 void auth_backend_forget(struct auth_backend_ask *ask)
 {
     auth_idp_forget(&ask->idp);

@@ -1,5 +1,4 @@
-/* auth_mail.c - what mail asks (recipients, users) and what it is told (revocations, accounts).
- */
+/* auth_mail.c - what mail asks (users) and what it is told (revocations, accounts). */
 #include "base/log.h"
 #include "roles/auth_role.h"
 
@@ -11,28 +10,6 @@ static void tell_mail(struct auth_role *auth, const struct msg *msg)
     if (auth_post(&auth->mail, msg, &err) != RC_OK)
         log_event(LEVEL_WARNING, "auth.mail_not_told", LOG_STR("message", msg_name(msg->type)),
                   LOG_ERR(&err));
-}
-
-void auth_resolve(struct auth_peer *peer, const struct msg_resolve *msg)
-{
-    struct auth_role *auth = peer->auth;
-    AUTO(arena_freep) struct arena *arena = arena_new(RESOLVE_ARENA_BYTES);
-    struct resolve_lookup lookup;
-    struct resolved found;
-    struct msg answer = {.type = MSG_RESOLVED, .resolved = {.request = msg->request}};
-    struct err err;
-
-    realm_refresh(auth->realm);
-    lookup = realm_lookup(auth->realm);
-    resolve_recipient(&lookup, msg->address, arena, &found);
-    answer.resolved.code = (uint8_t) found.code;
-    answer.resolved.user = found.user;
-    if (peer == &auth->mail) { /* a gate knows no account by its id */
-        answer.resolved.account = found.account;
-        answer.resolved.detail = found.detail;
-    }
-    if (auth_post(peer, &answer, &err) != RC_OK)
-        log_event(LEVEL_WARNING, "auth.peer_not_told", LOG_ERR(&err));
 }
 
 /* By id, or by name as for a login. */

@@ -8,6 +8,7 @@
  * auth_outcome.c   what it came to: the line in the log, the grant to mail
  * auth_known.c     a share for those who have been in before
  * auth_mail.c      what mail asks, and what it is told
+ * auth_recipient.c whom an address means; back-ends are asked for those who are not known yet
  * auth_directory.c users, shared accounts and groups, told to mail
  * auth_scram.c     what SCRAM needs of passwords that were made without it
  * auth_idp.c       questions to the idp process
@@ -47,6 +48,9 @@
 #define PAM_WAIT_US       ((int64_t) 14000000) /* the supervisor kills one after 12 s */
 #define BACKEND_SLOT_US                                                                        \
     ((int64_t) 2000000) /* refusals come at the end of one: LDAP, PAM and a hash fit */
+#define RECIPIENTS_MAX                                                                         \
+    64u /* recipients for whom a back-end is asked at once: logins have the rest of its queue  \
+         */
 #define USES_FLUSH_US ((int64_t) 30000000)
 
 #define ASKS_PROVIDER_MAX 256u /* questions to idp that wait, of each provider */
@@ -134,6 +138,8 @@ struct auth_role {
     size_t n_asks[CONFIG_PROVIDERS_MAX];
     uint64_t last_ask;
     struct auth_directory directory;
+    struct list recipients; /* struct recipient: those for whom a back-end is asked */
+    size_t n_recipients;
     struct list pam_asks; /* struct auth_pam_ask */
     size_t n_pam_asks;
     uint64_t last_pam_ask;
@@ -192,8 +198,6 @@ void auth_known_done(struct auth_role *auth);
 
 /* ---- auth_mail.c ---- */
 
-/* Mail asks for a delivery, a gate for Postfix. */
-void auth_resolve(struct auth_peer *peer, const struct msg_resolve *msg);
 void auth_mail_lookup(struct auth_role *auth, const struct msg_lookup_user *msg);
 /* Sessions of the account, or of one device of it, end now. Device 0: those that the account
  * password opened. */
@@ -202,6 +206,14 @@ void auth_revoke(struct auth_role *auth, enum revoke_what what, uint64_t account
 /* A realm_created_fn. */
 void auth_announce_created(void *ctx, uint64_t id, struct slice name);
 void auth_announce_deleted(struct auth_role *auth, uint64_t id, struct slice name);
+
+/* ---- auth_recipient.c ---- */
+
+/* Mail asks for a delivery, a gate for Postfix. */
+void auth_resolve(struct auth_peer *peer, const struct msg_resolve *msg);
+/* A peer is gone: nobody waits for its answers. */
+void auth_recipients_forget(struct auth_role *auth, const struct auth_peer *peer);
+void auth_recipients_done(struct auth_role *auth);
 
 /* ---- auth_directory.c ---- */
 
@@ -273,6 +285,9 @@ void auth_pam_helper(void *ctx, uint64_t request, int fd);
 void auth_backend_ask(struct auth_role *auth, struct auth_backend_ask *ask, size_t backend,
                       const struct sasl_claim *claim, const struct login_place *place,
                       auth_backend_fn *done);
+/* The same for one that idp asks: is there such a user? BACKEND_RIGHT: yes. */
+void auth_backend_ask_user(struct auth_role *auth, struct auth_backend_ask *ask, size_t backend,
+                           struct slice user, auth_backend_fn *done);
 /* Nobody wants the answer. Also for one that does not wait. */
 void auth_backend_forget(struct auth_backend_ask *ask);
 /* How long a refusal of what began then still waits, so that its time tells nothing. */

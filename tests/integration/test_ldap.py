@@ -11,7 +11,7 @@ import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
-from roost_server import DEADLINE_SEC, Port, Server, need
+from roost_server import DEADLINE_SEC, Port, Server, need, wait_for
 from slapd import READER, READER_PASSWORD, SUFFIX, Slapd, entry, person
 
 IDP_ASK = os.environ["IDP_ASK"]
@@ -283,8 +283,8 @@ class Asked(unittest.TestCase):
                 self.assertIn(words, answer)
 
 
-class LoggedIn(unittest.TestCase):
-    """By IMAP, with role idp in its sandbox."""
+class Running(unittest.TestCase):
+    """A server with role idp in its sandbox."""
 
     @classmethod
     def setUpClass(cls):
@@ -310,6 +310,10 @@ class LoggedIn(unittest.TestCase):
             if os.geteuid() == 0:
                 subprocess.run(["chgrp", "roost-idp", os.path.join(folder, name)], check=True)
         return server
+
+
+class LoggedIn(Running):
+    """By IMAP."""
 
     def refused(self, server, user, password):
         client = server.imap()
@@ -353,6 +357,102 @@ class LoggedIn(unittest.TestCase):
         server = self.server(legacy_passwords="never").start()
         self.assertIn("AUTHENTICATIONFAILED", self.refused(server, "anna", "anna's")[0])
         self.assertNotIn("account.created", server.log())
+
+
+def asked_by_postfix(server, *addresses):
+    """What socketmap_socket says of each."""
+    answers = []
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(DEADLINE_SEC)
+        sock.connect(os.path.join(server.folder, "map"))
+        file = sock.makefile("rb")
+        for address in addresses:
+            question = b"recipients " + address.encode()
+            sock.sendall(b"%d:%s," % (len(question), question))
+            length = b""
+            while (c := file.read(1)) != b":":
+                length += c
+            answers.append(file.read(int(length) + 1)[:-1].decode())
+    return answers
+
+
+class Delivered(Running):
+    """Mail for users of the directory who have not been here yet."""
+
+    def server(self, **settings):
+        server = super().server(domains=["example.org"], detail_separator="+", **settings)
+        server.set(socketmap_socket=os.path.join(server.folder, "map"))
+        return server.start()
+
+    def offered(self, server, *recipients):
+        """The codes of RCPT."""
+        codes = []
+        with server.lmtp() as lmtp:
+            lmtp.ask("MAIL FROM:<>", 250)
+            for recipient in recipients:
+                lmtp.sock.sendall(b"RCPT TO:<%s>\r\n" % recipient.encode())
+                codes.append(lmtp.reply()[0])
+        return codes
+
+    def test_a_first_login_later(self):
+        """Mail comes before the first login, and is there then."""
+        server = self.server()
+        server.run("group", "create", "staff")
+        server.deliver("anna@example.org", b"Subject: early\r\n\r\nbird\r\n")
+        server.logged("account.created user=anna source=ldap:corp")
+        self.assertIn("anna", server.run("group", "list", "staff").stdout)
+        client = server.imap()
+        client.login("anna", "anna's")
+        self.assertEqual(client.select()[1], [b"1"])
+        client.logout()
+        self.assertEqual(server.log().count("account.created"), 1)
+
+    def test_whose_password_opens_nothing(self):
+        """Who may not log in by it gets mail all the same; PAM is asked for nobody."""
+        server = self.server(legacy_passwords="never", backends=["pam:other", "sqlite", "ldap:corp"])
+        self.assertEqual(self.offered(server, "anna@example.org", "nobody@example.org"), [250, 550])
+
+    def test_who_is_known_and_who_is_not(self):
+        server = self.server()
+        self.assertEqual(self.offered(
+            server, "anna@example.org", "ANNA@EXAMPLE.ORG", "anna+lists@example.org", "comma", "nobody@example.org",
+            "nobody+anna@example.org", "*@example.org", "star*@example.org", "anna@elsewhere.example", "u1@example.org",
+            "many@example.org"),
+            [250, 250, 250, 250, 550, 550, 550, 451, 550, 250, 451])  # no name here has "*"; many has two names
+        self.assertEqual(server.log().count("account.created"), 3)
+        server.logged("auth.recipient_refused backend=ldap:corp")
+
+    def test_postfix_hears_the_same(self):
+        server = self.server()
+        self.assertEqual(asked_by_postfix(server, "anna@example.org", "nobody@example.org", "anna@elsewhere.example"),
+                         ["OK anna", "NOTFOUND ", "NOTFOUND "])
+        server.logged("account.created user=anna source=ldap:corp")
+
+    def test_a_directory_that_cannot_be_reached(self):
+        server = self.server()
+        self.assertEqual(self.offered(server, "anna@example.org"), [250])
+        self.slapd.stop()
+        try:
+            self.assertEqual(self.offered(server, "nobody@example.org", "bob@example.org", "anna@example.org", "u1"),
+                             [451, 451, 250, 250])
+            self.assertTrue(asked_by_postfix(server, "bob@example.org")[0].startswith("TEMP "))
+        finally:
+            self.slapd.start()
+        wait_for(lambda: self.offered(server, "bob@example.org", "nobody@example.org") == [250, 550], "it is back")
+
+    def test_before_the_catch_all(self):
+        server = self.server(catch_all="u1")
+        self.assertEqual(asked_by_postfix(server, "anna@example.org", "nobody@example.org"), ["OK anna", "OK u1"])
+
+    def test_who_may_not_come_in(self):
+        provider = Provider(self.slapd, {**SEARCH, "allow_filter": "(!(employeeType=leaver))"})
+        self.addCleanup(provider.folder.cleanup)
+        self.assertEqual([one[0] for one in provider.ask(("user", b"anna", None), ("user", b"bob", None))],
+                         ["ok", "disabled"])
+        # without a search nobody is known who says no password
+        provider = Provider(self.slapd, {"bind_dn": "uid=%u," + PEOPLE})
+        self.addCleanup(provider.folder.cleanup)
+        self.assertEqual(provider.ask(("user", b"anna", None))[0][:2], ("unknown", "no_search"))
 
 
 if __name__ == "__main__":

@@ -274,6 +274,44 @@ static void recipients(void **state)
     }
 }
 
+/* What a foreign back-end may know a recipient by. */
+static void names_to_ask_elsewhere(void **state)
+{
+    static const struct {
+        const char *address;
+        size_t n;
+        const char *names[RESOLVE_NAMES_MAX];
+        const char *details[RESOLVE_NAMES_MAX];
+    } rows[] = {
+        {"Eve@Example.org",       2, {"Eve@example.org", "Eve"},                                   {"", ""}},
+        {"Eve+a+b@example.org",
+         4,                          {"Eve+a+b@example.org", "Eve+a+b", "Eve@example.org", "Eve"},
+         {"", "", "a+b", "a+b"}                                                                            },
+        {"postmaster",            1, {"postmaster"},                                               {""}    },
+        {"\"e v\"@example.org",   2, {"e v@example.org", "e v"},                                   {"", ""}},
+        {"\"a@b\"@example.org",   0, {NULL},                                                       {NULL}  },
+        {"eve@elsewhere.example", 0, {NULL},                                                       {NULL}  },
+        {"eve@",                  0, {NULL},                                                       {NULL}  },
+        {"+x@example.org",        2, {"+x@example.org", "+x"},                                     {"", ""}},
+    };
+    struct place *place = *state;
+    struct realm_settings with = settings();
+    AUTO(realm_freep) struct realm *realm = realm_of(place, &with);
+    struct resolve_lookup lookup = realm_lookup(realm);
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct resolve_name names[RESOLVE_NAMES_MAX];
+        size_t n = resolve_names(&lookup, slice_from_str(rows[i].address), place->arena, names);
+
+        print_message("%s\n", rows[i].address);
+        assert_int_equal(n, rows[i].n);
+        for (size_t k = 0; k < n; k++) {
+            assert_slice_equal(names[k].name, slice_from_str(rows[i].names[k]));
+            assert_slice_equal(names[k].detail, slice_from_str(rows[i].details[k]));
+        }
+    }
+}
+
 static void any_domain_and_one_catch_all(void **state)
 {
     static const char *const any[] = {"*"};
@@ -535,6 +573,7 @@ int main(void)
         WITH_PLACE(a_list_goes_on_where_it_stopped),
         WITH_PLACE(names_of_aliases_and_accounts_do_not_overlap),
         WITH_PLACE(recipients),
+        WITH_PLACE(names_to_ask_elsewhere),
         WITH_PLACE(any_domain_and_one_catch_all),
         WITH_PLACE(a_device_gets_in_and_a_stranger_does_not),
         WITH_PLACE(an_expired_device_says_so),
