@@ -70,11 +70,15 @@ enum rc auth_admin_add_certificate(struct auth_db *db, const struct auth_device 
                                    struct admin_device *out, struct err *err)
 {
     struct admin_device made = {.account = device->account_id};
+    char text[2 * CERT_FINGERPRINT_BYTES + 1];
+    struct auth_device bound = *device;
     struct app_verifier verifier;
     enum rc rc;
 
+    (void) sodium_bin2hex(text, sizeof(text), fingerprint, CERT_FINGERPRINT_BYTES);
+    bound.certificate = slice_from_str(text);
     cert_verifier(auth_db_pepper(db), fingerprint, &verifier);
-    rc = auth_db_add_device(db, device, &verifier, &made.device, err);
+    rc = auth_db_add_device(db, &bound, &verifier, &made.device, err);
     if (rc == RC_OK)
         *out = made;
     return rc;

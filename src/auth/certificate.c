@@ -52,10 +52,29 @@ static void names_freep(GENERAL_NAMES **names)
     GENERAL_NAMES_free(*names);
 }
 
-static enum rc denied(struct err *err, const char *why)
+static enum rc not_believed(struct err *err, enum rc rc, const char *why)
 {
     ERR_clear_error();
-    return err_set(err, RC_DENIED, "Certificate is not accepted", "certificate: %s", why);
+    return err_set(err, rc, "Certificate is not accepted", "certificate: %s", why);
+}
+
+static enum rc denied(struct err *err, const char *why)
+{
+    return not_believed(err, RC_DENIED, why);
+}
+
+/* What stands in the lists, or does not, says neither yes nor no of this certificate. */
+static bool lists_are_silent(int error)
+{
+    switch (error) {
+    case X509_V_ERR_UNABLE_TO_GET_CRL:
+    case X509_V_ERR_UNABLE_TO_GET_CRL_ISSUER:
+    case X509_V_ERR_CRL_NOT_YET_VALID:
+    case X509_V_ERR_CRL_HAS_EXPIRED:
+        return true;
+    default:
+        return false;
+    }
 }
 
 static enum rc unreadable(struct err *err, const char *what)
@@ -213,8 +232,12 @@ static enum rc check_path(const struct cert_checker *checker, X509 *leaf, STACK_
     if (X509_VERIFY_PARAM_set_flags(param, flags) != 1 ||
         X509_VERIFY_PARAM_set_purpose(param, X509_PURPOSE_SSL_CLIENT) != 1)
         return denied(err, "cannot be verified");
-    if (X509_verify_cert(ctx) != 1)
-        return denied(err, X509_verify_cert_error_string(X509_STORE_CTX_get_error(ctx)));
+    if (X509_verify_cert(ctx) != 1) {
+        int error = X509_STORE_CTX_get_error(ctx);
+
+        return not_believed(err, lists_are_silent(error) ? RC_UNAVAILABLE : RC_DENIED,
+                            X509_verify_cert_error_string(error));
+    }
     /* One that stands among the CAs itself was issued by nobody. */
     return sk_X509_num(X509_STORE_CTX_get0_chain(ctx)) > 1 ? RC_OK
                                                            : denied(err, "issued by nobody");

@@ -54,7 +54,8 @@ void cert_checker_free(struct cert_checker *checker);
 void cert_checker_freep(struct cert_checker **checker);
 
 /* chain: DER certificates, each behind its u32 length, the user's first. RC_DENIED (detail says
- * why): not believed. */
+ * why): not believed. RC_UNAVAILABLE: not believed now, for a list of revocations is missing or
+ * too old. */
 MUST_CHECK enum rc cert_check(const struct cert_checker *checker, struct slice chain,
                               int64_t now, struct cert_identity *out, struct err *err);
 

@@ -105,6 +105,8 @@ static const char *const migrations[AUTH_DB_VERSION] = {
     "  created INTEGER NOT NULL,"
     "  used INTEGER NOT NULL DEFAULT 0,"
     "  PRIMARY KEY (account_id, verifier)) WITHOUT ROWID;",
+
+    "ALTER TABLE devices ADD COLUMN certificate TEXT NOT NULL DEFAULT '';",
 };
 
 static enum rc sql_failed(struct auth_db *db, struct err *err)

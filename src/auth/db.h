@@ -21,7 +21,7 @@
 #include "auth/totp.h"
 #include "base/arena.h"
 
-#define AUTH_DB_VERSION 7 /* PRAGMA user_version */
+#define AUTH_DB_VERSION 8 /* PRAGMA user_version */
 
 /* Limits of what administrators may store, so that every list fits in messages. */
 #define DEVICES_PER_ACCOUNT_MAX  256u
@@ -69,6 +69,8 @@ struct auth_device {
     struct slice networks; /* from which it may log in, one a line (network.h); empty: all */
     int64_t created, expires, revoked, last_used;
     struct slice last_address, last_client;
+    struct slice
+        certificate; /* its fingerprint, SHA-256 in hexadecimal; empty: an app password */
 };
 
 struct auth_alias {

@@ -20,6 +20,7 @@ static void read_device(const struct stmt *stmt, struct arena *arena, struct aut
         .last_address = stmt_text(stmt, 10, arena),
         .last_client = stmt_text(stmt, 11, arena),
         .networks = stmt_text(stmt, 12, arena),
+        .certificate = stmt_text(stmt, 13, arena),
     };
 }
 
@@ -70,6 +71,7 @@ static enum rc insert_device(struct auth_db *db, const struct auth_device *devic
     stmt_bind_int(&stmt, clock_wall_sec());
     stmt_bind_int(&stmt, device->expires);
     stmt_bind_text(&stmt, buf_slice(&networks));
+    stmt_bind_text(&stmt, device->certificate);
     return stmt_run(&stmt, err);
 }
 

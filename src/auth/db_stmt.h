@@ -18,7 +18,7 @@
 #define GROUP_COLUMNS "id, name, name_key, created, storage, messages, mailboxes"
 #define DEVICE_COLUMNS                                                                         \
     "id, account_id, name, scope, access, folders, created, expires, revoked, last_used, "     \
-    "last_address, last_client, networks"
+    "last_address, last_client, networks, certificate"
 #define AUTH_STATEMENTS(X)                                                                     \
     X(BEGIN, "BEGIN IMMEDIATE")                                                                \
     X(COMMIT, "COMMIT")                                                                        \
@@ -49,8 +49,8 @@
     X(ACCOUNT_KIND, "SELECT kind FROM accounts WHERE id = ?1")                                 \
     X(DEVICE_COUNT, "SELECT count(*) FROM devices WHERE account_id = ?1 AND revoked = 0")      \
     X(DEVICE_ADD, "INSERT INTO devices (account_id, name, verifier, scope, access, folders, "  \
-                  "created, expires, networks) "                                               \
-                  "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")                               \
+                  "created, expires, networks, certificate) "                                  \
+                  "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)")                          \
     X(DEVICE_CHANGE, "UPDATE devices SET name = ?3, scope = ?4, access = ?5, folders = ?6, "   \
                      "networks = ?7, expires = ?8 "                                            \
                      "WHERE account_id = ?1 AND id = ?2 AND revoked = 0")                      \

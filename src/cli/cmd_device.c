@@ -20,17 +20,18 @@ static const char intro[] =
     "revoke: its sessions end within a second and the others go on.\n";
 
 static const struct cli_column list_columns[] = {
-    {"device",    "DEVICE",    CLI_NUMBER},
-    {"name",      "NAME",      CLI_TEXT  },
-    {"scope",     "FOR",       CLI_TEXT  },
-    {"access",    "ACCESS",    CLI_TEXT  },
-    {"folders",   "FOLDERS",   CLI_TEXT  },
-    {"networks",  "NETWORKS",  CLI_TEXT  },
-    {"expires",   "EXPIRES",   CLI_TIME  },
-    {"last_used", "LAST USED", CLI_TIME  },
-    {"address",   "FROM",      CLI_TEXT  },
-    {"client",    "CLIENT",    CLI_TEXT  },
-    {"created",   "CREATED",   CLI_TIME  },
+    {"device",      "DEVICE",      CLI_NUMBER},
+    {"name",        "NAME",        CLI_TEXT  },
+    {"scope",       "FOR",         CLI_TEXT  },
+    {"access",      "ACCESS",      CLI_TEXT  },
+    {"folders",     "FOLDERS",     CLI_TEXT  },
+    {"networks",    "NETWORKS",    CLI_TEXT  },
+    {"certificate", "CERTIFICATE", CLI_TEXT  },
+    {"expires",     "EXPIRES",     CLI_TIME  },
+    {"last_used",   "LAST USED",   CLI_TIME  },
+    {"address",     "FROM",        CLI_TEXT  },
+    {"client",      "CLIENT",      CLI_TEXT  },
+    {"created",     "CREATED",     CLI_TIME  },
 };
 
 static const char add_help[] =
@@ -335,9 +336,12 @@ static int device_change(int argc, char *const *argv)
     return send_changes(&args, &changes);
 }
 
-static const char list_help[] = "  device list USER\n"
-                                "      With when, from where and by which program each was "
-                                "last used.\n";
+static const char list_help[] =
+    "  device list USER\n"
+    "      With when, from where and by which program each was "
+    "last used, and\n"
+    "      with the SHA-256 fingerprint of the certificate that one is "
+    "bound to.\n";
 
 static const struct cli_request device_list = {
     .role = "auth",

@@ -29,6 +29,7 @@ static const struct audited events[] = { /* sorted by name */
     {"backup.ended",           "email",          "end",        AUDIT_ACTOR},
     {"certificate.read",       "configuration",  "change",     AUDIT_ACTOR},
     {"certificate.unreadable", "configuration",  "error",      AUDIT_ACTOR},
+    {"credential.void",        "session",        "end",        AUDIT_ACTOR},
     {"device.added",           "iam",            "creation",   AUDIT_TARGET},
     {"device.changed",         "iam",            "change",     AUDIT_TARGET},
     {"device.revoked",         "iam",            "deletion",   AUDIT_TARGET},

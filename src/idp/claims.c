@@ -125,14 +125,40 @@ static bool get_user(const json_t *claims, const struct claim_rules *rules, stru
     return true;
 }
 
-/* False: more of them than fit, or not texts. */
+/* What a group of the issuer's is called here. False: it is none here. */
+static bool map_group(const struct provider_list *groups, struct slice there, struct slice *out)
+{
+    for (size_t i = 0; i < groups->n; i++) {
+        struct slice pair = groups->items[i];
+        size_t at = slice_rfind(pair, '=');
+
+        if (!slice_eq(slice_sub(pair, 0, at), there))
+            continue;
+        *out = at < pair.len ? slice_from(pair, at + 1) : pair;
+        return true;
+    }
+    return false;
+}
+
+/* A list that was too long for the token stands elsewhere (OpenID Connect Core 5.6.2, as Entra
+ * does it): then nothing is known of groups. */
+static bool knows_groups(const json_t *claims, const struct claim_rules *rules,
+                         struct arena *arena)
+{
+    return rules->groups_claim.len > 0 &&
+           json_object_get(json_object_get(claims, "_claim_names"),
+                           arena_cstr(arena, rules->groups_claim)) == NULL;
+}
+
+/* False: they are not texts, or are more than fit. */
 static bool get_groups(const json_t *claims, const struct claim_rules *rules,
                        struct arena *arena, struct slice *out)
 {
     const json_t *groups;
     AUTO(buf_done) struct buf list = {.max = MSG_IDP_GROUPS_MAX};
+    struct slice here;
 
-    if (rules->groups_claim.len == 0)
+    if (!knows_groups(claims, rules, arena))
         return true;
     groups = json_object_get(claims, arena_cstr(arena, rules->groups_claim));
     if (groups != NULL && !json_is_array(groups))
@@ -142,7 +168,9 @@ static bool get_groups(const json_t *claims, const struct claim_rules *rules,
 
         if (!json_is_string(group))
             return false;
-        msg_list_add(&list, slice_of(json_string_value(group), json_string_length(group)));
+        if (map_group(&rules->groups,
+                      slice_of(json_string_value(group), json_string_length(group)), &here))
+            msg_list_add(&list, here);
     }
     *out = arena_dup(arena, buf_slice(&list));
     return !list.overflow;
@@ -153,6 +181,8 @@ void claims_judge(const json_t *claims, enum claims_from from, const struct clai
 {
     struct idp_answer answer = {.code = IDP_OK, .reason = "ok"};
     const char *wrong = judge_origin(claims, from, rules);
+
+    answer.knows_groups = knows_groups(claims, rules, arena);
 
     if (wrong == NULL)
         wrong = judge_times(claims, rules, now, &answer.expires);

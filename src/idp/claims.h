@@ -22,7 +22,8 @@ struct claim_rules {
     struct provider_list audience; /* one of these; empty: any */
     struct provider_list scopes;   /* all of these */
     struct slice user_claim;       /* whose value names the account */
-    struct slice groups_claim;     /* empty: none */
+    struct slice groups_claim;     /* empty: nothing is said of groups */
+    struct provider_list groups;   /* those that count: "NAME THERE=NAME HERE", or one name */
     int64_t leeway_sec;            /* clocks may differ by so much */
 };
 

@@ -468,6 +468,7 @@ static void tell(struct check *check)
         .code = IDP_OK,
         .user = user,
         .groups = arena_dup(check->question->arena, buf_slice(&groups)),
+        .knows_groups = true,
         .reason = "ok",
     };
 }

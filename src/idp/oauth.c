@@ -157,11 +157,12 @@ static void look_into(const struct oauth *oauth, const struct idp_question *ques
 static void judge(const struct oauth *oauth, const struct idp_question *question,
                   struct idp_answer *out)
 {
+    const struct oauth_settings *settings = &oauth->settings;
     struct idp_answer told;
 
     if (oauth->keys != NULL)
         look_into(oauth, question, out);
-    if (oauth->settings.introspection.len == 0 || (oauth->keys != NULL && out->code != IDP_OK))
+    if (settings->introspection.len == 0 || (oauth->keys != NULL && out->code != IDP_OK))
         return;
     ask_server(oauth, question, &told);
     if (oauth->keys == NULL || told.code != IDP_OK)
@@ -170,6 +171,7 @@ static void judge(const struct oauth *oauth, const struct idp_question *question
         *out = idp_says(IDP_REFUSED, "user");
     else
         out->expires = MIN(out->expires, told.expires);
+    out->again_sec = settings->recheck_sec;
 }
 
 static void reload(void *self)

@@ -20,12 +20,17 @@ static enum rc read_rules(cfg_t *cfg, const char *path, struct arena *arena,
     out->user_claim = provider_file_text(cfg, "user_claim", arena);
     out->groups_claim = provider_file_text(cfg, "groups_claim", arena);
     out->leeway_sec = cfg_getint(cfg, "leeway");
+    rc = provider_file_list(cfg, "groups", arena, &out->groups, err);
+    if (rc)
+        return rc;
     if (out->issuer.len == 0)
         return wrong(path, "issuer is missing", err);
     if (out->audience.n == 0)
         return wrong(path, "audience is missing: tokens for others would open mailboxes", err);
     if (out->user_claim.len == 0)
         return wrong(path, "user_claim is empty", err);
+    if ((out->groups_claim.len > 0) != (out->groups.n > 0))
+        return wrong(path, "groups_claim and groups want each other", err);
     if (out->leeway_sec < 0 || out->leeway_sec > CLAIMS_LEEWAY_MAX_SEC)
         return wrong(path, "leeway: want 0 to 300 seconds", err);
     return RC_OK;
@@ -34,9 +39,14 @@ static enum rc read_rules(cfg_t *cfg, const char *path, struct arena *arena,
 static enum rc read_introspection(cfg_t *cfg, const char *path, struct arena *arena,
                                   struct oauth_settings *out, struct err *err)
 {
+    long recheck = cfg_getint(cfg, "recheck");
+
     out->introspection = provider_file_text(cfg, "introspection", arena);
     out->client_id = provider_file_text(cfg, "client_id", arena);
     out->client_secret = provider_file_text(cfg, "client_secret", arena);
+    if (recheck < 1 || recheck > OAUTH_RECHECK_MAX_SEC)
+        return wrong(path, "recheck: want 1 to 3600 seconds", err);
+    out->recheck_sec = (uint16_t) recheck;
     if (out->introspection.len == 0)
         return RC_OK;
     if (fetch_check_url(out->introspection.ptr, &out->introspection_port, err) != RC_OK)
@@ -108,12 +118,14 @@ enum rc oauth_settings_read(const char *path, struct arena *arena, struct oauth_
         CFG_STR_LIST("scope", NULL, CFGF_NONE),
         CFG_STR("user_claim", "email", CFGF_NONE),
         CFG_STR("groups_claim", "", CFGF_NONE),
+        CFG_STR_LIST("groups", NULL, CFGF_NONE),
         CFG_INT("leeway", 30, CFGF_NONE),
         CFG_STR("keys", "", CFGF_NONE),
         CFG_STR_LIST("algorithms", algorithms, CFGF_NONE),
         CFG_STR("rsa_algorithm", "RS256", CFGF_NONE),
         CFG_STR_LIST("token_types", token_types, CFGF_NONE),
         CFG_STR("introspection", "", CFGF_NONE),
+        CFG_INT("recheck", OAUTH_RECHECK_SEC, CFGF_NONE),
         CFG_STR("client_id", "", CFGF_NONE),
         CFG_STR("client_secret", "", CFGF_NONE),
         CFG_STR("ca_file", "", CFGF_NONE),

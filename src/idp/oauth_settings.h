@@ -9,6 +9,9 @@
 #include "idp/claims.h"
 #include "idp/key_source.h"
 
+#define OAUTH_RECHECK_SEC     25 /* with the rest of the way a revoked token ends within 60 s */
+#define OAUTH_RECHECK_MAX_SEC 3600
+
 struct oauth_settings {
     struct claim_rules rules;
     struct provider_list types;     /* of tokens that are looked into: jwt.h */
@@ -16,6 +19,7 @@ struct oauth_settings {
     uint16_t keys_port;             /* 0: a file */
     struct slice introspection;     /* URL */
     uint16_t introspection_port;
+    uint16_t recheck_sec; /* between two questions about one token whose sessions live */
     struct slice client_id, client_secret;
     struct slice ca; /* PEM of the roots that are trusted; empty: the system's */
 };

@@ -37,6 +37,8 @@ struct idp_answer {
     enum idp_code code;
     struct slice user;   /* IDP_OK: as the other server names them */
     struct slice groups; /* a list (msg_list_add) of names, at most MSG_IDP_GROUPS_MAX bytes */
+    bool knows_groups;   /* groups are all that they have; false: nothing is known of them */
+    uint16_t again_sec;  /* a token that may be void before it expires: ask again; 0: never */
     int64_t expires;     /* seconds since 1970; 0: never */
     const char *reason;  /* a word for the log; static */
 };

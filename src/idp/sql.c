@@ -208,6 +208,7 @@ static struct idp_answer found(const struct sql_row *row, struct arena *arena)
     return (struct idp_answer){.code = IDP_OK,
                                .user = row->user,
                                .groups = group_list(row->groups, arena),
+                               .knows_groups = true,
                                .reason = "ok"};
 }
 

@@ -117,7 +117,7 @@ enum idp_code {
 /* Whom a row of the directory is about. */
 enum principal_wire { WIRE_USER = 1, WIRE_SHARED = 2, WIRE_GROUP = 3 };
 
-enum revoke_what { REVOKE_ACCOUNT = 1, REVOKE_DEVICE = 2, REVOKE_ALL = 3 };
+enum revoke_what { REVOKE_ACCOUNT = 1, REVOKE_DEVICE = 2, REVOKE_ALL = 3, REVOKE_WATCH = 4 };
 
 enum close_reason {
     CLOSE_PEER_CLOSED = 1, /* the client ended the connection */

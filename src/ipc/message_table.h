@@ -15,23 +15,24 @@
 #ifndef ROOST_IPC_MESSAGE_TABLE_H
 #define ROOST_IPC_MESSAGE_TABLE_H
 
-#define MSG_ADDRESS_MAX   1024u        /* a mail address: RFC 5321 4.5.3.1 asks for 64+255 */
-#define MSG_CERT_MAX      (64u * 1024) /* a PEM chain of a dozen certificates */
-#define MSG_CLIENT_ID_MAX 4096u /* RFC 2971: 30 pairs; kept as the client wrote it, cut */
-#define MSG_CODE_MAX      64u   /* a code of a second factor, as it was typed */
-#define MSG_CONFIG_NAME   64u
-#define MSG_DEVICE_MAX    256u
-#define MSG_FIELDS_MAX    (32u * 1024) /* 24 log fields of 512 bytes fit twice */
-#define MSG_FOLDERS_MAX   8192u
-#define MSG_GROUPS_MAX    (256u * 8) /* ids of the groups an account is in */
+#define MSG_ADDRESS_MAX    1024u        /* a mail address: RFC 5321 4.5.3.1 asks for 64+255 */
+#define MSG_CERT_MAX       (64u * 1024) /* a PEM chain of a dozen certificates */
+#define MSG_CLIENT_ID_MAX  4096u /* RFC 2971: 30 pairs; kept as the client wrote it, cut */
+#define MSG_CODE_MAX       64u   /* a code of a second factor, as it was typed */
+#define MSG_CONFIG_NAME    64u
+#define MSG_DEVICE_MAX     256u
+#define MSG_FIELDS_MAX     (32u * 1024) /* 24 log fields of 512 bytes fit twice */
+#define MSG_FOLDERS_MAX    8192u
+#define MSG_GROUPS_MAX     (256u * 8)   /* ids of the groups an account is in */
 #define MSG_IDP_GROUPS_MAX (32u * 1024) /* names of the groups somebody is in */
-#define MSG_KEY_ID_BYTES  32u
-#define MSG_KEY_MAX       255u /* what names are compared by: auth/name.h */
-#define MSG_LANGUAGE_MAX  256u
-#define MSG_MAILBOX_MAX   2048u
-#define MSG_NONCE_BYTES   16u
-#define MSG_REFERRAL_MAX  2048u /* an URL with a user of 255 octets, each encoded, and a host  \
-                                 */
+#define MSG_KEY_ID_BYTES   32u
+#define MSG_KEY_MAX        255u /* what names are compared by: auth/name.h */
+#define MSG_LANGUAGE_MAX   256u
+#define MSG_MAILBOX_MAX    2048u
+#define MSG_NONCE_BYTES    16u
+#define MSG_REFERRAL_MAX                                                                       \
+    2048u /* an URL with a user of 255 octets, each encoded, and a host                        \
+           */
 #define MSG_SASL_MAX      (64u * 1024) /* design limit of an AUTHENTICATE response */
 #define MSG_SIGNATURE_MAX 2048u        /* RSA of 16,384 bits */
 #define MSG_SIGNED_MAX    256u         /* what a handshake signs has at most 201 bytes */
@@ -45,6 +46,7 @@
 #define MSG_TLS_UNKNOWN   1u /* in the place of a version */
 #define MSG_UNREAD_MAX    (64u * 1024)
 #define MSG_USER_MAX      1024u
+#define MSG_WATCHES_MAX   (1024u * 8)
 
 // clang-format off
 
@@ -176,13 +178,17 @@
     U32(rights)        /* GRANT_... */ \
     BYTES(folders, MSG_FOLDERS_MAX)   /* a list; empty: all */ \
     U64(policy_epoch) \
-    U64(expires)       /* seconds since 1970; 0: never */
+    U64(expires)       /* seconds since 1970; 0: never */ \
+    U64(watch)         /* not 0: WATCHED says while it lives that it does */
 #define MSG_REVOKE_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
     U8(what)           /* enum revoke_what */ \
     U64(account) \
     U64(device) \
     U64(policy_epoch)  /* sessions of an older epoch end */ \
+    U64(watch)         /* REVOKE_WATCH: those that were granted with it */ \
     BYTES(reason, MSG_TEXT_MAX)
+#define MSG_WATCHED_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    BYTES(watches, MSG_WATCHES_MAX)   /* u64 each: sessions live that were granted with them */
 #define MSG_RESOLVE_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
     U64(request) \
     BYTES(address, MSG_ADDRESS_MAX)
@@ -231,6 +237,8 @@
     U8(code)           /* enum idp_code */ \
     BYTES(user, MSG_USER_MAX)         /* as the other server names them */ \
     BYTES(groups, MSG_IDP_GROUPS_MAX) /* a list of names */ \
+    U8(knows_groups)   /* 1: groups are all that they have; 0: nothing is known of groups */ \
+    U16(again_sec)     /* a token that may be void before it expires: ask again then; 0: never */ \
     U64(expires)       /* seconds since 1970: sessions end then; 0: never */ \
     BYTES(reason, MSG_TEXT_MAX)       /* for the log: a word of docs/operating.md, never a secret */
 
@@ -394,8 +402,8 @@
     M(AUTH_FAIL,         auth_fail,        45, 3, 0, FROM(AUTH),                   TO(GATE)) \
     M(CERT_CHECK,        cert_check,       46, 1, 0, FROM(GATE),                   TO(AUTH)) \
     M(CERT_CHECKED,      cert_checked,     47, 1, 0, FROM(AUTH),                   TO(GATE)) \
-    M(GRANT,             grant,            50, 1, 0, FROM(AUTH),                   TO(MAIL)) \
-    M(REVOKE,            revoke,           51, 1, 0, FROM(AUTH),                   TO(MAIL)) \
+    M(GRANT,             grant,            50, 2, 0, FROM(AUTH),                   TO(MAIL)) \
+    M(REVOKE,            revoke,           51, 2, 0, FROM(AUTH),                   TO(MAIL)) \
     M(RESOLVE,           resolve,          52, 1, 0, FROM(MAIL) | FROM(GATE),      TO(AUTH)) \
     M(RESOLVED,          resolved,         53, 1, 0, FROM(AUTH),                   TO(MAIL) | TO(GATE)) \
     M(ACCOUNT_CREATED,   account_created,  54, 1, 0, FROM(AUTH),                   TO(MAIL)) \
@@ -403,6 +411,7 @@
     M(LOOKUP_USER,       lookup_user,      56, 1, 0, FROM(MAIL),                   TO(AUTH)) \
     M(USER_FOUND,        user_found,       57, 1, 0, FROM(AUTH),                   TO(MAIL)) \
     M(LAST_USED,         last_used,        58, 1, 0, FROM(MAIL),                   TO(AUTH)) \
+    M(WATCHED,           watched,          59, 1, 0, FROM(MAIL),                   TO(AUTH)) \
     M(DIRECTORY_BEGIN,   directory_begin,  60, 1, 0, FROM(AUTH),                   TO(MAIL)) \
     M(DIRECTORY_ROW,     directory_row,    61, 1, 0, FROM(AUTH),                   TO(MAIL)) \
     M(DIRECTORY_GONE,    directory_gone,   62, 1, 0, FROM(AUTH),                   TO(MAIL)) \
@@ -428,7 +437,7 @@
     M(DIGEST_DONE,       digest_done,      83, 1, 0, FROM(DIGEST),                 TO(MAIL)) \
     M(IDP_CHECK,         idp_check,        90, 1, 0, FROM(AUTH),                   TO(IDP)) \
     M(IDP_CANCEL,        idp_cancel,       91, 1, 0, FROM(AUTH),                   TO(IDP)) \
-    M(IDP_RESULT,        idp_result,       92, 1, 0, FROM(IDP),                    TO(AUTH))
+    M(IDP_RESULT,        idp_result,       92, 2, 0, FROM(IDP),                    TO(AUTH))
 
 // clang-format on
 

@@ -84,6 +84,8 @@ static void on_mail_msg(struct auth_peer *mail, const struct msg *msg)
     else if (msg->type == MSG_LAST_USED)
         auth_note_use(mail->auth, msg->last_used.account, msg->last_used.device,
                       &msg->last_used.peer, msg->last_used.client_id);
+    else if (msg->type == MSG_WATCHED)
+        auth_watches_held(mail->auth, &msg->watched);
 }
 
 static void on_idp_msg(struct auth_peer *idp, const struct msg *msg)
@@ -206,8 +208,10 @@ static void on_reload(void *ctx, uint32_t what)
 {
     struct auth_role *auth = ctx;
 
-    if ((what & RELOAD_FILES) != 0)
-        realm_refresh(auth->realm);
+    if ((what & RELOAD_FILES) == 0)
+        return;
+    realm_refresh(auth->realm);
+    auth_watches_look(auth);
 }
 
 static void on_shutdown(void *ctx, bool fast)
@@ -302,6 +306,7 @@ static void close_all(struct auth_role *auth)
     auth_known_done(auth);
     auth_scram_done(auth);
     auth_uses_done(auth);
+    auth_watches_done(auth);
     auth_certificates_done(auth);
     auth_damage_done(auth);
     loop_remove(auth->loop, &auth->supervisor_watch);

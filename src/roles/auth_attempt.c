@@ -55,6 +55,8 @@ struct attempt {
     int64_t claimed_us;    /* when the claim was looked at */
     struct auth_backend_ask ask;
     struct cert_identity certificate; /* SASL_EXTERNAL */
+    struct buf chain;                 /* the same: what the client has shown */
+    uint16_t again_sec;               /* SASL_BEARER: as in IDP_RESULT */
     struct scram_keys keys;           /* of the password that was proved by SCRAM */
     struct timer timer;
     enum auth_code answer; /* DELAYED */
@@ -94,6 +96,7 @@ static void attempt_free(struct attempt *attempt)
         auth_known_leave(attempt->auth, &attempt->peer);
     arena_free(attempt->arena);
     buf_done(&attempt->better);
+    buf_done(&attempt->chain);
     sasl_wipe(&attempt->sasl);
     sodium_memzero(attempt, sizeof(*attempt));
     free(attempt);
@@ -285,6 +288,23 @@ static void admit(struct attempt *attempt)
     attempt_free(attempt);
 }
 
+/* Somebody else may void the credential while the session lives: 0 if nobody says so. */
+static enum rc watch(struct attempt *attempt, uint64_t *out, struct err *err)
+{
+    struct auth_watched what = {.account = attempt->outcome.account,
+                                .user = attempt->outcome.user};
+
+    if (is_external(attempt)) {
+        what.credential = buf_slice(&attempt->chain);
+        return auth_watch_certificate(attempt->auth, &what, out, err);
+    }
+    if (attempt->again_sec == 0)
+        return RC_OK;
+    what.credential = sasl_claim_token(&attempt->sasl.claim);
+    return auth_watch_token(attempt->auth, &what, attempt->token.at, attempt->again_sec, out,
+                            err);
+}
+
 /*
  * Mail hears of the grant before the gate hears of the nonce. Mail that is not there, or a
  * queue that is full, is a refusal, never a session without rights.
@@ -307,6 +327,11 @@ static void grant(struct attempt *attempt)
     }
     if (moved_user_find(attempt->auth->start->config, outcome->user, &moved) && !moved.guest) {
         refer(attempt, &moved);
+        return;
+    }
+    if (watch(attempt, &begun.watch, &err) != RC_OK) {
+        log_event(LEVEL_ERROR, "auth.no_grant", LOG_ERR(&err));
+        refuse_for(attempt, LOGIN_REASON_BUSY);
         return;
     }
     random_bytes(msg.auth_ok.nonce, sizeof(msg.auth_ok.nonce));
@@ -553,9 +578,11 @@ static void on_token(struct auth_token *token, const struct msg_idp_result *resu
                                                         : LOGIN_REASON_TOKEN);
         return;
     }
+    attempt->again_sec = result->again_sec;
     login_check_token(attempt->auth->realm, &attempt->sasl.claim, result->user,
                       (int64_t) MIN(result->expires, (uint64_t) INT64_MAX), attempt->arena,
                       &attempt->outcome, &err);
+    auth_token_groups(attempt->auth, result, &attempt->outcome);
     if (attempt->outcome.reason == LOGIN_REASON_INTERNAL)
         log_event(LEVEL_ERROR, "auth.database_failed", LOG_ERR(&err));
     if (attempt->outcome.verdict == LOGIN_GRANTED)
@@ -644,6 +671,8 @@ static bool take_certificate(struct attempt *attempt, struct slice chain)
         refuse_for(attempt, LOGIN_REASON_CERTIFICATE);
         return false;
     }
+    attempt->chain = (struct buf){.max = MSG_CERT_MAX};
+    buf_append(&attempt->chain, chain);
     sasl_claim_as(&attempt->sasl,
                   slice_of(attempt->certificate.user, attempt->certificate.user_len));
     return true;

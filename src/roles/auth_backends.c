@@ -24,8 +24,7 @@ static void end_unavailable(struct auth_backend_ask *ask, struct slice reason)
     end(ask, &answer);
 }
 
-/* Each name on a line of its own; one with a line's end in it would be two. */
-static void put_groups(struct slice list, struct buf *out)
+void auth_group_lines(struct slice list, struct buf *out)
 {
     struct scan sc = scan_of(list);
     struct slice name;
@@ -48,14 +47,15 @@ static void on_idp(struct auth_ask *idp, const struct msg_idp_result *result)
     };
     struct auth_backend_ask *ask = LINK_OWNER(idp, struct auth_backend_ask, idp);
     AUTO(buf_done) struct buf groups = {.max = MSG_IDP_GROUPS_MAX};
-    struct backend_answer answer = {.user = result->user, .knows_groups = true};
+    struct backend_answer answer = {.user = result->user,
+                                    .knows_groups = result->knows_groups != 0};
 
     if (result->code == 0 || result->code >= IDP_CODE_COUNT ||
         results[result->code] == BACKEND_UNAVAILABLE) {
         end_unavailable(ask, result->reason);
         return;
     }
-    put_groups(result->groups, &groups);
+    auth_group_lines(result->groups, &groups);
     answer.result = results[result->code];
     answer.groups = buf_slice(&groups);
     end(ask, &answer);

@@ -27,7 +27,8 @@ struct pem_stamp {
 struct auth_certificates {
     struct cert_checker *checker; /* NULL: the files as they are serve nobody */
     struct pem_stamp authorities, lists;
-    bool looked; /* the stamps are of a first look at least */
+    bool looked;         /* the stamps are of a first look at least */
+    uint64_t generation; /* counts what was read */
 };
 
 bool auth_certificates_on(const struct auth_role *auth)
@@ -102,6 +103,7 @@ static void look(struct auth_role *auth)
         is_same(&lists, &certs->lists))
         return;
     certs->looked = true;
+    certs->generation++;
     certs->authorities = authorities;
     certs->lists = lists;
     cert_checker_free(TAKE(certs->checker));
@@ -109,6 +111,13 @@ static void look(struct auth_role *auth)
         log_event(LEVEL_INFO, "client_ca.read", LOG_STR("file", config->client_ca));
     else
         log_event(LEVEL_ERROR, "client_ca.unreadable", LOG_ERR(&err));
+}
+
+uint64_t auth_certificates_generation(struct auth_role *auth)
+{
+    if (auth_certificates_on(auth))
+        look(auth);
+    return auth->certificates->generation;
 }
 
 void auth_certificates_open(struct auth_role *auth)
@@ -132,7 +141,7 @@ enum rc auth_certificate_check(struct auth_role *auth, struct slice chain,
         return err_set(err, RC_DENIED, "Certificate is not accepted", "client_ca is not set");
     look(auth);
     if (auth->certificates->checker == NULL)
-        return err_set(err, RC_DENIED, "Certificate is not accepted",
+        return err_set(err, RC_UNAVAILABLE, "Certificate is not accepted",
                        "client_ca or client_crl cannot be used");
     return cert_check(auth->certificates->checker, chain, clock_wall_sec(), out, err);
 }

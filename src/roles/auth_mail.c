@@ -87,6 +87,18 @@ void auth_revoke(struct auth_role *auth, enum revoke_what what, uint64_t account
     tell_mail(auth, &msg);
 }
 
+void auth_revoke_watch(struct auth_role *auth, uint64_t account, uint64_t watch,
+                       const char *reason)
+{
+    tell_mail(auth, &(struct msg){
+                        .type = MSG_REVOKE,
+                        .revoke = {.what = REVOKE_WATCH,
+                                   .account = account,
+                                   .watch = watch,
+                                   .reason = slice_from_str(reason)}
+    });
+}
+
 void auth_announce_created(void *ctx, uint64_t id, struct slice name)
 {
     tell_mail(ctx, &(struct msg){

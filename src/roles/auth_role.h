@@ -13,6 +13,7 @@
  * auth_scram.c     what SCRAM needs of passwords that were made without it
  * auth_idp.c       questions to the idp process
  * auth_token.c     whose is an access token? Each configured issuer is asked in turn
+ * auth_watch.c     credentials that may be voided while sessions by them live
  * auth_pam.c       passwords that PAM checks, by helpers
  * auth_backends.c  a question to a foreign back-end, whichever it is
  * auth_offer.c     which mechanisms, where
@@ -52,6 +53,13 @@
     64u /* recipients for whom a back-end is asked at once: logins have the rest of its queue  \
          */
 #define USES_FLUSH_US ((int64_t) 30000000)
+
+#define WATCHES_MAX       65536u               /* credentials of sessions that are watched */
+#define WATCHES_MAX_BYTES ((size_t) 64 << 20)  /* tokens and certificates, in all */
+#define WATCH_ASKS_MAX    64u                  /* of them at once: logins have the rest */
+#define WATCH_FORGET_US   ((int64_t) 60000000) /* mail has not spoken of it for so long */
+#define WATCH_LOOKS_MAX   32u                  /* certificates looked at in a row */
+#define WATCH_LOOK_GAP_US ((int64_t) 20000)
 
 #define ASKS_PROVIDER_MAX 256u /* questions to idp that wait, of each provider */
 #define ASK_WAIT_US       ((int64_t) 10000000) /* a check of idp takes IDP_CHECK_SEC, 8 */
@@ -153,6 +161,7 @@ struct auth_role {
     struct timer uses_timer;
     struct timer damage_timer; /* auth_damage.c */
     struct auth_certificates *certificates;
+    struct auth_watches *watches; /* auth_watch.c; NULL: there was none yet */
     struct loop_fd control_watch;
     struct list control_conns;
     size_t n_control_conns;
@@ -203,6 +212,9 @@ void auth_mail_lookup(struct auth_role *auth, const struct msg_lookup_user *msg)
  * password opened. */
 void auth_revoke(struct auth_role *auth, enum revoke_what what, uint64_t account,
                  uint64_t device, const char *reason);
+/* Those that were granted with a watch. */
+void auth_revoke_watch(struct auth_role *auth, uint64_t account, uint64_t watch,
+                       const char *reason);
 /* A realm_created_fn. */
 void auth_announce_created(void *ctx, uint64_t id, struct slice name);
 void auth_announce_deleted(struct auth_role *auth, uint64_t id, struct slice name);
@@ -277,6 +289,10 @@ void auth_pam_helper(void *ctx, uint64_t request, int fd);
 
 /* ---- auth_backends.c ---- */
 
+/* Groups as idp names them, each on a line of its own (auth_db_tell_groups); one with a line's
+ * end in it would be two, and is none. */
+void auth_group_lines(struct slice list, struct buf *out);
+
 /*
  * Ask a back-end of realm_backends(), a foreign one, about the claim's user and password. done
  * may be called before this returns, and whoever asked may free the ask in it: nothing may be
@@ -317,6 +333,33 @@ struct auth_token {
 void auth_token_ask(struct auth_role *auth, struct auth_token *token,
                     const struct sasl_claim *claim, enum service service,
                     const struct ipaddr *peer, auth_token_fn *done);
+/* Of a granted login: the groups that the token names, of those that are configured; others
+ * that a token brought before are taken back. A database that fails is a refusal. */
+void auth_token_groups(struct auth_role *auth, const struct msg_idp_result *result,
+                       struct login_outcome *outcome);
+
+/* ---- auth_watch.c ---- */
+
+/* What sessions are opened by; lives during the call. */
+struct auth_watched {
+    uint64_t account;
+    struct slice user;
+    struct slice credential; /* a token; or a chain of certificates as in AUTH_START */
+};
+
+/* A number for the grant of a session by it; at once before the grant. RC_LIMIT: too many. */
+MUST_CHECK enum rc auth_watch_token(struct auth_role *auth, const struct auth_watched *what,
+                                    uint16_t provider, uint16_t again_sec, uint64_t *out,
+                                    struct err *err);
+MUST_CHECK enum rc auth_watch_certificate(struct auth_role *auth,
+                                          const struct auth_watched *what, uint64_t *out,
+                                          struct err *err);
+/* Mail has sessions with these. */
+void auth_watches_held(struct auth_role *auth, const struct msg_watched *msg);
+/* The files of authorities and revocations may be others. */
+void auth_watches_look(struct auth_role *auth);
+/* Before idp is let go of. */
+void auth_watches_done(struct auth_role *auth);
 
 /* ---- auth_offer.c ---- */
 
@@ -333,9 +376,11 @@ bool auth_is_private(const struct auth_role *auth, const struct msg_auth_start *
 void auth_certificates_open(struct auth_role *auth);
 void auth_certificates_done(struct auth_role *auth);
 bool auth_certificates_on(const struct auth_role *auth);
-/* RC_DENIED: not believed. */
+/* RC_DENIED: not believed. RC_UNAVAILABLE: not now, for the files say nothing of it. */
 MUST_CHECK enum rc auth_certificate_check(struct auth_role *auth, struct slice chain,
                                           struct cert_identity *out, struct err *err);
+/* Goes up when the files are read again; looks at them. */
+uint64_t auth_certificates_generation(struct auth_role *auth);
 /* A gate wants to know what it may offer. */
 void auth_certificate_asked(struct auth_peer *gate, const struct msg_cert_check *msg);
 

@@ -68,3 +68,22 @@ void auth_token_ask(struct auth_role *auth, struct auth_token *token,
         .auth = auth, .claim = claim, .service = service, .peer = *peer, .done = done};
     ask_next(token);
 }
+
+void auth_token_groups(struct auth_role *auth, const struct msg_idp_result *result,
+                       struct login_outcome *outcome)
+{
+    AUTO(buf_done) struct buf names = {.max = MSG_IDP_GROUPS_MAX};
+    struct err err;
+
+    if (outcome->verdict != LOGIN_GRANTED || result->knows_groups == 0)
+        return;
+    auth_group_lines(result->groups, &names);
+    if (auth_db_tell_groups(auth->db, outcome->account, buf_slice(&names),
+                            &outcome->groups_changed, &err) != RC_OK) {
+        log_event(LEVEL_ERROR, "auth.database_failed", LOG_ERR(&err));
+        outcome->verdict = LOGIN_REFUSED;
+        outcome->reason = LOGIN_REASON_INTERNAL;
+    } else if (outcome->groups_changed) {
+        auth_directory_account(auth, outcome->account);
+    }
+}

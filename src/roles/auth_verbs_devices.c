@@ -158,6 +158,7 @@ static bool one_device_row(void *ctx, const struct auth_device *device)
                      device->access == ACCESS_READ_ONLY ? SLICE("read-only") : SLICE("full")),
         CONTROL_TEXT("folders", device->folders),
         CONTROL_TEXT("networks", device->networks),
+        CONTROL_TEXT("certificate", device->certificate),
         CONTROL_TEXT("created", auth_number(created, device->created)),
         CONTROL_TEXT("expires", auth_number(expires, device->expires)),
         CONTROL_TEXT("last_used", auth_number(used, device->last_used)),

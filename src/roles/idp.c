@@ -78,6 +78,8 @@ static void say(struct idp_role *idp, uint64_t request, const struct idp_answer 
                        .code = (uint8_t) answer->code,
                        .user = answer->user,
                        .groups = answer->groups,
+                       .knows_groups = answer->knows_groups ? 1 : 0,
+                       .again_sec = answer->again_sec,
                        .expires = (uint64_t) answer->expires,
                        .reason = slice_from_str(answer->reason)}
     };

@@ -201,6 +201,7 @@ static void on_sweep(void *ctx)
     struct mail_role *mail = ctx;
 
     clients_sweep(mail->clients);
+    mail_watch_tell(mail);
     lmtp_sweep(mail->lmtp);
     mail_pairs_expire(mail, false);
     mail_remove_deleted(mail);

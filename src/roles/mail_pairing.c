@@ -127,6 +127,7 @@ static void start_session(struct mail_role *mail, const struct msg_grant *grant,
         .unread = handover->unread,
         .who = {.account = grant->account,
                 .device = grant->device,
+                .watch = grant->watch,
                 .read_only = (grant->rights & GRANT_WRITE) == 0,
                 .sets_quota = is_quota_admin(mail->start->config, grant->user),
                 .policy_epoch = grant->policy_epoch,
@@ -243,14 +244,16 @@ void mail_take_handover(struct mail_role *mail, uint32_t gate,
 
 /* Auth sends grants and revocations in order over one channel: a grant that came before is here
  * or has become a session. */
-void mail_pairs_revoke(struct mail_role *mail, uint64_t account, uint64_t device)
+void mail_pairs_revoke(struct mail_role *mail, uint64_t account, uint64_t device,
+                       uint64_t watch)
 {
     LIST_FOREACH(it, &mail->pairs_by_age)
     {
         struct pair *pair = LINK_OWNER(it, struct pair, link);
 
         if (pair->has_grant && (account == 0 || pair->grant.account == account) &&
-            (device == 0 || pair->grant.device == device))
+            (device == 0 || pair->grant.device == device) &&
+            (watch == 0 || pair->grant.watch == watch))
             pair_free(mail, pair);
     }
 }

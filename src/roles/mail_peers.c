@@ -236,7 +236,12 @@ static void take_revoke(struct mail_role *mail, const struct msg_revoke *revoke)
     uint64_t device = revoke->what == REVOKE_DEVICE ? revoke->device : 0;
     uint64_t before_epoch = revoke->what == REVOKE_ALL ? revoke->policy_epoch : 0;
 
-    mail_pairs_revoke(mail, account, device);
+    if (revoke->what == REVOKE_WATCH) {
+        mail_pairs_revoke(mail, 0, 0, revoke->watch);
+        (void) clients_end_watched(mail->clients, revoke->watch, ORDER_REVOKED);
+        return;
+    }
+    mail_pairs_revoke(mail, account, device, 0);
     (void) clients_end(mail->clients, account, device, before_epoch, ORDER_REVOKED);
 }
 

@@ -8,6 +8,7 @@
  * mail_peers.c    gates, auth and digest: what comes from them
  * mail_pairing.c  a grant and a handover become a session
  * mail_referrals.c  what is configured to be on other servers
+ * mail_watch.c    auth is told which credentials have sessions that it has to look after
  * mail_lookup.c   auth is asked for the account of a name
  * mail_directory.c  who there is, as auth tells it
  * mail_control.c  the command line: connections, each with a thread while it is served;
@@ -128,6 +129,11 @@ void mail_client_ends(void *ctx, uint32_t gate, uint64_t conn);
 /* clients_options.returns: any thread. */
 void mail_client_returns(void *ctx, const struct client_return *back);
 
+/* ---- mail_watch.c ---- */
+
+/* Every MAIL_SWEEP_US: tell auth which watches have sessions (GRANT, WATCHED). */
+void mail_watch_tell(struct mail_role *mail);
+
 /* ---- mail_directory.c ---- */
 
 void mail_directory_begin(struct mail_role *mail, const struct msg_directory_begin *msg);
@@ -161,8 +167,9 @@ void mail_take_grant(struct mail_role *mail, const struct msg_grant *grant);
 /* Takes fd. */
 void mail_take_handover(struct mail_role *mail, uint32_t gate,
                         const struct msg_handover *handover, int fd);
-/* Grants of this account (0: any) and device (0: any) that wait for their handover are void. */
-void mail_pairs_revoke(struct mail_role *mail, uint64_t account, uint64_t device);
+/* Grants of this account, device and watch (0: any) that wait for their handover are void. */
+void mail_pairs_revoke(struct mail_role *mail, uint64_t account, uint64_t device,
+                       uint64_t watch);
 /* Give up what has waited for too long; all: everything. */
 void mail_pairs_expire(struct mail_role *mail, bool all);
 /* A session has to end at this moment, in seconds since 1970; 0: not for its grant. */

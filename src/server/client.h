@@ -64,6 +64,8 @@ enum client_order {
 /* Who it is; written before the client is added to the pool, read by anybody. */
 struct client_identity {
     uint64_t account, device;
+    uint64_t
+        watch; /* auth looks after the credential while the session lives; 0: it need not */
     bool read_only;
     bool sets_quota; /* one of quota_admins */
     uint64_t policy_epoch;

@@ -245,7 +245,7 @@ int64_t clients_end_expired(struct clients *clients)
 /* ---- ending and listing ---- */
 
 struct ending {
-    uint64_t account, device, before_epoch, number;
+    uint64_t account, device, before_epoch, watch, number;
     unsigned order;
     size_t n;
 };
@@ -258,6 +258,7 @@ static bool end_one(void *member, void *ctx)
     if ((ending->account != 0 && client->who.account != ending->account) ||
         (ending->device != 0 && client->who.device != ending->device) ||
         (ending->before_epoch != 0 && client->who.policy_epoch >= ending->before_epoch) ||
+        (ending->watch != 0 && client->who.watch != ending->watch) ||
         (ending->number != 0 && client->handle != ending->number))
         return false;
     (void) atomic_fetch_or(&client->orders, ending->order);
@@ -270,6 +271,14 @@ size_t clients_end(struct clients *clients, uint64_t account, uint64_t device,
 {
     struct ending ending = {
         .account = account, .device = device, .before_epoch = before_epoch, .order = order};
+
+    pool_each(clients->options.pool, client_run, end_one, &ending);
+    return ending.n;
+}
+
+size_t clients_end_watched(struct clients *clients, uint64_t watch, unsigned order)
+{
+    struct ending ending = {.watch = watch, .order = order};
 
     pool_each(clients->options.pool, client_run, end_one, &ending);
     return ending.n;

@@ -58,14 +58,16 @@ void clients_leave(struct clients *clients, uint64_t account);
 
 /* To be called every few seconds: autologout, "Still here". */
 void clients_sweep(struct clients *clients);
-/* Sessions whose grant has expired end; the next moment at which one does, in seconds since 1970;
- * 0: none. */
+/* Sessions whose grant has expired end; the next moment at which one does, in seconds since
+ * 1970; 0: none. */
 int64_t clients_end_expired(struct clients *clients);
 
 /* End the sessions of an account (0: any), of one of its devices (0: any), of a policy older
  * than epoch (0: any). */
 size_t clients_end(struct clients *clients, uint64_t account, uint64_t device,
                    uint64_t before_epoch, unsigned order);
+/* Those that were granted with this watch (ipc's GRANT), not 0. */
+size_t clients_end_watched(struct clients *clients, uint64_t watch, unsigned order);
 /* End one by the number that clients_list shows. False: there is none. */
 bool clients_kick(struct clients *clients, uint64_t number);
 

@@ -1,10 +1,12 @@
 """SASL EXTERNAL with a real server: a certificate opens the account it names and nothing else; fifty that differ in one thing open nothing."""
 
 import base64
+import hashlib
 import json
 import os
 import socket
 import ssl
+import subprocess
 import sys
 import unittest
 
@@ -264,6 +266,65 @@ class External(unittest.TestCase):
         finally:
             replace(kept)
         self.assertTrue(self.opens("later"))
+
+    def login(self, name):
+        wire = self.connect(name)
+        self.assertTrue(self.external(wire).startswith(b"OK"))
+        wire.ok("SELECT INBOX")
+        return wire
+
+    def test_a_new_list_ends_sessions_of_what_it_revokes(self):
+        """Of certificates that are bound to a device, and of others that client_cert_any lets in."""
+        for name in ("lost", "stolen", "kept"):
+            self.ca.client(name)
+        self.bind("anna", "lost")
+        self.bind("anna", "kept")
+        with open(self.lists, "rb") as file:
+            before = file.read()
+
+        def replace(lists):
+            with open(self.lists + ".new", "wb") as out:
+                out.write(lists)
+            os.rename(self.lists + ".new", self.lists)
+
+        self.server.stop()
+        self.server.set(client_cert_any="yes")
+        self.server.start()
+        try:
+            wires = {name: self.login(name) for name in ("lost", "stolen", "kept")}
+            wires["lost"].idle()
+            replace(b"no list\n")  # nobody gets in, nobody is thrown out
+            self.assertFalse(self.opens("kept"))
+            self.ca.crl("inner4", "inner", ["lost", "stolen", "revoked"])
+            with open(self.ca.path("inner4.crl"), "rb") as inner, open(self.ca.path("root.crl"), "rb") as root:
+                replace(inner.read() + root.read())
+            self.server.run("reload")
+            for name in ("lost", "stolen"):
+                while not (line := wires[name].line()).startswith(b"* BYE"):
+                    pass
+            self.assertIn("credential=certificate", self.server.logged("credential.void", 2)[0])
+            wires["kept"].ok("NOOP")
+            wires["kept"].close()
+            self.ca.crl("inner5", "inner", ["lost", "stolen", "kept", "revoked"])  # and without a reload
+            wire = self.login("kept")
+            with open(self.ca.path("inner5.crl"), "rb") as inner, open(self.ca.path("root.crl"), "rb") as root:
+                replace(inner.read() + root.read())
+            self.assertTrue(wire.line().startswith(b"* BYE"))
+        finally:
+            replace(before)
+            self.server.stop()
+            self.server.set(client_cert_any="no")
+            self.server.start()
+
+    def test_the_list_of_devices_tells_certificates(self):
+        self.ca.client("shown")
+        made = self.bind("anna", "shown")
+        fingerprint = subprocess.run(["openssl", "x509", "-in", self.ca.path("shown.pem"), "-outform", "DER"], check=True,
+                                     capture_output=True).stdout
+        rows = json.loads(self.server.run("device", "list", "anna", "--json").stdout)
+        told = {row["device"]: row["certificate"] for row in rows}
+        self.assertEqual(told[made["device"]], hashlib.sha256(fingerprint).hexdigest())
+        self.assertIn("", told.values())  # that of `user add` has an app password
 
 
 if __name__ == "__main__":

@@ -308,6 +308,107 @@ class Tokens(unittest.TestCase):
         self.assertLess(time.time(), exp + 4)  # a moment; the sweep of sessions comes every five seconds
 
 
+class Voided(unittest.TestCase):
+    """What a token says of groups, and what becomes of sessions when its issuer takes it back."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.issuer = Issuer()
+        cls.addClassCleanup(cls.issuer.close)
+        cls.server = Server(users=2, idp_folder="idp", oauth=["here"])
+        cls.addClassCleanup(cls.server.close)
+        folder = os.path.join(cls.server.data, "idp")
+        os.mkdir(folder, 0o755)
+        write_provider(folder, "here", {
+            "issuer": ISSUER, "audience": ["mail"], "introspection": cls.issuer.url + "/introspect", "client_id": "roost",
+            "client_secret": "Hush7", "groups_claim": "roles", "groups": ["staff", "/corp/board=board"], "recheck": 1})
+        cls.server.start()
+
+    def token(self, name, **claims):
+        self.issuer.tokens[name] = {"active": True, "aud": "mail", "email": "u1", "exp": int(time.time()) + 600, **claims}
+        return name
+
+    def session(self, name, **claims):
+        wire = self.server.wire()
+        self.addCleanup(wire.close)
+        wire.ok("AUTHENTICATE OAUTHBEARER " + oauthbearer(self.token(name, **claims)))
+        return wire
+
+    def test_a_revoked_token_ends_its_sessions_and_no_others(self):
+        gone, same, other = self.session("gone"), self.session("gone"), self.session("other")
+        by_password = self.server.wire("u1")
+        self.addCleanup(by_password.close)
+        for wire in (gone, other):
+            wire.ok("SELECT INBOX")
+        idles = gone.idle()
+        self.assertTrue(idles)
+        asked = len(self.issuer.asked)
+        wait_for(lambda: len(self.issuer.asked) >= asked + 2, "the issuer is asked again")
+        self.issuer.tokens["gone"] = {"active": False}
+        began = time.monotonic()
+        for wire in (gone, same):
+            while not (line := wire.line()).startswith(b"* BYE"):
+                pass
+            self.assertIn(b"revoked", line)
+        self.assertLess(time.monotonic() - began, 60)
+        other.ok("NOOP")
+        by_password.ok("NOOP")
+        line = self.server.logged("credential.void")[0]
+        self.assertIn("user=u1 credential=token reason=not_active", line)
+
+    def test_an_issuer_that_is_away_ends_no_session(self):
+        wire = self.session("stays")
+        self.issuer.answer = 500, {}, b""
+        try:
+            self.server.logged("credential.unchecked user=u1", 2)
+        finally:
+            self.issuer.answer = None
+        wire.ok("NOOP")
+        self.assertNotIn("stays", self.server.log())
+
+    def test_who_has_no_session_is_not_asked_about(self):
+        self.session("left").command("LOGOUT")
+        def asked():
+            return [1 for _, _, form in self.issuer.asked if form is not None and form["token"] == ["left"]]
+        keeps = self.session("keeps")
+        n = len(asked())
+        seen = len(self.issuer.asked)
+        wait_for(lambda: len([1 for _, _, form in self.issuer.asked[seen:] if form["token"] == ["keeps"]]) >= 2,
+                 "the other is asked about")
+        self.assertLessEqual(len(asked()), n + 1)  # one that was under way
+        keeps.ok("NOOP")
+
+    def test_sessions_of_an_auth_that_is_gone_are_not_looked_after(self):
+        wire = self.session("orphan")
+        by_password = self.server.wire("u2")
+        self.addCleanup(by_password.close)
+        n = len(self.server.logged("role.ready role=auth"))
+        os.kill(self.server.roles()["auth"][0], signal.SIGKILL)
+        self.server.logged("role.ready role=auth", n + 1)
+        self.assertTrue(wire.line().startswith(b"* BYE"))
+        by_password.ok("NOOP")
+        self.session("orphan").ok("NOOP")
+
+    def members(self, group):
+        return self.server.run("group", "list", group).stdout
+
+    def test_groups_come_and_go_with_the_token(self):
+        for group in ("staff", "board", "sales"):
+            self.server.run("group", "create", group)
+        self.server.run("group", "add", "sales", "u2")
+        self.session("g1", email="u2", roles=["staff", "/corp/board", "sales", "nobody"])
+        self.assertIn("u2", self.members("staff"))
+        self.assertIn("u2", self.members("board"))
+        self.session("g2", email="u2", roles=["board", "staff"])  # "board" is what it is called here, not there
+        self.assertIn("u2", self.members("staff"))
+        self.assertNotIn("u2", self.members("board"))
+        self.session("g3", email="u2", **{"_claim_names": {"roles": "elsewhere"}})
+        self.assertIn("u2", self.members("staff"))
+        self.session("g4", email="u2")
+        self.assertNotIn("u2", self.members("staff"))
+        self.assertIn("u2", self.members("sales"))  # an administrator's word
+
+
 class SignedTokens(unittest.TestCase):
     """Tokens that are looked into, by keys of the issuer's URL."""
 

@@ -13,6 +13,7 @@ static const struct claim_rules rules = {
     .scopes = {.items = {{"imap.read", 9}, {"imap.write", 10}}, .n = 2},
     .user_claim = {"email",                                         5     },
     .groups_claim = {"groups",                                        6     },
+    .groups = {.items = {{"staff", 5}, {"/a=b=board", 10}},     .n = 2},
     .leeway_sec = 30,
 };
 
@@ -162,16 +163,32 @@ static void groups_are_told(void **state)
 {
     AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
     struct idp_answer answer =
-        judge(WITH("\"groups\":[\"staff\",\"a b\"]"), CLAIMS_SIGNED, arena);
+        judge(WITH("\"groups\":[\"staff\",\"a b\",\"Staff\",\"/a=b\",\"board\"]"),
+              CLAIMS_SIGNED, arena);
     struct scan list = scan_of(answer.groups);
     struct slice name;
 
     (void) state;
+    assert_true(answer.knows_groups);
     assert_true(msg_list_next(&list, &name));
     assert_slice_equal(name, SLICE("staff"));
     assert_true(msg_list_next(&list, &name));
-    assert_slice_equal(name, SLICE("a b"));
-    assert_true(scan_done(&list));
+    assert_slice_equal(name, SLICE("board"));
+    assert_true(scan_done(&list)); /* the others are not configured */
+}
+
+static void a_token_without_groups_takes_them_back(void **state)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
+    struct idp_answer none = judge(rows[0].claims, CLAIMS_SIGNED, arena);
+    struct idp_answer elsewhere =
+        judge(WITH("\"_claim_names\":{\"groups\":\"src1\"}"), CLAIMS_SIGNED, arena);
+
+    (void) state;
+    assert_true(none.knows_groups);
+    assert_slice_equal(none.groups, SLICE(""));
+    assert_int_equal(elsewhere.code, IDP_OK);
+    assert_false(elsewhere.knows_groups); /* the issuer had more than it sends */
 }
 
 static void an_endpoint_says_that_it_is_active(void **state)
@@ -204,6 +221,7 @@ int main(void)
         cmocka_unit_test(takes_only_what_says_everything),
         cmocka_unit_test(what_is_granted_ends_with_the_token),
         cmocka_unit_test(groups_are_told),
+        cmocka_unit_test(a_token_without_groups_takes_them_back),
         cmocka_unit_test(an_endpoint_says_that_it_is_active),
     };
 
