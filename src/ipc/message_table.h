@@ -261,6 +261,11 @@
 #define MSG_DIRECTORY_END_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
     U32(transfer)
 
+#define MSG_DIRECTORY_ASK_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(number)        /* goes up */
+#define MSG_DIRECTORY_HEARD_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(number)        /* mail knows what came before the question of this number */
+
 /* web <-> auth: people make the devices of their own account */
 #define MSG_ENROL_LOGIN_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
     U64(request)       /* chosen by web; every request is answered */ \
@@ -416,6 +421,8 @@
     M(DIRECTORY_ROW,     directory_row,    61, 1, 0, FROM(AUTH),                   TO(MAIL)) \
     M(DIRECTORY_GONE,    directory_gone,   62, 1, 0, FROM(AUTH),                   TO(MAIL)) \
     M(DIRECTORY_END,     directory_end,    63, 1, 0, FROM(AUTH),                   TO(MAIL)) \
+    M(DIRECTORY_ASK,     directory_ask,    64, 1, 0, FROM(AUTH),                   TO(MAIL)) \
+    M(DIRECTORY_HEARD,   directory_heard,  65, 1, 0, FROM(MAIL),                   TO(AUTH)) \
     M(ENROL_LOGIN,       enrol_login,     100, 1, 0, FROM(WEB),                    TO(AUTH)) \
     M(ENROL_SESSION,     enrol_session,   101, 1, 0, FROM(AUTH),                   TO(WEB)) \
     M(ENROL_LIST,        enrol_list,      102, 1, 0, FROM(WEB),                    TO(AUTH)) \

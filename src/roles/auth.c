@@ -84,6 +84,8 @@ static void on_mail_msg(struct auth_peer *mail, const struct msg *msg)
     else if (msg->type == MSG_LAST_USED)
         auth_note_use(mail->auth, msg->last_used.account, msg->last_used.device,
                       &msg->last_used.peer, msg->last_used.client_id);
+    else if (msg->type == MSG_DIRECTORY_HEARD)
+        auth_told_heard(mail->auth, msg->directory_heard.number);
     else if (msg->type == MSG_WATCHED)
         auth_watches_held(mail->auth, &msg->watched);
 }
@@ -107,6 +109,8 @@ static void peer_lost(struct auth_peer *peer, enum rc rc, const struct err *err)
     peer_drop(peer);
     if (peer == &peer->auth->idp)
         auth_idp_lost(peer->auth);
+    if (peer == &peer->auth->mail)
+        auth_told_lost(peer->auth);
 }
 
 static void on_peer_ready(void *ctx, unsigned ready)
@@ -168,6 +172,8 @@ static void on_peer(void *ctx, const struct role_peer *given)
     if (given->role == ROLE_WEB)
         auth_enrol_web_gone(auth);
     peer_drop(peer);
+    if (given->role == ROLE_MAIL)
+        auth_told_lost(auth);
     if (given->role == ROLE_IDP)
         auth_idp_lost(auth); /* a new one knows nothing of what the last was asked */
     *peer = (struct auth_peer){
@@ -352,6 +358,7 @@ int role_auth(struct role_start *start)
     auth->uses = map_new();
     auth->throttle = throttle_new();
     list_init(&auth->recipients);
+    list_init(&auth->telling);
     list_init(&auth->pam_asks);
     list_init(&auth->hashing);
     list_init(&auth->learning);

@@ -169,6 +169,7 @@ static void send_accounts(struct auth_role *auth)
                tell(auth, &(struct msg){.type = MSG_DIRECTORY_END,
                                         .directory_end = {.transfer = directory->transfer}})) {
         directory->phase = DIRECTORY_TOLD;
+        auth_told_ask(auth);
     }
 }
 

@@ -10,6 +10,7 @@
  * auth_mail.c      what mail asks, and what it is told
  * auth_recipient.c whom an address means; back-ends are asked for those who are not known yet
  * auth_directory.c users, shared accounts and groups, told to mail
+ * auth_told.c      who has changed the directory hears so when mail has heard of it
  * auth_scram.c     what SCRAM needs of passwords that were made without it
  * auth_idp.c       questions to the idp process
  * auth_token.c     whose is an access token? Each configured issuer is asked in turn
@@ -52,6 +53,7 @@
 #define RECIPIENTS_MAX                                                                         \
     64u /* recipients for whom a back-end is asked at once: logins have the rest of its queue  \
          */
+#define TOLD_WAIT_US  ((int64_t) 5000000) /* for mail to say that it has heard of a change */
 #define USES_FLUSH_US ((int64_t) 30000000)
 
 #define WATCHES_MAX       65536u               /* credentials of sessions that are watched */
@@ -146,6 +148,8 @@ struct auth_role {
     size_t n_asks[CONFIG_PROVIDERS_MAX];
     uint64_t last_ask;
     struct auth_directory directory;
+    struct list telling; /* struct told: command lines that wait for mail to have heard */
+    uint64_t last_told;
     struct list recipients; /* struct recipient: those for whom a back-end is asked */
     size_t n_recipients;
     struct list pam_asks; /* struct auth_pam_ask */
@@ -238,6 +242,18 @@ bool auth_directory_goes_on(const struct auth_role *auth);
 void auth_directory_account(struct auth_role *auth, uint64_t id);
 void auth_directory_group(struct auth_role *auth, struct slice name);
 void auth_directory_gone(struct auth_role *auth, uint64_t id);
+
+/* ---- auth_told.c ---- */
+
+/* The end of a verb that gives no more rows and has changed the directory: when mail has heard
+ * of it. */
+void auth_end_told(struct auth_role *auth, struct control_conn *conn, enum rc rc,
+                   const struct err *err);
+/* The directory has been told: ask mail for those that waited for that. */
+void auth_told_ask(struct auth_role *auth);
+void auth_told_heard(struct auth_role *auth, uint64_t number);
+/* Mail is gone, and with it the answers it owed. */
+void auth_told_lost(struct auth_role *auth);
 
 /* ---- auth_scram.c ---- */
 

@@ -174,7 +174,7 @@ static void user_add(struct control_conn *conn, const struct control_fields *fie
         rc = check_hash(hash, &err);
     if (rc == RC_OK)
         rc = add_user(ctx, conn, name, device, hash, &err);
-    auth_end(conn, rc, &err);
+    auth_end_told(ctx, conn, rc, &err);
 }
 
 /* As the log and `roost status --space` name it. */
@@ -279,7 +279,7 @@ static void user_delete(struct control_conn *conn, const struct control_fields *
 {
     struct err err;
 
-    auth_end(conn, set_state(ctx, conn, fields, ACCOUNT_DELETED, &err), &err);
+    auth_end_told(ctx, conn, set_state(ctx, conn, fields, ACCOUNT_DELETED, &err), &err);
 }
 
 static enum rc change_password(struct auth_role *auth, struct control_conn *conn,

@@ -40,7 +40,7 @@ void auth_group_create(struct control_conn *conn, const struct control_fields *f
 {
     struct err err;
 
-    auth_end(conn, create_group(ctx, conn, fields, &err), &err);
+    auth_end_told(ctx, conn, create_group(ctx, conn, fields, &err), &err);
 }
 
 static enum rc delete_group(struct auth_role *auth, struct control_conn *conn,
@@ -65,7 +65,7 @@ void auth_group_delete(struct control_conn *conn, const struct control_fields *f
 {
     struct err err;
 
-    auth_end(conn, delete_group(ctx, conn, fields, &err), &err);
+    auth_end_told(ctx, conn, delete_group(ctx, conn, fields, &err), &err);
 }
 
 /* Empty: the group says nothing about it. */
@@ -174,7 +174,7 @@ void auth_group_add(struct control_conn *conn, const struct control_fields *fiel
 {
     struct err err;
 
-    auth_end(conn, change_member(ctx, conn, fields, true, &err), &err);
+    auth_end_told(ctx, conn, change_member(ctx, conn, fields, true, &err), &err);
 }
 
 /* group, user */
@@ -183,7 +183,7 @@ void auth_group_remove(struct control_conn *conn, const struct control_fields *f
 {
     struct err err;
 
-    auth_end(conn, change_member(ctx, conn, fields, false, &err), &err);
+    auth_end_told(ctx, conn, change_member(ctx, conn, fields, false, &err), &err);
 }
 
 /* One field: absent, "none" (the group says nothing), "unlimited" or a number. */
@@ -262,7 +262,7 @@ void auth_shared_create(struct control_conn *conn, const struct control_fields *
 {
     struct err err;
 
-    auth_end(conn, create_shared(ctx, conn, fields, &err), &err);
+    auth_end_told(ctx, conn, create_shared(ctx, conn, fields, &err), &err);
 }
 
 static bool shared_row(void *ctx, const struct auth_account *account)
@@ -317,5 +317,5 @@ void auth_shared_delete(struct control_conn *conn, const struct control_fields *
 {
     struct err err;
 
-    auth_end(conn, delete_shared(ctx, conn, fields, &err), &err);
+    auth_end_told(ctx, conn, delete_shared(ctx, conn, fields, &err), &err);
 }

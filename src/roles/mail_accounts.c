@@ -52,7 +52,7 @@ void mail_account_deleted(struct mail_role *mail, uint64_t id)
     deleted = xcalloc(1, sizeof(*deleted));
     deleted->id = id;
     list_push_back(&mail->deleted, &deleted->link);
-    mail_pairs_revoke(mail, id, 0);
+    mail_pairs_revoke(mail, id, 0, 0);
     (void) clients_end(mail->clients, id, 0, 0, ORDER_REVOKED);
 }
 

@@ -101,6 +101,16 @@ void mail_directory_end(struct mail_role *mail, const struct msg_directory_end *
     }
 }
 
+/* What came before it is published by now. */
+void mail_directory_asked(struct mail_role *mail, const struct msg_directory_ask *ask)
+{
+    struct msg msg = {.type = MSG_DIRECTORY_HEARD, .directory_heard = {.number = ask->number}};
+    struct err err;
+
+    if (mail_post(&mail->auth, &msg, &err) != RC_OK)
+        log_event(LEVEL_WARNING, "mail.auth_not_told", LOG_ERR(&err));
+}
+
 void mail_directory_lost(struct mail_role *mail)
 {
     principals_change_abortp(&mail->directory.transfer);

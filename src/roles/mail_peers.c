@@ -273,6 +273,8 @@ static void from_auth(struct mail_role *mail, const struct msg *msg)
         mail_directory_gone(mail, &msg->directory_gone);
     else if (msg->type == MSG_DIRECTORY_END)
         mail_directory_end(mail, &msg->directory_end);
+    else if (msg->type == MSG_DIRECTORY_ASK)
+        mail_directory_asked(mail, &msg->directory_ask);
 }
 
 static void from_gate(struct mail_peer *gate, struct packet *packet)

@@ -140,6 +140,7 @@ void mail_directory_begin(struct mail_role *mail, const struct msg_directory_beg
 void mail_directory_row(struct mail_role *mail, const struct msg_directory_row *row);
 void mail_directory_gone(struct mail_role *mail, const struct msg_directory_gone *gone);
 void mail_directory_end(struct mail_role *mail, const struct msg_directory_end *end);
+void mail_directory_asked(struct mail_role *mail, const struct msg_directory_ask *msg);
 /* Auth is gone: what it had begun to tell will not be finished. */
 void mail_directory_lost(struct mail_role *mail);
 

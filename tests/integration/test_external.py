@@ -300,8 +300,9 @@ class External(unittest.TestCase):
                 replace(inner.read() + root.read())
             self.server.run("reload")
             for name in ("lost", "stolen"):
-                while not (line := wires[name].line()).startswith(b"* BYE"):
+                while not wires[name].line().startswith(b"* BYE"):
                     pass
+                wires[name].close()
             self.assertIn("credential=certificate", self.server.logged("credential.void", 2)[0])
             wires["kept"].ok("NOOP")
             wires["kept"].close()
@@ -310,6 +311,7 @@ class External(unittest.TestCase):
             with open(self.ca.path("inner5.crl"), "rb") as inner, open(self.ca.path("root.crl"), "rb") as root:
                 replace(inner.read() + root.read())
             self.assertTrue(wire.line().startswith(b"* BYE"))
+            wire.close()
         finally:
             replace(before)
             self.server.stop()

@@ -288,7 +288,7 @@ static void names_to_ask_elsewhere(void **state)
          4,                          {"Eve+a+b@example.org", "Eve+a+b", "Eve@example.org", "Eve"},
          {"", "", "a+b", "a+b"}                                                                            },
         {"postmaster",            1, {"postmaster"},                                               {""}    },
-        {"\"e v\"@example.org",   2, {"e v@example.org", "e v"},                                   {"", ""}},
+        {"\"e v\"@example.org",   0, {NULL},                                                       {NULL}  },
         {"\"a@b\"@example.org",   0, {NULL},                                                       {NULL}  },
         {"eve@elsewhere.example", 0, {NULL},                                                       {NULL}  },
         {"eve@",                  0, {NULL},                                                       {NULL}  },
