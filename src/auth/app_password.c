@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 
+#include "auth/pepper.h"
 #include "base/ascii.h"
 #include "base/random.h"
 
@@ -121,15 +122,7 @@ void app_password_show(const struct app_password *password, char out[APP_PASSWOR
 void app_password_verifier(const struct pepper *pepper, const struct app_password *password,
                            struct app_verifier *out)
 {
-    crypto_auth_hmacsha256_state state;
-
-    (void) crypto_auth_hmacsha256_init(&state, pepper->key, sizeof(pepper->key));
-    (void) crypto_auth_hmacsha256_update(&state, (const unsigned char *) label,
-                                         sizeof(label) - 1);
-    (void) crypto_auth_hmacsha256_update(&state, (const unsigned char *) password->chars,
-                                         APP_PASSWORD_CHARS);
-    (void) crypto_auth_hmacsha256_final(&state, out->bytes);
-    sodium_memzero(&state, sizeof(state));
+    pepper_mac(pepper, label, slice_of(password->chars, APP_PASSWORD_CHARS), out->bytes);
 }
 
 void app_password_wipe(struct app_password *password)

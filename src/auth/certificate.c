@@ -5,10 +5,12 @@
 #include <openssl/x509v3.h>
 #include <sodium.h>
 
+#include "auth/pepper.h"
 #include "base/ascii.h"
 #include "base/clock.h"
 #include "base/scan.h"
 #include "base/utf8.h"
+#include "net/tls.h"
 
 #define SECURITY_LEVEL 2 /* OpenSSL's: 112 bits, so RSA from 2048 on and no SHA-1 */
 #define URI_SCHEME     "acct:"
@@ -110,7 +112,7 @@ static enum rc add_authorities(X509_STORE *store, struct slice pem, struct err *
 
     ERR_clear_error();
     for (;; n++) {
-        AUTO(x509_freep) X509 *cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+        AUTO(x509_freep) X509 *cert = PEM_read_bio_X509(bio, NULL, tls_no_passphrase, NULL);
 
         if (cert == NULL)
             break;
@@ -132,7 +134,8 @@ static enum rc add_lists(X509_STORE *store, struct slice pem, struct err *err)
 
     ERR_clear_error();
     for (;; n++) {
-        AUTO(crl_freep) X509_CRL *crl = PEM_read_bio_X509_CRL(bio, NULL, NULL, NULL);
+        AUTO(crl_freep)
+        X509_CRL *crl = PEM_read_bio_X509_CRL(bio, NULL, tls_no_passphrase, NULL);
 
         if (crl == NULL)
             break;
@@ -445,10 +448,10 @@ enum rc cert_pem_fingerprint(struct slice pem, unsigned char out[CERT_FINGERPRIN
     int len;
 
     ERR_clear_error();
-    cert = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+    cert = PEM_read_bio_X509(bio, NULL, tls_no_passphrase, NULL);
     if (cert == NULL)
         return unreadable(err, "the certificate");
-    second = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+    second = PEM_read_bio_X509(bio, NULL, tls_no_passphrase, NULL);
     if (second != NULL)
         return err_set(err, RC_INVALID, "One certificate is expected, not a chain",
                        "certificate: two in one text");
@@ -465,12 +468,6 @@ void cert_verifier(const struct pepper *pepper,
                    const unsigned char fingerprint_of[CERT_FINGERPRINT_BYTES],
                    struct app_verifier *out)
 {
-    crypto_auth_hmacsha256_state state;
-
-    (void) crypto_auth_hmacsha256_init(&state, pepper->key, sizeof(pepper->key));
-    (void) crypto_auth_hmacsha256_update(&state, (const unsigned char *) label,
-                                         sizeof(label) - 1);
-    (void) crypto_auth_hmacsha256_update(&state, fingerprint_of, CERT_FINGERPRINT_BYTES);
-    (void) crypto_auth_hmacsha256_final(&state, out->bytes);
-    sodium_memzero(&state, sizeof(state));
+    pepper_mac(pepper, label, slice_of((const char *) fingerprint_of, CERT_FINGERPRINT_BYTES),
+               out->bytes);
 }

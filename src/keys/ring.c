@@ -156,20 +156,10 @@ static enum rc read_file(int fd, struct key_text *out, struct err *err)
     return RC_OK;
 }
 
-/* An encrypted key has no passphrase here; OpenSSL's own callback would ask the terminal. */
-static int no_passphrase(char *to, int size, int writing, void *arg)
-{
-    (void) to;
-    (void) size;
-    (void) writing;
-    (void) arg;
-    return -1;
-}
-
 static bool id_of_leaf(struct slice chain_pem, uint8_t out[TLS_KEY_ID_BYTES])
 {
     BIO *bio = BIO_new_mem_buf(chain_pem.ptr, (int) chain_pem.len); /* at most 64 KiB */
-    X509 *leaf = bio != NULL ? PEM_read_bio_X509(bio, NULL, no_passphrase, NULL) : NULL;
+    X509 *leaf = bio != NULL ? PEM_read_bio_X509(bio, NULL, tls_no_passphrase, NULL) : NULL;
     bool done = leaf != NULL && tls_key_id(leaf, out);
 
     X509_free(leaf);
@@ -199,7 +189,7 @@ static enum rc load_pair(const struct key_source *source, struct ring_key *out, 
     bio = BIO_new_mem_buf(text.ptr, (int) text.len); /* at most KEY_FILE_MAX_BYTES */
     if (bio == NULL)
         die("keys: out of memory");
-    out->key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+    out->key = PEM_read_bio_PrivateKey(bio, NULL, tls_no_passphrase, NULL);
     (void) BIO_free(bio);
     if (out->key == NULL || !id_of_leaf(source->chain_pem, out->id)) {
         ERR_clear_error();

@@ -51,6 +51,9 @@ struct tls;
 /* Load what OpenSSL would otherwise fetch later, no configuration file read: before a sandbox
  * closes, once a process. */
 void tls_library_init(void);
+/* OpenSSL's pem_password_cb, for every PEM that is read: nothing here is encrypted, and the
+ * library's own would ask the terminal. */
+int tls_no_passphrase(char *to, int size, int writing, void *arg);
 
 struct tls_server *tls_server_new(void);
 /* Another protocol than "imap" is served: its name (RFC 7301), static. Before the first load.

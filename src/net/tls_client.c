@@ -22,21 +22,12 @@ static enum rc bad_file(struct err *err, const char *what, const char *path)
     return tls_err(err, RC_INVALID, "Bad certificate", text);
 }
 
-static int no_passphrase(char *to, int size, int writing, void *arg)
-{
-    (void) to;
-    (void) size;
-    (void) writing;
-    (void) arg;
-    return -1;
-}
-
 static enum rc use_own_pair(SSL_CTX *context, const struct tls_client_options *options,
                             struct err *err)
 {
     if (options->certificate[0] == '\0')
         return RC_OK;
-    SSL_CTX_set_default_passwd_cb(context, no_passphrase);
+    SSL_CTX_set_default_passwd_cb(context, tls_no_passphrase);
     if (SSL_CTX_use_certificate_chain_file(context, options->certificate) != 1)
         return bad_file(err, "certificate", options->certificate);
     if (SSL_CTX_use_PrivateKey_file(context, options->key, SSL_FILETYPE_PEM) != 1 ||

@@ -122,8 +122,7 @@ static int give_staple(SSL *ssl, void *arg)
 
 /* --- from PEM to a context --- */
 
-/* An encrypted key has no passphrase here; OpenSSL's own callback would ask the terminal. */
-static int no_passphrase(char *to, int size, int writing, void *arg)
+int tls_no_passphrase(char *to, int size, int writing, void *arg)
 {
     (void) to;
     (void) size;
@@ -144,13 +143,13 @@ static BIO *bio_of(struct slice pem)
 static enum rc use_chain(SSL_CTX *context, struct slice pem, struct err *err)
 {
     AUTO(bio_freep) BIO *bio = bio_of(pem);
-    AUTO(x509_freep) X509 *leaf = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL);
+    AUTO(x509_freep) X509 *leaf = PEM_read_bio_X509(bio, NULL, tls_no_passphrase, NULL);
     unsigned long why;
 
     if (leaf == NULL || SSL_CTX_use_certificate(context, leaf) != 1)
         return tls_err(err, RC_INVALID, "Bad certificate", "certificate");
     for (size_t n = 0;; n++) {
-        AUTO(x509_freep) X509 *above = PEM_read_bio_X509(bio, NULL, no_passphrase, NULL);
+        AUTO(x509_freep) X509 *above = PEM_read_bio_X509(bio, NULL, tls_no_passphrase, NULL);
 
         if (above == NULL)
             break;
@@ -171,7 +170,7 @@ static enum rc read_key(struct slice pem, EVP_PKEY **out, struct err *err)
 {
     AUTO(bio_freep) BIO *bio = bio_of(pem);
 
-    *out = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
+    *out = PEM_read_bio_PrivateKey(bio, NULL, tls_no_passphrase, NULL);
     return *out != NULL ? RC_OK : tls_err(err, RC_INVALID, "Bad private key", "private key");
 }
 
