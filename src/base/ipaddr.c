@@ -39,6 +39,22 @@ struct ipaddr ipaddr_from_sockaddr(const struct sockaddr *sa, socklen_t len)
     return addr;
 }
 
+socklen_t ipaddr_to_sockaddr(const struct ipaddr *addr, struct sockaddr_storage *out)
+{
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(addr->port)};
+    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(addr->port)};
+
+    memset(out, 0, sizeof(*out));
+    if (addr->family == IPADDR_V4) {
+        memcpy(&v4.sin_addr, addr->bytes, V4_BYTES);
+        memcpy(out, &v4, sizeof(v4));
+        return sizeof(v4);
+    }
+    memcpy(&v6.sin6_addr, addr->bytes, V6_BYTES);
+    memcpy(out, &v6, sizeof(v6));
+    return sizeof(v6);
+}
+
 bool ipaddr_parse(struct slice text, struct ipaddr *out)
 {
     char cstr[IPADDR_TEXT_BYTES];

@@ -23,6 +23,8 @@ struct ipaddr {
 
 /* Any other family than AF_INET and AF_INET6 gives IPADDR_NONE. */
 struct ipaddr ipaddr_from_sockaddr(const struct sockaddr *sa, socklen_t len);
+/* The other way, for a socket; the length of what is used of out. IPADDR_NONE becomes "::". */
+socklen_t ipaddr_to_sockaddr(const struct ipaddr *addr, struct sockaddr_storage *out);
 /* Text of an address without port: "192.0.2.1", "2001:db8::1". False if it is neither. */
 bool ipaddr_parse(struct slice text, struct ipaddr *out);
 /* The address without port; "-" for none. */

@@ -1,6 +1,5 @@
 #include "roles/doors.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -45,27 +44,12 @@ enum rc door_parse(struct slice text, struct ipaddr *out, bool *out_any, struct 
     return RC_OK;
 }
 
-static socklen_t to_sockaddr(const struct ipaddr *addr, struct sockaddr_storage *out)
-{
-    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(addr->port)};
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(addr->port)};
-
-    if (addr->family == IPADDR_V4) {
-        memcpy(&v4.sin_addr, addr->bytes, sizeof(v4.sin_addr));
-        memcpy(out, &v4, sizeof(v4));
-        return sizeof(v4);
-    }
-    memcpy(&v6.sin6_addr, addr->bytes, sizeof(v6.sin6_addr));
-    memcpy(out, &v6, sizeof(v6));
-    return sizeof(v6);
-}
-
 static enum rc listen_tcp(const struct ipaddr *addr, bool dual, int *out, struct err *err)
 {
     static const int on = 1;
     const int v6_only = dual ? 0 : 1;
-    struct sockaddr_storage sa = {0};
-    socklen_t len = to_sockaddr(addr, &sa);
+    struct sockaddr_storage sa;
+    socklen_t len = ipaddr_to_sockaddr(addr, &sa);
     AUTO(closep) int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     if (fd < 0)

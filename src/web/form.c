@@ -1,30 +1,20 @@
 #include "web/form.h"
 
+#include "base/ascii.h"
 #include "base/scan.h"
 #include "base/utf8.h"
-
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
 
 bool hex_read(struct slice text, unsigned char *out, size_t out_len)
 {
     if (text.len != out_len * 2)
         return false;
     for (size_t i = 0; i < text.len; i++) {
-        if (hex_digit(text.ptr[i]) < 0)
+        if (ascii_hex_value(text.ptr[i]) < 0)
             return false;
     }
     for (size_t i = 0; i < out_len; i++)
-        out[i] =
-            (unsigned char) (hex_digit(text.ptr[2 * i]) << 4 | hex_digit(text.ptr[2 * i + 1]));
+        out[i] = (unsigned char) (ascii_hex_value(text.ptr[2 * i]) << 4 |
+                                  ascii_hex_value(text.ptr[2 * i + 1]));
     return true;
 }
 
@@ -44,8 +34,8 @@ static enum rc decode(char *at, size_t len, struct slice *out, struct err *err)
             at[n++] = at[i];
             continue;
         }
-        high = len - i > 2 ? hex_digit(at[i + 1]) : -1;
-        low = len - i > 2 ? hex_digit(at[i + 2]) : -1;
+        high = len - i > 2 ? ascii_hex_value(at[i + 1]) : -1;
+        low = len - i > 2 ? ascii_hex_value(at[i + 2]) : -1;
         if (high < 0 || low < 0)
             return err_set(err, RC_SYNTAX, "Bad form", "form: %% without two hex digits");
         at[n++] = (char) (high << 4 | low);

@@ -1,5 +1,7 @@
 /* test_network.c - the networks of a device: how they are written, and whom they let in. */
 // links: auth
+#include <netinet/in.h>
+
 #include "auth/network.h"
 #include "lib/test.h"
 
@@ -10,6 +12,28 @@ static struct ipaddr address_of(const char *text)
     if (text[0] != '\0')
         assert_true(ipaddr_parse(slice_from_str(text), &address));
     return address;
+}
+
+static void an_address_survives_a_sockaddr(void **state)
+{
+    static const char *const rows[] = {"192.0.2.7", "2001:db8::1", "::1", "::"};
+    static const struct ipaddr none = {.family = IPADDR_NONE};
+    struct sockaddr_storage room;
+
+    (void) state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct ipaddr address = address_of(rows[i]), back;
+        socklen_t len;
+
+        address.port = 993;
+        memset(&room, 0xff, sizeof(room)); /* what lay there before is no part of it */
+        len = ipaddr_to_sockaddr(&address, &room);
+        back = ipaddr_from_sockaddr((const struct sockaddr *) &room, len);
+        assert_true(ipaddr_eq(&address, &back));
+        assert_int_equal(back.port, 993);
+    }
+    assert_int_equal(ipaddr_to_sockaddr(&none, &room), sizeof(struct sockaddr_in6));
+    assert_int_equal(room.ss_family, AF_INET6);
 }
 
 static void networks_are_written_in_one_form(void **state)
@@ -109,6 +133,7 @@ static void only_those_inside_come_in(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_address_survives_a_sockaddr),
         cmocka_unit_test(networks_are_written_in_one_form),
         cmocka_unit_test(a_list_has_a_limit),
         cmocka_unit_test(only_those_inside_come_in),
