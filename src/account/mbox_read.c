@@ -134,6 +134,23 @@ struct chunk_view mbox_chunk(const struct mbox *mbox, size_t chunk)
     };
 }
 
+uint32_t chunk_rows_up_to(const struct chunk_view *chunk, uint32_t row, uint32_t last)
+{
+    uint32_t low = row + 1, high = chunk->n;
+
+    if (chunk->uid[high - 1] <= last)
+        return high - row;
+    while (low < high) {
+        uint32_t mid = low + (high - low) / 2;
+
+        if (chunk->uid[mid] <= last)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low - row;
+}
+
 uint32_t mbox_chunk_start(const struct mbox *mbox, size_t chunk)
 {
     assert(chunk < mbox->n_slots);

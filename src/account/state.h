@@ -195,6 +195,8 @@ size_t mbox_keywords(const struct mbox *mbox, uint32_t index, uint16_t *out);
 
 size_t mbox_chunk_count(const struct mbox *mbox);
 struct chunk_view mbox_chunk(const struct mbox *mbox, size_t chunk);
+/* How many rows from this one on have a uid up to last; this one has. */
+uint32_t chunk_rows_up_to(const struct chunk_view *chunk, uint32_t row, uint32_t last);
 /* Index of the chunk's first message. */
 uint32_t mbox_chunk_start(const struct mbox *mbox, size_t chunk);
 size_t mbox_chunk_of(const struct mbox *mbox, uint32_t index);

@@ -73,19 +73,26 @@ bool object_id_parse(char letter, struct slice text, struct object_id *out)
     return memcmp(printed, text.ptr, text.len) == 0;
 }
 
-bool uid_set_contains_run(const struct uid_set *set, struct uid_run run)
+size_t uid_set_run_at(const struct uid_set *set, uint32_t uid)
 {
     size_t low = 0, high = set->n;
 
     while (low < high) {
         size_t mid = low + (high - low) / 2;
 
-        if (set->runs[mid].last < run.last)
+        if (set->runs[mid].last < uid)
             low = mid + 1;
         else
             high = mid;
     }
-    return low < set->n && set->runs[low].first <= run.first;
+    return low;
+}
+
+bool uid_set_contains_run(const struct uid_set *set, struct uid_run run)
+{
+    size_t at = uid_set_run_at(set, run.last);
+
+    return at < set->n && set->runs[at].first <= run.first;
 }
 
 bool uid_set_contains(const struct uid_set *set, uint32_t uid)

@@ -101,6 +101,8 @@ struct uid_set {
     size_t n; /* runs */
 };
 
+/* Index of the first run that does not end below uid; set->n: all do. */
+size_t uid_set_run_at(const struct uid_set *set, uint32_t uid);
 bool uid_set_contains(const struct uid_set *set, uint32_t uid);
 /* All of the run. */
 bool uid_set_contains_run(const struct uid_set *set, struct uid_run run);

@@ -32,24 +32,6 @@ bool set_walk_next(struct set_walk *walk, uint32_t *out_index)
     return false;
 }
 
-/* How many of the rows from `row` on have a uid up to last; the first one has. */
-static uint32_t rows_up_to(const struct chunk_view *chunk, uint32_t row, uint32_t last)
-{
-    uint32_t low = row + 1, high = chunk->n;
-
-    if (chunk->uid[high - 1] <= last)
-        return high - row;
-    while (low < high) {
-        uint32_t mid = low + (high - low) / 2;
-
-        if (chunk->uid[mid] <= last)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return low - row;
-}
-
 uint32_t set_walk_stretch(struct set_walk *walk, uint32_t *out_row)
 {
     uint32_t index, n;
@@ -57,7 +39,7 @@ uint32_t set_walk_stretch(struct set_walk *walk, uint32_t *out_row)
     if (!set_walk_next(walk, &index))
         return 0;
     *out_row = index - walk->chunk_start;
-    n = rows_up_to(&walk->chunk, *out_row, walk->uids->runs[walk->run].last);
+    n = chunk_rows_up_to(&walk->chunk, *out_row, walk->uids->runs[walk->run].last);
     walk->index = index + n;
     return n;
 }

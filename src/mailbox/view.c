@@ -415,24 +415,6 @@ bool view_walk_next(struct view_walk *walk)
     return true;
 }
 
-/* One behind the last row of the walk's chunk with uid <= last, from a row that has. */
-static uint32_t rows_end(const struct chunk_view *chunk, uint32_t row, uint32_t last)
-{
-    uint32_t low = row + 1, high = chunk->n;
-
-    if (chunk->uid[high - 1] <= last)
-        return high;
-    while (low < high) {
-        uint32_t mid = low + (high - low) / 2;
-
-        if (chunk->uid[mid] <= last)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return low;
-}
-
 bool view_walk_stretch(struct view_walk *walk, uint32_t last_uid, uint32_t *out_n)
 {
     const struct mbox_view *view = walk->view;
@@ -443,7 +425,7 @@ bool view_walk_stretch(struct view_walk *walk, uint32_t last_uid, uint32_t *out_
     if (walk->hidden_at < view->n_hidden)
         last = MIN(last, view->hidden[walk->hidden_at].first - 1);
     row = view_walk_row(walk);
-    *out_n = rows_end(&walk->chunk, row, last) - row;
+    *out_n = chunk_rows_up_to(&walk->chunk, row, last);
     walk->next_index = walk->index + *out_n;
     return true;
 }

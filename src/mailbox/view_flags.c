@@ -146,17 +146,9 @@ static void collect(struct flag_collector *all, uint32_t uid)
 static bool chunk_meets(const struct mbox *mbox, size_t chunk, const struct uid_set *uids)
 {
     struct chunk_view columns = mbox_chunk(mbox, chunk);
-    size_t low = 0, high = uids->n;
+    size_t at = uid_set_run_at(uids, columns.uid[0]);
 
-    while (low < high) {
-        size_t mid = low + (high - low) / 2;
-
-        if (uids->runs[mid].last < columns.uid[0])
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return low < uids->n && uids->runs[low].first <= columns.uid[columns.n - 1];
+    return at < uids->n && uids->runs[at].first <= columns.uid[columns.n - 1];
 }
 
 static bool has_changes(const struct flag_collector *all, size_t chunk)

@@ -111,17 +111,8 @@ static void ask_keyword(const struct window *window, int keyword, uint64_t *word
 /* Uids ascend on both sides. */
 void window_ask_uids(const struct window *window, const struct uid_set *uids, uint64_t *words)
 {
-    uint32_t first = window_uid(window, 0);
-    size_t low = 0, high = uids->n;
+    size_t low = uid_set_run_at(uids, window_uid(window, 0));
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (uids->runs[middle].last < first)
-            low = middle + 1;
-        else
-            high = middle;
-    }
     for (uint32_t at = 0; at < window->n && low < uids->n; at++) {
         uint32_t uid = window_uid(window, at);
 
