@@ -2,6 +2,7 @@
 
 #include "base/ascii.h"
 #include "base/scan.h"
+#include "idp/provider.h"
 
 static void put_hex(struct buf *out, char byte)
 {
@@ -65,38 +66,20 @@ bool ldap_pattern_is_good(struct slice pattern, bool with_dn)
     return n_places > 0;
 }
 
-struct halves {
-    struct slice local, domain;
-    bool has_domain;
-};
-
-static struct halves split(struct slice user)
-{
-    size_t at = user.len;
-
-    while (at > 0 && user.ptr[at - 1] != '@')
-        at--;
-    if (at == 0)
-        return (struct halves){.local = user};
-    return (struct halves){.local = slice_of(user.ptr, at - 1),
-                           .domain = slice_of(user.ptr + at, user.len - at),
-                           .has_domain = true};
-}
-
 static struct slice value_of(char place, const struct ldap_values *values,
-                             const struct halves *halves)
+                             const struct idp_name *name)
 {
     if (place == 'u')
         return values->user;
     if (place == 'n')
-        return halves->local;
-    return place == 'd' ? halves->domain : values->dn;
+        return name->local;
+    return place == 'd' ? name->domain : values->dn;
 }
 
 enum rc ldap_pattern_fill(struct slice pattern, enum ldap_form form,
                           const struct ldap_values *values, struct buf *out)
 {
-    const struct halves halves = split(values->user);
+    const struct idp_name name = idp_name_split(values->user);
 
     for (size_t i = 0; i < pattern.len; i++) {
         struct slice value;
@@ -110,9 +93,9 @@ enum rc ldap_pattern_fill(struct slice pattern, enum ldap_form form,
             buf_byte(out, '%');
             continue;
         }
-        if (pattern.ptr[i] == 'd' && !halves.has_domain)
+        if (pattern.ptr[i] == 'd' && !name.has_domain)
             return RC_NOT_FOUND;
-        value = value_of(pattern.ptr[i], values, &halves);
+        value = value_of(pattern.ptr[i], values, &name);
         if (form == LDAP_FILTER)
             ldap_escape_filter(out, value);
         else

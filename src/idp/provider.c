@@ -102,6 +102,17 @@ void idp_close(struct idp_provider *provider)
     *provider = (struct idp_provider){NULL, NULL};
 }
 
+struct idp_name idp_name_split(struct slice user)
+{
+    size_t at = slice_rfind(user, '@');
+
+    if (at == user.len)
+        return (struct idp_name){.local = user};
+    return (struct idp_name){.local = slice_sub(user, 0, at),
+                             .domain = slice_from(user, at + 1),
+                             .has_domain = true};
+}
+
 struct idp_answer idp_says(enum idp_code code, const char *reason)
 {
     return (struct idp_answer){.code = code, .reason = reason};

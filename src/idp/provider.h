@@ -78,6 +78,12 @@ void idp_needs_names(struct sandbox_rules *rules);
 /* For kinds: roots that the system trusts, and a path that need not be there. */
 #define IDP_SYSTEM_CA "/etc/ssl/certs/ca-certificates.crt" /* Debian's ca-certificates */
 void idp_allow_if_there(struct sandbox_rules *rules, const char *path);
+/* For kinds: a user's name at its last "@". Without one, all of it is local. */
+struct idp_name {
+    struct slice local, domain;
+    bool has_domain;
+};
+struct idp_name idp_name_split(struct slice user);
 /* For kinds: an answer without more. */
 struct idp_answer idp_says(enum idp_code code, const char *reason);
 

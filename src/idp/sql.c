@@ -148,22 +148,6 @@ static void database_needs(const void *self, struct sandbox_rules *rules)
 
 /* ---- a check ---- */
 
-static struct sql_values values_of(struct slice user)
-{
-    size_t at = user.len;
-
-    while (at > 0 && user.ptr[at - 1] != '@')
-        at--;
-    if (at == 0)
-        return (struct sql_values){
-            .values = {user, user, SLICE("")}
-        };
-    return (struct sql_values){
-        .values = {user, slice_of(user.ptr, at - 1), slice_of(user.ptr + at, user.len - at)},
-        .has_domain = true
-    };
-}
-
 /* A hash without a scheme's name has the configured one. RC_INVALID: none that we know. */
 static enum rc read_hash(const struct sql_settings *settings, struct slice text,
                          struct arena *arena, struct password_hash *out)
@@ -237,7 +221,11 @@ static void database_check(void *self, const struct idp_question *question,
                            struct idp_answer *out)
 {
     const struct database *database = self;
-    const struct sql_values values = values_of(question->user);
+    const struct idp_name name = idp_name_split(question->user);
+    const struct sql_values values = {
+        .values = {question->user, name.local, name.domain},
+          .has_domain = name.has_domain
+    };
     struct sql_row row;
     enum rc rc = RC_NOT_FOUND;
 
