@@ -83,7 +83,7 @@ uint64_t crowd_run(struct crowd_client *const *clients, unsigned n, const atomic
 
     (void) pthread_mutex_init(&crowd.lock, NULL);
     (void) pthread_cond_init(&crowd.left, NULL);
-    if (pool_new(crowd_threads(), NULL, &crowd.pool, &err) != RC_OK)
+    if (pool_new(crowd_threads(), 0, NULL, &crowd.pool, &err) != RC_OK)
         die("%s", err.detail);
     for (unsigned i = 0; i < n; i++)
         add(&crowd, clients[i]);

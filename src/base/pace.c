@@ -39,6 +39,19 @@ enum rc pace_start(struct pace *pace, void *(*run)(void *ctx), void *ctx, struct
     return RC_OK;
 }
 
+void pace_front_note(struct pace_front *front, bool begins)
+{
+    if (begins)
+        (void) atomic_fetch_add_explicit(&front->n, 1, memory_order_relaxed);
+    else
+        (void) atomic_fetch_sub_explicit(&front->n, 1, memory_order_relaxed);
+}
+
+bool pace_front_is_busy(const struct pace_front *front)
+{
+    return front != NULL && atomic_load_explicit(&front->n, memory_order_relaxed) > 0;
+}
+
 /* Not the idle classes: a thread that holds a lock must go on. */
 void pace_lower_priority(void)
 {
@@ -100,21 +113,47 @@ void pace_wait(struct pace *pace, int64_t ms)
     pace->slice_us = 0;
 }
 
+/* Until then, or until it is time to end. */
+static void sleep_until(struct pace *pace, const struct timespec *until)
+{
+    (void) pthread_mutex_lock(&pace->lock);
+    while (!pace->is_stopping && pthread_cond_timedwait(&pace->work, &pace->lock, until) == 0)
+        ;
+    (void) pthread_mutex_unlock(&pace->lock);
+}
+
+/* As long as others are at work in front, but no longer than it has to. */
+static void give_way(struct pace *pace)
+{
+    int64_t until_us = clock_mono_us() + (int64_t) PACE_SLICE_US * PACE_FRONT_PARTS;
+
+    while (pace_front_is_busy(pace->front) && !pace_is_stopping(pace)) {
+        struct timespec look = time_after((int64_t) PACE_LOOK_MS * 1000);
+
+        pace->is_owed = clock_mono_us() >= until_us;
+        if (pace->is_owed)
+            return;
+        (void) atomic_fetch_add_explicit(&pace->n_looks, 1, memory_order_relaxed);
+        sleep_until(pace, &look);
+    }
+}
+
 bool pace_rest(struct pace *pace, bool is_pressing)
 {
     int64_t now_us = clock_mono_us(), worked_us;
     struct timespec until;
+    bool is_over;
 
     if (pace->slice_us == 0)
         pace->slice_us = now_us;
     worked_us = now_us - pace->slice_us;
-    if (worked_us < PACE_SLICE_US || is_pressing)
+    is_over = worked_us >= PACE_SLICE_US || (!pace->is_owed && pace_front_is_busy(pace->front));
+    if (!is_over || is_pressing)
         return !pace_is_stopping(pace);
+    pace->is_owed = false;
     until = time_after(worked_us * PACE_REST_PARTS);
-    (void) pthread_mutex_lock(&pace->lock);
-    while (!pace->is_stopping && pthread_cond_timedwait(&pace->work, &pace->lock, &until) == 0)
-        ;
-    (void) pthread_mutex_unlock(&pace->lock);
+    sleep_until(pace, &until);
+    give_way(pace);
     pace->slice_us = clock_mono_us();
     return !pace_is_stopping(pace);
 }

@@ -19,7 +19,8 @@ struct mail_store {
     struct quota_settings quota;
     struct principal_registry *principals;
     struct principal_registry *own_principals; /* where none was given; else NULL */
-    struct text_index *index;                  /* NULL: none; set before anybody searches */
+    struct pace_front *front;
+    struct text_index *index; /* NULL: none; set before anybody searches */
 
     pthread_mutex_t registry;
     struct map *accounts;   /* registry; id -> struct account */
@@ -46,6 +47,11 @@ struct principal_registry *mail_store_principal_registry(struct mail_store *stor
 const struct quota_settings *mail_store_quota(const struct mail_store *store)
 {
     return &store->quota;
+}
+
+struct pace_front *mail_store_front(const struct mail_store *store)
+{
+    return store->front;
 }
 
 void mail_store_set_index(struct mail_store *store, struct text_index *index)
@@ -439,6 +445,7 @@ struct mail_store *mail_store_new(const struct mail_store_options *options)
     store->digester = options->digester;
     store->note = options->note;
     store->note_ctx = options->note_ctx;
+    store->front = options->front;
     store->quota = options->quota;
     store->memory_budget =
         options->memory_bytes > 0 ? options->memory_bytes : MAIL_MEMORY_BYTES;

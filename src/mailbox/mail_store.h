@@ -19,6 +19,7 @@
 
 #include "account/state.h"
 #include "base/list.h"
+#include "base/pace.h"
 #include "mailbox/digester.h"
 #include "mailbox/principals.h"
 #include "store/engine.h"
@@ -37,6 +38,9 @@ struct mail_store_options {
     int64_t undelete_sec; /* what is expunged or deleted is kept so long; 0: not at all */
     struct quota_settings quota;
     struct principal_registry *principals; /* must outlive the store; NULL: there is nobody */
+    /* What somebody waits for, which threads that make derived data give way to; must outlive
+     * the store. NULL: nobody says. */
+    struct pace_front *front;
 };
 
 /* Starts the background threads (digests, checkpoints, expiry). */
@@ -48,6 +52,7 @@ struct engine *mail_store_engine(struct mail_store *store);
 struct principals *mail_store_principals(struct mail_store *store);
 struct principal_registry *mail_store_principal_registry(struct mail_store *store);
 const struct quota_settings *mail_store_quota(const struct mail_store *store);
+struct pace_front *mail_store_front(const struct mail_store *store);
 /* What searches keep of the store's accounts (search/text_index.h); the store only carries it.
  * Set before anybody searches; it outlives them all. */
 struct text_index;

@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define BLOCK_SLOTS 1024u /* slots allocated together */
@@ -16,17 +17,18 @@
 
 struct slot {
     pthread_mutex_t lock;
-    uint32_t generation; /* lock; odd while a member is in */
-    bool parked;         /* lock; run by nobody */
-    bool woken;          /* lock; run again before parking, or as soon as it may */
-    bool queued;         /* lock; in the queue of woken ones, or just taken out */
-    unsigned wants;      /* lock; what it is parked for */
-    unsigned armed;      /* lock; what the kernel will tell of it; 0: nothing */
-    unsigned missed;     /* lock; what the kernel told while it ran */
-    struct slot *next;   /* queue_lock; the one behind it */
-    uint32_t index;      /* never changes */
-    int fd;              /* lock */
-    pool_run_fn *run;    /* written before the slot is armed */
+    uint32_t generation;    /* lock; odd while a member is in */
+    bool parked;            /* lock; run by nobody */
+    bool woken;             /* lock; run again before parking, or as soon as it may */
+    bool queued;            /* lock; in the queue of woken ones, or just taken out */
+    unsigned wants;         /* lock; what it is parked for */
+    unsigned armed;         /* lock; what the kernel will tell of it; 0: nothing */
+    unsigned missed;        /* lock; what the kernel told while it ran */
+    struct slot *next;      /* queue_lock; the one behind it */
+    struct slot *next_slow; /* slow_lock */
+    uint32_t index;         /* never changes */
+    int fd;                 /* lock */
+    pool_run_fn *run;       /* written before the slot is armed */
     void *ctx;
 };
 
@@ -34,7 +36,7 @@ struct pool {
     int epoll_fd, stop_fd, ready_fd;
     void (*warm_up)(void);
     pthread_t *threads;
-    unsigned n_threads;
+    unsigned n_threads; /* slow ones included */
 
     pthread_mutex_t lock;
     _Atomic(struct slot *) blocks[N_BLOCKS]; /* set once, under lock; read without */
@@ -47,6 +49,11 @@ struct pool {
     struct slot *first, *last;  /* queue_lock; the woken ones, NULL: there are none */
     unsigned n_idle;            /* queue_lock; threads that wait for the kernel */
     bool is_called;             /* queue_lock; one of them is on its way to the queue */
+
+    pthread_mutex_t slow_lock;
+    pthread_cond_t slow_work;            /* with slow_lock */
+    struct slot *first_slow, *last_slow; /* slow_lock; members that wait for a slow thread */
+    bool is_stopping;                    /* slow_lock; of the slow threads */
 };
 
 static pool_handle handle_of(uint32_t index, uint32_t generation)
@@ -216,7 +223,7 @@ static struct slot *take(struct pool *pool, pool_handle handle, unsigned *ready)
 }
 
 /* Own the member that was queued, if what it was woken for has not been seen since. */
-static bool take_woken(struct slot *slot, pool_handle *out_handle)
+static bool take_woken(struct slot *slot, pool_handle *out_handle, unsigned *out_ready)
 {
     bool mine;
 
@@ -227,6 +234,8 @@ static bool take_woken(struct slot *slot, pool_handle *out_handle)
     if (mine) {
         slot->woken = slot->parked = false;
         *out_handle = handle_of(slot->index, slot->generation);
+        *out_ready = slot->missed;
+        slot->missed = 0;
     }
     (void) pthread_mutex_unlock(&slot->lock);
     return mine;
@@ -249,13 +258,65 @@ static bool park(struct pool *pool, struct slot *slot, pool_handle handle, unsig
     return again;
 }
 
+/* It goes on there; until then it is nobody else's. */
+static void enqueue_slow(struct pool *pool, struct slot *slot)
+{
+    (void) pthread_mutex_lock(&pool->slow_lock);
+    slot->next_slow = NULL;
+    if (pool->first_slow == NULL)
+        pool->first_slow = slot;
+    else
+        pool->last_slow->next_slow = slot;
+    pool->last_slow = slot;
+    (void) pthread_cond_signal(&pool->slow_work);
+    (void) pthread_mutex_unlock(&pool->slow_lock);
+}
+
+/* NULL: it is time to end. */
+static struct slot *dequeue_slow(struct pool *pool)
+{
+    struct slot *slot;
+
+    (void) pthread_mutex_lock(&pool->slow_lock);
+    while (pool->first_slow == NULL && !pool->is_stopping)
+        (void) pthread_cond_wait(&pool->slow_work, &pool->slow_lock);
+    slot = pool->is_stopping ? NULL : pool->first_slow;
+    if (slot != NULL)
+        pool->first_slow = slot->next_slow;
+    (void) pthread_mutex_unlock(&pool->slow_lock);
+    return slot;
+}
+
 static void run_member(struct pool *pool, struct slot *slot, pool_handle handle, unsigned ready)
 {
     unsigned wants;
 
-    do
+    do {
         wants = slot->run(slot->ctx, ready);
-    while ((wants & POOL_GONE) == 0 && park(pool, slot, handle, wants, &ready));
+        if ((wants & POOL_SLOW) != 0) {
+            enqueue_slow(pool, slot);
+            return;
+        }
+    } while ((wants & POOL_GONE) == 0 && park(pool, slot, handle, wants, &ready));
+}
+
+/* What one slow thread does for a member. What comes behind is the other threads'. */
+static void run_slowly(struct pool *pool, struct slot *slot)
+{
+    pool_handle handle =
+        handle_of(slot->index, slot->generation); /* ours: it does not change */
+    unsigned wants;
+
+    do
+        wants = slot->run(slot->ctx, POOL_IS_SLOW);
+    while ((wants & POOL_SLOW) != 0);
+    if ((wants & POOL_GONE) != 0)
+        return;
+    (void) pthread_mutex_lock(&slot->lock);
+    arm(pool, slot, handle, (wants & POOL_AGAIN) != 0 ? LOOP_IN | LOOP_OUT : wants);
+    if (slot->woken && (slot->wants & LOOP_OUT) == 0)
+        enqueue(pool, slot);
+    (void) pthread_mutex_unlock(&slot->lock);
 }
 
 static void serve(struct pool *pool, const struct epoll_event *event)
@@ -279,11 +340,12 @@ static bool serve_woken(struct pool *pool)
     for (unsigned i = 0; i < READY_RUN; i++) {
         struct slot *slot = dequeue(pool);
         pool_handle handle;
+        unsigned ready;
 
         if (slot == NULL)
             return false;
-        if (take_woken(slot, &handle))
-            run_member(pool, slot, handle, 0);
+        if (take_woken(slot, &handle, &ready))
+            run_member(pool, slot, handle, ready);
     }
     return true;
 }
@@ -309,6 +371,20 @@ static void *run_thread(void *ctx)
         if (n == 1 && !is_call)
             serve(pool, &event);
     }
+}
+
+static void *run_slow_thread(void *ctx)
+{
+    struct pool *pool = ctx;
+    struct slot *slot;
+
+    (void) setpriority(PRIO_PROCESS, 0,
+                       POOL_SLOW_NICE); /* 0: this thread; refused: as others */
+    if (pool->warm_up != NULL)
+        pool->warm_up();
+    while ((slot = dequeue_slow(pool)) != NULL)
+        run_slowly(pool, slot);
+    return NULL;
 }
 
 /* ---- members ---- */
@@ -445,7 +521,17 @@ static void close_descriptors(struct pool *pool)
     closep(&pool->ready_fd);
 }
 
-enum rc pool_new(unsigned n_threads, void (*warm_up)(void), struct pool **out, struct err *err)
+static void start_thread(struct pool *pool, void *(*run)(void *ctx))
+{
+    int error = pthread_create(&pool->threads[pool->n_threads], NULL, run, pool);
+
+    if (error != 0)
+        die("pthread_create: %s", strerror(error));
+    pool->n_threads++;
+}
+
+enum rc pool_new(unsigned n_threads, unsigned n_slow, void (*warm_up)(void), struct pool **out,
+                 struct err *err)
 {
     struct pool *pool = xcalloc(1, sizeof(*pool));
     enum rc rc = open_descriptors(pool, err);
@@ -458,14 +544,13 @@ enum rc pool_new(unsigned n_threads, void (*warm_up)(void), struct pool **out, s
     pool->warm_up = warm_up;
     (void) pthread_mutex_init(&pool->lock, NULL);
     (void) pthread_mutex_init(&pool->queue_lock, NULL);
-    pool->threads = xcalloc(n_threads, sizeof(*pool->threads));
-    for (unsigned i = 0; i < n_threads; i++) {
-        int error = pthread_create(&pool->threads[i], NULL, run_thread, pool);
-
-        if (error != 0)
-            die("pthread_create: %s", strerror(error));
-        pool->n_threads++;
-    }
+    (void) pthread_mutex_init(&pool->slow_lock, NULL);
+    (void) pthread_cond_init(&pool->slow_work, NULL);
+    pool->threads = xcalloc((size_t) n_threads + n_slow, sizeof(*pool->threads));
+    for (unsigned i = 0; i < n_threads; i++)
+        start_thread(pool, run_thread);
+    for (unsigned i = 0; i < n_slow; i++)
+        start_thread(pool, run_slow_thread);
     *out = pool;
     return RC_OK;
 }
@@ -477,6 +562,10 @@ void pool_free(struct pool *pool)
     if (pool == NULL)
         return;
     (void) !write(pool->stop_fd, &one, sizeof(one)); /* level-triggered: it ends every thread */
+    (void) pthread_mutex_lock(&pool->slow_lock);
+    pool->is_stopping = true;
+    (void) pthread_cond_broadcast(&pool->slow_work);
+    (void) pthread_mutex_unlock(&pool->slow_lock);
     for (unsigned i = 0; i < pool->n_threads; i++)
         (void) pthread_join(pool->threads[i], NULL);
     for (size_t i = 0; i < N_BLOCKS; i++)
@@ -484,6 +573,8 @@ void pool_free(struct pool *pool)
     close_descriptors(pool);
     (void) pthread_mutex_destroy(&pool->lock);
     (void) pthread_mutex_destroy(&pool->queue_lock);
+    (void) pthread_mutex_destroy(&pool->slow_lock);
+    (void) pthread_cond_destroy(&pool->slow_work);
     free(pool->free_slots);
     free(pool->threads);
     free(pool);

@@ -14,6 +14,10 @@
  * only add to what it does not read. A wake during a run is remembered, and the member runs
  * again before it is parked.
  *
+ * What computes for long goes on in a slow thread: those have a lower priority and serve
+ * nothing else, so that who is waited for has the processor at once. A member that asks for one
+ * (POOL_SLOW) stands in a queue of theirs, and counts as running until it has been there.
+ *
  * Why a member cannot run twice at once, and no wake is lost: each member lies in a slot that
  * is never freed, with a lock and its flags. Arming, waking and taking all happen under that
  * lock. The taker of an event runs the member only if it is parked and the event is of the
@@ -30,6 +34,7 @@
 #include "net/loop.h"
 
 #define POOL_MEMBERS_MAX (1u << 20)
+#define POOL_SLOW_NICE   10 /* of the slow threads: a tenth of a core that others want whole */
 
 struct pool;
 
@@ -40,16 +45,21 @@ typedef uint64_t pool_handle;
 /* What a member's function answers: what to wait for (LOOP_IN, LOOP_OUT, both, or 0 for wakes
  * only, when not even a hang-up is told), ... */
 #define POOL_AGAIN 0x100u /* ... to be run again soon, behind others ... */
+#define POOL_SLOW  0x400u /* ... or at once by a slow thread; which may answer the same ... */
 #define POOL_GONE                                                                              \
     0x200u /* ... or that it has ended: its descriptor may be closed and its memory freed by   \
               then */
 
+/* In ready: the thread is a slow one. */
+#define POOL_IS_SLOW 0x800u
+
 /* ready: LOOP_IN and LOOP_OUT as the kernel says; 0 for a mere wake. */
 typedef unsigned pool_run_fn(void *ctx, unsigned ready);
 
-/* Threads start at once; each calls warm_up (may be NULL) first. n_threads 1..256. */
-MUST_CHECK enum rc pool_new(unsigned n_threads, void (*warm_up)(void), struct pool **out,
-                            struct err *err);
+/* Threads start at once; each calls warm_up (may be NULL) first. n_threads 1..256; n_slow of
+ * them besides; without any nobody answers POOL_SLOW. */
+MUST_CHECK enum rc pool_new(unsigned n_threads, unsigned n_slow, void (*warm_up)(void),
+                            struct pool **out, struct err *err);
 /* Ends the threads when what runs has returned. Members left are told nothing; they must be
  * gone by then. */
 void pool_free(struct pool *pool);

@@ -44,6 +44,15 @@ static void note_account(void *ctx, uint64_t account, bool begins)
         crash_page_note(mail->start->crash_page, slot, begins ? account : 0);
 }
 
+/* The same of what somebody waits for: what works behind gives way to it. */
+static void note_front(void *ctx, uint64_t account, bool begins)
+{
+    struct mail_role *mail = ctx;
+
+    pace_front_note(&mail->front, begins);
+    note_account(ctx, account, begins);
+}
+
 static enum rc make_digest(struct digester *digester, uint64_t account, struct slice message,
                            struct arena *arena, struct slice *out, struct err *err)
 {
@@ -83,6 +92,7 @@ static enum rc open_store(struct mail_role *mail, struct err *err)
         .digester = &mail->digester,
         .note = note_account,
         .note_ctx = mail,
+        .front = &mail->front,
         .principals = mail->directory.registry,
         .quota = quota_of_config(config),
         .undelete_sec = (int64_t) mail->start->config->undelete_days * DAY_SEC};
@@ -151,7 +161,7 @@ static enum rc open_doors(struct mail_role *mail, struct err *err)
                                       .turns = count_threads(config) / TURNS_PARTS,
                                       .log_mail_events = config->log_mail_events,
                                       .submits = submits,
-                                      .note = note_account,
+                                      .note = note_front,
                                       .ends = mail_client_ends,
                                       .returns = mail_client_returns,
                                       .ctx = mail};
@@ -161,9 +171,9 @@ static enum rc open_doors(struct mail_role *mail, struct err *err)
                                 .detail_as_folder = config->detail_as_folder,
                                 .disabled_is_permanent = config->disabled_is_permanent,
                                 .resolve = mail_ask_recipient,
-                                .note = note_account,
+                                .note = note_front,
                                 .ctx = mail};
-    enum rc rc = pool_new(count_threads(config), NULL, &mail->pool, err);
+    enum rc rc = pool_new(count_threads(config), clients.turns, NULL, &mail->pool, err);
 
     if (rc)
         return rc;

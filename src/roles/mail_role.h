@@ -66,6 +66,7 @@ struct mail_role {
     struct mail_store *store;
     struct key_keeper *sort_keys;
     struct text_index *index; /* of the store, for searches */
+    struct pace_front front;  /* what clients and deliveries have threads for */
     struct mail_directory directory;
     struct pool *pool;
     struct referrals *referrals;             /* NULL: everything is here */

@@ -13,6 +13,7 @@ enum step {
     STEP_INPUT, /* nothing to do without more input */
     STEP_SPACE, /* nothing to do until more is sent */
     STEP_TURN,  /* nothing to do until it is its turn */
+    STEP_SLOW,  /* its turn is for a slow thread */
     STEP_END,   /* only the rest of the output is left */
 };
 
@@ -252,6 +253,8 @@ static enum step resume_command(struct client *client)
     }
     if (!has_turn(client))
         return STEP_TURN;
+    if (client->takes_turns && !client->is_slow)
+        return STEP_SLOW;
     outcome = command_resume(&client->running, &client->stream.out, seq_command_waits(client));
     leave_turns(client);
     return take_outcome(client, outcome);
@@ -537,6 +540,8 @@ static unsigned await(struct client *client, enum step last, enum flushed flushe
                       client->returns && clients_options(client->clients)->returns != NULL);
     if (last == STEP_END)
         return flushed == FLUSHED_FULL ? LOOP_OUT : 0;
+    if (last == STEP_SLOW)
+        return POOL_SLOW;
     if (last == STEP_TURN) /* a peer that does not read must not keep its turn from others */
         return 0;
     if (flushed == FLUSHED_FULL)
@@ -565,9 +570,11 @@ unsigned client_run(void *ctx, unsigned ready)
 
     if ((ready & LOOP_IN) != 0)
         client->stream.drained = false;
+    client->is_slow = (ready & POOL_IS_SLOW) != 0;
     note(client, true); /* a crash from here on has this account's name */
     take_orders(client);
-    for (unsigned i = 0; i < CLIENT_STEPS_MAX && last == STEP_ON; i++) {
+    for (unsigned i = 0; i < (client->is_slow ? 1u : CLIENT_STEPS_MAX) && last == STEP_ON;
+         i++) {
         last = step(client);
         if (stream_unsent(&client->stream) >= CLIENT_SEND_BYTES)
             flushed = flush(client);

@@ -96,6 +96,7 @@ struct client {
     struct cmd *running; /* BUSY */
     struct turn turn;    /* of a command that computes for long */
     bool takes_turns;    /* it waits for one, or has one */
+    bool is_slow;        /* the thread that runs it is */
 
     struct stream stream;
     bool broken;

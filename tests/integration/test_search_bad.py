@@ -21,6 +21,8 @@ SEARCH_KIB = 1 << 10  # what one running search may add: the text of the message
 GROWTH_MAX = 9  # of the work when the input grows fourfold: linear with room, not quadratic
 TICKS_FLOOR = 20
 
+SLOW_NICE = 10  # POOL_SLOW_NICE
+
 WIDE = "Ünïcödé Привет 你好 각 😀 ﷺ "
 
 
@@ -31,6 +33,18 @@ def cpu_ticks(server):
             fields = text.read().rsplit(")", 1)[1].split()
         total += int(fields[11]) + int(fields[12])
     return total
+
+
+def cpu_by_priority(server):
+    """Nanoseconds of processor time of the mail role's threads: those of low priority, the others."""
+    used = [0, 0]
+    for pid in server.roles()["mail"]:
+        for task in os.listdir("/proc/%d/task" % pid):
+            with open("/proc/%d/task/%s/stat" % (pid, task), encoding="ascii") as text:
+                nice = int(text.read().rsplit(")", 1)[1].split()[16])
+            with open("/proc/%d/task/%s/schedstat" % (pid, task), encoding="ascii") as text:
+                used[nice < SLOW_NICE] += int(text.read().split()[0])
+    return used
 
 
 def mail(number, text):
@@ -200,6 +214,15 @@ class SearchBad(unittest.TestCase):
         for before, after in zip([everything] + seen, seen):
             self.assertLessEqual(after, before)  # never one that was gone already
         self.assertEqual(found(searcher.ok("UID SEARCH ALL")), [])
+
+    def test_what_a_search_computes_goes_behind_what_others_ask(self):
+        """All but its first slice is done by threads of low priority."""
+        wire = self.wire()
+        before = cpu_by_priority(self.server)
+        for number in range(OTHERS * 4):
+            self.assertEqual(found(wire.ok("UID SEARCH TEXT \"nowhere %d\"" % number)), [])
+        slow, usual = (now - then for now, then in zip(cpu_by_priority(self.server), before))
+        self.assertGreater(slow, usual)
 
     def test_sixty_four_search_at_once(self):
         """All of them all the time, while another user works: of its turns none takes more than two searches of each."""

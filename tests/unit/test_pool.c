@@ -5,6 +5,7 @@
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -67,7 +68,7 @@ static void every_wake_is_followed_by_a_run(void **state)
 
     (void) state;
     assert_int_equal(sem_init(&gone, 0, 0), 0);
-    assert_int_equal(pool_new(4, NULL, &pool, &err), RC_OK);
+    assert_int_equal(pool_new(4, 0, NULL, &pool, &err), RC_OK);
     for (int i = 0; i < N_MEMBERS; i++) {
         int pair[2];
 
@@ -166,7 +167,7 @@ static void who_wants_nothing_runs_for_each_wake(void **state)
     struct err err;
 
     (void) state;
-    assert_int_equal(pool_new(2, NULL, &pool, &err), RC_OK);
+    assert_int_equal(pool_new(2, 0, NULL, &pool, &err), RC_OK);
     add_waiter(pool, &waiter, 0);
     start_waiter(&waiter);
     for (unsigned i = 0; i < N_WAKES; i++) {
@@ -202,7 +203,7 @@ static void who_waits_to_write_is_not_run_for_a_wake(void **state)
     struct err err;
 
     (void) state;
-    assert_int_equal(pool_new(1, NULL, &pool, &err), RC_OK);
+    assert_int_equal(pool_new(1, 0, NULL, &pool, &err), RC_OK);
     add_waiter(pool, &deaf, LOOP_OUT);
     add_waiter(pool, &other, LOOP_IN);
     fill(deaf.pair[0]);
@@ -259,7 +260,7 @@ static void a_full_queue_starves_no_descriptor(void **state)
 
     (void) state;
     assert_int_equal(sem_init(&gone, 0, 0), 0);
-    assert_int_equal(pool_new(1, NULL, &pool, &err), RC_OK);
+    assert_int_equal(pool_new(1, 0, NULL, &pool, &err), RC_OK);
     add_waiter(pool, &waiter, LOOP_IN);
     start_waiter(&waiter);
     for (size_t i = 0; i < COUNT(pair); i++) {
@@ -290,6 +291,75 @@ static void a_full_queue_starves_no_descriptor(void **state)
     waiter_done(&waiter);
 }
 
+/* ---- slow threads ---- */
+
+#define N_SLOW_RUNS 3u
+
+struct slow_member {
+    struct pool *pool;
+    pool_handle handle;
+    int fd;
+    unsigned n_slow;
+    int nice_slow, nice_usual;
+    sem_t gone;
+};
+
+/* Some runs in a slow thread, then it parks, and ends in a usual one. */
+static unsigned run_slow_member(void *ctx, unsigned ready)
+{
+    struct slow_member *member = ctx;
+    bool is_slow = (ready & POOL_IS_SLOW) != 0;
+
+    if (is_slow) {
+        assert_true(member->n_slow < N_SLOW_RUNS);
+        member->nice_slow = getpriority(PRIO_PROCESS, 0);
+        if (++member->n_slow < N_SLOW_RUNS)
+            return POOL_SLOW;
+        pool_wake(member->pool, member->handle); /* of itself: behind the parking */
+        return LOOP_IN;
+    }
+    if (member->n_slow == 0)
+        return POOL_SLOW;
+    member->nice_usual = getpriority(PRIO_PROCESS, 0);
+    pool_forget(member->pool, member->handle);
+    (void) close(member->fd);
+    (void) sem_post(&member->gone);
+    return POOL_GONE;
+}
+
+/* Of two pools' worth of members, so that they stand in the queue. */
+static void what_computes_goes_on_in_a_slow_thread(void **state)
+{
+    static struct slow_member members[N_MEMBERS];
+    int before = getpriority(PRIO_PROCESS, 0);
+    struct pool *pool;
+    struct err err;
+
+    (void) state;
+    assert_int_equal(pool_new(2, 2, NULL, &pool, &err), RC_OK);
+    for (int i = 0; i < N_MEMBERS; i++) {
+        struct slow_member *member = &members[i];
+
+        assert_int_equal(sem_init(&member->gone, 0, 0), 0);
+        member->pool = pool;
+        member->fd = eventfd(0, EFD_NONBLOCK);
+        assert_int_equal(
+            pool_add(pool, member->fd, run_slow_member, member, &member->handle, &err), RC_OK);
+    }
+    for (int i = 0; i < N_MEMBERS; i++) {
+        struct slow_member *member = &members[i];
+
+        (void) sem_wait(&member->gone);
+        assert_int_equal(member->n_slow, N_SLOW_RUNS);
+        assert_true(member->nice_slow == POOL_SLOW_NICE ||
+                    (before > POOL_SLOW_NICE && member->nice_slow == before));
+        assert_int_equal(member->nice_usual, before);
+        (void) sem_destroy(&member->gone);
+    }
+    assert_int_equal(pool_count(pool), 0);
+    pool_free(pool);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -297,6 +367,7 @@ int main(void)
         cmocka_unit_test(who_wants_nothing_runs_for_each_wake),
         cmocka_unit_test(who_waits_to_write_is_not_run_for_a_wake),
         cmocka_unit_test(a_full_queue_starves_no_descriptor),
+        cmocka_unit_test(what_computes_goes_on_in_a_slow_thread),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

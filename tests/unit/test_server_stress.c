@@ -271,7 +271,7 @@ static void clients_meet(void **state)
 
     (void) state;
     world_open_local(&stage->world, &local);
-    assert_int_equal(pool_new(POOL_THREADS, NULL, &stage->pool, &err), RC_OK);
+    assert_int_equal(pool_new(POOL_THREADS, 1, NULL, &stage->pool, &err), RC_OK);
     options = (struct clients_options){
         .pool = stage->pool, .store = stage->world.store, .per_user = PER_USER};
     stage->clients = clients_new(&options);
@@ -315,7 +315,7 @@ static void who_does_not_read_can_be_ended(void **state)
 
     (void) state;
     world_open_memory(&stage->world, &plain);
-    assert_int_equal(pool_new(1, NULL, &stage->pool, &err), RC_OK);
+    assert_int_equal(pool_new(1, 1, NULL, &stage->pool, &err), RC_OK);
     options = (struct clients_options){
         .pool = stage->pool, .store = stage->world.store, .per_user = PER_USER};
     stage->clients = clients_new(&options);
