@@ -188,22 +188,26 @@ void mime_casemap_ascii(struct slice ascii, struct buf *out)
 void mime_casemap(struct slice utf8, struct buf *out)
 {
     UErrorCode status = U_ZERO_ERROR;
-    const UNormalizer2 *nfkd = unorm2_getNFKDInstance(&status);
+    const UNormalizer2 *nfkd;
     uint32_t n_kept = utf8.len < CASEMAP_SHORT_BYTES ? CASEMAP_KEPT_SHORT : CASEMAP_KEPT;
     struct casemapped kept[CASEMAP_KEPT];
     struct scan sc = scan_of(utf8);
     struct slice byte;
     uint32_t ch;
 
+    mime_casemap_ascii(utf8_take_ascii(&sc), out);
+    if (scan_done(&sc)) /* as most fields are */
+        return;
+    nfkd = unorm2_getNFKDInstance(&status);
     if (U_FAILURE(status))
         die("casemap: ICU has no NFKD data: %s", u_errorName(status));
     memset(kept, 0, n_kept * sizeof(kept[0]));
     while (!scan_done(&sc)) {
-        mime_casemap_ascii(utf8_take_ascii(&sc), out);
         if (utf8_scan(&sc, &ch))
             casemap_char(nfkd, ch, &kept[ch % n_kept], out);
         else if (scan_take(&sc, 1, &byte))
             buf_append(out, byte);
+        mime_casemap_ascii(utf8_take_ascii(&sc), out);
     }
 }
 

@@ -124,10 +124,20 @@ static bool peek_folded(struct word_reader *reader, const struct word_folded **o
 static void take_ascii(struct word_reader *reader, struct word *out)
 {
     struct slice rest = scan_rest(&reader->sc), taken;
+    uint64_t chars = out->chars;
+    uint32_t at = out->n;
     size_t n = 0;
 
-    for (; n < rest.len && ascii_is_alnum(rest.ptr[n]); n++)
-        add_char(out, (unsigned char) ascii_lower(rest.ptr[n]));
+    for (; n < rest.len && ascii_is_alnum(rest.ptr[n]); n++) {
+        uint32_t ch = (unsigned char) ascii_lower(rest.ptr[n]);
+
+        if (at == WORD_MAX_CHARS)
+            continue;
+        out->ch[at++] = ch;
+        chars |= (uint64_t) 1 << (ch % 64);
+    }
+    out->n = at;
+    out->chars = chars;
     (void) scan_take(&reader->sc, n, &taken);
 }
 
@@ -143,6 +153,14 @@ static bool skip_ascii(struct word_reader *reader)
     return n > 0;
 }
 
+/* Is what stands next no letter of ASCII, and not outside it either? */
+static bool ends_ascii(const struct word_reader *reader)
+{
+    int next = scan_peek(&reader->sc);
+
+    return next < 0 || (next < 0x80 && !ascii_is_alnum((char) next));
+}
+
 /* The letters that stand next, of scripts with spaces. */
 static void take_letters(struct word_reader *reader, struct word *out)
 {
@@ -151,6 +169,8 @@ static void take_letters(struct word_reader *reader, struct word *out)
 
     for (;;) {
         take_ascii(reader, out);
+        if (ends_ascii(reader))
+            return;
         if (!peek_folded(reader, &folded, &behind) ||
             (folded->kind != LETTER && folded->kind != MARK))
             return;
@@ -158,6 +178,13 @@ static void take_letters(struct word_reader *reader, struct word *out)
             add_char(out, folded->to[i]);
         reader->sc = behind;
     }
+}
+
+static bool starts_ascii(const struct word_reader *reader)
+{
+    int next = scan_peek(&reader->sc);
+
+    return next >= 0 && next < 0x80 && ascii_is_alnum((char) next);
 }
 
 /* The character before, if it had no neighbour. */
@@ -199,6 +226,10 @@ bool word_next(struct word_reader *reader, struct word *out)
     for (;;) {
         if (skip_ascii(reader) && end_run(reader, out))
             return true;
+        if (reader->before == 0 && starts_ascii(reader)) {
+            take_letters(reader, out);
+            return true;
+        }
         if (!peek_folded(reader, &folded, &behind))
             return end_run(reader, out);
         if (folded->kind == UNSPACED) {

@@ -73,6 +73,7 @@ struct index_keeper *index_keeper_new(struct text_index *index,
     keeper->states = map_new();
     keeper->wanted = map_new();
     pace_init(&keeper->pace);
+    keeper->pace.front = mail_store_front(options->store);
     (void) pthread_mutex_init(&keeper->lock, NULL);
     return keeper;
 }
@@ -173,6 +174,7 @@ static void add_other(struct feed *feed)
     message = message_open(feed->account, body_id, (uint32_t) length);
     if (message_digest_with_text(message, &made, &err) == RC_OK)
         text_segment_build_add(feed->build, body_id, made);
+    (void) goes_on(feed->keeper); /* whoever reads these asks again */
 }
 
 /* Those before it that nothing was said of come first: a segment is made in order. */
@@ -188,6 +190,7 @@ static void see_digest(void *ctx, size_t at, struct slice table)
         digest_open(table, &digest, &stale) != RC_OK || !digest.has_text)
         return;
     text_segment_build_add(feed->build, feed->next++, &digest);
+    (void) goes_on(feed->keeper);
 }
 
 /* Some of the bodies from feed->next on, as far as `to` or as the segment goes. */
@@ -232,7 +235,7 @@ static enum rc make_segment(struct index_keeper *keeper, struct account *account
     if (!rc) {
         memory_note_work(store, &noted, noted + noted / 2);
         rc = text_segment_build_write(build, keeper->engine, account_id(account), feed.next,
-                                      err);
+                                      goes_on, keeper, err);
     }
     memory_note_work(store, &noted, 0);
     if (rc == RC_UNAVAILABLE)

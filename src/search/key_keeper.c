@@ -43,6 +43,7 @@ struct key_keeper *key_keeper_new(const struct key_keeper_options *options)
     keeper->engine = mail_store_engine(options->store);
     keeper->states = map_new();
     pace_init(&keeper->pace);
+    keeper->pace.front = mail_store_front(options->store);
     return keeper;
 }
 

@@ -2,8 +2,8 @@
  * text_segment_build.c - from digests to lists.
  *
  * For each trigram that was met a slot, found by a hash of it, and the numbers that have it as
- * gaps in a chain (posting_chains.h). Numbers come ascending, so a slot's last number tells
- * whether the message at hand was counted.
+ * gaps in a chain (posting_chains.h). Which trigrams a message has is found out first, by a bit
+ * for each that there can be.
  */
 #include "search/text_segment_build.h"
 
@@ -20,6 +20,9 @@
 #define NOBODY          UINT32_MAX
 #define MAP_PIECE_BYTES ((size_t) 64 << 10) /* of text that is casemapped at a time */
 #define MAP_FACTOR      18u                 /* bytes that casemapping may make of one */
+#define TRIGRAMS        ((size_t) 1 << 24)
+#define FIRST_FOUND     4096u
+#define ASKED_EVERY     256u /* lists that are written between two questions to goes_on */
 
 struct slot {
     uint32_t trigram, last, n;
@@ -34,13 +37,16 @@ struct vocabulary {
     struct slot *slots;
     uint32_t n_slots, cap_slots;
     struct chain_pieces pieces;
-    uint32_t of_message; /* distinct ones of the message at hand */
 };
 
 struct text_segment_build {
     uint64_t from;
     uint32_t n_bodies;
     struct vocabulary dicts[SEGMENT_DICTS];
+    /* Trigrams of the message at hand in one of them, each once, and a bit of `seen` for each.
+     */
+    uint32_t *found, n_found, cap_found;
+    uint64_t *seen;
     struct word_build *words;
     uint64_t *covered;               /* bits, SEGMENT_BUILD_SPAN */
     uint64_t *worded;                /* likewise: and its words are there */
@@ -61,6 +67,7 @@ struct text_segment_build *text_segment_build_new(uint64_t from)
     build->words = word_build_new();
     build->covered = xcalloc(BITS_WORDS(SEGMENT_BUILD_SPAN), sizeof(*build->covered));
     build->worded = xcalloc(BITS_WORDS(SEGMENT_BUILD_SPAN), sizeof(*build->worded));
+    build->seen = xcalloc(BITS_WORDS(TRIGRAMS), sizeof(*build->seen));
     for (size_t i = 0; i < SEGMENT_FIELDS; i++)
         buf_init(&build->texts[i], TEXTS_MAX_BYTES);
     buf_init(&build->mapped, MAP_FACTOR * (MAP_PIECE_BYTES + 8));
@@ -81,6 +88,8 @@ void text_segment_build_free(struct text_segment_build *build)
         free(build->text_ends[i]);
     }
     buf_done(&build->mapped);
+    free(build->found);
+    free(build->seen);
     word_build_free(build->words);
     free(build->covered);
     free(build->worded);
@@ -134,21 +143,30 @@ static struct slot *need_slot(struct vocabulary *words, uint32_t trigram)
     return slot;
 }
 
+/* The message has it, which has not been said before. */
 static void add_trigram(struct vocabulary *words, uint32_t trigram, uint32_t number)
 {
     struct slot *slot = need_slot(words, trigram);
 
-    if (slot->last == number)
-        return;
     chain_put(&words->pieces, &slot->chain,
               slot->last == NOBODY ? number : number - slot->last - 1);
     slot->last = number;
     slot->n++;
-    words->of_message++;
 }
 
-/* False: the message has too many. */
-static bool add_trigrams(struct vocabulary *words, struct slice mapped, uint32_t number)
+static void note_trigram(struct text_segment_build *build, uint32_t trigram)
+{
+    bit_set(build->seen, trigram);
+    if (build->n_found == build->cap_found) {
+        build->cap_found = MAX(2 * build->cap_found, FIRST_FOUND);
+        build->found = xrealloc(build->found, build->cap_found * sizeof(*build->found));
+    }
+    build->found[build->n_found++] = trigram;
+}
+
+/* Those of a text are noted. Most have been: what a list costs is paid once a message. False:
+ * the message has too many. */
+static bool find_trigrams(struct text_segment_build *build, struct slice mapped)
 {
     const unsigned char *p = (const unsigned char *) mapped.ptr;
     uint32_t trigram;
@@ -157,12 +175,26 @@ static bool add_trigrams(struct vocabulary *words, struct slice mapped, uint32_t
         return true;
     trigram = (uint32_t) p[0] << 8 | p[1];
     for (size_t i = 2; i < mapped.len; i++) {
-        trigram = (trigram << 8 | p[i]) & 0xffffff;
-        add_trigram(words, trigram, number);
-        if (words->of_message > SEGMENT_TRIGRAMS_MAX)
+        trigram = (trigram << 8 | p[i]) & (TRIGRAMS - 1);
+        if (bit_is_set(build->seen, trigram))
+            continue;
+        if (build->n_found == SEGMENT_TRIGRAMS_MAX)
             return false;
+        note_trigram(build, trigram);
     }
     return true;
+}
+
+/* What was noted goes into the lists, if the message is covered, and is forgotten. */
+static void settle_trigrams(struct text_segment_build *build, struct vocabulary *words,
+                            uint32_t number, bool is_covered)
+{
+    for (uint32_t i = 0; i < build->n_found; i++) {
+        build->seen[build->found[i] / 64] = 0;
+        if (is_covered)
+            add_trigram(words, build->found[i], number);
+    }
+    build->n_found = 0;
 }
 
 /* No longer than MAP_PIECE_BYTES, and ending between characters. */
@@ -182,8 +214,7 @@ static struct slice take_piece(struct slice *text)
 }
 
 /* Casemapping goes character by character, so pieces of text give pieces of its map. */
-static bool add_text(struct text_segment_build *build, enum text_segment_dict dict,
-                     struct slice text, uint32_t number)
+static bool find_in_text(struct text_segment_build *build, struct slice text)
 {
     struct buf *mapped = &build->mapped;
 
@@ -193,7 +224,7 @@ static bool add_text(struct text_segment_build *build, enum text_segment_dict di
             buf_consume(mapped, mapped->len - 2); /* trigrams over the border */
         mime_casemap(take_piece(&text), mapped);
         assert(!mapped->overflow);
-        if (!add_trigrams(&build->dicts[dict], buf_slice(mapped), number))
+        if (!find_trigrams(build, buf_slice(mapped)))
             return false;
     }
     return true;
@@ -231,21 +262,32 @@ static bool add_value(struct text_segment_build *build, const struct digest_span
     return true;
 }
 
-static bool add_spans(struct text_segment_build *build, const struct digest *digest,
-                      uint32_t number)
+/* The spans of one dictionary. */
+static bool read_spans(struct text_segment_build *build, const struct digest *digest,
+                       enum text_segment_dict dict)
 {
-    for (size_t i = 0; i < SEGMENT_DICTS; i++)
-        build->dicts[i].of_message = 0;
     for (uint32_t i = 0; i < digest->n_spans; i++) {
         struct digest_span span = digest_span(digest, i);
         bool is_own = span.kind == DIGEST_SPAN_HEADER;
 
-        if (!add_text(build, is_own ? SEGMENT_HEADER : SEGMENT_BODY, span.text, number))
-            return false;
-        if (is_own && !add_value(build, &span))
+        if (is_own != (dict == SEGMENT_HEADER))
+            continue;
+        if (!find_in_text(build, span.text) || (is_own && !add_value(build, &span)))
             return false;
     }
     return true;
+}
+
+static bool add_spans(struct text_segment_build *build, const struct digest *digest,
+                      uint32_t number)
+{
+    bool is_covered = true;
+
+    for (size_t i = 0; i < SEGMENT_DICTS && is_covered; i++) {
+        is_covered = read_spans(build, digest, (enum text_segment_dict) i);
+        settle_trigrams(build, &build->dicts[i], number, is_covered);
+    }
+    return is_covered;
 }
 
 static void make_room(struct text_segment_build *build, uint32_t number)
@@ -304,7 +346,9 @@ size_t text_segment_build_bytes(const struct text_segment_build *build)
 {
     size_t bytes = sizeof(*build) + build->mapped.cap + word_build_bytes(build->words) +
                    build->cap_numbers * sizeof(int32_t) * (1 + SEGMENT_FIELDS) +
-                   2 * BITS_WORDS(SEGMENT_BUILD_SPAN) * sizeof(uint64_t);
+                   2 * BITS_WORDS(SEGMENT_BUILD_SPAN) * sizeof(uint64_t) +
+                   BITS_WORDS(TRIGRAMS) * sizeof(uint64_t) +
+                   build->cap_found * sizeof(*build->found);
 
     for (size_t i = 0; i < SEGMENT_DICTS; i++) {
         const struct vocabulary *words = &build->dicts[i];
@@ -345,11 +389,24 @@ static void read_slot(const struct vocabulary *words, const struct slot *slot, u
     }
 }
 
+/* Who writes, and who is asked meanwhile. */
+struct writing {
+    struct text_segment_writer *writer;
+    uint32_t span;
+    bool (*goes_on)(void *ctx);
+    void *ctx;
+};
+
+static enum rc stopped(struct err *err)
+{
+    return err_set(err, RC_UNAVAILABLE, "Stopped", "segment: its writing was stopped");
+}
+
 static enum rc write_dict(struct text_segment_build *build, enum text_segment_dict dict,
-                          uint32_t span, struct text_segment_writer *writer, struct err *err)
+                          const struct writing *writing, struct err *err)
 {
     struct vocabulary *words = &build->dicts[dict];
-    AUTO(freep) uint32_t *numbers = xcalloc(span, sizeof(*numbers));
+    AUTO(freep) uint32_t *numbers = xcalloc(writing->span, sizeof(*numbers));
     enum rc rc = RC_OK;
 
     if (words->n_slots > 0)
@@ -358,9 +415,11 @@ static enum rc write_dict(struct text_segment_build *build, enum text_segment_di
         const struct slot *slot = &words->slots[i];
 
         read_slot(words, slot, numbers);
-        rc = text_segment_write_trigram(writer, slot->trigram, numbers, slot->n, err);
+        rc = text_segment_write_trigram(writing->writer, slot->trigram, numbers, slot->n, err);
+        if (!rc && i % ASKED_EVERY == 0 && !writing->goes_on(writing->ctx))
+            rc = stopped(err);
     }
-    return rc ? rc : text_segment_end_dict(writer, dict, err);
+    return rc ? rc : text_segment_end_dict(writing->writer, dict, err);
 }
 
 static enum rc write_field(const struct text_segment_build *build,
@@ -399,38 +458,42 @@ static enum rc write_uncovered(const struct text_segment_build *build, uint32_t 
                                         list_others(build->covered, span, numbers), err);
 }
 
-static enum rc write_words(struct text_segment_build *build, uint32_t span,
-                           struct text_segment_writer *segment, struct err *err)
+static enum rc write_words(struct text_segment_build *build, const struct writing *writing,
+                           struct err *err)
 {
-    AUTO(word_writer_freep) struct word_writer *writer = word_writer_new(segment);
-    AUTO(freep) uint32_t *numbers = xcalloc(span, sizeof(*numbers));
-    enum rc rc =
-        word_write_uncovered(writer, numbers, list_others(build->worded, span, numbers), err);
+    AUTO(word_writer_freep) struct word_writer *writer = word_writer_new(writing->writer);
+    AUTO(freep) uint32_t *numbers = xcalloc(writing->span, sizeof(*numbers));
+    enum rc rc = word_write_uncovered(writer, numbers,
+                                      list_others(build->worded, writing->span, numbers), err);
 
-    return rc ? rc : word_build_write(build->words, writer, err);
+    return rc ? rc
+              : word_build_write(build->words, writer, writing->goes_on, writing->ctx, err);
 }
 
 enum rc text_segment_build_write(struct text_segment_build *build, struct engine *engine,
-                                 uint64_t account, uint64_t to, struct err *err)
+                                 uint64_t account, uint64_t to, bool (*goes_on)(void *ctx),
+                                 void *ctx, struct err *err)
 {
     const struct derived_name name = {SEGMENT_KIND, build->from, to};
     uint32_t span = (uint32_t) (to - build->from);
     struct text_segment_writer *writer = NULL;
+    struct writing writing = {.span = span, .goes_on = goes_on, .ctx = ctx};
     enum rc rc = text_segment_writer_begin(engine, account, &name, &writer, err);
 
     if (rc)
         return rc;
+    writing.writer = writer;
     assert(build->n_numbers <= span && span <= SEGMENT_BUILD_SPAN);
     fill_up(build, span);
     rc = write_uncovered(build, span, writer, err);
     if (!rc)
         rc = text_segment_write_days(writer, build->days, err);
     for (size_t i = 0; i < SEGMENT_DICTS && !rc; i++)
-        rc = write_dict(build, (enum text_segment_dict) i, span, writer, err);
+        rc = write_dict(build, (enum text_segment_dict) i, &writing, err);
     for (size_t i = 0; i < SEGMENT_FIELDS && !rc; i++)
         rc = write_field(build, (enum text_segment_field) i, span, writer, err);
     if (!rc)
-        rc = write_words(build, span, writer, err);
+        rc = write_words(build, &writing, err);
     if (!rc)
         return text_segment_writer_finish(writer, err);
     text_segment_writer_drop(writer);

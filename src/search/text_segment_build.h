@@ -12,7 +12,7 @@
 #include "mime/digest.h"
 #include "search/text_segment.h"
 
-#define SEGMENT_BUILD_BYTES ((size_t) 32 << 20) /* then the segment is closed */
+#define SEGMENT_BUILD_BYTES ((size_t) 36 << 20) /* then the segment is closed */
 /* One more message of nothing but new words and trigrams, up to their limits; and each array
  * may just have doubled. So it takes no more than this. */
 #define SEGMENT_MESSAGE_BYTES   ((size_t) 48 << 20)
@@ -36,14 +36,15 @@ void text_segment_build_add(struct text_segment_build *build, uint64_t body_id,
 bool text_segment_build_is_full(const struct text_segment_build *build, uint64_t next);
 /* What it takes of memory now. */
 size_t text_segment_build_bytes(const struct text_segment_build *build);
-/* Ids up to `to` were looked at. */
+/* Ids up to `to` were looked at. goes_on is asked now and then, and may sleep; RC_UNAVAILABLE
+ * once it says no. */
 MUST_CHECK enum rc text_segment_build_write(struct text_segment_build *build,
                                             struct engine *engine, uint64_t account,
-                                            uint64_t to, struct err *err);
+                                            uint64_t to, bool (*goes_on)(void *ctx), void *ctx,
+                                            struct err *err);
 
 /*
- * One segment of n, each beginning where the one before ends. goes_on is asked now and then,
- * and may sleep; RC_UNAVAILABLE once it says no.
+ * One segment of n, each beginning where the one before ends. goes_on: as above.
  */
 MUST_CHECK enum rc text_segment_merge(struct text_segment *const *segments, size_t n,
                                       struct engine *engine, uint64_t account,

@@ -18,6 +18,7 @@
 #define FIRST_SLOTS    4096u
 #define TEXT_MAX_BYTES ((size_t) 1 << 30)
 #define WORD_MAX_BYTES ((size_t) 4 * WORD_MAX_CHARS)
+#define ASKED_EVERY    1024u /* words between two questions to goes_on */
 
 struct word_slot {
     uint32_t text; /* where its characters begin */
@@ -142,15 +143,30 @@ static void settle(struct word_build *build, struct word_slot *slot)
     slot->next = slot->last + 1;
 }
 
+/* In UTF-8, in build->word. Most words are of ASCII. */
+static struct slice spell(struct word_build *build, const struct word *word)
+{
+    char *room;
+    uint32_t all = 0;
+
+    buf_reset(&build->word);
+    room = buf_reserve(&build->word, WORD_MAX_BYTES);
+    for (uint32_t i = 0; i < word->n; i++) {
+        room[i] = (char) (unsigned char) word->ch[i];
+        all |= word->ch[i];
+    }
+    if (all < 0x80)
+        return slice_of(room, word->n);
+    for (uint32_t i = 0; i < word->n; i++)
+        utf8_append(&build->word, word->ch[i]);
+    return buf_slice(&build->word);
+}
+
 static void add_word(struct word_build *build, const struct word *word, enum word_place place,
                      uint32_t number)
 {
-    struct word_slot *slot;
+    struct word_slot *slot = need_slot(build, spell(build, word), word->is_pair, place);
 
-    buf_reset(&build->word);
-    for (uint32_t i = 0; i < word->n; i++)
-        utf8_append(&build->word, word->ch[i]);
-    slot = need_slot(build, buf_slice(&build->word), word->is_pair, place);
     if (slot->n > 0 && slot->last == number) {
         slot->times = (uint8_t) MIN(slot->times + 1u, WORD_TIMES_MAX);
         return;
@@ -266,9 +282,11 @@ static enum rc write_word(struct word_build *build, const uint32_t *order, size_
     return word_write(writer, &word, lists, err);
 }
 
-enum rc word_build_write(struct word_build *build, struct word_writer *writer, struct err *err)
+enum rc word_build_write(struct word_build *build, struct word_writer *writer,
+                         bool (*goes_on)(void *ctx), void *ctx, struct err *err)
 {
     AUTO(freep) uint32_t *order = xcalloc(build->n_slots + 1u, sizeof(*order));
+    uint32_t written = 0;
     enum rc rc = RC_OK;
     size_t n = 1;
 
@@ -281,6 +299,8 @@ enum rc word_build_write(struct word_build *build, struct word_writer *writer, s
                     is_same_word(build, &build->slots[order[i]], &build->slots[order[i + n]]);)
             n++;
         rc = write_word(build, order + i, n, writer, err);
+        if (!rc && written++ % ASKED_EVERY == 0 && !goes_on(ctx))
+            rc = err_set(err, RC_UNAVAILABLE, "Stopped", "segment: its words were stopped");
     }
     return rc ? rc : word_write_end(writer, err);
 }

@@ -20,8 +20,8 @@ void word_build_free(struct word_build *build); /* NULL is allowed */
 bool word_build_add(struct word_build *build, uint32_t number, const struct digest *digest);
 /* Of memory. */
 size_t word_build_bytes(const struct word_build *build);
-/* All words, in order. Nothing may be added after that. */
+/* All words, in order. Nothing may be added after that. goes_on: text_segment_build.h. */
 MUST_CHECK enum rc word_build_write(struct word_build *build, struct word_writer *writer,
-                                    struct err *err);
+                                    bool (*goes_on)(void *ctx), void *ctx, struct err *err);
 
 #endif

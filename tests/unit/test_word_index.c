@@ -75,13 +75,19 @@ static struct text_segment *open_segment(struct engine *engine, uint64_t from, u
     return segment;
 }
 
+static bool always(void *ctx)
+{
+    (void) ctx;
+    return true;
+}
+
 static struct text_segment *write_segment(struct engine *engine,
                                           struct text_segment_build *build, uint64_t from,
                                           uint64_t to)
 {
     struct err err = {0};
 
-    if (text_segment_build_write(build, engine, ACCOUNT, to, &err) != RC_OK)
+    if (text_segment_build_write(build, engine, ACCOUNT, to, always, NULL, &err) != RC_OK)
         fail_msg("segment: %s", err.detail);
     text_segment_build_free(build);
     return open_segment(engine, from, to);
