@@ -2,6 +2,7 @@
 
 #include <sodium.h>
 
+#include "auth/name.h"
 #include "base/random.h"
 
 #define WAYS 4u /* places a key may take */
@@ -75,10 +76,15 @@ struct throttle_key throttle_key(const struct throttle *throttle, const struct i
                                  struct slice user)
 {
     bool is_v6 = peer->family == IPADDR_V6;
-    struct words own =
-        hash_prefix(throttle, peer, is_v6 ? PREFIX_BITS_V6 : PREFIX_BITS_V4, user);
-    struct throttle_key key = {.place = own.place, .check = own.check};
+    struct throttle_key key = {0};
+    struct auth_key name;
+    struct words own;
 
+    if (auth_name_key(user, &name, NULL) == RC_OK)
+        user = auth_key_slice(&name);
+    own = hash_prefix(throttle, peer, is_v6 ? PREFIX_BITS_V6 : PREFIX_BITS_V4, user);
+    key.place = own.place;
+    key.check = own.check;
     if (is_v6) {
         struct words wide = hash_prefix(throttle, peer, PREFIX_BITS_V6_WIDE, user);
 

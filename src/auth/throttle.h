@@ -40,6 +40,7 @@ struct throttle *throttle_new(void);
 void throttle_free(struct throttle *throttle);
 void throttle_freep(struct throttle **throttle);
 
+/* A user counts as one however the name is written; what can be no name is taken as it is. */
 struct throttle_key throttle_key(const struct throttle *throttle, const struct ipaddr *peer,
                                  struct slice user);
 /* How long to wait before a guessable secret is checked. 0 for one that was right before. */

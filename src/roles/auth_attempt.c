@@ -542,29 +542,14 @@ static void check_certificate(struct attempt *attempt)
     login_check_certificate(attempt->auth->realm, &attempt->sasl.claim, &attempt->certificate,
                             attempt->auth->start->config->client_cert_any, &place,
                             attempt->arena, &attempt->outcome, &err);
-    if (attempt->outcome.reason == LOGIN_REASON_INTERNAL)
-        log_event(LEVEL_ERROR, "auth.database_failed", LOG_ERR(&err));
-    if (attempt->outcome.verdict == LOGIN_GRANTED)
-        grant(attempt);
-    else
-        refuse(attempt);
-}
-
-/* The throttle counts a user however the name is written. */
-static struct throttle_key key_of(const struct attempt *attempt)
-{
-    struct slice user = sasl_claim_user(&attempt->sasl.claim);
-    struct auth_key key;
-
-    if (auth_name_key(user, &key, NULL) == RC_OK)
-        user = auth_key_slice(&key);
-    return throttle_key(attempt->auth->throttle, &attempt->peer, user);
+    go_on(attempt, &place, &err);
 }
 
 /* An auth_token_fn. */
 static void on_token(struct auth_token *token, const struct msg_idp_result *result)
 {
     struct attempt *attempt = LINK_OWNER(token, struct attempt, token);
+    const struct login_place place = place_of(attempt);
     struct err err;
 
     attempt->state = TALKING;
@@ -583,12 +568,7 @@ static void on_token(struct auth_token *token, const struct msg_idp_result *resu
                       (int64_t) MIN(result->expires, (uint64_t) INT64_MAX), attempt->arena,
                       &attempt->outcome, &err);
     auth_token_groups(attempt->auth, result, &attempt->outcome);
-    if (attempt->outcome.reason == LOGIN_REASON_INTERNAL)
-        log_event(LEVEL_ERROR, "auth.database_failed", LOG_ERR(&err));
-    if (attempt->outcome.verdict == LOGIN_GRANTED)
-        grant(attempt);
-    else
-        refuse(attempt);
+    go_on(attempt, &place, &err);
 }
 
 static void on_claim(struct attempt *attempt)
@@ -598,7 +578,8 @@ static void on_claim(struct attempt *attempt)
 
     arena_free(attempt->arena);
     attempt->arena = arena_new(LOGIN_ARENA_BYTES);
-    attempt->key = key_of(attempt);
+    attempt->key = throttle_key(attempt->auth->throttle, &attempt->peer,
+                                sasl_claim_user(&attempt->sasl.claim));
     attempt->claimed_us = clock_mono_us();
     if (is_scram(attempt)) {
         check_proof(attempt);

@@ -349,17 +349,6 @@ struct credentials {
     struct slice user, password, code;
 };
 
-/* The throttle counts a user however the name is written, and here as at the mail's door. */
-static struct throttle_key key_of(const struct auth_role *auth, const struct ipaddr *peer,
-                                  struct slice user)
-{
-    struct auth_key key;
-
-    if (auth_name_key(user, &key, NULL) == RC_OK)
-        user = auth_key_slice(&key);
-    return throttle_key(auth->throttle, peer, user);
-}
-
 /* NULL: there are too many. */
 static struct enrol_try *try_new(struct auth_role *auth, const struct ipaddr *peer,
                                  const struct credentials *given)
@@ -378,7 +367,7 @@ static struct enrol_try *try_new(struct auth_role *auth, const struct ipaddr *pe
     try->claim.user_len = (uint16_t) user.len;
     if (user.len > 0)
         memcpy(try->claim.user, user.ptr, user.len);
-    try->key = key_of(auth, peer, user);
+    try->key = throttle_key(auth->throttle, peer, user); /* the one of the mail's door */
     list_push_back(&auth->enrolling, &try->link);
     auth->n_enrolling++;
     return try;

@@ -149,6 +149,22 @@ static void a_proof_makes_a_source_known_for_thirty_days(void **state)
     assert_false(throttle_is_proved(throttle, key, THROTTLE_PROOF_US + THROTTLE_DRAIN_US));
 }
 
+static void a_user_is_one_however_the_name_is_written(void **state)
+{
+    AUTO(throttle_freep) struct throttle *throttle = throttle_new();
+    const struct ipaddr peer = {
+        .family = IPADDR_V4, .bytes = {192, 0, 2, 1}
+    };
+    const uint64_t anna = throttle_key(throttle, &peer, SLICE("anna@example.org")).check;
+
+    (void) state;
+    assert_int_equal(throttle_key(throttle, &peer, SLICE("Anna@Example.ORG")).check, anna);
+    assert_int_not_equal(throttle_key(throttle, &peer, SLICE("anna@example.net")).check, anna);
+    /* What can be no name has a bucket all the same. */
+    assert_int_not_equal(throttle_key(throttle, &peer, SLICE("a b")).check,
+                         throttle_key(throttle, &peer, SLICE("A b")).check);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -157,6 +173,7 @@ int main(void)
         cmocka_unit_test(a_flood_from_everywhere_keeps_no_owner_out),
         cmocka_unit_test(a_wide_ipv6_source_is_slowed_down_as_a_whole),
         cmocka_unit_test(a_full_table_forgets_and_never_refuses),
+        cmocka_unit_test(a_user_is_one_however_the_name_is_written),
         cmocka_unit_test(a_proof_makes_a_source_known_for_thirty_days),
     };
 
