@@ -2,7 +2,9 @@
  * stream.h - a socket with what was read and not taken yet, and what is written and not sent
  * yet; from some point on both ways compressed (RFC 4978).
  *
- * Nothing blocks. An idle stream holds no buffer. Used by members of a pool.
+ * Nothing blocks. Used by members of a pool. An idle stream holds no buffer: that of input is
+ * given back by the stream_read() that finds no more, that of output by stream_trim() once all
+ * is sent, which its owner calls before it waits.
  */
 #ifndef ROOST_NET_STREAM_H
 #define ROOST_NET_STREAM_H

@@ -636,15 +636,24 @@ static void run_again(void *ctx)
     gate_conn_run(ctx);
 }
 
+static bool is_held(const struct gate_conn *c)
+{
+    return (c->state == GATE_READY || c->state == GATE_RESPONSE) &&
+           c->out.len >= GATE_OUT_HIGH_BYTES;
+}
+
 void gate_conn_run(struct gate_conn *c)
 {
     unsigned steps = 0;
+    bool was_held;
 
     while (steps < RUN_STEPS && step(c) == RC_OK)
         steps++;
+    was_held = is_held(c);
     if (c->state != GATE_CARRIED && c->state != GATE_DEAD && c->state != GATE_HANDSHAKE)
         (void) flush(c); /* what is left is watched for; an end shows in the state */
-    if (steps == RUN_STEPS && c->state != GATE_DEAD)
+    /* Who held back, and could send after all, may have bytes that no event tells of. */
+    if (c->state != GATE_DEAD && (steps == RUN_STEPS || (was_held && !is_held(c))))
         loop_defer(c->gate->loop, &c->again, run_again, c);
     watch(c);
 }

@@ -206,6 +206,7 @@ static enum rc start_carrying(struct gate_conn *c, struct err *err)
         return rc;
     }
     loop_remove(gate->loop, &c->watch);
+    c->close_told = c->mail_died = false; /* of another mail, which had it before */
     c->pump = xcalloc(1, sizeof(*c->pump));
     gate_conn_enter(c, GATE_CARRIED);
     timer_start(gate->loop, &c->timer, (int64_t) GATE_ANSWER_SEC * US_PER_SEC, answer_deadline,

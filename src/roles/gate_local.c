@@ -116,10 +116,12 @@ static void run(struct gate_local *local)
     }
     if (got == STREAM_ENDED || got == STREAM_BROKEN)
         gate_local_drop(local);
-    if (!local->dead)
-        loop_want(local->gate->loop, &local->watch,
-                  (stream_unsent(&local->stream) > 0 ? (unsigned) LOOP_OUT : 0u) |
-                      (is_full(local) ? 0u : (unsigned) LOOP_IN));
+    if (local->dead)
+        return;
+    stream_trim(&local->stream);
+    loop_want(local->gate->loop, &local->watch,
+              (stream_unsent(&local->stream) > 0 ? (unsigned) LOOP_OUT : 0u) |
+                  (is_full(local) ? 0u : (unsigned) LOOP_IN));
 }
 
 static void too_late(void *ctx)

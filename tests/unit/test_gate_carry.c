@@ -283,6 +283,28 @@ static void a_new_mail_serves_who_logs_in_again(void **state)
     closep(&carried.fd);
 }
 
+/* The one that has a connection now did not die, whatever became of the one before. */
+static void a_death_is_of_the_mail_that_died(void **state)
+{
+    struct world *w = *state;
+    struct client client = client_at(w, DOOR_TLS);
+    struct carried carried = log_in(w, &client, SLICE(""));
+
+    channel_free(w->mail);
+    closep(&carried.fd);
+    assert_heard_start(w, &client, "l1 NO [UNAVAILABLE] ");
+    world_connect(w, ROLE_MAIL);
+    carried = log_in(w, &client, SLICE(""));
+    mail_says(w, carried.fd, SLICE("l1 OK in\r\n"));
+    assert_heard(w, &client, "l1 OK in\r\n");
+    mail_says(w, carried.fd, SLICE("* BYE\r\n"));
+    closep(&carried.fd); /* the socket's end is heard before its reason */
+    assert_heard(w, &client, "* BYE\r\n");
+    tell(w, carried.conn, CLOSE_LOGOUT);
+    assert_true(is_ended(w, &client));
+    client_close(&client);
+}
+
 static void a_client_that_vanishes_is_told_to_mail(void **state)
 {
     struct world *w = *state;
@@ -578,6 +600,7 @@ int main(void)
         WORLD_TEST(the_client_hears_bye_when_mail_dies),
         WORLD_TEST(no_bye_is_put_into_half_a_line),
         WORLD_TEST(a_new_mail_serves_who_logs_in_again),
+        WORLD_TEST(a_death_is_of_the_mail_that_died),
         WORLD_TEST(a_client_that_vanishes_is_told_to_mail),
         WORLD_TEST(garbage_in_the_tls_stream_ends_it),
         WORLD_TEST(a_client_that_does_not_read_stops_mail_and_nobody_else),
