@@ -396,6 +396,8 @@ static enum step idle(struct client *client)
 {
     if (client->session.notify != NULL || session_hears(&client->session))
         return ready(client);
+    if (stream_unsent(&client->stream) >= CLIENT_HELD_BYTES)
+        return STEP_SPACE; /* news of one message become one, however long it takes */
     if (session_has_news(&client->session) &&
         session_idle_sync(&client->session, &client->stream.out) == COMMAND_CLOSE) {
         end(client, "mailbox deleted");

@@ -4,6 +4,7 @@
 """
 
 import os
+import re
 import resource
 import statistics
 import sys
@@ -81,6 +82,28 @@ class Deaf(unittest.TestCase):
             self.assertEqual(len(client.ok("FETCH 1:10 (FLAGS UID)")), 10)
             out.append(time.monotonic() - before)
         return sorted(out)
+
+    def test_one_that_idles_and_does_not_read(self):
+        """News wait in the mailbox, not in memory: of each message the last is told, not all."""
+        deaf, other = self.server.wire("u1"), self.server.wire("u1")
+        self.addCleanup(deaf.close)
+        self.addCleanup(other.close)
+        other.append("INBOX", sample(1))
+        other.ok("SELECT INBOX")
+        for _ in range(10):
+            other.ok("COPY 1:* INBOX")
+        deaf.ok("SELECT INBOX")
+        tag = deaf.idle()
+        for number in range(ROUNDS):
+            other.ok("STORE 1:* %sFLAGS.SILENT (\\Seen)" % "+-"[number % 2])
+        other.ok("STORE 1:* FLAGS.SILENT (\\Seen \\Flagged)")
+        told, _ = deaf.done(tag)
+        flags = dict(re.fullmatch(rb"\* (\d+) FETCH \(.*FLAGS \(([^)]*)\).*\)", line).groups()
+                     for line in told if b" FETCH " in line)
+        self.assertEqual(len(flags), 1024)
+        for words in flags.values():
+            self.assertEqual(set(words.split()) - {b"\\Recent"}, {b"\\Seen", b"\\Flagged"})
+        self.assertLess(len(told), ROUNDS * len(flags) // 4)
 
     def test_connections_that_never_read(self):
         other = self.server.wire("u2")
