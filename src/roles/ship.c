@@ -305,6 +305,7 @@ static void meet_another_log(struct ship *ship)
     log_event(LEVEL_ERROR, "audit.ship_other_log", LOG_NUM("sent", sent),
               LOG_NUM("signed", audit_tail_signed(ship->tail)));
     ship->believed = first;
+    ship->mark.is_set = false;
     audit_tail_seek(ship->tail, &first);
 }
 

@@ -99,17 +99,23 @@ void ship_link_send(struct ship_link *link)
         set_wants(link, rc == RC_MORE);
 }
 
-void ship_link_close(struct ship_link *link)
+/* close_notify, if it did not leave yet. */
+static void say_close(struct ship_link *link)
 {
     struct err err;
     enum rc rc = tls_shut_write(link->tls, &err);
 
-    link->state = SHIP_CLOSING;
-    timer_start(link->loop, &link->deadline, CLOSE_US, late, link);
     if (rc && rc != RC_MORE)
         fail(link, false, &err);
     else
         set_wants(link, rc == RC_MORE);
+}
+
+void ship_link_close(struct ship_link *link)
+{
+    link->state = SHIP_CLOSING;
+    timer_start(link->loop, &link->deadline, CLOSE_US, late, link);
+    say_close(link);
 }
 
 bool ship_link_acked(const struct ship_link *link, uint64_t *acked, uint64_t *all)
@@ -205,27 +211,13 @@ static void on_ready(void *ctx, unsigned ready)
             hear(link);
         if (link->state == SHIP_UP)
             ship_link_send(link);
+        else if (link->state == SHIP_CLOSING)
+            say_close(link);
         break;
     }
 }
 
 /* ---- the connection ---- */
-
-static socklen_t socket_address(const struct ipaddr *to, struct sockaddr_storage *out)
-{
-    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons(to->port)};
-    struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons(to->port)};
-
-    memset(out, 0, sizeof(*out));
-    if (to->family == IPADDR_V4) {
-        memcpy(&v4.sin_addr, to->bytes, sizeof(v4.sin_addr));
-        memcpy(out, &v4, sizeof(v4));
-        return sizeof(v4);
-    }
-    memcpy(&v6.sin6_addr, to->bytes, sizeof(v6.sin6_addr));
-    memcpy(out, &v6, sizeof(v6));
-    return sizeof(v6);
-}
 
 static bool set_option(int fd, int level, int name, int value)
 {
@@ -235,7 +227,7 @@ static bool set_option(int fd, int level, int name, int value)
 static enum rc start(struct ship_link *link, const struct ipaddr *to, struct err *err)
 {
     struct sockaddr_storage address;
-    socklen_t len = socket_address(to, &address);
+    socklen_t len = ipaddr_to_sockaddr(to, &address);
 
     link->fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (link->fd < 0)
