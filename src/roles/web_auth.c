@@ -94,7 +94,8 @@ static void on_device(struct web_exchange *x, const struct msg_enrol_device *msg
  */
 static void on_session(struct web_exchange *x, const struct msg_enrol_session *msg)
 {
-    struct site_reply reply = {.verdict = SITE_DONE, .user = msg->user};
+    struct site_reply reply = {
+        .verdict = SITE_DONE, .seconds = msg->seconds, .user = msg->user};
 
     if (x->turn.ask.kind != SITE_ASK_LOGIN)
         return;

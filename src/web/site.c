@@ -1,6 +1,7 @@
 #include "web/site.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <sodium.h>
 
 #include "base/random.h"
@@ -16,10 +17,10 @@
     "frame-ancestors 'none'"
 #define STRICT_TRANSPORT  "max-age=31536000"
 #define COOKIE_RULES      "; Path=/; Secure; HttpOnly; SameSite=Strict"
-#define SESSION_SEC       "600" /* as long as auth keeps it */
 #define WRONG_LOGIN       "User, password or code is wrong."
 #define STYLE_KEPT        "public, max-age=3600"
 #define FORM_COOKIE_BYTES 16u
+#define FORM_COOKIE_SEC   3600u
 #define PAGE_ROOM_BYTES   ((size_t) 32 << 10)
 
 /* ---- answers ---- */
@@ -47,11 +48,11 @@ static void start(struct site_turn *turn, unsigned status, const char *type, con
 }
 
 static void set_cookie(struct site_turn *turn, const char *name, const char *value,
-                       const char *max_age)
+                       uint32_t max_age_sec)
 {
-    add_header(
-        turn, "Set-Cookie",
-        arena_printf(turn->arena, "%s=%s; Max-Age=%s" COOKIE_RULES, name, value, max_age));
+    add_header(turn, "Set-Cookie",
+               arena_printf(turn->arena, "%s=%s; Max-Age=%" PRIu32 COOKIE_RULES, name, value,
+                            max_age_sec));
 }
 
 static void finish(struct site_turn *turn, const struct buf *page)
@@ -145,7 +146,7 @@ static void show_login(struct site_turn *turn, unsigned status, const char *erro
     turn->cookie = slice_from_str(value);
     token = token_for(turn, "/login");
     start_page(turn, status, &page);
-    set_cookie(turn, SITE_FORM_COOKIE, value, "3600");
+    set_cookie(turn, SITE_FORM_COOKIE, value, FORM_COOKIE_SEC);
     page_login(&page, &token, error);
     finish(turn, &page);
 }
@@ -185,8 +186,8 @@ static void log_in(struct site_turn *turn, const struct site_reply *reply)
 
     (void) sodium_bin2hex(value, sizeof(value), reply->token, sizeof(reply->token));
     go_to(turn, "/");
-    set_cookie(turn, SITE_SESSION_COOKIE, value, SESSION_SEC);
-    set_cookie(turn, SITE_FORM_COOKIE, "", "0");
+    set_cookie(turn, SITE_SESSION_COOKIE, value, reply->seconds);
+    set_cookie(turn, SITE_FORM_COOKIE, "", 0);
     sodium_memzero(value, sizeof(value));
 }
 
@@ -196,7 +197,7 @@ static void no_session(struct site_turn *turn)
 {
     go_to(turn, "/login");
     if (turn->cookie.len > 0)
-        set_cookie(turn, SITE_SESSION_COOKIE, "", "0");
+        set_cookie(turn, SITE_SESSION_COOKIE, "", 0);
 }
 
 /* ---- what auth said ---- */

@@ -97,6 +97,7 @@ struct site_reply {
     enum site_verdict verdict;
     struct slice text;                     /* INVALID, LIMIT: for the user */
     unsigned char token[SITE_TOKEN_BYTES]; /* LOGIN */
+    uint32_t seconds;                      /* LOGIN: so long the session lasts */
     struct slice user;                     /* DEVICES, CREATE */
     const struct site_device *devices;     /* DEVICES */
     size_t n_devices;

@@ -261,7 +261,7 @@ static void a_login_needs_the_form_of_this_browser(void **state)
 static void the_session_goes_to_the_browser_as_a_safe_cookie(void **state)
 {
     AUTO(scene_freep) struct scene *scene = scene_new();
-    struct site_reply reply = {.verdict = SITE_DONE};
+    struct site_reply reply = {.verdict = SITE_DONE, .seconds = 420};
 
     (void) state;
     assert_true(hex_read(SLICE(SESSION), reply.token, sizeof(reply.token)));
@@ -271,7 +271,7 @@ static void the_session_goes_to_the_browser_as_a_safe_cookie(void **state)
     assert_plain(scene, 303);
     assert_string_equal(header(scene, "Location", 0), "/");
     assert_string_equal(header(scene, "Set-Cookie", 0), SESSION_COOKIE
-                        "; Max-Age=600; Path=/; Secure; HttpOnly; SameSite=Strict");
+                        "; Max-Age=420; Path=/; Secure; HttpOnly; SameSite=Strict");
 }
 
 static void a_refused_login_says_no_more_than_that(void **state)

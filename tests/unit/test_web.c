@@ -191,10 +191,12 @@ static void a_login_goes_to_auth_and_its_session_to_the_browser(void **state)
     assert_int_equal(asked.enrol_login.peer.bytes[3], 7);
     session.enrol_session.request = asked.enrol_login.request;
     session.enrol_session.token[0] = 0xAB;
+    session.enrol_session.seconds = 420;
     tell(&session);
     read_answer();
     assert_status("303");
     assert_non_null(strstr(scene->answer, "Set-Cookie: " SITE_SESSION_COOKIE "=ab00"));
+    assert_non_null(strstr(scene->answer, "; Max-Age=420;"));
 }
 
 static void devices_come_one_by_one(void **state)
