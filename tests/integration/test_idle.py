@@ -6,13 +6,14 @@
 import os
 import re
 import resource
+import socket
 import statistics
 import sys
 import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
-from roost_server import Server, is_sanitized, pss_kib, sample, wait_for
+from roost_server import DEADLINE_SEC, PASSWORD, Server, Wire, is_sanitized, pss_kib, sample, wait_for
 
 N = 2000 if os.environ.get("ROOST_LARGE") else 200
 USERS = 50
@@ -85,9 +86,16 @@ class Deaf(unittest.TestCase):
 
     def test_one_that_idles_and_does_not_read(self):
         """News wait in the mailbox, not in memory: of each message the last is told, not all."""
-        deaf, other = self.server.wire("u1"), self.server.wire("u1")
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # the kernel holds little for it, at either end
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)
+        sock.settimeout(DEADLINE_SEC)
+        sock.connect(("127.0.0.1", self.server.imap_port))
+        deaf, other = Wire(sock), self.server.wire("u1")
         self.addCleanup(deaf.close)
         self.addCleanup(other.close)
+        deaf.line()
+        deaf.ok("LOGIN u1 " + PASSWORD)
         other.append("INBOX", sample(1))
         other.ok("SELECT INBOX")
         for _ in range(10):
