@@ -1,7 +1,6 @@
 """PostgreSQL as account back-end: a server of the test's own, asked through role idp's own code and by logins over IMAP."""
 
 import glob
-import imaplib
 import os
 import pwd
 import shutil
@@ -11,8 +10,9 @@ import tempfile
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
-from roost_server import SKIPPED, Port, Server, wait_for
-from sql_users import HOSTILE_NAMES, QUERY, USERS, Provider, write_conf
+from idp_provider import Provider
+from roost_server import SKIPPED, Port, end_process, wait_for
+from sql_users import HOSTILE_NAMES, QUERY, USERS, assert_logs_in, assert_refused, shop_server, start_shop
 
 PROGRAMS = sorted(glob.glob("/usr/lib/postgresql/*/bin"))
 # OWNER reads and writes, READER is who the configuration names
@@ -59,9 +59,7 @@ class Postgres:
                         "postgres", text=text)
 
     def stop(self):
-        if self.process is not None and self.process.poll() is None:
-            self.process.terminate()
-            self.process.wait(60)
+        end_process(self.process)
 
     def close(self):
         self.stop()
@@ -89,7 +87,7 @@ class Sql(unittest.TestCase):
                          % (rows, READER, literal(PASSWORD), READER))
 
     def provider(self, **lines):
-        provider = Provider(self.postgres.lines(**lines))
+        provider = Provider("sql", self.postgres.lines(**lines))
         self.addCleanup(provider.folder.cleanup)
         return provider
 
@@ -136,22 +134,10 @@ class Sql(unittest.TestCase):
             self.postgres.start()
 
     def test_logins(self):
-        server = Server(users=1, idp_folder="idp", backends=["passwd-file", "sql:shop"], legacy_passwords="until 2100-01-01")
-        self.addCleanup(server.close)
-        folder = os.path.join(server.data, "idp")
-        os.mkdir(folder, 0o755)
-        write_conf(os.path.join(folder, "shop.conf"), self.postgres.lines())
-        if os.geteuid() == 0:
-            subprocess.run(["chgrp", "roost-idp", os.path.join(folder, "shop.conf")], check=True)
-        server.start()
-        client = server.imap()
-        client.login("anna", "anna's")
-        self.assertEqual(client.select()[0], "OK")
-        client.logout()
-        client = server.imap()
-        with self.assertRaises(imaplib.IMAP4.error):
-            client.login("anna", "wrong")
-        client.shutdown()
+        server, _ = shop_server(self)
+        start_shop(server, self.postgres.lines())
+        assert_logs_in(self, server)
+        assert_refused(self, server, "wrong")
         self.assertNotIn(PASSWORD, server.log())
 
 

@@ -5,16 +5,15 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from idp_provider import Provider, give_to_idp, idp_folder, write_conf
 from roost_server import DEADLINE_SEC, Port, Server, need, wait_for
 from slapd import READER, READER_PASSWORD, SUFFIX, Slapd, entry, person
 
-IDP_ASK = os.environ["IDP_ASK"]
 PEOPLE = "ou=people," + SUFFIX
 GROUPS = "ou=groups," + SUFFIX
 SLOT_SEC = 2  # BACKEND_SLOT_US: a refusal comes at the end of one
@@ -57,52 +56,14 @@ HOSTILE_SECRETS = [
 ]
 
 
-class Provider:
-    """idp_ask on a file of its own."""
-
-    def __init__(self, slapd, lines, secret=READER_PASSWORD):
-        self.folder = tempfile.TemporaryDirectory(prefix="roost-ldap-", dir="/tmp")
-        lines = dict(lines)
-        if "search_dn" in lines:
-            path = os.path.join(self.folder.name, "secret")
-            with open(path, "w", encoding="utf-8") as out:
-                out.write(secret + "\n")
-            os.chmod(path, 0o600)
-            lines["search_password_file"] = path
-        write_conf(os.path.join(self.folder.name, "here.conf"),
-                   {"servers": [slapd.uri(tls=True)], "ca_file": slapd.path("ca.pem"), "timeout": 3, **lines})
-
-    def ask(self, *questions):
-        """(code, reason, user, groups) of each (user, secret) or ("user", user)."""
-        text = ""
-        for question in questions:
-            if len(question) == 3:
-                text += "user %s -\n" % (question[1].hex() or "-")
-            else:
-                text += "password %s %s\n" % (question[0].hex() or "-", question[1].hex() or "-")
-        done = subprocess.run([IDP_ASK, self.folder.name, "ldap", "here"], input=text, text=True,
-                              capture_output=True, check=False, timeout=DEADLINE_SEC)
-        if done.stdout.startswith("bad "):
-            return done.stdout
-        answers = []
-        for line in done.stdout.splitlines():
-            code, reason, user, *groups = line.split(" ")
-            answers.append((code, reason, bytes.fromhex(user.replace("-", "")), [bytes.fromhex(g) for g in groups]))
-        assert len(answers) == len(questions), done.stdout + done.stderr
-        return answers
-
-
-def write_conf(path, lines):
-    with open(path, "w", encoding="utf-8") as out:
-        for key, value in lines.items():
-            if isinstance(value, bool):
-                value = "true" if value else "false"
-            elif isinstance(value, list):
-                value = "{" + ", ".join('"%s"' % item for item in value) + "}"
-            elif isinstance(value, str):
-                value = '"%s"' % value.replace("\\", "\\\\").replace('"', '\\"')
-            out.write("%s = %s\n" % (key, value))
-    os.chmod(path, 0o640)
+def provider_of(slapd, lines, secret=READER_PASSWORD):
+    provider = Provider("ldap", {"servers": [slapd.uri(tls=True)], "ca_file": slapd.path("ca.pem"), "timeout": 3, **lines})
+    if "search_dn" in lines:
+        with open(provider.path("secret"), "w", encoding="utf-8") as out:
+            out.write(secret + "\n")
+        os.chmod(provider.path("secret"), 0o600)
+        provider.write(search_password_file=provider.path("secret"))
+    return provider
 
 
 class Silent:
@@ -138,7 +99,7 @@ class Asked(unittest.TestCase):
         cls.slapd.start().add(IN_GROUPS)
 
     def provider(self, **lines):
-        provider = Provider(self.slapd, lines or SEARCH)
+        provider = provider_of(self.slapd, lines or SEARCH)
         self.addCleanup(provider.folder.cleanup)
         return provider
 
@@ -225,7 +186,7 @@ class Asked(unittest.TestCase):
         self.addCleanup(slapd.close)
         slapd.start()
         for lines in ({"servers": [slapd.uri(tls=True)]}, {"servers": [slapd.uri()], "starttls": True}):
-            provider = Provider(slapd, {**SEARCH, **lines})
+            provider = provider_of(slapd, {**SEARCH, **lines})
             self.addCleanup(provider.folder.cleanup)
             self.assertEqual(provider.ask((b"anna", b"anna's"))[0][0], "unavailable")
         got = self.provider(**SEARCH, ca_file=self.slapd.path("other_ca.pem")).ask((b"anna", b"anna's"))
@@ -246,17 +207,16 @@ class Asked(unittest.TestCase):
         self.assertLess(time.monotonic() - began, DEADLINE_SEC / 2)
 
     def test_the_reader_s_password(self):
-        provider = Provider(self.slapd, SEARCH, secret="not it")
+        provider = provider_of(self.slapd, SEARCH, secret="not it")
         self.addCleanup(provider.folder.cleanup)
         self.assertEqual(provider.ask((b"anna", b"anna's"))[0][:2], ("unavailable", "search_dn"))
-        provider = Provider(self.slapd, SEARCH, secret="")
+        provider = provider_of(self.slapd, SEARCH, secret="")
         self.addCleanup(provider.folder.cleanup)
         self.assertIn("empty", provider.ask((b"anna", b"anna's")))
 
     def test_a_kept_connection_may_have_ended(self):
         provider = self.provider()
-        process = subprocess.Popen([IDP_ASK, provider.folder.name, "ldap", "here"], stdin=subprocess.PIPE,
-                                   stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(provider.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.addCleanup(process.communicate)
         for _ in range(3):
             process.stdin.write("password %s %s\n" % (b"anna".hex(), b"anna's".hex()))
@@ -296,8 +256,7 @@ class Running(unittest.TestCase):
         server = Server(users=1, idp_folder="idp", **{"backends": ["passwd-file", "sqlite", "ldap:corp"],
                                                       "legacy_passwords": "until 2100-01-01", **settings})
         self.addCleanup(server.close)
-        folder = os.path.join(server.data, "idp")
-        os.mkdir(folder, 0o755)
+        folder = idp_folder(server)
         with open(os.path.join(folder, "secret"), "w", encoding="utf-8") as out:
             out.write(READER_PASSWORD)
         for name in ("ca.pem",):
@@ -305,10 +264,7 @@ class Running(unittest.TestCase):
         write_conf(os.path.join(folder, "corp.conf"), {
             **SEARCH, "servers": [self.slapd.uri(tls=True)], "ca_file": os.path.join(folder, "ca.pem"), "timeout": 2,
             "search_password_file": os.path.join(folder, "secret"), "group_attribute": "memberOf"})
-        for name in ("secret", "corp.conf"):
-            os.chmod(os.path.join(folder, name), 0o640)
-            if os.geteuid() == 0:
-                subprocess.run(["chgrp", "roost-idp", os.path.join(folder, name)], check=True)
+        give_to_idp(os.path.join(folder, "secret"), os.path.join(folder, "corp.conf"))
         return server
 
 
@@ -432,12 +388,12 @@ class Delivered(Running):
         wait_for(lambda: self.offered(server, "bob@example.org", "nobody@example.org") == [250, 550], "it is back")
 
     def test_who_may_not_come_in(self):
-        provider = Provider(self.slapd, {**SEARCH, "allow_filter": "(!(employeeType=leaver))"})
+        provider = provider_of(self.slapd, {**SEARCH, "allow_filter": "(!(employeeType=leaver))"})
         self.addCleanup(provider.folder.cleanup)
         self.assertEqual([one[0] for one in provider.ask(("user", b"anna", None), ("user", b"bob", None))],
                          ["ok", "disabled"])
         # without a search nobody is known who says no password
-        provider = Provider(self.slapd, {"bind_dn": "uid=%u," + PEOPLE})
+        provider = provider_of(self.slapd, {"bind_dn": "uid=%u," + PEOPLE})
         self.addCleanup(provider.folder.cleanup)
         self.assertEqual(provider.ask(("user", b"anna", None))[0][:2], ("unknown", "no_search"))
 

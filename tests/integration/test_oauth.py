@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from idp_provider import give_to_idp, idp_folder, write_conf
 from roost_server import DEADLINE_SEC, ROOST, Server, wait_for
 
 ISSUER = "https://id.example/"
@@ -32,17 +33,8 @@ def resident(pid):
 def write_provider(folder, name, lines):
     """NAME.conf, for the idp process alone."""
     path = os.path.join(folder, name + ".conf")
-    with open(path, "w", encoding="ascii") as out:
-        for key, value in lines.items():
-            if isinstance(value, int):
-                out.write("%s = %d\n" % (key, value))
-            elif isinstance(value, str):
-                out.write('%s = "%s"\n' % (key, value))
-            else:
-                out.write("%s = {%s}\n" % (key, ", ".join('"%s"' % item for item in value)))
-    os.chmod(path, 0o640)
-    if os.geteuid() == 0:
-        subprocess.run(["chgrp", "roost-idp", path], check=True)
+    write_conf(path, lines)
+    give_to_idp(path)
 
 
 def base64url(octets):
@@ -197,8 +189,7 @@ class Tokens(unittest.TestCase):
         cls.addClassCleanup(cls.issuer.close)
         cls.server = Server(users=2, idp_folder="idp", oauth=["here"])
         cls.addClassCleanup(cls.server.close)
-        folder = os.path.join(cls.server.data, "idp")
-        os.mkdir(folder, 0o755)
+        folder = idp_folder(cls.server)
         write_provider(folder, "here", {
             "issuer": ISSUER, "audience": ["mail"], "introspection": cls.issuer.url + "/introspect",
             "client_id": "roost+", "client_secret": "Hush7 &", "leeway": 0, "scope": ["imap"]})

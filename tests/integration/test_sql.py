@@ -1,16 +1,14 @@
 """A database of users as account back-end: SQLite, asked through role idp's own code and by logins over IMAP."""
 
-import imaplib
 import os
 import sqlite3
-import subprocess
 import sys
 import unittest
 import unittest.mock
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
-from roost_server import Server
-from sql_users import HOSTILE_NAMES, QUERY, USERS, Provider, write_conf
+from idp_provider import Provider
+from sql_users import HOSTILE_NAMES, QUERY, USERS, assert_logs_in, assert_refused, shop_server, start_shop
 
 LARGE = os.environ.get("ROOST_LARGE")
 
@@ -27,10 +25,10 @@ def make_file(path, wal=False):
 
 class Asked(unittest.TestCase):
     def provider(self, **lines):
-        provider = Provider({"query": QUERY, **lines})
+        provider = Provider("sql", {"query": QUERY, **lines})
         self.addCleanup(provider.folder.cleanup)
         if "file" not in lines:
-            path = os.path.join(provider.folder.name, "users.db")
+            path = provider.path("users.db")
             make_file(path)
             provider.write(file=path)
         return provider
@@ -65,7 +63,7 @@ class Asked(unittest.TestCase):
 
     def test_no_file_is_no_answer(self):
         provider = self.provider()
-        path = os.path.join(provider.folder.name, "users.db")
+        path = provider.path("users.db")
         os.rename(path, path + ".away")
         self.assertEqual(provider.ask((b"anna", b"anna's"))[0][0], "unavailable")
         with open(path, "wb") as out:
@@ -102,7 +100,7 @@ class Asked(unittest.TestCase):
 
     def test_without_libpq_it_says_which_package(self):
         provider = self.provider()
-        with open(os.path.join(provider.folder.name, "libpq.so.5"), "wb"):
+        with open(provider.path("libpq.so.5"), "wb"):
             pass  # found before the system's, and no library
         with unittest.mock.patch.dict(os.environ, LD_LIBRARY_PATH=provider.folder.name):
             self.assertEqual(provider.ask((b"anna", b"anna's"))[0][0], "ok")  # SQLite does not want it
@@ -114,11 +112,7 @@ class Asked(unittest.TestCase):
 class LoggedIn(unittest.TestCase):
     def test_logins(self):
         for wal in (False, True) if LARGE else (True,):
-            server = Server(users=1, idp_folder="idp", backends=["passwd-file", "sql:shop"],
-                            legacy_passwords="until 2100-01-01")
-            self.addCleanup(server.close)
-            folder = os.path.join(server.data, "idp")
-            os.mkdir(folder, 0o755)
+            server, folder = shop_server(self)
             path = os.path.join(folder, "users.db")
             make_file(path, wal)
             holder = sqlite3.connect(path)  # as whoever changes it has it open
@@ -126,25 +120,13 @@ class LoggedIn(unittest.TestCase):
             holder.execute("SELECT count(*) FROM users").fetchall()
             for name in os.listdir(folder):
                 os.chmod(os.path.join(folder, name), 0o644)
-            write_conf(os.path.join(folder, "shop.conf"), {"file": path, "query": QUERY})
-            if os.geteuid() == 0:
-                subprocess.run(["chgrp", "roost-idp", os.path.join(folder, "shop.conf")], check=True)
-            server.start()
-            client = server.imap()
-            client.login("anna", "anna's")
-            self.assertEqual(client.select()[0], "OK")
-            client.logout()
+            start_shop(server, {"file": path, "query": QUERY})
+            assert_logs_in(self, server)
             server.logged("account.created user=anna source=sql:shop")
-            client = server.imap()
-            with self.assertRaises(imaplib.IMAP4.error):
-                client.login("anna", "wrong")
-            client.shutdown()
+            assert_refused(self, server, "wrong")
             holder.execute("DELETE FROM users WHERE name = 'anna'")
             holder.commit()
-            client = server.imap()
-            with self.assertRaises(imaplib.IMAP4.error):
-                client.login("anna", "anna's")
-            client.shutdown()
+            assert_refused(self, server, "anna's")
             server.close()
 
 

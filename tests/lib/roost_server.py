@@ -55,6 +55,13 @@ def wait_for(condition, what, deadline_sec=DEADLINE_SEC):
         time.sleep(0.02)
 
 
+def end_process(process):
+    """One of ours that may have ended, or never begun (None)."""
+    if process is not None and process.poll() is None:
+        process.terminate()
+        process.wait(DEADLINE_SEC)
+
+
 class Port:
     """A TCP port of 127.0.0.1 that is ours as long as its lock file is held."""
 

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import tempfile
 
-from roost_server import Port, wait_for
+from roost_server import Port, end_process, wait_for
 
 PROGRAM = "/usr/sbin/slapd"
 SUFFIX = "dc=example,dc=org"
@@ -129,9 +129,7 @@ class Slapd:
         self.run(["ldapadd", "-x", "-H", self.uri(), "-D", ADMIN, "-w", "secret"], ldif)
 
     def stop(self):
-        if self.process is not None and self.process.poll() is None:
-            self.process.terminate()
-            self.process.wait(60)
+        end_process(self.process)
 
     def close(self):
         self.stop()

@@ -1,12 +1,12 @@
-"""Users for tests of back-ends in SQL, and role idp's own code to ask about them."""
+"""Users for tests of back-ends in SQL, and a server that has them."""
 
+import imaplib
 import os
 import subprocess
-import tempfile
 
-from roost_server import DEADLINE_SEC
+from idp_provider import give_to_idp, idp_folder, write_conf
+from roost_server import Server
 
-IDP_ASK = os.environ["IDP_ASK"]
 QUERY = "SELECT name AS user, password, groups FROM users WHERE name = :user"
 # "bare's" by SHA512-CRYPT; the others are not hashed, which counts for this test only
 BARE = subprocess.run(["openssl", "passwd", "-6", "-salt", "saltsalt", "bare's"], check=True, capture_output=True,
@@ -26,40 +26,29 @@ HOSTILE_NAMES = [
 ]
 
 
-def write_conf(path, lines):
-    with open(path, "w", encoding="utf-8") as out:
-        for key, value in lines.items():
-            out.write('%s = "%s"\n' % (key, value.replace("\\", "\\\\").replace('"', '\\"')))
-    os.chmod(path, 0o640)
+def shop_server(test):
+    """A server whose users are in a database, and its idp_folder, where shop.conf is still to be written."""
+    server = Server(users=1, idp_folder="idp", backends=["passwd-file", "sql:shop"], legacy_passwords="until 2100-01-01")
+    test.addCleanup(server.close)
+    return server, idp_folder(server)
 
 
-class Provider:
-    """idp_ask on a file of its own."""
+def start_shop(server, lines):
+    path = os.path.join(server.data, "idp", "shop.conf")
+    write_conf(path, lines)
+    give_to_idp(path)
+    return server.start()
 
-    def __init__(self, lines):
-        self.folder = tempfile.TemporaryDirectory(prefix="roost-sql-", dir="/tmp")
-        self.lines = lines
-        self.write()
 
-    def write(self, **more):
-        self.lines = {**self.lines, **more}
-        write_conf(os.path.join(self.folder.name, "here.conf"), self.lines)
+def assert_refused(test, server, password):
+    client = server.imap()
+    with test.assertRaises(imaplib.IMAP4.error):
+        client.login("anna", password)
+    client.shutdown()
 
-    def ask(self, *questions):
-        """(code, reason, user, groups) of each (user, secret) or ("user", user, None); text: the file is wrong."""
-        text = ""
-        for question in questions:
-            if len(question) == 3:
-                text += "user %s -\n" % (question[1].hex() or "-")
-            else:
-                text += "password %s %s\n" % (question[0].hex() or "-", question[1].hex() or "-")
-        done = subprocess.run([IDP_ASK, self.folder.name, "sql", "here"], input=text, text=True, capture_output=True,
-                              check=False, timeout=DEADLINE_SEC)
-        if done.stdout.startswith("bad "):
-            return done.stdout
-        answers = []
-        for line in done.stdout.splitlines():
-            code, reason, user, *groups = line.split(" ")
-            answers.append((code, reason, bytes.fromhex(user.replace("-", "")), [bytes.fromhex(g) for g in groups]))
-        assert len(answers) == len(questions), done.stdout + done.stderr
-        return answers
+
+def assert_logs_in(test, server):
+    client = server.imap()
+    client.login("anna", "anna's")
+    test.assertEqual(client.select()[0], "OK")
+    client.logout()

@@ -7,7 +7,7 @@ import tempfile
 import urllib.error
 import urllib.request
 
-from roost_server import DEADLINE_SEC, Port, wait_for
+from roost_server import DEADLINE_SEC, Port, end_process, wait_for
 
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the protocol's name of a reference to one
 
@@ -32,8 +32,7 @@ class Chromium:
         try:
             self.call("DELETE", self.session)
         finally:
-            self.process.terminate()
-            self.process.wait(DEADLINE_SEC)
+            end_process(self.process)
             self.port.close()
             shutil.rmtree(self.profile, ignore_errors=True)
 
