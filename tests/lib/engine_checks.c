@@ -3,187 +3,10 @@
 #include <pthread.h>
 
 #include "base/random.h"
+#include "lib/engine_bench.h"
 
 #define THREADS            8
 #define COMMITS_PER_THREAD 50
-#define ACCOUNTS_WATCHED   64
-
-/* What the engine has said is durable, for the accounts of one check. */
-struct watch {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    struct {
-        uint64_t account, position;
-    } accounts[ACCOUNTS_WATCHED];
-    size_t n;
-    bool went_back; /* a position came that is not above the one before */
-};
-
-struct bench {
-    const struct engine_fixture *fixture;
-    struct engine *engine;
-    struct watch watch;
-    struct arena *arena;
-};
-
-static void on_durable(void *ctx, uint64_t account, uint64_t position)
-{
-    struct watch *watch = ctx;
-    size_t at = 0;
-
-    (void) pthread_mutex_lock(&watch->lock);
-    while (at < watch->n && watch->accounts[at].account != account)
-        at++;
-    if (at == watch->n && watch->n < ACCOUNTS_WATCHED)
-        watch->accounts[watch->n++].account = account;
-    if (at < watch->n) {
-        watch->went_back = watch->went_back || position <= watch->accounts[at].position;
-        watch->accounts[at].position = position;
-    }
-    (void) pthread_cond_broadcast(&watch->changed);
-    (void) pthread_mutex_unlock(&watch->lock);
-}
-
-static void on_nothing(void *ctx, uint64_t account)
-{
-    (void) ctx;
-    (void) account;
-}
-
-static uint64_t durable_of(struct watch *watch, uint64_t account)
-{
-    for (size_t i = 0; i < watch->n; i++) {
-        if (watch->accounts[i].account == account)
-            return watch->accounts[i].position;
-    }
-    return 0;
-}
-
-static void wait_durable(struct bench *bench, uint64_t account, uint64_t position)
-{
-    (void) pthread_mutex_lock(&bench->watch.lock);
-    while (durable_of(&bench->watch, account) < position)
-        (void) pthread_cond_wait(&bench->watch.changed, &bench->watch.lock);
-    (void) pthread_mutex_unlock(&bench->watch.lock);
-}
-
-static void bench_open(struct bench *bench, const struct engine_fixture *fixture)
-{
-    struct engine_events events = {.durable = on_durable,
-                                   .changed = on_nothing,
-                                   .checkpoint_wanted = on_nothing,
-                                   .ctx = &bench->watch};
-
-    *bench = (struct bench){.fixture = fixture};
-    (void) pthread_mutex_init(&bench->watch.lock, NULL);
-    (void) pthread_cond_init(&bench->watch.changed, NULL);
-    bench->arena = arena_new(ARENA_TEST_BYTES);
-    bench->engine = fixture->open(fixture->ctx);
-    assert_non_null(bench->engine);
-    bench->engine->ops->start(bench->engine, &events);
-}
-
-static void bench_forget(struct bench *bench)
-{
-    arena_free(bench->arena);
-    assert_false(bench->watch.went_back);
-    (void) pthread_cond_destroy(&bench->watch.changed);
-    (void) pthread_mutex_destroy(&bench->watch.lock);
-}
-
-static void bench_close(struct bench *bench)
-{
-    bench->engine->ops->close(bench->engine);
-    bench_forget(bench);
-}
-
-/* Close and open again on the same storage. */
-static void bench_reopen(struct bench *bench)
-{
-    const struct engine_fixture *fixture = bench->fixture;
-
-    bench_close(bench);
-    bench_open(bench, fixture);
-}
-
-static struct body_stage *stage_body(struct bench *bench, uint64_t account, struct slice bytes)
-{
-    const struct engine_ops *ops = bench->engine->ops;
-    struct body_stage *stage = NULL;
-    struct err err;
-
-    assert_int_equal(ops->stage(bench->engine, account, bytes.len, &stage, &err), RC_OK);
-    for (size_t at = 0; at < bytes.len; at += 1000)
-        assert_int_equal(ops->stage_write(stage, slice_sub(bytes, at, 1000), &err), RC_OK);
-    assert_int_equal(ops->stage_length(stage), bytes.len);
-    return stage;
-}
-
-/* One group, with a body if body_id is not 0; its position. */
-static uint64_t commit_one(struct bench *bench, uint64_t account, uint64_t base,
-                           struct slice records, uint64_t body_id, struct slice bytes)
-{
-    struct staged_body body = {.body_id = body_id, .mbox = 1, .uid = (uint32_t) body_id};
-    struct commit_group group = {.account = account, .base = base, .records = records};
-    uint64_t position = 0;
-    struct err err = {0};
-
-    if (body_id != 0) {
-        body.stage = stage_body(bench, account, bytes);
-        group.bodies = &body;
-        group.n_bodies = 1;
-    }
-    if (bench->engine->ops->commit(bench->engine, &group, 1, &position, &err) != RC_OK)
-        fail_msg("commit: %s", err.detail);
-    assert_true(position > base);
-    return position;
-}
-
-static void assert_body(struct bench *bench, uint64_t account, uint64_t body_id,
-                        struct slice want)
-{
-    const struct engine_ops *ops = bench->engine->ops;
-    char *bytes = arena_alloc(bench->arena, want.len);
-    struct body *body = NULL;
-    struct err err;
-
-    assert_int_equal(ops->body_open(bench->engine, account, body_id, &body, &err), RC_OK);
-    assert_int_equal(ops->body_length(body), want.len);
-    assert_int_equal(ops->body_read(body, 0, bytes, want.len, &err), RC_OK);
-    assert_true(slice_eq(slice_of(bytes, want.len), want));
-    ops->body_close(body);
-}
-
-static void assert_no_body(struct bench *bench, uint64_t account, uint64_t body_id)
-{
-    struct body *body = NULL;
-    struct err err;
-
-    assert_int_equal(
-        bench->engine->ops->body_open(bench->engine, account, body_id, &body, &err),
-        RC_NOT_FOUND);
-    assert_null(body);
-}
-
-static struct account_image load(struct bench *bench, uint64_t account)
-{
-    struct account_image image = {0};
-    struct err err;
-
-    assert_int_equal(
-        bench->engine->ops->load(bench->engine, account, bench->arena, &image, &err), RC_OK);
-    return image;
-}
-
-/* Bytes that differ from place to place and from seed to seed. */
-static struct slice pattern(struct bench *bench, size_t len, uint64_t seed)
-{
-    char *bytes = arena_alloc(bench->arena, len);
-
-    for (size_t i = 0; i < len; i++)
-        bytes[i] = (char) ((i * 2654435761u + seed * 40503u) >> 7);
-    return slice_of(bytes, len);
-}
 
 void check_positions_grow_and_become_durable(void **state)
 {
@@ -193,9 +16,9 @@ void check_positions_grow_and_become_durable(void **state)
 
     bench_open(&bench, *state);
     for (int i = 0; i < 20; i++)
-        position = commit_one(&bench, account, position, SLICE("records"), 0, SLICE(""));
-    wait_durable(&bench, account, position);
-    image = load(&bench, account);
+        position = bench_commit(&bench, account, position, SLICE("records"), 0, SLICE(""));
+    bench_wait_durable(&bench, account, position);
+    image = bench_load(&bench, account);
     assert_int_equal(image.root.len, 0);
     assert_int_equal(image.root_position, 0);
     assert_int_equal(image.n_tail, 20);
@@ -215,23 +38,23 @@ void check_a_commit_is_whole_or_nothing(void **state)
     struct err err;
 
     bench_open(&bench, *state);
-    position = commit_one(&bench, account, 0, SLICE("first"), 0, SLICE(""));
+    position = bench_commit(&bench, account, 0, SLICE("first"), 0, SLICE(""));
     too_long = arena_calloc(bench.arena, GROUP_RECORDS_MAX_BYTES + 1, 1);
-    bodies[0].stage = stage_body(&bench, account, SLICE("seven"));
-    bodies[1].stage = stage_body(&bench, account, SLICE("eight"));
+    bodies[0].stage = bench_stage(&bench, account, SLICE("seven"));
+    bodies[1].stage = bench_stage(&bench, account, SLICE("eight"));
     group.base = position;
     group.records = slice_of(too_long, GROUP_RECORDS_MAX_BYTES + 1);
     assert_int_equal(bench.engine->ops->commit(bench.engine, &group, 1, &other, &err),
                      RC_LIMIT);
-    assert_int_equal(load(&bench, account).n_tail, 1);
-    assert_no_body(&bench, account, 7);
+    assert_int_equal(bench_load(&bench, account).n_tail, 1);
+    bench_assert_no_body(&bench, account, 7);
     /* The stages are the caller's still: the same commit with records that fit takes them. */
     group.records = SLICE("second");
     assert_int_equal(bench.engine->ops->commit(bench.engine, &group, 1, &position, &err),
                      RC_OK);
-    assert_body(&bench, account, 7, SLICE("seven"));
-    assert_body(&bench, account, 8, SLICE("eight"));
-    assert_slice_equal(load(&bench, account).tail[1].records, SLICE("second"));
+    bench_assert_body(&bench, account, 7, SLICE("seven"));
+    bench_assert_body(&bench, account, 8, SLICE("eight"));
+    assert_slice_equal(bench_load(&bench, account).tail[1].records, SLICE("second"));
     bench_close(&bench);
 }
 
@@ -249,8 +72,8 @@ void check_a_commit_of_several_accounts(void **state)
         assert_int_equal(bench.engine->ops->commit(bench.engine, groups, 3, positions, &err),
                          RC_OK);
         for (size_t i = 0; i < 3; i++) {
-            wait_durable(&bench, accounts[i], positions[i]);
-            assert_int_equal(load(&bench, accounts[i]).n_tail, 1);
+            bench_wait_durable(&bench, accounts[i], positions[i]);
+            assert_int_equal(bench_load(&bench, accounts[i]).n_tail, 1);
         }
     }
     bench_close(&bench);
@@ -264,14 +87,14 @@ void check_a_stale_base_is_a_conflict(void **state)
     struct err err;
 
     bench_open(&bench, *state);
-    position = commit_one(&bench, account, 0, SLICE("first"), 0, SLICE(""));
+    position = bench_commit(&bench, account, 0, SLICE("first"), 0, SLICE(""));
     if ((bench.engine->ops->capabilities & ENGINE_NO_CONFLICT) == 0) {
         assert_int_equal(bench.engine->ops->commit(bench.engine, &group, 1, &other, &err),
                          RC_CONFLICT);
         assert_int_equal(other, 99);
     }
-    assert_int_equal(load(&bench, account).n_tail, 1);
-    (void) commit_one(&bench, account, position, SLICE("second"), 0, SLICE(""));
+    assert_int_equal(bench_load(&bench, account).n_tail, 1);
+    (void) bench_commit(&bench, account, position, SLICE("second"), 0, SLICE(""));
     bench_close(&bench);
 }
 
@@ -286,15 +109,15 @@ void check_bodies_are_read_in_ranges(void **state)
 
     bench_open(&bench, *state);
     for (size_t i = 0; i < COUNT(lengths); i++)
-        position = commit_one(&bench, account, position, SLICE("append"), i + 1,
-                              pattern(&bench, lengths[i], i));
+        position = bench_commit(&bench, account, position, SLICE("append"), i + 1,
+                                bench_pattern(&bench, lengths[i], i));
     for (int round = 0; round < 2; round++) {
         for (size_t i = 0; i < COUNT(lengths); i++) {
-            struct slice want = pattern(&bench, lengths[i], i);
+            struct slice want = bench_pattern(&bench, lengths[i], i);
             size_t from = lengths[i] / 2, len = MIN(sizeof(range), lengths[i] - from);
             struct body *body = NULL;
 
-            assert_body(&bench, account, i + 1, want);
+            bench_assert_body(&bench, account, i + 1, want);
             assert_int_equal(
                 bench.engine->ops->body_open(bench.engine, account, i + 1, &body, &err), RC_OK);
             assert_int_equal(bench.engine->ops->body_read(body, from, range, len, &err), RC_OK);
@@ -303,8 +126,8 @@ void check_bodies_are_read_in_ranges(void **state)
         }
         bench_reopen(&bench);
     }
-    assert_no_body(&bench, account, COUNT(lengths) + 1);
-    assert_no_body(&bench, random_id(), 1);
+    bench_assert_no_body(&bench, account, COUNT(lengths) + 1);
+    bench_assert_no_body(&bench, random_id(), 1);
     bench_close(&bench);
 }
 
@@ -317,12 +140,12 @@ void check_an_open_body_is_pinned(void **state)
     char bytes[6];
 
     bench_open(&bench, *state);
-    position = commit_one(&bench, account, 0, SLICE("append"), 1, SLICE("pinned"));
+    position = bench_commit(&bench, account, 0, SLICE("append"), 1, SLICE("pinned"));
     assert_int_equal(bench.engine->ops->body_open(bench.engine, account, 1, &body, &err),
                      RC_OK);
-    wait_durable(&bench, account, position);
+    bench_wait_durable(&bench, account, position);
     assert_int_equal(bench.engine->ops->remove(bench.engine, account, &err), RC_OK);
-    assert_no_body(&bench, account, 1);
+    bench_assert_no_body(&bench, account, 1);
     assert_int_equal(bench.engine->ops->body_read(body, 0, bytes, sizeof(bytes), &err), RC_OK);
     assert_slice_equal(slice_of(bytes, sizeof(bytes)), SLICE("pinned"));
     bench.engine->ops->body_close(body);
@@ -340,14 +163,14 @@ void check_a_stage_can_be_given_up(void **state)
     struct err err;
 
     bench_open(&bench, *state);
-    bytes = pattern(&bench, 200000, 3);
-    stage = stage_body(&bench, account, bytes);
+    bytes = bench_pattern(&bench, 200000, 3);
+    stage = bench_stage(&bench, account, bytes);
     assert_int_equal(bench.engine->ops->stage_read(stage, 100000, range, sizeof(range), &err),
                      RC_OK);
     assert_true(slice_eq(slice_of(range, sizeof(range)), slice_sub(bytes, 100000, 50)));
     bench.engine->ops->stage_free(stage);
     bench.engine->ops->stage_free(NULL);
-    assert_no_body(&bench, account, 1);
+    bench_assert_no_body(&bench, account, 1);
     bench_close(&bench);
 }
 
@@ -363,7 +186,8 @@ void check_finished_stages_are_committed(void **state)
 
     bench_open(&bench, *state);
     for (size_t i = 0; i < 3; i++)
-        stages[i] = bodies[i].stage = stage_body(&bench, account, pattern(&bench, 2 << 20, i));
+        stages[i] = bodies[i].stage =
+            bench_stage(&bench, account, bench_pattern(&bench, 2 << 20, i));
     for (int i = 0; i < 2; i++)
         assert_int_equal(bench.engine->ops->stage_finish(bench.engine, stages, 3, &err), RC_OK);
     group.records = SLICE("append");
@@ -371,13 +195,13 @@ void check_finished_stages_are_committed(void **state)
                      RC_OK);
     for (int round = 0; round < 2; round++) {
         for (size_t i = 0; i < 3; i++)
-            assert_body(&bench, account, i + 1, pattern(&bench, 2 << 20, i));
+            bench_assert_body(&bench, account, i + 1, bench_pattern(&bench, 2 << 20, i));
         bench_reopen(&bench);
     }
-    stages[0] = stage_body(&bench, account, pattern(&bench, 5 << 20, 4));
+    stages[0] = bench_stage(&bench, account, bench_pattern(&bench, 5 << 20, 4));
     assert_int_equal(bench.engine->ops->stage_finish(bench.engine, stages, 1, &err), RC_OK);
     bench.engine->ops->stage_free(stages[0]);
-    assert_no_body(&bench, account, 4);
+    bench_assert_no_body(&bench, account, 4);
     bench_close(&bench);
 }
 
@@ -392,20 +216,20 @@ void check_load_after_close(void **state)
     assert_int_equal(bench.engine->ops->load(bench.engine, account, bench.arena, &image, &err),
                      RC_NOT_FOUND);
     for (uint64_t i = 1; i <= 30; i++)
-        position = commit_one(&bench, account, position,
-                              slice_from_str(arena_printf(bench.arena, "group %d", (int) i)), i,
-                              pattern(&bench, 3000, i));
+        position = bench_commit(&bench, account, position,
+                                slice_from_str(arena_printf(bench.arena, "group %d", (int) i)),
+                                i, bench_pattern(&bench, 3000, i));
     /* Not waited for: a clean stop makes durable what was handed in. */
     bench_reopen(&bench);
-    image = load(&bench, account);
+    image = bench_load(&bench, account);
     assert_int_equal(image.n_tail, 30);
     assert_int_equal(image.tail[29].position, position);
     for (uint64_t i = 1; i <= 30; i++) {
         assert_slice_equal(image.tail[i - 1].records,
                            slice_from_str(arena_printf(bench.arena, "group %d", (int) i)));
-        assert_body(&bench, account, i, pattern(&bench, 3000, i));
+        bench_assert_body(&bench, account, i, bench_pattern(&bench, 3000, i));
     }
-    (void) commit_one(&bench, account, position, SLICE("goes on"), 0, SLICE(""));
+    (void) bench_commit(&bench, account, position, SLICE("goes on"), 0, SLICE(""));
     bench_close(&bench);
 }
 
@@ -439,13 +263,13 @@ void check_pages_replace_the_tail(void **state)
     struct err err;
 
     bench_open(&bench, *state);
-    covered = commit_one(&bench, account, 0, SLICE("covered"), 1, SLICE("body"));
-    position = commit_one(&bench, account, covered, SLICE("behind"), 0, SLICE(""));
-    wait_durable(&bench, account, position);
+    covered = bench_commit(&bench, account, 0, SLICE("covered"), 1, SLICE("body"));
+    position = bench_commit(&bench, account, covered, SLICE("behind"), 0, SLICE(""));
+    bench_wait_durable(&bench, account, position);
     assert_int_equal(
         bench.engine->ops->write_pages(bench.engine, account, covered, &first, &err), RC_OK);
     for (int round = 0; round < 2; round++) {
-        image = load(&bench, account);
+        image = bench_load(&bench, account);
         assert_slice_equal(image.root, SLICE("root one"));
         assert_int_equal(image.root_position, covered);
         assert_int_equal(image.n_tail, 1);
@@ -456,14 +280,14 @@ void check_pages_replace_the_tail(void **state)
     }
     assert_int_equal(
         bench.engine->ops->write_pages(bench.engine, account, position, &second, &err), RC_OK);
-    image = load(&bench, account);
+    image = bench_load(&bench, account);
     assert_slice_equal(image.root, SLICE("root two"));
     assert_int_equal(image.n_tail, 0);
     assert_int_equal(read_page(&bench, account, 1, &page), RC_NOT_FOUND);
     assert_int_equal(read_page(&bench, account, 2, &page), RC_OK);
     assert_slice_equal(page, SLICE("page two"));
     assert_int_equal(read_page(&bench, account, 3, &page), RC_OK);
-    assert_body(&bench, account, 1, SLICE("body"));
+    bench_assert_body(&bench, account, 1, SLICE("body"));
     bench_close(&bench);
 }
 
@@ -496,7 +320,7 @@ void check_digests_are_kept_by_version(void **state)
 
     bench_open(&bench, *state);
     ops = bench.engine->ops;
-    (void) commit_one(&bench, account, 0, SLICE("append"), 1, SLICE("body"));
+    (void) bench_commit(&bench, account, 0, SLICE("append"), 1, SLICE("body"));
     assert_int_equal(
         ops->digest_get(bench.engine, account, 1, 1, DIGEST_GET_WHOLE, bench.arena, &digest),
         RC_NOT_FOUND);
@@ -597,9 +421,9 @@ void check_derived_blobs_are_whole_or_not_there(void **state)
     struct err err;
 
     bench_open(&bench, *state);
-    (void) commit_one(&bench, 81, 0, SLICE("x"), 0, SLICE(""));
-    bytes = pattern(&bench, 150001, 1);
-    other = pattern(&bench, 24576, 2);
+    (void) bench_commit(&bench, 81, 0, SLICE("x"), 0, SLICE(""));
+    bytes = bench_pattern(&bench, 150001, 1);
+    other = bench_pattern(&bench, 24576, 2);
     assert_int_equal(derived_count(&bench, 81), 0);
     put_derived(&bench, 81, &a, bytes);
     put_derived(&bench, 81, &b, SLICE(""));
@@ -621,7 +445,7 @@ void check_derived_blobs_are_whole_or_not_there(void **state)
     bench.engine->ops->derived_close(open);
     assert_int_equal(derived_count(&bench, 81), 3);
     bench_reopen(&bench);
-    bytes = pattern(&bench, 24576, 2);
+    bytes = bench_pattern(&bench, 24576, 2);
     open = open_derived(&bench, 81, &a);
     assert_derived(&bench, open, bytes);
     assert_int_equal(bench.engine->ops->derived_remove(bench.engine, 81, &a, &err), RC_OK);
@@ -665,8 +489,8 @@ void check_remove_takes_everything(void **state)
     struct err err;
 
     bench_open(&bench, *state);
-    position = commit_one(&bench, account, 0, SLICE("append"), 1, SLICE("body"));
-    wait_durable(&bench, account, position);
+    position = bench_commit(&bench, account, 0, SLICE("append"), 1, SLICE("body"));
+    bench_wait_durable(&bench, account, position);
     assert_int_equal(
         bench.engine->ops->write_pages(bench.engine, account, position, &batch, &err), RC_OK);
     assert_int_equal(bench.engine->ops->remove(bench.engine, account, &err), RC_OK);
@@ -674,7 +498,7 @@ void check_remove_takes_everything(void **state)
         assert_int_equal(
             bench.engine->ops->load(bench.engine, account, bench.arena, &image, &err),
             RC_NOT_FOUND);
-        assert_no_body(&bench, account, 1);
+        bench_assert_no_body(&bench, account, 1);
         bench_reopen(&bench);
     }
     bench_close(&bench);
@@ -704,7 +528,7 @@ void check_list_names_every_account_once(void **state)
     for (size_t i = 0; i < COUNT(seen.wanted); i++) {
         seen.wanted[i] = random_id();
         if (i > 0)
-            (void) commit_one(&bench, seen.wanted[i], 0, SLICE("records"), 0, SLICE(""));
+            (void) bench_commit(&bench, seen.wanted[i], 0, SLICE("records"), 0, SLICE(""));
     }
     bench_reopen(&bench);
     assert_int_equal(bench.engine->ops->list(bench.engine, see_account, &seen, &err), RC_OK);
@@ -769,8 +593,8 @@ void check_eight_threads(void **state)
         (void) pthread_join(workers[i].thread, NULL);
     for (size_t i = 0; i < THREADS; i++) {
         assert_int_equal(workers[i].wrong, 0);
-        wait_durable(&bench, workers[i].account, workers[i].position);
-        assert_int_equal(load(&bench, workers[i].account).n_tail, COMMITS_PER_THREAD);
+        bench_wait_durable(&bench, workers[i].account, workers[i].position);
+        assert_int_equal(bench_load(&bench, workers[i].account).n_tail, COMMITS_PER_THREAD);
     }
     bench_close(&bench);
 }
@@ -785,27 +609,27 @@ void check_a_crash_leaves_a_prefix(void **state)
     if (fixture->crash == NULL)
         return;
     bench_open(&bench, fixture);
-    kept = commit_one(&bench, account, 0, SLICE("kept"), 1, SLICE("kept body"));
-    wait_durable(&bench, account, kept);
+    kept = bench_commit(&bench, account, 0, SLICE("kept"), 1, SLICE("kept body"));
+    bench_wait_durable(&bench, account, kept);
     if (fixture->hold != NULL)
         fixture->hold(fixture->ctx, bench.engine, true);
-    lost = commit_one(&bench, account, kept, SLICE("may be lost"), 2, SLICE("its body"));
+    lost = bench_commit(&bench, account, kept, SLICE("may be lost"), 2, SLICE("its body"));
     /* Taken, so it is there for its writer, durable or not. */
-    assert_body(&bench, account, 2, SLICE("its body"));
+    bench_assert_body(&bench, account, 2, SLICE("its body"));
     fixture->crash(fixture->ctx, bench.engine);
     bench_forget(&bench);
 
     bench_open(&bench, fixture);
-    image = load(&bench, account);
+    image = bench_load(&bench, account);
     assert_true(image.n_tail == 1 || image.n_tail == 2);
     assert_int_equal(image.tail[0].position, kept);
     assert_slice_equal(image.tail[0].records, SLICE("kept"));
-    assert_body(&bench, account, 1, SLICE("kept body"));
+    bench_assert_body(&bench, account, 1, SLICE("kept body"));
     if (image.n_tail == 2) {
         assert_int_equal(image.tail[1].position, lost);
-        assert_body(&bench, account, 2, SLICE("its body"));
+        bench_assert_body(&bench, account, 2, SLICE("its body"));
     } else {
-        assert_no_body(&bench, account, 2);
+        bench_assert_no_body(&bench, account, 2);
     }
     bench_close(&bench);
 }

@@ -2,7 +2,7 @@
  * does what its options say. */
 // links: store_memory
 // labels: concurrency
-// lib: engine_checks
+// lib: engine_bench engine_checks
 #include "lib/engine_checks.h"
 #include "store/memory/memory_engine.h"
 

@@ -1,7 +1,7 @@
 /* test_local_contract.c - the local engine passes the engine suite. */
 // links: store_local
 // labels: concurrency
-// lib: engine_checks local_store
+// lib: engine_bench engine_checks local_store
 #include <sys/stat.h>
 
 #include "lib/engine_checks.h"
