@@ -16,6 +16,7 @@
 #include "auth/admin.h"
 #include "base/buf.h"
 #include "explore.h"
+#include "must.h"
 
 #define SEED          20261121u
 #define STEPS_MAX     8u
@@ -178,12 +179,6 @@ static enum rc take_step(struct run *run, enum step step, struct err *err)
         return auth_db_open(run->folder, false, &run->db, err);
     }
     return RC_OK;
-}
-
-static void must(enum rc rc, const char *what, const struct err *err)
-{
-    if (rc)
-        die("%s: %s: %s", what, err->text, err->detail);
 }
 
 /* ---- verifying a state ---- */

@@ -20,6 +20,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "explore.h"
+#include "must.h"
 #include "store/local/batch.h"
 #include "store_pair.h"
 
@@ -121,12 +122,6 @@ static void forge_block(char *block, unsigned kind, const struct journal_copy *j
         random_bytes(key.secret, sizeof(key.secret));
         batch_seal(block, &fields, &key);
     }
-}
-
-static void must(enum rc rc, const char *what, const struct err *err)
-{
-    if (rc)
-        die("%s: %s: %s", what, err->text, err->detail);
 }
 
 static size_t find(const struct journal_copy *journal, const char *text)

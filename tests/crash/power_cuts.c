@@ -16,6 +16,7 @@
 
 #include "base/log.h"
 #include "explore.h"
+#include "must.h"
 #include "store_pair.h"
 
 #define STEPS_MAX     16u
@@ -119,12 +120,6 @@ static void give_name(struct workload *workload, const char *name)
 }
 
 /* ---- one workload, in its child ---- */
-
-static void must(enum rc rc, const char *what, const struct err *err)
-{
-    if (rc)
-        die("%s: %s: %s", what, err->text, err->detail);
-}
 
 static void run_steps(struct scene *scene, const struct workload *workload)
 {
@@ -313,10 +308,10 @@ static void set_limits(struct explorer *explorer, bool is_large, size_t n_steps)
     };
     /* A night has so many states: most for what is short. */
     static const struct explore_limits large[4][EXPLORE_DEPTH] = {
-        {{3000, 6}, {80, 3}, {30, 0}}, /* journeys */
+        {{3000, 6},  {80, 3}, {30, 0}}, /* journeys */
         {{10000, 6}, {80, 3}, {30, 0}}, /* by the number of steps: a short one has all of its */
-        {{300, 3},  {40, 2}, {15, 0}},
-        {{16, 1},   {6, 1},  {3, 0} },
+        {{300, 3},   {40, 2}, {15, 0}},
+        {{16, 1},    {6, 1},  {3, 0} },
     };
     const struct explore_limits *limits = is_large ? large[n_steps] : small;
 

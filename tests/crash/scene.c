@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "lib/plain_digester.h"
+#include "must.h"
 #include "steps.h"
 
 #define SEGMENT_BYTES      ((uint64_t) 64 << 10)
@@ -178,12 +179,6 @@ void scene_wait(struct scene *scene)
     }
 }
 
-static void must(enum rc rc, const struct err *err)
-{
-    if (rc)
-        die("the first store: %s: %s", err->text, err->detail);
-}
-
 void scene_make_store(const char *path, struct ledger *ledger)
 {
     static const enum step steps[] = {
@@ -196,13 +191,13 @@ void scene_make_store(const char *path, struct ledger *ledger)
 
     (void) snprintf(scene->path, sizeof(scene->path), "%s/%s", path, SCENE_STORE_NAME);
     scene->ledger = ledger;
-    must(local_store_create(scene->path, &err), &err);
-    must(scene_open(scene, &err), &err);
-    must(scene_begin_ledger(scene, &err), &err);
+    must(local_store_create(scene->path, &err), "the first store", &err);
+    must(scene_open(scene, &err), "the first store", &err);
+    must(scene_begin_ledger(scene, &err), "the first store", &err);
     for (size_t i = 0; i < 2; i++)
-        must(step_found(scene, i, &err), &err);
+        must(step_found(scene, i, &err), "the first store", &err);
     for (size_t i = 0; i < COUNT(steps); i++)
-        must(scene_step(scene, steps[i], &err), &err);
+        must(scene_step(scene, steps[i], &err), "the first store", &err);
     scene_wait(scene);
     scene_close(scene);
 }

@@ -8,14 +8,9 @@
 
 #include "disk.h"
 #include "explore.h"
+#include "must.h"
 
 static const char *const names[2] = {"clean", "dirty"};
-
-static void must(enum rc rc, const char *what, const struct err *err)
-{
-    if (rc)
-        die("%s: %s: %s", what, err->text, err->detail);
-}
 
 void store_pair_path(const struct store_pair *pair, const char *name,
                      char out[STORE_PATH_BYTES])

@@ -53,3 +53,18 @@ uint64_t place_add(struct place *place, const char *name)
     assert_int_not_equal(id, 0);
     return id;
 }
+
+void plain_claim(struct sasl *sasl, const char *authzid, const char *user, const char *secret)
+{
+    AUTO(buf_done) struct buf message = {.max = 4096}, out = {.max = 16};
+    struct slice bytes;
+
+    buf_str(&message, authzid);
+    buf_byte(&message, '\0');
+    buf_str(&message, user);
+    buf_byte(&message, '\0');
+    buf_str(&message, secret);
+    bytes = buf_slice(&message);
+    assert_int_equal(sasl_init(sasl, SLICE("PLAIN"), NULL), RC_OK);
+    assert_int_equal(sasl_start(sasl, &bytes, &out, NULL), RC_OK);
+}

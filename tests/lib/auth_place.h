@@ -3,6 +3,7 @@
 #define ROOST_TESTS_AUTH_PLACE_H
 
 #include "auth/db.h"
+#include "auth/sasl.h"
 
 struct place {
     char folder[32];
@@ -18,5 +19,8 @@ int place_drop(void **state);
 
 /* A user; its id. */
 uint64_t place_add(struct place *place, const char *name);
+
+/* What a client claims by PLAIN. */
+void plain_claim(struct sasl *sasl, const char *authzid, const char *user, const char *secret);
 
 #endif

@@ -343,20 +343,11 @@ static struct login_outcome login_from(struct place *place, struct realm *realm,
                                        const char *secret)
 {
     struct login_place where = {.service = SERVICE_IMAP, .now = NOW};
-    AUTO(buf_done) struct buf message = {.max = 4096}, out = {.max = 16};
     struct login_outcome outcome;
-    struct slice bytes;
     struct sasl sasl;
     struct err err;
 
-    buf_str(&message, authzid);
-    buf_byte(&message, '\0');
-    buf_str(&message, user);
-    buf_byte(&message, '\0');
-    buf_str(&message, secret);
-    bytes = buf_slice(&message);
-    assert_int_equal(sasl_init(&sasl, SLICE("PLAIN"), NULL), RC_OK);
-    assert_int_equal(sasl_start(&sasl, &bytes, &out, NULL), RC_OK);
+    plain_claim(&sasl, authzid, user, secret);
     assert_true(ipaddr_parse(slice_from_str(from), &where.peer));
     login_check(realm, &sasl.claim, &where, place->arena, &outcome, &err);
     if (outcome.verdict == LOGIN_HASH) {

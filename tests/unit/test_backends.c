@@ -159,22 +159,13 @@ static struct login_outcome try_as(struct world *world, const char *authzid, con
 {
     const struct login_place where = {
         .service = SERVICE_IMAP, .now = NOW, .enrolling = enrolling};
-    AUTO(buf_done) struct buf message = {.max = 4096}, out = {.max = 16};
     struct login_outcome outcome;
     struct password_hash hash;
-    struct slice bytes;
     struct sasl sasl;
     struct err err;
 
-    buf_str(&message, authzid);
-    buf_byte(&message, '\0');
-    buf_str(&message, user);
-    buf_byte(&message, '\0');
-    buf_str(&message, secret);
-    bytes = buf_slice(&message);
+    plain_claim(&sasl, authzid, user, secret);
     world->n_asked = 0;
-    assert_int_equal(sasl_init(&sasl, SLICE("PLAIN"), NULL), RC_OK);
-    assert_int_equal(sasl_start(&sasl, &bytes, &out, NULL), RC_OK);
     login_check(world->realm, &sasl.claim, &where, world->place->arena, &outcome, &err);
     while (outcome.verdict == LOGIN_ASK) {
         struct backend_answer answer =
