@@ -93,10 +93,8 @@ END
     chown -R cyrus:mail "$dir"
 }
 
-running() { # the pid, if the process is there and is ours
-    local pid
-    pid=$(cat "$1/run/master.pid" 2>/dev/null) && kill -0 "$pid" 2>/dev/null &&
-        tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q -- "-M $1/cyrus.conf" && echo "$pid"
+running() {
+    ours "$1/run/master.pid" "-M $1/cyrus.conf"
 }
 
 start() {

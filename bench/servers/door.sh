@@ -12,6 +12,12 @@ fail() {
     exit 1
 }
 
+ours() { # FILE WORDS: the pid in that file, if the process is there and was called with such words
+    local pid
+    pid=$(cat "$1" 2>/dev/null) && kill -0 "$pid" 2>/dev/null &&
+        tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q -- "$2" && echo "$pid"
+}
+
 usage() {
     echo "usage: $0 start DIR | stop DIR | pid DIR | info | version" >&2
     exit 2

@@ -98,10 +98,8 @@ service lmtp {
 END
 }
 
-running() { # the pid, if the process is there and is ours
-    local pid
-    pid=$(cat "$1/run/master.pid" 2>/dev/null) && kill -0 "$pid" 2>/dev/null &&
-        tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q -- "-c $1/dovecot.conf" && echo "$pid"
+running() {
+    ours "$1/run/master.pid" "-c $1/dovecot.conf"
 }
 
 start() {

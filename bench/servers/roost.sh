@@ -69,10 +69,8 @@ own_everything() {
     chown -R "$(id -u):$(id -g)" "$1"
 }
 
-running() { # the pid, if the process is there and is ours
-    local pid
-    pid=$(cat "$1/pid" 2>/dev/null) && kill -0 "$pid" 2>/dev/null &&
-        tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q " serve -c $1/roost.conf" && echo "$pid"
+running() {
+    ours "$1/pid" " serve -c $1/roost.conf"
 }
 
 # After a kill -9 the supervisor itself may still be ending, and the roles of before may hold the ports for a moment: a
