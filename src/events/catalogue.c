@@ -42,6 +42,7 @@ static const struct audited events[] = { /* sorted by name */
     {"group.limited",          "iam",            "change",     AUDIT_ACTOR},
     {"group.member_added",     "iam",            "change",     AUDIT_TARGET},
     {"group.member_removed",   "iam",            "change",     AUDIT_TARGET},
+    {"keys.limited",           "intrusion_detection", "denied", AUDIT_ACTOR},
     {"keys.refused",           "intrusion_detection", "denied", AUDIT_ACTOR},
     {"login.ok",               "authentication", "start",      AUDIT_ACTOR},
     {"login.referred",         "authentication", "info",       AUDIT_ACTOR},

@@ -50,11 +50,14 @@ enum rc fetch_init(struct err *err)
 {
     const struct library library = {
         .files = {"libcurl.so.4"}, /* Debian's flavour with OpenSSL */
-        .wanted = "the process idp needs the package curl",
+        .wanted = "access tokens (oauth) need the package curl",
         .names = (const char *const[]){EACH_CALL(LIBRARY_NAME) NULL},
     };
-    enum rc rc = library_load(&library, &curl, err);
+    enum rc rc;
 
+    if (curl.curl_global_init != NULL)
+        return RC_OK;
+    rc = library_load(&library, &curl, err);
     if (rc)
         return rc;
     if (curl.curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)

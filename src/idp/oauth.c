@@ -53,9 +53,12 @@ static char *folder_of(const struct oauth *oauth)
 
 static enum rc open_oauth(const char *path, void **out, struct err *err)
 {
-    struct oauth *oauth = xcalloc(1, sizeof(*oauth));
-    enum rc rc;
+    enum rc rc = fetch_init(err); /* only where there is an issuer to ask */
+    struct oauth *oauth;
 
+    if (rc)
+        return rc;
+    oauth = xcalloc(1, sizeof(*oauth));
     oauth->arena = arena_new(SETTINGS_BYTES);
     rc = oauth_settings_read(path, oauth->arena, &oauth->settings, err);
     if (rc == RC_OK && oauth->settings.keys.from.len > 0)

@@ -87,6 +87,9 @@
 #define MSG_SHUTDOWN_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
     U8(fast)
 
+#define MSG_ALIVE_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED)       /* and back, as it came */ \
+    U64(number)
+
 /* role -> supervisor */
 #define MSG_READY_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
     BYTES(sandbox, MSG_TEXT_MAX) /* what confines the role: shown by `roost status` */
@@ -391,6 +394,7 @@
     M(RELOAD,            reload,            8, 1, 0, FROM(SUPERVISOR),             TO_ANY) \
     M(SHUTDOWN,          shutdown,          9, 1, 0, FROM(SUPERVISOR),             TO_ANY) \
     M(KEY,               key,              10, 1, 1, FROM(SUPERVISOR),             TO(KEYS)) \
+    M(ALIVE,             alive,            11, 1, 0, FROM(SUPERVISOR) | FROM(KEYS), TO(KEYS) | TO(SUPERVISOR)) \
     M(READY,             ready,            20, 1, 0, FROM_ANY,                     TO(SUPERVISOR)) \
     M(FAILED,            failed,           21, 1, 0, FROM_ANY,                     TO(SUPERVISOR)) \
     M(KEYS_LOADED,       keys_loaded,      22, 1, 0, FROM(KEYS),                   TO(SUPERVISOR)) \

@@ -18,7 +18,8 @@
 /* RFC 9155: no SHA-1. Those of tls_scheme.h, in the order in which they are chosen. */
 #define TLS_SIGALGS                                                                            \
     "ECDSA+SHA256:ECDSA+SHA384:ECDSA+SHA512:ed25519:ed448:RSA-PSS+SHA256:RSA-PSS+SHA384:"      \
-    "RSA-PSS+SHA512:RSA+SHA256:RSA+SHA384:RSA+SHA512"
+    "RSA-PSS+SHA512:rsa_pss_pss_sha256:rsa_pss_pss_sha384:rsa_pss_pss_sha512:RSA+SHA256:"      \
+    "RSA+SHA384:RSA+SHA512"
 #define TLS_SESSION_NAME                                                                       \
     "roost" /* all contexts of a server may resume each other's sessions                       \
              */
@@ -186,7 +187,9 @@ static enum rc use_key(SSL_CTX *context, struct slice pem, const struct tls_sign
         return rc;
     if (SSL_CTX_use_PrivateKey(context, key) != 1 || SSL_CTX_check_private_key(context) != 1)
         return tls_err(err, RC_INVALID, "Bad private key", "key does not fit certificate");
-    (void) SSL_CTX_set_num_tickets(context, EVP_PKEY_is_a(key, "RSA") ? TLS13_TICKETS_RSA : 0);
+    (void) SSL_CTX_set_num_tickets(
+        context,
+        EVP_PKEY_is_a(key, "RSA") || EVP_PKEY_is_a(key, "RSA-PSS") ? TLS13_TICKETS_RSA : 0);
     return RC_OK;
 }
 

@@ -250,7 +250,7 @@ static int signature_init(void *ctx, const char *digest, void *key, const OSSL_P
 
 static const struct tls_scheme *scheme_of(const struct remote_signature *signature)
 {
-    static const char *const kinds[] = {"EC", "RSA", "ED25519", "ED448"};
+    static const char *const kinds[] = {"EC", "RSA", "RSA-PSS", "ED25519", "ED448"};
 
     for (size_t i = 0; i < COUNT(kinds); i++) {
         if (EVP_PKEY_is_a(signature->key->public, kinds[i]))
@@ -302,11 +302,13 @@ static const OSSL_ALGORITHM *operations(void *provctx, int operation, int *no_ca
 {
     /* The names are the default provider's: libssl knows a kind of key by any of them. */
     static const OSSL_ALGORITHM kinds[] = {
-        {"RSA:rsaEncryption:1.2.840.113549.1.1.1", PROPERTIES, key_functions, "RSA, elsewhere"    },
-        {"EC:id-ecPublicKey:1.2.840.10045.2.1",    PROPERTIES, key_functions, "EC, elsewhere"     },
-        {"ED25519:1.3.101.112",                    PROPERTIES, key_functions, "Ed25519, elsewhere"},
-        {"ED448:1.3.101.113",                      PROPERTIES, key_functions, "Ed448, elsewhere"  },
-        {NULL,                                     NULL,       NULL,          NULL                },
+        {"RSA:rsaEncryption:1.2.840.113549.1.1.1",   PROPERTIES, key_functions, "RSA, elsewhere"    },
+        {"RSA-PSS:RSASSA-PSS:1.2.840.113549.1.1.10", PROPERTIES, key_functions,
+         "RSA-PSS, elsewhere"                                                                       },
+        {"EC:id-ecPublicKey:1.2.840.10045.2.1",      PROPERTIES, key_functions, "EC, elsewhere"     },
+        {"ED25519:1.3.101.112",                      PROPERTIES, key_functions, "Ed25519, elsewhere"},
+        {"ED448:1.3.101.113",                        PROPERTIES, key_functions, "Ed448, elsewhere"  },
+        {NULL,                                       NULL,       NULL,          NULL                },
     };
     static const OSSL_ALGORITHM signatures[] = {
         {SIGNATURE_NAME, PROPERTIES, signature_functions, "signed elsewhere"},
@@ -382,7 +384,7 @@ bool tls_key_id(X509 *leaf, uint8_t out[TLS_KEY_ID_BYTES])
 /* The kind of key as the provider names it. */
 static const char *kind_of(X509 *leaf)
 {
-    static const char *const kinds[] = {"EC", "RSA", "ED25519", "ED448"};
+    static const char *const kinds[] = {"EC", "RSA", "RSA-PSS", "ED25519", "ED448"};
     const EVP_PKEY *public = X509_get0_pubkey(leaf);
 
     for (size_t i = 0; i < COUNT(kinds) && public != NULL; i++) {

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "keys/rate.h"
 #include "keys/ring.h"
 #include "net/tls.h"
 #include "roles/role.h"
@@ -20,6 +21,7 @@ struct asker {
     struct channel *channel;
     enum role role;
     uint16_t index;
+    struct key_rate rate;
 };
 
 struct keys_role {
@@ -104,21 +106,35 @@ static const struct role_events events = {
 
 /* --- signing --- */
 
+static enum rc sign(struct keys_role *keys, struct asker *asker,
+                    const struct msg_key_sign *question, struct buf *signature)
+{
+    int64_t now_us = clock_mono_us();
+    struct err why;
+    enum rc rc;
+
+    if (!key_rate_take(&asker->rate, now_us)) {
+        if (key_rate_tells(&asker->rate, now_us))
+            log_event(LEVEL_WARNING, "keys.limited", LOG_STR("from", role_name(asker->role)),
+                      LOG_NUM("index", asker->index), LOG_NUM("a_second", KEY_SIGNS_SEC));
+        return RC_LIMIT;
+    }
+    rc = key_ring_sign(keys->ring, question->key, question->scheme, question->text, signature,
+                       &why);
+    if (rc != RC_OK)
+        log_event(LEVEL_WARNING, "keys.refused", LOG_STR("from", role_name(asker->role)),
+                  LOG_NUM("index", asker->index), LOG_ERR(&why));
+    return rc;
+}
+
 static enum rc answer(struct keys_role *keys, struct asker *asker,
                       const struct msg_key_sign *question, struct err *err)
 {
     AUTO(buf_done) struct buf signature = {0};
     struct msg msg = {.type = MSG_KEY_SIGNED, .key_signed = {.request = question->request}};
-    struct err why;
-    enum rc rc;
 
     buf_init(&signature, TLS_SIGNATURE_MAX);
-    rc = key_ring_sign(keys->ring, question->key, question->scheme, question->text, &signature,
-                       &why);
-    if (rc != RC_OK)
-        log_event(LEVEL_WARNING, "keys.refused", LOG_STR("from", role_name(asker->role)),
-                  LOG_NUM("index", asker->index), LOG_ERR(&why));
-    msg.key_signed.rc = (uint8_t) rc;
+    msg.key_signed.rc = (uint8_t) sign(keys, asker, question, &signature);
     msg.key_signed.signature = buf_slice(&signature);
     return channel_post(asker->channel, &msg, NULL, err);
 }

@@ -438,6 +438,7 @@ static void dispatch(struct role_start *start, struct packet *packet,
                      const struct role_events *events, void *ctx)
 {
     const struct msg *msg = &packet->msg;
+    struct err err;
 
     switch (msg->type) {
     case MSG_PEER:
@@ -462,6 +463,10 @@ static void dispatch(struct role_start *start, struct packet *packet,
     case MSG_PAM_HELPER:
         if (events->pam_helper != NULL)
             events->pam_helper(ctx, msg->pam_helper.request, take_fd(packet));
+        break;
+    case MSG_ALIVE:
+        if (channel_post(start->supervisor, msg, NULL, &err) != RC_OK)
+            log_event(LEVEL_ERROR, "role.alive", LOG_ERR(&err));
         break;
     case MSG_SHUTDOWN:
         events->shutdown(ctx, msg->shutdown.fast != 0);

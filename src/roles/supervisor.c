@@ -515,6 +515,8 @@ int supervisor_run(const struct config *config)
     if (rc == RC_OK)
         certs_watch(sup);
     if (rc == RC_OK)
+        supervisor_alive_start(sup);
+    if (rc == RC_OK)
         rc = loop_run(sup->loop, &err);
     if (rc) {
         (void) fprintf(stderr, "roost: %s\n", err.detail);

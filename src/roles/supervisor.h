@@ -44,6 +44,8 @@ struct child {
     struct loop_fd watch;
     struct timer retry;
     int64_t started_us, backoff_us;
+    int64_t asked_us;    /* when it was asked whether it lives; 0: it has answered */
+    uint64_t last_asked; /* the number of that question */
     uint32_t restarts;
     char sandbox[MSG_TEXT_MAX]; /* what READY said */
     struct msg_ship_state ship; /* what ship said last; its error is ship_error */
@@ -86,7 +88,7 @@ struct supervisor {
     struct loop_fd signals, control;
     struct list control_conns;
     struct certs certs;
-    struct timer stop_timer;
+    struct timer stop_timer, alive;
     bool started; /* all were RUNNING once */
     bool stopping, stop_fast;
     size_t stop_stage;
@@ -113,6 +115,10 @@ void children_post(struct supervisor *sup, enum role role, const struct msg *msg
 void child_post(struct child *child, const struct msg *msg, const int *fds);
 /* The certificates in use, and START: from here on it runs. */
 void child_post_start(struct child *child);
+
+/* supervisor_alive.c */
+void supervisor_alive_start(struct supervisor *sup);
+void supervisor_alive_heard(struct child *child, uint64_t number);
 
 /* supervisor_pam.c */
 /* Start a helper and send auth its socket. */

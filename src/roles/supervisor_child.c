@@ -209,6 +209,9 @@ static void hear(struct child *child, const struct packet *packet)
     case MSG_KEYS_LOADED:
         certs_heard(child, &packet->msg.keys_loaded);
         break;
+    case MSG_ALIVE:
+        supervisor_alive_heard(child, packet->msg.alive.number);
+        break;
     case MSG_SHIP_STATE:
         child->ship = packet->msg.ship_state;
         (void) snprintf(child->ship_error, sizeof(child->ship_error), "%.*s",
@@ -270,6 +273,7 @@ void child_gone(struct child *child)
     child->channel = NULL;
     child->pid = 0;
     child->ship.connected = 0;
+    child->asked_us = 0;
     child->state = CHILD_DOWN;
 }
 

@@ -143,7 +143,7 @@ class Trouble(unittest.TestCase):
                 self.assertIn(b"a OK", tls.recv(4096))
             self.assertIn("keys.silent", self.server.stderr())
         finally:
-            os.kill(self.pid(), signal.SIGCONT)
+            os.kill(self.pid(), signal.SIGCONT)  # or the one that has taken its place
 
         def comes_in():
             try:
@@ -157,6 +157,13 @@ class Trouble(unittest.TestCase):
             tls.sendall(b"b NOOP\r\n")
             self.assertIn(b"b OK", tls.recv(4096))
             tls.close()
+
+    def test_a_keys_that_hangs_is_begun_anew(self):
+        before = self.pid()
+        os.kill(before, signal.SIGSTOP)
+        wait_for(lambda: "role.silent role=keys" in self.server.stderr(), "the supervisor notices")
+        wait_for(lambda: self.pid() not in (0, before) and self.server.all_running(), "another keys")
+        self.server.connect().close()
 
     def test_a_keys_that_dies_reads_the_files_again(self):
         before = self.pid()

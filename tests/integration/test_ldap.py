@@ -378,6 +378,8 @@ class Delivered(Running):
         self.assertEqual(asked_by_postfix(server, "hidden@example.org", "nobody@example.org", "hidden@elsewhere.example"),
                          ["OK hidden", "NOTFOUND ", "NOTFOUND "])
         server.logged("account.created user=hidden source=ldap:corp")
+        with open("/proc/%d/maps" % server.roles()["idp"][0], encoding="utf-8") as maps:
+            self.assertNotIn("libcurl", maps.read())  # only tokens want it
         self.slapd.stop()
         try:
             self.assertEqual(self.offered(server, "nobody@example.org", "bob@example.org", "anna@example.org", "u1"),

@@ -44,6 +44,19 @@ static bool shakes(struct tls_server *server, int version, const char *schemes)
     return done;
 }
 
+/* "RSA", or "RSA-PSS": a key that is for nothing else. */
+static EVP_PKEY *make_rsa(const char *kind, int bits)
+{
+    EVP_PKEY_CTX *ctx = EVP_PKEY_CTX_new_from_name(NULL, kind, NULL);
+    EVP_PKEY *key = NULL;
+
+    assert_int_equal(EVP_PKEY_keygen_init(ctx), 1);
+    assert_int_equal(EVP_PKEY_CTX_set_rsa_keygen_bits(ctx, bits), 1);
+    assert_int_equal(EVP_PKEY_generate(ctx, &key), 1);
+    EVP_PKEY_CTX_free(ctx);
+    return key;
+}
+
 static void each_kind_of_key_signs_from_elsewhere(void **state)
 {
     static const struct {
@@ -52,17 +65,20 @@ static void each_kind_of_key_signs_from_elsewhere(void **state)
         const char *schemes; /* the client's */
         bool tls12, tls13;
     } rows[] = {
-        {"P-256",   0,    NULL,                        true,  true },
-        {"P-384",   0,    NULL,                        true,  true },
-        {"P-521",   0,    "ECDSA+SHA512",              true,  true },
-        {"P-384",   0,    "ECDSA+SHA256",              true,  false},
-        {"ED25519", 0,    NULL,                        true,  true },
-        {"ED448",   0,    NULL,                        true,  true },
-        {"RSA",     2048, NULL,                        true,  true },
-        {"RSA",     2048, "RSA-PSS+SHA512",            true,  true },
-        {"RSA",     2048, "RSA-PSS+SHA384:RSA+SHA256", true,  true },
-        {"RSA",     2048, "RSA+SHA384",                true,  false},
-        {"RSA",     2048, "RSA+SHA1:ECDSA+SHA1",       false, false},
+        {"P-256",   0,    NULL,                             true,  true },
+        {"P-384",   0,    NULL,                             true,  true },
+        {"P-521",   0,    "ECDSA+SHA512",                   true,  true },
+        {"P-384",   0,    "ECDSA+SHA256",                   true,  false},
+        {"ED25519", 0,    NULL,                             true,  true },
+        {"ED448",   0,    NULL,                             true,  true },
+        {"RSA",     2048, NULL,                             true,  true },
+        {"RSA",     2048, "RSA-PSS+SHA512",                 true,  true },
+        {"RSA",     2048, "RSA-PSS+SHA384:RSA+SHA256",      true,  true },
+        {"RSA",     2048, "RSA+SHA384",                     true,  false},
+        {"RSA",     2048, "RSA+SHA1:ECDSA+SHA1",            false, false},
+        {"RSA-PSS", 2048, NULL,                             true,  true },
+        {"RSA-PSS", 2048, "rsa_pss_pss_sha512",             true,  true },
+        {"RSA-PSS", 2048, "rsa_pss_rsae_sha256:RSA+SHA256", false, false},
     };
 
     (void) state;
@@ -72,7 +88,7 @@ static void each_kind_of_key_signs_from_elsewhere(void **state)
         struct selfsigned cert;
         struct tls_pair pair;
         struct err err = {0};
-        EVP_PKEY *key = rows[i].bits > 0       ? EVP_RSA_gen((unsigned) rows[i].bits)
+        EVP_PKEY *key = rows[i].bits > 0       ? make_rsa(rows[i].kind, rows[i].bits)
                         : *rows[i].kind == 'E' ? EVP_PKEY_Q_keygen(NULL, NULL, rows[i].kind)
                                                : EVP_EC_gen(rows[i].kind);
 
