@@ -13,7 +13,12 @@ enum { NO_LETTER, LETTER, MARK, UNSPACED };
 
 struct word_reader *word_reader_new(void)
 {
-    return xcalloc(1, sizeof(struct word_reader));
+    struct word_reader *reader = xcalloc(1, sizeof(*reader));
+
+    for (int c = 0; c < 0x80; c++)
+        if (ascii_is_alnum((char) c))
+            reader->ascii[c] = (unsigned char) ascii_lower((char) c);
+    return reader;
 }
 
 void word_reader_free(struct word_reader *reader)
@@ -123,34 +128,35 @@ static bool peek_folded(struct word_reader *reader, const struct word_folded **o
 /* Most of most mail: the letters and digits of ASCII that stand next, in one go. */
 static void take_ascii(struct word_reader *reader, struct word *out)
 {
-    struct slice rest = scan_rest(&reader->sc), taken;
+    const unsigned char *pos = (const unsigned char *) reader->sc.pos;
+    const unsigned char *end = (const unsigned char *) reader->sc.end;
     uint64_t chars = out->chars;
-    uint32_t at = out->n;
-    size_t n = 0;
+    uint32_t n = out->n;
+    unsigned char ch;
 
-    for (; n < rest.len && ascii_is_alnum(rest.ptr[n]); n++) {
-        uint32_t ch = (unsigned char) ascii_lower(rest.ptr[n]);
-
-        if (at == WORD_MAX_CHARS)
-            continue;
-        out->ch[at++] = ch;
+    for (; pos < end && (ch = reader->ascii[*pos]) != 0 && n < WORD_MAX_CHARS; pos++) {
+        out->ch[n++] = ch;
         chars |= (uint64_t) 1 << (ch % 64);
     }
-    out->n = at;
+    while (pos < end && reader->ascii[*pos] != 0)
+        pos++;
+    out->n = n;
     out->chars = chars;
-    (void) scan_take(&reader->sc, n, &taken);
+    reader->sc.pos = (const char *) pos;
 }
 
 /* What of ASCII stands between words. */
 static bool skip_ascii(struct word_reader *reader)
 {
-    struct slice rest = scan_rest(&reader->sc), skipped;
-    size_t n = 0;
+    const unsigned char *pos = (const unsigned char *) reader->sc.pos;
+    const unsigned char *end = (const unsigned char *) reader->sc.end;
+    bool skips;
 
-    while (n < rest.len && !ascii_is_8bit(rest.ptr[n]) && !ascii_is_alnum(rest.ptr[n]))
-        n++;
-    (void) scan_take(&reader->sc, n, &skipped);
-    return n > 0;
+    while (pos < end && *pos < 0x80 && reader->ascii[*pos] == 0)
+        pos++;
+    skips = (const char *) pos > reader->sc.pos;
+    reader->sc.pos = (const char *) pos;
+    return skips;
 }
 
 /* Is what stands next no letter of ASCII, and not outside it either? */
@@ -158,7 +164,7 @@ static bool ends_ascii(const struct word_reader *reader)
 {
     int next = scan_peek(&reader->sc);
 
-    return next < 0 || (next < 0x80 && !ascii_is_alnum((char) next));
+    return next < 0 || (next < 0x80 && reader->ascii[next] == 0);
 }
 
 /* The letters that stand next, of scripts with spaces. */
@@ -184,7 +190,7 @@ static bool starts_ascii(const struct word_reader *reader)
 {
     int next = scan_peek(&reader->sc);
 
-    return next >= 0 && next < 0x80 && ascii_is_alnum((char) next);
+    return next >= 0 && reader->ascii[next] != 0;
 }
 
 /* The character before, if it had no neighbour. */

@@ -32,6 +32,7 @@ struct word_reader {
     struct scan sc;
     uint32_t before; /* the character of a script without spaces that stood last; 0: none */
     bool is_told;    /* and it was in a pair */
+    unsigned char ascii[256]; /* a letter or digit of ASCII as a small one; 0: it is none */
     struct word_folded kept[WORD_KEPT];
 };
 

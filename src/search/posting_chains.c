@@ -3,7 +3,6 @@
 #include "base/err.h"
 
 #define FIRST_PIECES 4096u
-#define VARINT_BYTES 5u
 
 void chain_pieces_done(struct chain_pieces *pieces)
 {
@@ -40,7 +39,7 @@ static void put_byte(struct chain_pieces *pieces, struct chain *chain, unsigned 
     pieces->list[chain->tail].bytes[chain->used++] = byte;
 }
 
-void chain_put(struct chain_pieces *pieces, struct chain *chain, uint32_t value)
+void chain_put_more(struct chain_pieces *pieces, struct chain *chain, uint32_t value)
 {
     for (; value >= 0x80; value >>= 7)
         put_byte(pieces, chain, (unsigned char) (value | 0x80));
@@ -49,23 +48,6 @@ void chain_put(struct chain_pieces *pieces, struct chain *chain, uint32_t value)
 
 struct chain_walk chain_walk_of(const struct chain_pieces *pieces, const struct chain *chain)
 {
-    return (struct chain_walk){.pieces = pieces, .piece = chain->head};
-}
-
-uint32_t chain_next(struct chain_walk *walk)
-{
-    uint32_t value = 0;
-    unsigned shift = 0;
-    unsigned char byte;
-
-    do {
-        if (walk->at == CHAIN_PIECE_BYTES) {
-            walk->piece = walk->pieces->list[walk->piece].next;
-            walk->at = 0;
-        }
-        byte = walk->pieces->list[walk->piece].bytes[walk->at++];
-        value |= (uint32_t) (byte & 0x7f) << shift;
-        shift += 7;
-    } while ((byte & 0x80) != 0 && shift < 7 * VARINT_BYTES);
-    return value;
+    return (struct chain_walk){.pieces = pieces,
+                               .piece = chain->used > 0 ? &pieces->list[chain->head] : NULL};
 }

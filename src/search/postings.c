@@ -1,95 +1,105 @@
 #include "search/postings.h"
 
+#include <endian.h>
+#include <string.h>
+
 #include "search/bits.h"
 
-#define K_BITS 5u
+#define K_BITS        5u
+#define SLACK_BYTES   (2 * sizeof(uint64_t)) /* words are written whole */
+#define ZEROS_AT_ONCE 31u
 
 /* ---- writing ---- */
 
+/* Into room that its owner has reserved. */
 struct bit_writer {
-    struct buf *out;
+    char *out;
     uint64_t acc;
     unsigned n; /* bits in acc, below 8 between two puts */
 };
 
-/* count <= 32 */
+/* count <= 56, value < 2^count */
 static void put_bits(struct bit_writer *w, uint64_t value, unsigned count)
 {
+    uint64_t word;
+
     w->acc |= value << w->n;
     w->n += count;
-    while (w->n >= 8) {
-        buf_byte(w->out, (char) (unsigned char) w->acc);
-        w->acc >>= 8;
-        w->n -= 8;
-    }
+    word = htole64(w->acc);
+    memcpy(w->out, &word, sizeof(word));
+    w->out += w->n / 8;
+    w->acc >>= w->n & ~7u;
+    w->n &= 7u;
 }
 
-/* zeros, then a one */
-static void put_unary(struct bit_writer *w, uint32_t zeros)
+/* What numbers cost with a parameter, in bits, is n * (k + 1) and the sum of what is above k.
+ */
+struct choice {
+    unsigned k;
+    uint64_t bits;
+};
+
+/* The cheapest parameter lies near log2 of the mean: it is that or one of the two below. gaps
+ * has zeros behind the n of them; together they are below 2^32, as the numbers are. */
+static struct choice choose_k(const uint32_t gaps[POSTINGS_BLOCK], size_t n, uint32_t sum)
 {
-    for (; zeros >= 24; zeros -= 24)
-        put_bits(w, 0, 24);
-    put_bits(w, (uint64_t) 1 << zeros, zeros + 1);
-}
+    uint32_t above[3] = {0};
+    unsigned k = 0, less1, less2;
+    struct choice best;
 
-static uint64_t cost_of(const uint32_t *gaps, size_t n, unsigned k)
-{
-    uint64_t bits = n * (k + 1u);
-
-    for (size_t i = 0; i < n; i++)
-        bits += gaps[i] >> k;
-    return bits;
-}
-
-/* The cheapest parameter lies near log2 of the mean. */
-static unsigned choose_k(const uint32_t *gaps, size_t n)
-{
-    unsigned k = 0, best;
-    uint64_t sum = 0, cost;
-
-    for (size_t i = 0; i < n; i++)
-        sum += gaps[i];
     while (k < POSTINGS_MAX_K && (sum >> k) > n)
         k++;
-    best = k;
-    cost = cost_of(gaps, n, k);
-    for (unsigned less = 1; less <= 2 && less <= k; less++) {
-        uint64_t other = cost_of(gaps, n, k - less);
-
-        if (other < cost) {
-            cost = other;
-            best = k - less;
-        }
+    less1 = k > 0 ? k - 1 : 0;
+    less2 = k > 1 ? k - 2 : 0;
+    for (size_t i = 0; i < POSTINGS_BLOCK; i++) { /* so many at a time as there are lanes */
+        above[0] += gaps[i] >> k;
+        above[1] += gaps[i] >> less1;
+        above[2] += gaps[i] >> less2;
     }
+    best = (struct choice){k, n * (k + 1u) + above[0]};
+    for (unsigned less = 1; less <= 2 && less <= k; less++)
+        if (n * (k - less + 1u) + above[less] < best.bits)
+            best = (struct choice){k - less, n * (k - less + 1u) + above[less]};
     return best;
 }
 
-static void put_block(struct bit_writer *w, const uint32_t *gaps, size_t n)
+/* Zeros, a one, the k low bits: at most ZEROS_AT_ONCE + 1 + POSTINGS_MAX_K of them in one go.
+ */
+static void put_number(struct bit_writer *w, uint32_t gap, unsigned k)
 {
-    unsigned k = choose_k(gaps, n);
-    uint64_t mask = ((uint64_t) 1 << k) - 1;
+    uint32_t zeros = gap >> k;
+    uint64_t low = gap & (((uint64_t) 1 << k) - 1);
 
-    put_bits(w, k, K_BITS);
-    for (size_t i = 0; i < n; i++) {
-        put_unary(w, gaps[i] >> k);
-        put_bits(w, gaps[i] & mask, k);
-    }
+    for (; zeros > ZEROS_AT_ONCE; zeros -= ZEROS_AT_ONCE)
+        put_bits(w, 0, ZEROS_AT_ONCE);
+    put_bits(w, (low << 1 | 1) << zeros, zeros + 1 + k);
 }
 
 void postings_encode(const uint32_t *numbers, size_t n, struct buf *out)
 {
-    struct bit_writer w = {.out = out};
+    struct bit_writer w = {.out = NULL};
     uint32_t gaps[POSTINGS_BLOCK];
     uint32_t next = 0; /* the least that the next number can be */
 
     for (size_t at = 0; at < n; at += POSTINGS_BLOCK) {
         size_t count = MIN(n - at, (size_t) POSTINGS_BLOCK);
+        uint32_t sum = 0;
+        struct choice choice;
 
         for (size_t i = 0; i < count; i++) {
             gaps[i] = numbers[at + i] - next;
+            sum += gaps[i];
             next = numbers[at + i] + 1;
         }
-        put_block(&w, gaps, count);
+        memset(gaps + count, 0, (POSTINGS_BLOCK - count) * sizeof(*gaps));
+        choice = choose_k(gaps, count, sum);
+        w.out = buf_reserve(out, (size_t) ((w.n + K_BITS + choice.bits) / 8) + SLACK_BYTES);
+        if (w.out == NULL)
+            return;
+        put_bits(&w, choice.k, K_BITS);
+        for (size_t i = 0; i < count; i++)
+            put_number(&w, gaps[i], choice.k);
+        out->len = (size_t) (w.out - out->ptr);
     }
     if (w.n > 0)
         buf_byte(out, (char) (unsigned char) w.acc);

@@ -154,14 +154,15 @@ static void add_trigram(struct vocabulary *words, uint32_t trigram, uint32_t num
     slot->n++;
 }
 
-static void note_trigram(struct text_segment_build *build, uint32_t trigram)
+/* Room for as many more. */
+static void need_found(struct text_segment_build *build, size_t more)
 {
-    bit_set(build->seen, trigram);
-    if (build->n_found == build->cap_found) {
-        build->cap_found = MAX(2 * build->cap_found, FIRST_FOUND);
-        build->found = xrealloc(build->found, build->cap_found * sizeof(*build->found));
-    }
-    build->found[build->n_found++] = trigram;
+    size_t most = MIN(build->n_found + more, (size_t) SEGMENT_TRIGRAMS_MAX);
+
+    if (most <= build->cap_found)
+        return;
+    build->cap_found = (uint32_t) MAX(most, MAX(2 * (size_t) build->cap_found, FIRST_FOUND));
+    build->found = xrealloc(build->found, build->cap_found * sizeof(*build->found));
 }
 
 /* Those of a text are noted. Most have been: what a list costs is paid once a message. False:
@@ -169,31 +170,36 @@ static void note_trigram(struct text_segment_build *build, uint32_t trigram)
 static bool find_trigrams(struct text_segment_build *build, struct slice mapped)
 {
     const unsigned char *p = (const unsigned char *) mapped.ptr;
-    uint32_t trigram;
+    uint64_t *seen = build->seen;
+    uint32_t trigram, n = build->n_found;
+    bool fits = true;
 
     if (mapped.len < 3)
         return true;
+    need_found(build, mapped.len);
     trigram = (uint32_t) p[0] << 8 | p[1];
-    for (size_t i = 2; i < mapped.len; i++) {
+    for (size_t i = 2; i < mapped.len && fits; i++) {
         trigram = (trigram << 8 | p[i]) & (TRIGRAMS - 1);
-        if (bit_is_set(build->seen, trigram))
+        if (bit_is_set(seen, trigram))
             continue;
-        if (build->n_found == SEGMENT_TRIGRAMS_MAX)
-            return false;
-        note_trigram(build, trigram);
+        fits = n < SEGMENT_TRIGRAMS_MAX;
+        if (fits) {
+            bit_set(seen, trigram);
+            build->found[n++] = trigram;
+        }
     }
-    return true;
+    build->n_found = n;
+    return fits;
 }
 
 /* What was noted goes into the lists, if the message is covered, and is forgotten. */
 static void settle_trigrams(struct text_segment_build *build, struct vocabulary *words,
                             uint32_t number, bool is_covered)
 {
-    for (uint32_t i = 0; i < build->n_found; i++) {
+    for (uint32_t i = 0; i < build->n_found; i++)
         build->seen[build->found[i] / 64] = 0;
-        if (is_covered)
-            add_trigram(words, build->found[i], number);
-    }
+    for (uint32_t i = 0; is_covered && i < build->n_found; i++)
+        add_trigram(words, build->found[i], number);
     build->n_found = 0;
 }
 

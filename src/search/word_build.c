@@ -8,6 +8,7 @@
 #include "search/word_build.h"
 
 #include <assert.h>
+#include <endian.h>
 #include <xxhash.h>
 
 #include "base/buf.h"
@@ -200,15 +201,34 @@ bool word_build_add(struct word_build *build, uint32_t number, const struct dige
 
 /* ---- writing ---- */
 
+/* A word on its way into order: most are told apart by their first characters. */
+struct place_in_order {
+    uint64_t beginning; /* its first octets, the first the most significant, zeros behind */
+    uint32_t slot;
+    bool is_pair;
+};
+
+static uint64_t beginning_of(const struct word_build *build, const struct word_slot *slot)
+{
+    uint64_t word = 0;
+
+    memcpy(&word, build->text.ptr + slot->text, MIN(slot->len, sizeof(word)));
+    return be64toh(word);
+}
+
 static int by_word(const void *a, const void *b, void *ctx)
 {
-    const uint32_t *i = a, *k = b;
+    const struct place_in_order *i = a, *k = b;
     const struct word_build *build = ctx;
-    const struct word_slot *x = &build->slots[*i], *y = &build->slots[*k];
+    const struct word_slot *x, *y;
     int order;
 
-    if (x->is_pair != y->is_pair)
-        return x->is_pair ? 1 : -1;
+    if (i->is_pair != k->is_pair)
+        return i->is_pair ? 1 : -1;
+    if (i->beginning != k->beginning)
+        return i->beginning < k->beginning ? -1 : 1;
+    x = &build->slots[i->slot];
+    y = &build->slots[k->slot];
     order = memcmp(build->text.ptr + x->text, build->text.ptr + y->text, MIN(x->len, y->len));
     if (order != 0)
         return order;
@@ -256,47 +276,48 @@ static void word_of_slot(const struct word_build *build, const struct word_slot 
 }
 
 /* The word of the slots order[0..n - 1], a place each. */
-static enum rc write_word(struct word_build *build, const uint32_t *order, size_t n,
-                          struct word_writer *writer, struct err *err)
+static enum rc write_word(struct word_build *build, const struct place_in_order *order,
+                          size_t n, struct word_writer *writer, struct err *err)
 {
     struct word_list lists[WORD_PLACES] = {0};
     struct word word;
     size_t total = 0, at = 0;
 
     for (size_t i = 0; i < n; i++)
-        total += build->slots[order[i]].n;
+        total += build->slots[order[i].slot].n;
     if (total > build->cap_numbers) {
         build->cap_numbers = 2 * total;
         build->numbers = xrealloc(build->numbers, build->cap_numbers * sizeof(*build->numbers));
         build->times = xrealloc(build->times, build->cap_numbers * sizeof(*build->times));
     }
     for (size_t i = 0; i < n; i++) {
-        const struct word_slot *slot = &build->slots[order[i]];
+        const struct word_slot *slot = &build->slots[order[i].slot];
 
         read_slot(build, slot, build->numbers + at, build->times + at);
         lists[slot->place] =
             (struct word_list){slot->n, build->numbers + at, build->times + at};
         at += slot->n;
     }
-    word_of_slot(build, &build->slots[order[0]], &word);
+    word_of_slot(build, &build->slots[order[0].slot], &word);
     return word_write(writer, &word, lists, err);
 }
 
 enum rc word_build_write(struct word_build *build, struct word_writer *writer,
                          bool (*goes_on)(void *ctx), void *ctx, struct err *err)
 {
-    AUTO(freep) uint32_t *order = xcalloc(build->n_slots + 1u, sizeof(*order));
+    AUTO(freep) struct place_in_order *order = xcalloc(build->n_slots + 1u, sizeof(*order));
     uint32_t written = 0;
     enum rc rc = RC_OK;
     size_t n = 1;
 
     assert(!build->text.overflow);
     for (uint32_t i = 0; i < build->n_slots; i++)
-        order[i] = i;
+        order[i] = (struct place_in_order){beginning_of(build, &build->slots[i]), i,
+                                           build->slots[i].is_pair};
     qsort_r(order, build->n_slots, sizeof(*order), by_word, build);
     for (size_t i = 0; i < build->n_slots && !rc; i += n) {
-        for (n = 1; i + n < build->n_slots &&
-                    is_same_word(build, &build->slots[order[i]], &build->slots[order[i + n]]);)
+        for (n = 1; i + n < build->n_slots && is_same_word(build, &build->slots[order[i].slot],
+                                                           &build->slots[order[i + n].slot]);)
             n++;
         rc = write_word(build, order + i, n, writer, err);
         if (!rc && written++ % ASKED_EVERY == 0 && !goes_on(ctx))
