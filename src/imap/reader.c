@@ -31,6 +31,10 @@ struct imap_reader {
     struct reader_limits limits, next_limits;
     const struct imap_sink *sink;
     void *sink_ctx;
+    imap_reader_lengthen_fn *lengthen; /* NULL: no line is longer than the others */
+    void *lengthen_ctx;
+    size_t long_bytes;
+    bool asked_lengthen; /* of this command */
     enum reader_state state;
     struct buf text;
     size_t segment;  /* where in text the current line begins */
@@ -101,6 +105,14 @@ void imap_reader_freep(struct imap_reader **reader)
     imap_reader_free(*reader);
 }
 
+void imap_reader_let_lengthen(struct imap_reader *reader, size_t max_bytes,
+                              imap_reader_lengthen_fn *fn, void *ctx)
+{
+    reader->lengthen = fn;
+    reader->lengthen_ctx = ctx;
+    reader->long_bytes = max_bytes;
+}
+
 void imap_reader_set_limits(struct imap_reader *reader, const struct reader_limits *limits)
 {
     reader->next_limits = *limits;
@@ -130,6 +142,7 @@ static void clear(struct imap_reader *reader)
     reader->messages_follow = reader->sink_open = reader->bare_line = false;
     reader->annotation_depth = 0;
     reader->refusing = reader->too_big = reader->clear_first = false;
+    reader->asked_lengthen = false;
 }
 
 void imap_reader_next(struct imap_reader *reader)
@@ -495,6 +508,19 @@ static void keep_tail(struct imap_reader *reader, struct slice piece)
     reader->tail_len = keep + piece.len;
 }
 
+/* The line goes on behind its limit: may this command's be longer? */
+static bool may_lengthen(struct imap_reader *reader)
+{
+    if (reader->bare_line || reader->lengthen == NULL || reader->asked_lengthen)
+        return false;
+    reader->asked_lengthen = true;
+    if (!reader->lengthen(reader->lengthen_ctx, buf_slice(&reader->text)))
+        return false;
+    reader->limits.line_bytes = reader->long_bytes;
+    reader->text.max = reader->limits.line_bytes + reader->limits.literal_bytes;
+    return true;
+}
+
 /* Take a piece of a line into the text, or start refusing if it is too much. */
 static void collect_line(struct imap_reader *reader, struct slice piece)
 {
@@ -502,6 +528,10 @@ static void collect_line(struct imap_reader *reader, struct slice piece)
     size_t fits = MIN(piece.len, max - reader->line_len);
     struct err why;
 
+    if (fits < piece.len && may_lengthen(reader)) {
+        max = reader->limits.line_bytes;
+        fits = MIN(piece.len, max - reader->line_len);
+    }
     buf_append(&reader->text, slice_sub(piece, 0, fits));
     reader->line_len += fits;
     if (fits == piece.len)

@@ -72,6 +72,12 @@ struct imap_reader *imap_reader_new(const struct reader_limits *limits,
                                     const struct imap_sink *sink, void *sink_ctx);
 void imap_reader_free(struct imap_reader *reader);
 void imap_reader_freep(struct imap_reader **reader);
+/* A line of a command is about to be too long: fn sees what it has of it, from the start of the
+ * command, and may let this command's lines have max_bytes instead. Asked at most once a
+ * command. */
+typedef bool imap_reader_lengthen_fn(void *ctx, struct slice so_far);
+void imap_reader_let_lengthen(struct imap_reader *reader, size_t max_bytes,
+                              imap_reader_lengthen_fn *fn, void *ctx);
 /* From the next command on. */
 void imap_reader_set_limits(struct imap_reader *reader, const struct reader_limits *limits);
 

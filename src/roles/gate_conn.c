@@ -488,6 +488,7 @@ static void feed(struct gate_conn *c, struct slice *bytes)
             buf_str(&c->out, "+ OK\r\n");
             break;
         case READ_COMMAND:
+            gate_login_line_over(c);
             text = imap_reader_text(c->reader);
             gate_run_command(c, &text);
             imap_reader_next(c->reader);
@@ -498,6 +499,7 @@ static void feed(struct gate_conn *c, struct slice *bytes)
             imap_reader_next(c->reader);
             break;
         case READ_REFUSED:
+            gate_login_line_over(c);
             answer_refusal(c, &err);
             break;
         case READ_CLOSE:
@@ -520,8 +522,10 @@ static void start_reader(struct gate_conn *c)
                                                 .literal_bytes = READER_LINE_PRELOGIN_BYTES,
                                                 .message_bytes = 0};
 
-    if (c->reader == NULL)
-        c->reader = imap_reader_new(&limits, NULL, NULL);
+    if (c->reader != NULL)
+        return;
+    c->reader = imap_reader_new(&limits, NULL, NULL);
+    imap_reader_let_lengthen(c->reader, GATE_AUTHENTICATE_MAX, gate_login_lengthens, c);
 }
 
 /* bytes is what was kept from before; empty: read. */

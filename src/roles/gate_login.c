@@ -35,11 +35,36 @@ static const struct refusal refusals[AUTH_CODE_COUNT] = {
 };
 // clang-format on
 
+/* False: as many as may be are under way. */
+static bool take_long_response(struct gate_conn *c)
+{
+    if (c->gate->n_long_responses >= GATE_LONG_RESPONSES)
+        return false;
+    c->gate->n_long_responses++;
+    c->long_response = true;
+    return true;
+}
+
 static void drop_long_response(struct gate_conn *c)
 {
     if (c->long_response)
         c->gate->n_long_responses--;
     c->long_response = false;
+}
+
+bool gate_login_lengthens(void *ctx, struct slice so_far)
+{
+    const struct imap_text text = {.text = so_far};
+    struct imap_cmd cmd;
+
+    return imap_parse_head(&text, (struct imap_mode){0}, NULL, &cmd, NULL) == RC_OK &&
+           !cmd.uid && slice_eq_nocase(cmd.name, SLICE("AUTHENTICATE")) &&
+           take_long_response(ctx);
+}
+
+void gate_login_line_over(struct gate_conn *c)
+{
+    drop_long_response(c);
 }
 
 static void forget_tag(struct gate_conn *c)
@@ -200,13 +225,8 @@ void gate_login_line(struct gate_conn *c, struct slice line)
 
 static void on_continue(struct gate_conn *c, const struct msg_auth_continue *msg)
 {
-    size_t max = READER_LINE_PRELOGIN_BYTES;
+    size_t max = take_long_response(c) ? GATE_SASL_LINE_MAX : READER_LINE_PRELOGIN_BYTES;
 
-    if (c->gate->n_long_responses < GATE_LONG_RESPONSES) {
-        c->gate->n_long_responses++;
-        c->long_response = true;
-        max = GATE_SASL_LINE_MAX;
-    }
     buf_str(&c->out, "+ ");
     base64_encode(&c->out, msg->data);
     buf_str(&c->out, "\r\n");

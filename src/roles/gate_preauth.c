@@ -198,8 +198,11 @@ static void run_authenticate(struct gate_conn *c, const struct imap_cmd *cmd)
 {
     const struct imap_authenticate_args *args = &cmd->args.authenticate;
 
-    gate_login_start(c, "AUTHENTICATE", cmd->tag, args->mechanism, args->has_initial,
-                     args->initial);
+    if (args->initial.len > MSG_SASL_MAX)
+        gate_refuse(c, cmd->tag, "BAD", "Response is too long");
+    else
+        gate_login_start(c, "AUTHENTICATE", cmd->tag, args->mechanism, args->has_initial,
+                         args->initial);
 }
 
 static void run_enable(struct gate_conn *c, const struct imap_cmd *cmd)

@@ -59,6 +59,8 @@
 #define GATE_CLIENT_ID_MAX  1024u /* kept of an ID command, for auth's and mail's log */
 #define GATE_SASL_LINE_MAX  ((size_t) MSG_SASL_MAX / 3 * 4 + 8) /* a long response in base64 */
 #define GATE_LONG_RESPONSES 32u /* lines of that length at once; others get 8 KiB */
+#define GATE_AUTHENTICATE_MAX                                                                  \
+    (GATE_SASL_LINE_MAX + READER_LINE_PRELOGIN_BYTES) /* with an initial response */
 
 enum gate_state {
     GATE_PROXY,
@@ -201,6 +203,11 @@ bool gate_login_is_disabled(const struct gate_conn *c);
 /* gate_login.c: LOGIN and AUTHENTICATE, with auth. */
 void gate_login_start(struct gate_conn *c, const char *command, struct slice tag,
                       struct slice mechanism, bool has_initial, struct slice initial);
+/* An imap_reader_lengthen_fn; ctx: the connection. An AUTHENTICATE whose initial response is
+ * long (RFC 4959) takes one of GATE_LONG_RESPONSES. */
+bool gate_login_lengthens(void *ctx, struct slice so_far);
+/* That command has come, or was refused. */
+void gate_login_line_over(struct gate_conn *c);
 /* The client's line in RESPONSE. */
 void gate_login_line(struct gate_conn *c, struct slice line);
 /* The line was refused (too long); the exchange ends. */

@@ -230,6 +230,7 @@ class Tokens(unittest.TestCase):
     def test_both_mechanisms_open_the_mailbox(self):
         for mechanism, message in (("OAUTHBEARER", oauthbearer(self.token("good"))),
                                    ("OAUTHBEARER", oauthbearer(self.token("named"), "u1")),
+                                   ("OAUTHBEARER", oauthbearer(self.token("long" + "x" * 12000))),  # a line of 16 KiB
                                    ("XOAUTH2", xoauth2(self.token("x"), "u1"))):
             challenge, line = self.attempt(mechanism, message)
             self.assertIsNone(challenge)

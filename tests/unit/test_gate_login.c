@@ -255,6 +255,71 @@ static void a_long_response_fits_and_a_longer_one_does_not(void **state)
     }
 }
 
+/* RFC 4959: the response on the command's own line, as Kerberos and tokens have it. */
+static void a_long_initial_response_fits_and_a_longer_one_does_not(void **state)
+{
+    static const struct {
+        const char *start;
+        size_t n;
+        bool fits, has_tag;
+    } rows[] = {
+        {"a AUTHENTICATE XOAUTH2 ", MSG_SASL_MAX,     true,  true },
+        {"a authenticate XOAUTH2 ", MSG_SASL_MAX / 2, true,  true },
+        {"a AUTHENTICATE XOAUTH2 ", MSG_SASL_MAX + 9, false, true },
+        {"a AUTHENTICATE XOAUTH2 ", 2 * MSG_SASL_MAX, false, true },
+        {"a LOGIN u ",              MSG_SASL_MAX / 2, false, true },
+        {"AUTHENTICATE XOAUTH2 ",   MSG_SASL_MAX / 2, false, false},
+    };
+    struct world *w = *state;
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct client client = client_at(w, DOOR_PLAIN);
+        AUTO(buf_done) struct buf line;
+
+        print_message("%s%zu\n", rows[i].start, rows[i].n);
+        buf_init(&line, WORLD_TEXT_BYTES);
+        buf_str(&line, rows[i].start);
+        append_response(&line, rows[i].n);
+        say(w, &client, buf_slice(&line));
+        if (rows[i].fits) {
+            assert_int_equal(
+                world_expect(w, w->auth, MSG_AUTH_START)->msg.auth_start.initial.len,
+                rows[i].n);
+        } else {
+            if (rows[i].has_tag)
+                assert_heard_start(w, &client, "a BAD ");
+            else
+                assert_heard_start(w, &client, "AUTHENTICATE BAD ");
+        }
+        assert_int_equal(w->gate->n_long_responses, 0);
+        client_close(&client);
+        world_run(w);
+    }
+}
+
+static void half_of_a_long_line_holds_its_place(void **state)
+{
+    struct world *w = *state;
+    struct client clients[GATE_LONG_RESPONSES + 1];
+    AUTO(buf_done) struct buf line;
+
+    buf_init(&line, WORLD_TEXT_BYTES);
+    buf_str(&line, "a AUTHENTICATE XOAUTH2 ");
+    append_response(&line, MSG_SASL_MAX / 2);
+    for (size_t i = 0; i < COUNT(clients); i++) {
+        clients[i] = client_at(w, DOOR_PLAIN);
+        say(w, &clients[i], slice_sub(buf_slice(&line), 0, line.len - 2));
+    }
+    world_run(w);
+    assert_int_equal(w->gate->n_long_responses, GATE_LONG_RESPONSES);
+    say(w, &clients[COUNT(clients) - 1], SLICE("\r\n"));
+    assert_heard_start(w, &clients[COUNT(clients) - 1], "a BAD ");
+    for (size_t i = 0; i < COUNT(clients); i++)
+        client_close(&clients[i]);
+    world_run(w);
+    assert_int_equal(w->gate->n_long_responses, 0);
+}
+
 static void long_responses_have_a_common_limit(void **state)
 {
     struct world *w = *state;
@@ -376,6 +441,8 @@ int main(void)
         WORLD_TEST(a_star_cancels),
         WORLD_TEST(what_is_no_base64_ends_the_exchange),
         WORLD_TEST(a_long_response_fits_and_a_longer_one_does_not),
+        WORLD_TEST(a_long_initial_response_fits_and_a_longer_one_does_not),
+        WORLD_TEST(half_of_a_long_line_holds_its_place),
         WORLD_TEST(long_responses_have_a_common_limit),
         WORLD_TEST(a_mechanism_name_has_a_limit),
         WORLD_TEST(nothing_behind_a_running_login_is_looked_at),
