@@ -1,12 +1,14 @@
 #include <sodium.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/utf8.h"
 #include "roles/web_role.h"
 
 #define ACCESS_CODE_FULL      1u
 #define ACCESS_CODE_READ_ONLY 2u
+#define SECONDS_A_DAY         86400
 #define LIST_SHOWN_BYTES      512u /* of the folders or networks of a device */
 
 _Static_assert(MSG_TOKEN_BYTES == SITE_TOKEN_BYTES, "a session's token");
@@ -240,7 +242,11 @@ static struct msg message_of(const struct web_exchange *x)
             .request = x->id,
             .name = ask->name,
             .scope = (uint8_t) ask->scope,
-            .access = ask->read_only ? ACCESS_CODE_READ_ONLY : ACCESS_CODE_FULL};
+            .access = ask->read_only ? ACCESS_CODE_READ_ONLY : ACCESS_CODE_FULL,
+            .folders = ask->folders,
+            .networks = ask->networks,
+            .expires =
+                ask->days > 0 ? (uint64_t) (clock_wall_sec() + ask->days * SECONDS_A_DAY) : 0};
         put_token(msg.enrol_create.token, ask);
         break;
     case SITE_ASK_REVOKE:

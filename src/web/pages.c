@@ -202,6 +202,16 @@ static void put_create(struct buf *out, const struct page_devices *page)
         MARKUP(out, "<option value=\"send\">send mail only (a scanner)</option>");
     MARKUP(out, "</select></label><label><input type=\"checkbox\" name=\"read_only\" "
                 "value=\"yes\"> It changes nothing: no flags, no deleting</label>");
+    MARKUP(
+        out,
+        "<label>Only these folders, with commas between them (empty: all)<br>"
+        "<input type=\"text\" name=\"folders\" maxlength=\"1000\" autocomplete=\"off\"></label>"
+        "<label>Only from these networks, such as 192.0.2.0/24, 2001:db8::/32 (empty: from "
+        "everywhere)<br><input type=\"text\" name=\"networks\" maxlength=\"1000\" "
+        "autocomplete=\"off\"></label>"
+        "<label>For so many days (empty: until revoked)<br><input type=\"text\" name=\"days\" "
+        "inputmode=\"numeric\" pattern=\"[0-9]*\" maxlength=\"4\" "
+        "autocomplete=\"off\"></label>");
     put_token(out, &page->create);
     MARKUP(out, "<p><button type=\"submit\">Make its password</button></p></form>");
 }

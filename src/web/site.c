@@ -5,6 +5,7 @@
 #include <sodium.h>
 
 #include "base/random.h"
+#include "base/scan.h"
 #include "base/utf8.h"
 #include "web/form.h"
 #include "web/mobileconfig.h"
@@ -315,6 +316,38 @@ static bool read_scope(struct slice word, unsigned *out)
     return false;
 }
 
+/* "a, b" as one a line. */
+static struct slice lines_of(struct arena *arena, struct slice list)
+{
+    char *text = arena_alloc(arena, list.len + 1);
+    struct scan sc = scan_of(list);
+    size_t len = 0;
+
+    while (!scan_done(&sc)) {
+        struct slice item;
+
+        if (!scan_until(&sc, ',', &item))
+            (void) scan_take(&sc, scan_left(&sc), &item);
+        (void) scan_byte(&sc, ',');
+        item = slice_trim(item);
+        if (item.len == 0)
+            continue;
+        if (len > 0)
+            text[len++] = '\n';
+        memcpy(text + len, item.ptr, item.len);
+        len += item.len;
+    }
+    return slice_of(text, len);
+}
+
+/* Nothing, or a number of days. */
+static bool read_days(struct slice text, uint32_t *out)
+{
+    *out = 0;
+    text = slice_trim(text);
+    return text.len == 0 || (slice_to_u32(text, out) && *out >= 1 && *out <= SITE_DAYS_MAX);
+}
+
 static void post_device(struct site_turn *turn, const struct form *form)
 {
     struct slice read_only = form_get(form, "read_only");
@@ -329,7 +362,13 @@ static void post_device(struct site_turn *turn, const struct form *form)
         site_plain(turn, 400);
         return;
     }
+    if (!read_days(form_get(form, "days"), &turn->ask.days)) {
+        message(turn, 400, "That does not work", SLICE("A number of days is from 1 to 3650."));
+        return;
+    }
     turn->ask.read_only = slice_eq(read_only, SLICE("yes"));
+    turn->ask.folders = lines_of(turn->arena, form_get(form, "folders"));
+    turn->ask.networks = lines_of(turn->arena, form_get(form, "networks"));
     turn->ask.kind = SITE_ASK_CREATE;
 }
 

@@ -35,6 +35,7 @@
 #define SITE_DEVICES_MAX    256u /* shown; auth allows no more */
 #define SITE_CODE_MAX_BYTES 64u  /* as auth takes it */
 #define SITE_NAME_MAX_BYTES 64u  /* of a new device */
+#define SITE_DAYS_MAX       3650u
 #define SITE_ANSWER_MAX_BYTES                                                                  \
     ((size_t) 4 << 20) /* all devices with all they may be limited to */
 #define SITE_HEADERS_MAX 12u
@@ -69,6 +70,8 @@ struct site_ask {
     struct slice name;                     /* CREATE */
     unsigned scope;                        /* CREATE: enum site_scope, or-ed */
     bool read_only;                        /* CREATE */
+    struct slice folders, networks;        /* CREATE: one a line; empty: all */
+    uint32_t days;                         /* CREATE: so long it is good; 0: until revoked */
     uint64_t device;                       /* REVOKE */
 };
 

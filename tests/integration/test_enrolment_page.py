@@ -45,7 +45,10 @@ class EnrolmentPage(unittest.TestCase):
         listed = browser.get("/")
         self.assertIn(anna.name, listed.page.by_id["user"])
 
-        made = browser.enrol('phone "one" <b>', read_only="yes")
+        refused = browser.enrol("elsewhere", networks="everywhere else")
+        self.assertEqual(refused.status, 400, refused.text)
+        made = browser.enrol('phone "one" <b>', read_only="yes", folders="INBOX, changed",
+                             networks="127.0.0.0/8,2001:db8::/32", days="30")
         self.assertEqual(made.status, 200, made.text)
         password = made.page.by_id["password"]
         self.assertRegex(password, r"\A[a-z2-7]{4}(-[a-z2-7]{4}){4}\Z")
@@ -62,6 +65,9 @@ class EnrolmentPage(unittest.TestCase):
         self.assertEqual(phone.create("changed")[0], "NO")
         (row,) = [row for row in browser.get("/").page.rows if row and row[0].startswith('phone "one" <b>')]
         self.assertIn("changes nothing", row[1])
+        self.assertIn("changed", row[1])
+        self.assertIn("2001:db8::/32", row[2])
+        self.assertRegex(row[4], r"\d{4}-\d\d-\d\d")
         self.assertIn("127.0.0.1", row[3])
         self.assertNotIn(password, browser.get("/").text)
 

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "lib/test.h"
 #include "roles/web_role.h"
 #include "web/form.h"
@@ -268,8 +269,14 @@ static void a_new_device_shows_its_password(void **state)
     struct msg asked;
 
     (void) state;
-    post("/device", SITE_SESSION_COOKIE, SESSION, "name=phone&scope=imap&read_only=yes");
+    post("/device", SITE_SESSION_COOKIE, SESSION,
+         "name=phone&scope=imap&read_only=yes&folders=INBOX%2C+Sent+Mail+%2C%2C&networks="
+         "192.0.2.0%2F24%2C2001%3Adb8%3A%3A%2F32&days=30");
     asked = take_question(MSG_ENROL_CREATE);
+    assert_slice_equal(asked.enrol_create.folders, SLICE("INBOX\nSent Mail"));
+    assert_slice_equal(asked.enrol_create.networks, SLICE("192.0.2.0/24\n2001:db8::/32"));
+    assert_in_range(asked.enrol_create.expires, (uint64_t) clock_wall_sec() + 29 * 86400,
+                    (uint64_t) clock_wall_sec() + 30 * 86400);
     assert_slice_equal(asked.enrol_create.name, SLICE("phone"));
     assert_int_equal(asked.enrol_create.scope, 1);
     assert_int_equal(asked.enrol_create.access, 2);
@@ -368,17 +375,17 @@ static void what_is_no_request_of_ours_never_reaches_auth(void **state)
         {"GET /login HTTP/1.1\r\nHost: localhost\r\nCookie: a=b\r\nCookie: c=d\r\n\r\n", "400"},
         {"POST /login HTTP/1.1\r\nHost: localhost\r\n\r\n",                              "411"},
         {"POST /login HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: "
-         "chunked\r\n\r\n0\r\n\r\n",                                                                               "411"                                                           },
-        {"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8193\r\n\r\n",                                                                              "413"},
-        {"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1048576\r\n\r\n",                                                                              "413"                                                        },
-        {"GET /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nabcd",                                                                              "400"},
-        {"TRACE / HTTP/1.1\r\nHost: localhost\r\n\r\n",                                                                              "405"                                                                                    },
-        {"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n",                                                                              "404"},
-        {"GET http://localhost/login HTTP/1.1\r\nHost: localhost\r\n\r\n",                                                                              "404"                                                                   },
-        {"GET /login%00x HTTP/1.1\r\nHost: localhost\r\n\r\n",                                                                              "404"},
-        {"GET /../login HTTP/1.1\r\nHost: localhost\r\n\r\n",                                                                              "404"                                                                    },
-        {"GET /login HTTP/1.1\r\nHost: evil.example\r\n\r\n",                                                                              "421"},
-        {"GET /login?user=anna HTTP/1.1\r\nHost: localhost\r\n\r\n",                                                                              "200"                                                             },
+         "chunked\r\n\r\n0\r\n\r\n",                                            "411"},
+        {"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8193\r\n\r\n",      "413"},
+        {"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1048576\r\n\r\n",   "413"},
+        {"GET /login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nabcd",      "400"},
+        {"TRACE / HTTP/1.1\r\nHost: localhost\r\n\r\n",                                  "405"},
+        {"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n",                                "404"},
+        {"GET http://localhost/login HTTP/1.1\r\nHost: localhost\r\n\r\n",               "404"},
+        {"GET /login%00x HTTP/1.1\r\nHost: localhost\r\n\r\n",                           "404"},
+        {"GET /../login HTTP/1.1\r\nHost: localhost\r\n\r\n",                            "404"},
+        {"GET /login HTTP/1.1\r\nHost: evil.example\r\n\r\n",                            "421"},
+        {"GET /login?user=anna HTTP/1.1\r\nHost: localhost\r\n\r\n",                     "200"},
     };
     struct packet *packet;
     struct err err;
