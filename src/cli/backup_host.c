@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <ftw.h>
 #include <limits.h>
 #include <sodium.h>
 #include <sys/stat.h>
@@ -12,8 +11,6 @@
 #include "config/config.h"
 #include "roles/data_dir.h"
 #include "roles/role.h"
-
-#define OWNER_FDS 16
 
 /* What lies in a manifest, where it goes, and with which mode. */
 struct part {
@@ -215,30 +212,17 @@ static enum rc renew_pepper(const struct backup_host *host, struct err *err)
 
 /* ---- owners and what the configuration says ---- */
 
-static uid_t new_uid; /* nftw() has no context: whom give_away() gives to */
-static gid_t new_gid;
-
-static int give_away(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-    (void) st;
-    (void) type;
-    (void) at;
-    return lchown(path, new_uid, new_gid);
-}
-
 /* data_dir_prepare() makes missing folders with their owners; ours are given over whole. */
 static enum rc give_folder(const struct config *config, const char *name, enum role role,
                            struct err *err)
 {
     char path[BACKUP_FILE_PATH];
-    enum rc rc = data_dir_owner(config, role, &new_uid, &new_gid, err);
+    uid_t uid;
+    gid_t gid;
+    enum rc rc = data_dir_owner(config, role, &uid, &gid, err);
 
-    if (rc || new_uid == geteuid())
-        return rc;
     (void) snprintf(path, sizeof(path), "%.3800s/%s", config->data_dir, name);
-    if (nftw(path, give_away, OWNER_FDS, FTW_PHYS) != 0)
-        return failed(err, path);
-    return RC_OK;
+    return rc ? rc : data_dir_give(path, uid, gid, err);
 }
 
 static void note(struct backup_host *host, const char *what, const char *named,

@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <getopt.h>
 #include <jansson.h>
 #include <limits.h>
@@ -158,17 +157,6 @@ static enum rc write_config(const struct init *init, const char *data, struct er
     return fclose(file) == 0 ? RC_OK : io_error(path, err);
 }
 
-static uid_t new_uid; /* nftw() has no context: whom give_away() gives to */
-static gid_t new_gid;
-
-static int give_away(const char *path, const struct stat *st, int type, struct FTW *at)
-{
-    (void) st;
-    (void) type;
-    (void) at;
-    return lchown(path, new_uid, new_gid);
-}
-
 /* What was just made in the mail folder belongs to the folder's owner. */
 static enum rc hand_over_mail(const char *folder, struct err *err)
 {
@@ -176,11 +164,7 @@ static enum rc hand_over_mail(const char *folder, struct err *err)
 
     if (stat(folder, &st) != 0)
         return io_error(folder, err);
-    new_uid = st.st_uid;
-    new_gid = st.st_gid;
-    if (new_uid == geteuid() || nftw(folder, give_away, 16, FTW_PHYS) == 0)
-        return RC_OK;
-    return io_error(folder, err);
+    return data_dir_give(folder, st.st_uid, st.st_gid, err);
 }
 
 static enum rc make_store(const struct init *init, struct err *err)

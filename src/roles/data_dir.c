@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <fts.h>
 #include <grp.h>
 #include <pwd.h>
 #include <sys/file.h>
@@ -54,6 +55,42 @@ enum rc data_dir_owner(const struct config *config, enum role role, uid_t *uid, 
     *uid = pw->pw_uid;
     *gid = pw->pw_gid;
     return RC_OK;
+}
+
+static void fts_closep(FTS **tree)
+{
+    if (*tree != NULL)
+        (void) fts_close(*tree); /* the working directory was never another */
+}
+
+enum rc data_dir_give(const char *folder, uid_t uid, gid_t gid, struct err *err)
+{
+    char path[PATH_BYTES];
+    char *const paths[] = {path, NULL};
+    AUTO(fts_closep) FTS *tree = NULL;
+    const FTSENT *at;
+
+    if (uid == geteuid())
+        return RC_OK;
+    if (snprintf(path, sizeof(path), "%s", folder) >= (int) sizeof(path))
+        return err_set(err, RC_LIMIT, "Path is too long", "%.100s: path too long", folder);
+    tree = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+    if (tree == NULL)
+        return err_set(err, RC_IO, "Cannot give a folder away", "%s: %s", path,
+                       strerror(errno));
+    for (errno = 0; (at = fts_read(tree)) != NULL; errno = 0) {
+        if (at->fts_info == FTS_DP)
+            continue; /* it was given when it was entered */
+        if (at->fts_info == FTS_DNR || at->fts_info == FTS_ERR || at->fts_info == FTS_NS)
+            return err_set(err, RC_IO, "Cannot give a folder away", "%s: %s", at->fts_path,
+                           strerror(at->fts_errno));
+        if (lchown(at->fts_path, uid, gid) != 0)
+            return err_set(err, RC_IO, "Cannot give a folder away", "chown %s: %s",
+                           at->fts_path, strerror(errno));
+    }
+    return errno == 0 ? RC_OK
+                      : err_set(err, RC_IO, "Cannot give a folder away", "%s: %s", path,
+                                strerror(errno));
 }
 
 static enum rc check_owner(const char *path, uid_t uid, struct err *err)

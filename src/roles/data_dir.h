@@ -42,6 +42,10 @@ MUST_CHECK enum rc data_dir_with_store(const char *data, int (*fn)(const char *p
 MUST_CHECK enum rc data_dir_owner(const struct config *config, enum role role, uid_t *uid,
                                   gid_t *gid, struct err *err);
 
+/* A folder, and all in it, to somebody else; nothing is done if they are who we are. For who
+ * makes folders, before a server runs on them. */
+MUST_CHECK enum rc data_dir_give(const char *folder, uid_t uid, gid_t gid, struct err *err);
+
 /* The lock, held until *out_fd is closed. RC_EXISTS: another server runs here. */
 MUST_CHECK enum rc data_dir_lock(const struct config *config, int *out_fd, struct err *err);
 
