@@ -32,6 +32,7 @@ static const struct {
     [LOGIN_REASON_TOKEN]          = {"token",          AUTH_CODE_FAILED,        true },
     [LOGIN_REASON_TOKEN_EXPIRED]  = {"token_expired",  AUTH_CODE_FAILED,        false},
     [LOGIN_REASON_CERTIFICATE]    = {"certificate",    AUTH_CODE_FAILED,        false},
+    [LOGIN_REASON_TICKET]         = {"ticket",         AUTH_CODE_FAILED,        true },
     [LOGIN_REASON_INTERNAL]       = {"internal",       AUTH_CODE_UNAVAILABLE,   false},
 };
 
@@ -72,7 +73,7 @@ const char *login_code_text(enum auth_code code)
 const char *login_by_name(enum login_by by)
 {
     static const char *const names[] = {"none",    "device", "passwd_file", "account_password",
-                                        "backend", "token",  "certificate"};
+                                        "backend", "token",  "certificate", "ticket"};
 
     return names[by];
 }
@@ -420,8 +421,8 @@ static enum rc names_another(struct realm *realm, const struct sasl_claim *claim
 }
 
 static enum rc check_token(struct realm *realm, const struct sasl_claim *claim,
-                           struct slice told, struct arena *arena, struct login_outcome *out,
-                           struct err *err)
+                           enum login_by by, struct slice told, struct arena *arena,
+                           struct login_outcome *out, struct err *err)
 {
     struct resolve_account account;
     enum rc rc = find_named(realm, told, arena, &account, err);
@@ -432,19 +433,19 @@ static enum rc check_token(struct realm *realm, const struct sasl_claim *claim,
         return rc;
     out->account = account.id;
     out->user = account.name;
-    out->by = LOGIN_BY_TOKEN;
+    out->by = by;
     judge_match(out, true, account.enabled);
     return RC_OK;
 }
 
-void login_check_token(struct realm *realm, const struct sasl_claim *claim, struct slice told,
-                       int64_t expires, struct arena *arena, struct login_outcome *out,
-                       struct err *err)
+void login_check_token(struct realm *realm, const struct sasl_claim *claim, enum login_by by,
+                       struct slice told, int64_t expires, struct arena *arena,
+                       struct login_outcome *out, struct err *err)
 {
     struct login_outcome outcome = {
         .verdict = LOGIN_REFUSED, .reason = LOGIN_REASON_INTERNAL, .expires = expires};
 
-    if (check_token(realm, claim, told, arena, &outcome, err) != RC_OK)
+    if (check_token(realm, claim, by, told, arena, &outcome, err) != RC_OK)
         refuse(&outcome, LOGIN_REASON_INTERNAL);
     settle(&outcome);
     *out = outcome;

@@ -33,6 +33,7 @@ enum login_by {
     LOGIN_BY_BACKEND,     /* a foreign one */
     LOGIN_BY_TOKEN,       /* an issuer's access token */
     LOGIN_BY_CERTIFICATE, /* one that is bound to no device */
+    LOGIN_BY_TICKET,      /* Kerberos's */
 };
 
 /* The words that stand in the log; stable, since fail2ban reads them (docs/operating.md). */
@@ -56,6 +57,7 @@ enum login_reason {
     LOGIN_REASON_TOKEN,        /* its issuer did not make it, or it is not for here */
     LOGIN_REASON_TOKEN_EXPIRED,
     LOGIN_REASON_CERTIFICATE, /* not believed, or bound to nothing of this user */
+    LOGIN_REASON_TICKET,      /* Kerberos does not believe it, or its realm has no users here */
     LOGIN_REASON_INTERNAL,
     LOGIN_REASON_COUNT
 };
@@ -79,7 +81,7 @@ struct login_outcome {
     struct slice hash;         /* LOGIN_HASH: "{SCHEME}hash" to check */
     bool rehash;               /* LOGIN_HASH: if it fits, make a better one */
     size_t backend;            /* LOGIN_ASK: which of realm_backends() */
-    int64_t expires;           /* LOGIN_BY_TOKEN: seconds since 1970; 0: never */
+    int64_t expires;           /* LOGIN_BY_TOKEN, _TICKET: seconds since 1970; 0: never */
     bool groups_changed;       /* the back-end told of others than before */
 };
 
@@ -144,11 +146,11 @@ MUST_CHECK enum rc login_adopt(struct realm *realm, const struct backend *backen
                                const struct backend_answer *answer, struct arena *arena,
                                struct auth_account *out, bool *out_groups_changed,
                                struct err *err);
-/* The token was good until `expires`, and its issuer says that it is `told`'s. The claim may
- * name a user, who then has to be the same. */
-void login_check_token(struct realm *realm, const struct sasl_claim *claim, struct slice told,
-                       int64_t expires, struct arena *arena, struct login_outcome *out,
-                       struct err *err);
+/* The token or ticket was good until `expires`, and who gave it out says that it is `told`'s.
+ * The claim may name a user, who then has to be the same. */
+void login_check_token(struct realm *realm, const struct sasl_claim *claim, enum login_by by,
+                       struct slice told, int64_t expires, struct arena *arena,
+                       struct login_outcome *out, struct err *err);
 /* Do account passwords count, so that foreign back-ends may be asked at all? */
 bool login_asks_backends(const struct realm *realm, const struct login_place *place);
 

@@ -39,6 +39,7 @@ enum sasl_flags {
     SASL_BEARER = 32,         /* the claim has a token, and no user where none was named */
     SASL_EXTERNAL = 64,       /* who it is was settled outside: sasl_claim_as() */
     SASL_IMAP_ONLY = 16,      /* never for a mail server: what it is made of is IMAP's */
+    SASL_GSSAPI = 128,        /* each message is a token for gss; who it is comes from there */
 };
 
 struct sasl_mechanism;
@@ -49,7 +50,7 @@ struct sasl_claim {
     char user[AUTH_NAME_MAX_BYTES];
     char authzid[AUTH_NAME_MAX_BYTES]; /* empty: act as user */
     struct auth_secret secret;
-    char *token; /* SASL_BEARER; NULL: none */
+    char *token; /* SASL_BEARER, SASL_GSSAPI; NULL: none */
     size_t token_len;
 };
 
@@ -63,7 +64,8 @@ struct sasl {
 
 /* RC_NOT_FOUND: no such mechanism. The name compares without case. */
 MUST_CHECK enum rc sasl_init(struct sasl *sasl, struct slice mechanism, struct err *err);
-/* SASL_EXTERNAL: the user whom the connection's certificate names; before sasl_start. */
+/* SASL_EXTERNAL: the user whom the connection's certificate names; before sasl_start.
+ * SASL_GSSAPI: the one whose ticket it is, or first whom the client wants to be. */
 void sasl_claim_as(struct sasl *sasl, struct slice user);
 /* The connection's tls-exporter value; before sasl_start. */
 void sasl_bind(struct sasl *sasl, const unsigned char binding[SCRAM_BINDING_BYTES]);

@@ -14,6 +14,7 @@
 #include "config/backends.h"
 #include "config/elsewhere.h"
 #include "config/providers.h"
+#include "config/realm_map.h"
 #include "config/settings.h"
 #include "config/syslog_target.h"
 
@@ -472,6 +473,28 @@ static void check_providers(const struct config *config, const char *path,
         add_error(errors, path, 0, "idp_folder: \"%.*s\" needs it", SLICE_ARG(found[0].name));
 }
 
+/* Without a realm nobody could come in; and a realm that stands twice means two users. */
+static void check_gssapi(const struct config *config, const char *path,
+                         struct config_errors *errors)
+{
+    const struct config_list *list = &config->gssapi_realms;
+    struct realm_map map, other;
+
+    if ((config->gssapi_keytab[0] != '\0') != (list->n > 0))
+        add_error(errors, path, 0, "gssapi_keytab and gssapi_realms go together");
+    for (size_t i = 0; i < list->n; i++) {
+        if (!realm_map_parse(list->items[i], &map)) {
+            add_error(errors, path, 0, "gssapi_realms: want \"REALM=DOMAIN\", not \"%s\"",
+                      list->items[i]);
+            continue;
+        }
+        for (size_t j = 0; j < i; j++)
+            if (realm_map_parse(list->items[j], &other) && slice_eq(other.realm, map.realm))
+                add_error(errors, path, 0, "gssapi_realms: \"%.*s\" stands twice",
+                          SLICE_ARG(map.realm));
+    }
+}
+
 static void check_whole(const struct config *config, const char *path,
                         struct config_errors *errors)
 {
@@ -484,6 +507,7 @@ static void check_whole(const struct config *config, const char *path,
     check_networks(config, path, errors);
     check_backends(config, path, errors);
     check_providers(config, path, errors);
+    check_gssapi(config, path, errors);
     check_elsewhere(config, &config->moved_users, "moved_users", true, path, errors);
     check_moved_to(config, path, errors);
     check_ship(config, path, errors);

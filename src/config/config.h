@@ -76,6 +76,8 @@ struct config {
     bool scram, scram_sha1;      /* offered over TLS */
     const char *idp_folder;      /* "" for none */
     struct config_list oauth;
+    const char *gssapi_keytab;        /* SASL GSSAPI; "" for none */
+    struct config_list gssapi_realms; /* realm_map.h reads them */
     int64_t
         legacy_passwords_until; /* unix seconds; 0: account passwords are no IMAP credential */
     uint64_t password_min;      /* characters of a new account password */

@@ -77,6 +77,7 @@ const struct imap_cap_info imap_caps[IMAP_CAP_COUNT] = {
     [IMAP_CAP_AUTH_SCRAM_SHA_1]   = {"AUTH=SCRAM-SHA-1",   SHOW_SCRAM_SHA1,    false, "RFC 5802"},
     [IMAP_CAP_AUTH_SCRAM_SHA_1_PLUS] = {"AUTH=SCRAM-SHA-1-PLUS", SHOW_SCRAM_SHA1_PLUS, false, "RFC 5802, RFC 9266"},
     [IMAP_CAP_AUTH_EXTERNAL]      = {"AUTH=EXTERNAL",      SHOW_EXTERNAL,      false, "RFC 4422 appendix A"},
+    [IMAP_CAP_AUTH_GSSAPI]        = {"AUTH=GSSAPI",        SHOW_GSSAPI,        false, "RFC 4752"},
     [IMAP_CAP_COMPRESS]           = {"COMPRESS=DEFLATE",   SHOW_COMPRESS,      false, "RFC 4978"},
     [IMAP_CAP_QUOTA]              = {"QUOTA",              SHOW_AFTER,         false, "RFC 9208"},
     [IMAP_CAP_QUOTA_STORAGE]      = {"QUOTA=RES-STORAGE",  SHOW_AFTER,         false, "RFC 9208 5.1"},
@@ -114,6 +115,8 @@ static bool is_shown(enum imap_cap_show show, const struct imap_cap_view *view)
         return !view->after_login && view->scram_sha1 && view->channel_binding;
     case SHOW_EXTERNAL:
         return !view->after_login && view->external;
+    case SHOW_GSSAPI:
+        return !view->after_login && view->gssapi;
     case SHOW_AFTER:
         return view->after_login;
     case SHOW_MESSAGELIMIT:

@@ -93,6 +93,7 @@ enum imap_cap {
     IMAP_CAP_AUTH_SCRAM_SHA_1_PLUS,
     IMAP_CAP_QUOTA_ANNOTATIONS,
     IMAP_CAP_AUTH_EXTERNAL,
+    IMAP_CAP_AUTH_GSSAPI,
     IMAP_CAP_COUNT,
 };
 
@@ -113,6 +114,7 @@ enum imap_cap_show {
     SHOW_SCRAM_SHA1,    /* where the old hash is switched on */
     SHOW_SCRAM_SHA1_PLUS,
     SHOW_EXTERNAL,          /* before login, to who has shown a certificate that is believed */
+    SHOW_GSSAPI,            /* before login, over TLS, where there is a keytab */
     SHOW_AFTER,             /* after login */
     SHOW_MESSAGELIMIT,      /* after login, where one is configured (RFC 9738 3) */
     SHOW_SAVELIMIT,         /* the same */
@@ -139,6 +141,7 @@ struct imap_cap_view {
     bool scram, scram_sha1; /* offered here */
     bool channel_binding;   /* this connection has it */
     bool external;          /* this connection's certificate is believed */
+    bool gssapi;            /* there is a keytab, and this is TLS */
     uint64_t append_limit;
     uint32_t message_limit, save_limit; /* RFC 9738; 0: none */
     bool login_referrals, mailbox_referrals;

@@ -35,6 +35,7 @@ static const char *const role_names[ROLE_COUNT] = {
     [ROLE_WEB] = "web",
     [ROLE_KEYS] = "keys",
     [ROLE_SHIP] = "ship",
+    [ROLE_GSS] = "gss",
 };
 
 const char *role_name(enum role role)

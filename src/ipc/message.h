@@ -35,9 +35,10 @@ enum role {
     ROLE_WEB,
     ROLE_KEYS,
     ROLE_IDP,
-    ROLE_SHIP
+    ROLE_SHIP,
+    ROLE_GSS
 };
-#define ROLE_COUNT (ROLE_SHIP + 1)
+#define ROLE_COUNT (ROLE_GSS + 1)
 
 enum service { SERVICE_IMAP = 1, SERVICE_LMTP = 2, SERVICE_SUBMISSION = 3 };
 enum transport { TRANSPORT_BARE = 1, TRANSPORT_PROXIED = 2 };
@@ -112,6 +113,16 @@ enum idp_code {
     IDP_EXPIRED,     /* right once */
     IDP_UNAVAILABLE, /* the other server cannot say now: neither yes nor no */
     IDP_CODE_COUNT
+};
+
+/* What a step of SASL's GSSAPI came to. */
+enum gss_code {
+    GSS_CODE_MORE = 1,    /* the client has to answer */
+    GSS_CODE_GOOD,        /* principal is who it is */
+    GSS_CODE_REFUSED,     /* a ticket that is not good for here */
+    GSS_CODE_MALFORMED,   /* not in the mechanism's grammar */
+    GSS_CODE_UNAVAILABLE, /* gss cannot say: too many at once, or it knows no such exchange */
+    GSS_CODE_COUNT
 };
 
 /* Whom a row of the directory is about. */

@@ -30,6 +30,7 @@
 #define MSG_LANGUAGE_MAX   256u
 #define MSG_MAILBOX_MAX    2048u
 #define MSG_NONCE_BYTES    16u
+#define MSG_PRINCIPAL_MAX  512u /* name and realm, as Kerberos writes them */
 #define MSG_REFERRAL_MAX                                                                       \
     2048u /* an URL with a user of 255 octets, each encoded, and a host                        \
            */
@@ -245,6 +246,22 @@
     U64(expires)       /* seconds since 1970: sessions end then; 0: never */ \
     BYTES(reason, MSG_TEXT_MAX)       /* for the log: a word of docs/operating.md, never a secret */
 
+/* auth <-> gss */
+#define MSG_GSS_STEP_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(exchange)      /* never reused by this instance of auth */ \
+    U8(first)          /* 1: it begins */ \
+    BYTES(data, MSG_SASL_MAX)         /* what the client said */
+#define MSG_GSS_END_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(exchange)      /* nobody goes on with it; no answer need follow */
+#define MSG_GSS_RESULT_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(exchange) \
+    U8(code)           /* enum gss_code; all but MORE end it */ \
+    BYTES(data, MSG_SASL_MAX)         /* MORE: what the client is told */ \
+    BYTES(principal, MSG_PRINCIPAL_MAX) /* GOOD: who it is, NAME@REALM */ \
+    BYTES(authzid, MSG_KEY_MAX)       /* GOOD: whom the client wants to be; empty: the same */ \
+    U64(expires)       /* seconds since 1970: sessions end then; 0: never */ \
+    BYTES(reason, MSG_TEXT_MAX)       /* for the log; never a secret */
+
 /* auth -> mail: the directory */
 #define MSG_DIRECTORY_BEGIN_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
     U32(transfer)      /* of this channel, counted from 1: everybody follows, from the start */
@@ -448,7 +465,10 @@
     M(DIGEST_DONE,       digest_done,      83, 1, 0, FROM(DIGEST),                 TO(MAIL)) \
     M(IDP_CHECK,         idp_check,        90, 1, 0, FROM(AUTH),                   TO(IDP)) \
     M(IDP_CANCEL,        idp_cancel,       91, 1, 0, FROM(AUTH),                   TO(IDP)) \
-    M(IDP_RESULT,        idp_result,       92, 2, 0, FROM(IDP),                    TO(AUTH))
+    M(IDP_RESULT,        idp_result,       92, 2, 0, FROM(IDP),                    TO(AUTH)) \
+    M(GSS_STEP,          gss_step,        112, 1, 0, FROM(AUTH),                   TO(GSS)) \
+    M(GSS_END,           gss_end,         113, 1, 0, FROM(AUTH),                   TO(GSS)) \
+    M(GSS_RESULT,        gss_result,      114, 1, 0, FROM(GSS),                    TO(AUTH))
 
 // clang-format on
 

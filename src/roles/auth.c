@@ -96,6 +96,12 @@ static void on_idp_msg(struct auth_peer *idp, const struct msg *msg)
         auth_idp_result(idp->auth, &msg->idp_result);
 }
 
+static void on_gss_msg(struct auth_peer *gss, const struct msg *msg)
+{
+    if (msg->type == MSG_GSS_RESULT)
+        auth_gssapi_result(gss->auth, &msg->gss_result);
+}
+
 /* A peer that is gone is replaced by the supervisor; one that talks nonsense is cut off. */
 static void peer_lost(struct auth_peer *peer, enum rc rc, const struct err *err)
 {
@@ -109,6 +115,8 @@ static void peer_lost(struct auth_peer *peer, enum rc rc, const struct err *err)
     peer_drop(peer);
     if (peer == &peer->auth->idp)
         auth_idp_lost(peer->auth);
+    if (peer == &peer->auth->gss)
+        auth_gssapi_lost(peer->auth);
     if (peer == &peer->auth->mail)
         auth_told_lost(peer->auth);
 }
@@ -135,6 +143,8 @@ static void on_peer_ready(void *ctx, unsigned ready)
             auth_enrol_message(peer->auth, &packet->msg);
         else if (peer == &peer->auth->idp)
             on_idp_msg(peer, &packet->msg);
+        else if (peer == &peer->auth->gss)
+            on_gss_msg(peer, &packet->msg);
         else
             on_gate_msg(peer, &packet->msg);
     }
@@ -152,6 +162,8 @@ static struct auth_peer *place_of(struct auth_role *auth, const struct role_peer
         return &auth->web;
     if (peer->role == ROLE_IDP)
         return &auth->idp;
+    if (peer->role == ROLE_GSS)
+        return &auth->gss;
     return peer->role == ROLE_GATE && peer->index < ROLE_GATES_MAX ? &auth->gates[peer->index]
                                                                    : NULL;
 }
@@ -176,6 +188,8 @@ static void on_peer(void *ctx, const struct role_peer *given)
         auth_told_lost(auth);
     if (given->role == ROLE_IDP)
         auth_idp_lost(auth); /* a new one knows nothing of what the last was asked */
+    else if (given->role == ROLE_GSS)
+        auth_gssapi_lost(auth);
     *peer = (struct auth_peer){
         .auth = auth,
         .channel = channel_new(given->fd, ROLE_AUTH, given->role),
@@ -319,7 +333,9 @@ static void close_all(struct auth_role *auth)
     peer_drop(&auth->mail);
     peer_drop(&auth->web);
     peer_drop(&auth->idp);
+    peer_drop(&auth->gss);
     map_free(auth->asks);
+    map_free(auth->exchanges);
     for (size_t i = 0; i < ROLE_GATES_MAX; i++)
         peer_drop(&auth->gates[i]);
     throttle_free(auth->throttle);
@@ -352,7 +368,9 @@ int role_auth(struct role_start *start)
     auth->mail.auth = auth;
     auth->web.auth = auth;
     auth->idp.auth = auth;
+    auth->gss.auth = auth;
     auth->asks = map_new();
+    auth->exchanges = map_new();
     auth->attempts = map_new();
     auth->known = map_new();
     auth->uses = map_new();

@@ -12,7 +12,7 @@
  *
  *   TALKING    the mechanism waits for the client
  *   WAITING    a guessable secret waits for its turn (throttle.h)
- *   ASKING     an issuer of tokens, or a foreign back-end, is asked
+ *   ASKING     an issuer of tokens, a foreign back-end, or gss is asked
  *   TOLD       a token is refused, logged and counted; the client hears why, and its answer to
  *              that brings the refusal (RFC 7628 3.2.3)
  *   HASHING    the pool has the job; the attempt is in auth->hashing
@@ -51,6 +51,7 @@ struct attempt {
     struct arena *arena; /* what outcome points into */
     struct login_outcome outcome;
     struct auth_token token;
+    struct auth_gssapi gssapi;
     int64_t told_delay_us; /* TOLD */
     int64_t claimed_us;    /* when the claim was looked at */
     struct auth_backend_ask ask;
@@ -90,6 +91,7 @@ static void attempt_free(struct attempt *attempt)
     list_remove(&attempt->link);
     timer_stop(attempt->auth->loop, &attempt->timer);
     auth_idp_forget(&attempt->token.ask);
+    auth_gssapi_forget(&attempt->gssapi);
     auth_backend_forget(&attempt->ask);
     loop_cancel(attempt->auth->loop, &attempt->job.call);
     if (attempt->known)
@@ -232,7 +234,8 @@ static struct slice proved_secret(const struct attempt *attempt)
 static void note_success(struct attempt *attempt)
 {
     const struct login_outcome *outcome = &attempt->outcome;
-    bool by_secret = outcome->by != LOGIN_BY_TOKEN && !is_external(attempt);
+    bool by_secret = outcome->by != LOGIN_BY_TOKEN && outcome->by != LOGIN_BY_TICKET &&
+                     !is_external(attempt);
 
     log_outcome(attempt);
     auth_known_proved(attempt->auth, &attempt->peer);
@@ -243,7 +246,7 @@ static void note_success(struct attempt *attempt)
         auth_scram_learn(attempt->auth, outcome,
                          auth_secret_slice(&attempt->sasl.claim.secret));
     if (outcome->by != LOGIN_BY_PASSWD_FILE && outcome->by != LOGIN_BY_TOKEN &&
-        outcome->by != LOGIN_BY_CERTIFICATE)
+        outcome->by != LOGIN_BY_TICKET && outcome->by != LOGIN_BY_CERTIFICATE)
         auth_note_use(attempt->auth, outcome->account, outcome->device.id, &attempt->peer,
                       slice_of(attempt->client, attempt->client_len));
 }
@@ -564,10 +567,41 @@ static void on_token(struct auth_token *token, const struct msg_idp_result *resu
         return;
     }
     attempt->again_sec = result->again_sec;
-    login_check_token(attempt->auth->realm, &attempt->sasl.claim, result->user,
+    login_check_token(attempt->auth->realm, &attempt->sasl.claim, LOGIN_BY_TOKEN, result->user,
                       (int64_t) MIN(result->expires, (uint64_t) INT64_MAX), attempt->arena,
                       &attempt->outcome, &err);
     auth_token_groups(attempt->auth, result, &attempt->outcome);
+    go_on(attempt, &place, &err);
+}
+
+/* An auth_gssapi_fn. Once it is over: the client may want to be nobody but whose ticket it is.
+ */
+static void on_gssapi(struct auth_gssapi *exchange, const struct msg_gss_result *result)
+{
+    struct attempt *attempt = LINK_OWNER(exchange, struct attempt, gssapi);
+    AUTO(buf_done) struct buf text = {.max = SASL_MESSAGE_MAX_BYTES};
+    const struct login_place place = place_of(attempt);
+    enum login_reason reason;
+    struct err err;
+
+    attempt->state = TALKING;
+    if (result->code == GSS_CODE_MORE) {
+        buf_append(&text, result->data);
+        say(attempt, &text);
+        return;
+    }
+    attempt->outcome.by = LOGIN_BY_TICKET;
+    reason = auth_gssapi_judge(attempt->auth, result, &attempt->peer, &text);
+    if (reason != LOGIN_REASON_NONE) {
+        refuse_for(attempt, reason);
+        return;
+    }
+    sasl_claim_as(&attempt->sasl, result->authzid);
+    login_check_token(attempt->auth->realm, &attempt->sasl.claim, LOGIN_BY_TICKET,
+                      buf_slice(&text), (int64_t) MIN(result->expires, (uint64_t) INT64_MAX),
+                      attempt->arena, &attempt->outcome, &err);
+    sasl_claim_as(&attempt->sasl, buf_slice(&text));
+    attempt->key = throttle_key(attempt->auth->throttle, &attempt->peer, buf_slice(&text));
     go_on(attempt, &place, &err);
 }
 
@@ -589,6 +623,12 @@ static void on_claim(struct attempt *attempt)
         attempt->state = ASKING;
         auth_token_ask(attempt->auth, &attempt->token, &attempt->sasl.claim, attempt->service,
                        &attempt->peer, on_token);
+        return;
+    }
+    if ((sasl_flags(&attempt->sasl) & SASL_GSSAPI) != 0) {
+        attempt->state = ASKING;
+        auth_gssapi_ask(attempt->auth, &attempt->gssapi, sasl_claim_token(&attempt->sasl.claim),
+                        on_gssapi);
         return;
     }
     if (is_external(attempt)) {

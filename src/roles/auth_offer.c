@@ -9,6 +9,8 @@ bool auth_offers(const struct auth_role *auth, enum service service, unsigned fl
         return false;
     if ((flags & SASL_BEARER) != 0)
         return config->oauth.n > 0;
+    if ((flags & SASL_GSSAPI) != 0)
+        return config->gssapi_keytab[0] != '\0';
     if ((flags & SASL_EXTERNAL) != 0)
         return auth_certificates_on(auth);
     return (flags & SASL_SCRAM) == 0 ||
@@ -26,6 +28,6 @@ static bool is_local(const struct msg_auth_start *msg)
 bool auth_is_private(const struct auth_role *auth, const struct msg_auth_start *msg,
                      unsigned flags)
 {
-    return msg->tls_version != 0 || ((flags & SASL_BEARER) == 0 &&
+    return msg->tls_version != 0 || ((flags & (SASL_BEARER | SASL_GSSAPI)) == 0 &&
                                      auth->start->config->plaintext_loopback && is_local(msg));
 }

@@ -64,7 +64,7 @@ static void put_folders(struct buf *list, struct slice lines)
 /* When the session ends, in seconds since 1970; 0: never. */
 static int64_t expiry_of(const struct auth_role *auth, const struct login_outcome *outcome)
 {
-    if (outcome->by == LOGIN_BY_TOKEN)
+    if (outcome->by == LOGIN_BY_TOKEN || outcome->by == LOGIN_BY_TICKET)
         return outcome->expires;
     if (outcome->by == LOGIN_BY_LEGACY || outcome->by == LOGIN_BY_BACKEND)
         return realm_legacy_until(auth->realm);

@@ -15,6 +15,7 @@
  * auth_idp.c       questions to the idp process
  * auth_token.c     whose is an access token? Each configured issuer is asked in turn
  * auth_watch.c     credentials that may be voided while sessions by them live
+ * auth_gssapi.c    exchanges of SASL's GSSAPI, passed to the gss process
  * auth_pam.c       passwords that PAM checks, by helpers
  * auth_backends.c  a question to a foreign back-end, whichever it is
  * auth_offer.c     which mechanisms, where
@@ -66,6 +67,8 @@
 #define ASKS_PROVIDER_MAX 256u /* questions to idp that wait, of each provider */
 #define ASK_WAIT_US       ((int64_t) 10000000) /* a check of idp takes IDP_CHECK_SEC, 8 */
 
+#define GSS_WAIT_US ((int64_t) 10000000) /* a step takes less than a millisecond */
+
 struct auth_role;
 struct auth_ask;
 
@@ -115,7 +118,21 @@ struct auth_backend_ask {
     auth_backend_fn *done;
 };
 
-/* The other end of a channel: a gate, mail, web, or idp. */
+struct auth_gssapi;
+
+/* Once for each step, unless it is forgotten before; result is valid during the call. */
+typedef void auth_gssapi_fn(struct auth_gssapi *exchange, const struct msg_gss_result *result);
+
+/* An exchange that gss leads, inside of whoever has it. Zeroed: none has begun. */
+struct auth_gssapi {
+    struct auth_role *auth;
+    uint64_t number; /* 0: none, or it is over */
+    bool waits;      /* for gss; else for the client */
+    struct timer timer;
+    auth_gssapi_fn *done;
+};
+
+/* The other end of a channel: a gate, mail, web, idp, or gss. */
 struct auth_peer {
     struct auth_role *auth;
     struct channel *channel; /* NULL: gone, the supervisor sends a new one */
@@ -140,13 +157,15 @@ struct auth_role {
     struct hash_pool *pool;
     unsigned n_cpus;
     struct loop_fd supervisor_watch;
-    struct auth_peer mail, web, idp;
+    struct auth_peer mail, web, idp, gss;
     struct enrol *enrol;
     struct list enrolling; /* struct enrol_try */
     size_t n_enrolling;
     struct map *asks; /* struct auth_ask by request */
     size_t n_asks[CONFIG_PROVIDERS_MAX];
     uint64_t last_ask;
+    struct map *exchanges; /* struct auth_gssapi by number: those that wait for gss */
+    uint64_t last_exchange;
     struct auth_directory directory;
     struct list telling; /* struct told: command lines that wait for mail to have heard */
     uint64_t last_told;
@@ -291,6 +310,26 @@ void auth_idp_forget(struct auth_ask *ask);
 void auth_idp_result(struct auth_role *auth, const struct msg_idp_result *result);
 /* Its channel is gone: all that wait hear so. */
 void auth_idp_lost(struct auth_role *auth);
+
+/* ---- auth_gssapi.c ---- */
+
+/*
+ * What the client said, to gss; the first of an exchange begins it. done may be called before
+ * this returns, and whoever asked may free the exchange in it: nothing may be done behind the
+ * call. What gss does not say within GSS_WAIT_US is UNAVAILABLE.
+ */
+void auth_gssapi_ask(struct auth_role *auth, struct auth_gssapi *exchange, struct slice data,
+                     auth_gssapi_fn *done);
+/* Nobody goes on with it. Also for one that has not begun. */
+void auth_gssapi_forget(struct auth_gssapi *exchange);
+void auth_gssapi_result(struct auth_role *auth, const struct msg_gss_result *result);
+/* The end of an exchange. NONE: user is whose ticket it is, by gssapi_realms; else it is
+ * logged, with what an administrator has to know. */
+enum login_reason auth_gssapi_judge(const struct auth_role *auth,
+                                    const struct msg_gss_result *result,
+                                    const struct ipaddr *peer, struct buf *user);
+/* Its channel is gone: all that wait hear so. */
+void auth_gssapi_lost(struct auth_role *auth);
 
 /* ---- auth_pam.c ---- */
 

@@ -29,6 +29,7 @@ static const struct {
     {ROLE_MAIL_DIR, ROLE_MAIL,       MODE_OWN  },
     {ROLE_LOG_DIR,  ROLE_LOG,        MODE_GROUP},
     {ROLE_SHIP_DIR, ROLE_SHIP,       MODE_OWN  },
+    {ROLE_GSS_DIR,  ROLE_GSS,        MODE_OWN  },
 };
 
 static bool has_users(const struct config *config)
@@ -116,7 +117,8 @@ static enum rc prepare_folder(const struct config *config, size_t at, struct err
     gid_t gid;
     enum rc rc;
 
-    if (folders[at].role == ROLE_SHIP && config->audit_ship[0] == '\0')
+    if ((folders[at].role == ROLE_SHIP && config->audit_ship[0] == '\0') ||
+        (folders[at].role == ROLE_GSS && config->gssapi_keytab[0] == '\0'))
         return RC_OK;
     rc = data_dir_owner(config, folders[at].role, &uid, &gid, err);
     if (rc)

@@ -71,16 +71,17 @@ static bool offers_scram(const struct gate_conn *c)
 
 static void print_capabilities(struct gate_conn *c)
 {
-    bool scram = offers_scram(c);
+    const struct config *config = c->gate->start->config;
+    bool scram = offers_scram(c), tls = c->conn.tls != NULL;
     struct imap_cap_view view = {.external = c->external,
                                  .starttls = takes_starttls(c),
                                  .login_disabled = gate_login_is_disabled(c),
-                                 .oauth =
-                                     c->conn.tls != NULL && c->gate->start->config->oauth.n > 0,
+                                 .oauth = tls && config->oauth.n > 0,
+                                 .gssapi = tls && config->gssapi_keytab[0] != '\0',
                                  .scram = scram,
-                                 .scram_sha1 = scram && c->gate->start->config->scram_sha1,
+                                 .scram_sha1 = scram && config->scram_sha1,
                                  .channel_binding = scram && tls_has_exporter(c->conn.tls),
-                                 .login_referrals = c->gate->start->config->moved_users.n > 0};
+                                 .login_referrals = config->moved_users.n > 0};
 
     imap_print_capabilities(&c->out, &view);
 }

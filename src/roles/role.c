@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "config/config.h"
+#include "roles/gss_krb5.h"
 #include "roles/log_sink.h"
 #include "roles/role_table.h"
 #include "roles/ship_address.h"
@@ -303,6 +304,12 @@ static struct sandbox_rules rules_of(const struct role_start *start, struct role
         rules = *start->needs;
         rules.kind = SANDBOX_IDP;
         rules.best_effort = config->sandbox == SANDBOX_BEST_EFFORT;
+        break;
+    case ROLE_GSS:
+        rules.kind = SANDBOX_GSS;
+        sandbox_allow(&rules, data_path(start, ROLE_GSS_DIR, paths), SANDBOX_WRITE);
+        sandbox_allow(&rules, folder_of(config->gssapi_keytab, paths), SANDBOX_READ);
+        sandbox_allow(&rules, GSS_NO_CONFIGURATION, SANDBOX_READ); /* for each ticket anew */
         break;
     case ROLE_SHIP:
         rules.kind = SANDBOX_SHIP;

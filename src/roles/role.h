@@ -35,6 +35,7 @@
 #define ROLE_MAIL_DIR "mail"
 #define ROLE_LOG_DIR  "audit"
 #define ROLE_SHIP_DIR "ship"
+#define ROLE_GSS_DIR  "gss"
 #define ROLE_RUN_DIR  "run" /* control sockets; the supervisor's */
 
 struct config;        /* config/config.h */
@@ -101,7 +102,7 @@ struct role_events {
 
 typedef int role_fn(struct role_start *start);
 role_fn role_gate, role_auth, role_mail, role_digest, role_log, role_web, role_idp, role_keys,
-    role_ship;
+    role_ship, role_gss;
 
 /* `roost --role NAME --index N`: the whole life of a role process. */
 int role_main(enum role role, uint16_t index);

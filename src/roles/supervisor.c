@@ -34,14 +34,14 @@
  */
 static const unsigned stop_order[] = {
     1u << ROLE_GATE | 1u << ROLE_WEB | 1u << ROLE_MAIL,
-    1u << ROLE_AUTH | 1u << ROLE_IDP,
+    1u << ROLE_AUTH | 1u << ROLE_IDP | 1u << ROLE_GSS,
     1u << ROLE_DIGEST | 1u << ROLE_KEYS,
     1u << ROLE_LOG,
     1u << ROLE_SHIP, /* sends what the log wrote last */
 };
 /* The log first, for the same reason. */
-static const enum role start_order[] = {ROLE_LOG,  ROLE_SHIP, ROLE_KEYS, ROLE_DIGEST, ROLE_IDP,
-                                        ROLE_AUTH, ROLE_MAIL, ROLE_WEB,  ROLE_GATE};
+static const enum role start_order[] = {ROLE_LOG, ROLE_SHIP, ROLE_KEYS, ROLE_DIGEST, ROLE_IDP,
+                                        ROLE_GSS, ROLE_AUTH, ROLE_MAIL, ROLE_WEB,    ROLE_GATE};
 
 /* ---- reload ---- */
 
@@ -377,6 +377,7 @@ static enum rc seal_config(struct supervisor *sup, struct err *err)
 static bool is_wanted(const struct config *config, enum role role)
 {
     return (role != ROLE_IDP || config_wants_idp(config)) &&
+           (role != ROLE_GSS || config->gssapi_keytab[0] != '\0') &&
            (role != ROLE_WEB || config->web_listen.n > 0) &&
            (role != ROLE_SHIP || config->audit_ship[0] != '\0');
 }

@@ -19,6 +19,7 @@ static const struct {
     {ROLE_WEB,  ROLE_KEYS  },
     {ROLE_AUTH, ROLE_MAIL  },
     {ROLE_AUTH, ROLE_IDP   },
+    {ROLE_AUTH, ROLE_GSS   },
     {ROLE_MAIL, ROLE_DIGEST},
 };
 

@@ -29,8 +29,9 @@ enum sandbox_kind {
     SANDBOX_KEYS, /* signs handshakes */
     SANDBOX_IDP,  /* asks other servers who somebody is: makes sockets */
     SANDBOX_SHIP, /* sends the audit log to one receiver */
+    SANDBOX_GSS,  /* looks at Kerberos tickets */
 };
-#define SANDBOX_KIND_COUNT (SANDBOX_SHIP + 1)
+#define SANDBOX_KIND_COUNT (SANDBOX_GSS + 1)
 
 enum sandbox_access {
     SANDBOX_READ,  /* files below may be read, folders listed */

@@ -11,8 +11,8 @@
 
 #define SYSCALL_VALUES_MAX 8u
 /* Of the kinds, in the order of enum sandbox_kind: Gate, Auth, Mail, Digest, its Child, Log,
- * Web, Keys, Idp, Ship. */
-#define SANDBOX_LETTERS "GAMDCLWKIS"
+ * Web, Keys, Idp, Ship, gss (Tickets). */
+#define SANDBOX_LETTERS "GAMDCLWKIST"
 
 /* How the arguments decide. */
 enum syscall_check {

@@ -87,31 +87,32 @@
 
 // clang-format off
 const struct syscall_row syscall_table[] = {
-    /* Letters: Gate, Auth, Mail, Digest, its Child, Log, Web, Keys, Idp, Ship, in this order. */
+    /* Letters: Gate, Auth, Mail, Digest, its Child, Log, Web, Keys, Idp, Ship, gss (Tickets), in this order. */
 
     /* bytes through descriptors that are open */
-    CALL(read,            "GAMDCLWKIS"),
-    CALL(write,           "GAMDCLWKIS"),
+    CALL(read,            "GAMDCLWKIST"),
+    CALL(write,           "GAMDCLWKIST"),
     CALL(readv,           "GAM...WIS"),
     CALL(writev,          "GAMDCLWIS"),
-    CALL(close,           "GAMDCLWKIS"),
-    CALL(recvmsg,         "GAMDCLWKIS"),
-    CALL(sendmsg,         "GAMDCLWKIS"),
+    CALL(close,           "GAMDCLWKIST"),
+    CALL(recvmsg,         "GAMDCLWKIST"),
+    CALL(sendmsg,         "GAMDCLWKIST"),
     CALL(recvfrom,        "GAM...WIS"),
     CALL(sendto,          "GAM..LWIS"),
     CALL(shutdown,        "GAM...WIS"),
-    CALL(fcntl,           "GAMDCLWKIS"),
+    CALL(fcntl,           "GAMDCLWKIST"),
     CALL_EQ3(ioctl,       "GAM..LWI", 1, FIONREAD, FIONBIO, TCGETS),
     CALL_EQ3(ioctl,       "S", 1, SIOCOUTQ, FIONBIO, TCGETS), /* what the receiver has not taken yet */
-    CALL(poll,            "GAMDCLWKIS"),
+    CALL_EQ1(ioctl,       "T", 1, TCGETS), /* libc of /dev/null, where a configuration would be */
+    CALL(poll,            "GAMDCLWKIST"),
     CALL(ppoll,           "GAMDCLWIS"),
     CALL(epoll_create1,   "GAMD.LWIS"),
     CALL(epoll_ctl,       "GAMD.LWIS"),
     CALL(epoll_pwait,     "GAMD.LWIS"),
     CALL(eventfd2,        "GAMD.LWIS"),
     CALL(dup,             "GAMD.LWIS"),
-    CALL(lseek,           "GAMDCLWIS"),
-    CALL(fstat,           "GAMDCLWIS"),
+    CALL(lseek,           "GAMDCLWIST"),
+    CALL(fstat,           "GAMDCLWIST"),
 
     /* sockets: none is made but pairs, and by idp, which goes out to servers that are configured (Landlock has
      * their ports) and to resolvers; getaddrinfo() does without the netlink socket it would like. The gate and the
@@ -131,12 +132,12 @@ const struct syscall_row syscall_table[] = {
     CALL_BOTH(socket,     "S", 0, AF_INET, AF_INET6, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK),
 
     /* memory: never executable */
-    CALL(brk,             "GAMDCLWKIS"),
-    CALL_NOT(mmap,        "GAMDCLWKIS", 2, PROT_EXEC),
+    CALL(brk,             "GAMDCLWKIST"),
+    CALL_NOT(mmap,        "GAMDCLWKIST", 2, PROT_EXEC),
     CALL_NOT(mprotect,    "GAMDCLWIS", 2, PROT_EXEC),
-    CALL(munmap,          "GAMDCLWKIS"),
-    CALL(mremap,          "GAMDCLWIS"),
-    CALL(madvise,         "GAMDCLWIS"),
+    CALL(munmap,          "GAMDCLWKIST"),
+    CALL(mremap,          "GAMDCLWIST"),
+    CALL(madvise,         "GAMDCLWIST"),
     CALL(mlock,           "GA....WIS"), /* secrets stay out of swap */
     CALL(munlock,         "GA....WIS"),
     CALL(msync,           "..M...."),
@@ -149,17 +150,17 @@ const struct syscall_row syscall_table[] = {
     CALL(ioprio_set,      "..M...."),
 
     /* time and chance; most of it never leaves the vdso. The child has none: same mail, same table */
-    CALL(clock_gettime,   "GAMD.LWKIS"),
+    CALL(clock_gettime,   "GAMD.LWKIST"),
     CALL(clock_getres,    "GAMD.LWIS"),
     CALL(clock_nanosleep, "GAMD.LWIS"),
     CALL(nanosleep,       "GAMD.LWIS"),
-    CALL(gettimeofday,    "GAMD.LWIS"),
-    CALL(getrandom,       "GAMD.LWKIS"),
+    CALL(gettimeofday,    "GAMD.LWIST"),
+    CALL(getrandom,       "GAMD.LWKIST"),
     CALL(timerfd_create,  "GAM...WI"),
     CALL(timerfd_settime, "GAM...WI"),
 
     /* threads and signals of our own */
-    CALL(futex,           "GAMDCLWKIS"),
+    CALL(futex,           "GAMDCLWKIST"),
     CALL_HAS(clone,       ".AM....I", 0, CLONE_THREAD),
     CALL_NOT(clone,       "...D...", 0, CLONE_NAMESPACES),
     CALL_ERRNO(clone3,    ".AMD...I", ENOSYS), /* its flags lie in memory: libc falls back to clone */
@@ -168,24 +169,24 @@ const struct syscall_row syscall_table[] = {
     CALL(rseq,            ".AMDC..I"),
     CALL(sched_yield,     "GAMDCLWIS"),
     CALL(sched_getaffinity, "GAMDCLWIS"),
-    CALL(getpid,          "GAMDCLWKIS"),
-    CALL(gettid,          "GAMDCLWIS"),
-    CALL(tgkill,          "GAMDCLWIS"), /* abort() */
-    CALL(rt_sigaction,    "GAMDCLWIS"),
-    CALL(rt_sigprocmask,  "GAMDCLWIS"),
-    CALL(rt_sigreturn,    "GAMDCLWIS"),
+    CALL(getpid,          "GAMDCLWKIST"),
+    CALL(gettid,          "GAMDCLWIST"),
+    CALL(tgkill,          "GAMDCLWIST"), /* abort() */
+    CALL(rt_sigaction,    "GAMDCLWIST"),
+    CALL(rt_sigprocmask,  "GAMDCLWIST"),
+    CALL(rt_sigreturn,    "GAMDCLWIST"),
     CALL(sigaltstack,     "GAMDCLWIS"),
-    CALL(restart_syscall, "GAMDCLWIS"),
-    CALL(exit,            "GAMDCLWIS"),
-    CALL(exit_group,      "GAMDCLWKIS"),
+    CALL(restart_syscall, "GAMDCLWIST"),
+    CALL(exit,            "GAMDCLWIST"),
+    CALL(exit_group,      "GAMDCLWKIST"),
     CALL(sysinfo,         "GAMDCLWIS"), /* qsort() asks how much memory there is */
     CALL(getrusage,       "GAMDCLWIS"),
     CALL_NULL(prlimit64,  "GAM..LWIS", 2),
     CALL_EQ2(prctl,       "GAM..LWI", 0, PR_SET_NAME, PR_GET_NAME),
 
     /* files: where Landlock allows a path */
-    CALL(openat,          ".AM..L.IS"),
-    CALL(newfstatat,      "GAMDCLWIS"), /* fstat() of libc; a path finds nothing in gate and digest */
+    CALL(openat,          ".AM..L.IST"),
+    CALL(newfstatat,      "GAMDCLWIST"), /* fstat() of libc; a path finds nothing in gate and digest */
     CALL(statx,           ".AM..L.IS"),
     CALL(statfs,          ".AM...."),
     CALL(fstatfs,         ".AM...."),
@@ -203,7 +204,7 @@ const struct syscall_row syscall_table[] = {
     CALL(fadvise64,       "..M...."),
     CALL(flock,           ".AM...."),
     CALL(getdents64,      ".AM..L.IS"),
-    CALL(faccessat,       ".AM....I"),
+    CALL(faccessat,       ".AM....IT"),
     CALL(faccessat2,      ".AM....I"),
     CALL(readlinkat,      ".AM....I"),
     CALL(mkdirat,         ".AM...."),
@@ -215,8 +216,8 @@ const struct syscall_row syscall_table[] = {
     CALL(umask,           ".AM..L."),
     CALL(getcwd,          ".AM....I"),
     CALL(uname,           "..M....I"), /* LMDB looks at the kernel release before it trusts a file system */
-    CALL(geteuid,         "GAMDCLWIS"),
-    CALL(getuid,          "GAMDCLWIS"),
+    CALL(geteuid,         "GAMDCLWIST"),
+    CALL(getuid,          "GAMDCLWIST"),
     CALL(getegid,         "GAMDCLWIS"),
     CALL(getgid,          "GAMDCLWIS"),
     CALL(fchown,          ".A....."), /* SQLite as root, for its journal; without capability it fails */
@@ -235,12 +236,12 @@ const struct syscall_row syscall_table[] = {
     /* calls that aarch64 never had */
 #ifdef SYS_epoll_wait
     CALL(epoll_wait,      "GAMD.LWIS"),
-    CALL(time,            "GAMD.LWIS"),
+    CALL(time,            "GAMD.LWIST"),
     CALL(dup2,            ".....L."),
-    CALL(open,            ".AM..L.IS"),
-    CALL(stat,            ".AM..L.IS"),
+    CALL(open,            ".AM..L.IST"),
+    CALL(stat,            ".AM..L.IST"),
     CALL(lstat,           ".AM....I"),
-    CALL(access,          ".AM....I"),
+    CALL(access,          ".AM....IT"),
     CALL(readlink,        ".AM....I"),
     CALL(mkdir,           ".AM...."),
     CALL(rmdir,           ".AM...."),
@@ -252,20 +253,20 @@ const struct syscall_row syscall_table[] = {
 const size_t syscall_table_len = COUNT(syscall_table);
 
 const struct syscall_row syscall_wide_denied[] = {
-    CALL_EQ2(socket,      "GAMDCLWK", 0, AF_INET, AF_INET6),
-    CALL(bind,            "GAMDCLWKIS"),
-    CALL(listen,          "GAMDCLWKIS"),
-    CALL(execve,          "GAMDCLWKIS"),
-    CALL(execveat,        "GAMDCLWKIS"),
-    CALL(mount,           "GAMDCLWKIS"),
-    CALL(umount2,         "GAMDCLWKIS"),
-    CALL(unshare,         "GAMDCLWKIS"),
-    CALL(setns,           "GAMDCLWKIS"),
-    CALL(bpf,             "GAMDCLWKIS"),
-    CALL(io_uring_setup,  "GAMDCLWKIS"),
-    CALL(init_module,     "GAMDCLWKIS"),
-    CALL(finit_module,    "GAMDCLWKIS"),
-    CALL(keyctl,          "GAMDCLWKIS"),
+    CALL_EQ2(socket,      "GAMDCLWKT", 0, AF_INET, AF_INET6),
+    CALL(bind,            "GAMDCLWKIST"),
+    CALL(listen,          "GAMDCLWKIST"),
+    CALL(execve,          "GAMDCLWKIST"),
+    CALL(execveat,        "GAMDCLWKIST"),
+    CALL(mount,           "GAMDCLWKIST"),
+    CALL(umount2,         "GAMDCLWKIST"),
+    CALL(unshare,         "GAMDCLWKIST"),
+    CALL(setns,           "GAMDCLWKIST"),
+    CALL(bpf,             "GAMDCLWKIST"),
+    CALL(io_uring_setup,  "GAMDCLWKIST"),
+    CALL(init_module,     "GAMDCLWKIST"),
+    CALL(finit_module,    "GAMDCLWKIST"),
+    CALL(keyctl,          "GAMDCLWKIST"),
 };
 const size_t syscall_wide_denied_len = COUNT(syscall_wide_denied);
 // clang-format on

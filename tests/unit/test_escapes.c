@@ -44,18 +44,18 @@ struct attempt {
     const char *kinds; /* for each kind: K killed, F an error, D done */
 };
 
-#define ALL "KKKKKKKKKK"
+#define ALL "KKKKKKKKKKK"
 
 // clang-format off
 static const struct attempt attempts[] = {
     /* a way out by the network */
-    {"socket inet6",        SYS_socket, {AF_INET6, SOCK_STREAM}, "KKKKKKKKDK"},
-    {"socket udp",          SYS_socket, {AF_INET, SOCK_DGRAM}, "KKKKKKKKDK"},
-    {"socket netlink",      SYS_socket, {AF_NETLINK, SOCK_RAW}, "KKKKKKKKFK"},
-    {"socket packet",       SYS_socket, {AF_PACKET, SOCK_RAW}, "KKKKKKKKFK"},
-    {"socket vsock",        SYS_socket, {AF_VSOCK, SOCK_STREAM}, "KKKKKKKKFK"},
-    {"socket alg",          SYS_socket, {AF_ALG, SOCK_SEQPACKET}, "KKKKKKKKFK"},
-    {"socket raw",          SYS_socket, {AF_INET, SOCK_RAW, 1}, "KKKKKKKKFK"},
+    {"socket inet6",        SYS_socket, {AF_INET6, SOCK_STREAM}, "KKKKKKKKDKK"},
+    {"socket udp",          SYS_socket, {AF_INET, SOCK_DGRAM}, "KKKKKKKKDKK"},
+    {"socket netlink",      SYS_socket, {AF_NETLINK, SOCK_RAW}, "KKKKKKKKFKK"},
+    {"socket packet",       SYS_socket, {AF_PACKET, SOCK_RAW}, "KKKKKKKKFKK"},
+    {"socket vsock",        SYS_socket, {AF_VSOCK, SOCK_STREAM}, "KKKKKKKKFKK"},
+    {"socket alg",          SYS_socket, {AF_ALG, SOCK_SEQPACKET}, "KKKKKKKKFKK"},
+    {"socket raw",          SYS_socket, {AF_INET, SOCK_RAW, 1}, "KKKKKKKKFKK"},
     {"socketpair inet",     SYS_socketpair, {AF_INET, SOCK_STREAM, 0, PTR(room)}, ALL},
     {"bind",                SYS_bind, {0, PTR(room), 16}, ALL},
     {"listen",              SYS_listen, {0, 1}, ALL},
@@ -76,8 +76,8 @@ static const struct attempt attempts[] = {
     {"pidfd_open",          SYS_pidfd_open, {PARENT}, ALL},
     {"pidfd_getfd",         SYS_pidfd_getfd, {0, 0, 0}, ALL},
     {"pidfd_send_signal",   SYS_pidfd_send_signal, {0, 0, 0, 0}, ALL},
-    {"kill the parent",     SYS_kill, {PARENT, 0}, "KKKFKKKKKK"},
-    {"kill init",           SYS_kill, {1, 0}, "KKKFKKKKKK"},
+    {"kill the parent",     SYS_kill, {PARENT, 0}, "KKKFKKKKKKK"},
+    {"kill init",           SYS_kill, {1, 0}, "KKKFKKKKKKK"},
     {"tkill",               SYS_tkill, {PARENT, 0}, ALL},
     {"rt_sigqueueinfo",     SYS_rt_sigqueueinfo, {PARENT, 0, PTR(room)}, ALL},
     {"setpgid",             SYS_setpgid, {0, 0}, ALL},
@@ -142,13 +142,13 @@ static const struct attempt attempts[] = {
     {"remap_file_pages",    SYS_remap_file_pages, {PTR(room), 4096, 0, 0, 0}, ALL},
 
     /* files that are not ours */
-    {"open /etc/shadow",    SYS_openat, {AT_FDCWD, PTR("/etc/shadow"), O_RDONLY}, "KFFKKFKKFF"},
-    {"open /etc/hostname",  SYS_openat, {AT_FDCWD, PTR("/etc/hostname"), O_RDONLY}, "KFFKKFKKFF"},
-    {"open /proc/self/mem", SYS_openat, {AT_FDCWD, PTR("/proc/self/mem"), O_RDWR}, "KFFKKFKKFF"},
-    {"open /proc/1/environ", SYS_openat, {AT_FDCWD, PTR("/proc/1/environ"), O_RDONLY}, "KFFKKFKKFF"},
-    {"open /dev/mem",       SYS_openat, {AT_FDCWD, PTR("/dev/mem"), O_RDWR}, "KFFKKFKKFF"},
-    {"open through a link", SYS_openat, {AT_FDCWD, PTR(link_path), O_RDONLY}, "KFFKKFKKFF"},
-    {"write /tmp",          SYS_openat, {AT_FDCWD, PTR("/tmp/roost-escape"), O_WRONLY | O_CREAT, 0600}, "KFFKKFKKFF"},
+    {"open /etc/shadow",    SYS_openat, {AT_FDCWD, PTR("/etc/shadow"), O_RDONLY}, "KFFKKFKKFFF"},
+    {"open /etc/hostname",  SYS_openat, {AT_FDCWD, PTR("/etc/hostname"), O_RDONLY}, "KFFKKFKKFFF"},
+    {"open /proc/self/mem", SYS_openat, {AT_FDCWD, PTR("/proc/self/mem"), O_RDWR}, "KFFKKFKKFFF"},
+    {"open /proc/1/environ", SYS_openat, {AT_FDCWD, PTR("/proc/1/environ"), O_RDONLY}, "KFFKKFKKFFF"},
+    {"open /dev/mem",       SYS_openat, {AT_FDCWD, PTR("/dev/mem"), O_RDWR}, "KFFKKFKKFFF"},
+    {"open through a link", SYS_openat, {AT_FDCWD, PTR(link_path), O_RDONLY}, "KFFKKFKKFFF"},
+    {"write /tmp",          SYS_openat, {AT_FDCWD, PTR("/tmp/roost-escape"), O_WRONLY | O_CREAT, 0600}, "KFFKKFKKFFF"},
     {"openat2",             SYS_openat2, {AT_FDCWD, PTR("/etc/hostname"), PTR(room), 24}, ALL},
     {"symlinkat",           SYS_symlinkat, {PTR("/etc/passwd"), AT_FDCWD, PTR("x")}, ALL},
     {"mknodat",             SYS_mknodat, {AT_FDCWD, PTR("x"), 0020600, 0}, ALL},
@@ -157,7 +157,7 @@ static const struct attempt attempts[] = {
     {"truncate by path",    SYS_truncate, {PTR(inner_path), 0}, ALL},
     {"setxattr",            SYS_setxattr, {PTR(inner_path), PTR("user.x"), PTR("y"), 1, 0}, ALL},
     {"acct",                SYS_acct, {PTR(inner_path)}, ALL},
-    {"unlink outside",      SYS_unlinkat, {AT_FDCWD, PTR("/tmp/roost-escape"), 0}, "KFFKKFKKKF"},
+    {"unlink outside",      SYS_unlinkat, {AT_FDCWD, PTR("/tmp/roost-escape"), 0}, "KFFKKFKKKFK"},
     {"sendfile",            SYS_sendfile, {1, 0, 0, 1}, ALL},
     {"copy_file_range",     SYS_copy_file_range, {0, 0, 1, 0, 1, 0}, ALL},
     {"splice",              SYS_splice, {0, 0, 1, 0, 1, 0}, ALL},
@@ -205,7 +205,7 @@ static enum outcome outcome_of(const struct attempt *attempt, enum sandbox_kind 
     int status;
 
     if (kind == SANDBOX_AUTH || kind == SANDBOX_MAIL || kind == SANDBOX_LOG ||
-        kind == SANDBOX_SHIP)
+        kind == SANDBOX_SHIP || kind == SANDBOX_GSS)
         sandbox_allow(&rules, folder, SANDBOX_WRITE);
     pid = fork();
     if (pid == 0) {
