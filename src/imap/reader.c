@@ -89,6 +89,24 @@ static void wipe(struct imap_reader *reader)
         explicit_bzero(reader->text.ptr, reader->text.len);
 }
 
+/* Memory that the text grows out of is wiped as well. */
+static void append_text(struct imap_reader *reader, struct slice piece)
+{
+    struct buf *text = &reader->text;
+    size_t need = text->len + piece.len; /* both are at most text->max */
+
+    if (text->len > 0 && need > text->cap && need <= text->max) {
+        struct buf grown = {.max = text->max};
+
+        (void) buf_reserve(&grown, MIN(MAX(2 * text->cap, need), text->max));
+        buf_append(&grown, buf_slice(text));
+        wipe(reader);
+        buf_done(text);
+        *text = grown;
+    }
+    buf_append(text, piece);
+}
+
 void imap_reader_free(struct imap_reader *reader)
 {
     if (reader == NULL)
@@ -532,7 +550,7 @@ static void collect_line(struct imap_reader *reader, struct slice piece)
         max = reader->limits.line_bytes;
         fits = MIN(piece.len, max - reader->line_len);
     }
-    buf_append(&reader->text, slice_sub(piece, 0, fits));
+    append_text(reader, slice_sub(piece, 0, fits));
     reader->line_len += fits;
     if (fits == piece.len)
         return;
@@ -575,7 +593,7 @@ static bool accept_bytes(struct imap_reader *reader, struct slice piece, struct 
     }
     if (reader->state == SINK)
         return reader->sink->bytes(reader->sink_ctx, piece, why) == RC_OK;
-    buf_append(&reader->text, piece);
+    append_text(reader, piece);
     return true;
 }
 
