@@ -92,7 +92,7 @@ const struct syscall_row syscall_table[] = {
     /* bytes through descriptors that are open */
     CALL(read,            "GAMDCLWKIST"),
     CALL(write,           "GAMDCLWKIST"),
-    CALL(readv,           "GAM...WIS"),
+    CALL(readv,           "GAM....IS"),
     CALL(writev,          "GAMDCLWIS"),
     CALL(close,           "GAMDCLWKIST"),
     CALL(recvmsg,         "GAMDCLWKIST"),
@@ -106,19 +106,19 @@ const struct syscall_row syscall_table[] = {
     CALL_EQ1(ioctl,       "T", 1, TCGETS), /* libc of /dev/null, where a configuration would be */
     CALL(poll,            "GAMDCLWKIST"),
     CALL(ppoll,           "GAMDCLWIS"),
-    CALL(epoll_create1,   "GAMD.LWIS"),
+    CALL(epoll_create1,   "GAMD.L.IS"),
     CALL(epoll_ctl,       "GAMD.LWIS"),
     CALL(epoll_pwait,     "GAMD.LWIS"),
-    CALL(eventfd2,        "GAMD.LWIS"),
-    CALL(dup,             "GAMD.LWIS"),
-    CALL(lseek,           "GAMDCLWIST"),
+    CALL(eventfd2,        "GAMD.L.IS"),
+    CALL(dup,             "GAMD.L.IS"),
+    CALL(lseek,           "GAMDCL.IST"),
     CALL(fstat,           "GAMDCLWIST"),
 
     /* sockets: none is made but pairs, and by idp, which goes out to servers that are configured (Landlock has
      * their ports) and to resolvers; getaddrinfo() does without the netlink socket it would like. The gate and the
      * control listeners accept */
     CALL(accept4,         "GAM...W"),
-    CALL(accept,          "GAM...W"),
+    CALL(accept,          "GAM...."),
     CALL_EQ1(socketpair,  "GAMD..WI", 0, AF_UNIX),
     CALL(getsockopt,      "GAMD.LWIS"),
     CALL(setsockopt,      "GAMD.LWIS"),
@@ -138,8 +138,8 @@ const struct syscall_row syscall_table[] = {
     CALL(munmap,          "GAMDCLWKIST"),
     CALL(mremap,          "GAMDCLWIST"),
     CALL(madvise,         "GAMDCLWIST"),
-    CALL(mlock,           "GA....WIS"), /* secrets stay out of swap */
-    CALL(munlock,         "GA....WIS"),
+    CALL(mlock,           "GA.....IS"), /* secrets stay out of swap */
+    CALL(munlock,         "GA.....IS"),
     CALL(msync,           "..M...."),
     CALL(mincore,         "..M...."),
     CALL(memfd_create,    "..MD..."),
@@ -152,12 +152,12 @@ const struct syscall_row syscall_table[] = {
     /* time and chance; most of it never leaves the vdso. The child has none: same mail, same table */
     CALL(clock_gettime,   "GAMD.LWKIST"),
     CALL(clock_getres,    "GAMD.LWIS"),
-    CALL(clock_nanosleep, "GAMD.LWIS"),
-    CALL(nanosleep,       "GAMD.LWIS"),
+    CALL(clock_nanosleep, "GAMD.L.IS"),
+    CALL(nanosleep,       "GAMD.L.IS"),
     CALL(gettimeofday,    "GAMD.LWIST"),
     CALL(getrandom,       "GAMD.LWKIST"),
-    CALL(timerfd_create,  "GAM...WI"),
-    CALL(timerfd_settime, "GAM...WI"),
+    CALL(timerfd_create,  "GAM....I"),
+    CALL(timerfd_settime, "GAM....I"),
 
     /* threads and signals of our own */
     CALL(futex,           "GAMDCLWKIST"),
@@ -175,14 +175,14 @@ const struct syscall_row syscall_table[] = {
     CALL(rt_sigaction,    "GAMDCLWIST"),
     CALL(rt_sigprocmask,  "GAMDCLWIST"),
     CALL(rt_sigreturn,    "GAMDCLWIST"),
-    CALL(sigaltstack,     "GAMDCLWIS"),
+    CALL(sigaltstack,     "GAMDCL.IS"),
     CALL(restart_syscall, "GAMDCLWIST"),
     CALL(exit,            "GAMDCLWIST"),
     CALL(exit_group,      "GAMDCLWKIST"),
     CALL(sysinfo,         "GAMDCLWIS"), /* qsort() asks how much memory there is */
-    CALL(getrusage,       "GAMDCLWIS"),
+    CALL(getrusage,       "GAMDCL.IS"),
     CALL_NULL(prlimit64,  "GAM..LWIS", 2),
-    CALL_EQ2(prctl,       "GAM..LWI", 0, PR_SET_NAME, PR_GET_NAME),
+    CALL_EQ2(prctl,       "GAM..L.I", 0, PR_SET_NAME, PR_GET_NAME),
 
     /* files: where Landlock allows a path */
     CALL(openat,          ".AM..L.IST"),

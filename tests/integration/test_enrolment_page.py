@@ -6,6 +6,7 @@ import json
 import os
 import plistlib
 import re
+import signal
 import socket
 import ssl
 import sys
@@ -33,6 +34,19 @@ class EnrolmentPage(unittest.TestCase):
         self.addCleanup(client.shutdown)
         client.login(name, password)
         return client
+
+    def test_certificates_and_neighbours_may_be_others(self):
+        """Within the system calls that the process has."""
+        (pid,) = self.server.roles()["web"]
+        loaded = self.server.log().count("tls.loaded")
+        self.server.run("reload")
+        self.server.logged("tls.loaded", loaded + 1)
+        for role in ("keys", "auth", "log"):
+            ready = len(self.server.logged("role.ready role=" + role))
+            os.kill(self.server.roles()[role][0], signal.SIGKILL)
+            self.server.logged("role.ready role=" + role, ready + 1)
+            wait_for(lambda: Browser(self.server).get("/login").status == 200, "the page is there")
+        self.assertEqual(self.server.roles()["web"], [pid])
 
     def test_the_whole_way(self):
         anna = self.people[0]
