@@ -19,7 +19,7 @@ void base64_encode(struct buf *out, struct slice bytes)
 {
     const unsigned char *from = (const unsigned char *) bytes.ptr;
     size_t whole = bytes.len / 3, rest = bytes.len % 3, len = (whole + (rest > 0)) * 4;
-    char *to = buf_reserve(out, len);
+    char *to = len > 0 ? buf_reserve(out, len) : NULL;
 
     if (to == NULL)
         return;
