@@ -38,12 +38,27 @@ static enum rc count_devices(struct auth_db *db, uint64_t account_id, int64_t *o
     return RC_OK;
 }
 
+/* UTF-8 without controls: it stands in lists and on pages, beside other people's. */
+static bool is_shown_whole(struct slice name)
+{
+    struct scan sc = scan_of(name);
+    uint32_t ch;
+
+    while (utf8_scan(&sc, &ch)) {
+        if (utf8_is_control(ch))
+            return false;
+    }
+    return scan_done(&sc);
+}
+
 static enum rc check_device(const struct auth_device *device, struct err *err)
 {
-    if (device->name.len == 0 || device->name.len > DEVICE_NAME_MAX_BYTES ||
-        !utf8_is_valid(device->name))
+    if (device->name.len == 0 || device->name.len > DEVICE_NAME_MAX_BYTES)
         return err_set(err, RC_INVALID, "A device needs a name of 1 to 128 bytes",
                        "device: name of %zu bytes", device->name.len);
+    if (!is_shown_whole(device->name))
+        return err_set(err, RC_INVALID, "A device's name has no control characters",
+                       "device: a control in its name, or no UTF-8");
     if (device->folders.len > DEVICE_FOLDERS_MAX_BYTES || !utf8_is_valid(device->folders))
         return err_set(err, RC_LIMIT, "Too many folders for one device",
                        "device: folders of %zu bytes", device->folders.len);

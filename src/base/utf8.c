@@ -126,6 +126,12 @@ void utf8_append_repaired(struct buf *buf, struct slice s)
     }
 }
 
+bool utf8_is_control(uint32_t ch)
+{
+    return ch < 0x20 || (ch >= 0x7f && ch < 0xa0) || ch == 0x61c || ch == 0x200e ||
+           ch == 0x200f || (ch >= 0x2028 && ch <= 0x202e) || (ch >= 0x2066 && ch <= 0x2069);
+}
+
 struct slice utf8_cut(struct slice s, size_t max)
 {
     size_t len = MIN(s.len, max);

@@ -18,6 +18,10 @@ bool utf8_scan(struct scan *sc, uint32_t *out_char);
 void utf8_append(struct buf *buf, uint32_t ch);
 /* s with each byte that belongs to no character replaced by U+FFFD. */
 void utf8_append_repaired(struct buf *buf, struct slice s);
+/* Where text is shown to people, does it move a cursor, end a line, or turn the order of others
+ * round? C0, DEL and C1, the separators of lines and paragraphs, and what UAX #9 calls
+ * Bidi_Control. */
+bool utf8_is_control(uint32_t ch);
 /* Longest prefix of s of at most max bytes that ends between two characters. */
 struct slice utf8_cut(struct slice s, size_t max);
 

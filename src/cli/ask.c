@@ -3,7 +3,8 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "base/ascii.h"
+#include "base/scan.h"
+#include "base/utf8.h"
 #include "config/config.h"
 
 #define ANSWER_MS     60000
@@ -13,11 +14,39 @@
 #define COLUMN_GAP    2u
 #define COLUMN_WIDEST 48u
 
+void cli_put_slice(FILE *to, struct slice text)
+{
+    struct scan sc = scan_of(text);
+    struct slice left = text;
+    uint32_t ch;
+
+    while (!scan_done(&sc)) {
+        bool is_shown = utf8_scan(&sc, &ch) && !utf8_is_control(ch);
+
+        if (scan_left(&sc) == left.len) /* a byte that starts no character */
+            (void) scan_take(&sc, 1, &left);
+        if (is_shown)
+            (void) fwrite(left.ptr, 1, left.len - scan_left(&sc), to);
+        else
+            (void) fputc('?', to);
+        left = scan_rest(&sc);
+    }
+}
+
+void cli_put_text(FILE *to, const char *text)
+{
+    cli_put_slice(to, slice_from_str(text));
+}
+
 static int failed(const struct err *err)
 {
-    (void) fprintf(stderr, "roost: %s", err->text);
-    if (err->detail[0] != '\0')
-        (void) fprintf(stderr, " (%s)", err->detail);
+    (void) fputs("roost: ", stderr);
+    cli_put_text(stderr, err->text);
+    if (err->detail[0] != '\0') {
+        (void) fputs(" (", stderr);
+        cli_put_text(stderr, err->detail);
+        (void) fputc(')', stderr);
+    }
     (void) fputc('\n', stderr);
     return CLI_FAILED;
 }
@@ -106,7 +135,9 @@ static int take_reply(struct cli_ask *ask, const struct cli_taker *taker, bool *
     if (reply.kind == CONTROL_END) {
         if (reply.rc == RC_OK)
             return CLI_OK;
-        (void) fprintf(stderr, "roost: %.*s\n", SLICE_ARG(reply.text));
+        (void) fputs("roost: ", stderr);
+        cli_put_slice(stderr, reply.text);
+        (void) fputc('\n', stderr);
         return CLI_FAILED;
     }
     if (reply.kind == CONTROL_ROW)
@@ -235,12 +266,6 @@ const char *cli_last(const struct cli_ask *ask, const char *key)
               : NULL;
 
     return text != NULL ? text : "";
-}
-
-void cli_put_text(FILE *to, const char *text)
-{
-    for (; *text != '\0'; text++)
-        (void) fputc(ascii_is_ctl(*text) ? '?' : *text, to);
 }
 
 static bool number_of(const char *text, int64_t *out)

@@ -20,30 +20,37 @@ void log_line_time(struct buf *out, uint64_t time_us)
     buf_printf(out, "%s.%06uZ", text, (unsigned) (time_us % 1000000));
 }
 
+static void append_quoted_char(struct buf *out, uint32_t ch)
+{
+    if (ch == '"' || ch == '\\') {
+        buf_byte(out, '\\');
+        buf_byte(out, (char) ch);
+    } else if (ch == '\n') {
+        buf_str(out, "\\n");
+    } else if (ch == '\r') {
+        buf_str(out, "\\r");
+    } else if (ch == '\t') {
+        buf_str(out, "\\t");
+    } else if (utf8_is_control(ch)) { /* none is above U+FFFF */
+        buf_printf(out, "\\u%04x", (unsigned) ch);
+    } else {
+        utf8_append(out, ch);
+    }
+}
+
 void log_line_quoted(struct buf *out, struct slice text)
 {
-    AUTO(buf_done) struct buf valid = {0};
+    struct scan sc = scan_of(text);
+    struct slice bad;
+    uint32_t ch;
 
-    buf_init(&valid, text.len * 3 + 1); /* a bad byte becomes three */
-    utf8_append_repaired(&valid, text);
     buf_byte(out, '"');
-    for (size_t i = 0; i < valid.len; i++) {
-        char c = valid.ptr[i];
-
-        if (c == '"' || c == '\\') {
-            buf_byte(out, '\\');
-            buf_byte(out, c);
-        } else if (c == '\n') {
-            buf_str(out, "\\n");
-        } else if (c == '\r') {
-            buf_str(out, "\\r");
-        } else if (c == '\t') {
-            buf_str(out, "\\t");
-        } else if (ascii_is_ctl(c)) {
-            buf_printf(out, "\\u%04x", (unsigned) (unsigned char) c);
-        } else {
-            buf_byte(out, c);
+    while (!scan_done(&sc)) {
+        if (!utf8_scan(&sc, &ch)) {
+            (void) scan_take(&sc, 1, &bad); /* as utf8_append_repaired() */
+            ch = 0xfffd;
         }
+        append_quoted_char(out, ch);
     }
     buf_byte(out, '"');
 }
@@ -102,6 +109,20 @@ void log_line_text(struct buf *out, const char *role, const struct msg_log_event
         buf_printf(out, " lost_before=%u", event->lost);
 }
 
+/* A field of such a name would stand twice in the object, and many a reader takes the last. */
+static bool is_own_member(struct slice name)
+{
+    return slice_eq(name, SLICE("level")) || slice_eq(name, SLICE("role")) ||
+           slice_eq(name, SLICE("event")) || slice_eq(name, SLICE("lost_before"));
+}
+
+static void append_json_name(struct buf *out, struct slice name)
+{
+    buf_str(out, is_own_member(name) ? "\"roost." : "\"");
+    buf_append(out, name);
+    buf_str(out, "\":");
+}
+
 void log_line_json(struct buf *out, const char *role, const struct msg_log_event *event)
 {
     struct scan sc = scan_of(event->fields);
@@ -115,8 +136,7 @@ void log_line_json(struct buf *out, const char *role, const struct msg_log_event
     log_line_quoted(out, log_line_name(event->event));
     while (log_unpack_next(&sc, &field)) {
         buf_byte(out, ',');
-        log_line_quoted(out, log_line_name(field.key));
-        buf_byte(out, ':');
+        append_json_name(out, log_line_name(field.key));
         if (field.is_number)
             buf_printf(out, "%lld", (long long) field.number);
         else

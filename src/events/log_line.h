@@ -6,9 +6,11 @@
  *     2026-01-31T12:00:00.123456Z info auth login.ok user=anna address=192.0.2.7 port=49152
  *     {"@timestamp":"2026-01-31T12:00:00.123456Z","level":"info","role":"auth","event":...}
  *
- * Whatever the sender put into a field, the line is one line of valid UTF-8: control bytes are
- * escaped, and bytes that are no UTF-8 become U+FFFD. In text a value with a space, a quote, a
- * backslash, a control byte or nothing in it stands in double quotes with JSON's escapes.
+ * Whatever the sender put into a field, the line is one line of valid UTF-8: controls
+ * (utf8_is_control()) are escaped, and bytes that are no UTF-8 become U+FFFD. In text a value
+ * with a space, a quote, a backslash, a control, a byte above 7F or nothing in it stands in
+ * double quotes with JSON's escapes. In JSON a field that is called as one of the line's own
+ * members has "roost." before its name, as the audit log has it.
  */
 #ifndef ROOST_EVENTS_LOG_LINE_H
 #define ROOST_EVENTS_LOG_LINE_H
@@ -21,8 +23,8 @@
 void log_line_text(struct buf *out, const char *role, const struct msg_log_event *event);
 void log_line_json(struct buf *out, const char *role, const struct msg_log_event *event);
 
-/* Parts of lines: "2026-01-31T12:00:00.123456Z"; a string in double quotes (RFC 8259 7; U+2028
- * and its like stay as they are); and the name of a key or an event, which is static in every
+/* Parts of lines: "2026-01-31T12:00:00.123456Z"; a string in double quotes (RFC 8259 7); and
+ * the name of a key or an event, which is static in every
  * sender, "?" for anything else. */
 void log_line_time(struct buf *out, uint64_t time_us);
 void log_line_quoted(struct buf *out, struct slice text);

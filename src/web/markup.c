@@ -4,17 +4,10 @@
 
 #define REPLACEMENT 0xFFFDu
 
-static bool turns_direction(uint32_t ch)
+/* What XML 1.0 2.2 leaves out stands beside what moves cursors and turns directions. */
+static bool is_shown(uint32_t ch)
 {
-    return ch == 0x061C || ch == 0x200E || ch == 0x200F || (ch >= 0x202A && ch <= 0x202E) ||
-           (ch >= 0x2066 && ch <= 0x2069);
-}
-
-/* C0, DEL, C1, line and paragraph separators, and the two that XML 1.0 2.2 leaves out. */
-static bool is_control(uint32_t ch)
-{
-    return ch < 0x20 || (ch >= 0x7F && ch <= 0x9F) || ch == 0x2028 || ch == 0x2029 ||
-           ch == 0xFFFE || ch == 0xFFFF;
+    return !utf8_is_control(ch) && ch != 0xFFFE && ch != 0xFFFF;
 }
 
 static void put(struct buf *out, uint32_t ch)
@@ -36,7 +29,7 @@ static void put(struct buf *out, uint32_t ch)
         MARKUP(out, "&#39;");
         break;
     default: /* every other character */
-        utf8_append(out, is_control(ch) || turns_direction(ch) ? REPLACEMENT : ch);
+        utf8_append(out, is_shown(ch) ? ch : REPLACEMENT);
         break;
     }
 }
