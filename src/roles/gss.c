@@ -19,7 +19,7 @@
 #include "roles/gss_krb5.h"
 #include "roles/role.h"
 
-#define GSS_EXCHANGES_MAX 1024u /* whose tickets were good so far: 4 KiB each */
+#define GSS_EXCHANGES_MAX 1024u /* whose tickets were good so far: 6 KiB each */
 #define GSS_PATH_BYTES    4096u
 #define GSS_SERVICE       SLICE("imap") /* RFC 9051's service name */
 #define GSS_REPLAYS       ROLE_GSS_DIR "/replay"

@@ -6,15 +6,16 @@
  * is kept from: /etc/krb5.conf, and with it plug-ins and other people's ideas of a realm. It
  * needs no server: a ticket is opened with the key in the keytab, which is read anew for each.
  *
- * Its replay cache lies in a file of ours, in the library's format: an authenticator counts once,
- * also when the process was started again (RFC 4120 3.2.3).
+ * Its replay cache lies in a file of ours, in the library's format: an authenticator counts
+ * once, also when the process was started again (RFC 4120 3.2.3).
  */
 #ifndef ROOST_ROLES_GSS_KRB5_H
 #define ROOST_ROLES_GSS_KRB5_H
 
 #include "auth/gssapi.h"
 
-#define GSS_NO_CONFIGURATION "/dev/null" /* what the library reads in the place of krb5.conf */
+#define GSS_NO_CONFIGURATION "/dev/null" /* what the library reads in the place of krb5.conf   \
+                                          */
 
 struct gss_krb5;
 struct gss_context;

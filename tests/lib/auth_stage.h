@@ -1,8 +1,10 @@
 /*
- * auth_stage.h - a running auth role between a gate, a mail and a supervisor that the test
- * plays: it has the other end of each channel, and a control socket as administrators have.
+ * auth_stage.h - a running auth role between a gate, a mail, a gss and a supervisor that the
+ * test plays: it has the other end of each channel, and a control socket as administrators
+ * have.
  *
- * There are users u1 and u2 with the password file-secret, of the domain example.org. In the
+ * There are users u1 and u2 with the password file-secret, of the domain example.org and of
+ * Kerberos's realm R. In the
  * end no secret may have stood in the log, and login lines have their keys in order.
  */
 #ifndef ROOST_TESTS_AUTH_STAGE_H
@@ -21,7 +23,7 @@ struct auth_stage {
     char folder[32], users[64], socket[64];
     struct config *config;
     struct role_start start;
-    struct channel *supervisor, *gate, *mail;
+    struct channel *supervisor, *gate, *mail, *gss;
     struct control *control;
     pthread_t thread;
     int listen_fd;

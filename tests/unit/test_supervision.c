@@ -35,7 +35,7 @@ static const char *in_folder(const char *name)
 static int remove_folder(void **state)
 {
     static const char *const files[] = {"quarantine", "log", "log.1", "run/lock"};
-    static const char *const folders[] = {"run", "auth", "mail"};
+    static const char *const folders[] = {"run", "auth", "mail", "audit"};
 
     (void) state;
     for (size_t i = 0; i < COUNT(files); i++)
