@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <stdlib.h>
 
+#include "auth/sasl.h"
 #include "base/log.h"
 #include "base/map.h"
 #include "config/config.h"
@@ -102,7 +103,7 @@ static enum gss_code code_of(enum rc rc)
 static void take_step(struct gss_role *gss, struct gss_exchange *exchange, struct slice data)
 {
     const struct gssapi *machine = &exchange->machine;
-    AUTO(buf_done) struct buf out = {.max = MSG_SASL_MAX};
+    AUTO(buf_done) struct buf out = {.max = SASL_MESSAGE_MAX_BYTES};
     struct msg_gss_result result = {.exchange = exchange->number};
     struct err err = {.detail = ""};
     enum rc rc = gssapi_step(&exchange->machine, data, &out, &err);
