@@ -89,6 +89,7 @@ const struct language_row language_rows[] = {
     {"Too many errors", {"Zu viele Fehler", "Trop d'erreurs", "Demasiados errores", "エラーが多すぎます"}},
     {"Too many connections", {"Zu viele Verbindungen", "Trop de connexions", "Demasiadas conexiones", "接続が多すぎます"}},
     {"Literal is too long", {"Das Literal ist zu lang", "Le littéral est trop long", "El literal es demasiado largo", "リテラルが長すぎます"}},
+    {"Response is too long", {"Die Antwort ist zu lang", "La réponse est trop longue", "La respuesta es demasiado larga", "応答が長すぎます"}},
     {"Mail service restarts, try again", {"Der Maildienst startet neu, bitte noch einmal", "Le service redémarre, réessayez", "El servicio se reinicia, inténtelo de nuevo", "メールサービスを再起動しています。もう一度お試しください"}},
     {"Too many logins at once; try again", {"Zu viele Anmeldungen zugleich; bitte noch einmal", "Trop de connexions à la fois; réessayez", "Demasiados inicios a la vez; inténtelo de nuevo", "同時のログインが多すぎます。もう一度お試しください"}},
     {"The login could not be completed", {"Die Anmeldung konnte nicht abgeschlossen werden", "La connexion n'a pas pu aboutir", "No se pudo completar el inicio de sesión", "ログインを完了できませんでした"}},
