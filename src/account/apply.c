@@ -7,7 +7,7 @@
  */
 #include <assert.h>
 
-#include "account/state_parts.h"
+#include "account/all.h"
 
 static void raise_modseq(struct acct_state *fork, uint64_t modseq)
 {
@@ -41,9 +41,11 @@ static void apply_append(struct acct_state *fork, const struct record_append *r)
 
     assert(r->body_id >= fork->next_body_id);
     keywords_of(r->keywords, r->n_keywords, row.keywords);
+    row.twin = all_next_twin(fork, mbox);
     usage_begin(fork, mbox);
     mbox_add(mbox, &row, &cold);
     usage_end(fork, mbox);
+    all_add(fork, mbox, &row, &cold);
     fork->next_body_id = r->body_id + 1;
     raise_modseq(fork, r->modseq);
 }
@@ -52,10 +54,13 @@ static void apply_flags(struct acct_state *fork, const struct record_flags *r)
 {
     struct mbox *mbox = state_own_mbox(fork, r->mbox);
 
-    if (r->reader != 0)
+    if (r->reader != 0) {
         mbox_change_overlay(mbox, r);
-    else
+    } else {
         mbox_change_flags(mbox, r);
+        if (acct_counts_in_all(fork, mbox))
+            all_change_flags(fork, mbox, r);
+    }
     raise_modseq(fork, r->modseq);
 }
 
@@ -66,14 +71,21 @@ static void apply_annotate(struct acct_state *fork, const struct record_annotate
     usage_begin(fork, mbox);
     mbox_annotate(mbox, r);
     usage_end(fork, mbox);
+    if (r->reader == 0 && acct_counts_in_all(fork, mbox))
+        all_change_flags(
+            fork, mbox,
+            &(struct record_flags){.op = FLAG_OP_ADD, .uids = r->uids, .modseq = r->modseq});
     raise_modseq(fork, r->modseq);
 }
 
-/* end: NULL if the messages are not to be kept. */
+/* end: NULL if the messages are not to be kept. in_all: they go from All too. */
 static void expunge_from(struct acct_state *fork, uint32_t id, const struct uid_set *uids,
-                         uint64_t modseq, const struct expunge_end *end)
+                         uint64_t modseq, const struct expunge_end *end, bool in_all)
 {
     struct mbox *mbox = state_own_mbox(fork, id);
+
+    if (in_all && acct_counts_in_all(fork, mbox))
+        all_expunge(fork, mbox, uids, modseq);
 
     usage_begin(fork, mbox);
     mbox_expunge(mbox, uids, modseq, end);
@@ -109,47 +121,83 @@ static void copy_annotations(const struct mbox *src, uint32_t uid, struct mbox *
         mbox_add_annotations(dst, annotation_row_for(own, dst_uid, r->modseq));
 }
 
-static void copy_message(const struct mbox *src, uint32_t index, struct mbox *dst,
-                         const uint16_t map[KEYWORDS_MAX], const struct record_copy *r)
+/* What a COPY or MOVE does. */
+struct copying {
+    struct acct_state *fork;
+    const struct record_copy *record;
+    const struct mbox *src; /* of a version that does not change: it may be the target */
+    struct mbox *dst;
+    uint16_t map[KEYWORDS_MAX];
+    struct all_move *moves; /* of a MOVE that keeps the messages in All; else NULL */
+    size_t n_moves;
+};
+
+static void copy_message(struct copying *copying, uint32_t index)
 {
+    const struct mbox *src = copying->src;
+    const struct record_copy *r = copying->record;
+    struct mbox *dst = copying->dst;
     struct chunk_row row = {.uid = dst->counts.uidnext, .modseq = r->modseq};
     struct msg_cold cold = *mbox_cold(src, index);
     uint16_t keywords[KEYWORDS_MAX];
     size_t n = mbox_keywords(src, index, keywords);
 
     for (size_t i = 0; i < n; i++) {
-        keywords[i] = map[keywords[i]];
+        keywords[i] = copying->map[keywords[i]];
         assert(keywords[i] != UINT16_MAX);
     }
     keywords_of(keywords, n, row.keywords);
     row.flags = mbox_flags(src, index);
     cold.savedate = r->savedate;
+    row.twin =
+        copying->moves != NULL ? mbox_all_uid(src, index) : all_next_twin(copying->fork, dst);
     mbox_add(dst, &row, &cold);
     copy_annotations(src, mbox_uid(src, index), dst, row.uid, r);
+    if (copying->moves != NULL)
+        copying->moves[copying->n_moves++] =
+            (struct all_move){mbox_all_uid(src, index), row.uid};
+    else
+        all_add(copying->fork, dst, &row, &cold);
 }
 
-/* The source may be the target: its messages are read from a version that does not change. */
-static void apply_copy(struct acct_state *fork, const struct record_copy *r)
+/* stays: the messages stay in All as what they are there. */
+static void apply_copy(struct acct_state *fork, const struct record_copy *r, bool stays)
 {
+    struct copying copying = {.fork = fork, .record = r};
     struct mbox *dst = state_own_mbox(fork, r->dst);
     AUTO(mbox_unrefp) struct mbox *src = mbox_ref(acct_mailbox_by_id(fork, r->src));
-    uint16_t map[KEYWORDS_MAX];
+    AUTO(freep) struct all_move *moves = NULL;
 
     if (r->src == r->dst)
         dst = state_own_mbox(fork, r->dst);
+    if (stays)
+        copying.moves = moves = xmalloc(uid_set_span(&r->uids) * sizeof(*moves));
+    copying.src = src;
+    copying.dst = dst;
     usage_begin(fork, dst);
     assert(r->dst_first_uid >= dst->counts.uidnext);
     dst->counts.uidnext = r->dst_first_uid;
-    map_keywords(src, dst, map);
+    map_keywords(src, dst, copying.map);
     for (size_t i = 0; i < r->uids.n; i++) {
         const struct uid_run *run = &r->uids.runs[i];
         uint32_t index = mbox_lower_bound(src, run->first);
 
         for (uint32_t n = run->last - run->first + 1; n > 0; n--)
-            copy_message(src, index++, dst, map, r);
+            copy_message(&copying, index++);
     }
     usage_end(fork, dst);
+    if (stays)
+        all_rehome(fork, r->dst, moves, copying.n_moves, r->modseq);
     raise_modseq(fork, r->modseq);
+}
+
+static void apply_move(struct acct_state *fork, const struct record_copy *r)
+{
+    bool stays = acct_counts_in_all(fork, acct_mailbox_by_id(fork, r->src)) &&
+                 acct_counts_in_all(fork, acct_mailbox_by_id(fork, r->dst));
+
+    apply_copy(fork, r, stays);
+    expunge_from(fork, r->src, &r->uids, r->modseq, NULL, !stays);
 }
 
 static void apply_create(struct acct_state *fork, const struct record_mailbox *r)
@@ -165,6 +213,8 @@ static void apply_create(struct acct_state *fork, const struct record_mailbox *r
     apply_name_given(fork, r->name);
     state_insert_mbox(fork, mbox);
     fork->next_mailbox_id = r->mbox + 1;
+    if (mbox_info_is_all(mbox_info(mbox)))
+        all_begin(fork, r->mbox);
 }
 
 void remove_name(struct acct_state *fork, struct slice name)
@@ -189,6 +239,18 @@ static void apply_rename(struct acct_state *fork, const struct record_mailbox *r
                   &mbox->info->name->counted);
 }
 
+static void apply_use(struct acct_state *fork, const struct record_mailbox *r)
+{
+    const struct mbox *mbox = acct_mailbox_by_id(fork, r->mbox);
+    bool enters = all_is_entered(fork, mbox, r->special_use);
+
+    if (all_is_left(fork, mbox, r->special_use))
+        all_leave(fork, r->mbox, r->modseq);
+    info_set_special_use(&state_own_mbox(fork, r->mbox)->info, r->special_use);
+    if (enters)
+        all_enter(fork, r->mbox, r->modseq);
+}
+
 static void apply_mailbox(struct acct_state *fork, const struct record_group *group,
                           const struct record_mailbox *r)
 {
@@ -199,13 +261,13 @@ static void apply_mailbox(struct acct_state *fork, const struct record_group *gr
         apply_create(fork, r);
         break;
     case MAILBOX_DELETE:
-        apply_delete(fork, group, r->mbox);
+        apply_delete(fork, group, r);
         break;
     case MAILBOX_RENAME:
         apply_rename(fork, r);
         break;
     case MAILBOX_USE:
-        info_set_special_use(&state_own_mbox(fork, r->mbox)->info, r->special_use);
+        apply_use(fork, r);
         break;
     case MAILBOX_RECENT:
         mbox = state_own_mbox(fork, r->mbox);
@@ -239,6 +301,15 @@ static void apply_subscribe(struct acct_state *fork, const struct record_subscri
         sorted_insert(&fork->subscriptions, at, &name_item_new(0, name)->counted);
     else if (!r->on && is_on)
         sorted_remove(&fork->subscriptions, at);
+}
+
+static void apply_threadid(struct acct_state *fork, const struct record_threadid *r)
+{
+    struct mbox *mbox = state_own_mbox(fork, r->mbox);
+
+    mbox_set_threadid(mbox, r->uid, &r->threadid);
+    if (acct_counts_in_all(fork, mbox))
+        all_set_threadid(fork, mbox, r->uid, &r->threadid);
 }
 
 static struct acct_rest *own_rest(struct acct_state *fork)
@@ -349,14 +420,13 @@ void acct_apply(struct acct_state *fork, const struct record_group *group,
         break;
     case RECORD_EXPUNGE:
         expunge_from(fork, record->expunge.mbox, &record->expunge.uids, record->expunge.modseq,
-                     &end);
+                     &end, true);
         break;
     case RECORD_COPY:
-        apply_copy(fork, &record->copy);
+        apply_copy(fork, &record->copy, false);
         break;
     case RECORD_MOVE:
-        apply_copy(fork, &record->copy);
-        expunge_from(fork, record->copy.src, &record->copy.uids, record->copy.modseq, NULL);
+        apply_move(fork, &record->copy);
         break;
     case RECORD_MAILBOX:
         apply_mailbox(fork, group, &record->mailbox);
@@ -378,8 +448,7 @@ void acct_apply(struct acct_state *fork, const struct record_group *group,
         apply_quota(fork, &record->quota);
         break;
     case RECORD_THREADID:
-        mbox_set_threadid(state_own_mbox(fork, record->threadid.mbox), record->threadid.uid,
-                          &record->threadid.threadid);
+        apply_threadid(fork, &record->threadid);
         break;
     case RECORD_PURGE:
         mbox_purge(state_own_mbox(fork, record->purge.mbox),

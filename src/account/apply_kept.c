@@ -4,19 +4,28 @@
  */
 #include <assert.h>
 
-#include "account/state_parts.h"
+#include "account/all.h"
 
-void apply_delete(struct acct_state *fork, const struct record_group *group, uint32_t id)
+void apply_delete(struct acct_state *fork, const struct record_group *group,
+                  const struct record_mailbox *r)
 {
-    struct mbox *mbox = mbox_ref(state_own_mbox(fork, id));
+    struct mbox *mbox = mbox_ref(state_own_mbox(fork, r->mbox));
+    bool is_all = mbox_info_is_all(mbox_info(mbox)), found;
     size_t at = 0;
-    bool found = state_find_mbox(fork, id, &at);
 
+    if (acct_counts_in_all(fork, mbox))
+        all_leave(fork, r->mbox, r->modseq);
+    found = state_find_mbox(fork, r->mbox, &at);
     assert(found);
     state_count_mbox(fork, mbox, false);
     fork->usage.mailboxes--;
     remove_name(fork, mbox_info(mbox)->name);
     sorted_remove(&fork->by_id, at);
+    if (is_all) { /* what was in it is elsewhere: there is nothing to keep */
+        fork->all_id = 0;
+        mbox_unref(mbox);
+        return;
+    }
     mbox->end = (struct mbox_end){.deleted_sec = group->time_us / 1000000,
                                   .deleted_by = group->actor.account};
     state_insert_deleted(fork, mbox);
@@ -53,8 +62,9 @@ void apply_forget(struct acct_state *fork, const struct record_forget *r)
 
 /* ---- restore ---- */
 
-static void restore_message(struct mbox *dst, const struct kept_message *kept,
-                            const uint16_t map[KEYWORDS_MAX], const struct record_restore *r)
+static void restore_message(struct acct_state *fork, struct mbox *dst,
+                            const struct kept_message *kept, const uint16_t map[KEYWORDS_MAX],
+                            const struct record_restore *r)
 {
     struct chunk_row row = {.uid = dst->counts.uidnext,
                             .flags = kept->flags & (uint8_t) ~FLAG_DELETED,
@@ -68,7 +78,9 @@ static void restore_message(struct mbox *dst, const struct kept_message *kept,
         assert(map[i] != UINT16_MAX);
         row.keywords[map[i] / 64] |= (uint64_t) 1 << (map[i] % 64);
     }
+    row.twin = all_next_twin(fork, dst);
     mbox_add(dst, &row, &cold);
+    all_add(fork, dst, &row, &cold);
     for (size_t i = 0; kept->annotations != NULL && i < kept->annotations->n; i++)
         mbox_add_annotations(
             dst, annotation_row_for(kept->annotations->rows[i], row.uid, r->modseq));
@@ -89,7 +101,7 @@ static void restore_messages(struct acct_state *fork, const struct record_restor
     memset(map, 0xff, sizeof(map));
     map_keywords(src, dst, map);
     for (size_t i = 0; i < n; i++)
-        restore_message(dst, found[i], map, r);
+        restore_message(fork, dst, found[i], map, r);
     state_count_mbox(fork, dst, true);
     state_count_mbox(fork, src, false);
     kept_take_out(&src->kept, &r->uids);
@@ -112,6 +124,8 @@ static void restore_mailbox(struct acct_state *fork, const struct record_restore
     mbox_raise_modseq(mbox, r->modseq);
     apply_name_given(fork, r->name);
     state_insert_mbox(fork, mbox);
+    if (acct_counts_in_all(fork, mbox))
+        all_enter(fork, mbox_info(mbox)->id, r->modseq);
 }
 
 void apply_restore(struct acct_state *fork, const struct record_restore *r)

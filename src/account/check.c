@@ -5,7 +5,7 @@
  * record, times the logarithm of the mailbox for each run of uids; a copy looks at each message
  * it copies.
  */
-#include "account/state_parts.h"
+#include "account/all.h"
 #include "base/utf8.h"
 
 static enum rc refuse(struct err *err, const char *why)
@@ -576,10 +576,9 @@ static enum rc check_account(const struct acct_state *state, const struct record
     return check_modseq(state, r->first_modseq, err);
 }
 
-enum rc acct_check(const struct acct_state *state, const struct record *record, struct err *err)
+static enum rc check_itself(const struct acct_state *state, const struct record *record,
+                            struct err *err)
 {
-    if (state->modseq == 0 && record->type != RECORD_ACCOUNT)
-        return refuse(err, "account has not begun");
     switch (record->type) {
     case RECORD_APPEND:
         return check_append(state, &record->append, err);
@@ -619,4 +618,14 @@ enum rc acct_check(const struct acct_state *state, const struct record *record, 
         return check_annotate(state, &record->annotate, err);
     }
     return refuse(err, "unknown type");
+}
+
+enum rc acct_check(const struct acct_state *state, const struct record *record, struct err *err)
+{
+    enum rc rc;
+
+    if (state->modseq == 0 && record->type != RECORD_ACCOUNT)
+        return refuse(err, "account has not begun");
+    rc = check_itself(state, record, err);
+    return rc ? rc : all_check(state, record, err);
 }

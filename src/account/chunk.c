@@ -100,6 +100,7 @@ void chunk_unref(struct chunk *chunk)
     free(chunk->modseq_full);
     free(chunk->keywords);
     free(chunk->cold_row);
+    free(chunk->twin);
     free(chunk);
 }
 
@@ -207,6 +208,24 @@ static void widen_keywords(struct chunk *chunk, uint32_t n_words)
     chunk->keyword_words = n_words;
 }
 
+/* Make room for twins. The chunk is ours. */
+static void need_twins(struct chunk *chunk)
+{
+    if (chunk->twin == NULL)
+        chunk->twin = xcalloc(chunk->cap, sizeof(*chunk->twin));
+}
+
+uint64_t chunk_twin(const struct chunk *chunk, uint32_t row)
+{
+    return chunk->twin != NULL ? chunk->twin[row] : 0;
+}
+
+void chunk_set_twin(struct chunk *chunk, uint32_t row, uint64_t twin)
+{
+    need_twins(chunk);
+    chunk->twin[row] = twin;
+}
+
 static bool delta_fits(const struct chunk *chunk, uint64_t modseq)
 {
     return modseq >= chunk->modseq_base && modseq - chunk->modseq_base < MODSEQ_ESCAPE;
@@ -248,7 +267,8 @@ void chunk_set_keywords(struct chunk *chunk, uint32_t row, const uint64_t words[
                chunk->keyword_words * sizeof(*words));
 }
 
-/* Copy the hot columns of n rows. to has room, and as many words of keywords as from. */
+/* Copy the hot columns of n rows. to has room, as many words of keywords as from, and twins if
+ * from has. */
 static void copy_rows(struct chunk *to, uint32_t to_row, const struct chunk *from, uint32_t row,
                       uint32_t n)
 {
@@ -267,6 +287,8 @@ static void copy_rows(struct chunk *to, uint32_t to_row, const struct chunk *fro
         memcpy(to->keywords + (size_t) (to_row + i) * to->keyword_words,
                from->keywords + (size_t) (row + i) * from->keyword_words,
                from->keyword_words * sizeof(uint64_t));
+    if (from->twin != NULL)
+        memcpy(to->twin + to_row, from->twin + row, n * sizeof(*to->twin));
 }
 
 /* The least modseq of the rows: the base with which most deltas fit. */
@@ -286,6 +308,8 @@ static struct chunk *copy_hot(const struct chunk *from, uint32_t n, uint32_t cap
     struct chunk *to = chunk_new(cap, base);
 
     widen_keywords(to, from->keyword_words);
+    if (from->twin != NULL)
+        need_twins(to);
     copy_rows(to, 0, from, 0, n);
     atomic_init(&to->filled, n);
     return to;
@@ -388,6 +412,7 @@ void chunk_set_cold(struct chunk *chunk, uint32_t n, uint32_t row, const struct 
 static bool has_columns_for(const struct chunk *chunk, const struct chunk_row *row)
 {
     return words_used(row->keywords) <= chunk->keyword_words &&
+           (row->twin == 0 || chunk->twin != NULL) &&
            (chunk->modseq_full != NULL || delta_fits(chunk, row->modseq));
 }
 
@@ -422,6 +447,8 @@ static void write_row(struct chunk *chunk, uint32_t n, const struct chunk_row *r
     if (chunk->keyword_words > 0)
         memcpy(chunk->keywords + (size_t) n * chunk->keyword_words, row->keywords,
                chunk->keyword_words * sizeof(uint64_t));
+    if (chunk->twin != NULL)
+        chunk->twin[n] = row->twin;
 }
 
 void chunk_append(struct chunk **chunk, uint32_t n, const struct chunk_row *row,
@@ -440,6 +467,8 @@ void chunk_append(struct chunk **chunk, uint32_t n, const struct chunk_row *row,
     share_cold(copy, old, n);
     chunk_unref(old);
     widen_keywords(copy, words_used(row->keywords));
+    if (row->twin != 0)
+        need_twins(copy);
     if (!delta_fits(copy, row->modseq))
         need_full_modseqs(copy, n);
     atomic_init(&copy->filled, n + 1);
@@ -456,6 +485,8 @@ struct chunk *chunk_select(const struct chunk *chunk, const uint16_t *keep, uint
     struct chunk *to = chunk_new(chunk_fit(n_keep), chunk->modseq_base);
 
     widen_keywords(to, chunk->keyword_words);
+    if (chunk->twin != NULL)
+        need_twins(to);
     to->cold = chunk->cold;
     counted_take(&to->cold->counted);
     to->cold_row = xcalloc(to->cap, sizeof(*to->cold_row));
@@ -482,6 +513,8 @@ struct chunk *chunk_join(const struct chunk *a, uint32_t n_a, const struct chunk
     struct msg_cold *rows;
 
     widen_keywords(to, MAX(a->keyword_words, b->keyword_words));
+    if (a->twin != NULL || b->twin != NULL)
+        need_twins(to);
     to->cold = cold_new(to->cap);
     copy_rows(to, 0, a, 0, n_a);
     copy_rows(to, n_a, b, 0, n_b);

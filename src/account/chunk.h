@@ -1,11 +1,11 @@
 /*
  * chunk.h - up to CHUNK_MESSAGES messages of a mailbox, as columns.
  *
- * Hot columns (uid, flags, modseq, keywords) lie in the chunk; what is asked for rarely lies in
- * a cold store of rows that are written once. Row i of the chunk is row cold_row[i] of the
- * store, or row i where the chunk has no such map. So a flag change copies 37 KB of hot columns
- * and no cold row, an expunge copies hot columns and makes a map, and giving a THREADID adds a
- * cold row.
+ * Hot columns (uid, flags, modseq, keywords, twins) lie in the chunk; what is asked for rarely
+ * lies in a cold store of rows that are written once. Row i of the chunk is row cold_row[i] of
+ * the store, or row i where the chunk has no such map. So a flag change copies 37 KB of hot
+ * columns and no cold row, an expunge copies hot columns and makes a map, and giving a THREADID
+ * adds a cold row.
  *
  * Rows behind the count a version knows belong to whoever fills them first: `filled` is the
  * number of rows ever claimed, and a writer that finds its own count there claims the next row
@@ -63,6 +63,7 @@ struct chunk {
     uint64_t *keywords;     /* keyword_words a row; NULL while no message has one */
     uint32_t keyword_words; /* 0..KEYWORD_WORDS */
     uint16_t *cold_row;     /* NULL: row i is cold row i */
+    uint64_t *twin;         /* all.h; NULL: no row has one */
     struct cold_store *cold;
     struct page_ref page;
     uint32_t *modseq_delta; /* behind uid in the same block, as flags */
@@ -75,6 +76,7 @@ struct chunk_row {
     uint32_t uid;
     uint8_t flags;
     uint64_t modseq;
+    uint64_t twin; /* all.h; 0: none */
     uint64_t keywords[KEYWORD_WORDS];
 };
 
@@ -102,6 +104,7 @@ void chunk_own(struct chunk **chunk, uint32_t n);
 void chunk_set_modseq(struct chunk *chunk, uint32_t n, uint32_t row, uint64_t modseq);
 void chunk_set_keywords(struct chunk *chunk, uint32_t row, const uint64_t words[KEYWORD_WORDS]);
 void chunk_set_cold(struct chunk *chunk, uint32_t n, uint32_t row, const struct msg_cold *cold);
+void chunk_set_twin(struct chunk *chunk, uint32_t row, uint64_t twin);
 
 /* A new chunk of the rows of a chunk that are listed, in order. n_keep > 0. */
 struct chunk *chunk_select(const struct chunk *chunk, const uint16_t *keep, uint32_t n_keep);
@@ -115,6 +118,7 @@ uint64_t chunk_greatest_modseq(const struct chunk *chunk, uint32_t n);
 const struct msg_cold *chunk_cold(const struct chunk *chunk, uint32_t row);
 bool chunk_has_keyword(const struct chunk *chunk, uint32_t row, uint16_t keyword);
 void chunk_keywords(const struct chunk *chunk, uint32_t row, uint64_t out[KEYWORD_WORDS]);
+uint64_t chunk_twin(const struct chunk *chunk, uint32_t row); /* 0: none */
 /* First of n rows with a uid not below this one; n if there is none. */
 uint32_t chunk_lower_bound(const struct chunk *chunk, uint32_t n, uint32_t uid);
 /* Cold rows that n rows of the chunk need: 1 + the greatest mapped. */

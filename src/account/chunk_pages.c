@@ -10,6 +10,12 @@
 
 #define ZONE_MAX_MIN ((int64_t) 24 * 60)
 
+/* What follows the hot columns. */
+enum hot_more {
+    HOT_COLD_MAP = 1u << 0,
+    HOT_TWINS = 1u << 1,
+};
+
 /* How a column of uids is written. */
 enum uid_form {
     UIDS_CONSECUTIVE = 0, /* the first */
@@ -87,9 +93,12 @@ void chunk_put_hot(struct buf *buf, const struct chunk *chunk, uint32_t n)
     buf_le8(buf, (uint8_t) chunk->keyword_words);
     for (size_t i = 0; i < (size_t) n * chunk->keyword_words; i++)
         buf_le64(buf, chunk->keywords[i]);
-    buf_le8(buf, chunk->cold_row != NULL);
+    buf_le8(buf, (uint8_t) ((chunk->cold_row != NULL ? HOT_COLD_MAP : 0u) |
+                            (chunk->twin != NULL ? HOT_TWINS : 0u)));
     for (uint32_t row = 0; chunk->cold_row != NULL && row < n; row++)
         buf_le16(buf, chunk->cold_row[row]);
+    for (uint32_t row = 0; chunk->twin != NULL && row < n; row++)
+        buf_le64(buf, chunk->twin[row]);
 }
 
 void chunk_put_cold_row(struct buf *buf, const struct msg_cold *row)
@@ -277,12 +286,6 @@ static bool get_keywords(struct scan *sc, struct chunk *chunk, uint32_t n, size_
 
 static bool get_cold_map(struct scan *sc, struct chunk *chunk, uint32_t n)
 {
-    uint8_t has_map;
-
-    if (!scan_le8(sc, &has_map) || has_map > 1)
-        return false;
-    if (has_map == 0)
-        return true;
     chunk->cold_row = xcalloc(chunk->cap, sizeof(*chunk->cold_row));
     for (uint32_t row = 0; row < n; row++) {
         if (!scan_le16(sc, &chunk->cold_row[row]))
@@ -291,8 +294,32 @@ static bool get_cold_map(struct scan *sc, struct chunk *chunk, uint32_t n)
     return true;
 }
 
-static struct chunk *get_hot(struct scan *sc, uint32_t rows, const struct chunk_rules *rules,
-                             uint64_t *out_greatest)
+static bool get_twins(struct scan *sc, struct chunk *chunk, uint32_t n)
+{
+    uint64_t twin;
+
+    for (uint32_t row = 0; row < n; row++) {
+        if (!scan_le64(sc, &twin))
+            return false;
+        chunk_set_twin(chunk, row, twin);
+    }
+    return true;
+}
+
+/* Pages of the version with twins have them, the others do not. */
+static bool get_more(struct scan *sc, struct chunk *chunk, uint32_t n, uint8_t version)
+{
+    uint8_t more;
+
+    if (!scan_le8(sc, &more) || (more & ~(HOT_COLD_MAP | HOT_TWINS)) != 0 ||
+        ((more & HOT_TWINS) != 0) != (version == PAGE_VERSION_TWINS))
+        return false;
+    return ((more & HOT_COLD_MAP) == 0 || get_cold_map(sc, chunk, n)) &&
+           ((more & HOT_TWINS) == 0 || get_twins(sc, chunk, n));
+}
+
+static struct chunk *get_hot(struct scan *sc, uint8_t version, uint32_t rows,
+                             const struct chunk_rules *rules, uint64_t *out_greatest)
 {
     struct chunk *chunk;
     uint64_t n;
@@ -304,8 +331,8 @@ static struct chunk *get_hot(struct scan *sc, uint32_t rows, const struct chunk_
     atomic_init(&chunk->filled, rows);
     if (get_uids(sc, chunk, rows, rules->uid_before) && get_flags(sc, chunk, rows) &&
         get_modseqs(sc, chunk, rows, rules->modseq_max, out_greatest) &&
-        get_keywords(sc, chunk, rows, rules->n_keywords) && get_cold_map(sc, chunk, rows) &&
-        scan_done(sc))
+        get_keywords(sc, chunk, rows, rules->n_keywords) &&
+        get_more(sc, chunk, rows, version) && scan_done(sc))
         return chunk;
     chunk_unref(chunk);
     return NULL;
@@ -367,7 +394,7 @@ enum rc chunk_load(struct page_loader *loader, const struct page_place *at,
 
     if (rc)
         return rc;
-    chunk = get_hot(&sc, at->rows, rules, &greatest);
+    chunk = get_hot(&sc, id.version, at->rows, rules, &greatest);
     if (chunk == NULL)
         return page_corrupt(err, &id, "hot columns");
     chunk->cold = cold_new_in_pages(at + 1, at->n_cold);

@@ -93,7 +93,8 @@ static enum rc tell_set(struct walk *walk, const struct sorted *set, struct err 
 {
     for (size_t i = 0; i < set->n; i++) {
         const struct mbox *mbox = (const struct mbox *) (const void *) sorted_at(set, i);
-        enum rc rc = tell_messages(walk, mbox, err);
+        /* What is in All is told where it lives. */
+        enum rc rc = mbox_info_is_all(mbox_info(mbox)) ? RC_OK : tell_messages(walk, mbox, err);
 
         if (rc == RC_OK)
             rc = tell_kept(walk, mbox, err);

@@ -8,6 +8,9 @@
  * the pieces it was made of do not change in its life (chunk.h), so two that ask at once read
  * the same rows, and one of the two keeps them.
  */
+#include "account/mbox_load.h"
+
+#include "account/all.h"
 #include "account/annotation_pages.h"
 #include "account/chunk_pages.h"
 #include "account/kept_pages.h"
@@ -319,9 +322,8 @@ static struct mbox_places *places_before(const struct mbox_places *places,
     return rest;
 }
 
-/* Ready to be appended to: the last chunk in memory, with its cold rows. */
-static enum rc load_tail(struct page_loader *loader, struct acct_state *fork, uint32_t mbox_id,
-                         struct err *err)
+enum rc mbox_load_tail(struct page_loader *loader, struct acct_state *fork, uint32_t mbox_id,
+                       struct err *err)
 {
     const struct mbox *from = acct_mailbox_by_id(fork, mbox_id);
     const struct page_place *last;
@@ -351,8 +353,8 @@ static enum rc load_tail(struct page_loader *loader, struct acct_state *fork, ui
     return RC_OK;
 }
 
-static enum rc load_cold_slots(struct page_loader *loader, const struct mbox *mbox,
-                               size_t first, size_t end, struct err *err)
+enum rc mbox_load_cold_slots(struct page_loader *loader, const struct mbox *mbox, size_t first,
+                             size_t end, struct err *err)
 {
     for (size_t i = first; i < end; i++) {
         enum rc rc = RC_OK;
@@ -377,7 +379,7 @@ enum rc acct_cold_load(const struct acct_state *state, const struct mbox *mbox, 
     if (at == end)
         return RC_OK;
     loader.arena = arena = arena_new(PAGE_ARENA_BYTES);
-    return load_cold_slots(&loader, mbox, at, end, err);
+    return mbox_load_cold_slots(&loader, mbox, at, end, err);
 }
 
 static enum rc load_cold_of(struct page_loader *loader, const struct acct_state *state,
@@ -389,7 +391,7 @@ static enum rc load_cold_of(struct page_loader *loader, const struct acct_state 
 
     for (size_t i = 0; mbox != NULL && i < uids->n && rc == RC_OK; i++) {
         mbox_slots_of(mbox, uids->runs[i], &first, &end);
-        rc = load_cold_slots(loader, mbox, first, end, err);
+        rc = mbox_load_cold_slots(loader, mbox, first, end, err);
     }
     return rc;
 }
@@ -425,7 +427,7 @@ static enum rc load_for(struct page_loader *loader, struct acct_state *fork,
 
     switch (record->type) {
     case RECORD_APPEND:
-        return load_tail(loader, fork, record->append.mbox, err);
+        return mbox_load_tail(loader, fork, record->append.mbox, err);
     case RECORD_FLAGS:
         return load_named(loader, fork, record->flags.mbox,
                           acct_flags_count_bytes(&record->flags) ? &record->flags.uids : NULL,
@@ -439,7 +441,7 @@ static enum rc load_for(struct page_loader *loader, struct acct_state *fork,
         rc = load_named(loader, fork, record->copy.src, &record->copy.uids, err);
         if (rc == RC_OK && (record->copy.annotations || record->copy.reader != 0))
             rc = load_named(loader, fork, record->copy.dst, NULL, err);
-        return rc ? rc : load_tail(loader, fork, record->copy.dst, err);
+        return rc ? rc : mbox_load_tail(loader, fork, record->copy.dst, err);
     case RECORD_THREADID:
         run = (struct uid_run){record->threadid.uid, record->threadid.uid};
         return load_named(loader, fork, record->threadid.mbox, &(struct uid_set){&run, 1}, err);
@@ -464,7 +466,7 @@ static enum rc load_for(struct page_loader *loader, struct acct_state *fork,
         rc = load_kept(loader, fork, record->restore.mbox, 0, UINT32_MAX, err);
         if (rc == RC_OK) /* annotations come back as well */
             rc = load_named(loader, fork, record->restore.dst, NULL, err);
-        return rc ? rc : load_tail(loader, fork, record->restore.dst, err);
+        return rc ? rc : mbox_load_tail(loader, fork, record->restore.dst, err);
     }
     return RC_OK;
 }
@@ -474,6 +476,7 @@ enum rc acct_record_load(struct acct_state *fork, const struct record *record,
 {
     AUTO(arena_freep) struct arena *arena = arena_new(PAGE_ARENA_BYTES);
     struct page_loader loader = {fork->id, read, ctx, arena};
+    enum rc rc = load_for(&loader, fork, record, err);
 
-    return load_for(&loader, fork, record, err);
+    return rc ? rc : all_load_for(&loader, fork, record, err);
 }

@@ -2,14 +2,13 @@
 
 #include <xxhash.h>
 
-#define PAGE_VERSION 4u
-#define HASH_BYTES   8u
+#define HASH_BYTES 8u
 
 void page_begin(struct buf *buf, const struct page_id *id)
 {
     buf_append(buf, SLICE("RoPg"));
     buf_le8(buf, (uint8_t) id->kind);
-    buf_le8(buf, PAGE_VERSION);
+    buf_le8(buf, id->version);
     buf_le16(buf, 0);
     buf_le64(buf, id->account);
     buf_le64(buf, id->number);
@@ -45,7 +44,7 @@ enum rc page_check(struct slice bytes, struct page_id *id, struct scan *out, str
         !scan_le8(&sc, &version) || !scan_le16(&sc, &zero) || !scan_le64(&sc, &account) ||
         !scan_le64(&sc, &number))
         return page_corrupt(err, id, "no page of ours");
-    if (version != PAGE_VERSION && version != PAGE_VERSION_PLAIN)
+    if (version < PAGE_VERSION_PLAIN || version > PAGE_VERSION_TWINS)
         return page_corrupt(err, id, "version not known");
     if (kind != (uint8_t) id->kind || account != id->account || number != id->number ||
         zero != 0)

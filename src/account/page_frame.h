@@ -29,10 +29,13 @@ struct page_id {
     enum page_kind kind;
     uint64_t account;
     uint64_t number; /* 0: the root */
-    uint8_t version; /* of a page that was checked */
+    uint8_t version; /* of a page that was checked, or is to be written */
 };
 
 #define PAGE_VERSION_PLAIN 3u /* mailboxes without annotations: read, not written */
+#define PAGE_VERSION       4u
+#define PAGE_VERSION_TWINS                                                                     \
+    5u /* hot pages with twins, and the root of an account that has them */
 
 /* Write the head into an empty buffer, then the payload, then the end. */
 void page_begin(struct buf *buf, const struct page_id *id);

@@ -210,7 +210,7 @@ static bool insert_leaf(struct acct_state *state, struct leaf_items *items, uint
     for (uint32_t i = 0; i < items->n; i++) {
         const struct mbox_info *info = mbox_info(items->mboxes[i]);
 
-        if (info->id <= id ||
+        if (info->id <= id || (mbox_info_is_all(info) && state->all_id != 0) ||
             sorted_find(state->by_name, compare_mailbox_name, &info->name, NULL) != NULL)
             return false;
         id = info->id;
@@ -232,7 +232,8 @@ static bool insert_deleted_leaf(struct acct_state *state, struct leaf_items *ite
     for (uint32_t i = 0; i < items->n; i++) {
         const struct mbox_info *info = mbox_info(items->mboxes[i]);
 
-        if (info->id <= id || acct_mailbox_by_id(state, info->id) != NULL)
+        if (info->id <= id || mbox_info_is_all(info) ||
+            acct_mailbox_by_id(state, info->id) != NULL)
             return false;
         id = info->id;
         counted[i] = &items->mboxes[i]->counted;
@@ -430,6 +431,7 @@ enum rc acct_pages_open(uint64_t account_id, struct slice root, uint64_t positio
         return rc;
     if (!get_root(&sc, state))
         return page_corrupt(err, &id, "account numbers");
+    state->has_twins = id.version == PAGE_VERSION_TWINS;
     rc = load_set(&loader, state, &sc, &id, load_leaf, err);
     if (rc == RC_OK)
         rc = load_set(&loader, state, &sc, &id, load_deleted, err);
@@ -439,6 +441,8 @@ enum rc acct_pages_open(uint64_t account_id, struct slice root, uint64_t positio
         return rc;
     if (!scan_varint(&sc, state->ledger->next_number - 1, &rest) || !scan_done(&sc))
         return page_corrupt(err, &id, "end of root");
+    if (state->has_twins != (id.version == PAGE_VERSION_TWINS))
+        return page_corrupt(err, &id, "All in a root of another version");
     rc = load_rest(&loader, state, rest, err);
     if (rc)
         return rc;

@@ -122,9 +122,12 @@ static uint64_t give_number(struct maker *maker, struct page_ref *ref, uint32_t 
 }
 
 static void open_page(const struct maker *maker, struct buf *buf, enum page_kind kind,
-                      uint64_t number)
+                      uint64_t number, bool twins)
 {
-    struct page_id id = {.kind = kind, .account = maker->state->id, .number = number};
+    struct page_id id = {.kind = kind,
+                         .account = maker->state->id,
+                         .number = number,
+                         .version = twins ? PAGE_VERSION_TWINS : PAGE_VERSION};
 
     buf_init(buf, SIZE_MAX / 2);
     page_begin(buf, &id);
@@ -174,7 +177,7 @@ static void make_info(struct maker *maker, struct info_object *object)
     if (info->n_keywords + info->n_acl + info->n_metadata == 0 || page_stands(&object->page, 0))
         return;
     number = give_number(maker, &object->page, 0);
-    open_page(maker, &buf, PAGE_INFO, number);
+    open_page(maker, &buf, PAGE_INFO, number, false);
     put_info(&buf, info);
     close_put(maker, &buf, number);
 }
@@ -200,7 +203,7 @@ static void make_cold(struct maker *maker, struct cold_store *cold, uint32_t nee
         n += pages->pieces[--pages->keep].rows;
     pages->pending = maker->state->ledger->next_number++;
     pages->rows_next = n;
-    open_page(maker, &buf, PAGE_COLD, pages->pending);
+    open_page(maker, &buf, PAGE_COLD, pages->pending, false);
     chunk_put_cold(&buf, cold, needed - n, n);
     close_put(maker, &buf, pages->pending);
 }
@@ -213,7 +216,7 @@ static void make_hot(struct maker *maker, struct chunk *chunk, uint32_t n)
     buf_init(&hot, 0);
     if (!page_stands(&chunk->page, n)) {
         number = give_number(maker, &chunk->page, n);
-        open_page(maker, &hot, PAGE_HOT, number);
+        open_page(maker, &hot, PAGE_HOT, number, chunk->twin != NULL);
         chunk_put_hot(&hot, chunk, n);
         close_put(maker, &hot, number);
     }
@@ -228,7 +231,7 @@ static void make_expunged(struct maker *maker, struct expunged_block *block, uin
     if (page_stands(&block->page, n))
         return;
     number = give_number(maker, &block->page, n);
-    open_page(maker, &buf, PAGE_EXPUNGED, number);
+    open_page(maker, &buf, PAGE_EXPUNGED, number, false);
     put_expunged(&buf, block, n);
     close_put(maker, &buf, number);
 }
@@ -242,7 +245,7 @@ static void make_overlay(struct maker *maker, struct overlay *overlay)
     if (page_stands(&overlay->page, 0))
         return;
     number = give_number(maker, &overlay->page, 0);
-    open_page(maker, &buf, PAGE_OVERLAY, number);
+    open_page(maker, &buf, PAGE_OVERLAY, number, false);
     put_overlay(&buf, overlay);
     close_put(maker, &buf, number);
 }
@@ -256,7 +259,7 @@ static void make_annotations(struct maker *maker, struct annotation_leaf *leaf)
     if (page_stands(&leaf->page, leaf->n))
         return;
     number = give_number(maker, &leaf->page, leaf->n);
-    open_page(maker, &buf, PAGE_ANNOTATIONS, number);
+    open_page(maker, &buf, PAGE_ANNOTATIONS, number, false);
     annotation_leaf_put(&buf, leaf);
     close_put(maker, &buf, number);
 }
@@ -276,7 +279,7 @@ static void make_kept(struct maker *maker, struct kept_block *block, uint32_t n)
     if (block == NULL || page_stands(&block->page, n))
         return;
     number = give_number(maker, &block->page, n);
-    open_page(maker, &buf, PAGE_KEPT, number);
+    open_page(maker, &buf, PAGE_KEPT, number, false);
     kept_put(&buf, block, n);
     close_put(maker, &buf, number);
 }
@@ -442,7 +445,7 @@ static void make_mailboxes(struct maker *maker, struct sorted_leaf *leaf, enum p
     for (uint32_t row = 0; row < leaf->n; row++)
         make_mbox(maker, mbox_in(leaf, row));
     number = give_number(maker, &leaf->page, 0);
-    open_page(maker, &buf, kind, number);
+    open_page(maker, &buf, kind, number, false);
     buf_varint(&buf, leaf->n);
     for (uint32_t row = 0; row < leaf->n; row++) {
         put_mbox(&buf, mbox_in(leaf, row));
@@ -461,7 +464,7 @@ static void make_subscriptions(struct maker *maker, struct sorted_leaf *leaf)
     if (page_stands(&leaf->page, 0))
         return;
     number = give_number(maker, &leaf->page, 0);
-    open_page(maker, &buf, PAGE_SUBSCRIPTIONS, number);
+    open_page(maker, &buf, PAGE_SUBSCRIPTIONS, number, false);
     buf_varint(&buf, leaf->n);
     for (uint32_t row = 0; row < leaf->n; row++)
         buf_varint_bytes(&buf, ((const struct name_item *) (void *) leaf->items[row])->text);
@@ -482,7 +485,7 @@ static void make_rest(struct maker *maker, struct acct_rest *rest)
     if (rest_is_empty(rest) || page_stands(&rest->page, 0))
         return;
     number = give_number(maker, &rest->page, 0);
-    open_page(maker, &buf, PAGE_REST, number);
+    open_page(maker, &buf, PAGE_REST, number, false);
     put_rest(&buf, rest);
     close_put(maker, &buf, number);
 }
@@ -499,7 +502,7 @@ static struct slice make_root(struct maker *maker)
     const struct acct_state *state = maker->state;
     AUTO(buf_done) struct buf buf;
 
-    open_page(maker, &buf, PAGE_ROOT, 0);
+    open_page(maker, &buf, PAGE_ROOT, 0, state->has_twins);
     buf_varint(&buf, state->modseq);
     buf_varint(&buf, state->next_body_id);
     buf_varint(&buf, state->next_mailbox_id);

@@ -245,6 +245,9 @@ struct record {
     };
 };
 
+/* Does it make a mailbox with \All (all.h)? Such a record has a version of its own. */
+bool record_makes_all(const struct record *record);
+
 /* Head of a group: who and when. */
 struct record_group {
     struct actor actor;

@@ -10,6 +10,7 @@
 
 #define RECORD_VERSION             1u
 #define RECORD_VERSION_ANNOTATIONS 2u /* of COPY and MOVE */
+#define RECORD_VERSION_ALL         2u /* of a MAILBOX that makes All */
 #define GROUP_VERSION              1u
 #define ZONE_MAX_MIN               ((int64_t) 24 * 60)
 
@@ -300,7 +301,8 @@ static bool get_body(struct scan *sc, struct arena *arena, uint8_t version, stru
     case RECORD_MOVE:
         return get_copy(sc, arena, version, &r->copy);
     case RECORD_MAILBOX:
-        return get_mailbox(sc, &r->mailbox);
+        return get_mailbox(sc, &r->mailbox) &&
+               record_makes_all(r) == (version == RECORD_VERSION_ALL);
     case RECORD_SUBSCRIBE:
         return scan_varint_bytes(sc, MAILBOX_NAME_BYTES_MAX, &r->subscribe.name) &&
                get_bool(sc, &r->subscribe.on);
@@ -359,8 +361,9 @@ enum rc record_group_decode(struct scan *sc, struct record_group *out, struct er
 
 static uint8_t newest_version(uint8_t type)
 {
-    return type == RECORD_COPY || type == RECORD_MOVE ? RECORD_VERSION_ANNOTATIONS
-                                                      : RECORD_VERSION;
+    if (type == RECORD_COPY || type == RECORD_MOVE)
+        return RECORD_VERSION_ANNOTATIONS;
+    return type == RECORD_MAILBOX ? RECORD_VERSION_ALL : RECORD_VERSION;
 }
 
 enum rc record_decode(struct scan *sc, struct arena *arena, struct record *out, struct err *err)

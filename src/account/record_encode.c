@@ -6,12 +6,19 @@
 
 #define RECORD_VERSION             1u
 #define RECORD_VERSION_ANNOTATIONS 2u
+#define RECORD_VERSION_ALL         2u
 #define GROUP_VERSION              1u
 #define LENGTH_BYTES               4u
 
 static void put_id(struct buf *buf, const struct object_id *id)
 {
     buf_append(buf, slice_of(id->bytes, sizeof(id->bytes)));
+}
+
+bool record_makes_all(const struct record *record)
+{
+    return record->type == RECORD_MAILBOX && record->mailbox.op == MAILBOX_CREATE &&
+           (record->mailbox.special_use & USE_ALL) != 0;
 }
 
 /* Indexes ascend, so the gaps are written. */
@@ -261,11 +268,14 @@ void record_group_encode(struct buf *buf, const struct record_group *group)
     buf_le64(buf, (uint64_t) group->time_us);
 }
 
-/* COPY and MOVE that take annotations along say so in fields that older ones have not. */
+/* COPY and MOVE that take annotations along say so in fields that older ones have not; a
+ * MAILBOX that makes All means more than older ones do. */
 static uint8_t version_of(const struct record *record)
 {
     bool is_copy = record->type == RECORD_COPY || record->type == RECORD_MOVE;
 
+    if (record_makes_all(record))
+        return RECORD_VERSION_ALL;
     return is_copy && copy_takes_annotations(&record->copy) ? RECORD_VERSION_ANNOTATIONS
                                                             : RECORD_VERSION;
 }

@@ -115,6 +115,8 @@ struct acct_state *acct_fork(const struct acct_state *base)
     fork->modseq = base->modseq;
     fork->next_body_id = base->next_body_id;
     fork->next_mailbox_id = base->next_mailbox_id;
+    fork->all_id = base->all_id;
+    fork->has_twins = base->has_twins;
     fork->by_id = sorted_ref(base->by_id);
     fork->by_name = sorted_ref(base->by_name);
     fork->deleted = sorted_ref(base->deleted);
@@ -200,6 +202,8 @@ void state_count_mbox(struct acct_state *fork, const struct mbox *mbox, bool in)
     struct kept_counts kept = mbox_kept(mbox);
     uint64_t sign = in ? 1 : UINT64_MAX; /* times a number: added, or taken away */
 
+    if (mbox_info_is_all(mbox_info(mbox)))
+        return; /* its messages count where they live */
     fork->usage.messages += sign * mbox->counts.messages;
     fork->usage.bytes += sign * mbox->counts.bytes;
     fork->usage.annotation_bytes += sign * mbox->counts.annotation_bytes;
@@ -246,6 +250,10 @@ void state_insert_name(struct acct_state *fork, const struct mbox *mbox)
                   sorted_lower_bound(fork->by_name, compare_mailbox_name, &info->name),
                   &mbox->info->name->counted);
     fork->usage.mailboxes++;
+    if (mbox_info_is_all(info)) {
+        fork->all_id = info->id;
+        fork->has_twins = true;
+    }
     state_count_mbox(fork, mbox, true);
 }
 

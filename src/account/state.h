@@ -175,6 +175,24 @@ void mbox_unrefp(struct mbox **mbox);
 /* Index of a keyword, ASCII case ignored; -1 if the table lacks it. */
 int mbox_keyword_index(const struct mbox *mbox, struct slice name);
 
+/* ---- All: the mailbox with the special use \All, all.h ---- */
+
+/* NULL: the account has none. */
+const struct mbox *acct_all(const struct acct_state *state);
+bool mbox_info_is_all(const struct mbox_info *info);
+/* Are the mailbox's messages in All? There is one then, and the mailbox is another, without
+ * \Trash and \Junk. */
+bool acct_counts_in_all(const struct acct_state *state, const struct mbox *mbox);
+/* Where a message of All, which is loaded, lives. */
+struct message_home {
+    uint32_t mbox, uid;
+};
+struct message_home mbox_home(const struct mbox *all, uint32_t index);
+/* The uid in All of a message of a loaded mailbox that counts. */
+uint32_t mbox_all_uid(const struct mbox *home, uint32_t index);
+/* Has All a uid and a place for every message that the record brings it? */
+bool acct_all_has_room(const struct acct_state *state, const struct record *record);
+
 /* ---- messages of a loaded mailbox; index = 0..messages-1 in uid order ---- */
 
 /* Index of the first message with uid >= this one; counts->messages if there is none. O(log n).

@@ -29,6 +29,8 @@ struct acct_state {
     struct counted counted;
     uint64_t id, position, modseq, next_body_id;
     uint32_t next_mailbox_id;
+    uint32_t all_id;              /* All's, 0: there is none */
+    bool has_twins;               /* there is an All, or was: rows may have twins */
     struct sorted *by_id;         /* of struct mbox, by local id */
     struct sorted *by_name;       /* of struct name_item, in the order of mailbox_name_order */
     struct sorted *deleted;       /* of struct mbox, by local id */
@@ -68,7 +70,8 @@ int compare_mailbox_name(const void *key, const struct counted *item);
 int compare_subscription(const void *key, const struct counted *item);
 
 /* apply_kept.c: what apply.c does of FORGET, RESTORE and the deletion of a mailbox. */
-void apply_delete(struct acct_state *fork, const struct record_group *group, uint32_t id);
+void apply_delete(struct acct_state *fork, const struct record_group *group,
+                  const struct record_mailbox *r);
 void apply_forget(struct acct_state *fork, const struct record_forget *r);
 void apply_restore(struct acct_state *fork, const struct record_restore *r);
 /* A mailbox gets this name: deleted ones that had it come back as others. */

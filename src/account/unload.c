@@ -152,6 +152,8 @@ static size_t chunk_memory(const struct chunk *chunk)
         bytes += (size_t) chunk->cap * sizeof(*chunk->modseq_full);
     if (chunk->cold_row != NULL)
         bytes += (size_t) chunk->cap * sizeof(*chunk->cold_row);
+    if (chunk->twin != NULL)
+        bytes += (size_t) chunk->cap * sizeof(*chunk->twin);
     bytes += (size_t) chunk->cap * chunk->keyword_words * sizeof(*chunk->keywords);
     if (chunk_cold_is_loaded(chunk))
         bytes += (size_t) chunk->cold->cap * CHUNK_COLD_BYTES;

@@ -43,6 +43,21 @@ static const struct cli_request mailbox_create = {
     .done = "created",
 };
 
+static const char all_help[] =
+    "  mailbox all USER NAME\n"
+    "      Make a mailbox that shows every message of the others but Trash and Junk, and\n"
+    "      subscribe it. `mailbox delete` takes it away, and no mail with it.\n"
+    "      $ roost mailbox all anna \"All mail\"\n";
+
+static const struct cli_request mailbox_all = {
+    .role = "mail",
+    .verb = "mailbox.all",
+    .fields = {"user", "mailbox"},
+    .n_fields = 2,
+    .wants = "a user and a name",
+    .done = "created",
+};
+
 static const char delete_help[] =
     "  mailbox delete USER NAME\n"
     "      With all mail in it. Mailboxes below it stay. Sessions that have it open end.\n";
@@ -128,6 +143,7 @@ int cmd_mailbox(int argc, char *const *argv)
     static const struct cli_action actions[] = {
         {"list",   list_help,   .request = &mailbox_list  },
         {"create", create_help, .request = &mailbox_create},
+        {"all",    all_help,    .request = &mailbox_all   },
         {"delete", delete_help, .request = &mailbox_delete},
         {"rename", rename_help, .request = &mailbox_rename},
         {"acl",    acl_help,    .run = mailbox_acl        },

@@ -68,7 +68,9 @@ static void say_first_unseen(struct reply *reply, const struct mbox_view *view)
  * EXAMINE. */
 static void say_annotations(struct reply *reply, const struct mbox_view *view)
 {
-    if (view_is_examined(view))
+    if (view_reader(view)->is_all)
+        reply_untagged_ok(reply, "ANNOTATIONS NONE", "No annotations here");
+    else if (view_is_examined(view))
         reply_untagged_ok(reply, "ANNOTATIONS READ-ONLY", "Annotations can be read");
     else
         say_number(reply, "ANNOTATIONS", ANNOTATION_VALUE_MAX_BYTES, "Octets of an annotation");

@@ -177,11 +177,14 @@ const struct language_row language_rows[] = {
     {"The part cannot be decoded", {"Der Teil ist nicht dekodierbar", "La partie n'est pas décodable", "La parte no se puede decodificar", "パートを復号できません"}},
     {"No such mailbox", {"Dieses Postfach gibt es nicht", "Cette boîte n'existe pas", "No existe ese buzón", "そのようなメールボックスはありません"}},
     {"You have no right to do this here", {"Dazu fehlt hier das Recht", "Vous n'avez pas ce droit ici", "No tiene derecho a hacer esto aquí", "ここでその操作をする権限がありません"}},
+    {"This mailbox shows what lives in others; do it there", {"Dieses Postfach zeigt, was in anderen liegt; bitte dort ändern", "Cette boîte montre le contenu des autres; faites-le là-bas", "Este buzón muestra lo que está en otros; hágalo allí", "このメールボックスは他の内容を表示しています。元の場所で操作してください"}},
     {"You may no longer read this mailbox", {"Dieses Postfach ist nicht mehr lesbar für Sie", "Vous ne pouvez plus lire cette boîte", "Ya no puede leer este buzón", "このメールボックスを読む権限がなくなりました"}},
     {"The server's shared entries are read-only", {"Die gemeinsamen Einträge des Servers sind nur lesbar", "Les entrées partagées du serveur sont en lecture seule", "Las entradas compartidas del servidor son de solo lectura", "サーバーの共有項目は読み取り専用です"}},
     {"A mailbox stays with its owner; move its messages", {"Ein Postfach bleibt beim Besitzer; bitte die Nachrichten verschieben", "Une boîte reste à son propriétaire; déplacez les messages", "Un buzón queda con su dueño; mueva sus mensajes", "メールボックスは所有者のものです。メッセージを移動してください"}},
 
     /* mailboxes */
+    {"This mailbox keeps its special use", {"Dieses Postfach behält seinen besonderen Zweck", "Cette boîte garde son usage spécial", "Este buzón conserva su uso especial", "このメールボックスの特別な用途は変更できません"}},
+    {"No annotations here", {"Hier gibt es keine Anmerkungen", "Pas d'annotations ici", "Aquí no hay anotaciones", "ここに注釈はありません"}},
     {"A component of the mailbox name is empty", {"Ein Teil des Postfachnamens ist leer", "Une partie du nom est vide", "Una parte del nombre está vacía", "メールボックス名に空の部分があります"}},
     {"Mailbox name has an empty component", {"Ein Teil des Postfachnamens ist leer", "Une partie du nom est vide", "Una parte del nombre está vacía", "メールボックス名に空の部分があります"}},
     {"Mailbox name holds a control character", {"Der Postfachname enthält ein Steuerzeichen", "Le nom contient un caractère de contrôle", "El nombre contiene un carácter de control", "メールボックス名に制御文字があります"}},

@@ -24,12 +24,16 @@ void account_reader(const struct account *account, const struct mbox_info *info,
     struct identity who = {.account = actor};
 
     *out = (struct reader){.account = actor, .rights = RIGHTS_ALL};
+    if (mbox_info_is_all(info)) {
+        out->is_all = true;
+        out->rights = RIGHTS_OF_ALL;
+    }
     if (actor == 0 || actor == account->id)
         return;
     who_is_who = mail_store_principals(account->store);
     who.groups = principals_groups_of(who_is_who, actor, &who.n_groups);
     out->is_guest = true;
-    out->rights = acl_rights(info, &who);
+    out->rights &= acl_rights(info, &who);
     take_seen(info, out);
 }
 
@@ -41,6 +45,9 @@ enum rc reader_needs(const struct reader *reader, uint32_t rights, struct err *e
         return RC_OK;
     if ((reader->rights & RIGHT_LOOKUP) == 0)
         return err_set(err, RC_NOT_FOUND, "No such mailbox", "access: no right to look it up");
+    if (reader->is_all && (rights & ~RIGHTS_OF_ALL) != 0)
+        return err_set(err, RC_INVALID, "This mailbox shows what lives in others; do it there",
+                       "access: All has no rights for it");
     rights_print(rights & ~reader->rights, missing);
     return err_set(err, RC_DENIED, "You have no right to do this here", "access: without %s",
                    missing);

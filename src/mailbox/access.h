@@ -22,6 +22,16 @@
  * change, in decimal: whatever \Seen others see, they see another since. */
 #define SEEN_SWITCHED_KEY "seen-switched"
 
+/*
+ * What anybody may do with All (account/all.h): see it, change what is not \Deleted of its
+ * messages, which changes where they live, and take it away. Nothing comes into it or goes out
+ * of it by itself, so \Deleted, EXPUNGE, APPEND, COPY into it, a list and annotations of its
+ * own are refused to everybody: reader_needs() says RC_INVALID.
+ */
+#define RIGHTS_OF_ALL                                                                          \
+    ((uint32_t) (RIGHT_LOOKUP | RIGHT_READ | RIGHT_SEEN | RIGHT_WRITE | RIGHT_CREATE |         \
+                 RIGHT_DELETE))
+
 /* How somebody looks at one mailbox. */
 struct reader {
     uint64_t account; /* who */
@@ -29,13 +39,14 @@ struct reader {
     uint8_t private_flags;  /* kept apart for this reader */
     uint64_t seen_switched; /* a guest's MODSEQs are not below it; 0: \Seen was always so */
     bool is_guest;          /* neither the owner nor the system */
+    bool is_all;            /* the mailbox is All: rights are what that leaves */
 };
 
 /* info is of a mailbox of account. Takes no lock but the directory's. */
 void account_reader(const struct account *account, const struct mbox_info *info, uint64_t actor,
                     struct reader *out);
-/* All of these rights? RC_NOT_FOUND without RIGHT_LOOKUP, as if there were no mailbox;
- * RC_DENIED. */
+/* All of these rights? RC_INVALID: All gives them to nobody. RC_NOT_FOUND without RIGHT_LOOKUP,
+ * as if there were no mailbox; RC_DENIED. */
 MUST_CHECK enum rc reader_needs(const struct reader *reader, uint32_t rights, struct err *err);
 /* May nothing of the mailbox be changed (RFC 4314 5.2)? */
 bool reader_is_read_only(const struct reader *reader);

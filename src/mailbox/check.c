@@ -114,7 +114,7 @@ static enum rc check_mailbox(struct check *check, struct account *account, uint3
     if (mbox == NULL || rc == RC_NOT_FOUND)
         return RC_OK; /* deleted meanwhile */
     check->sum->mailboxes++;
-    if (rc == RC_OK)
+    if (rc == RC_OK && acct_all(known) != mbox) /* its messages are looked at where they live */
         rc = check_messages(check, account, state, acct_mailbox_by_id(state, mbox_id), err);
     if (!is_damage(rc))
         return rc;

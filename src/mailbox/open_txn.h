@@ -74,6 +74,32 @@ struct flag_part {
 MUST_CHECK enum rc txn_add_flags(struct mail_txn *txn, uint32_t mbox_id,
                                  const struct flag_part *part, struct err *err);
 
+/* As txn_change_flags(), of a mailbox that is loaded and is not All, with these rights. */
+MUST_CHECK enum rc txn_change_flags_as(struct mail_txn *txn, uint32_t mbox_id,
+                                       const struct uid_set *uids,
+                                       const struct flag_change *change,
+                                       uint64_t unchangedsince, const struct reader *reader,
+                                       struct arena *arena, struct uid_set *out_changed,
+                                       struct uid_set *out_refused, struct err *err);
+
+/* txn_all.c: the same of messages of All, which is loaded, by the uids they have there. Which
+ * of it reader may do was asked. */
+MUST_CHECK enum rc txn_change_flags_of_all(struct mail_txn *txn, const struct uid_set *uids,
+                                           const struct flag_change *change,
+                                           uint64_t unchangedsince, const struct reader *reader,
+                                           struct arena *arena, struct uid_set *out_changed,
+                                           struct uid_set *out_refused, struct err *err);
+/* As txn_copy(), from All. */
+MUST_CHECK enum rc txn_copy_of_all(struct mail_txn *txn, const struct uid_set *uids,
+                                   uint32_t dst_mbox, bool move, struct arena *arena,
+                                   struct copied *out, struct err *err);
+/* What moved to another account goes where it lived. */
+MUST_CHECK enum rc txn_expunge_of_all(struct mail_txn *txn, const struct uid_set *uids,
+                                      struct arena *arena, struct err *err);
+/* The message of All at index where it lives: its mailbox, loaded, and its index there. */
+MUST_CHECK enum rc txn_find_home(struct mail_txn *txn, const struct mbox *all, uint32_t index,
+                                 const struct mbox **out, uint32_t *out_index, struct err *err);
+
 /* What sessions were told as \Recent since the last record goes along with the next one. */
 void txn_note_recent(struct mail_txn *txn, uint32_t mbox_id);
 /* Superiors that are missing, the highest first; not the name itself. */

@@ -51,8 +51,10 @@ static enum rc find_named(struct rescue *rescue, struct err *err)
     };
     void *ctx;
     page_read_fn *read = engine->ops->page_reader(engine, account_id(rescue->account), &ctx);
-    enum rc rc = acct_check(without, &gone, err);
+    enum rc rc = account_need(rescue->account, without, &gone, err);
 
+    if (rc == RC_OK)
+        rc = acct_check(without, &gone, err);
     if (rc)
         return rc;
     acct_apply(without, &group, &gone);
@@ -201,18 +203,22 @@ enum rc repair_mailbox(struct mail_store *store, uint64_t id, uint32_t mbox_id,
 {
     AUTO(account_closep) struct account *account = NULL;
     AUTO(acct_unrefp) struct acct_state *state = NULL;
+    AUTO(acct_unrefp) struct acct_state *known = NULL;
     struct rescue rescue = {.mbox_id = mbox_id};
     enum rc rc = account_open(store, id, false, &account, err);
 
     if (rc)
         return rc;
+    known = account_read(account, 0);
     rc = account_read_mailbox(account, 0, mbox_id, &state, err);
     if (rc == RC_OK)
         return err_set(err, RC_EXISTS, "The mailbox is sound", "mailbox %u loads", mbox_id);
     if (rc != RC_CORRUPT)
         return rc;
     rescue.account = account;
-    rc = find_bodies(&rescue, err);
+    /* All has no bodies of its own: a new one numbers what there is. */
+    rc = acct_all(known) == acct_mailbox_by_id(known, mbox_id) ? RC_OK
+                                                               : find_bodies(&rescue, err);
     if (rc == RC_OK)
         rc = bring_back(&rescue, err);
     if (rc == RC_OK) {

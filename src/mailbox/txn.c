@@ -218,6 +218,8 @@ uint64_t txn_modseq(const struct mail_txn *txn)
 
 enum rc txn_need(struct mail_txn *txn, const struct record *record, struct err *err)
 {
+    if (!acct_all_has_room(txn->fork, record))
+        return err_set(err, RC_LIMIT, "Too many messages", "All has no room");
     return account_need(txn->account, txn->fork, record, err);
 }
 

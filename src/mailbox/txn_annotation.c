@@ -153,6 +153,8 @@ static enum rc add_part(struct mail_txn *txn, struct part *part,
     if (rc == RC_OK)
         rc = check_room(txn, mbox, &record.annotate, out_limit, err);
     if (rc == RC_OK)
+        rc = txn_need(txn, &record, err);
+    if (rc == RC_OK)
         txn_add(txn, &record);
     return rc;
 }
@@ -172,6 +174,8 @@ enum rc txn_annotate(struct mail_txn *txn, uint32_t mbox_id, const struct uid_se
     *out_limit = ANNOTATION_FITS;
     if (rc == RC_OK)
         rc = txn_access(txn, mbox_id, RIGHT_READ, &reader, err);
+    if (rc == RC_OK && reader.is_all)
+        rc = reader_needs(&reader, RIGHT_ANNOTATE, err);
     if (rc == RC_OK && change->n_shared > 0)
         rc = reader_may_annotate(&reader, true, err);
     if (rc == RC_OK && change->n_own > 0 && reader.account == 0)

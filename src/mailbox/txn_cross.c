@@ -170,6 +170,14 @@ static enum rc carry_annotations(const struct mbox *src, uint32_t index, struct 
     return rc;
 }
 
+/* What the actor needs in the source. All's messages are moved where they live: that is the
+ * owner's to do. */
+static uint32_t rights_needed(const struct mbox *src, bool move)
+{
+    return RIGHT_READ |
+           (move && !mbox_info_is_all(mbox_info(src)) ? RIGHT_DELETED | RIGHT_EXPUNGE : 0u);
+}
+
 /* One message of the source, with what the actor sees of it. */
 static enum rc append_one(struct mail_txn *from, const struct mbox *src, uint32_t index,
                           const struct reader *reader, struct body_stage *stage,
@@ -201,7 +209,6 @@ enum rc txn_cross(struct mail_txn *from, uint32_t src_mbox, struct crossing *cro
                   struct mail_txn *to, uint32_t dst_mbox, bool move, struct arena *arena,
                   struct copied *out, struct err *err)
 {
-    uint32_t needed = RIGHT_READ | (move ? RIGHT_DELETED | RIGHT_EXPUNGE : 0u);
     struct uid_set_builder there, given;
     struct uid_set gone;
     struct reader reader;
@@ -209,7 +216,7 @@ enum rc txn_cross(struct mail_txn *from, uint32_t src_mbox, struct crossing *cro
     enum rc rc = txn_mailbox(from, src_mbox, &src, err);
 
     if (rc == RC_OK)
-        rc = txn_access(from, src_mbox, needed, &reader, err);
+        rc = txn_access(from, src_mbox, rights_needed(src, move), &reader, err);
     if (rc == RC_OK)
         rc = txn_find(to, dst_mbox, &dst, err);
     if (rc)
@@ -218,14 +225,18 @@ enum rc txn_cross(struct mail_txn *from, uint32_t src_mbox, struct crossing *cro
     uid_set_start(&there, arena);
     uid_set_start(&given, arena);
     for (size_t i = 0; i < crossing->n; i++) {
+        const struct mbox *home = src;
         uint32_t index, uid;
 
         if (!mbox_find(src, crossing->uids[i], &index)) {
             crossing->ops->stage_free(TAKE(crossing->stages[i]));
             continue;
         }
-        rc =
-            append_one(from, src, index, &reader, crossing->stages[i], to, dst_mbox, &uid, err);
+        if (mbox_info_is_all(mbox_info(src)))
+            rc = txn_find_home(from, src, index, &home, &index, err);
+        if (rc == RC_OK)
+            rc = append_one(from, home, index, &reader, crossing->stages[i], to, dst_mbox, &uid,
+                            err);
         if (rc)
             return rc;
         uid_set_add(&there, crossing->uids[i]);
@@ -235,5 +246,7 @@ enum rc txn_cross(struct mail_txn *from, uint32_t src_mbox, struct crossing *cro
     out->dst = uid_set_finish(&given);
     if (!move || out->src.n == 0)
         return RC_OK;
+    if (mbox_info_is_all(mbox_info(src)))
+        return txn_expunge_of_all(from, &out->src, arena, err);
     return txn_expunge(from, src_mbox, &out->src, false, arena, &gone, err);
 }

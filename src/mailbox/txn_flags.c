@@ -301,28 +301,21 @@ enum rc txn_add_flags(struct mail_txn *txn, uint32_t mbox_id, const struct flag_
     return rc;
 }
 
-enum rc txn_change_flags(struct mail_txn *txn, uint32_t mbox_id, const struct uid_set *uids,
-                         const struct flag_change *change, uint64_t unchangedsince,
-                         struct arena *arena, struct uid_set *out_changed,
-                         struct uid_set *out_refused, struct err *err)
+enum rc txn_change_flags_as(struct mail_txn *txn, uint32_t mbox_id, const struct uid_set *uids,
+                            const struct flag_change *change, uint64_t unchangedsince,
+                            const struct reader *reader, struct arena *arena,
+                            struct uid_set *out_changed, struct uid_set *out_refused,
+                            struct err *err)
 {
     struct uid_set_builder changed, refused;
     struct flag_part resolved;
     struct flag_parts parts;
-    struct reader reader;
-    const struct change_finder find = {&reader, unchangedsince, &parts, &changed, &refused};
-    const struct mbox *mbox;
-    enum rc rc = txn_mailbox(txn, mbox_id, &mbox, err);
+    const struct change_finder find = {reader, unchangedsince, &parts, &changed, &refused};
+    enum rc rc = resolve_change(txn, mbox_id, change, reader, &resolved, err);
 
-    if (rc == RC_OK)
-        rc = txn_access(txn, mbox_id, RIGHT_READ, &reader, err);
-    if (rc == RC_OK)
-        rc = check_change(change, &reader, err);
-    if (rc == RC_OK)
-        rc = resolve_change(txn, mbox_id, change, &reader, &resolved, err);
     if (rc)
         return rc;
-    split_change(txn, mbox_id, &resolved, &reader, &parts);
+    split_change(txn, mbox_id, &resolved, reader, &parts);
     for (size_t i = 0; i < parts.n; i++)
         uid_set_start(&parts.part[i].changed, txn->arena);
     uid_set_start(&changed, arena);
@@ -333,4 +326,26 @@ enum rc txn_change_flags(struct mail_txn *txn, uint32_t mbox_id, const struct ui
     *out_changed = uid_set_finish(&changed);
     *out_refused = uid_set_finish(&refused);
     return rc;
+}
+
+enum rc txn_change_flags(struct mail_txn *txn, uint32_t mbox_id, const struct uid_set *uids,
+                         const struct flag_change *change, uint64_t unchangedsince,
+                         struct arena *arena, struct uid_set *out_changed,
+                         struct uid_set *out_refused, struct err *err)
+{
+    struct reader reader;
+    const struct mbox *mbox;
+    enum rc rc = txn_mailbox(txn, mbox_id, &mbox, err);
+
+    if (rc == RC_OK)
+        rc = txn_access(txn, mbox_id, RIGHT_READ, &reader, err);
+    if (rc == RC_OK)
+        rc = check_change(change, &reader, err);
+    if (rc)
+        return rc;
+    if (mbox_info_is_all(mbox_info(mbox)))
+        return txn_change_flags_of_all(txn, uids, change, unchangedsince, &reader, arena,
+                                       out_changed, out_refused, err);
+    return txn_change_flags_as(txn, mbox_id, uids, change, unchangedsince, &reader, arena,
+                               out_changed, out_refused, err);
 }

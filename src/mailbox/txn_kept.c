@@ -256,6 +256,9 @@ enum rc txn_restore_mailbox(struct mail_txn *txn, uint32_t mbox_id, uint32_t *ou
     }
     if (rc)
         return rc;
+    rc = txn_need(txn, &record, err);
+    if (rc)
+        return rc;
     *out_id = restore->new_mbox != 0 ? restore->new_mbox : mbox_id;
     txn_add(txn, &record);
     return RC_OK;

@@ -14,6 +14,20 @@ static void add_mailbox_record(struct mail_txn *txn, struct record_mailbox mailb
     txn_add(txn, &(struct record){.type = RECORD_MAILBOX, .mailbox = mailbox});
 }
 
+/* The same of a record that may concern messages: of those in All. */
+static enum rc need_and_add(struct mail_txn *txn, struct record_mailbox mailbox,
+                            struct err *err)
+{
+    struct record record = {.type = RECORD_MAILBOX, .mailbox = mailbox};
+    enum rc rc;
+
+    record.mailbox.modseq = txn->modseq;
+    rc = txn_need(txn, &record, err);
+    if (rc == RC_OK)
+        txn_add(txn, &record);
+    return rc;
+}
+
 /* ---- rights ---- */
 
 static bool is_owner(const struct mail_txn *txn)
@@ -99,14 +113,18 @@ static enum rc create_one(struct mail_txn *txn, struct slice name, uint32_t spec
     rc = txn_has_room(txn, RECORD_HEAD_BYTES + name.len, err);
     if (rc)
         return rc;
-    add_mailbox_record(txn, (struct record_mailbox){.op = MAILBOX_CREATE,
-                                                    .mbox = id,
-                                                    .name = name,
-                                                    .mailboxid = object_id_new(),
-                                                    .uidvalidity = uidvalidity,
-                                                    .uidnext = uidnext,
-                                                    .first_recent = 1,
-                                                    .special_use = special_use});
+    rc = need_and_add(txn,
+                      (struct record_mailbox){.op = MAILBOX_CREATE,
+                                              .mbox = id,
+                                              .name = name,
+                                              .mailboxid = object_id_new(),
+                                              .uidvalidity = uidvalidity,
+                                              .uidnext = uidnext,
+                                              .first_recent = 1,
+                                              .special_use = special_use},
+                      err);
+    if (rc || (special_use & USE_ALL) != 0) /* which is shared with nobody */
+        return rc;
     return inherit_acl(txn, id, name, err);
 }
 
@@ -161,7 +179,8 @@ enum rc txn_create_mailbox_as(struct mail_txn *txn, struct slice name, uint32_t 
     return rc;
 }
 
-/* RFC 6154 3: a special use is given to one mailbox at a time; to give it again is refused. */
+/* RFC 6154 3: a special use is given to one mailbox at a time; to give it again is refused.
+ * mbox_id 0: to one that is made, which \All makes All (account/all.h). */
 static enum rc check_special_use(const struct mail_txn *txn, uint32_t mbox_id,
                                  uint32_t special_use, struct err *err)
 {
@@ -175,7 +194,8 @@ static enum rc check_special_use(const struct mail_txn *txn, uint32_t mbox_id,
     if (special_use != 0 && !is_owner(txn))
         return err_set(err, RC_INVALID, "A special use is the owner's to give",
                        "special use: not the owner");
-    if ((special_use & (USE_ALL | USE_FLAGGED)) != 0)
+    if ((special_use & USE_FLAGGED) != 0 ||
+        ((special_use & USE_ALL) != 0 && (mbox_id != 0 || special_use != USE_ALL)))
         return err_set(err, RC_INVALID, "This special use cannot be given to a mailbox",
                        "special use %x", special_use);
     return RC_OK;
@@ -233,8 +253,7 @@ enum rc txn_delete_mailbox(struct mail_txn *txn, struct slice name, struct err *
         return rc;
     id = mbox_info(mbox)->id;
     txn_make_room_for_deleted(txn);
-    add_mailbox_record(txn, (struct record_mailbox){.op = MAILBOX_DELETE, .mbox = id});
-    return RC_OK;
+    return need_and_add(txn, (struct record_mailbox){.op = MAILBOX_DELETE, .mbox = id}, err);
 }
 
 /* ---- a mailbox that was elsewhere ---- */
@@ -250,6 +269,9 @@ enum rc txn_adopt_mailbox(struct mail_txn *txn, struct slice name, uint32_t uidv
     rc = find(txn, name, &mbox, err);
     if (rc)
         return rc;
+    if (mbox_info_is_all(mbox_info(mbox)))
+        return err_set(err, RC_INVALID, "This mailbox shows what lives in others; do it there",
+                       "adopt: All");
     if (mbox_counts(mbox)->uidnext != 1 || mbox_counts(mbox)->messages > 0)
         return err_set(err, RC_EXISTS, "The mailbox is in use", "adopt: uidnext %u",
                        mbox_counts(mbox)->uidnext);
@@ -286,8 +308,11 @@ enum rc txn_replace_mailbox(struct mail_txn *txn, uint32_t mbox_id, uint32_t *ou
     held = mbox_ref(old); /* what info points to stays */
     info = *mbox_info(held);
     txn_make_room_for_deleted(txn);
-    add_mailbox_record(txn, (struct record_mailbox){.op = MAILBOX_DELETE, .mbox = mbox_id});
-    txn_forget_mailbox(txn, mbox_id);
+    rc = need_and_add(txn, (struct record_mailbox){.op = MAILBOX_DELETE, .mbox = mbox_id}, err);
+    if (rc)
+        return rc;
+    if (!mbox_info_is_all(&info)) /* of which nothing is kept */
+        txn_forget_mailbox(txn, mbox_id);
     *out_id = acct_next_mailbox_id(txn->fork);
     rc = create_one(txn, info.name, info.special_use, uidvalidity, 1, err);
     for (size_t i = 0; rc == RC_OK && i < info.n_acl; i++)
@@ -464,10 +489,14 @@ enum rc txn_set_special_use(struct mail_txn *txn, uint32_t mbox_id, uint32_t spe
     rc = check_special_use(txn, mbox_id, special_use, err);
     if (rc == RC_OK)
         rc = txn_has_room(txn, RECORD_HEAD_BYTES, err);
+    if (rc == RC_OK && mbox_info_is_all(mbox_info(mbox)))
+        rc = err_set(err, RC_INVALID, "This mailbox keeps its special use",
+                     "special use: of All");
     if (rc == RC_OK && mbox_info(mbox)->special_use != special_use)
-        add_mailbox_record(txn, (struct record_mailbox){.op = MAILBOX_USE,
-                                                        .mbox = mbox_id,
-                                                        .special_use = special_use});
+        rc = need_and_add(txn,
+                          (struct record_mailbox){
+                              .op = MAILBOX_USE, .mbox = mbox_id, .special_use = special_use},
+                          err);
     return rc;
 }
 

@@ -137,14 +137,21 @@ enum rc account_finish_stages(struct account *account, struct body_stage *const 
 
 /* Sessions and QRESYNC ask which uids went when; what is older than a bound allows is given up.
  */
-static void purge_if_due(struct mail_txn *txn, uint32_t mbox_id)
+static void purge_if_due(struct mail_txn *txn, const struct mbox *mbox)
 {
-    uint64_t below = mbox_purge_due(acct_mailbox_by_id(txn->fork, mbox_id));
+    uint64_t below = mbox != NULL ? mbox_purge_due(mbox) : 0;
 
     if (below != 0)
         txn_add(txn, &(struct record){
-                         .type = RECORD_PURGE, .purge = {mbox_id, below}
+                         .type = RECORD_PURGE, .purge = {mbox_info(mbox)->id, below}
         });
+}
+
+/* Messages of the mailbox went, and with them perhaps some of All. */
+static void purge(struct mail_txn *txn, uint32_t mbox_id)
+{
+    purge_if_due(txn, acct_mailbox_by_id(txn->fork, mbox_id));
+    purge_if_due(txn, acct_all(txn->fork));
 }
 
 enum rc txn_expunge(struct mail_txn *txn, uint32_t mbox_id, const struct uid_set *uids,
@@ -178,7 +185,7 @@ enum rc txn_expunge(struct mail_txn *txn, uint32_t mbox_id, const struct uid_set
     *out = record.expunge.uids;
     if (gone.n > 0) {
         txn_add(txn, &record);
-        purge_if_due(txn, mbox_id);
+        purge(txn, mbox_id);
     }
     return RC_OK;
 }
@@ -380,6 +387,8 @@ enum rc txn_copy(struct mail_txn *txn, uint32_t src_mbox, const struct uid_set *
     uint32_t index;
     enum rc rc = txn_mailbox(txn, src_mbox, &src, err);
 
+    if (rc == RC_OK && mbox_info_is_all(mbox_info(src)))
+        return txn_copy_of_all(txn, uids, dst_mbox, move, arena, out, err);
     if (rc == RC_OK)
         rc = txn_find(txn, dst_mbox, &dst, err);
     if (rc == RC_OK)
@@ -413,6 +422,6 @@ enum rc txn_copy(struct mail_txn *txn, uint32_t src_mbox, const struct uid_set *
     note_flags(acct_mailbox_by_id(txn->fork, src_mbox), &out->src, txn->arena, &landing);
     txn_add(txn, &record);
     if (move)
-        purge_if_due(txn, src_mbox);
+        purge(txn, src_mbox);
     return land(txn, dst_mbox, record.copy.dst_first_uid, &landing, err);
 }

@@ -217,7 +217,7 @@ static void mailbox_list(struct control_conn *conn, const struct control_fields 
     control_end_rc(conn, rc, &err);
 }
 
-enum change { CHANGE_CREATE, CHANGE_DELETE, CHANGE_RENAME };
+enum change { CHANGE_CREATE, CHANGE_ALL, CHANGE_DELETE, CHANGE_RENAME };
 
 static enum rc apply_change(struct mail_txn *txn, enum change change, struct slice name,
                             struct slice to, struct err *err)
@@ -226,7 +226,8 @@ static enum rc apply_change(struct mail_txn *txn, enum change change, struct sli
 
     switch (change) {
     case CHANGE_CREATE:
-        rc = txn_create_mailbox(txn, name, 0, NULL, err);
+    case CHANGE_ALL:
+        rc = txn_create_mailbox(txn, name, change == CHANGE_ALL ? USE_ALL : 0, NULL, err);
         return rc ? rc : txn_subscribe(txn, name, true, err);
     case CHANGE_DELETE:
         rc = txn_delete_mailbox(txn, name, err);
@@ -252,7 +253,7 @@ static enum rc change_once(struct account *account, enum change change, struct s
 static void change_mailbox(struct control_conn *conn, const struct control_fields *fields,
                            struct mail_role *mail, enum change change)
 {
-    static const char *const names[] = {"mailbox.created", "mailbox.deleted",
+    static const char *const names[] = {"mailbox.created", "mailbox.created", "mailbox.deleted",
                                         "mailbox.renamed"};
     AUTO(account_closep) struct account *account = NULL;
     struct slice name, to = {0};
@@ -282,6 +283,13 @@ static void mailbox_create(struct control_conn *conn, const struct control_field
                            void *ctx)
 {
     change_mailbox(conn, fields, ctx, CHANGE_CREATE);
+}
+
+/* user, mailbox */
+static void mailbox_all(struct control_conn *conn, const struct control_fields *fields,
+                        void *ctx)
+{
+    change_mailbox(conn, fields, ctx, CHANGE_ALL);
 }
 
 /* user, mailbox */
@@ -339,6 +347,7 @@ const struct control_verb mail_verbs[] = {
     {"session.kick",     session_kick,          NULL            },
     {"mailbox.list",     mailbox_list,          NULL            },
     {"mailbox.create",   mailbox_create,        NULL            },
+    {"mailbox.all",      mailbox_all,           NULL            },
     {"mailbox.delete",   mailbox_delete,        NULL            },
     {"mailbox.rename",   mailbox_rename,        NULL            },
     {"acl.list",         mail_acl_list,         NULL            },

@@ -255,6 +255,8 @@ static enum rc send_all(struct sending *sending, struct err *err)
         if (!is_chosen(choice, info->name))
             continue;
         found = true;
+        if (mbox_info_is_all(info)) /* what is in it goes along where it lives */
+            continue;
         rc = send_mailbox(sending, info->id, err);
     }
     if (rc == RC_OK && !found)

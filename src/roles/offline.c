@@ -130,8 +130,10 @@ void offline_walk(struct mail_store *store, uint64_t account,
     walk.account = open;
     buf_init(&walk.piece, PIECE_BYTES);
     state = account_read(open, 0);
-    for (size_t i = 0; i < acct_mailbox_count(state); i++)
-        walk_mailbox(&walk, mbox_info(acct_mailbox_at(state, i)));
+    for (size_t i = 0; i < acct_mailbox_count(state); i++) {
+        if (!mbox_info_is_all(mbox_info(acct_mailbox_at(state, i))))
+            walk_mailbox(&walk, mbox_info(acct_mailbox_at(state, i)));
+    }
     buf_done(&walk.piece);
 }
 

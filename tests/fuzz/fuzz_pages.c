@@ -35,8 +35,10 @@ static void require(bool holds, const char *what)
 static struct slice framed(struct arena *arena, uint8_t kind, uint64_t number,
                            struct slice payload)
 {
-    struct page_id id = {
-        .kind = (enum page_kind)(kind & KIND_BITS), .account = 1, .number = number};
+    struct page_id id = {.version = PAGE_VERSION,
+                         .kind = (enum page_kind)(kind & KIND_BITS),
+                         .account = 1,
+                         .number = number};
     AUTO(buf_done) struct buf buf;
 
     buf_init(&buf, payload.len + 64);

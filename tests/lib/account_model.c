@@ -62,6 +62,7 @@ struct model *model_copy(const struct model *model)
 
     copy->mboxes = copy_mboxes(model->mboxes, model->n_mboxes);
     copy->deleted = copy_mboxes(model->deleted, model->n_deleted);
+    copy->twins = copy_array(model->twins, model->n_twins, sizeof(*model->twins));
     return copy;
 }
 
@@ -82,6 +83,7 @@ void model_free(struct model *model)
         mbox_done(&model->deleted[i]);
     free(model->mboxes);
     free(model->deleted);
+    free(model->twins);
     free(model);
 }
 
@@ -303,7 +305,7 @@ static void keep(struct model_mbox *mbox, const struct model_message *message, u
     memcpy(kept->keywords, message->keywords, sizeof(kept->keywords));
 }
 
-static void add_expunge(struct model_mbox *mbox, uint32_t uid, uint64_t modseq)
+void model_add_expunge(struct model_mbox *mbox, uint32_t uid, uint64_t modseq)
 {
     mbox->expunges = grown(mbox->expunges, mbox->n_expunges, sizeof(*mbox->expunges));
     mbox->expunges[mbox->n_expunges++] = (struct model_expunge){uid, modseq};
@@ -322,7 +324,7 @@ static void do_expunge(struct model *model, uint32_t id, const struct uid_set *u
         if (goes && group != NULL)
             keep(mbox, &mbox->messages[i], modseq, group);
         if (goes)
-            add_expunge(mbox, mbox->messages[i].uid, modseq);
+            model_add_expunge(mbox, mbox->messages[i].uid, modseq);
         else
             mbox->messages[n++] = mbox->messages[i];
     }
@@ -336,9 +338,8 @@ static void do_expunge(struct model *model, uint32_t id, const struct uid_set *u
     raise(model, mbox, modseq);
 }
 
-/* The same keywords, by name, in another mailbox's table. */
-static void translate(const struct model_mbox *src, const struct model_mbox *dst,
-                      const uint64_t from[KEYWORD_WORDS], uint64_t to[KEYWORD_WORDS])
+void model_translate(const struct model_mbox *src, const struct model_mbox *dst,
+                     const uint64_t from[KEYWORD_WORDS], uint64_t to[KEYWORD_WORDS])
 {
     memset(to, 0, KEYWORD_WORDS * sizeof(*to));
     for (size_t k = 0; k < src->n_keywords; k++) {
@@ -362,7 +363,7 @@ static void do_copy(struct model *model, const struct record_copy *r)
 
         if (!uid_set_contains(&r->uids, copy.uid))
             continue;
-        translate(src, dst, src->messages[i].keywords, copy.keywords);
+        model_translate(src, dst, src->messages[i].keywords, copy.keywords);
         copy.uid = dst->uidnext;
         copy.modseq = r->modseq;
         copy.cold.savedate = r->savedate;
@@ -405,6 +406,11 @@ static void do_create(struct model *model, const struct record_mailbox *r)
 static void do_delete(struct model *model, struct model_mbox *mbox,
                       const struct record_group *group)
 {
+    if (mbox->id == model->all_id) { /* nothing of it is kept */
+        mbox_done(mbox);
+        *mbox = model->mboxes[--model->n_mboxes];
+        return;
+    }
     mbox->end = (struct mbox_end){.deleted_sec = group->time_us / 1000000,
                                   .deleted_by = group->actor.account};
     model->deleted = grown(model->deleted, model->n_deleted, sizeof(*model->deleted));
@@ -531,7 +537,7 @@ static void restore_messages(struct model *model, const struct record_restore *r
             message.flags = kept->flags & (uint8_t) ~FLAG_DELETED;
             message.cold = kept->cold;
             message.cold.savedate = r->savedate;
-            translate(src, dst, kept->keywords, message.keywords);
+            model_translate(src, dst, kept->keywords, message.keywords);
             add_message(dst, &message);
             copy_annotations(src, uid, dst, message.uid, true, false, 0, r->modseq);
         }
@@ -568,8 +574,8 @@ static void do_restore(struct model *model, const struct record_restore *r)
     raise(model, mbox, r->modseq);
 }
 
-void model_apply(struct model *model, const struct record_group *group,
-                 const struct record *record)
+static void apply(struct model *model, const struct record_group *group,
+                  const struct record *record)
 {
     struct model_mbox *mbox;
 
@@ -635,4 +641,11 @@ void model_apply(struct model *model, const struct record_group *group,
         do_annotate(model, &record->annotate);
         break;
     }
+}
+
+void model_apply(struct model *model, const struct record_group *group,
+                 const struct record *record)
+{
+    apply(model, group, record);
+    model_follow_all(model, record);
 }

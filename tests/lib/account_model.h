@@ -65,6 +65,12 @@ struct model_mbox {
 #define MODEL_MAILBOXES 200
 #define MODEL_NAMES_MAX 16
 
+/* A message of All, and where it lives. */
+struct model_twin {
+    uint32_t all_uid, mbox, uid;
+    int64_t savedate; /* when it came into All */
+};
+
 struct model {
     uint64_t modseq, next_body_id;
     uint32_t next_mailbox_id;
@@ -76,6 +82,9 @@ struct model {
     uint64_t quota[MODEL_NAMES_MAX];  /* "q0" ...; 0: unlimited */
     char metadata[8][8];
     size_t n_xfers;
+    uint32_t all_id;          /* 0: there is no All */
+    struct model_twin *twins; /* by mailbox and uid */
+    size_t n_twins;
 };
 
 struct model *model_new(void);
@@ -84,6 +93,17 @@ void model_free(struct model *model);
 struct model_mbox *model_mbox(struct model *model, uint32_t id);
 void model_apply(struct model *model, const struct record_group *group,
                  const struct record *record);
+
+/* account_model_all.c: All, after each record; and what only it has. */
+bool model_counts(const struct model *model, const struct model_mbox *mbox);
+void model_follow_all(struct model *model, const struct record *record);
+/* NULL: the message is not in All. */
+const struct model_twin *model_twin(const struct model *model, uint32_t mbox, uint32_t uid);
+void model_compare_twins(const struct model *model, const struct acct_state *state);
+void model_add_expunge(struct model_mbox *mbox, uint32_t uid, uint64_t modseq);
+/* The same keywords, by name, in another mailbox's table. */
+void model_translate(const struct model_mbox *src, const struct model_mbox *dst,
+                     const uint64_t from[KEYWORD_WORDS], uint64_t to[KEYWORD_WORDS]);
 
 /* Sets the bits of keywords in out. */
 void model_set_keywords(const uint16_t *keywords, size_t n, uint64_t out[KEYWORD_WORDS]);

@@ -140,9 +140,18 @@ static uint64_t new_modseq(struct walk *walk)
     return walk->model->modseq + 1 + walk_next(walk) % walk->modseq_step;
 }
 
-struct model_mbox *walk_some_mbox(struct walk *walk)
+struct model_mbox *walk_any_mbox(struct walk *walk)
 {
     return &walk->model->mboxes[walk_pick(walk, walk->model->n_mboxes)];
+}
+
+struct model_mbox *walk_some_mbox(struct walk *walk)
+{
+    struct model_mbox *mbox = walk_any_mbox(walk);
+
+    while (mbox->id == walk->model->all_id)
+        mbox = walk_any_mbox(walk);
+    return mbox;
 }
 
 /* Some of the mailbox's uids; each run of neighbours is cut here and there. */
@@ -339,9 +348,18 @@ static struct slice free_name(struct walk *walk)
                                    : arena_printf(walk->arena, "%s", old));
 }
 
+/* Every fifth walk has an All at times. */
+static uint32_t some_use(struct walk *walk, const struct record_mailbox *r)
+{
+    if (r->op == MAILBOX_CREATE && walk->model->all_id == 0 && walk->seed % 5 == 0 &&
+        walk_pick(walk, 2) == 0)
+        return USE_ALL;
+    return walk_pick(walk, 2) == 0 ? 0 : walk_pick(walk, 256) & ~(uint32_t) USE_ALL;
+}
+
 static void walk_mailbox(struct walk *walk, struct acct_state *fork)
 {
-    const struct model_mbox *mbox = walk_some_mbox(walk);
+    const struct model_mbox *mbox = walk_any_mbox(walk);
     struct record record = {.type = RECORD_MAILBOX};
     struct slice name = free_name(walk);
 
@@ -349,7 +367,6 @@ static void walk_mailbox(struct walk *walk, struct acct_state *fork)
         .op = (enum mailbox_op)(1 + walk_pick(walk, 6)),
         .mbox = mbox->id,
         .name = name,
-        .special_use = walk_pick(walk, 256),
         .first_recent = mbox->uidnext,
         .uidnext = mbox->uidnext + walk_pick(walk, 10),
         .modseq = new_modseq(walk),
@@ -362,13 +379,20 @@ static void walk_mailbox(struct walk *walk, struct acct_state *fork)
         record.mailbox.mailboxid = walk_some_id(walk);
         record.mailbox.uidvalidity = 1 + walk_pick(walk, 1u << 30);
         record.mailbox.uidnext = 1 + walk_pick(walk, 3);
+    } else if (mbox->id == walk->model->all_id &&
+               (record.mailbox.op == MAILBOX_USE || record.mailbox.op == MAILBOX_UIDNEXT ||
+                walk_pick(walk, 3) > 0)) {
+        return; /* no records for All; and it is not to go at once */
     }
+    record.mailbox.special_use = some_use(walk, &record.mailbox);
+    if (record.mailbox.op == MAILBOX_CREATE && record.mailbox.special_use == USE_ALL)
+        record.mailbox.uidnext = 1;
     walk_put(walk, fork, &record);
 }
 
 static void walk_small(struct walk *walk, struct acct_state *fork)
 {
-    const struct model_mbox *mbox = walk_some_mbox(walk);
+    const struct model_mbox *mbox = walk_some_mbox(walk), *any = walk_any_mbox(walk);
     char name[3] = {'?', (char) ('0' + walk_pick(walk, 8)), '\0'};
     struct slice value =
         slice_from_str(arena_printf(walk->arena, "v%u", walk_pick(walk, 1000)));
@@ -391,7 +415,7 @@ static void walk_small(struct walk *walk, struct acct_state *fork)
         name[0] = 'm';
         record.type = RECORD_METADATA;
         record.metadata =
-            (struct record_metadata){.mbox = walk_pick(walk, 2) == 0 ? mbox->id : 0,
+            (struct record_metadata){.mbox = walk_pick(walk, 2) == 0 ? any->id : 0,
                                      .entry = slice_from_str(name),
                                      .is_nil = walk_pick(walk, 3) == 0,
                                      .modseq = new_modseq(walk)};
@@ -412,7 +436,7 @@ static void walk_small(struct walk *walk, struct acct_state *fork)
     case 5:
         record.type = RECORD_PURGE;
         record.purge =
-            (struct record_purge){mbox->id, walk_next(walk) % (walk->model->modseq + 1)};
+            (struct record_purge){any->id, walk_next(walk) % (walk->model->modseq + 1)};
         break;
     default:
         record.type = walk_pick(walk, 2) == 0 ? RECORD_XFER_IN : RECORD_XFER_OUT;
@@ -508,7 +532,8 @@ static void walk_restore_mailbox(struct walk *walk, struct acct_state *fork)
         record.restore.uidvalidity = 1 + walk_pick(walk, 1u << 30);
     }
     record.restore.name = name;
-    record.restore.special_use = walk_pick(walk, 256);
+    record.restore.special_use =
+        walk_pick(walk, 2) == 0 ? 0 : walk_pick(walk, 256) & ~(uint32_t) USE_ALL;
     walk_put(walk, fork, &record);
 }
 

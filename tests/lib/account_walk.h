@@ -44,6 +44,8 @@ struct walk {
 uint64_t walk_next(struct walk *walk);
 uint32_t walk_pick(struct walk *walk, size_t n);
 struct object_id walk_some_id(struct walk *walk);
+struct model_mbox *walk_any_mbox(struct walk *walk);
+/* One that records about messages may name: not All. */
 struct model_mbox *walk_some_mbox(struct walk *walk);
 
 /* All of a mailbox, alive or deleted. */

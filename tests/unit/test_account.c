@@ -1,6 +1,6 @@
 /* test_account.c - random records against a slow, obvious model: versions, records, pages. */
 // links: account
-// lib: account_model account_compare account_walk
+// lib: account_model account_model_all account_compare account_walk
 #include "account/live_bodies.h"
 #include "lib/account_walk.h"
 
@@ -183,7 +183,7 @@ static void unload_some(struct walk *walk)
 {
     struct acct_state *fork = acct_fork(walk->tip);
 
-    if (acct_mbox_unload(fork, walk_some_mbox(walk)->id)) { /* and what it keeps */
+    if (acct_mbox_unload(fork, walk_any_mbox(walk)->id)) { /* and what it keeps */
         acct_unref(walk->tip);
         walk->tip = fork;
         return;

@@ -267,6 +267,231 @@ static void a_flag_costs_one_hot_page(void **state)
     shelf_done(&shelf);
 }
 
+/* ---- All (account/all.h) ---- */
+
+#define VERSION_AT 5u /* of a page: its version */
+
+static uint8_t version_of(struct slice page)
+{
+    return (uint8_t) page.ptr[VERSION_AT];
+}
+
+/* How many pages have this version. */
+static size_t count_version(const struct shelf *shelf, uint8_t version)
+{
+    struct slice key;
+    void *value;
+    size_t n = 0;
+
+    for (size_t at = 0; map_next(shelf->pages, &at, &key, &value);)
+        n += version_of(((const struct page *) value)->bytes) == version;
+    return n;
+}
+
+static struct record making_all(const struct acct_state *state, uint32_t use)
+{
+    return (struct record){
+        .type = RECORD_MAILBOX,
+        .mailbox = {.op = MAILBOX_CREATE,
+                    .mbox = acct_next_mailbox_id(state),
+                    .name = SLICE("All"),
+                    .mailboxid = {{7}},
+                    .uidvalidity = 5,
+                    .uidnext = 1,
+                    .special_use = use,
+                    .modseq = acct_modseq(state) + 1},
+    };
+}
+
+/* With everything it needs from the shelf. */
+static void load_and_apply(struct shelf *shelf, struct acct_state *state,
+                           const struct record *record)
+{
+    struct err err;
+
+    assert_int_equal(acct_record_load(state, record, read_shelf, shelf, &err), RC_OK);
+    apply(state, record);
+}
+
+/* What was written before there could be an All is what is written now; All comes to it, with
+ * what lies there, and comes back from its own pages. */
+static void all_comes_to_an_account_of_before(void **unused)
+{
+    struct acct_state *state = start(), *stored = NULL, *opened;
+    struct shelf shelf;
+    struct record record;
+    struct err err;
+    uint32_t index;
+
+    (void) unused;
+    shelf_open(&shelf);
+    create(state, 2, SLICE("Work"));
+    append(state, 2, FLAG_SEEN);
+    put_shelf(&shelf, state, &stored);
+    assert_int_equal(version_of(shelf.root), 4);
+    assert_int_equal(count_version(&shelf, 4), map_count(shelf.pages));
+    acct_unref(stored);
+    acct_unref(state);
+
+    opened = open_shelf(&shelf);
+    state = acct_fork(opened);
+    record = making_all(state, USE_ALL);
+    assert_int_equal(acct_check(state, &record, &err), RC_UNAVAILABLE);
+    load_and_apply(&shelf, state, &record);
+    assert_int_equal(mbox_counts(acct_all(state))->messages, 11);
+    assert_int_equal(acct_usage(state).messages, 11);
+    put_shelf(&shelf, state, &opened);
+    assert_int_equal(version_of(shelf.root), 5);
+    assert_int_equal(count_version(&shelf, 5), 3); /* hot pages, of three mailboxes */
+    acct_unref(opened);
+    acct_unref(state);
+
+    opened = open_shelf(&shelf);
+    state = acct_fork(opened);
+    assert_int_equal(mbox_info(acct_all(state))->id, 3);
+    assert_int_equal(acct_mbox_load(state, 3, read_shelf, &shelf, &err), RC_OK);
+    assert_true(mbox_find(acct_all(state), 11, &index));
+    assert_int_equal(mbox_home(acct_all(state), index).mbox, 2);
+    assert_int_equal(mbox_home(acct_all(state), index).uid, 1);
+    assert_int_equal(mbox_flags(acct_all(state), index), FLAG_SEEN);
+    acct_unref(opened);
+    acct_unref(state);
+    shelf_done(&shelf);
+}
+
+/* An APPEND to a mailbox that is not loaded brings in two tails, and no more. */
+static void an_append_with_all_reads_two_tails(void **unused)
+{
+    struct acct_state *state = start(), *stored = NULL, *opened;
+    struct record record = making_all(state, USE_ALL);
+    struct shelf shelf;
+
+    (void) unused;
+    shelf_open(&shelf);
+    apply(state, &record);
+    put_shelf(&shelf, state, &stored);
+    acct_unref(stored);
+    acct_unref(state);
+    opened = open_shelf(&shelf);
+    state = acct_fork(opened);
+    record = (struct record){
+        .type = RECORD_APPEND,
+        .append = {.mbox = 1,
+                   .uid = 11,
+                   .size = 100,
+                   .body_id = acct_next_body_id(state),
+                   .modseq = acct_modseq(state) + 1},
+    };
+    load_and_apply(&shelf, state, &record);
+    assert_int_equal(shelf.n_read, 4); /* hot and cold, of both */
+    assert_int_equal(mbox_counts(acct_all(state))->uidnext, 12);
+    acct_unref(opened);
+    acct_unref(state);
+    shelf_done(&shelf);
+}
+
+static void refused(const struct acct_state *state, struct record record)
+{
+    struct err err;
+
+    assert_int_equal(acct_check(state, &record, &err), RC_CORRUPT);
+}
+
+/* There is one All, it is nothing else, and no record changes its messages but the others'. */
+static void all_is_changed_by_the_others_only(void **unused)
+{
+    static const struct uid_run one = {1, 1};
+    const struct uid_set uids = {&one, 1};
+    struct acct_state *state = start();
+    struct record record = making_all(state, USE_ALL | USE_SENT);
+    uint64_t modseq = acct_modseq(state) + 2;
+
+    (void) unused;
+    refused(state, record);
+    record.mailbox.special_use = USE_ALL;
+    record.mailbox.uidnext = 2;
+    refused(state, record);
+    refused(state, (struct record){
+                       .type = RECORD_MAILBOX,
+                       .mailbox = {.op = MAILBOX_USE, .mbox = 1, .special_use = USE_ALL}
+    });
+    record.mailbox.uidnext = 1;
+    apply(state, &record);
+    refused(state, making_all(state, USE_ALL));
+    refused(state, (struct record){
+                       .type = RECORD_APPEND,
+                       .append = {.mbox = 2, .uid = 11, .body_id = 99, .modseq = modseq}
+    });
+    refused(state, (struct record){
+                       .type = RECORD_FLAGS,
+                       .flags = {.mbox = 2, .flags = 1, .uids = uids, .modseq = modseq}
+    });
+    refused(state, (struct record){
+                       .type = RECORD_EXPUNGE, .expunge = {2, uids, modseq}
+    });
+    refused(
+        state,
+        (struct record){
+            .type = RECORD_COPY,
+            .copy = {.src = 1, .dst = 2, .uids = uids, .dst_first_uid = 11, .modseq = modseq}
+    });
+    refused(
+        state,
+        (struct record){
+            .type = RECORD_MOVE,
+            .copy = {.src = 2, .dst = 1, .uids = uids, .dst_first_uid = 11, .modseq = modseq}
+    });
+    refused(state, (struct record){
+                       .type = RECORD_MAILBOX,
+                       .mailbox = {.op = MAILBOX_USE, .mbox = 2, .modseq = modseq}
+    });
+    refused(state, (struct record){
+                       .type = RECORD_ACL, .acl = {2, SLICE("anyone"), SLICE("lr"), modseq}
+    });
+    acct_unref(state);
+}
+
+/* All's table takes keywords while there is room; what is beyond stays where it is. */
+static void all_has_as_many_keywords_as_a_mailbox(void **unused)
+{
+    struct acct_state *state = start();
+    struct record record = making_all(state, USE_ALL);
+    uint16_t has[KEYWORDS_MAX];
+    uint32_t last;
+
+    (void) unused;
+    apply(state, &record);
+    create(state, 3, SLICE("Work"));
+    for (uint32_t mbox = 1; mbox <= 3; mbox += 2) {
+        for (uint16_t i = 0; i < 200; i++) {
+            char name[16];
+
+            (void) snprintf(name, sizeof(name), "k%u-%u", mbox, i);
+            record = (struct record){
+                .type = RECORD_KEYWORD, .keyword = {mbox, i, slice_from_str(name)}
+            };
+            apply(state, &record);
+            record = (struct record){
+                .type = RECORD_APPEND,
+                .append = {.mbox = mbox,
+                           .uid = mbox_counts(acct_mailbox_by_id(state, mbox))->uidnext,
+                           .keywords = &i,
+                           .n_keywords = 1,
+                           .size = 1,
+                           .body_id = acct_next_body_id(state),
+                           .modseq = acct_modseq(state) + 1},
+            };
+            apply(state, &record);
+        }
+    }
+    last = mbox_counts(acct_all(state))->messages - 1;
+    assert_int_equal(mbox_info(acct_all(state))->n_keywords, KEYWORDS_MAX);
+    assert_int_equal(mbox_keywords(acct_all(state), last, has), 0);
+    assert_int_equal(mbox_keywords(acct_all(state), last - 144, has), 1);
+    assert_slice_equal(mbox_info(acct_all(state))->keywords[has[0]], SLICE("k3-55"));
+    acct_unref(state);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -274,6 +499,10 @@ int main(void)
         cmocka_unit_test(an_append_reads_the_last_chunk_only),
         cmocka_unit_test(messages_that_are_alike_come_back),
         cmocka_unit_test(a_flag_costs_one_hot_page),
+        cmocka_unit_test(all_comes_to_an_account_of_before),
+        cmocka_unit_test(an_append_with_all_reads_two_tails),
+        cmocka_unit_test(all_is_changed_by_the_others_only),
+        cmocka_unit_test(all_has_as_many_keywords_as_a_mailbox),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
