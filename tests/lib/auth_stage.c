@@ -301,7 +301,11 @@ static void next_reply(struct auth_stage *stage, struct control_reply *reply)
     for (int ms = 0; ms < STAGE_WAIT_MS; ms += HEARD_EVERY_MS) {
         if (control_next(stage->control, HEARD_EVERY_MS, reply, NULL) == RC_OK)
             return;
-        stage_send(stage->mail, &heard);
+        /* auth does not read while it has things to tell that the test has not taken */
+        if (channel_wants_write(stage->mail))
+            (void) !channel_flush(stage->mail, NULL);
+        else
+            assert_int_equal(channel_post(stage->mail, &heard, NULL, NULL), RC_OK);
     }
     fail_msg("auth does not answer");
 }
