@@ -39,7 +39,7 @@ static void print_help(FILE *to)
         to, "\n\"roost SUBCOMMAND --help\" or \"roost help SUBCOMMAND\" explains each; "
             "\"roost --version\" tells the version.\n"
             "All but init and serve take --json, and -c FILE or --data DIR to find the "
-            "server.\n"
+            "server, also before the subcommand.\n"
             "Exit codes: 0 done, 1 it did not work, 2 wrong command line, 3 done but for "
             "what was named.\n");
 }
@@ -64,21 +64,56 @@ static int help(const char *name)
     return name != NULL ? CLI_USAGE : CLI_OK;
 }
 
+/* How many words are options for all subcommands that stand before the subcommand. */
+static int count_leading(int argc, char *const *argv)
+{
+    int n = 0;
+
+    while (n < argc) {
+        const char *word = argv[n];
+        bool has_value = strcmp(word, "-c") == 0 || strcmp(word, "--data") == 0;
+
+        if (!has_value && strncmp(word, "--data=", 7) != 0 && strcmp(word, "--json") != 0)
+            break;
+        n += has_value && n + 1 < argc ? 2 : 1;
+    }
+    return n;
+}
+
+/* argv[0] is the subcommand; leading options go behind its words, or before "--". */
+static int run(const struct cli_command *command, int argc, char *const *argv, int n_leading,
+               char *const *leading)
+{
+    AUTO(freep) char **words = xcalloc((size_t) (argc + n_leading) + 1, sizeof(*words));
+    int end = 0;
+
+    while (end < argc && strcmp(argv[end], "--") != 0)
+        end++;
+    memcpy(words, argv, (size_t) end * sizeof(*words));
+    memcpy(words + end, leading, (size_t) n_leading * sizeof(*words));
+    memcpy(words + end + n_leading, argv + end, (size_t) (argc - end) * sizeof(*words));
+    return command->run(argc + n_leading, words);
+}
+
 int cli_main(int argc, char *const *argv)
 {
-    const char *word = argc >= 2 ? argv[1] : "";
+    int n_leading = argc >= 2 ? count_leading(argc - 1, argv + 1) : 0, at = 1 + n_leading;
+    const char *word = at < argc ? argv[at] : "";
     const struct cli_command *command = find(word);
 
     if (command != NULL)
-        return command->run(argc - 1, argv + 1);
+        return run(command, argc - at, argv + at, n_leading, argv + 1);
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0)
-        return help(argc >= 3 ? argv[2] : NULL);
+        return help(at + 1 < argc ? argv[at + 1] : NULL);
     if (strcmp(word, "--version") == 0) {
         (void) printf("roost " VERSION "\n");
         return CLI_OK;
     }
-    if (argc >= 2)
-        (void) fprintf(stderr, "roost: \"%s\" is no subcommand\n\n", word);
+    if (*word != '\0') {
+        (void) fprintf(stderr, "roost: \"%s\" is no subcommand; \"roost --help\" lists them\n",
+                       word);
+        return CLI_USAGE;
+    }
     print_help(stderr);
     return CLI_USAGE;
 }
