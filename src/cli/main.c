@@ -1,4 +1,6 @@
 /* main.c - the table of subcommands. */
+#include <stdbool.h>
+
 #include "cli/cli.h"
 
 #define VERSION "0.1"
