@@ -113,7 +113,7 @@ static int listen_at(const char *path)
     return fd;
 }
 
-int stage_set_up(void **state)
+static int set_up(void **state, int64_t legacy_until)
 {
     static const char *const domains[] = {"example.org"};
     struct auth_stage *stage = xcalloc(1, sizeof(*stage));
@@ -135,7 +135,7 @@ int stage_set_up(void **state)
     stage->config->domains = (struct config_list){domains, 1};
     stage->config->passwd_file = stage->users;
     stage->config->plaintext_loopback = true;
-    stage->config->legacy_passwords_until = INT64_MAX;
+    stage->config->legacy_passwords_until = legacy_until;
     stage->start.config = stage->config;
     stage->start.role = ROLE_AUTH;
     assert_int_equal(channel_pair(pair, NULL), RC_OK);
@@ -152,6 +152,16 @@ int stage_set_up(void **state)
     assert_int_equal(control_connect(stage->socket, &stage->control, NULL), RC_OK);
     *state = stage;
     return 0;
+}
+
+int stage_set_up(void **state)
+{
+    return set_up(state, INT64_MAX);
+}
+
+int stage_set_up_without_legacy(void **state)
+{
+    return set_up(state, 0);
 }
 
 static void remove_files(const char *folder)
