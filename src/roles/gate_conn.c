@@ -73,8 +73,15 @@ static void relist(struct gate_conn *c, enum gate_state state)
     gate->counts[to]++;
 }
 
+static bool is_stranger(enum gate_state state)
+{
+    return state != GATE_CARRIED && state != GATE_CLOSING && state != GATE_DEAD;
+}
+
 void gate_conn_enter(struct gate_conn *c, enum gate_state state)
 {
+    if (!is_stranger(state))
+        gate_source_leave(c);
     relist(c, state);
     c->state = state;
 }
@@ -237,6 +244,8 @@ void gate_conn_new(struct gate *gate, const struct gate_listener *listener, int 
     gate_conn_enter(c, gate_is_proxy(gate, &c->peer) ? GATE_PROXY : first_state(c));
     if (gate_conn_watch(c) != RC_OK)
         return;
+    if (c->state != GATE_PROXY)
+        gate_source_enter(c);
     evict_some(gate);
     if (c->state == GATE_READY)
         greet_first(c);
@@ -268,6 +277,8 @@ void gate_conn_return(struct gate_conn *c)
         return;
     if (gate->stopping)
         gate_conn_close(c, CLOSE_SHUTDOWN, "Server is shutting down");
+    else
+        gate_source_enter(c);
     evict_over(gate, GATE_READY, GATE_STRANGERS_MAX);
     gate_conn_run(c);
 }
@@ -363,6 +374,10 @@ void gate_conn_close(struct gate_conn *c, enum close_reason reason, const char *
         gate_answer(c, SLICE("*"), "BYE", bye);
     c->closed_in = c->state;
     gate_conn_enter(c, GATE_CLOSING);
+    if (c->gate->counts[GATE_CLOSING] > GATE_CLOSING_MAX)
+        gate_conn_drop(
+            LINK_OWNER(c->gate->lists[GATE_CLOSING].head.next, struct gate_conn, link),
+            CLOSE_TIMEOUT);
     timer_start(c->gate->loop, &c->timer, gate_linger_us(c->gate), linger_deadline, c);
     gate_conn_run(c);
 }
@@ -416,6 +431,7 @@ static enum rc step_proxy(struct gate_conn *c)
         return RC_MORE;
     if (rc == RC_OK) {
         gate_conn_enter(c, first_state(c));
+        gate_source_enter(c);
         evict_some(c->gate);
         if (c->state == GATE_READY)
             gate_greet(c);
