@@ -134,7 +134,7 @@ static void watch(struct gate_conn *c)
         reads = true;
         break;
     case GATE_HANDSHAKE:
-        reads = c->conn.tls != NULL;
+        reads = c->conn.tls != NULL || c->out.len == 0;
         break;
     case GATE_READY:
     case GATE_RESPONSE:
@@ -156,10 +156,34 @@ static void watch(struct gate_conn *c)
 
 /* --- begin and end --- */
 
+static void end_of_turn(void *ctx)
+{
+    struct gate *gate = ctx;
+
+    gate->n_steps = 0;
+}
+
+/*
+ * A step of a handshake computes for half a millisecond, and who is logged in waits for it if
+ * it comes first. So a turn of the loop has few; what is ready and not looked at is told again
+ * in the next turn, behind the others.
+ */
+static bool has_turn(struct gate *gate)
+{
+    if (gate->n_steps >= GATE_STEPS_MAX)
+        return false;
+    if (gate->n_steps++ == 0)
+        loop_defer(gate->loop, &gate->end_of_turn, end_of_turn, gate);
+    return true;
+}
+
 static void conn_ready(void *ctx, unsigned ready)
 {
+    struct gate_conn *c = ctx;
+
     (void) ready; /* every direction is tried: under TLS either event serves either */
-    gate_conn_run(ctx);
+    if (c->state != GATE_HANDSHAKE || has_turn(c->gate))
+        gate_conn_run(c);
 }
 
 static void login_deadline(void *ctx)
@@ -250,7 +274,7 @@ void gate_conn_new(struct gate *gate, const struct gate_listener *listener, int 
     if (c->state == GATE_READY)
         greet_first(c);
     else
-        gate_conn_run(c);
+        watch(c); /* TLS begins when the client does: it costs nothing before */
 }
 
 struct gate_conn *gate_conn_known(struct gate *gate, const struct gate_listener *listener,

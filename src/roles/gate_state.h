@@ -46,6 +46,7 @@
 #define GATE_GRACE_US        50000 /* between the end of mail's socket and the news that mail died */
 #define GATE_BAD_MAX         10u   /* refused commands in a row, failed logins among them */
 #define GATE_HANDSHAKES_MAX  512u  /* at once; more: the oldest goes */
+#define GATE_STEPS_MAX       2u /* steps of handshakes in a turn of the loop: half a ms each */
 #define GATE_STRANGERS_MAX   4096u /* not logged in, handshakes done; more: the oldest goes */
 #define GATE_CLOSING_MAX     1024u /* sent away, their end awaited; more: the oldest is cut */
 #define GATE_READ_BYTES                                                                        \
@@ -161,6 +162,8 @@ struct gate {
     uint64_t last_id;
     unsigned n_long_responses;
     size_t n_handshakes_done; /* since the last tending */
+    unsigned n_steps;         /* of handshakes, in this turn of the loop */
+    struct loop_call end_of_turn;
     bool stopping;
 };
 

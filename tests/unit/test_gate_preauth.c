@@ -289,6 +289,36 @@ static void half_open_handshakes_give_way_oldest_first(void **state)
     free(clients);
 }
 
+#define AT_ONCE 10
+
+/* However many want a handshake in the same turn of the loop, who is inside waits for few. */
+static void a_turn_of_the_loop_has_few_handshakes(void **state)
+{
+    struct world *w = *state;
+    struct client clients[AT_ONCE];
+    struct err err;
+    size_t n_heard = 0;
+    char byte;
+
+    for (size_t i = 0; i < AT_ONCE; i++)
+        clients[i] = client_connect(w, DOOR_TLS);
+    for (size_t i = 0; i < AT_ONCE; i++) {
+        clients[i].context = SSL_CTX_new(TLS_client_method());
+        clients[i].ssl = SSL_new(clients[i].context);
+        assert_int_equal(SSL_set_fd(clients[i].ssl, clients[i].fd), 1);
+        assert_int_equal(SSL_connect(clients[i].ssl), -1); /* its first flight is out */
+    }
+    assert_int_equal(loop_turn(w->gate->loop, 0, &err), RC_OK);
+    for (size_t i = 0; i < AT_ONCE; i++)
+        n_heard += recv(clients[i].fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+    assert_int_equal(n_heard, GATE_STEPS_MAX);
+    world_run(w);
+    for (size_t i = 0; i < AT_ONCE; i++) {
+        assert_int_equal(recv(clients[i].fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT), 1);
+        client_close(&clients[i]);
+    }
+}
+
 /* As if it came from that address of one IPv6 /64. */
 static struct client client_from(struct world *w, enum world_door door, uint8_t host)
 {
@@ -530,6 +560,7 @@ int main(void)
         WORLD_TEST(who_does_not_read_is_not_read),
         WORLD_TEST(a_login_has_a_minute),
         WORLD_TEST(half_open_handshakes_give_way_oldest_first),
+        WORLD_TEST(a_turn_of_the_loop_has_few_handshakes),
         WORLD_TEST(over_its_places_a_source_loses_its_own_oldest),
         WORLD_TEST(those_on_the_way_out_are_bounded),
         WORLD_TEST(a_client_that_goes_leaves_nothing),
