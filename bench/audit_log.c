@@ -1,11 +1,12 @@
 /*
  * audit_log.c - what an audited event costs: written, and verified; in CPU time of one core.
  *
- *     bench/audit_log [EVENTS] [FOLDER]
+ *     bench/audit_log [EVENTS] [FOLDER] [RATE]
  *
  * Writes so many refused logins as the log role does (ECS names, chain, a signature a thousand
  * events, files of 64 MiB) into a folder of its own below FOLDER (/tmp), verifies them, and
- * prints both in microseconds an event.
+ * prints both in microseconds an event. With RATE so many a second are written, and none is
+ * verified: to see what else there is suffer from it (bench/figures.py G48).
  */
 #include "events/audit_log.h"
 
@@ -16,6 +17,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "events/audit_files.h"
 #include "events/audit_verify.h"
@@ -56,10 +58,21 @@ static void add(struct audit_log *log, uint64_t number)
     audit_log_add(log, buf_slice(&members));
 }
 
-static void write_all(const char *path, uint64_t n)
+/* Until event i is due; the log role sleeps between turns in the same way. */
+static void pace(int64_t begun_us, uint64_t i, uint64_t rate)
+{
+    int64_t left_us = begun_us + (int64_t) (i * 1000000 / rate) - clock_mono_us();
+
+    if (left_us > 0)
+        (void) usleep((useconds_t) left_us);
+}
+
+/* rate 0: as fast as it goes. */
+static void write_all(const char *path, uint64_t n, uint64_t rate)
 {
     const struct audit_log_options options = {.file_bytes = AUDIT_FILE_BYTES};
     struct audit_log *log;
+    int64_t begun_us = clock_mono_us();
     uint64_t missing;
     struct err err;
 
@@ -69,6 +82,8 @@ static void write_all(const char *path, uint64_t n)
         add(log, i);
         if (i % FLUSH_EVERY == 0 && audit_log_flush(log, &err))
             die("%s", err.detail);
+        if (rate > 0 && i % FLUSH_EVERY == 0)
+            pace(begun_us, i, rate);
         if (audit_log_unsigned(log) >= AUDIT_UNSIGNED_MAX && audit_log_sign(log, &err))
             die("%s", err.detail);
     }
@@ -117,21 +132,32 @@ static void remove_all(const char *path, int folder)
 
 int main(int argc, char **argv)
 {
-    uint64_t n = EVENTS_DEFAULT;
+    uint64_t n = EVENTS_DEFAULT, rate = 0;
     char path[4096];
     double begun, written, verified;
     struct audit_report report;
+    int64_t begun_us;
     int folder;
 
-    if (argc > 1 && !slice_to_u64(slice_from_str(argv[1]), &n))
-        die("usage: audit_log [EVENTS] [FOLDER]");
+    if ((argc > 1 && !slice_to_u64(slice_from_str(argv[1]), &n)) ||
+        (argc > 3 && !slice_to_u64(slice_from_str(argv[3]), &rate)))
+        die("usage: audit_log [EVENTS] [FOLDER] [RATE]");
     (void) snprintf(path, sizeof(path), "%s/roost-audit-XXXXXX", argc > 2 ? argv[2] : "/tmp");
     if (sodium_init() < 0 || mkdtemp(path) == NULL)
         die("%s cannot be made", path);
     folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     begun = cpu_sec();
-    write_all(path, n);
+    begun_us = clock_mono_us();
+    write_all(path, n, rate);
     written = cpu_sec();
+    if (rate > 0) {
+        printf("%llu events at %.0f/s: %.2f us of CPU each\n", (unsigned long long) n,
+               (double) n * 1e6 / (double) (clock_mono_us() - begun_us),
+               (written - begun) / (double) n * 1e6);
+        remove_all(path, folder);
+        (void) close(folder); /* it was only read */
+        return 0;
+    }
     report = verify_all(folder);
     verified = cpu_sec();
     printf("%llu events in %llu files, %llu signed: written in %.2f us of CPU each (%.0f/s a "

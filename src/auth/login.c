@@ -233,19 +233,35 @@ static enum rc ask_sqlite(const struct question *question, struct login_outcome 
     return RC_OK;
 }
 
+/* A name nobody has, or one without a password, costs what the others cost. */
+static void ask_nobody(const struct question *question, struct login_outcome *out)
+{
+    const struct passwd_file *file = realm_passwd_file(question->realm);
+    const struct password_hash *dummy = file != NULL ? passwd_file_dummy(file) : NULL;
+
+    if (login_asks_backends(question->realm, question->place))
+        wait_for_hash(out, LOGIN_BY_NONE, password_hash_dummy(), false);
+    else if (dummy != NULL)
+        wait_for_hash(out, LOGIN_BY_NONE, line_hash(dummy, question->arena), false);
+    else
+        judge_match(out, false, false);
+}
+
+/* A password that is compared at once and wrong costs what nobody's costs. */
 static enum rc ask_passwd_file(const struct question *question, struct login_outcome *out)
 {
     const struct passwd_user *user = file_line(question->realm, question->account);
 
     if (user == NULL || question->row.source == ACCOUNT_FOREIGN)
         return RC_NOT_FOUND;
-    if (password_hash_is_cheap(&user->hash)) {
-        out->by = LOGIN_BY_PASSWD_FILE;
-        judge_match(out, password_matches(&user->hash, question->secret),
-                    question->account->enabled);
-    } else {
+    if (!password_hash_is_cheap(&user->hash)) {
         wait_for_hash(out, LOGIN_BY_PASSWD_FILE, line_hash(&user->hash, question->arena),
                       false);
+    } else if (password_matches(&user->hash, question->secret)) {
+        out->by = LOGIN_BY_PASSWD_FILE;
+        judge_match(out, true, question->account->enabled);
+    } else {
+        ask_nobody(question, out);
     }
     return RC_OK;
 }
@@ -271,20 +287,6 @@ static enum rc ask_foreign(const struct question *question, struct login_outcome
         return RC_NOT_FOUND;
     out->verdict = LOGIN_ASK;
     return RC_OK;
-}
-
-/* A name nobody has, or one without a password, costs what the others cost. */
-static void ask_nobody(const struct question *question, struct login_outcome *out)
-{
-    const struct passwd_file *file = realm_passwd_file(question->realm);
-    const struct password_hash *dummy = file != NULL ? passwd_file_dummy(file) : NULL;
-
-    if (login_asks_backends(question->realm, question->place))
-        wait_for_hash(out, LOGIN_BY_NONE, password_hash_dummy(), false);
-    else if (dummy != NULL)
-        wait_for_hash(out, LOGIN_BY_NONE, line_hash(dummy, question->arena), false);
-    else
-        judge_match(out, false, false);
 }
 
 /* From out->backend on. */

@@ -86,6 +86,8 @@ struct config {
     /* limits */
     uint64_t message_max_bytes;
     uint32_t connections_per_user;
+    uint32_t connections_per_device;
+    uint32_t strangers_per_source; /* at each gate */
     uint32_t message_limit, save_limit;       /* RFC 9738; 0: none; never both */
     uint64_t quota_storage;                   /* bytes an account may hold; 0: no limit */
     uint64_t quota_annotations;               /* the same beside messages */

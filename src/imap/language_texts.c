@@ -93,6 +93,7 @@ const struct language_row language_rows[] = {
     {"Mail service restarts, try again", {"Der Maildienst startet neu, bitte noch einmal", "Le service redémarre, réessayez", "El servicio se reinicia, inténtelo de nuevo", "メールサービスを再起動しています。もう一度お試しください"}},
     {"Too many logins at once; try again", {"Zu viele Anmeldungen zugleich; bitte noch einmal", "Trop de connexions à la fois; réessayez", "Demasiados inicios a la vez; inténtelo de nuevo", "同時のログインが多すぎます。もう一度お試しください"}},
     {"The login could not be completed", {"Die Anmeldung konnte nicht abgeschlossen werden", "La connexion n'a pas pu aboutir", "No se pudo completar el inicio de sesión", "ログインを完了できませんでした"}},
+    {"Too many connections of this device; close some", {"Zu viele Verbindungen dieses Geräts; bitte einige schließen", "Trop de connexions de cet appareil; fermez-en", "Demasiadas conexiones de este dispositivo; cierre algunas", "この端末の接続が多すぎます。いくつか閉じてください"}},
     {"Too many connections of this user; close some", {"Zu viele Verbindungen dieses Benutzers; bitte einige schließen", "Trop de connexions de cet utilisateur; fermez-en", "Demasiadas conexiones de este usuario; cierre algunas", "このユーザーの接続が多すぎます。いくつか閉じてください"}},
     {"Log in again", {"Bitte noch einmal anmelden", "Reconnectez-vous", "Inicie sesión de nuevo", "もう一度ログインしてください"}},
 

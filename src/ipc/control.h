@@ -100,7 +100,11 @@ void *control_conn_state(const struct control_conn *conn);
  */
 MUST_CHECK enum rc control_serve(struct control_conn *conn, const struct control_verb *verbs,
                                  size_t n_verbs, void *ctx, struct err *err);
+/* CONTROL_QUEUE: while held, answers are queued and none is sent. */
+void control_conn_hold(struct control_conn *conn, bool held);
 bool control_conn_wants_write(const struct control_conn *conn);
+/* CONTROL_BLOCK: fn is called before each control_end() sends its answer. */
+void control_conn_before_end(struct control_conn *conn, void (*fn)(void *ctx), void *ctx);
 /* RC_MORE: something is left. */
 MUST_CHECK enum rc control_conn_flush(struct control_conn *conn, struct err *err);
 /* A request is open: run was called and control_end() was not. */

@@ -29,6 +29,9 @@ struct control_conn {
     bool input_ended;
     void *state;
     void (*state_free)(void *);
+    void (*before_end)(void *ctx);
+    void *before_end_ctx;
+    bool held;
     enum rc failed; /* an answer could not be sent */
     struct list queue;
     size_t queued;
@@ -112,9 +115,20 @@ void *control_conn_state(const struct control_conn *conn)
     return conn->state;
 }
 
+void control_conn_hold(struct control_conn *conn, bool held)
+{
+    conn->held = held;
+}
+
+void control_conn_before_end(struct control_conn *conn, void (*fn)(void *ctx), void *ctx)
+{
+    conn->before_end = fn;
+    conn->before_end_ctx = ctx;
+}
+
 bool control_conn_wants_write(const struct control_conn *conn)
 {
-    return !list_is_empty(&conn->queue);
+    return !conn->held && !list_is_empty(&conn->queue);
 }
 
 bool control_conn_busy(const struct control_conn *conn)
@@ -129,6 +143,8 @@ bool control_conn_failed(const struct control_conn *conn)
 
 enum rc control_conn_flush(struct control_conn *conn, struct err *err)
 {
+    if (conn->held)
+        return RC_MORE;
     while (conn->failed == RC_OK && !list_is_empty(&conn->queue)) {
         struct waiting *first = LINK_OWNER(conn->queue.head.next, struct waiting, link);
         enum rc rc = packet_send(conn->fd, slice_of(first->bytes, first->len), NULL, 0, err);
@@ -238,6 +254,8 @@ void control_end(struct control_conn *conn, enum rc rc, const char *text)
 {
     AUTO(buf_done) struct buf packet = {0};
 
+    if (conn->before_end != NULL)
+        conn->before_end(conn->before_end_ctx);
     buf_init(&packet, CONTROL_PACKET_MAX);
     buf_byte(&packet, CONTROL_TAG_END);
     buf_le8(&packet, (uint8_t) rc);

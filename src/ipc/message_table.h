@@ -124,8 +124,13 @@
     U8(level)          /* enum log_level */ \
     U64(time_us)       /* wall clock of the sender */ \
     U32(lost)          /* events dropped before this one because the channel was full */ \
+    U64(keep)          /* not 0: the sender keeps it until LOG_KEPT names this number or a later one */ \
     BYTES(event, MSG_CONFIG_NAME) \
     BYTES(fields, MSG_FIELDS_MAX) /* ipc/log_pack.h */
+
+/* log -> any */
+#define MSG_LOG_KEPT_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(keep)          /* of the last event that is durable in the audit log */
 
 /* gate <-> auth */
 #define MSG_AUTH_START_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
@@ -419,7 +424,8 @@
     M(PAM_STOP,          pam_stop,         24, 1, 0, FROM(AUTH),                   TO(SUPERVISOR)) \
     M(PAM_HELPER,        pam_helper,       25, 1, 1, FROM(SUPERVISOR),             TO(AUTH)) \
     M(SHIP_STATE,        ship_state,       29, 1, 0, FROM(SHIP),                   TO(SUPERVISOR)) \
-    M(LOG_EVENT,         log_event,        30, 1, 0, FROM_ANY,                     TO(LOG)) \
+    M(LOG_EVENT,         log_event,        30, 2, 0, FROM_ANY,                     TO(LOG)) \
+    M(LOG_KEPT,          log_kept,         31, 1, 0, FROM(LOG),                    TO_ANY) \
     M(AUTH_START,        auth_start,       40, 1, 0, FROM(GATE),                   TO(AUTH)) \
     M(AUTH_DATA,         auth_data,        41, 1, 0, FROM(GATE),                   TO(AUTH)) \
     M(AUTH_CANCEL,       auth_cancel,      42, 1, 0, FROM(GATE),                   TO(AUTH)) \

@@ -300,7 +300,9 @@ static enum rc connect_all(struct auth_role *auth, struct err *err)
     if (rc)
         return rc;
     auth_damage_start(auth);
-    rc = auth_control_listen(auth, err);
+    rc = auth_slots_open(auth, err);
+    if (rc == RC_OK)
+        rc = auth_control_listen(auth, err);
     if (rc)
         return rc;
     for (size_t i = 0; i < auth->start->n_peers; i++) {
@@ -323,6 +325,7 @@ static void close_all(struct auth_role *auth)
     auth_enrol_done(auth);
     auth_attempts_done(auth);
     auth_recipients_done(auth);
+    auth_slots_done(auth);
     auth_known_done(auth);
     auth_scram_done(auth);
     auth_uses_done(auth);

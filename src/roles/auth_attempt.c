@@ -11,7 +11,7 @@
  * guessable password waits for its turn afterwards, in WAITING as well.
  *
  *   TALKING    the mechanism waits for the client
- *   WAITING    a guessable secret waits for its turn (throttle.h)
+ *   WAITING    a guessable secret waits for its turn (throttle.h), or a salt (auth_slot.c)
  *   ASKING     an issuer of tokens, a foreign back-end, or gss is asked
  *   TOLD       a token is refused, logged and counted; the client hears why, and its answer to
  *              that brings the refusal (RFC 7628 3.2.3)
@@ -60,6 +60,8 @@ struct attempt {
     uint16_t again_sec;               /* SASL_BEARER: as in IDP_RESULT */
     struct scram_keys keys;           /* of the password that was proved by SCRAM */
     struct timer timer;
+    struct auth_slot slot; /* the answer waits for its end */
+    struct buf salted;     /* WAITING: SCRAM's challenge with the salt */
     enum auth_code answer; /* DELAYED */
     struct hash_job job;
     bool matched;      /* written by the job */
@@ -90,6 +92,7 @@ static void attempt_free(struct attempt *attempt)
     unlist(attempt);
     list_remove(&attempt->link);
     timer_stop(attempt->auth->loop, &attempt->timer);
+    auth_slot_forget(&attempt->slot);
     auth_idp_forget(&attempt->token.ask);
     auth_gssapi_forget(&attempt->gssapi);
     auth_backend_forget(&attempt->ask);
@@ -99,6 +102,7 @@ static void attempt_free(struct attempt *attempt)
     arena_free(attempt->arena);
     buf_done(&attempt->better);
     buf_done(&attempt->chain);
+    buf_done(&attempt->salted);
     sasl_wipe(&attempt->sasl);
     sodium_memzero(attempt, sizeof(*attempt));
     free(attempt);
@@ -115,23 +119,6 @@ static void attempt_drop(struct attempt *attempt)
     attempt->state = CANCELLED;
 }
 
-/* user: for a mail server's log alone; empty to others. */
-static void send_fail(struct auth_peer *gate, uint64_t conn, enum auth_code code,
-                      struct slice user)
-{
-    struct msg msg = {
-        .type = MSG_AUTH_FAIL,
-        .auth_fail = {.conn = conn,
-                      .code = (uint8_t) code,
-                      .text = slice_from_str(login_code_text(code)),
-                      .user = user}
-    };
-    struct err err;
-
-    if (auth_post(gate, &msg, &err) != RC_OK)
-        log_event(LEVEL_WARNING, "auth.gate_not_told", LOG_ERR(&err));
-}
-
 static void log_outcome(const struct attempt *attempt)
 {
     auth_outcome_log(&attempt->outcome, &attempt->sasl, attempt->service, &attempt->peer,
@@ -142,9 +129,10 @@ static void on_delayed(void *ctx)
 {
     struct attempt *attempt = ctx;
 
-    send_fail(attempt->gate, attempt->conn, attempt->answer,
-              attempt->service == SERVICE_SUBMISSION ? sasl_claim_user(&attempt->sasl.claim)
-                                                     : (struct slice){0});
+    auth_outcome_fail(attempt->gate, attempt->conn, attempt->answer,
+                      attempt->service == SERVICE_SUBMISSION
+                          ? sasl_claim_user(&attempt->sasl.claim)
+                          : (struct slice){0});
     attempt_free(attempt);
 }
 
@@ -154,17 +142,23 @@ static struct login_place place_of(const struct attempt *attempt)
         .service = attempt->service, .peer = attempt->peer, .now = clock_wall_sec()};
 }
 
-/* Answer when its time has come. */
+/* Anything but a wrong name or secret was found out about who has proved to be there. */
+static void on_turn(void *ctx)
+{
+    struct attempt *attempt = ctx;
+
+    if (login_reason_is_guess(attempt->outcome.reason))
+        auth_slot_wait(attempt->auth, &attempt->slot, attempt->claimed_us, on_delayed, attempt);
+    else
+        on_delayed(attempt);
+}
+
 static void fail_later(struct attempt *attempt, int64_t delay_us)
 {
-    if (delay_us == 0) {
-        on_delayed(attempt);
-        return;
-    }
     attempt->state = DELAYED;
     sasl_forget(&attempt->sasl);      /* the name goes with the answer */
     arena_free(TAKE(attempt->arena)); /* the outcome's reason is a value */
-    timer_start(attempt->auth->loop, &attempt->timer, delay_us, on_delayed, attempt);
+    timer_start(attempt->auth->loop, &attempt->timer, delay_us, on_turn, attempt);
 }
 
 static void tell_why(struct attempt *attempt, int64_t delay_us)
@@ -466,22 +460,33 @@ static void check_proof(struct attempt *attempt)
     timer_start(attempt->auth->loop, &attempt->timer, delay_us, on_proved, attempt);
 }
 
-/* Whoever the client says it is hears of a salt, so that the answer tells nothing. */
+static void say_salt(void *ctx)
+{
+    struct attempt *attempt = ctx;
+    AUTO(buf_done) struct buf challenge = attempt->salted;
+
+    attempt->salted = (struct buf){0};
+    say(attempt, &challenge);
+}
+
+/* Whoever the client says it is hears of a salt, at the same moment: it tells nothing. */
 static void send_salt(struct attempt *attempt)
 {
-    AUTO(buf_done) struct buf challenge = {.max = SASL_MESSAGE_MAX_BYTES};
     AUTO(arena_freep) struct arena *arena = arena_new(LOGIN_ARENA_BYTES);
     struct scram_salt salt;
     struct err err;
 
+    attempt->claimed_us = clock_mono_us();
     if (login_scram_salt(attempt->auth->realm, &attempt->sasl.claim, arena, &salt, &err) !=
         RC_OK) {
         log_event(LEVEL_ERROR, "auth.database_failed", LOG_ERR(&err));
         refuse_for(attempt, LOGIN_REASON_INTERNAL);
         return;
     }
-    sasl_salted(&attempt->sasl, &salt, &challenge);
-    say(attempt, &challenge);
+    buf_init(&attempt->salted, SASL_MESSAGE_MAX_BYTES);
+    sasl_salted(&attempt->sasl, &salt, &attempt->salted);
+    attempt->state = WAITING;
+    auth_slot_wait(attempt->auth, &attempt->slot, attempt->claimed_us, say_salt, attempt);
 }
 
 static void on_backend(struct auth_backend_ask *ask, const struct backend_answer *answer);
@@ -712,7 +717,7 @@ void auth_attempt_start(struct auth_peer *gate, const struct msg_auth_start *msg
     if (map_count(gate->auth->attempts) >= ATTEMPTS_MAX - (known ? 0 : ATTEMPTS_KNOWN)) {
         if (known)
             auth_known_leave(gate->auth, &msg->peer);
-        send_fail(gate, msg->conn, AUTH_CODE_LIMIT, (struct slice){0});
+        auth_outcome_fail(gate, msg->conn, AUTH_CODE_LIMIT, (struct slice){0});
         return;
     }
     attempt = attempt_new(gate, msg, known);

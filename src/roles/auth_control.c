@@ -1,24 +1,73 @@
-/* auth_control.c - the control socket of auth: connections of the command line on the loop. */
+/*
+ * auth_control.c - the control socket of auth: connections of the command line on the loop.
+ *
+ * What a verb answers is held until the records of what it did are durable in the audit log
+ * (log_sink.h): a timer looks for the log's answer while somebody waits.
+ */
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "ipc/control.h"
 #include "roles/auth_role.h"
+#include "roles/log_sink.h"
+
+#define LOOK_US ((int64_t) 2000) /* between two looks for the log's answer */
 
 struct control_client {
     struct link link; /* in auth->control_conns */
     struct auth_role *auth;
     struct control_conn *conn;
     struct loop_fd watch;
+    struct timer timer; /* runs while answers are held */
+    uint64_t record;    /* the last one that has to be durable before */
+    int64_t until_us;   /* then they are held no longer */
 };
 
 static void client_free(struct control_client *client)
 {
     loop_remove(client->auth->loop, &client->watch);
+    timer_stop(client->auth->loop, &client->timer);
     list_remove(&client->link);
     client->auth->n_control_conns--;
     control_conn_free(client->conn);
     free(client);
+}
+
+static void want(struct control_client *client)
+{
+    loop_want(client->auth->loop, &client->watch,
+              control_conn_wants_write(client->conn) ? LOOP_OUT : LOOP_IN);
+}
+
+/* Are the records there, or is it time to go on without? */
+static void look(void *ctx)
+{
+    struct control_client *client = ctx;
+    bool durable = log_sink_is_durable(client->auth->start->sink, client->record);
+
+    if (!durable && clock_mono_us() < client->until_us) {
+        timer_start(client->auth->loop, &client->timer, LOOK_US, look, client);
+        return;
+    }
+    if (!durable)
+        log_event(LEVEL_ERROR, "audit.unconfirmed", LOG_NUM("ms", LOG_DURABLE_MS));
+    control_conn_hold(client->conn, false);
+    want(client);
+}
+
+static enum rc serve(struct control_client *client, struct err *err)
+{
+    enum rc rc;
+
+    control_conn_hold(client->conn, true);
+    rc = control_serve(client->conn, auth_verbs, auth_verbs_count, client->auth, err);
+    if (rc)
+        return rc;
+    client->record = log_sink_last(client->auth->start->sink);
+    client->until_us = clock_mono_us() + (int64_t) LOG_DURABLE_MS * 1000;
+    look(client);
+    return RC_OK;
 }
 
 static void on_client_ready(void *ctx, unsigned ready)
@@ -30,15 +79,14 @@ static void on_client_ready(void *ctx, unsigned ready)
     if ((ready & LOOP_OUT) != 0)
         rc = control_conn_flush(client->conn, &err);
     if (rc == RC_OK && !control_conn_wants_write(client->conn))
-        rc = control_serve(client->conn, auth_verbs, auth_verbs_count, client->auth, &err);
+        rc = serve(client, &err);
     if (rc != RC_OK && rc != RC_MORE) {
         if (rc != RC_UNAVAILABLE)
             log_event(LEVEL_WARNING, "auth.control_broken", LOG_ERR(&err));
         client_free(client);
         return;
     }
-    loop_want(client->auth->loop, &client->watch,
-              control_conn_wants_write(client->conn) ? LOOP_OUT : LOOP_IN);
+    want(client);
 }
 
 void auth_control_answered(struct auth_role *auth, const struct control_conn *conn)
@@ -92,6 +140,7 @@ static void on_listener_ready(void *ctx, unsigned ready)
 
 enum rc auth_control_listen(struct auth_role *auth, struct err *err)
 {
+    log_sink_keep(auth->start->sink);
     for (size_t i = 0; i < auth->start->n_listeners; i++)
         if (auth->start->listeners[i].kind == LISTENER_CONTROL)
             return loop_add(auth->loop, &auth->control_watch, auth->start->listeners[i].fd,

@@ -38,6 +38,7 @@ struct enrol_try {
     int64_t checked_us; /* when the password was looked at */
     struct auth_backend_ask ask;
     struct timer timer;
+    struct auth_slot slot; /* the refusal waits for its end */
     struct hash_job job;
     bool matched; /* written by the job */
 };
@@ -47,6 +48,7 @@ static void try_free(struct enrol_try *try)
     list_remove(&try->link);
     try->auth->n_enrolling--;
     timer_stop(try->auth->loop, &try->timer);
+    auth_slot_forget(&try->slot);
     auth_backend_forget(&try->ask);
     loop_cancel(try->auth->loop, &try->job.call);
     if (try->known)
@@ -153,6 +155,17 @@ static void on_delayed(void *ctx)
     try_free(try);
 }
 
+/* As at the mail's door: what is wrong is said at the end of a slot. */
+static void on_turn(void *ctx)
+{
+    struct enrol_try *try = ctx;
+
+    if (enrol_reason_is_guess(try->reason))
+        auth_slot_wait(try->auth, &try->slot, try->checked_us, on_delayed, try);
+    else
+        on_delayed(try);
+}
+
 static struct login_place place_of(const struct enrol_try *try)
 {
     return (struct login_place){
@@ -170,12 +183,11 @@ static void refuse(struct enrol_try *try, enum enrol_reason reason)
         delay_us = MAX(throttle_failed(try->auth->throttle, try->key, clock_mono_us()),
                        auth_backend_slot_us(try->auth, &place, try->checked_us));
     auth_secret_wipe(&try->claim.secret);
-    if (delay_us == 0) {
-        on_delayed(try);
-        return;
-    }
     try->state = DELAYED;
-    timer_start(try->auth->loop, &try->timer, delay_us, on_delayed, try);
+    if (delay_us == 0)
+        on_turn(try);
+    else
+        timer_start(try->auth->loop, &try->timer, delay_us, on_turn, try);
 }
 
 static void open_session(const struct enrol_try *try, enum factor_kind kind)

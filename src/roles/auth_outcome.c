@@ -93,3 +93,19 @@ enum rc auth_outcome_grant(struct auth_role *auth, const struct msg_grant *begun
     msg.grant.folders = buf_slice(&folders);
     return auth_post(&auth->mail, &msg, err);
 }
+
+void auth_outcome_fail(struct auth_peer *gate, uint64_t conn, enum auth_code code,
+                       struct slice user)
+{
+    struct msg msg = {
+        .type = MSG_AUTH_FAIL,
+        .auth_fail = {.conn = conn,
+                      .code = (uint8_t) code,
+                      .text = slice_from_str(login_code_text(code)),
+                      .user = user}
+    };
+    struct err err;
+
+    if (auth_post(gate, &msg, &err) != RC_OK)
+        log_event(LEVEL_WARNING, "auth.gate_not_told", LOG_ERR(&err));
+}

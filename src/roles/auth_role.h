@@ -5,6 +5,7 @@
  *
  * auth.c           start, peers, supervisor, end
  * auth_attempt.c   one login from AUTH_START to AUTH_OK or AUTH_FAIL
+ * auth_slot.c      answers whose time does not tell what they were made of
  * auth_outcome.c   what it came to: the line in the log, the grant to mail
  * auth_known.c     a share for those who have been in before
  * auth_mail.c      what mail asks, and what it is told
@@ -56,6 +57,7 @@
          */
 #define TOLD_WAIT_US  ((int64_t) 5000000) /* for mail to say that it has heard of a change */
 #define USES_FLUSH_US ((int64_t) 30000000)
+#define AUTH_SLOT_US  ((int64_t) 5000) /* what is found out about a name takes a tenth of it */
 
 #define WATCHES_MAX       65536u               /* credentials of sessions that are watched */
 #define WATCHES_MAX_BYTES ((size_t) 64 << 20)  /* tokens and certificates, in all */
@@ -83,6 +85,15 @@ struct auth_ask {
     bool waits;
     struct timer timer;
     auth_ask_fn *done;
+};
+
+/* An answer that waits for the end of its slot, inside of whoever gives it. Zeroed: none. */
+struct auth_slot {
+    struct link link; /* in auth_slots */
+    struct auth_role *auth;
+    int64_t due_us;
+    loop_call_fn *fn;
+    void *ctx;
 };
 
 struct auth_pam_ask;
@@ -175,10 +186,11 @@ struct auth_role {
     size_t n_pam_asks;
     uint64_t last_pam_ask;
     struct auth_peer gates[ROLE_GATES_MAX];
-    struct map *attempts; /* struct attempt by gate instance and connection */
-    struct map *known;    /* sources that have logins under way, by auth_known.c */
-    struct list hashing;  /* attempts whose job the pool has, cancelled ones too */
-    struct list learning; /* struct scram_lesson; the pool has the first one, or none */
+    struct map *attempts;     /* struct attempt by gate instance and connection */
+    struct map *known;        /* sources that have logins under way, by auth_known.c */
+    struct auth_slots *slots; /* auth_slot.c's */
+    struct list hashing;      /* attempts whose job the pool has, cancelled ones too */
+    struct list learning;     /* struct scram_lesson; the pool has the first one, or none */
     size_t n_learning;
     struct map *uses; /* struct auth_use by device or account */
     struct timer uses_timer;
@@ -208,12 +220,27 @@ void auth_attempts_forget(struct auth_role *auth, uint32_t gate_instance);
 /* After the pool is gone: frees all. */
 void auth_attempts_done(struct auth_role *auth);
 
+/* ---- auth_slot.c ---- */
+
+MUST_CHECK enum rc auth_slots_open(struct auth_role *auth, struct err *err);
+/* Nobody waits any more. */
+void auth_slots_done(struct auth_role *auth);
+/* Call fn at the end of the slot that is running, counted from since_us (clock_mono_us()), when
+ * what was asked was taken up. */
+void auth_slot_wait(struct auth_role *auth, struct auth_slot *slot, int64_t since_us,
+                    loop_call_fn *fn, void *ctx);
+/* Also for one that does not wait. */
+void auth_slot_forget(struct auth_slot *slot);
+
 /* ---- auth_outcome.c ---- */
 
 /* login.ok or login.refused. sasl is that of the login, without a mechanism if there is none.
  */
 void auth_outcome_log(const struct login_outcome *outcome, const struct sasl *sasl,
                       enum service service, const struct ipaddr *peer, uint16_t tls_version);
+/* AUTH_FAIL. user: for a mail server's log alone; empty to others. */
+void auth_outcome_fail(struct auth_peer *gate, uint64_t conn, enum auth_code code,
+                       struct slice user);
 /* What the session may do, to mail. begun has the gate, the connection, the mechanism and the
  * nonce; the rest is of outcome. RC_UNAVAILABLE: mail is not there. */
 MUST_CHECK enum rc auth_outcome_grant(struct auth_role *auth, const struct msg_grant *begun,

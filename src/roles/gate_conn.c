@@ -73,8 +73,15 @@ static void relist(struct gate_conn *c, enum gate_state state)
     gate->counts[to]++;
 }
 
+static bool is_stranger(enum gate_state state)
+{
+    return state != GATE_CARRIED && state != GATE_CLOSING && state != GATE_DEAD;
+}
+
 void gate_conn_enter(struct gate_conn *c, enum gate_state state)
 {
+    if (!is_stranger(state))
+        gate_source_leave(c);
     relist(c, state);
     c->state = state;
 }
@@ -127,7 +134,7 @@ static void watch(struct gate_conn *c)
         reads = true;
         break;
     case GATE_HANDSHAKE:
-        reads = c->conn.tls != NULL;
+        reads = c->conn.tls != NULL || c->out.len == 0;
         break;
     case GATE_READY:
     case GATE_RESPONSE:
@@ -149,10 +156,34 @@ static void watch(struct gate_conn *c)
 
 /* --- begin and end --- */
 
+static void end_of_turn(void *ctx)
+{
+    struct gate *gate = ctx;
+
+    gate->n_steps = 0;
+}
+
+/*
+ * A step of a handshake computes for half a millisecond, and who is logged in waits for it if
+ * it comes first. So a turn of the loop has few; what is ready and not looked at is told again
+ * in the next turn, behind the others.
+ */
+static bool has_turn(struct gate *gate)
+{
+    if (gate->n_steps >= GATE_STEPS_MAX)
+        return false;
+    if (gate->n_steps++ == 0)
+        loop_defer(gate->loop, &gate->end_of_turn, end_of_turn, gate);
+    return true;
+}
+
 static void conn_ready(void *ctx, unsigned ready)
 {
+    struct gate_conn *c = ctx;
+
     (void) ready; /* every direction is tried: under TLS either event serves either */
-    gate_conn_run(ctx);
+    if (c->state != GATE_HANDSHAKE || has_turn(c->gate))
+        gate_conn_run(c);
 }
 
 static void login_deadline(void *ctx)
@@ -237,11 +268,13 @@ void gate_conn_new(struct gate *gate, const struct gate_listener *listener, int 
     gate_conn_enter(c, gate_is_proxy(gate, &c->peer) ? GATE_PROXY : first_state(c));
     if (gate_conn_watch(c) != RC_OK)
         return;
+    if (c->state != GATE_PROXY)
+        gate_source_enter(c);
     evict_some(gate);
     if (c->state == GATE_READY)
         greet_first(c);
     else
-        gate_conn_run(c);
+        watch(c); /* TLS begins when the client does: it costs nothing before */
 }
 
 struct gate_conn *gate_conn_known(struct gate *gate, const struct gate_listener *listener,
@@ -268,6 +301,8 @@ void gate_conn_return(struct gate_conn *c)
         return;
     if (gate->stopping)
         gate_conn_close(c, CLOSE_SHUTDOWN, "Server is shutting down");
+    else
+        gate_source_enter(c);
     evict_over(gate, GATE_READY, GATE_STRANGERS_MAX);
     gate_conn_run(c);
 }
@@ -363,6 +398,10 @@ void gate_conn_close(struct gate_conn *c, enum close_reason reason, const char *
         gate_answer(c, SLICE("*"), "BYE", bye);
     c->closed_in = c->state;
     gate_conn_enter(c, GATE_CLOSING);
+    if (c->gate->counts[GATE_CLOSING] > GATE_CLOSING_MAX)
+        gate_conn_drop(
+            LINK_OWNER(c->gate->lists[GATE_CLOSING].head.next, struct gate_conn, link),
+            CLOSE_TIMEOUT);
     timer_start(c->gate->loop, &c->timer, gate_linger_us(c->gate), linger_deadline, c);
     gate_conn_run(c);
 }
@@ -416,6 +455,7 @@ static enum rc step_proxy(struct gate_conn *c)
         return RC_MORE;
     if (rc == RC_OK) {
         gate_conn_enter(c, first_state(c));
+        gate_source_enter(c);
         evict_some(c->gate);
         if (c->state == GATE_READY)
             gate_greet(c);

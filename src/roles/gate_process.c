@@ -96,6 +96,7 @@ enum rc gate_open(struct role_start *start, struct gate **out, struct err *err)
     list_init(&gate->dead_locals);
     gate->asks = map_new();
     gate->by_id = map_new();
+    gate->sources = map_new();
     gate->arena = arena_new(GATE_ARENA_BYTES);
     gate->scratch = xmalloc(PUMP_BYTES);
     gate->tls = tls_server_new();
@@ -135,6 +136,7 @@ void gate_free(struct gate *gate)
     free(gate->proxies);
     arena_free(gate->arena);
     map_free(gate->by_id);
+    map_free(gate->sources);
     map_free(gate->asks);
     loop_free(gate->loop);
     free(gate);

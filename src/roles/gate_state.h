@@ -46,7 +46,9 @@
 #define GATE_GRACE_US        50000 /* between the end of mail's socket and the news that mail died */
 #define GATE_BAD_MAX         10u   /* refused commands in a row, failed logins among them */
 #define GATE_HANDSHAKES_MAX  512u  /* at once; more: the oldest goes */
+#define GATE_STEPS_MAX       2u /* steps of handshakes in a turn of the loop: half a ms each */
 #define GATE_STRANGERS_MAX   4096u /* not logged in, handshakes done; more: the oldest goes */
+#define GATE_CLOSING_MAX     1024u /* sent away, their end awaited; more: the oldest is cut */
 #define GATE_READ_BYTES                                                                        \
     4096u /* taken from a stranger at once, and kept while auth is asked                       \
            */
@@ -96,6 +98,8 @@ struct gate_peer {
 
 struct gate_conn {
     struct link link;
+    struct link source_link;    /* with source: its strangers */
+    struct gate_source *source; /* gate_source.c; NULL: not counted */
     struct gate *gate;
     const struct gate_listener *listener;
     uint64_t id; /* as auth and mail know it */
@@ -151,14 +155,23 @@ struct gate {
     struct list lists[GATE_STATE_COUNT]; /* in the order of coming; READY has all strangers */
     size_t counts[GATE_STATE_COUNT];     /* members of those lists */
     struct map *by_id;
+    struct map *sources; /* struct gate_source by prefix */
     struct loop_call reap;
     struct arena *arena; /* of the command being run */
     char *scratch;       /* PUMP_BYTES, for whoever reads just now */
     uint64_t last_id;
     unsigned n_long_responses;
     size_t n_handshakes_done; /* since the last tending */
+    unsigned n_steps;         /* of handshakes, in this turn of the loop */
+    struct loop_call end_of_turn;
     bool stopping;
 };
+
+/* gate_source.c: strangers by where they come from. */
+/* It is a stranger's, and its peer is known. One too many of its source ends the oldest. */
+void gate_source_enter(struct gate_conn *c);
+/* Also for one that is not counted. */
+void gate_source_leave(struct gate_conn *c);
 
 /* gate_conn.c: the life of a connection. */
 /* Takes fd, a client's first moment; what goes wrong ends it. */

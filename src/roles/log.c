@@ -33,6 +33,7 @@ struct sender {
     struct channel *channel;
     struct loop_fd watch;
     enum role role;
+    uint64_t keeps, told; /* the last event that it keeps, and the last it was told of */
 };
 
 struct log_role {
@@ -84,12 +85,43 @@ static void flush_audit(struct log_role *log)
         timer_start(log->loop, &log->sign, AUDIT_UNSIGNED_USECS, sign_audit, log);
 }
 
+/* Only what is signed and synced is durable. */
+static void answer_keepers(struct log_role *log)
+{
+    bool waits = false;
+    struct err err;
+    enum rc rc;
+
+    LIST_FOREACH(it, &log->senders)
+    {
+        const struct sender *sender = LINK_OWNER(it, struct sender, link);
+
+        waits = waits || sender->keeps != sender->told;
+    }
+    if (!waits || log->audit == NULL)
+        return;
+    rc = audit_log_sign(log->audit, &err);
+    note_audit(log, rc, &err);
+    if (rc != RC_OK)
+        return; /* they are asked again with the next lines */
+    LIST_FOREACH(it, &log->senders)
+    {
+        struct sender *sender = LINK_OWNER(it, struct sender, link);
+        struct msg msg = {.type = MSG_LOG_KEPT, .log_kept = {.keep = sender->keeps}};
+
+        if (sender->keeps != sender->told &&
+            channel_post(sender->channel, &msg, NULL, NULL) == RC_OK)
+            sender->told = sender->keeps;
+    }
+}
+
 static void flush_lines(void *ctx)
 {
     struct timespec gather = {.tv_nsec = GATHER_NS};
     struct log_role *log = ctx;
 
     log_out_flush(log->out);
+    answer_keepers(log);
     flush_audit(log);
     (void) nanosleep(&gather, NULL); /* a signal may shorten it */
 }
@@ -161,8 +193,10 @@ static void on_events(void *ctx, unsigned ready)
     (void) ready;
     for (unsigned i = 0; i < SENDER_BURST && rc == RC_OK; i++) {
         rc = channel_take(sender->channel, &packet, &err);
-        if (rc == RC_OK)
-            write_event(sender->log, sender->role, &packet->msg.log_event);
+        if (rc != RC_OK)
+            break;
+        write_event(sender->log, sender->role, &packet->msg.log_event);
+        sender->keeps = MAX(sender->keeps, packet->msg.log_event.keep);
     }
     if (rc == RC_OK || rc == RC_MORE)
         return;

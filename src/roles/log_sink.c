@@ -2,16 +2,32 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <time.h>
 
 #include "base/clock.h"
+#include "base/list.h"
 #include "events/log_line.h"
 #include "ipc/log_pack.h"
+
+#define AWAIT_NS (1000L * 1000) /* between two looks for the log's answer */
+
+/* An event that the log has not said to be durable. */
+struct kept {
+    struct link link;
+    struct msg_log_event event; /* its slices are of this */
+    char name[MSG_CONFIG_NAME];
+    struct buf fields;
+};
 
 struct log_sink {
     enum role self;
     pthread_mutex_t lock; /* guards what follows; a leaf but for the channel's own */
     struct channel *log;  /* NULL: none now */
     uint32_t lost;        /* since the last event that got through */
+    bool keeps;
+    struct list kept; /* struct kept, by their numbers */
+    size_t n_kept;
+    uint64_t last; /* number */
 };
 
 static void to_stderr(const struct log_sink *sink, const struct msg_log_event *event)
@@ -38,6 +54,81 @@ static bool post(struct log_sink *sink, const struct msg *msg)
     return rc == RC_OK;
 }
 
+static bool is_by_administrator(const struct log_field *fields, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(fields[i].key, "by_uid") == 0)
+            return true;
+    return false;
+}
+
+static void forget_first(struct log_sink *sink)
+{
+    struct kept *kept = LINK_OWNER(list_pop_front(&sink->kept), struct kept, link);
+
+    sink->n_kept--;
+    buf_done(&kept->fields);
+    free(kept);
+}
+
+/* sink->lock is held. event gets its number. */
+static void keep(struct log_sink *sink, struct msg_log_event *event)
+{
+    struct kept *kept = xcalloc(1, sizeof(*kept));
+
+    event->keep = ++sink->last;
+    kept->event = *event;
+    memcpy(kept->name, event->event.ptr, event->event.len);
+    kept->event.event = slice_of(kept->name, event->event.len);
+    buf_init(&kept->fields, MSG_FIELDS_MAX);
+    buf_append(&kept->fields, event->fields);
+    kept->event.fields = buf_slice(&kept->fields);
+    list_push_back(&sink->kept, &kept->link);
+    sink->n_kept++;
+}
+
+/* sink->lock is held: to a log that is new. */
+static void send_kept(struct log_sink *sink)
+{
+    const struct log_field resent[] = {LOG_NUM("resent", 1)};
+
+    LIST_FOREACH(it, &sink->kept)
+    {
+        const struct kept *kept = LINK_OWNER(it, struct kept, link);
+        AUTO(buf_done) struct buf fields = {0};
+        struct msg msg = {.type = MSG_LOG_EVENT, .log_event = kept->event};
+
+        buf_init(&fields, MSG_FIELDS_MAX);
+        buf_append(&fields, kept->event.fields);
+        log_pack(&fields, resent, COUNT(resent));
+        if (!fields.overflow)
+            msg.log_event.fields = buf_slice(&fields);
+        if (!post(sink, &msg))
+            return; /* there will be another one */
+    }
+}
+
+/* sink->lock is held. What the log has said to be durable goes. */
+static void take_answers(struct log_sink *sink)
+{
+    struct packet *packet;
+    enum rc rc = RC_OK;
+
+    while (sink->log != NULL && rc == RC_OK) {
+        rc = channel_take(sink->log, &packet, NULL);
+        if (rc != RC_OK)
+            break;
+        while (sink->n_kept > 0 &&
+               LINK_OWNER(sink->kept.head.next, struct kept, link)->event.keep <=
+                   packet->msg.log_kept.keep)
+            forget_first(sink);
+    }
+    if (rc == RC_OK || rc == RC_MORE)
+        return;
+    channel_free(sink->log); /* the supervisor brings a new one */
+    sink->log = NULL;
+}
+
 static void send_event(void *ctx, enum log_level level, const char *event,
                        const struct log_field *fields, size_t n)
 {
@@ -54,9 +145,11 @@ static void send_event(void *ctx, enum log_level level, const char *event,
     out->fields = buf_slice(&packed);
     (void) pthread_mutex_lock(&sink->lock);
     out->lost = sink->lost;
+    if (sink->keeps && sink->n_kept < LOG_KEPT_MAX && is_by_administrator(fields, n))
+        keep(sink, out);
     if (post(sink, &msg)) {
         sink->lost = 0;
-    } else {
+    } else if (out->keep == 0) {
         sink->lost++;
         to_stderr(sink, out);
     }
@@ -68,6 +161,7 @@ struct log_sink *log_sink_new(enum role self)
     struct log_sink *sink = xcalloc(1, sizeof(*sink));
 
     sink->self = self;
+    list_init(&sink->kept);
     if (pthread_mutex_init(&sink->lock, NULL) != 0)
         die("log: no mutex");
     log_set_sink(send_event, sink);
@@ -79,6 +173,8 @@ void log_sink_free(struct log_sink *sink)
     if (sink == NULL)
         return;
     log_set_sink(NULL, NULL);
+    while (sink->n_kept > 0)
+        forget_first(sink);
     channel_free(sink->log);
     (void) pthread_mutex_destroy(&sink->lock);
     free(sink);
@@ -91,7 +187,56 @@ void log_sink_attach(struct log_sink *sink, int fd)
     (void) pthread_mutex_lock(&sink->lock);
     channel_free(sink->log);
     sink->log = log;
+    if (log != NULL)
+        send_kept(sink);
     (void) pthread_mutex_unlock(&sink->lock);
+}
+
+void log_sink_keep(struct log_sink *sink)
+{
+    if (sink != NULL)
+        sink->keeps = true; /* before there are threads */
+}
+
+uint64_t log_sink_last(struct log_sink *sink)
+{
+    uint64_t last;
+
+    if (sink == NULL)
+        return 0;
+    (void) pthread_mutex_lock(&sink->lock);
+    last = sink->last;
+    (void) pthread_mutex_unlock(&sink->lock);
+    return last;
+}
+
+bool log_sink_is_durable(struct log_sink *sink, uint64_t number)
+{
+    bool durable;
+
+    if (sink == NULL)
+        return true;
+    (void) pthread_mutex_lock(&sink->lock);
+    if (sink->n_kept > 0)
+        take_answers(sink);
+    durable = sink->n_kept == 0 ||
+              LINK_OWNER(sink->kept.head.next, struct kept, link)->event.keep > number;
+    (void) pthread_mutex_unlock(&sink->lock);
+    return durable;
+}
+
+bool log_sink_await(struct log_sink *sink, int timeout_ms)
+{
+    int64_t deadline_us = clock_mono_us() + (int64_t) timeout_ms * 1000;
+    const struct timespec pause = {.tv_nsec = AWAIT_NS};
+    uint64_t number = log_sink_last(sink);
+
+    while (!log_sink_is_durable(sink, number)) {
+        if (clock_mono_us() >= deadline_us)
+            return false;
+        (void) nanosleep(&pause, NULL); /* a signal may shorten it */
+    }
+    return true;
 }
 
 void log_sink_drain(struct log_sink *sink, int timeout_ms)

@@ -4,11 +4,18 @@
  * When the log is behind, events wait in the channel up to its bound; beyond it, and while
  * there is no log, they are counted and written to standard error. The count travels with the
  * next event that gets through.
+ *
+ * What an administrator did is more than that: a role that serves a control socket keeps such
+ * events (they have the field `by_uid`) until the log says that they are durable, sends them
+ * again to a log that is new, and answers the command line only then.
  */
 #ifndef ROOST_ROLES_LOG_SINK_H
 #define ROOST_ROLES_LOG_SINK_H
 
 #include "ipc/channel.h"
+
+#define LOG_KEPT_MAX   1024u /* events kept at once; more are sent as others are */
+#define LOG_DURABLE_MS 40000 /* a log that was killed again and again is back by then */
 
 struct log_sink;
 
@@ -18,6 +25,14 @@ struct log_sink *log_sink_new(enum role self);
 void log_sink_free(struct log_sink *sink);
 /* A channel to a (new) log role; takes fd. -1: there is none now. */
 void log_sink_attach(struct log_sink *sink, int fd);
+/* From now on events of administrators are kept. */
+void log_sink_keep(struct log_sink *sink);
+/* The number of the last event that is kept or was; 0: none yet. NULL is a sink without any. */
+uint64_t log_sink_last(struct log_sink *sink);
+/* Is that event durable, and all before it? Reads what the log has answered, never waits. */
+bool log_sink_is_durable(struct log_sink *sink, uint64_t number);
+/* Wait until all that are kept now are durable; false: not within the time. */
+bool log_sink_await(struct log_sink *sink, int timeout_ms);
 /* Wait up to timeout_ms until what is queued has gone out. */
 void log_sink_drain(struct log_sink *sink, int timeout_ms);
 

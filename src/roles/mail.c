@@ -155,6 +155,7 @@ static enum rc open_doors(struct mail_role *mail, struct err *err)
     const struct config *config = mail->start->config;
     struct clients_options clients = {.store = mail->store,
                                       .per_user = config->connections_per_user,
+                                      .per_device = config->connections_per_device,
                                       .message_max_bytes = config->message_max_bytes,
                                       .message_limit = config->message_limit,
                                       .save_limit = config->save_limit,

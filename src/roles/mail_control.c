@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "roles/log_sink.h"
 #include "roles/mail_role.h"
 
 struct mail_control {
@@ -54,12 +55,22 @@ static void end_serving(struct mail_control *control, size_t slot)
     (void) pthread_mutex_unlock(&control->lock);
 }
 
+/* Whoever asked hears that it is done when the record of it is durable. */
+static void await_record(void *ctx)
+{
+    const struct mail_control *control = ctx;
+
+    if (!log_sink_await(control->mail->start->sink, LOG_DURABLE_MS))
+        log_event(LEVEL_ERROR, "audit.unconfirmed", LOG_NUM("ms", LOG_DURABLE_MS));
+}
+
 static void serve(struct mail_control *control, struct control_conn *conn)
 {
     struct err err;
     size_t slot = 0;
     enum rc rc = RC_OK;
 
+    control_conn_before_end(conn, await_record, control);
     if (begin_serving(control, control_conn_fd(conn), &slot)) {
         while (rc == RC_OK)
             rc = control_serve(conn, mail_verbs, mail_verbs_count, control->mail, &err);
@@ -113,6 +124,7 @@ enum rc mail_control_start(struct mail_role *mail, struct err *err)
     control = mail->control = xcalloc(1, sizeof(*control));
     control->mail = mail;
     control->listen_fd = listen_fd;
+    log_sink_keep(mail->start->sink);
     (void) pthread_mutex_init(&control->lock, NULL);
     for (size_t i = 0; i < MAIL_CONTROL_MAX; i++)
         control->serving[i] = -1;

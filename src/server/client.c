@@ -525,7 +525,7 @@ static unsigned finish(struct client *client, bool returns)
     pool_forget(options->pool, client->handle);
     if (returns)
         give_back(client, options);
-    clients_leave(clients, client->who.account);
+    clients_leave(clients, client->who.account, client->who.device);
     client_free(client);
     return POOL_GONE;
 }
@@ -625,7 +625,7 @@ enum rc client_start(struct clients *clients, const struct client_handover *hand
                      struct err *err)
 {
     struct client *client;
-    enum rc rc = clients_enter(clients, handover->who.account, err);
+    enum rc rc = clients_enter(clients, handover->who.account, handover->who.device, err);
 
     if (rc)
         return rc;
@@ -638,7 +638,7 @@ enum rc client_start(struct clients *clients, const struct client_handover *hand
     rc = pool_add(clients_options(clients)->pool, client->stream.fd, client_run, client,
                   &client->handle, err);
     if (rc) {
-        clients_leave(clients, client->who.account);
+        clients_leave(clients, client->who.account, client->who.device);
         client->stream.fd = -1; /* still the caller's */
         client_free(client);
     }

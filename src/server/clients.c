@@ -6,7 +6,8 @@
 #include "base/clock.h"
 #include "base/map.h"
 
-struct user_count {
+/* Of a user, or of a device. */
+struct holder {
     uint32_t n;
     int64_t made_room_us; /* when one of them last gave way */
 };
@@ -14,8 +15,9 @@ struct user_count {
 struct clients {
     struct clients_options options;
     pthread_mutex_t lock;
-    struct map *users; /* lock; account -> struct user_count */
-    size_t n;          /* lock */
+    struct map *users;   /* lock; account -> struct holder */
+    struct map *devices; /* lock; device -> struct holder */
+    size_t n;            /* lock */
     struct turns *turns;
     struct principals_watcher people;
 };
@@ -50,6 +52,7 @@ struct clients *clients_new(const struct clients_options *options)
     clients->options = *options;
     (void) pthread_mutex_init(&clients->lock, NULL);
     clients->users = map_new();
+    clients->devices = map_new();
     clients->turns = turns_new(MAX(options->turns, 1u), wake_for_turn, clients);
     clients->people.wake = on_people;
     principal_registry_watch(mail_store_principal_registry(options->store), &clients->people);
@@ -63,6 +66,7 @@ void clients_free(struct clients *clients)
     principal_registry_unwatch(mail_store_principal_registry(clients->options.store),
                                &clients->people);
     map_free(clients->users);
+    map_free(clients->devices);
     turns_free(clients->turns);
     (void) pthread_mutex_destroy(&clients->lock);
     free(clients);
@@ -88,21 +92,22 @@ size_t clients_count(struct clients *clients)
     return n;
 }
 
-/* ---- the limit a user ---- */
+/* ---- the limits a user and a device ---- */
 
 struct room_search {
-    uint64_t account;
+    uint64_t account, device; /* device 0: any of the account's */
     int64_t idle_before_us;
     bool found;
 };
 
-/* The first one of the account that is idle for long, and not in IDLE, is told to go. */
+/* The first one that is idle for long, and not in IDLE, is told to go. */
 static bool give_way(void *member, void *ctx)
 {
     struct client *client = member;
     struct room_search *search = ctx;
 
     if (search->found || client->who.account != search->account ||
+        (search->device != 0 && client->who.device != search->device) ||
         atomic_load(&client->idles) ||
         atomic_load(&client->last_active_us) > search->idle_before_us)
         return false;
@@ -111,52 +116,91 @@ static bool give_way(void *member, void *ctx)
     return true;
 }
 
-static bool make_room(struct clients *clients, struct user_count *user, uint64_t account)
+static bool make_room(struct clients *clients, struct holder *holder, uint64_t account,
+                      uint64_t device)
 {
     int64_t now = clock_mono_us();
-    struct room_search search = {.account = account, .idle_before_us = now - MAKE_ROOM_US};
+    struct room_search search = {
+        .account = account, .device = device, .idle_before_us = now - MAKE_ROOM_US};
 
-    if (user->made_room_us != 0 && now - user->made_room_us < MAKE_ROOM_GAP_US)
+    if (holder->made_room_us != 0 && now - holder->made_room_us < MAKE_ROOM_GAP_US)
         return false;
     pool_each(clients->options.pool, client_run, give_way, &search);
     if (search.found)
-        user->made_room_us = now;
+        holder->made_room_us = now;
     return search.found;
 }
 
-enum rc clients_enter(struct clients *clients, uint64_t account, struct err *err)
+/* NULL: it has none yet. */
+static struct holder *find_holder(const struct map *map, uint64_t id)
 {
-    struct user_count *user;
-    enum rc rc = RC_OK;
+    return id != 0 ? map_get(map, MAP_KEY(id)) : NULL;
+}
+
+static void count_up(struct map *map, uint64_t id)
+{
+    struct holder *holder = find_holder(map, id);
+
+    if (id == 0)
+        return;
+    if (holder == NULL) {
+        holder = xcalloc(1, sizeof(*holder));
+        (void) map_put(map, MAP_KEY(id), holder);
+    }
+    holder->n++;
+}
+
+static void count_down(struct map *map, uint64_t id)
+{
+    struct holder *holder = find_holder(map, id);
+
+    if (holder == NULL || --holder->n > 0)
+        return;
+    (void) map_remove(map, MAP_KEY(id));
+    free(holder);
+}
+
+/* With the lock held. */
+static enum rc find_room(struct clients *clients, uint64_t account, uint64_t device,
+                         struct err *err)
+{
+    struct holder *of_user = find_holder(clients->users, account);
+    struct holder *of_device = find_holder(clients->devices, device);
+
+    if (of_device != NULL && clients->options.per_device != 0 &&
+        of_device->n >= clients->options.per_device &&
+        !make_room(clients, of_device, account, device))
+        return err_set(err, RC_LIMIT, "Too many connections of this device; close some",
+                       "%u connections of one device", of_device->n);
+    if (of_user != NULL && of_user->n >= clients->options.per_user &&
+        !make_room(clients, of_user, account, 0))
+        return err_set(err, RC_LIMIT, "Too many connections of this user; close some",
+                       "%u connections of one account", of_user->n);
+    return RC_OK;
+}
+
+enum rc clients_enter(struct clients *clients, uint64_t account, uint64_t device,
+                      struct err *err)
+{
+    enum rc rc;
 
     (void) pthread_mutex_lock(&clients->lock);
-    user = map_get(clients->users, MAP_KEY(account));
-    if (user == NULL) {
-        user = xcalloc(1, sizeof(*user));
-        (void) map_put(clients->users, MAP_KEY(account), user);
-    }
-    if (user->n >= clients->options.per_user && !make_room(clients, user, account)) {
-        rc = err_set(err, RC_LIMIT, "Too many connections of this user; close some",
-                     "%u connections of one account", user->n);
-    } else {
-        user->n++;
+    rc = find_room(clients, account, device, err);
+    if (rc == RC_OK) {
+        count_up(clients->users, account);
+        count_up(clients->devices, device);
         clients->n++;
     }
     (void) pthread_mutex_unlock(&clients->lock);
     return rc;
 }
 
-void clients_leave(struct clients *clients, uint64_t account)
+void clients_leave(struct clients *clients, uint64_t account, uint64_t device)
 {
-    struct user_count *user;
-
     (void) pthread_mutex_lock(&clients->lock);
-    user = map_get(clients->users, MAP_KEY(account));
     clients->n--;
-    if (--user->n == 0) {
-        (void) map_remove(clients->users, MAP_KEY(account));
-        free(user);
-    }
+    count_down(clients->users, account);
+    count_down(clients->devices, device);
     (void) pthread_mutex_unlock(&clients->lock);
 }
 

@@ -1,10 +1,10 @@
 /*
- * clients.h - all logged-in IMAP connections of the mail role: the limit a user, time-outs, who
- * is there.
+ * clients.h - all logged-in IMAP connections of the mail role: the limits a user and a device,
+ * time-outs, who is there.
  *
- * Spec: RFC 9051 5.4 (autologout: at least 30 minutes), RFC 5530 ([LIMIT], [INUSE]); design: a
- * user's sessions over the limit make room only if they are idle for long and not in IDLE, at
- * most one a second.
+ * Spec: RFC 9051 5.4 (autologout: at least 30 minutes), RFC 5530 ([LIMIT], [INUSE]); design: the
+ * sessions of a user, or of one of its devices, over the limit make room only if they are idle
+ * for long and not in IDLE, at most one a second.
  */
 #ifndef ROOST_SERVER_CLIENTS_H
 #define ROOST_SERVER_CLIENTS_H
@@ -32,6 +32,7 @@ struct clients_options {
     struct pool *pool;
     struct mail_store *store;
     uint32_t per_user;                  /* connections of one account */
+    uint32_t per_device;                /* of one of its devices; 0: no limit of its own */
     uint64_t message_max_bytes;         /* of one message by APPEND */
     uint32_t message_limit, save_limit; /* messages in one command (RFC 9738); 0: any number */
     unsigned turns; /* commands that compute for long, at a time (turns.h); 0: one */
@@ -52,9 +53,10 @@ struct clients *clients_new(const struct clients_options *options);
 /* No client is left. */
 void clients_free(struct clients *clients);
 
-/* One more of this account, or RC_LIMIT. */
-MUST_CHECK enum rc clients_enter(struct clients *clients, uint64_t account, struct err *err);
-void clients_leave(struct clients *clients, uint64_t account);
+/* One more of this account and of its device (0: by none), or RC_LIMIT. */
+MUST_CHECK enum rc clients_enter(struct clients *clients, uint64_t account, uint64_t device,
+                                 struct err *err);
+void clients_leave(struct clients *clients, uint64_t account, uint64_t device);
 
 /* To be called every few seconds: autologout, "Still here". */
 void clients_sweep(struct clients *clients);

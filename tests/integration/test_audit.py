@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import sys
+import threading
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
@@ -85,6 +86,37 @@ class Audit(unittest.TestCase):
         (rights,) = self.events(server, "acl.set")
         self.assertEqual((rights["user.name"], rights["roost.identifier"], rights["roost.rights"]), ("u1", "u2", "lr"))
         self.assertEqual(len(self.events(server, "login.ok", 2)), 2)
+
+    def test_a_log_that_is_killed_loses_no_act_that_was_acknowledged(self):
+        """In auth, whose answers wait on its loop, and in mail, whose wait in a thread."""
+        server = self.server()
+        over = threading.Event()
+
+        def kill():
+            """Four times: each time the supervisor waits longer before it starts a new one."""
+            killed = set()
+            while len(killed) < 4 and not over.wait(0.05):
+                for pid in set(server.roles().get("log", ())) - killed:
+                    killed.add(pid)
+                    os.kill(pid, signal.SIGKILL)
+
+        killer = threading.Thread(target=kill)
+        killer.start()
+        try:
+            for number in range(10):
+                server.run("device", "add", "admin", "device %d" % number)
+                server.run("mailbox", "create", "u1", "box %d" % number)
+        finally:
+            over.set()
+            killer.join()
+        wait_for(lambda: "log" in server.roles(), "the process log")
+        server.stop()
+        made = {"device.added": "roost.device_name", "mailbox.created": "roost.mailbox"}
+        for event, field in made.items():
+            told = {line[field] for line in self.lines(server) if line["event.action"] == event}
+            want = {"%s %d" % ("device" if event == "device.added" else "box", number) for number in range(10)}
+            self.assertEqual(want - told, set())
+        self.whole(server)
 
     def test_what_an_administrator_does(self):
         server = self.server()

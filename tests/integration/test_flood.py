@@ -52,7 +52,7 @@ def client_hello():
 class Flood(unittest.TestCase):
     def setUp(self):
         self.files = raise_files()
-        self.server = Server(users=3)
+        self.server = Server(users=3, strangers_per_source="4096")  # all come from one address
         self.addCleanup(self.server.close)
         self.server.start()
         self.inside = self.server.wire("u1")

@@ -8,7 +8,7 @@ import sys
 import unittest
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
-from roost_server import PASSWORD, Server, sample, wait_for
+from roost_server import DEADLINE_SEC, PASSWORD, Server, sample, wait_for
 
 MESSAGE_MAX = 100 << 10
 
@@ -190,6 +190,44 @@ class Settings(unittest.TestCase):
         second.ok("LOGOUT")
         wait_for(lambda: self.events(server, "session.end"), "the second has gone")
         self.session(server, "u1").ok("NOOP")
+
+    def test_connections_per_device(self):
+        server = self.server(connections_per_device="1")
+        devices = [re.search(r"[a-z2-7]{4}(-[a-z2-7]{4}){4}",
+                             server.run("device", "add", "admin", name).stdout)[0] for name in ("one", "two")]
+        first = self.session(server)
+        first.ok("LOGIN admin " + devices[0])
+        second = self.session(server)
+        _, tagged = second.command("LOGIN admin " + devices[0])
+        self.assertTrue(tagged.startswith(b"NO [LIMIT]"), tagged)
+        self.session(server).ok("LOGIN admin " + devices[1])
+        first.ok("LOGOUT")
+        wait_for(lambda: self.events(server, "session.end"), "the first has gone")
+        self.session(server).ok("LOGIN admin " + devices[0])
+
+    def test_strangers_per_source(self):
+        """Whichever gate each comes to: no more stay than have a place, and nobody of another address goes."""
+        server = self.server(strangers_per_source="3")
+        places = 3 * len(server.roles()["gate"])
+
+        def stranger(address):
+            sock = socket.create_connection(("127.0.0.1", server.imap_port), DEADLINE_SEC, (address, 0))
+            self.addCleanup(sock.close)
+            self.assertTrue(sock.recv(1000).startswith(b"* OK"))
+            return sock
+
+        def stays(sock):
+            try:
+                sock.sendall(b"a NOOP\r\n")
+                return b"a OK" in sock.recv(1000)
+            except ConnectionError:
+                return False
+
+        other = stranger("127.0.0.2")
+        many = [stranger("127.0.0.1") for _ in range(places + 5)]
+        self.assertTrue(stays(other))
+        self.assertTrue(stays(many[-1]))
+        self.assertLessEqual(sum(map(stays, many)), places)
 
     def test_plaintext_and_starttls(self):
         server = self.server(plaintext_loopback="no")

@@ -112,7 +112,7 @@ static int listen_at(const char *path)
     return fd;
 }
 
-int stage_set_up(void **state)
+static int set_up(void **state, int64_t legacy_until)
 {
     static const char *const domains[] = {"example.org"}, *const realms[] = {"R=example.org"};
     struct auth_stage *stage = xcalloc(1, sizeof(*stage));
@@ -136,7 +136,7 @@ int stage_set_up(void **state)
     stage->config->gssapi_keytab = "/nowhere"; /* gss's, which the test plays */
     stage->config->gssapi_realms = (struct config_list){realms, 1};
     stage->config->plaintext_loopback = true;
-    stage->config->legacy_passwords_until = INT64_MAX;
+    stage->config->legacy_passwords_until = legacy_until;
     stage->start.config = stage->config;
     stage->start.role = ROLE_AUTH;
     assert_int_equal(channel_pair(pair, NULL), RC_OK);
@@ -154,6 +154,16 @@ int stage_set_up(void **state)
     assert_int_equal(control_connect(stage->socket, &stage->control, NULL), RC_OK);
     *state = stage;
     return 0;
+}
+
+int stage_set_up(void **state)
+{
+    return set_up(state, INT64_MAX);
+}
+
+int stage_set_up_without_legacy(void **state)
+{
+    return set_up(state, 0);
 }
 
 static void remove_files(const char *folder)

@@ -34,6 +34,11 @@ struct auth_stage {
 /* A case with a stage of its own, as *state. */
 #define ON_STAGE(test) cmocka_unit_test_setup_teardown(test, stage_set_up, stage_tear_down)
 int stage_set_up(void **state);
+/* As it is installed: account passwords of the database open no session (those of the file
+ * do). */
+#define ON_STAGE_AS_INSTALLED(test)                                                            \
+    cmocka_unit_test_setup_teardown(test, stage_set_up_without_legacy, stage_tear_down)
+int stage_set_up_without_legacy(void **state);
 int stage_tear_down(void **state);
 
 /* The next message of the directory, or else the next that is none. */

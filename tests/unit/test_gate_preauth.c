@@ -289,6 +289,96 @@ static void half_open_handshakes_give_way_oldest_first(void **state)
     free(clients);
 }
 
+#define AT_ONCE 10
+
+/* However many want a handshake in the same turn of the loop, who is inside waits for few. */
+static void a_turn_of_the_loop_has_few_handshakes(void **state)
+{
+    struct world *w = *state;
+    struct client clients[AT_ONCE];
+    struct err err;
+    size_t n_heard = 0;
+    char byte;
+
+    for (size_t i = 0; i < AT_ONCE; i++)
+        clients[i] = client_connect(w, DOOR_TLS);
+    for (size_t i = 0; i < AT_ONCE; i++) {
+        clients[i].context = SSL_CTX_new(TLS_client_method());
+        clients[i].ssl = SSL_new(clients[i].context);
+        assert_int_equal(SSL_set_fd(clients[i].ssl, clients[i].fd), 1);
+        assert_int_equal(SSL_connect(clients[i].ssl), -1); /* its first flight is out */
+    }
+    assert_int_equal(loop_turn(w->gate->loop, 0, &err), RC_OK);
+    for (size_t i = 0; i < AT_ONCE; i++)
+        n_heard += recv(clients[i].fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+    assert_int_equal(n_heard, GATE_STEPS_MAX);
+    world_run(w);
+    for (size_t i = 0; i < AT_ONCE; i++) {
+        assert_int_equal(recv(clients[i].fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT), 1);
+        client_close(&clients[i]);
+    }
+}
+
+/* As if it came from that address of one IPv6 /64. */
+static struct client client_from(struct world *w, enum world_door door, uint8_t host)
+{
+    struct client client = client_at(w, door);
+    struct gate_conn *c = gate_conn_find(w->gate, w->gate->last_id);
+
+    c->peer = (struct ipaddr){
+        .family = IPADDR_V6, .bytes = {0x20, 0x01, 0x0d, 0xb8}
+    };
+    c->peer.bytes[15] = host;
+    gate_source_enter(c);
+    return client;
+}
+
+/* Who has logged in, or is on the way out, takes no place of its source. */
+static void over_its_places_a_source_loses_its_own_oldest(void **state)
+{
+    struct world *w = *state;
+    struct client clients[4];
+    struct carried session;
+
+    w->start.config->strangers_per_source = 2;
+    for (size_t i = 0; i < COUNT(clients); i++)
+        clients[i] = client_from(w, i % 2 == 0 ? DOOR_PLAIN : DOOR_TLS, (uint8_t) i);
+    for (size_t i = 0; i < 2; i++) {
+        assert_heard(w, &clients[i], "* BYE [UNAVAILABLE] Too many connections\r\n");
+        assert_true(is_ended(w, &clients[i]));
+        client_close(&clients[i]);
+    }
+    session = log_in(w, &clients[3], SLICE(""));
+    clients[0] = client_from(w, DOOR_PLAIN, 9); /* beside clients[2] */
+    say(w, &clients[2], SLICE("a NOOP\r\n"));
+    assert_heard(w, &clients[2], "a OK NOOP completed\r\n");
+    client_close(&clients[0]);
+    client_close(&clients[2]);
+    client_close(&clients[3]);
+    assert_int_equal(close(session.fd), 0);
+    world_run(w);
+    assert_int_equal(map_count(w->gate->sources), 0);
+}
+
+#define LEAVING (GATE_CLOSING_MAX + 5)
+
+/* Those who are told to go and do not close their side. */
+static void those_on_the_way_out_are_bounded(void **state)
+{
+    struct world *w = *state;
+    struct client *clients = xcalloc(LEAVING, sizeof(*clients));
+
+    for (size_t i = 0; i < LEAVING; i++) {
+        clients[i] = client_connect(w, DOOR_PLAIN);
+        say(w, &clients[i], SLICE("a LOGOUT\r\n"));
+    }
+    assert_int_equal(w->gate->counts[GATE_CLOSING], GATE_CLOSING_MAX);
+    assert_int_equal(map_count(w->gate->by_id), GATE_CLOSING_MAX);
+    for (size_t i = 0; i < LEAVING; i++)
+        client_close(&clients[i]);
+    free(clients);
+}
+
 static void a_client_that_goes_leaves_nothing(void **state)
 {
     struct world *w = *state;
@@ -470,6 +560,9 @@ int main(void)
         WORLD_TEST(who_does_not_read_is_not_read),
         WORLD_TEST(a_login_has_a_minute),
         WORLD_TEST(half_open_handshakes_give_way_oldest_first),
+        WORLD_TEST(a_turn_of_the_loop_has_few_handshakes),
+        WORLD_TEST(over_its_places_a_source_loses_its_own_oldest),
+        WORLD_TEST(those_on_the_way_out_are_bounded),
         WORLD_TEST(a_client_that_goes_leaves_nothing),
         WORLD_TEST(starttls_protects_what_follows),
         WORLD_TEST(bytes_behind_starttls_end_it),

@@ -60,6 +60,55 @@ static void every_job_taken_is_run_and_handed_back(void **state)
     loop_free(loop);
 }
 
+#define SLOTS 3
+
+static int n_running, most_running;
+
+/* Holds its slot until all are taken: so many run at once for certain, and one more would be
+ * seen. */
+static void pool_count(struct hash_job *job)
+{
+    struct pool_test *test = LINK_OWNER(job, struct pool_test, job);
+    int now = __atomic_add_fetch(&n_running, 1, __ATOMIC_ACQ_REL);
+    int most = __atomic_load_n(&most_running, __ATOMIC_ACQUIRE);
+
+    while (now > most && !__atomic_compare_exchange_n(&most_running, &most, now, false,
+                                                      __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        ;
+    while (__atomic_load_n(&most_running, __ATOMIC_ACQUIRE) < SLOTS)
+        (void) usleep(100);
+    (void) __atomic_sub_fetch(&n_running, 1, __ATOMIC_ACQ_REL);
+    (void) __atomic_add_fetch(test->n_run, 1, __ATOMIC_RELAXED);
+}
+
+static void no_more_jobs_run_than_there_are_slots(void **state)
+{
+    static struct pool_test jobs[HASH_QUEUE_MAX];
+    struct hash_pool *pool = NULL;
+    struct loop *loop = NULL;
+    int n_run = 0, n_done = 0, n_taken = 0;
+
+    (void) state;
+    assert_int_equal(loop_new(&loop, NULL), RC_OK);
+    assert_int_equal(hash_pool_new(loop, SLOTS, &pool, NULL), RC_OK);
+    for (size_t i = 0; i < COUNT(jobs); i++) {
+        jobs[i] = (struct pool_test){
+            .job = {.known = i % 2 == 0, .run = pool_count, .done = pool_done},
+            .loop = loop,
+            .n_run = &n_run,
+            .n_done = &n_done,
+            .stop_at = -1
+        };
+        n_taken += hash_pool_submit(pool, &jobs[i].job, NULL) == RC_OK;
+    }
+    while (n_done < n_taken)
+        assert_int_equal(loop_turn(loop, 100000, NULL), RC_OK);
+    assert_int_equal(most_running, SLOTS);
+    assert_true(n_taken > 10 * SLOTS);
+    hash_pool_free(pool);
+    loop_free(loop);
+}
+
 static void pool_wait(struct hash_job *job)
 {
     struct pool_test *test = LINK_OWNER(job, struct pool_test, job);
@@ -205,6 +254,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_job_taken_is_run_and_handed_back),
+        cmocka_unit_test(no_more_jobs_run_than_there_are_slots),
         cmocka_unit_test(a_full_queue_is_an_answer),
         cmocka_unit_test(strangers_leave_room_for_those_who_are_known),
         cmocka_unit_test(those_who_are_known_go_first_and_keep_nobody_out),

@@ -260,6 +260,52 @@ static void a_flood_of_guesses_is_bounded_and_locks_nobody_out(void **state)
     (void) stage_expect_grant(stage, FLOOD + 3, 0);
 }
 
+#define SLOT_US 5000 /* AUTH_SLOT_US */
+
+static struct msg first_of_scram(uint64_t conn, const char *message)
+{
+    return (struct msg){
+        .type = MSG_AUTH_START,
+        .auth_start = {.conn = conn,
+                       .service = SERVICE_IMAP,
+                       .mechanism = SLICE("SCRAM-SHA-256"),
+                       .has_initial = 1,
+                       .initial = slice_from_str(message),
+                       .peer = {.family = IPADDR_V4, .bytes = {192, 0, 2, 1}},
+                       .tls_version = 0x0304}
+    };
+}
+
+/* Found or not, right or wrong in form: nobody hears before the slot is over. Who gives one up
+ * holds up no other. */
+static void what_tells_who_exists_comes_at_the_end_of_a_slot(void **state)
+{
+    static const char *const users[] = {"u1", "nobody"};
+    static const char *const firsts[] = {"n,,n=u1,r=abcdefgh", "n,,n=nobody,r=abcdefgh"};
+    struct auth_stage *stage = *state;
+
+    for (uint64_t i = 0; i < 4; i++) {
+        struct msg salt = first_of_scram(10 + i, firsts[i % 2]);
+        struct msg gone = first_of_scram(20 + i, firsts[i % 2]);
+        struct msg cancel = {.type = MSG_AUTH_CANCEL, .auth_cancel = {.conn = 20 + i}};
+        int64_t begun_us = clock_mono_us();
+        uint64_t conn;
+
+        stage_try_login(stage, i, users[i % 2], "wrong-secret");
+        stage_expect_fail(stage, i, AUTH_CODE_FAILED);
+        assert_true(clock_mono_us() - begun_us >= SLOT_US);
+        begun_us = clock_mono_us();
+        stage_send(stage->gate, &gone);
+        stage_send(stage->gate, &salt);
+        stage_send(stage->gate, &cancel);
+        do /* the one that is given up may have come before the cancel */
+            conn = stage_expect(stage->gate, MSG_AUTH_CONTINUE)->auth_continue.conn;
+        while (conn == 20 + i);
+        assert_int_equal(conn, 10 + i);
+        assert_true(clock_mono_us() - begun_us >= SLOT_US);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,7 +317,8 @@ int main(void)
         ON_STAGE(an_attempt_that_was_cancelled_has_no_answer),
         ON_STAGE(a_replaced_gate_hears_nothing_of_the_old_ones_attempts),
         ON_STAGE(without_mail_nobody_gets_in),
-        ON_STAGE(a_flood_of_guesses_is_bounded_and_locks_nobody_out),
+        ON_STAGE_AS_INSTALLED(a_flood_of_guesses_is_bounded_and_locks_nobody_out),
+        ON_STAGE_AS_INSTALLED(what_tells_who_exists_comes_at_the_end_of_a_slot),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
