@@ -27,7 +27,6 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "base/utf8.h"
-#include "imap/url.h"
 #include "roles/auth_role.h"
 #include "roles/moved.h"
 
@@ -55,7 +54,7 @@ struct attempt {
     int64_t told_delay_us; /* TOLD */
     int64_t claimed_us;    /* when the claim was looked at */
     struct auth_backend_ask ask;
-    struct cert_identity certificate; /* SASL_EXTERNAL */
+    struct cert_identity certificate; /* SASL_EXTERNAL, or rules ask about it */
     struct buf chain;                 /* the same: what the client has shown */
     uint16_t again_sec;               /* SASL_BEARER: as in IDP_RESULT */
     struct scram_keys keys;           /* of the password that was proved by SCRAM */
@@ -115,36 +114,14 @@ static void attempt_drop(struct attempt *attempt)
     attempt->state = CANCELLED;
 }
 
-/* user: for a mail server's log alone; empty to others. */
-static void send_fail(struct auth_peer *gate, uint64_t conn, enum auth_code code,
-                      struct slice user)
-{
-    struct msg msg = {
-        .type = MSG_AUTH_FAIL,
-        .auth_fail = {.conn = conn,
-                      .code = (uint8_t) code,
-                      .text = slice_from_str(login_code_text(code)),
-                      .user = user}
-    };
-    struct err err;
-
-    if (auth_post(gate, &msg, &err) != RC_OK)
-        log_event(LEVEL_WARNING, "auth.gate_not_told", LOG_ERR(&err));
-}
-
-static void log_outcome(const struct attempt *attempt)
-{
-    auth_outcome_log(&attempt->outcome, &attempt->sasl, attempt->service, &attempt->peer,
-                     attempt->tls_version);
-}
-
 static void on_delayed(void *ctx)
 {
     struct attempt *attempt = ctx;
 
-    send_fail(attempt->gate, attempt->conn, attempt->answer,
-              attempt->service == SERVICE_SUBMISSION ? sasl_claim_user(&attempt->sasl.claim)
-                                                     : (struct slice){0});
+    auth_outcome_fail(attempt->gate, attempt->conn, attempt->answer,
+                      attempt->service == SERVICE_SUBMISSION
+                          ? sasl_claim_user(&attempt->sasl.claim)
+                          : (struct slice){0});
     attempt_free(attempt);
 }
 
@@ -190,7 +167,8 @@ static void refuse(struct attempt *attempt)
     const struct login_place place = place_of(attempt);
     int64_t delay_us = 0;
 
-    log_outcome(attempt);
+    auth_outcome_log(&attempt->outcome, &attempt->sasl, attempt->service, &attempt->peer,
+                     attempt->tls_version);
     attempt->answer = login_reason_code(attempt->outcome.reason);
     if (login_reason_is_guess(attempt->outcome.reason))
         delay_us = throttle_failed(attempt->auth->throttle, attempt->key, clock_mono_us());
@@ -237,7 +215,8 @@ static void note_success(struct attempt *attempt)
     bool by_secret = outcome->by != LOGIN_BY_TOKEN && outcome->by != LOGIN_BY_TICKET &&
                      !is_external(attempt);
 
-    log_outcome(attempt);
+    auth_outcome_log(&attempt->outcome, &attempt->sasl, attempt->service, &attempt->peer,
+                     attempt->tls_version);
     auth_known_proved(attempt->auth, &attempt->peer);
     if (by_secret && outcome->by != LOGIN_BY_DEVICE)
         throttle_succeeded(attempt->auth->throttle, attempt->key, proved_secret(attempt),
@@ -254,21 +233,8 @@ static void note_success(struct attempt *attempt)
 /* RFC 2221 4.1 and 6: only who has proved to be the user hears where the mail is. */
 static void refer(struct attempt *attempt, const struct elsewhere *moved)
 {
-    AUTO(buf_done) struct buf url;
-    struct msg msg = {
-        .type = MSG_AUTH_FAIL,
-        .auth_fail = {.conn = attempt->conn, .code = AUTH_CODE_REFERRAL}
-    };
-    struct err err;
-
-    buf_init(&url, MSG_REFERRAL_MAX);
-    imap_print_server_url(&url, attempt->outcome.user, moved->server);
-    msg.auth_fail.text = buf_slice(&url);
     note_success(attempt);
-    log_event(LEVEL_INFO, "login.referred", LOG_TEXT("user", attempt->outcome.user),
-              LOG_TEXT("server", moved->server));
-    if (auth_post(attempt->gate, &msg, &err) != RC_OK)
-        log_event(LEVEL_WARNING, "auth.gate_not_told", LOG_ERR(&err));
+    auth_outcome_refer(attempt->gate, attempt->conn, attempt->outcome.user, moved->server);
     attempt_free(attempt);
 }
 
@@ -308,6 +274,28 @@ static enum rc watch(struct attempt *attempt, uint64_t *out, struct err *err)
                             err);
 }
 
+static struct auth_subject subject_of(const struct attempt *attempt)
+{
+    const struct login_outcome *outcome = &attempt->outcome;
+    struct auth_subject subject = {
+        .account = outcome->account,
+        .device = outcome->device.id,
+        .user = outcome->user,
+        .device_name = outcome->device.name,
+        .mechanism = slice_from_str(sasl_name(&attempt->sasl)),
+        .by = outcome->by,
+        .service = attempt->service,
+        .peer = attempt->peer,
+        .has_certificate =
+            auth_certificate_names(attempt->auth, &attempt->certificate, outcome->account),
+        .now = clock_wall_sec(),
+    };
+
+    memcpy(subject.certificate, attempt->certificate.fingerprint, sizeof(subject.certificate));
+    subject.certificate_expires = attempt->certificate.expires;
+    return subject;
+}
+
 /*
  * Mail hears of the grant before the gate hears of the nonce. Mail that is not there, or a
  * queue that is full, is a refusal, never a session without rights.
@@ -318,12 +306,17 @@ static void grant(struct attempt *attempt)
     struct msg msg = {
         .type = MSG_AUTH_OK, .auth_ok = {.conn = attempt->conn, .account = outcome->account}
     };
-    struct msg_grant begun = {.gate = attempt->instance,
-                              .conn = attempt->conn,
-                              .mechanism = slice_from_str(sasl_name(&attempt->sasl))};
+    const struct auth_subject subject = subject_of(attempt);
+    struct msg_grant begun = {.gate = attempt->instance, .conn = attempt->conn};
+    struct policy_verdict verdict;
+    enum login_reason reason = auth_policy_judge(attempt->auth, &subject, &verdict);
     struct elsewhere moved;
     struct err err;
 
+    if (reason != LOGIN_REASON_NONE) {
+        refuse_for(attempt, reason);
+        return;
+    }
     if (attempt->service == SERVICE_SUBMISSION) {
         admit(attempt);
         return;
@@ -339,7 +332,7 @@ static void grant(struct attempt *attempt)
     }
     random_bytes(msg.auth_ok.nonce, sizeof(msg.auth_ok.nonce));
     memcpy(begun.nonce, msg.auth_ok.nonce, MSG_NONCE_BYTES);
-    if (auth_outcome_grant(attempt->auth, &begun, outcome, &err) != RC_OK ||
+    if (auth_outcome_grant(attempt->auth, &begun, outcome, &subject, &verdict, &err) != RC_OK ||
         auth_post(attempt->gate, &msg, &err) != RC_OK) {
         log_event(LEVEL_ERROR, "auth.no_grant", LOG_ERR(&err));
         refuse_for(attempt, LOGIN_REASON_INTERNAL);
@@ -521,7 +514,7 @@ static void on_backend(struct auth_backend_ask *ask, const struct backend_answer
     login_after_answer(attempt->auth->realm, &attempt->sasl.claim, &place, answer,
                        attempt->arena, &attempt->outcome, &err);
     if (attempt->outcome.groups_changed)
-        auth_directory_account(attempt->auth, attempt->outcome.account);
+        auth_groups_changed(attempt->auth, attempt->outcome.account);
     go_on(attempt, &place, &err);
 }
 
@@ -699,6 +692,14 @@ static bool take_certificate(struct attempt *attempt, struct slice chain)
     return true;
 }
 
+/* Beside another credential it counts for rules alone; one that is not believed is none. */
+static void look_at_certificate(struct attempt *attempt, struct slice chain)
+{
+    if (chain.len > 0 && auth_policy_asks(attempt->auth, POLICY_CERTIFICATE) &&
+        auth_certificate_check(attempt->auth, chain, &attempt->certificate, NULL) != RC_OK)
+        attempt->certificate.user_len = 0;
+}
+
 void auth_attempt_start(struct auth_peer *gate, const struct msg_auth_start *msg)
 {
     AUTO(buf_done) struct buf challenge = {.max = SASL_MESSAGE_MAX_BYTES};
@@ -712,7 +713,7 @@ void auth_attempt_start(struct auth_peer *gate, const struct msg_auth_start *msg
     if (map_count(gate->auth->attempts) >= ATTEMPTS_MAX - (known ? 0 : ATTEMPTS_KNOWN)) {
         if (known)
             auth_known_leave(gate->auth, &msg->peer);
-        send_fail(gate, msg->conn, AUTH_CODE_LIMIT, (struct slice){0});
+        auth_outcome_fail(gate, msg->conn, AUTH_CODE_LIMIT, (struct slice){0});
         return;
     }
     attempt = attempt_new(gate, msg, known);
@@ -727,6 +728,8 @@ void auth_attempt_start(struct auth_peer *gate, const struct msg_auth_start *msg
     }
     if (is_external(attempt) && !take_certificate(attempt, msg->client_chain))
         return;
+    if (!is_external(attempt))
+        look_at_certificate(attempt, msg->client_chain);
     if (msg->has_exporter != 0)
         sasl_bind(&attempt->sasl, msg->exporter);
     sasl_reached_as(&attempt->sasl, msg->sni);

@@ -114,6 +114,11 @@ static int listen_at(const char *path)
 
 int stage_set_up(void **state)
 {
+    return stage_set_up_with_rules(state, NULL);
+}
+
+int stage_set_up_with_rules(void **state, const char *rules)
+{
     static const char *const domains[] = {"example.org"}, *const realms[] = {"R=example.org"};
     struct auth_stage *stage = xcalloc(1, sizeof(*stage));
     char auth_folder[64];
@@ -137,6 +142,11 @@ int stage_set_up(void **state)
     stage->config->gssapi_realms = (struct config_list){realms, 1};
     stage->config->plaintext_loopback = true;
     stage->config->legacy_passwords_until = INT64_MAX;
+    if (rules != NULL) {
+        (void) snprintf(stage->rules, sizeof(stage->rules), "%s/rules", stage->folder);
+        write_file(stage->rules, rules);
+        stage->config->policy_file = stage->rules;
+    }
     stage->start.config = stage->config;
     stage->start.role = ROLE_AUTH;
     assert_int_equal(channel_pair(pair, NULL), RC_OK);
