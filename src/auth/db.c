@@ -107,6 +107,14 @@ static const char *const migrations[AUTH_DB_VERSION] = {
     "  PRIMARY KEY (account_id, verifier)) WITHOUT ROWID;",
 
     "ALTER TABLE devices ADD COLUMN certificate TEXT NOT NULL DEFAULT '';",
+
+    "CREATE TABLE confirmed ("
+    "  account_id INTEGER NOT NULL REFERENCES accounts (id),"
+    "  device_id INTEGER NOT NULL,"
+    "  network TEXT NOT NULL,"
+    "  created INTEGER NOT NULL,"
+    "  until INTEGER NOT NULL,"
+    "  PRIMARY KEY (account_id, device_id, network)) WITHOUT ROWID;",
 };
 
 static enum rc sql_failed(struct auth_db *db, struct err *err)

@@ -20,8 +20,9 @@
 #include "auth/password.h"
 #include "auth/totp.h"
 #include "base/arena.h"
+#include "base/ipaddr.h"
 
-#define AUTH_DB_VERSION 8 /* PRAGMA user_version */
+#define AUTH_DB_VERSION 9 /* PRAGMA user_version */
 
 /* Limits of what administrators may store, so that every list fits in messages. */
 #define DEVICES_PER_ACCOUNT_MAX  256u
@@ -276,6 +277,34 @@ MUST_CHECK enum rc auth_db_forget_recovery(struct auth_db *db, uint64_t account,
 MUST_CHECK enum rc auth_db_count_recovery(struct auth_db *db, uint64_t account, uint64_t *out,
                                           struct err *err);
 
+/* ---- devices confirmed from a network (db_confirmed.c); what for: policy.h ---- */
+
+#define CONFIRMED_PER_ACCOUNT_MAX 256u
+
+struct auth_confirmed {
+    uint64_t account, device;           /* device 0: logins without one */
+    char network[IPNET_TEXT_MAX_BYTES]; /* as confirmed_network() writes it */
+    int64_t until;
+};
+
+/* The network around an address for which a confirmation counts. An address that is not known
+ * lies in "-". */
+void confirmed_network(const struct ipaddr *address, char out[IPNET_TEXT_MAX_BYTES]);
+/* RC_LIMIT: CONFIRMED_PER_ACCOUNT_MAX are good now. */
+MUST_CHECK enum rc auth_db_confirm(struct auth_db *db, const struct auth_confirmed *confirmed,
+                                   int64_t now, struct err *err);
+MUST_CHECK enum rc auth_db_is_confirmed(struct auth_db *db, uint64_t account, uint64_t device,
+                                        const struct ipaddr *address, int64_t now, bool *out,
+                                        struct err *err);
+/* Has one ended behind `from`, and not behind `to`? */
+MUST_CHECK enum rc auth_db_confirmed_ended(struct auth_db *db, int64_t from, int64_t to,
+                                           bool *out, struct err *err);
+MUST_CHECK enum rc auth_db_forget_confirmed(struct auth_db *db, uint64_t account,
+                                            uint64_t device, struct err *err);
+typedef bool auth_confirmed_fn(void *ctx, const struct auth_confirmed *confirmed);
+MUST_CHECK enum rc auth_db_each_confirmed(struct auth_db *db, uint64_t account, int64_t now,
+                                          auth_confirmed_fn *fn, void *ctx, struct err *err);
+
 /* ---- groups (db_groups.c) ---- */
 
 /*
@@ -317,6 +346,10 @@ struct auth_groups {
 };
 MUST_CHECK enum rc auth_db_groups_of(struct auth_db *db, uint64_t account,
                                      struct auth_groups *out, struct err *err);
+
+/* The keys of their names, in arena; out_keys has room for GROUPS_PER_ACCOUNT_MAX. */
+MUST_CHECK enum rc auth_db_group_keys(struct auth_db *db, uint64_t account, struct arena *arena,
+                                      struct slice *out_keys, size_t *out_n, struct err *err);
 
 /*
  * What a foreign back-end says of an account's groups (db_told.c): it becomes a member of those

@@ -177,6 +177,8 @@ static enum rc forget_account(struct auth_db *db, uint64_t id, struct err *err)
     if (rc == RC_OK)
         rc = run_for(db, STMT_SCRAM_FORGET_ALL, id, false, err);
     if (rc == RC_OK)
+        rc = run_for(db, STMT_CONFIRMED_FORGET_ALL, id, false, err);
+    if (rc == RC_OK)
         rc = auth_db_forget_totp(db, id, err);
     return rc;
 }

@@ -204,6 +204,8 @@ enum rc auth_db_revoke_device(struct auth_db *db, uint64_t account_id, uint64_t 
     if (rc == RC_OK)
         rc = auth_db_forget_scram(db, account_id, id, err);
     if (rc == RC_OK)
+        rc = auth_db_forget_confirmed(db, account_id, id, err);
+    if (rc == RC_OK)
         rc = auth_db_epoch_up(db, err);
     return auth_db_end(db, rc, err);
 }

@@ -281,3 +281,19 @@ enum rc auth_db_groups_of(struct auth_db *db, uint64_t account, struct auth_grou
     *out = groups;
     return RC_OK;
 }
+
+enum rc auth_db_group_keys(struct auth_db *db, uint64_t account, struct arena *arena,
+                           struct slice *out_keys, size_t *out_n, struct err *err)
+{
+    AUTO(stmt_donep) struct stmt stmt = stmt_use(db, STMT_MEMBER_KEYS);
+    size_t n = 0;
+    enum rc rc;
+
+    stmt_bind_id(&stmt, account);
+    while ((rc = stmt_row(&stmt, "No more groups", err)) == RC_OK && n < GROUPS_PER_ACCOUNT_MAX)
+        out_keys[n++] = stmt_text(&stmt, 0, arena);
+    if (rc != RC_OK && rc != RC_NOT_FOUND)
+        return rc;
+    *out_n = n;
+    return RC_OK;
+}

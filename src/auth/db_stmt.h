@@ -88,6 +88,17 @@
                     "WHERE account_id = ?1 AND verifier = ?2 AND used = 0")                    \
     X(RECOVERY_FORGET, "DELETE FROM recovery WHERE account_id = ?1")                           \
     X(RECOVERY_COUNT, "SELECT count(*) FROM recovery WHERE account_id = ?1 AND used = 0")      \
+    X(CONFIRMED_PUT, "INSERT OR REPLACE INTO confirmed (account_id, device_id, network, "      \
+                     "created, until) VALUES (?1, ?2, ?3, ?4, ?5)")                            \
+    X(CONFIRMED_HAS, "SELECT 1 FROM confirmed WHERE account_id = ?1 AND device_id = ?2 AND "   \
+                     "network = ?3 AND until > ?4")                                            \
+    X(CONFIRMED_COUNT, "SELECT count(*) FROM confirmed WHERE account_id = ?1")                 \
+    X(CONFIRMED_PRUNE, "DELETE FROM confirmed WHERE account_id = ?1 AND until <= ?2")          \
+    X(CONFIRMED_ENDED, "SELECT 1 FROM confirmed WHERE until > ?1 AND until <= ?2 LIMIT 1")     \
+    X(CONFIRMED_FORGET, "DELETE FROM confirmed WHERE account_id = ?1 AND device_id = ?2")      \
+    X(CONFIRMED_FORGET_ALL, "DELETE FROM confirmed WHERE account_id = ?1")                     \
+    X(CONFIRMED_EACH, "SELECT device_id, network, until FROM confirmed "                       \
+                      "WHERE account_id = ?1 AND until > ?2 ORDER BY device_id, network")      \
     X(GROUP_ADD, "INSERT INTO groups (id, name, name_key, created) VALUES (?1, ?2, ?3, ?4)")   \
     X(GROUP_DELETE, "DELETE FROM groups WHERE id = ?1")                                        \
     X(GROUP_FIND, "SELECT " GROUP_COLUMNS " FROM groups WHERE name_key = ?1")                  \
@@ -105,6 +116,8 @@
     X(MEMBER_DELETE_IN, "DELETE FROM members WHERE group_id = ?1")                             \
     X(MEMBER_COUNT, "SELECT count(*) FROM members WHERE account_id = ?1")                      \
     X(MEMBER_GROUPS, "SELECT group_id FROM members WHERE account_id = ?1")                     \
+    X(MEMBER_KEYS, "SELECT g.name_key FROM members m JOIN groups g ON g.id = m.group_id "      \
+                   "WHERE m.account_id = ?1")                                                  \
     X(MEMBER_EACH, "SELECT a.id, a.kind, a.name, a.name_key FROM members m "                   \
                    "JOIN accounts a ON a.id = m.account_id WHERE m.group_id = ?1 "             \
                    "AND a.name_key > ?2 AND a.state <> 3 ORDER BY a.name_key")                 \

@@ -33,6 +33,8 @@ static const struct {
     [LOGIN_REASON_TOKEN_EXPIRED]  = {"token_expired",  AUTH_CODE_FAILED,        false},
     [LOGIN_REASON_CERTIFICATE]    = {"certificate",    AUTH_CODE_FAILED,        false},
     [LOGIN_REASON_TICKET]         = {"ticket",         AUTH_CODE_FAILED,        true },
+    [LOGIN_REASON_POLICY]         = {"policy",         AUTH_CODE_POLICY,        false},
+    [LOGIN_REASON_UNCONFIRMED]    = {"unconfirmed",    AUTH_CODE_CONFIRM,       false},
     [LOGIN_REASON_INTERNAL]       = {"internal",       AUTH_CODE_UNAVAILABLE,   false},
 };
 
@@ -47,6 +49,8 @@ static const char *const code_texts[AUTH_CODE_COUNT] = {
     [AUTH_CODE_MALFORMED]     = "Malformed authentication message",
     [AUTH_CODE_NO_MECHANISM]  = "Authentication mechanism is not supported",
     [AUTH_CODE_REFERRAL]      = "", /* an URL takes its place */
+    [AUTH_CODE_POLICY]        = "Access rules do not allow this login",
+    [AUTH_CODE_CONFIRM]       = "Confirm this device first; ask your administrator how",
 };
 // clang-format on
 

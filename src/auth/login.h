@@ -34,6 +34,7 @@ enum login_by {
     LOGIN_BY_TOKEN,       /* an issuer's access token */
     LOGIN_BY_CERTIFICATE, /* one that is bound to no device */
     LOGIN_BY_TICKET,      /* Kerberos's */
+    LOGIN_BY_COUNT
 };
 
 /* The words that stand in the log; stable, since fail2ban reads them (docs/operating.md). */
@@ -58,6 +59,8 @@ enum login_reason {
     LOGIN_REASON_TOKEN_EXPIRED,
     LOGIN_REASON_CERTIFICATE, /* not believed, or bound to nothing of this user */
     LOGIN_REASON_TICKET,      /* Kerberos does not believe it, or its realm has no users here */
+    LOGIN_REASON_POLICY,      /* a rule says no (policy.h) */
+    LOGIN_REASON_UNCONFIRMED, /* a rule wants the device to be confirmed from there */
     LOGIN_REASON_INTERNAL,
     LOGIN_REASON_COUNT
 };

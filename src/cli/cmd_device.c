@@ -235,6 +235,17 @@ static int device_add(int argc, char *const *argv)
     return code == CLI_OK ? add_device(&args, &wanted) : code;
 }
 
+static int read_proof(bool from_stdin, struct proof *out)
+{
+    int code = cli_read_known("Account password: ", "password", from_stdin, out->password,
+                              sizeof(out->password));
+
+    if (code == CLI_OK)
+        code = cli_read_known("Code of the app, or a recovery code: ", "code", from_stdin,
+                              out->code, sizeof(out->code));
+    return code;
+}
+
 static int device_enrol(int argc, char *const *argv)
 {
     struct wanted wanted;
@@ -247,11 +258,7 @@ static int device_enrol(int argc, char *const *argv)
     if (code == CLI_OK && wanted.certificate != NULL)
         return cli_usage_error("device enrol", "--certificate is for device add");
     if (code == CLI_OK)
-        code = cli_read_known("Account password: ", "password", wanted.password_stdin,
-                              proof.password, sizeof(proof.password));
-    if (code == CLI_OK)
-        code = cli_read_known("Code of the app, or a recovery code: ", "code",
-                              wanted.password_stdin, proof.code, sizeof(proof.code));
+        code = read_proof(wanted.password_stdin, &proof);
     if (code == CLI_OK)
         code = make_device(&args, &wanted, &proof);
     explicit_bzero(&proof, sizeof(proof));
@@ -366,14 +373,114 @@ static const struct cli_request device_revoke = {
     .done = "revoked",
 };
 
+static const char confirm_help[] =
+    "  device confirm USER DEVICE [--address ADDRESS] [--administrator] [--password-stdin]\n"
+    "      The rules (policy_file) ask the user to confirm a device that logs in from another\n"
+    "      network: asks for the account password and for a code of the second factor or a\n"
+    "      recovery code. From where is what the last refused logins of that device say, "
+    "unless\n"
+    "      --address does. DEVICE 0 stands for logins that no device makes. --administrator\n"
+    "      vouches for the user, and is asked for nothing.\n"
+    "      $ roost device confirm anna 7 --address 203.0.113.9\n";
+
+struct confirmation {
+    const char *address;
+    bool administrator, password_stdin;
+};
+
+static int send_confirmation(const struct cli_args *args, const struct confirmation *given,
+                             const struct proof *proof)
+{
+    AUTO(cli_ask_close) struct cli_ask ask = {0};
+    struct control_field fields[5] = {
+        CONTROL_TEXT("user", slice_from_str(args->words[0])),
+        CONTROL_TEXT("device", slice_from_str(args->words[1])),
+        CONTROL_TEXT("address", slice_from_str(given->address)),
+    };
+    size_t n = 3;
+    int code = cli_ask_open(args, "auth", &ask);
+
+    if (!given->administrator) {
+        fields[n++] = CONTROL_TEXT("password", slice_from_str(proof->password));
+        fields[n++] = CONTROL_TEXT("code", slice_from_str(proof->code));
+    }
+    if (code == CLI_OK)
+        code =
+            cli_ask(&ask, given->administrator ? "device.vouch" : "device.confirm", fields, n);
+    if (code == CLI_OK)
+        (void) printf("%s\n", args->json ? "{}" : "confirmed");
+    return code;
+}
+
+static int device_confirm(int argc, char *const *argv)
+{
+    struct confirmation given = {.address = ""};
+    const struct cli_option options[] = {
+        {"--address",        &given.address, NULL                 },
+        {"--administrator",  NULL,           &given.administrator },
+        {"--password-stdin", NULL,           &given.password_stdin},
+    };
+    struct proof proof = {0};
+    struct cli_args args;
+    int code = CLI_OK;
+
+    if (!cli_parse(argc, argv, options, COUNT(options), &args))
+        return CLI_USAGE;
+    if (args.n_words != 2)
+        return cli_usage_error("device confirm", "a user and the number of a device");
+    if (!given.administrator)
+        code = read_proof(given.password_stdin, &proof);
+    if (code == CLI_OK)
+        code = send_confirmation(&args, &given, &proof);
+    explicit_bzero(&proof, sizeof(proof));
+    return code;
+}
+
+static const char networks_help[] = "  device networks USER\n"
+                                    "      From where devices were confirmed, and until when; "
+                                    "and from where others wait for it.\n";
+
+static const struct cli_column networks_columns[] = {
+    {"device",  "DEVICE",  CLI_NUMBER},
+    {"network", "NETWORK", CLI_TEXT  },
+    {"state",   "STATE",   CLI_TEXT  },
+    {"when",    "WHEN",    CLI_TIME  },
+};
+
+static const struct cli_request device_networks = {
+    .role = "auth",
+    .verb = "device.networks",
+    .fields = {"user"},
+    .n_fields = 1,
+    .wants = "one user",
+    .columns = networks_columns,
+    .n_columns = COUNT(networks_columns),
+};
+
+static const char forget_help[] =
+    "  device forget USER DEVICE\n"
+    "      What was confirmed of it counts no more; sessions that needed it end.\n";
+
+static const struct cli_request device_forget = {
+    .role = "auth",
+    .verb = "device.forget",
+    .fields = {"user", "device"},
+    .n_fields = 2,
+    .wants = "a user and the number of a device",
+    .done = "forgotten",
+};
+
 int cmd_device(int argc, char *const *argv)
 {
     static const struct cli_action actions[] = {
-        {"add",    add_help,    .run = device_add        },
-        {"enrol",  enrol_help,  .run = device_enrol      },
-        {"change", change_help, .run = device_change     },
-        {"list",   list_help,   .request = &device_list  },
-        {"revoke", revoke_help, .request = &device_revoke},
+        {"add",      add_help,      .run = device_add          },
+        {"enrol",    enrol_help,    .run = device_enrol        },
+        {"change",   change_help,   .run = device_change       },
+        {"list",     list_help,     .request = &device_list    },
+        {"revoke",   revoke_help,   .request = &device_revoke  },
+        {"confirm",  confirm_help,  .run = device_confirm      },
+        {"networks", networks_help, .request = &device_networks},
+        {"forget",   forget_help,   .request = &device_forget  },
     };
 
     return cli_run_action(argc, argv, intro, actions, COUNT(actions));

@@ -1,10 +1,11 @@
-/* cmd_reload.c - `roost reload`: certificates, passwd-file and log file are opened again. */
+/* cmd_reload.c - `roost reload`: certificates, passwd-file, rules and log file are read again. */
 #include "cli/ask.h"
 
 static const char help[] =
     "usage: roost reload [-c FILE | --data DIR]\n\n"
-    "The running server reads its certificates and a passwd-file again and opens its log file\n"
-    "anew, as on SIGHUP. Nobody is disconnected. The deploy hook of an ACME client:\n"
+    "The running server reads its certificates, a passwd-file and a policy_file again and opens\n"
+    "its log file anew, as on SIGHUP. Nobody is disconnected, but for sessions that new rules\n"
+    "would not give as they are. The deploy hook of an ACME client:\n"
     "  $ certbot certonly ... --deploy-hook \"roost reload\"\n";
 
 int cmd_reload(int argc, char *const *argv)

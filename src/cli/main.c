@@ -13,6 +13,8 @@ static const struct cli_command commands[] = {
     {"reload",       "read certificates and open the log anew",     cmd_reload       },
     {"user",         "accounts and their passwords",                cmd_user         },
     {"device",       "app passwords, one for each device",          cmd_device       },
+    {"policy",       "rules about logins: is a file right",         cmd_policy       },
+    {"explain",      "what the rules say of a login, and why",      cmd_explain      },
     {"totp",         "second factors, for making devices",          cmd_totp         },
     {"group",        "groups: rights and quota for many at once",   cmd_group        },
     {"shared",       "accounts that belong to nobody, for teams",   cmd_shared       },

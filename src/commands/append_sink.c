@@ -54,6 +54,8 @@ static enum rc check_command(struct append_sink *sink, const struct imap_text *t
                         &ignored) != RC_OK)
         return RC_OK;
     rc = place_find(session, cmd.args.mailbox.mailbox.name, RIGHT_INSERT, &found, err);
+    if (rc == RC_OK)
+        rc = place_check_change(session, cmd.args.mailbox.mailbox.name, err);
     if (rc)
         return rc;
     sink->account = account_id(found.account);

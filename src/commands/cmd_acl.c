@@ -25,6 +25,8 @@ static enum rc put(struct cmd *cmd, enum acl_op op, uint32_t rights, struct err 
     struct acl_change change = {.op = op, .rights = rights};
     enum rc rc = place_find(cmd->session, args->mailbox.name, RIGHT_ADMIN, &found, err);
 
+    if (rc == RC_OK)
+        rc = place_check_change(cmd->session, args->mailbox.name, err);
     if (rc)
         return rc;
     people = mail_store_principals(account_store(found.account));

@@ -173,7 +173,7 @@ static enum rc prepare(struct cmd *cmd, const struct imap_append_args *args,
                        struct prepared *out, struct err *err)
 {
     struct composition *composition = &out->composition;
-    enum rc rc = place_of(cmd->session, args->mailbox.name, &out->place, err);
+    enum rc rc = place_to_change(cmd->session, args->mailbox.name, &out->place, err);
 
     if (rc == RC_NOT_FOUND)
         reply_code(cmd->reply, "TRYCREATE");
@@ -185,7 +185,7 @@ static enum rc prepare(struct cmd *cmd, const struct imap_append_args *args,
         rc = annotation_stage_check(out->place.account, composition->stages[i],
                                     &args->messages[i].annotations, err);
     if (!rc)
-        rc = place_of(cmd->session, args->mailbox.name, &out->place, err);
+        rc = place_to_change(cmd->session, args->mailbox.name, &out->place, err);
     return rc ? rc
               : account_finish_stages(out->place.account, composition->stages, composition->n,
                                       err);

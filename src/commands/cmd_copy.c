@@ -202,7 +202,7 @@ static enum rc start(struct cmd *cmd, struct copy *copy, struct err *err)
         rc = limit(cmd, copy, err);
     if (rc)
         return rc;
-    rc = place_of(session, cmd->args.copy.mailbox.name, &copy->to, err);
+    rc = place_to_change(session, cmd->args.copy.mailbox.name, &copy->to, err);
     if (rc == RC_NOT_FOUND)
         reply_code(cmd->reply, "TRYCREATE");
     return rc;

@@ -9,6 +9,8 @@
 #include "commands/list_line.h"
 #include "commands/mail_events.h"
 #include "commands/referral.h"
+#include "imap/mailbox_name.h"
+#include "mailbox/name.h"
 
 /* RFC 6154 3: USEATTR if it is the use that stands in the way. The name has passed the parser,
  * so it is invalid for its use; and what exists is either the name or another mailbox with it.
@@ -122,6 +124,37 @@ static void say_renamed(struct cmd *cmd)
     list_line_say(cmd->session, args->to.name, args->from.given, cmd->reply->out);
 }
 
+/* What is below moves along: rules about one of them, under its old name or its new one, are
+ * not to be got round so. */
+static enum rc check_below(const struct session *session, const struct imap_rename_args *args,
+                           const struct place *from, struct err *err)
+{
+    struct acct_state *state;
+    enum rc rc = RC_OK;
+
+    if (session->mailbox_rules == NULL || args->from.inbox)
+        return RC_OK; /* RFC 9051 6.3.6: what is below INBOX stays */
+    state = account_read(from->account, session_position_in(session, from->account));
+    for (size_t i = 0; rc == RC_OK && i < acct_mailbox_count(state); i++) {
+        struct slice name = mbox_info(acct_mailbox_at(state, i))->name;
+        AUTO(buf_done) struct buf other = {.max = 2 * MAILBOX_NAME_MAX_BYTES};
+
+        if (!mailbox_name_is_below(name, from->name))
+            continue;
+        name = slice_from(name, from->name.len);
+        buf_append(&other, args->from.name);
+        buf_append(&other, name);
+        rc = place_check_change(session, buf_slice(&other), err);
+        buf_reset(&other);
+        buf_append(&other, args->to.name);
+        buf_append(&other, name);
+        if (rc == RC_OK)
+            rc = place_check_change(session, buf_slice(&other), err);
+    }
+    acct_unref(state);
+    return rc;
+}
+
 enum rc cmd_rename(struct cmd *cmd, struct err *err)
 {
     const struct imap_rename_args *args = &cmd->args.rename;
@@ -129,9 +162,9 @@ enum rc cmd_rename(struct cmd *cmd, struct err *err)
     struct place from, to;
     enum rc rc;
 
-    rc = place_of(cmd->session, args->from.name, &from, err);
+    rc = place_to_change(cmd->session, args->from.name, &from, err);
     if (rc == RC_OK) {
-        rc = place_of(cmd->session, args->to.name, &to, err);
+        rc = place_to_change(cmd->session, args->to.name, &to, err);
         rc = refuse_foreign(rc, err);
     }
     if (rc == RC_ELSEWHERE)
@@ -141,6 +174,9 @@ enum rc cmd_rename(struct cmd *cmd, struct err *err)
     if (from.account != to.account)
         return err_set(err, RC_INVALID, "A mailbox stays with its owner; move its messages",
                        "rename: to another account");
+    rc = check_below(cmd->session, args, &from, err);
+    if (rc)
+        return rc;
     rc = txn_begin(from.account, &cmd->session->actor, &txn, err);
     if (rc)
         return rc;

@@ -153,7 +153,7 @@ static enum rc open_mailbox(struct cmd *cmd, bool read_only, struct err *err)
     rc = place_find(session, args->mailbox.name, RIGHT_READ, &found, err);
     if (rc)
         return rc;
-    read_only = read_only || session->rights == SESSION_READ_ONLY;
+    read_only = read_only || !session_may_change(session, args->mailbox.name);
     rc = view_open(found.account, session->actor.account,
                    session_position_in(session, found.account), mbox_info(found.mbox)->id,
                    read_only, &view, err);

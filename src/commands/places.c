@@ -105,6 +105,21 @@ enum rc place_of(struct session *session, struct slice name, struct place *out, 
     return rc;
 }
 
+enum rc place_check_change(const struct session *session, struct slice name, struct err *err)
+{
+    if (session_may_change(session, name))
+        return RC_OK;
+    return err_set(err, RC_DENIED, "This login may only read", "rules: read-only mailbox");
+}
+
+enum rc place_to_change(struct session *session, struct slice name, struct place *out,
+                        struct err *err)
+{
+    enum rc rc = place_of(session, name, out, err);
+
+    return rc ? rc : place_check_change(session, name, err);
+}
+
 enum rc place_find(struct session *session, struct slice name, uint32_t rights,
                    struct found_mailbox *out, struct err *err)
 {
@@ -190,7 +205,7 @@ enum rc place_begin(struct session *session, struct slice name, struct mail_txn 
                     struct slice *out_name, struct err *err)
 {
     struct place place;
-    enum rc rc = place_of(session, name, &place, err);
+    enum rc rc = place_to_change(session, name, &place, err);
 
     if (rc)
         return rc;

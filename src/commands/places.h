@@ -36,6 +36,14 @@ bool name_is_own(struct slice name);
 MUST_CHECK enum rc place_of(struct session *session, struct slice name, struct place *out,
                             struct err *err);
 
+/* The same of a name whose mailbox the command makes, changes or takes away. RC_DENIED: rules
+ * let this session only read it. */
+MUST_CHECK enum rc place_to_change(struct session *session, struct slice name,
+                                   struct place *out, struct err *err);
+/* RC_DENIED if so. */
+MUST_CHECK enum rc place_check_change(const struct session *session, struct slice name,
+                                      struct err *err);
+
 /* A mailbox that is there and that the session may look up, in a version of its account. */
 struct found_mailbox {
     struct account *account;
@@ -62,7 +70,8 @@ struct slice place_below(struct slice top, struct slice name, struct arena *aren
 struct slice place_name(const struct session *session, const struct account *account,
                         struct slice name, struct arena *arena);
 
-/* A transaction in the account that a name lies in; *out_name is the name there. */
+/* A transaction in the account that a name lies in, to change what has that name; *out_name is
+ * the name there. */
 MUST_CHECK enum rc place_begin(struct session *session, struct slice name,
                                struct mail_txn **out, struct slice *out_name, struct err *err);
 

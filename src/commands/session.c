@@ -27,7 +27,7 @@ static void take_folders(struct session *session, struct slice lines)
     }
 }
 
-bool session_allows(const struct session *session, struct slice name)
+static bool is_among_folders(const struct session *session, struct slice name)
 {
     for (size_t i = 0; i < session->n_folders; i++) {
         struct slice folder = session->folders[i];
@@ -36,6 +36,37 @@ bool session_allows(const struct session *session, struct slice name)
             return true;
     }
     return session->n_folders == 0;
+}
+
+/* The mailbox of all mail shows what lies in the others: it is for who may see them all. */
+static bool is_all(const struct session *session, struct slice name)
+{
+    struct acct_state *state =
+        account_read(session->account, session_position_in(session, session->account));
+    const struct mbox *all = acct_all(state);
+    bool is = all != NULL && slice_eq(mbox_info(all)->name, name);
+
+    acct_unref(state);
+    return is;
+}
+
+bool session_allows(const struct session *session, struct slice name)
+{
+    return session_allows_all(session) ||
+           (is_among_folders(session, name) &&
+            mailbox_rules_find(session->mailbox_rules, name) != MAILBOX_HIDDEN &&
+            !is_all(session, name));
+}
+
+bool session_allows_all(const struct session *session)
+{
+    return session->n_folders == 0 && session->mailbox_rules == NULL;
+}
+
+bool session_may_change(const struct session *session, struct slice name)
+{
+    return session->rights == SESSION_FULL && is_among_folders(session, name) &&
+           mailbox_rules_find(session->mailbox_rules, name) == MAILBOX_ALL;
 }
 
 void session_init(struct session *session, const struct session_grant *grant)
@@ -57,6 +88,7 @@ void session_init(struct session *session, const struct session_grant *grant)
         .home = grant->home,
     };
     take_folders(session, grant->folders);
+    session->mailbox_rules = mailbox_rules_new(grant->mailboxes);
 }
 
 static void session_forget_saved(struct session *session)
@@ -87,6 +119,7 @@ void session_done(struct session *session)
     free(session->folders);
     session->folders = NULL;
     session->n_folders = 0;
+    mailbox_rules_free(TAKE(session->mailbox_rules));
     account_close(session->account);
     session->account = NULL;
     session->state = SESSION_CLOSED;

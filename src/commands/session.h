@@ -20,6 +20,7 @@
 #ifndef ROOST_COMMANDS_SESSION_H
 #define ROOST_COMMANDS_SESSION_H
 
+#include "commands/mailbox_rules.h"
 #include "imap/capability.h"
 #include "imap/mode.h"
 #include "imap/seqset.h"
@@ -72,6 +73,7 @@ struct session {
     struct account *account; /* one reference */
     struct slice *folders;   /* names the credential is for, with what is below; heap */
     size_t n_folders;        /* 0: all */
+    struct mailbox_rules *mailbox_rules; /* the administrator's; NULL: none */
     struct actor actor;
     bool sets_quota;                    /* anybody's, and sees it */
     uint32_t message_limit, save_limit; /* RFC 9738; 0: none; never both */
@@ -108,6 +110,7 @@ struct session_grant {
     uint32_t message_limit, save_limit;
     enum imap_language language; /* as it was before login */
     struct slice folders;        /* mailbox names, one a line; empty: all */
+    struct slice mailboxes;      /* lines of mailbox_rules.h; empty: none */
     uint64_t message_max_bytes;
     bool sets_quota;
     bool submits;
@@ -120,8 +123,13 @@ struct session_grant {
 void session_init(struct session *session, const struct session_grant *grant);
 void session_done(struct session *session);
 
-/* Is the credential for the mailbox of this name (as the session knows it)? */
+/* Are the credential, and what the administrator's rules leave of it, for the mailbox of this
+ * name (as the session knows it)? */
 bool session_allows(const struct session *session, struct slice name);
+/* For whichever there is? */
+bool session_allows_all(const struct session *session);
+/* For changing it, too? */
+bool session_may_change(const struct session *session, struct slice name);
 
 /* ---- accounts ---- */
 

@@ -75,7 +75,7 @@ struct visible *visible_begin(struct session *session, struct arena *arena)
 
     *visible =
         (struct visible){.session = session, .arena = arena, .own = session_read(session)};
-    if (session->n_folders == 0)
+    if (session_allows_all(session))
         visible->n_own = acct_mailbox_count(visible->own);
     else
         add_allowed(visible);

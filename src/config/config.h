@@ -31,6 +31,7 @@ struct config_percents {
 };
 
 enum sandbox_mode { SANDBOX_ENFORCE, SANDBOX_BEST_EFFORT };
+enum policy_mode { POLICY_ENFORCE, POLICY_LOG };
 enum log_format { LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
 
 #define LIMIT_MIN_MESSAGES 1000u /* of message_limit and save_limit (RFC 9738 3) */
@@ -80,7 +81,10 @@ struct config {
     struct config_list gssapi_realms; /* realm_map.h reads them */
     int64_t
         legacy_passwords_until; /* unix seconds; 0: account passwords are no IMAP credential */
-    uint64_t password_min;      /* characters of a new account password */
+    const char *policy_file;    /* rules about logins: auth/policy.h; "" for none */
+    uint32_t policy_mode;       /* enum policy_mode */
+    uint32_t policy_confirm_days;   /* so long a confirmation is good */
+    uint64_t password_min;          /* characters of a new account password */
     const char *breached_passwords; /* "": no list */
 
     /* limits */

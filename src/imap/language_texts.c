@@ -59,6 +59,10 @@ const struct language_row language_rows[] = {
     /* the end of a session */
     {"Too many bad commands", {"Zu viele falsche Befehle", "Trop de commandes erronées", "Demasiados comandos erróneos", "誤ったコマンドが多すぎます"}},
     {"Broken compressed data", {"Die komprimierten Daten sind beschädigt", "Données compressées corrompues", "Datos comprimidos dañados", "圧縮データが壊れています"}},
+    {"Access rules have changed; log in again", {"Die Zugangsregeln haben sich geändert; bitte neu anmelden", "Les règles d'accès ont changé ; reconnectez-vous", "Las reglas de acceso cambiaron; inicie sesión de nuevo", "アクセス規則が変わりました。もう一度ログインしてください"}},
+    {"Access rules do not allow this login", {"Die Zugangsregeln erlauben diese Anmeldung nicht", "Les règles d'accès n'autorisent pas cette connexion", "Las reglas de acceso no permiten este inicio de sesión", "アクセス規則によりこのログインは許可されません"}},
+    {"Confirm this device first; ask your administrator how", {"Bestätigen Sie zuerst dieses Gerät; fragen Sie Ihren Administrator, wie", "Confirmez d'abord cet appareil ; demandez comment à votre administrateur", "Confirme primero este dispositivo; pregunte cómo a su administrador", "まずこの端末を確認してください。方法は管理者にお尋ねください"}},
+    {"Confirm this device first: %s", {"Bestätigen Sie zuerst dieses Gerät: %s", "Confirmez d'abord cet appareil : %s", "Confirme primero este dispositivo: %s", "まずこの端末を確認してください: %s"}},
     {"Access was revoked", {"Der Zugang wurde entzogen", "L'accès a été révoqué", "El acceso fue revocado", "アクセスが取り消されました"}},
     {"Ended by the administrator", {"Vom Administrator beendet", "Terminé par l'administrateur", "Terminado por el administrador", "管理者により終了しました"}},
     {"Server is shutting down", {"Der Server wird beendet", "Le serveur s'arrête", "El servidor se está apagando", "サーバーを停止しています"}},

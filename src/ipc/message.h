@@ -70,6 +70,8 @@ enum auth_code {
     AUTH_CODE_MALFORMED,     /* BAD: the response is not in the mechanism's grammar */
     AUTH_CODE_NO_MECHANISM,  /* NO: not offered */
     AUTH_CODE_REFERRAL,      /* [REFERRAL url]: the text is the URL (RFC 2221) */
+    AUTH_CODE_POLICY,        /* [AUTHORIZATIONFAILED]: rules of the administrator */
+    AUTH_CODE_CONFIRM,       /* [ALERT]: the text says what the user has to do */
     AUTH_CODE_COUNT
 };
 

@@ -188,7 +188,30 @@
     BYTES(folders, MSG_FOLDERS_MAX)   /* a list; empty: all */ \
     U64(policy_epoch) \
     U64(expires)       /* seconds since 1970; 0: never */ \
-    U64(watch)         /* not 0: WATCHED says while it lives that it does */
+    U64(watch)         /* not 0: WATCHED says while it lives that it does */ \
+    U8(credential)     /* enum login_by of auth; this and what follows comes back in SESSION_FACTS */ \
+    U8(certified)      /* 1: the client's certificate counted, by this fingerprint */ \
+    FIXED(certificate, MSG_KEY_ID_BYTES) \
+    ADDR(peer) \
+    U64(verdict)       /* what rules decided: policy_verdict_mark() */ \
+    BYTES(mailboxes, MSG_FOLDERS_MAX) /* docs/formats/policy.md, "What a session keeps" */
+#define MSG_SESSIONS_ASK_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(account)       /* whose sessions; 0: everybody's */
+#define MSG_SESSION_FACTS_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U32(gate)          /* as in GRANT, like the others */ \
+    U64(conn) \
+    U64(account) \
+    U64(device) \
+    BYTES(mechanism, MSG_CONFIG_NAME) \
+    U8(credential) \
+    U8(certified) \
+    FIXED(certificate, MSG_KEY_ID_BYTES) \
+    ADDR(peer) \
+    U64(verdict)
+#define MSG_SESSION_END_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U32(gate) \
+    U64(conn) \
+    U64(verdict)       /* another grant of that connection stays */
 #define MSG_REVOKE_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
     U8(what)           /* enum revoke_what */ \
     U64(account) \
@@ -321,6 +344,16 @@
     U64(last_used) \
     BYTES(address, MSG_CONFIG_NAME)   /* of the last use */ \
     BYTES(client, MSG_DEVICE_MAX)     /* what the client said it is */
+#define MSG_ENROL_WAITING_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(request)       /* of ENROL_LIST, before ENROL_DONE */ \
+    U64(device)        /* 0: none */ \
+    ADDR(address)      /* from where a login waits for ENROL_CONFIRM */ \
+    U64(since)         /* seconds since 1970 */
+#define MSG_ENROL_CONFIRM_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(request) \
+    FIXED(token, MSG_TOKEN_BYTES) \
+    U64(device) \
+    BYTES(address, MSG_CONFIG_NAME)   /* as text */
 #define MSG_ENROL_CREATE_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
     U64(request) \
     FIXED(token, MSG_TOKEN_BYTES) \
@@ -434,7 +467,7 @@
     M(AUTH_FAIL,         auth_fail,        45, 3, 0, FROM(AUTH),                   TO(GATE)) \
     M(CERT_CHECK,        cert_check,       46, 1, 0, FROM(GATE),                   TO(AUTH)) \
     M(CERT_CHECKED,      cert_checked,     47, 1, 0, FROM(AUTH),                   TO(GATE)) \
-    M(GRANT,             grant,            50, 2, 0, FROM(AUTH),                   TO(MAIL)) \
+    M(GRANT,             grant,            50, 3, 0, FROM(AUTH),                   TO(MAIL)) \
     M(REVOKE,            revoke,           51, 2, 0, FROM(AUTH),                   TO(MAIL)) \
     M(RESOLVE,           resolve,          52, 1, 0, FROM(MAIL) | FROM(GATE),      TO(AUTH)) \
     M(RESOLVED,          resolved,         53, 1, 0, FROM(AUTH),                   TO(MAIL) | TO(GATE)) \
@@ -450,6 +483,9 @@
     M(DIRECTORY_END,     directory_end,    63, 1, 0, FROM(AUTH),                   TO(MAIL)) \
     M(DIRECTORY_ASK,     directory_ask,    64, 1, 0, FROM(AUTH),                   TO(MAIL)) \
     M(DIRECTORY_HEARD,   directory_heard,  65, 1, 0, FROM(MAIL),                   TO(AUTH)) \
+    M(SESSIONS_ASK,      sessions_ask,     67, 1, 0, FROM(AUTH),                   TO(MAIL)) \
+    M(SESSION_FACTS,     session_facts,    68, 1, 0, FROM(MAIL),                   TO(AUTH)) \
+    M(SESSION_END,       session_end,      69, 1, 0, FROM(AUTH),                   TO(MAIL)) \
     M(ENROL_LOGIN,       enrol_login,     100, 1, 0, FROM(WEB),                    TO(AUTH)) \
     M(ENROL_SESSION,     enrol_session,   101, 1, 0, FROM(AUTH),                   TO(WEB)) \
     M(ENROL_LIST,        enrol_list,      102, 1, 0, FROM(WEB),                    TO(AUTH)) \
@@ -459,6 +495,8 @@
     M(ENROL_REVOKE,      enrol_revoke,    106, 1, 0, FROM(WEB),                    TO(AUTH)) \
     M(ENROL_LOGOUT,      enrol_logout,    107, 1, 0, FROM(WEB),                    TO(AUTH)) \
     M(ENROL_DONE,        enrol_done,      108, 1, 0, FROM(AUTH),                   TO(WEB)) \
+    M(ENROL_WAITING,     enrol_waiting,   120, 1, 0, FROM(AUTH),                   TO(WEB)) \
+    M(ENROL_CONFIRM,     enrol_confirm,   121, 1, 0, FROM(WEB),                    TO(AUTH)) \
     M(HANDOVER,          handover,         70, 1, 1, FROM(GATE),                   TO(MAIL)) \
     M(HANDOVER_REFUSED,  handover_refused, 71, 1, 0, FROM(MAIL),                   TO(GATE)) \
     M(CONN_CLOSE,        conn_close,       72, 1, 0, FROM(GATE) | FROM(MAIL),      TO(GATE) | TO(MAIL)) \

@@ -81,6 +81,8 @@ static void on_mail_msg(struct auth_peer *mail, const struct msg *msg)
         auth_resolve(mail, &msg->resolve);
     else if (msg->type == MSG_LOOKUP_USER)
         auth_mail_lookup(mail->auth, &msg->lookup_user);
+    else if (msg->type == MSG_SESSION_FACTS)
+        auth_policy_session(mail->auth, &msg->session_facts);
     else if (msg->type == MSG_LAST_USED)
         auth_note_use(mail->auth, msg->last_used.account, msg->last_used.device,
                       &msg->last_used.peer, msg->last_used.client_id);
@@ -168,6 +170,13 @@ static struct auth_peer *place_of(struct auth_role *auth, const struct role_peer
                                                                    : NULL;
 }
 
+/* It may have sessions of before, about which something has changed meanwhile. */
+static void begin_with_mail(struct auth_role *auth)
+{
+    auth_directory_start(auth);
+    auth_policy_review(auth, 0);
+}
+
 /* A struct role_events function; also for those that were there at the start. */
 static void on_peer(void *ctx, const struct role_peer *given)
 {
@@ -200,7 +209,7 @@ static void on_peer(void *ctx, const struct role_peer *given)
                  peer, &err) != RC_OK)
         peer_lost(peer, err.rc, &err);
     else if (peer == &auth->mail)
-        auth_directory_start(auth);
+        begin_with_mail(auth);
 }
 
 static enum rc open_realm(struct auth_role *auth, struct err *err)
@@ -232,6 +241,7 @@ static void on_reload(void *ctx, uint32_t what)
         return;
     realm_refresh(auth->realm);
     auth_watches_look(auth);
+    auth_policy_reload(auth);
 }
 
 static void on_shutdown(void *ctx, bool fast)
@@ -288,6 +298,9 @@ static enum rc open_all(struct auth_role *auth, struct err *err)
     if (rc)
         return rc;
     auth_certificates_open(auth);
+    rc = auth_policy_open(auth, err);
+    if (rc)
+        return rc;
     auth_db_use_scram(auth->db, hashes_of(auth->start->config));
     return open_realm(auth, err);
 }
@@ -300,6 +313,7 @@ static enum rc connect_all(struct auth_role *auth, struct err *err)
     if (rc)
         return rc;
     auth_damage_start(auth);
+    auth_policy_start(auth);
     rc = auth_slots_open(auth, err);
     if (rc == RC_OK)
         rc = auth_control_listen(auth, err);
@@ -332,6 +346,7 @@ static void close_all(struct auth_role *auth)
     auth_watches_done(auth);
     auth_certificates_done(auth);
     auth_damage_done(auth);
+    auth_policy_done(auth);
     loop_remove(auth->loop, &auth->supervisor_watch);
     peer_drop(&auth->mail);
     peer_drop(&auth->web);
@@ -384,6 +399,7 @@ int role_auth(struct role_start *start)
     list_init(&auth->hashing);
     list_init(&auth->learning);
     list_init(&auth->enrolling);
+    list_init(&auth->policy.waiting);
     list_init(&auth->control_conns);
     rc = run(auth, &err);
     if (rc) {

@@ -21,52 +21,14 @@
  *
  * In all states but CANCELLED the attempt is in auth->attempts, under (gate instance, conn).
  */
+#include "roles/auth_attempt.h"
+
 #include <sodium.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "base/utf8.h"
-#include "imap/url.h"
-#include "roles/auth_role.h"
-#include "roles/moved.h"
-
-enum attempt_state { TALKING, WAITING, ASKING, TOLD, HASHING, DELAYED, CANCELLED };
-
-struct attempt {
-    struct link link; /* in auth->hashing */
-    struct auth_role *auth;
-    struct auth_peer *gate;
-    uint32_t instance; /* of the gate */
-    uint64_t conn;
-    enum attempt_state state;
-    enum service service;
-    struct ipaddr peer;
-    bool known; /* a source that has been in before: auth_known.c */
-    uint16_t tls_version;
-    uint16_t client_len;
-    char client[DEVICE_CLIENT_MAX_BYTES];
-    struct sasl sasl;
-    struct throttle_key key;
-    struct arena *arena; /* what outcome points into */
-    struct login_outcome outcome;
-    struct auth_token token;
-    struct auth_gssapi gssapi;
-    int64_t told_delay_us; /* TOLD */
-    int64_t claimed_us;    /* when the claim was looked at */
-    struct auth_backend_ask ask;
-    struct cert_identity certificate; /* SASL_EXTERNAL */
-    struct buf chain;                 /* the same: what the client has shown */
-    uint16_t again_sec;               /* SASL_BEARER: as in IDP_RESULT */
-    struct scram_keys keys;           /* of the password that was proved by SCRAM */
-    struct timer timer;
-    struct auth_slot slot; /* the answer waits for its end */
-    struct buf salted;     /* WAITING: SCRAM's challenge with the salt */
-    enum auth_code answer; /* DELAYED */
-    struct hash_job job;
-    bool matched;      /* written by the job */
-    struct buf better; /* the same: a new hash of the same password, or empty */
-};
 
 struct attempt_id {
     uint64_t instance, conn;
@@ -87,7 +49,7 @@ static void unlist(struct attempt *attempt)
         (void) map_remove(attempt->auth->attempts, MAP_KEY(id));
 }
 
-static void attempt_free(struct attempt *attempt)
+void attempt_free(struct attempt *attempt)
 {
     unlist(attempt);
     list_remove(&attempt->link);
@@ -117,230 +79,6 @@ static void attempt_drop(struct attempt *attempt)
     }
     unlist(attempt);
     attempt->state = CANCELLED;
-}
-
-static void log_outcome(const struct attempt *attempt)
-{
-    auth_outcome_log(&attempt->outcome, &attempt->sasl, attempt->service, &attempt->peer,
-                     attempt->tls_version);
-}
-
-static void on_delayed(void *ctx)
-{
-    struct attempt *attempt = ctx;
-
-    auth_outcome_fail(attempt->gate, attempt->conn, attempt->answer,
-                      attempt->service == SERVICE_SUBMISSION
-                          ? sasl_claim_user(&attempt->sasl.claim)
-                          : (struct slice){0});
-    attempt_free(attempt);
-}
-
-static struct login_place place_of(const struct attempt *attempt)
-{
-    return (struct login_place){
-        .service = attempt->service, .peer = attempt->peer, .now = clock_wall_sec()};
-}
-
-/* Anything but a wrong name or secret was found out about who has proved to be there. */
-static void on_turn(void *ctx)
-{
-    struct attempt *attempt = ctx;
-
-    if (login_reason_is_guess(attempt->outcome.reason))
-        auth_slot_wait(attempt->auth, &attempt->slot, attempt->claimed_us, on_delayed, attempt);
-    else
-        on_delayed(attempt);
-}
-
-static void fail_later(struct attempt *attempt, int64_t delay_us)
-{
-    attempt->state = DELAYED;
-    sasl_forget(&attempt->sasl);      /* the name goes with the answer */
-    arena_free(TAKE(attempt->arena)); /* the outcome's reason is a value */
-    timer_start(attempt->auth->loop, &attempt->timer, delay_us, on_turn, attempt);
-}
-
-static void tell_why(struct attempt *attempt, int64_t delay_us)
-{
-    AUTO(buf_done) struct buf why = {.max = SASL_MESSAGE_MAX_BYTES};
-    struct msg msg = {.type = MSG_AUTH_CONTINUE, .auth_continue = {.conn = attempt->conn}};
-    struct err err;
-
-    sasl_deny_token(&attempt->sasl, &why);
-    msg.auth_continue.data = buf_slice(&why);
-    attempt->state = TOLD;
-    attempt->told_delay_us = delay_us;
-    sasl_forget(&attempt->sasl);
-    if (auth_post(attempt->gate, &msg, &err) == RC_OK)
-        return;
-    log_event(LEVEL_WARNING, "auth.gate_not_told", LOG_ERR(&err));
-    attempt_free(attempt);
-}
-
-/* Log it, count it, and answer. */
-static void refuse(struct attempt *attempt)
-{
-    const struct login_place place = place_of(attempt);
-    int64_t delay_us = 0;
-
-    log_outcome(attempt);
-    attempt->answer = login_reason_code(attempt->outcome.reason);
-    if (login_reason_is_guess(attempt->outcome.reason))
-        delay_us = throttle_failed(attempt->auth->throttle, attempt->key, clock_mono_us());
-    if (attempt->outcome.by == LOGIN_BY_TOKEN) {
-        tell_why(attempt, delay_us);
-        return;
-    }
-    if (login_reason_is_guess(attempt->outcome.reason))
-        delay_us =
-            MAX(delay_us, auth_backend_slot_us(attempt->auth, &place, attempt->claimed_us));
-    fail_later(attempt, delay_us);
-}
-
-static void refuse_for(struct attempt *attempt, enum login_reason reason)
-{
-    attempt->outcome.verdict = LOGIN_REFUSED;
-    attempt->outcome.reason = reason;
-    refuse(attempt);
-}
-
-static bool is_scram(const struct attempt *attempt)
-{
-    return (sasl_flags(&attempt->sasl) & SASL_SCRAM) != 0;
-}
-
-static bool is_external(const struct attempt *attempt)
-{
-    return (sasl_flags(&attempt->sasl) & SASL_EXTERNAL) != 0;
-}
-
-/* What the throttle knows a secret by that was right. SCRAM does not show it: the key that only
- * the right one leads to stands for it. */
-static struct slice proved_secret(const struct attempt *attempt)
-{
-    if (is_scram(attempt))
-        return slice_of((const char *) attempt->keys.stored, sizeof(attempt->keys.stored));
-    return auth_secret_slice(&attempt->sasl.claim.secret);
-}
-
-/* The right secret was given, wherever the mail is. */
-static void note_success(struct attempt *attempt)
-{
-    const struct login_outcome *outcome = &attempt->outcome;
-    bool by_secret = outcome->by != LOGIN_BY_TOKEN && outcome->by != LOGIN_BY_TICKET &&
-                     !is_external(attempt);
-
-    log_outcome(attempt);
-    auth_known_proved(attempt->auth, &attempt->peer);
-    if (by_secret && outcome->by != LOGIN_BY_DEVICE)
-        throttle_succeeded(attempt->auth->throttle, attempt->key, proved_secret(attempt),
-                           clock_mono_us());
-    if (by_secret && !is_scram(attempt))
-        auth_scram_learn(attempt->auth, outcome,
-                         auth_secret_slice(&attempt->sasl.claim.secret));
-    if (outcome->by != LOGIN_BY_PASSWD_FILE && outcome->by != LOGIN_BY_TOKEN &&
-        outcome->by != LOGIN_BY_TICKET && outcome->by != LOGIN_BY_CERTIFICATE)
-        auth_note_use(attempt->auth, outcome->account, outcome->device.id, &attempt->peer,
-                      slice_of(attempt->client, attempt->client_len));
-}
-
-/* RFC 2221 4.1 and 6: only who has proved to be the user hears where the mail is. */
-static void refer(struct attempt *attempt, const struct elsewhere *moved)
-{
-    AUTO(buf_done) struct buf url;
-    struct msg msg = {
-        .type = MSG_AUTH_FAIL,
-        .auth_fail = {.conn = attempt->conn, .code = AUTH_CODE_REFERRAL}
-    };
-    struct err err;
-
-    buf_init(&url, MSG_REFERRAL_MAX);
-    imap_print_server_url(&url, attempt->outcome.user, moved->server);
-    msg.auth_fail.text = buf_slice(&url);
-    note_success(attempt);
-    log_event(LEVEL_INFO, "login.referred", LOG_TEXT("user", attempt->outcome.user),
-              LOG_TEXT("server", moved->server));
-    if (auth_post(attempt->gate, &msg, &err) != RC_OK)
-        log_event(LEVEL_WARNING, "auth.gate_not_told", LOG_ERR(&err));
-    attempt_free(attempt);
-}
-
-/* To a mail server: it keeps no session here, so mail hears nothing. */
-static void admit(struct attempt *attempt)
-{
-    const struct login_outcome *outcome = &attempt->outcome;
-    struct msg msg = {
-        .type = MSG_AUTH_OK,
-        .auth_ok = {.conn = attempt->conn, .account = outcome->account, .user = outcome->user}
-    };
-    struct err err;
-
-    if (auth_post(attempt->gate, &msg, &err) != RC_OK) {
-        log_event(LEVEL_WARNING, "auth.gate_not_told", LOG_ERR(&err));
-        attempt_free(attempt);
-        return;
-    }
-    note_success(attempt);
-    attempt_free(attempt);
-}
-
-/* Somebody else may void the credential while the session lives: 0 if nobody says so. */
-static enum rc watch(struct attempt *attempt, uint64_t *out, struct err *err)
-{
-    struct auth_watched what = {.account = attempt->outcome.account,
-                                .user = attempt->outcome.user};
-
-    if (is_external(attempt)) {
-        what.credential = buf_slice(&attempt->chain);
-        return auth_watch_certificate(attempt->auth, &what, out, err);
-    }
-    if (attempt->again_sec == 0)
-        return RC_OK;
-    what.credential = sasl_claim_token(&attempt->sasl.claim);
-    return auth_watch_token(attempt->auth, &what, attempt->token.at, attempt->again_sec, out,
-                            err);
-}
-
-/*
- * Mail hears of the grant before the gate hears of the nonce. Mail that is not there, or a
- * queue that is full, is a refusal, never a session without rights.
- */
-static void grant(struct attempt *attempt)
-{
-    const struct login_outcome *outcome = &attempt->outcome;
-    struct msg msg = {
-        .type = MSG_AUTH_OK, .auth_ok = {.conn = attempt->conn, .account = outcome->account}
-    };
-    struct msg_grant begun = {.gate = attempt->instance,
-                              .conn = attempt->conn,
-                              .mechanism = slice_from_str(sasl_name(&attempt->sasl))};
-    struct elsewhere moved;
-    struct err err;
-
-    if (attempt->service == SERVICE_SUBMISSION) {
-        admit(attempt);
-        return;
-    }
-    if (moved_user_find(attempt->auth->start->config, outcome->user, &moved) && !moved.guest) {
-        refer(attempt, &moved);
-        return;
-    }
-    if (watch(attempt, &begun.watch, &err) != RC_OK) {
-        log_event(LEVEL_ERROR, "auth.no_grant", LOG_ERR(&err));
-        refuse_for(attempt, LOGIN_REASON_BUSY);
-        return;
-    }
-    random_bytes(msg.auth_ok.nonce, sizeof(msg.auth_ok.nonce));
-    memcpy(begun.nonce, msg.auth_ok.nonce, MSG_NONCE_BYTES);
-    if (auth_outcome_grant(attempt->auth, &begun, outcome, &err) != RC_OK ||
-        auth_post(attempt->gate, &msg, &err) != RC_OK) {
-        log_event(LEVEL_ERROR, "auth.no_grant", LOG_ERR(&err));
-        refuse_for(attempt, LOGIN_REASON_INTERNAL);
-        return;
-    }
-    note_success(attempt);
-    attempt_free(attempt);
 }
 
 /* On a thread of the pool: reads the claim and the outcome, which nobody changes meanwhile. */
@@ -384,9 +122,9 @@ static void job_done(struct hash_job *job)
         log_event(LEVEL_ERROR, "auth.database_failed", LOG_ERR(&err));
     if (attempt->outcome.verdict == LOGIN_GRANTED) {
         store_better_hash(attempt);
-        grant(attempt);
+        attempt_grant(attempt);
     } else {
-        refuse(attempt);
+        attempt_refuse(attempt);
     }
 }
 
@@ -397,7 +135,7 @@ static void start_hash(struct attempt *attempt)
     attempt->job.done = job_done;
     attempt->job.known = attempt->known;
     if (hash_pool_submit(attempt->auth->pool, &attempt->job, NULL) != RC_OK) {
-        refuse_for(attempt, LOGIN_REASON_BUSY);
+        attempt_refuse_for(attempt, LOGIN_REASON_BUSY);
         return;
     }
     attempt->state = HASHING;
@@ -426,7 +164,7 @@ static void on_proved(void *ctx)
     AUTO(buf_done) struct buf challenge = {.max = SASL_MESSAGE_MAX_BYTES};
 
     if (!sasl_is_unconfirmed(&attempt->sasl)) {
-        grant(attempt);
+        attempt_grant(attempt);
         return;
     }
     sasl_confirm(&attempt->sasl, &attempt->keys, &challenge);
@@ -436,7 +174,7 @@ static void on_proved(void *ctx)
 /* Right or wrong: an app password cannot be guessed, any other waits as long as a wrong one. */
 static void check_proof(struct attempt *attempt)
 {
-    const struct login_place place = place_of(attempt);
+    const struct login_place place = attempt_place(attempt);
     struct login_outcome *outcome = &attempt->outcome;
     int64_t delay_us = 0;
     struct err err;
@@ -446,12 +184,12 @@ static void check_proof(struct attempt *attempt)
     if (outcome->reason == LOGIN_REASON_INTERNAL)
         log_event(LEVEL_ERROR, "auth.database_failed", LOG_ERR(&err));
     if (outcome->verdict != LOGIN_GRANTED) {
-        refuse(attempt);
+        attempt_refuse(attempt);
         return;
     }
     if (outcome->by != LOGIN_BY_DEVICE && sasl_is_unconfirmed(&attempt->sasl))
         delay_us = throttle_delay_check(attempt->auth->throttle, attempt->key,
-                                        proved_secret(attempt), clock_mono_us());
+                                        attempt_secret(attempt), clock_mono_us());
     if (delay_us == 0) {
         on_proved(attempt);
         return;
@@ -480,7 +218,7 @@ static void send_salt(struct attempt *attempt)
     if (login_scram_salt(attempt->auth->realm, &attempt->sasl.claim, arena, &salt, &err) !=
         RC_OK) {
         log_event(LEVEL_ERROR, "auth.database_failed", LOG_ERR(&err));
-        refuse_for(attempt, LOGIN_REASON_INTERNAL);
+        attempt_refuse_for(attempt, LOGIN_REASON_INTERNAL);
         return;
     }
     buf_init(&attempt->salted, SASL_MESSAGE_MAX_BYTES);
@@ -497,7 +235,7 @@ static void go_on(struct attempt *attempt, const struct login_place *place,
 {
     switch (attempt->outcome.verdict) {
     case LOGIN_GRANTED:
-        grant(attempt);
+        attempt_grant(attempt);
         break;
     case LOGIN_HASH:
         start_hash(attempt);
@@ -510,7 +248,7 @@ static void go_on(struct attempt *attempt, const struct login_place *place,
     case LOGIN_REFUSED:
         if (attempt->outcome.reason == LOGIN_REASON_INTERNAL)
             log_event(LEVEL_ERROR, "auth.database_failed", LOG_ERR(err));
-        refuse(attempt);
+        attempt_refuse(attempt);
         break;
     }
 }
@@ -519,21 +257,21 @@ static void go_on(struct attempt *attempt, const struct login_place *place,
 static void on_backend(struct auth_backend_ask *ask, const struct backend_answer *answer)
 {
     struct attempt *attempt = LINK_OWNER(ask, struct attempt, ask);
-    const struct login_place place = place_of(attempt);
+    const struct login_place place = attempt_place(attempt);
     struct err err;
 
     attempt->state = TALKING;
     login_after_answer(attempt->auth->realm, &attempt->sasl.claim, &place, answer,
                        attempt->arena, &attempt->outcome, &err);
     if (attempt->outcome.groups_changed)
-        auth_directory_account(attempt->auth, attempt->outcome.account);
+        auth_groups_changed(attempt->auth, attempt->outcome.account);
     go_on(attempt, &place, &err);
 }
 
 static void check_claim(void *ctx)
 {
     struct attempt *attempt = ctx;
-    const struct login_place place = place_of(attempt);
+    const struct login_place place = attempt_place(attempt);
     struct err err;
 
     login_check(attempt->auth->realm, &attempt->sasl.claim, &place, attempt->arena,
@@ -544,7 +282,7 @@ static void check_claim(void *ctx)
 /* It was believed when the exchange began; now it decides, with whom the client wants to be. */
 static void check_certificate(struct attempt *attempt)
 {
-    const struct login_place place = place_of(attempt);
+    const struct login_place place = attempt_place(attempt);
     struct err err;
 
     login_check_certificate(attempt->auth->realm, &attempt->sasl.claim, &attempt->certificate,
@@ -557,18 +295,18 @@ static void check_certificate(struct attempt *attempt)
 static void on_token(struct auth_token *token, const struct msg_idp_result *result)
 {
     struct attempt *attempt = LINK_OWNER(token, struct attempt, token);
-    const struct login_place place = place_of(attempt);
+    const struct login_place place = attempt_place(attempt);
     struct err err;
 
     attempt->state = TALKING;
     if (result->code == IDP_UNAVAILABLE) {
-        refuse_for(attempt, LOGIN_REASON_BACKEND);
+        attempt_refuse_for(attempt, LOGIN_REASON_BACKEND);
         return;
     }
     attempt->outcome.by = LOGIN_BY_TOKEN;
     if (result->code != IDP_OK) {
-        refuse_for(attempt, result->code == IDP_EXPIRED ? LOGIN_REASON_TOKEN_EXPIRED
-                                                        : LOGIN_REASON_TOKEN);
+        attempt_refuse_for(attempt, result->code == IDP_EXPIRED ? LOGIN_REASON_TOKEN_EXPIRED
+                                                                : LOGIN_REASON_TOKEN);
         return;
     }
     attempt->again_sec = result->again_sec;
@@ -585,7 +323,7 @@ static void on_gssapi(struct auth_gssapi *exchange, const struct msg_gss_result 
 {
     struct attempt *attempt = LINK_OWNER(exchange, struct attempt, gssapi);
     AUTO(buf_done) struct buf text = {.max = SASL_MESSAGE_MAX_BYTES};
-    const struct login_place place = place_of(attempt);
+    const struct login_place place = attempt_place(attempt);
     enum login_reason reason;
     struct err err;
 
@@ -598,7 +336,7 @@ static void on_gssapi(struct auth_gssapi *exchange, const struct msg_gss_result 
     attempt->outcome.by = LOGIN_BY_TICKET;
     reason = auth_gssapi_judge(attempt->auth, result, &attempt->peer, &text);
     if (reason != LOGIN_REASON_NONE) {
-        refuse_for(attempt, reason);
+        attempt_refuse_for(attempt, reason);
         return;
     }
     sasl_claim_as(&attempt->sasl, result->authzid);
@@ -620,7 +358,7 @@ static void on_claim(struct attempt *attempt)
     attempt->key = throttle_key(attempt->auth->throttle, &attempt->peer,
                                 sasl_claim_user(&attempt->sasl.claim));
     attempt->claimed_us = clock_mono_us();
-    if (is_scram(attempt)) {
+    if (attempt_is_scram(attempt)) {
         check_proof(attempt);
         return;
     }
@@ -636,7 +374,7 @@ static void on_claim(struct attempt *attempt)
                         on_gssapi);
         return;
     }
-    if (is_external(attempt)) {
+    if (attempt_is_external(attempt)) {
         check_certificate(attempt);
         return;
     }
@@ -657,7 +395,8 @@ static void after_step(struct attempt *attempt, enum rc rc, const struct buf *ch
     if (rc == RC_OK)
         on_claim(attempt);
     else if (rc != RC_MORE)
-        refuse_for(attempt, rc == RC_DENIED ? LOGIN_REASON_CHANNEL : LOGIN_REASON_MALFORMED);
+        attempt_refuse_for(attempt,
+                           rc == RC_DENIED ? LOGIN_REASON_CHANNEL : LOGIN_REASON_MALFORMED);
     else if (sasl_wants_salt(&attempt->sasl))
         send_salt(attempt);
     else
@@ -694,7 +433,7 @@ static bool take_certificate(struct attempt *attempt, struct slice chain)
 
     if (auth_certificate_check(attempt->auth, chain, &attempt->certificate, &err) != RC_OK) {
         log_event(LEVEL_INFO, "certificate.why", LOG_ERR(&err));
-        refuse_for(attempt, LOGIN_REASON_CERTIFICATE);
+        attempt_refuse_for(attempt, LOGIN_REASON_CERTIFICATE);
         return false;
     }
     attempt->chain = (struct buf){.max = MSG_CERT_MAX};
@@ -702,6 +441,14 @@ static bool take_certificate(struct attempt *attempt, struct slice chain)
     sasl_claim_as(&attempt->sasl,
                   slice_of(attempt->certificate.user, attempt->certificate.user_len));
     return true;
+}
+
+/* Beside another credential it counts for rules alone; one that is not believed is none. */
+static void look_at_certificate(struct attempt *attempt, struct slice chain)
+{
+    if (chain.len > 0 && auth_policy_asks(attempt->auth, POLICY_CERTIFICATE) &&
+        auth_certificate_check(attempt->auth, chain, &attempt->certificate, NULL) != RC_OK)
+        attempt->certificate.user_len = 0;
 }
 
 void auth_attempt_start(struct auth_peer *gate, const struct msg_auth_start *msg)
@@ -723,15 +470,17 @@ void auth_attempt_start(struct auth_peer *gate, const struct msg_auth_start *msg
     attempt = attempt_new(gate, msg, known);
     if (sasl_init(&attempt->sasl, msg->mechanism, NULL) != RC_OK ||
         !auth_offers(attempt->auth, attempt->service, sasl_flags(&attempt->sasl))) {
-        refuse_for(attempt, LOGIN_REASON_MECHANISM);
+        attempt_refuse_for(attempt, LOGIN_REASON_MECHANISM);
         return;
     }
     if (!auth_is_private(attempt->auth, msg, sasl_flags(&attempt->sasl))) {
-        refuse_for(attempt, LOGIN_REASON_NO_TLS);
+        attempt_refuse_for(attempt, LOGIN_REASON_NO_TLS);
         return;
     }
-    if (is_external(attempt) && !take_certificate(attempt, msg->client_chain))
+    if (attempt_is_external(attempt) && !take_certificate(attempt, msg->client_chain))
         return;
+    if (!attempt_is_external(attempt))
+        look_at_certificate(attempt, msg->client_chain);
     if (msg->has_exporter != 0)
         sasl_bind(&attempt->sasl, msg->exporter);
     sasl_reached_as(&attempt->sasl, msg->sni);
@@ -747,7 +496,7 @@ void auth_attempt_data(struct auth_peer *gate, const struct msg_auth_data *msg)
     enum rc rc;
 
     if (attempt != NULL && attempt->state == TOLD) {
-        fail_later(attempt, attempt->told_delay_us);
+        attempt_fail_later(attempt, attempt->told_delay_us);
         return;
     }
     if (attempt == NULL || attempt->state != TALKING)

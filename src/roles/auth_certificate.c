@@ -146,6 +146,21 @@ enum rc auth_certificate_check(struct auth_role *auth, struct slice chain,
     return cert_check(auth->certificates->checker, chain, clock_wall_sec(), out, err);
 }
 
+bool auth_certificate_names(struct auth_role *auth, const struct cert_identity *identity,
+                            uint64_t account)
+{
+    AUTO(arena_freep) struct arena *arena = NULL;
+    struct resolve_lookup lookup = realm_lookup(auth->realm);
+    struct resolve_account named;
+
+    if (identity->user_len == 0)
+        return false;
+    arena = arena_new(RESOLVE_ARENA_BYTES);
+    return resolve_login(&lookup, slice_of(identity->user, identity->user_len), arena, &named,
+                         NULL) == RC_OK &&
+           named.id == account;
+}
+
 void auth_certificate_asked(struct auth_peer *gate, const struct msg_cert_check *msg)
 {
     struct msg answer = {.type = MSG_CERT_CHECKED, .cert_checked = {.conn = msg->conn}};

@@ -31,6 +31,8 @@ struct enrol_try {
     size_t code_len;
     char code[ENROL_CODE_MAX];
     struct auth_device wanted; /* of the verb; points into the arena */
+    bool confirms;             /* the verb is device.confirm: of the device wanted.id */
+    struct slice confirm_from; /* an address, in the arena; empty: from where it waits */
     struct throttle_key key;
     struct arena *arena;
     struct login_outcome outcome;
@@ -247,6 +249,22 @@ static void make_device(struct enrol_try *try)
     auth_control_answered(auth, conn);
 }
 
+static void confirm_device(struct enrol_try *try)
+{
+    struct auth_role *auth = try->auth;
+    struct control_conn *conn = take_conn(try);
+    const struct auth_confirming confirming = {.account = try->outcome.account,
+                                               .device = try->wanted.id,
+                                               .user = try->outcome.user,
+                                               .address = try->confirm_from,
+                                               .by_user = true};
+    struct err err;
+    enum rc rc = auth_confirm(auth, &confirming, &err);
+
+    auth_end(conn, rc, &err);
+    auth_control_answered(auth, conn);
+}
+
 static void let_in(struct enrol_try *try, enum factor_kind kind)
 {
     try->reason = ENROL_REASON_NONE;
@@ -256,7 +274,9 @@ static void let_in(struct enrol_try *try, enum factor_kind kind)
                        clock_mono_us());
     if (try->web)
         open_session(try, kind);
-    if (try->conn != NULL)
+    if (try->conn != NULL && try->confirms)
+        confirm_device(try);
+    else if (try->conn != NULL)
         make_device(try);
     try_free(try);
 }
@@ -342,7 +362,7 @@ static void on_backend(struct auth_backend_ask *ask, const struct backend_answer
     login_after_answer(try->auth->realm, &try->claim, &place, answer, try->arena, &try->outcome,
                        &err);
     if (try->outcome.groups_changed)
-        auth_directory_account(try->auth, try->outcome.account);
+        auth_groups_changed(try->auth, try->outcome.account);
     go_on(try, &place, &err);
 }
 
@@ -408,24 +428,26 @@ static void try_start(struct enrol_try *try, const struct credentials *given)
 
 /* ---- the verb ---- */
 
-static enum rc read_wanted(const struct control_fields *fields, struct arena *arena,
-                           struct auth_device *out, struct err *err)
+static enum rc read_wanted(const struct control_fields *fields, struct enrol_try *try,
+                           struct err *err)
 {
     struct auth_device device;
     enum rc rc = auth_read_device(fields, &device, err);
 
     if (rc)
         return rc;
-    device.name = arena_dup(arena, device.name);
-    device.folders = arena_dup(arena, device.folders);
-    device.networks = arena_dup(arena, device.networks);
-    *out = device;
+    device.name = arena_dup(try->arena, device.name);
+    device.folders = arena_dup(try->arena, device.folders);
+    device.networks = arena_dup(try->arena, device.networks);
+    try->wanted = device;
     return RC_OK;
 }
 
-/* user, password, code, and what device.add takes of a device -> user, device, password */
-void auth_device_enrol(struct control_conn *conn, const struct control_fields *fields,
-                       void *ctx)
+typedef enum rc read_fn(const struct control_fields *fields, struct enrol_try *try,
+                        struct err *err);
+
+static void start_verb(struct control_conn *conn, const struct control_fields *fields,
+                       struct auth_role *auth, read_fn *read)
 {
     static const struct ipaddr here = {.family = IPADDR_NONE};
     struct credentials given = {0};
@@ -435,12 +457,12 @@ void auth_device_enrol(struct control_conn *conn, const struct control_fields *f
 
     (void) control_field_get(fields, "password", &given.password);
     (void) control_field_get(fields, "code", &given.code);
-    try = rc == RC_OK ? try_new(ctx, &here, &given) : NULL;
+    try = rc == RC_OK ? try_new(auth, &here, &given) : NULL;
     if (rc == RC_OK && try == NULL)
         rc = err_set(&err, RC_UNAVAILABLE, "Too many at once, try again later",
                      "enrol: %u tries", ENROL_TRIES_MAX);
     if (rc == RC_OK)
-        rc = read_wanted(fields, try->arena, &try->wanted, &err);
+        rc = read(fields, try, &err);
     if (rc == RC_OK) {
         try->conn = conn;
         control_conn_set_state(conn, try, on_conn_gone);
@@ -451,6 +473,31 @@ void auth_device_enrol(struct control_conn *conn, const struct control_fields *f
     control_conn_wipe(conn);
     if (rc)
         auth_end(conn, rc, &err);
+}
+
+/* user, password, code, and what device.add takes of a device -> user, device, password */
+void auth_device_enrol(struct control_conn *conn, const struct control_fields *fields,
+                       void *ctx)
+{
+    start_verb(conn, fields, ctx, read_wanted);
+}
+
+static enum rc read_confirm(const struct control_fields *fields, struct enrol_try *try,
+                            struct err *err)
+{
+    struct slice address = {0};
+
+    try->confirms = true;
+    (void) control_field_get(fields, "address", &address);
+    try->confirm_from = arena_dup(try->arena, address);
+    return control_field_u64(fields, "device", &try->wanted.id, err);
+}
+
+/* user, password, code, device, address (if not from wherever it waits) */
+void auth_device_confirm(struct control_conn *conn, const struct control_fields *fields,
+                         void *ctx)
+{
+    start_verb(conn, fields, ctx, read_confirm);
 }
 
 /* ---- web's messages ---- */
@@ -515,6 +562,21 @@ static bool tell_device(void *ctx, const struct auth_device *device)
     return true; /* an account has at most DEVICES_PER_ACCOUNT_MAX */
 }
 
+/* An auth_waiting_fn. */
+static void tell_waiting(void *ctx, uint64_t device, const struct ipaddr *address,
+                         int64_t since)
+{
+    const struct device_page *page = ctx;
+
+    tell_web(page->auth, &(struct msg){
+                             .type = MSG_ENROL_WAITING,
+                             .enrol_waiting = {.request = page->request,
+                                               .device = device,
+                                               .address = *address,
+                                               .since = (uint64_t) since}
+    });
+}
+
 static void on_list(struct auth_role *auth, const struct msg_enrol_list *msg)
 {
     struct device_page page = {auth, msg->request};
@@ -528,10 +590,12 @@ static void on_list(struct auth_role *auth, const struct msg_enrol_list *msg)
         return;
     done.enrol_done.user = session.user;
     auth_uses_flush(auth); /* the list tells when they were last used */
-    if (auth_db_each_device(auth->db, session.account, tell_device, &page, &err) == RC_OK)
-        tell_web(auth, &done);
-    else
+    if (auth_db_each_device(auth->db, session.account, tell_device, &page, &err) != RC_OK) {
         say_failed(auth, msg->request, &err);
+        return;
+    }
+    auth_confirm_each_waiting(auth, session.account, tell_waiting, &page);
+    tell_web(auth, &done);
 }
 
 static enum rc check_wanted(const struct msg_enrol_create *msg, struct err *err)
@@ -602,6 +666,23 @@ static void on_revoke(struct auth_role *auth, const struct msg_enrol_revoke *msg
     say_done(auth, msg->request, ENROL_OK, "");
 }
 
+static void on_confirm(struct auth_role *auth, const struct msg_enrol_confirm *msg)
+{
+    struct auth_confirming confirming = {
+        .device = msg->device, .address = msg->address, .by_user = true};
+    struct enrol_session session;
+    struct err err;
+
+    if (!find_session(auth, msg->request, msg->token, &session))
+        return;
+    confirming.account = session.account;
+    confirming.user = session.user;
+    if (auth_confirm(auth, &confirming, &err) == RC_OK)
+        say_done(auth, msg->request, ENROL_OK, "");
+    else
+        say_failed(auth, msg->request, &err);
+}
+
 static void on_logout(struct auth_role *auth, const struct msg_enrol_logout *msg)
 {
     struct enrol_token token;
@@ -622,6 +703,8 @@ void auth_enrol_message(struct auth_role *auth, const struct msg *msg)
         on_create(auth, &msg->enrol_create);
     else if (msg->type == MSG_ENROL_REVOKE)
         on_revoke(auth, &msg->enrol_revoke);
+    else if (msg->type == MSG_ENROL_CONFIRM)
+        on_confirm(auth, &msg->enrol_confirm);
     else if (msg->type == MSG_ENROL_LOGOUT)
         on_logout(auth, &msg->enrol_logout);
 }

@@ -2,6 +2,7 @@
  * auth_outcome.c - what a login came to: the line in the log, the grant to mail.
  */
 #include "base/log.h"
+#include "imap/url.h"
 #include "roles/auth_role.h"
 
 static const char *service_name(enum service service)
@@ -71,9 +72,31 @@ static int64_t expiry_of(const struct auth_role *auth, const struct login_outcom
     return outcome->device.expires;
 }
 
-enum rc auth_outcome_grant(struct auth_role *auth, const struct msg_grant *begun,
-                           const struct login_outcome *outcome, struct err *err)
+/* What auth wants to hear of the session again, if it has to decide again. */
+static void put_subject(const struct auth_role *auth, const struct auth_subject *subject,
+                        struct msg_grant *out)
 {
+    uint64_t expires = (uint64_t) subject->certificate_expires;
+
+    out->mechanism = subject->mechanism;
+    out->credential = (uint8_t) subject->by;
+    out->peer = subject->peer;
+    if (!subject->has_certificate)
+        return;
+    out->certified = 1;
+    memcpy(out->certificate, subject->certificate, sizeof(out->certificate));
+    if (auth_policy_asks(auth, POLICY_CERTIFICATE) &&
+        (out->expires == 0 || expires < out->expires))
+        out->expires = expires; /* it may be what let the session in */
+}
+
+enum rc auth_outcome_grant(struct auth_role *auth, const struct msg_grant *begun,
+                           const struct login_outcome *outcome,
+                           const struct auth_subject *subject,
+                           const struct policy_verdict *verdict, struct err *err)
+{
+    bool read_only =
+        outcome->device.access == ACCESS_READ_ONLY || verdict->action == POLICY_READ_ONLY;
     const struct auth_device *device = &outcome->device;
     AUTO(buf_done) struct buf folders = {.max = MSG_FOLDERS_MAX};
     struct msg msg = {.type = MSG_GRANT, .grant = *begun};
@@ -85,8 +108,11 @@ enum rc auth_outcome_grant(struct auth_role *auth, const struct msg_grant *begun
     msg.grant.user = outcome->user;
     msg.grant.device = device->id;
     msg.grant.device_name = device->name;
-    msg.grant.rights = GRANT_READ | (device->access == ACCESS_READ_ONLY ? 0 : GRANT_WRITE);
+    msg.grant.rights = GRANT_READ | (read_only ? 0 : GRANT_WRITE);
     msg.grant.expires = (uint64_t) expiry_of(auth, outcome);
+    put_subject(auth, subject, &msg.grant);
+    msg.grant.verdict = policy_verdict_mark(verdict);
+    msg.grant.mailboxes = slice_of(verdict->mailboxes, verdict->mailboxes_len);
     put_folders(&folders, device->folders);
     if (folders.overflow)
         return err_set(err, RC_LIMIT, "Too many folders", "grant: folders too long");
@@ -97,15 +123,33 @@ enum rc auth_outcome_grant(struct auth_role *auth, const struct msg_grant *begun
 void auth_outcome_fail(struct auth_peer *gate, uint64_t conn, enum auth_code code,
                        struct slice user)
 {
+    char room[CONFIRM_TEXT_BYTES];
+    const char *text =
+        code == AUTH_CODE_CONFIRM ? auth_confirm_text(gate->auth, room) : login_code_text(code);
     struct msg msg = {
         .type = MSG_AUTH_FAIL,
-        .auth_fail = {.conn = conn,
-                      .code = (uint8_t) code,
-                      .text = slice_from_str(login_code_text(code)),
-                      .user = user}
+        .auth_fail = {
+                      .conn = conn, .code = (uint8_t) code, .text = slice_from_str(text), .user = user}
     };
     struct err err;
 
+    if (auth_post(gate, &msg, &err) != RC_OK)
+        log_event(LEVEL_WARNING, "auth.gate_not_told", LOG_ERR(&err));
+}
+
+void auth_outcome_refer(struct auth_peer *gate, uint64_t conn, struct slice user,
+                        struct slice server)
+{
+    AUTO(buf_done) struct buf url;
+    struct msg msg = {
+        .type = MSG_AUTH_FAIL, .auth_fail = {.conn = conn, .code = AUTH_CODE_REFERRAL}
+    };
+    struct err err;
+
+    buf_init(&url, MSG_REFERRAL_MAX);
+    imap_print_server_url(&url, user, server);
+    msg.auth_fail.text = buf_slice(&url);
+    log_event(LEVEL_INFO, "login.referred", LOG_TEXT("user", user), LOG_TEXT("server", server));
     if (auth_post(gate, &msg, &err) != RC_OK)
         log_event(LEVEL_WARNING, "auth.gate_not_told", LOG_ERR(&err));
 }

@@ -104,7 +104,7 @@ static void adopt(struct recipient *recipient, const struct backend_answer *said
         return;
     }
     if (groups_changed)
-        auth_directory_account(auth, account.id);
+        auth_groups_changed(auth, account.id);
     found = (struct resolved){
         .code = realm_account_enabled(auth->realm, &account) ? RESOLVE_OK : RESOLVE_DISABLED,
         .account = account.id,

@@ -4,7 +4,8 @@
  * One thread runs the loop and owns everything here but the jobs that hash_pool.h holds.
  *
  * auth.c           start, peers, supervisor, end
- * auth_attempt.c   one login from AUTH_START to AUTH_OK or AUTH_FAIL
+ * auth_attempt.c   one login from AUTH_START to AUTH_OK or AUTH_FAIL; auth_attempt_end.c: how
+ *                  it ends
  * auth_slot.c      answers whose time does not tell what they were made of
  * auth_outcome.c   what it came to: the line in the log, the grant to mail
  * auth_known.c     a share for those who have been in before
@@ -19,6 +20,8 @@
  * auth_gssapi.c    exchanges of SASL's GSSAPI, passed to the gss process
  * auth_pam.c       passwords that PAM checks, by helpers
  * auth_backends.c  a question to a foreign back-end, whichever it is
+ * auth_policy.c    the administrator's rules about logins, and about sessions that live on
+ * auth_confirm.c   what rules with step-up wait for; auth_explain.c why rules decide as they do
  * auth_offer.c     which mechanisms, where
  * auth_certificate.c  client certificates
  * auth_uses.c      last use of devices, written behind
@@ -33,6 +36,7 @@
 #include "auth/enrol.h"
 #include "auth/hash_pool.h"
 #include "auth/login.h"
+#include "auth/policy.h"
 #include "auth/throttle.h"
 #include "base/map.h"
 #include "config/providers.h"
@@ -46,6 +50,8 @@
 #define CONTROL_CONNS_MAX 16u   /* command lines at once; each has a 128 KiB buffer */
 #define AUTH_FIRST_DEVICE "first device" /* the name of the one that comes with an account */
 #define LESSONS_MAX       16384u /* passwords whose SCRAM keys are still to be made: 2 KiB each */
+#define WAITING_MAX       1024u /* logins that wait for their users' word; the oldest makes room */
+#define WAITING_EACH_MAX  16u    /* of them: of one account */
 #define ENROL_TRIES_MAX   256u   /* people at the door to their devices at once: 3 KiB each */
 #define USES_MAX          65536u /* devices whose last use waits to be written */
 #define PAM_ASKS_MAX      32u /* helpers of PAM at a time; as many as the supervisor starts */
@@ -159,6 +165,29 @@ struct auth_directory {
     struct auth_key after; /* in GROUPS and ACCOUNTS: the key of the last row sent */
 };
 
+/* Who comes in, or is in, and how: what rules may ask about (policy.h). */
+struct auth_subject {
+    uint64_t account, device;
+    struct slice user, device_name;
+    struct slice mechanism;
+    enum login_by by;
+    enum service service;
+    struct ipaddr peer;
+    bool has_certificate;
+    uint8_t certificate[POLICY_FINGERPRINT_BYTES]; /* has_certificate, like the next */
+    int64_t certificate_expires;
+    int64_t now;
+};
+
+struct auth_policy {
+    struct policy *rules; /* NULL: none are configured */
+    uint64_t windows;     /* policy_windows() of the last look */
+    int64_t looked_sec;   /* when that was */
+    struct timer tick;
+    struct list waiting; /* struct auth_waiting, oldest first */
+    size_t n_waiting;
+};
+
 struct auth_role {
     struct role_start *start;
     struct loop *loop;
@@ -197,6 +226,7 @@ struct auth_role {
     struct timer damage_timer; /* auth_damage.c */
     struct auth_certificates *certificates;
     struct auth_watches *watches; /* auth_watch.c; NULL: there was none yet */
+    struct auth_policy policy;
     struct loop_fd control_watch;
     struct list control_conns;
     size_t n_control_conns;
@@ -238,13 +268,83 @@ void auth_slot_forget(struct auth_slot *slot);
  */
 void auth_outcome_log(const struct login_outcome *outcome, const struct sasl *sasl,
                       enum service service, const struct ipaddr *peer, uint16_t tls_version);
-/* AUTH_FAIL. user: for a mail server's log alone; empty to others. */
+/* Why not, to the gate. user: for a mail server's log alone; empty to others. */
 void auth_outcome_fail(struct auth_peer *gate, uint64_t conn, enum auth_code code,
                        struct slice user);
-/* What the session may do, to mail. begun has the gate, the connection, the mechanism and the
- * nonce; the rest is of outcome. RC_UNAVAILABLE: mail is not there. */
+/* The user's mail is on another server. */
+void auth_outcome_refer(struct auth_peer *gate, uint64_t conn, struct slice user,
+                        struct slice server);
+/* What the session may do, to mail. begun has the gate, the connection, the nonce and the watch;
+ * the rest is of the others. RC_UNAVAILABLE: mail is not there. */
 MUST_CHECK enum rc auth_outcome_grant(struct auth_role *auth, const struct msg_grant *begun,
-                                      const struct login_outcome *outcome, struct err *err);
+                                      const struct login_outcome *outcome,
+                                      const struct auth_subject *subject,
+                                      const struct policy_verdict *verdict, struct err *err);
+
+/* ---- auth_policy.c ---- */
+
+#define POLICY_ARENA_BYTES                                                                     \
+    (RESOLVE_ARENA_BYTES + DB_ROW_MAX_BYTES +                                                  \
+     (size_t) GROUPS_PER_ACCOUNT_MAX * 2 * AUTH_NAME_MAX_BYTES)
+
+/* Before the sandbox closes. Rules that cannot be read are no rules: auth does not start. */
+MUST_CHECK enum rc auth_policy_open(struct auth_role *auth, struct err *err);
+void auth_policy_start(struct auth_role *auth);
+void auth_policy_done(struct auth_role *auth);
+/* Read them again; those that are wrong leave the old ones. */
+void auth_policy_reload(struct auth_role *auth);
+/* Do rules ask about that? */
+bool auth_policy_asks(const struct auth_role *auth, enum policy_key key);
+/* In arena. RC other than RC_OK: a failing database. */
+MUST_CHECK enum rc auth_policy_facts(struct auth_role *auth, const struct auth_subject *subject,
+                                     struct arena *arena, struct policy_facts *out,
+                                     struct err *err);
+/* LOGIN_REASON_NONE: let in, with that verdict. */
+enum login_reason auth_policy_judge(struct auth_role *auth, const struct auth_subject *subject,
+                                    struct policy_verdict *out);
+/* Something has changed for the sessions of an account, 0: of all: mail tells of them, and
+ * those end that would begin otherwise now. */
+void auth_policy_review(struct auth_role *auth, uint64_t account);
+/* The account is in other groups than before: mail hears so, and its sessions are reviewed. */
+void auth_groups_changed(struct auth_role *auth, uint64_t account);
+void auth_policy_session(struct auth_role *auth, const struct msg_session_facts *msg);
+
+/* ---- auth_confirm.c ---- */
+
+/* A login was right, and waits for its user to say so. */
+void auth_confirm_wait(struct auth_role *auth, const struct auth_subject *subject);
+/* What such a user is told to do, in room. */
+#define CONFIRM_TEXT_BYTES 320u
+const char *auth_confirm_text(const struct auth_role *auth, char room[CONFIRM_TEXT_BYTES]);
+void auth_confirm_done(struct auth_role *auth);
+
+/* Which device (0: logins without one) of whom is confirmed, and by whom. */
+struct auth_confirming {
+    uint64_t account, device;
+    struct slice user;
+    struct slice address; /* from where; empty: from wherever it waits */
+    bool by_user;
+    uint64_t by_uid; /* else: of whoever sat at the command line */
+};
+/* RC_NOT_FOUND: no such device, or no login of it waits. RC_SYNTAX: not an address. */
+MUST_CHECK enum rc auth_confirm(struct auth_role *auth,
+                                const struct auth_confirming *confirming, struct err *err);
+typedef void auth_waiting_fn(void *ctx, uint64_t device, const struct ipaddr *address,
+                             int64_t since);
+/* Logins of the account that wait, oldest first. */
+void auth_confirm_each_waiting(struct auth_role *auth, uint64_t account, auth_waiting_fn *fn,
+                               void *ctx);
+void auth_device_vouch(struct control_conn *conn, const struct control_fields *fields,
+                       void *ctx);
+void auth_device_forget(struct control_conn *conn, const struct control_fields *fields,
+                        void *ctx);
+void auth_device_networks(struct control_conn *conn, const struct control_fields *fields,
+                          void *ctx);
+
+/* ---- auth_explain.c ---- */
+
+void auth_explain_login(struct control_conn *conn, const struct control_fields *fields,
+                        void *ctx);
 
 /* ---- auth_known.c ---- */
 
@@ -322,6 +422,8 @@ void auth_enrol_web_gone(struct auth_role *auth);
 void auth_enrol_done(struct auth_role *auth);
 void auth_device_enrol(struct control_conn *conn, const struct control_fields *fields,
                        void *ctx);
+void auth_device_confirm(struct control_conn *conn, const struct control_fields *fields,
+                         void *ctx);
 
 /* ---- auth_idp.c ---- */
 
@@ -463,6 +565,10 @@ MUST_CHECK enum rc auth_certificate_check(struct auth_role *auth, struct slice c
                                           struct cert_identity *out, struct err *err);
 /* Goes up when the files are read again; looks at them. */
 uint64_t auth_certificates_generation(struct auth_role *auth);
+/* Does a certificate that was believed (or none was: zeroed memory) name the user of that
+ * account? */
+bool auth_certificate_names(struct auth_role *auth, const struct cert_identity *identity,
+                            uint64_t account);
 /* A gate wants to know what it may offer. */
 void auth_certificate_asked(struct auth_peer *gate, const struct msg_cert_check *msg);
 

@@ -84,6 +84,6 @@ void auth_token_groups(struct auth_role *auth, const struct msg_idp_result *resu
         outcome->verdict = LOGIN_REFUSED;
         outcome->reason = LOGIN_REASON_INTERNAL;
     } else if (outcome->groups_changed) {
-        auth_directory_account(auth, outcome->account);
+        auth_groups_changed(auth, outcome->account);
     }
 }

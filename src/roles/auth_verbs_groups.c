@@ -55,6 +55,8 @@ static enum rc delete_group(struct auth_role *auth, struct control_conn *conn,
     if (rc)
         return rc;
     auth_directory_gone(auth, group.id);
+    if (auth_policy_asks(auth, POLICY_GROUP))
+        auth_policy_review(auth, 0); /* whoever was in it */
     auth_log_change(conn, "group.deleted", group.name);
     return RC_OK;
 }
@@ -162,7 +164,7 @@ static enum rc change_member(struct auth_role *auth, struct control_conn *conn,
                  : auth_db_remove_member(auth->db, group.id, account.id, err);
     if (rc)
         return rc;
-    auth_directory_account(auth, account.id);
+    auth_groups_changed(auth, account.id);
     log_event(LEVEL_INFO, add ? "group.member_added" : "group.member_removed",
               LOG_TEXT("group", group.name), LOG_TEXT("name", account.name),
               LOG_NUM("by_uid", control_conn_uid(conn)));

@@ -32,6 +32,8 @@ static const struct refusal refusals[AUTH_CODE_COUNT] = {
     [AUTH_CODE_MALFORMED]     = {"BAD", "",                        "Malformed response"},
     [AUTH_CODE_NO_MECHANISM]  = {"NO",  "",                        "Unknown mechanism"},
     [AUTH_CODE_REFERRAL]      = {"NO",  "",                        "Your mailboxes are on another server"},
+    [AUTH_CODE_POLICY]        = {"NO",  "[AUTHORIZATIONFAILED] ",  "Access rules do not allow this login"},
+    [AUTH_CODE_CONFIRM]       = {"NO",  "[ALERT] ",                "Confirm this device first; ask your administrator how"},
 };
 // clang-format on
 
@@ -186,7 +188,7 @@ void gate_login_start(struct gate_conn *c, const char *command, struct slice tag
         upper[i] = ascii_upper(mechanism.ptr[i]);
     msg.auth_start.mechanism = slice_of(upper, mechanism.len);
     add_tls_facts(c, &facts, &msg.auth_start);
-    if (c->external && slice_eq(msg.auth_start.mechanism, SLICE("EXTERNAL")))
+    if (c->external)
         tls_client_chain(c->conn.tls, &chain);
     msg.auth_start.client_chain = buf_slice(&chain);
     buf_reset(&c->tag);

@@ -39,6 +39,8 @@ static const struct failure failures[AUTH_CODE_COUNT] = {
     [AUTH_CODE_MALFORMED]     = {NULL,            NULL,                    false},
     [AUTH_CODE_NO_MECHANISM]  = {NULL,            "auth_mech_invalid",     false},
     [AUTH_CODE_REFERRAL]      = {NULL,            NULL,                    false},
+    [AUTH_CODE_POLICY]        = {"authz",         "authz_fail",            false},
+    [AUTH_CODE_CONFIRM]       = {"authz",         "authz_fail",            false},
 };
 // clang-format on
 

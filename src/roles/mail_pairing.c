@@ -142,12 +142,18 @@ static void start_session(struct mail_role *mail, const struct msg_grant *grant,
                 .device_name = arena_cstr(arena, grant->device_name),
                 .mechanism = arena_cstr(arena, grant->mechanism),
                 .folders = folder_lines(arena, grant->folders),
+                .mailboxes = arena_cstr(arena, grant->mailboxes),
+                .verdict = grant->verdict,
+                .credential = grant->credential,
+                .certified = grant->certified,
                 .home = home_of(arena, mail->start->config, grant->user),
                 .client_id = arena_cstr(arena, handover->client_id)}
     };
     struct err err;
-    enum rc rc = client_start(mail->clients, &client, &err);
+    enum rc rc;
 
+    memcpy(client.who.certificate, grant->certificate, sizeof(client.who.certificate));
+    rc = client_start(mail->clients, &client, &err);
     if (rc) {
         log_event(LEVEL_WARNING, "session.refused", LOG_TEXT("user", grant->user),
                   LOG_ERR(&err));
@@ -181,6 +187,7 @@ void mail_take_grant(struct mail_role *mail, const struct msg_grant *grant)
     pair->grant.device_name = arena_dup(pair->arena, grant->device_name);
     pair->grant.mechanism = arena_dup(pair->arena, grant->mechanism);
     pair->grant.folders = arena_dup(pair->arena, grant->folders);
+    pair->grant.mailboxes = arena_dup(pair->arena, grant->mailboxes);
 }
 
 /* An LMTP connection needs no grant: the listener is its right. */
@@ -254,6 +261,30 @@ void mail_pairs_revoke(struct mail_role *mail, uint64_t account, uint64_t device
         if (pair->has_grant && (account == 0 || pair->grant.account == account) &&
             (device == 0 || pair->grant.device == device) &&
             (watch == 0 || pair->grant.watch == watch))
+            pair_free(mail, pair);
+    }
+}
+
+void mail_pairs_each_grant(struct mail_role *mail,
+                           void (*fn)(void *ctx, const struct msg_grant *grant), void *ctx)
+{
+    LIST_FOREACH(it, &mail->pairs_by_age)
+    {
+        const struct pair *pair = LINK_OWNER(it, struct pair, link);
+
+        if (pair->has_grant)
+            fn(ctx, &pair->grant);
+    }
+}
+
+void mail_pairs_end(struct mail_role *mail, const struct msg_session_end *end)
+{
+    LIST_FOREACH(it, &mail->pairs_by_age)
+    {
+        struct pair *pair = LINK_OWNER(it, struct pair, link);
+
+        if (pair->has_grant && pair->grant.gate == end->gate && pair->grant.conn == end->conn &&
+            pair->grant.verdict == end->verdict)
             pair_free(mail, pair);
     }
 }

@@ -35,6 +35,7 @@ static void peer_drop(struct mail_peer *peer)
     channel_free(take_channel(peer));
     if (peer == &peer->mail->auth) {
         lmtp_auth_lost(peer->mail->lmtp);
+        mail_review_stop(peer->mail);
         mail_directory_lost(peer->mail);
     }
 }
@@ -259,6 +260,10 @@ static void from_auth(struct mail_role *mail, const struct msg *msg)
         mail_take_grant(mail, &msg->grant);
     else if (msg->type == MSG_REVOKE)
         take_revoke(mail, &msg->revoke);
+    else if (msg->type == MSG_SESSIONS_ASK)
+        mail_review_asked(mail, &msg->sessions_ask);
+    else if (msg->type == MSG_SESSION_END)
+        mail_review_end(mail, &msg->session_end);
     else if (msg->type == MSG_RESOLVED)
         lmtp_resolved(mail->lmtp, &msg->resolved);
     else if (msg->type == MSG_ACCOUNT_DELETED)

@@ -7,6 +7,7 @@
  * mail.c          start, supervisor, end
  * mail_peers.c    gates, auth and digest: what comes from them
  * mail_pairing.c  a grant and a handover become a session
+ * mail_review.c   auth decides again about sessions that live
  * mail_referrals.c  what is configured to be on other servers
  * mail_watch.c    auth is told which credentials have sessions that it has to look after
  * mail_lookup.c   auth is asked for the account of a name
@@ -60,6 +61,18 @@ struct mail_directory {
     bool complete;                      /* everybody was told once */
 };
 
+/* A session of which auth is to be told, and all of them, at a pace that leaves it time for
+ * logins. */
+struct mail_review_row {
+    struct msg_session_facts facts;
+    char mechanism[MSG_CONFIG_NAME + 1]; /* facts' */
+};
+struct mail_review {
+    struct mail_review_row *rows; /* heap */
+    size_t n_rows, cap_rows, n_told;
+    struct timer timer;
+};
+
 struct mail_role {
     struct role_start *start;
     struct loop *loop;
@@ -90,6 +103,8 @@ struct mail_role {
     struct list outgoing; /* outgoing_lock; what pool threads have to say to peers */
     size_t n_outgoing;    /* outgoing_lock */
     struct loop_call send;
+
+    struct mail_review review;
 
     struct list deleted;         /* accounts to remove when their sessions have ended */
     struct account_check *check; /* of what is stored against auth; NULL: none runs */
@@ -172,10 +187,23 @@ void mail_take_handover(struct mail_role *mail, uint32_t gate,
 /* Grants of this account, device and watch (0: any) that wait for their handover are void. */
 void mail_pairs_revoke(struct mail_role *mail, uint64_t account, uint64_t device,
                        uint64_t watch);
+/* Each grant that waits. */
+void mail_pairs_each_grant(struct mail_role *mail,
+                           void (*fn)(void *ctx, const struct msg_grant *grant), void *ctx);
+/* That one is void, if it waits. */
+void mail_pairs_end(struct mail_role *mail, const struct msg_session_end *end);
 /* Give up what has waited for too long; all: everything. */
 void mail_pairs_expire(struct mail_role *mail, bool all);
 /* A session has to end at this moment, in seconds since 1970; 0: not for its grant. */
 void mail_expects_end(struct mail_role *mail, int64_t at_sec);
+
+/* ---- mail_review.c ---- */
+
+/* Auth wants to hear of sessions, to decide about them again. */
+void mail_review_asked(struct mail_role *mail, const struct msg_sessions_ask *msg);
+void mail_review_end(struct mail_role *mail, const struct msg_session_end *msg);
+/* Auth is gone: what was not told yet is asked again. */
+void mail_review_stop(struct mail_role *mail);
 
 /* ---- mail_lookup.c ---- */
 

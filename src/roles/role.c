@@ -277,6 +277,8 @@ static struct sandbox_rules rules_of(const struct role_start *start, struct role
             sandbox_allow(&rules, folder_of(config->passwd_file, paths), SANDBOX_READ);
         if (config->client_ca[0] != '\0')
             sandbox_allow(&rules, folder_of(config->client_ca, paths), SANDBOX_READ);
+        if (config->policy_file[0] != '\0')
+            sandbox_allow(&rules, folder_of(config->policy_file, paths), SANDBOX_READ);
         if (config->client_crl[0] != '\0')
             sandbox_allow(&rules, folder_of(config->client_crl, paths), SANDBOX_READ);
         break;

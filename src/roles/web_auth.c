@@ -55,7 +55,8 @@ static enum site_verdict verdict_of(uint8_t code, enum site_ask_kind kind)
     case ENROL_OVER:
         return SITE_NO_SESSION;
     case ENROL_INVALID:
-        return kind == SITE_ASK_REVOKE ? SITE_NOT_THERE : SITE_INVALID;
+        return kind == SITE_ASK_REVOKE || kind == SITE_ASK_CONFIRM ? SITE_NOT_THERE
+                                                                   : SITE_INVALID;
     case ENROL_FULL:
         return SITE_LIMIT;
     default: /* ENROL_UNAVAILABLE, and what a byte can hold besides */
@@ -92,6 +93,21 @@ static void on_device(struct web_exchange *x, const struct msg_enrol_device *msg
     };
 }
 
+static void on_waiting(struct web_exchange *x, const struct msg_enrol_waiting *msg)
+{
+    AUTO(buf_done) struct buf address = {.max = IPADDR_TEXT_BYTES};
+
+    if (x->turn.ask.kind != SITE_ASK_DEVICES || x->n_waiting == SITE_WAITING_MAX)
+        return;
+    if (x->waiting == NULL)
+        x->waiting = ARENA_ARRAY(x->arena, struct site_waiting, SITE_WAITING_MAX);
+    ipaddr_print(&address, &msg->address);
+    x->waiting[x->n_waiting++] =
+        (struct site_waiting){.device = msg->device,
+                              .address = arena_dup(x->arena, buf_slice(&address)),
+                              .since = (int64_t) msg->since};
+}
+
 /* An answer to another question than was asked would be a mistake of auth's: it says nothing.
  */
 static void on_session(struct web_exchange *x, const struct msg_enrol_session *msg)
@@ -122,7 +138,9 @@ static void on_done(struct web_exchange *x, const struct msg_enrol_done *msg)
                                .text = msg->text,
                                .user = msg->user,
                                .devices = x->devices,
-                               .n_devices = x->n_devices};
+                               .n_devices = x->n_devices,
+                               .waiting = x->waiting,
+                               .n_waiting = x->n_waiting};
 
     if (reply.verdict == SITE_DONE && (kind == SITE_ASK_LOGIN || kind == SITE_ASK_CREATE))
         return; /* these are done by ENROL_SESSION and ENROL_CREATED */
@@ -148,6 +166,11 @@ static void on_message(struct web_role *web, const struct msg *msg)
         x = find(web, msg->enrol_device.request);
         if (x != NULL)
             on_device(x, &msg->enrol_device);
+        break;
+    case MSG_ENROL_WAITING:
+        x = find(web, msg->enrol_waiting.request);
+        if (x != NULL)
+            on_waiting(x, &msg->enrol_waiting);
         break;
     case MSG_ENROL_CREATED:
         x = find(web, msg->enrol_created.request);
@@ -253,6 +276,12 @@ static struct msg message_of(const struct web_exchange *x)
         msg.type = MSG_ENROL_REVOKE;
         msg.enrol_revoke = (struct msg_enrol_revoke){.request = x->id, .device = ask->device};
         put_token(msg.enrol_revoke.token, ask);
+        break;
+    case SITE_ASK_CONFIRM:
+        msg.type = MSG_ENROL_CONFIRM;
+        msg.enrol_confirm = (struct msg_enrol_confirm){
+            .request = x->id, .device = ask->device, .address = ask->address};
+        put_token(msg.enrol_confirm.token, ask);
         break;
     case SITE_ASK_LOGOUT:
         msg.type = MSG_ENROL_LOGOUT;

@@ -64,6 +64,8 @@ struct web_exchange {
     struct site_turn turn;
     struct site_device *devices; /* room for SITE_DEVICES_MAX, as auth tells of them */
     size_t n_devices;
+    struct site_waiting *waiting; /* the same for SITE_WAITING_MAX */
+    size_t n_waiting;
     char *body; /* room for as much as the request says it has */
     size_t body_len, body_room;
     const char *method; /* for the log: one of ours */

@@ -346,6 +346,7 @@ static enum step open_account(struct client *client)
         .message_limit = options->message_limit,
         .save_limit = options->save_limit,
         .folders = slice_from_str(client->who.folders),
+        .mailboxes = slice_from_str(client->who.mailboxes),
         .message_max_bytes = options->message_max_bytes,
         .sets_quota = client->who.sets_quota,
         .submits =
@@ -430,6 +431,8 @@ static void take_orders(struct client *client)
         const char *start, *text, *reason;
     } ends[] = {
         {ORDER_REVOKED,   "* BYE [EXPIRED] ",     "Access was revoked",                              "revoked"   },
+        {ORDER_POLICY,    "* BYE [UNAVAILABLE] ", "Access rules have changed; log in again",
+         "policy"                                                                                                },
         {ORDER_KICKED,    "* BYE [UNAVAILABLE] ", "Ended by the administrator",                      "kicked"    },
         {ORDER_SHUTDOWN,  "* BYE [UNAVAILABLE] ", "Server is shutting down",                         "shutdown"  },
         {ORDER_MAKE_ROOM, "* BYE [LIMIT] ",       "Too many connections; the longest idle one ends",
@@ -441,7 +444,7 @@ static void take_orders(struct client *client)
     if (orders == 0)
         return;
     if (client->state == CLIENT_ENDING) { /* it was told, and does not read */
-        if ((orders & (ORDER_TIMEOUT | ORDER_SHUTDOWN | ORDER_REVOKED)) != 0)
+        if ((orders & (ORDER_TIMEOUT | ORDER_SHUTDOWN | ORDER_REVOKED | ORDER_POLICY)) != 0)
             client->broken = true;
         return;
     }
@@ -605,9 +608,10 @@ static const char *copy_text(char **at, const char *text)
 static void copy_texts(struct client *client, const struct client_identity *who,
                        struct slice tag)
 {
-    char *at = client->texts = xmalloc(strlen(who->user) + strlen(who->device_name) +
-                                       strlen(who->mechanism) + strlen(who->client_id) +
-                                       strlen(who->folders) + strlen(who->home) + 6 + tag.len);
+    char *at = client->texts =
+        xmalloc(strlen(who->user) + strlen(who->device_name) + strlen(who->mechanism) +
+                strlen(who->client_id) + strlen(who->folders) + strlen(who->mailboxes) +
+                strlen(who->home) + 7 + tag.len);
 
     client->who = *who;
     client->who.user = copy_text(&at, who->user);
@@ -615,6 +619,7 @@ static void copy_texts(struct client *client, const struct client_identity *who,
     client->who.mechanism = copy_text(&at, who->mechanism);
     client->who.client_id = copy_text(&at, who->client_id);
     client->who.folders = copy_text(&at, who->folders);
+    client->who.mailboxes = copy_text(&at, who->mailboxes);
     client->who.home = copy_text(&at, who->home);
     if (tag.len > 0)
         memcpy(at, tag.ptr, tag.len);

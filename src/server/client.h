@@ -55,11 +55,13 @@ enum client_order {
     ORDER_KICKED = 1u << 3,    /* an administrator ends it */
     ORDER_MAKE_ROOM = 1u << 4, /* a newer session of the same user takes its place */
     ORDER_SHUTDOWN = 1u << 5,
-    ORDER_LATE = 1u << 6, /* a sweep has found an order that was not taken */
-    ORDER_REST = 1u << 7, /* quiet: give the memory of the compression back */
+    ORDER_LATE = 1u << 6,   /* a sweep has found an order that was not taken */
+    ORDER_REST = 1u << 7,   /* quiet: give the memory of the compression back */
+    ORDER_POLICY = 1u << 8, /* rules give another session now */
 };
 #define ORDERS_TO_END                                                                          \
-    (ORDER_TIMEOUT | ORDER_REVOKED | ORDER_KICKED | ORDER_MAKE_ROOM | ORDER_SHUTDOWN)
+    (ORDER_TIMEOUT | ORDER_REVOKED | ORDER_POLICY | ORDER_KICKED | ORDER_MAKE_ROOM |           \
+     ORDER_SHUTDOWN)
 
 /* Who it is; written before the client is added to the pool, read by anybody. */
 struct client_identity {
@@ -77,8 +79,12 @@ struct client_identity {
     uint32_t gate; /* its instance */
     uint64_t conn; /* its name for the connection */
     const char *user, *device_name, *mechanism, *client_id;
-    const char *folders; /* the credential's: mailbox names, one a line; empty: all */
-    const char *home;    /* server of the user's own mailboxes; empty: this one */
+    /* What auth decided by, and wants back to decide again (GRANT, docs/formats/ipc.md). */
+    uint64_t verdict;
+    uint8_t credential, certified, certificate[32];
+    const char *mailboxes; /* of rules (docs/formats/policy.md), lines; empty: all */
+    const char *folders;   /* the credential's: mailbox names, one a line; empty: all */
+    const char *home;      /* server of the user's own mailboxes; empty: this one */
 };
 
 struct client {

@@ -336,6 +336,36 @@ bool clients_kick(struct clients *clients, uint64_t number)
     return ending.n > 0;
 }
 
+struct one_session {
+    uint32_t gate;
+    uint64_t conn, verdict;
+    unsigned order;
+    bool found;
+};
+
+static bool end_session(void *member, void *ctx)
+{
+    struct client *client = member;
+    struct one_session *session = ctx;
+
+    if (client->who.gate != session->gate || client->who.conn != session->conn ||
+        client->who.verdict != session->verdict)
+        return false;
+    (void) atomic_fetch_or(&client->orders, session->order);
+    session->found = true;
+    return true;
+}
+
+bool clients_end_one(struct clients *clients, uint32_t gate, uint64_t conn, uint64_t verdict,
+                     unsigned order)
+{
+    struct one_session session = {
+        .gate = gate, .conn = conn, .verdict = verdict, .order = order};
+
+    pool_each(clients->options.pool, client_run, end_session, &session);
+    return session.found;
+}
+
 struct listing {
     void (*fn)(void *ctx, const struct client_row *row);
     void *ctx;

@@ -73,6 +73,11 @@ size_t clients_end_watched(struct clients *clients, uint64_t watch, unsigned ord
 /* End one by the number that clients_list shows. False: there is none. */
 bool clients_kick(struct clients *clients, uint64_t number);
 
+/* End the session that a gate's connection has by a grant of this verdict. False: there is
+ * none. */
+bool clients_end_one(struct clients *clients, uint32_t gate, uint64_t conn, uint64_t verdict,
+                     unsigned order);
+
 struct client_row {
     uint64_t number;
     const struct client_identity *who;

@@ -189,6 +189,46 @@ static void put_devices(struct buf *out, const struct page_devices *page)
     MARKUP(out, "</tbody></table>");
 }
 
+static void put_device_name(struct buf *out, const struct site_reply *reply, uint64_t id)
+{
+    for (size_t i = 0; i < reply->n_devices; i++) {
+        if (reply->devices[i].id != id)
+            continue;
+        markup_text(out, reply->devices[i].name);
+        return;
+    }
+    MARKUP(out, "a login without a device");
+}
+
+static void put_waiting(struct buf *out, const struct page_devices *page)
+{
+    const struct site_reply *reply = page->reply;
+
+    if (reply->n_waiting == 0)
+        return;
+    MARKUP(out,
+           "<h2>Is this you?</h2><p>These were refused, with the right password, since they "
+           "come from a network that is new for the device. If you do not know one, revoke "
+           "the device.</p><table id=\"waiting\"><tbody>\n");
+    for (size_t i = 0; i < reply->n_waiting; i++) {
+        const struct site_waiting *waiting = &reply->waiting[i];
+
+        MARKUP(out, "<tr><td class=\"name\">");
+        put_device_name(out, reply, waiting->device);
+        MARKUP(out, "</td><td>from ");
+        markup_text(out, waiting->address);
+        MARKUP(out, "</td><td>");
+        put_time(out, waiting->since);
+        MARKUP(out, "</td><td><form method=\"post\" action=\"/confirm\">");
+        put_token(out, &page->confirm);
+        put_hidden(out, "address", waiting->address);
+        MARKUP(out, "<input type=\"hidden\" name=\"device\" value=\"");
+        buf_u64(out, waiting->device);
+        MARKUP(out, "\"><button type=\"submit\">It is me</button></form></td></tr>\n");
+    }
+    MARKUP(out, "</tbody></table>");
+}
+
 static void put_create(struct buf *out, const struct page_devices *page)
 {
     MARKUP(out, "<h2>A new device</h2><form method=\"post\" action=\"/device\">"
@@ -224,6 +264,7 @@ void page_devices(struct buf *out, const struct page_devices *page)
     MARKUP(out, "</span> ");
     put_token(out, &page->logout);
     MARKUP(out, "<button type=\"submit\">Log out</button></form></header>\n<main>");
+    put_waiting(out, page);
     put_devices(out, page);
     put_create(out, page);
     end(out);

@@ -16,7 +16,7 @@ void page_login(struct buf *out, const struct page_token *token, const char *err
 struct page_devices {
     const struct site *site;
     const struct site_reply *reply;
-    struct page_token create, revoke, logout;
+    struct page_token create, revoke, confirm, logout;
 };
 void page_devices(struct buf *out, const struct page_devices *page);
 

@@ -158,6 +158,7 @@ static void show_devices(struct site_turn *turn, const struct site_reply *reply)
                                    .reply = reply,
                                    .create = token_for(turn, "/device"),
                                    .revoke = token_for(turn, "/revoke"),
+                                   .confirm = token_for(turn, "/confirm"),
                                    .logout = token_for(turn, "/logout")};
     struct buf page;
 
@@ -216,6 +217,7 @@ static void end_done(struct site_turn *turn, const struct site_reply *reply)
         show_created(turn, reply);
         break;
     case SITE_ASK_REVOKE:
+    case SITE_ASK_CONFIRM:
         go_to(turn, "/");
         break;
     case SITE_ASK_LOGOUT:
@@ -381,6 +383,17 @@ static void post_revoke(struct site_turn *turn, const struct form *form)
     turn->ask.kind = SITE_ASK_REVOKE;
 }
 
+static void post_confirm(struct site_turn *turn, const struct form *form)
+{
+    turn->ask.address = form_get(form, "address");
+    if (!slice_to_u64(form_get(form, "device"), &turn->ask.device) ||
+        turn->ask.address.len == 0 || turn->ask.address.len > SITE_ADDRESS_MAX) {
+        site_plain(turn, 400);
+        return;
+    }
+    turn->ask.kind = SITE_ASK_CONFIRM;
+}
+
 static void post_logout(struct site_turn *turn, const struct form *form)
 {
     (void) form;
@@ -423,6 +436,7 @@ static const struct route {
     {"/device",    NULL,        post_device,  false},
     {"/profile",   NULL,        post_profile, false},
     {"/revoke",    NULL,        post_revoke,  false},
+    {"/confirm",   NULL,        post_confirm, false},
     {"/logout",    NULL,        post_logout,  false},
     {"/style.css", get_style,   NULL,         true },
 };

@@ -7,6 +7,7 @@
  *     POST /device      a new device: its app password, once
  *     POST /profile     that password as a .mobileconfig, sent back by the page that shows it
  *     POST /revoke      a device ends, and its sessions
+ *     POST /confirm     a device that waits is let in from there (auth/policy.h, step-up)
  *     POST /logout
  *     GET  /style.css
  *
@@ -33,6 +34,8 @@
 #define SITE_FORM_COOKIE    "__Host-roost-form"
 #define SITE_TOKEN_BYTES    32u  /* of a session, as auth gives it */
 #define SITE_DEVICES_MAX    256u /* shown; auth allows no more */
+#define SITE_WAITING_MAX    16u  /* the same */
+#define SITE_ADDRESS_MAX    64u  /* of text */
 #define SITE_CODE_MAX_BYTES 64u  /* as auth takes it */
 #define SITE_NAME_MAX_BYTES 64u  /* of a new device */
 #define SITE_DAYS_MAX       3650u
@@ -60,6 +63,7 @@ enum site_ask_kind {
     SITE_ASK_DEVICES,
     SITE_ASK_CREATE,
     SITE_ASK_REVOKE,
+    SITE_ASK_CONFIRM,
     SITE_ASK_LOGOUT,
 };
 
@@ -72,7 +76,8 @@ struct site_ask {
     bool read_only;                        /* CREATE */
     struct slice folders, networks;        /* CREATE: one a line; empty: all */
     uint32_t days;                         /* CREATE: so long it is good; 0: until revoked */
-    uint64_t device;                       /* REVOKE */
+    uint64_t device;                       /* REVOKE, CONFIRM */
+    struct slice address;                  /* CONFIRM */
 };
 
 /* What auth said. */
@@ -82,7 +87,7 @@ enum site_verdict {
     SITE_REFUSED,    /* LOGIN: user, password or code; the same for all */
     SITE_INVALID,    /* CREATE: the name or the rights; text says what */
     SITE_LIMIT,      /* too many devices, or requests */
-    SITE_NOT_THERE,  /* REVOKE: no such device of this user */
+    SITE_NOT_THERE,  /* REVOKE, CONFIRM: no such device of this user */
     SITE_BUSY,       /* auth is not there, or has too much to do */
 };
 
@@ -96,6 +101,13 @@ struct site_device {
     struct slice last_address, last_client;
 };
 
+/* A login that was refused until the user confirms it. */
+struct site_waiting {
+    uint64_t device; /* 0: none */
+    struct slice address;
+    int64_t since;
+};
+
 struct site_reply {
     enum site_verdict verdict;
     struct slice text;                     /* INVALID, LIMIT: for the user */
@@ -104,6 +116,8 @@ struct site_reply {
     struct slice user;                     /* DEVICES, CREATE */
     const struct site_device *devices;     /* DEVICES */
     size_t n_devices;
+    const struct site_waiting *waiting; /* DEVICES */
+    size_t n_waiting;
     struct slice password; /* CREATE: as it is shown */
 };
 

@@ -68,6 +68,19 @@ class Scope(unittest.TestCase):
             self.assertEqual(len(said), 1, said)
             self.assertIn(b"MAILBOX Work ", said[0])
 
+    def test_a_mailbox_of_all_mail_is_not_for_certain_folders(self):
+        self.all.ok("CREATE Private")
+        self.all.append("Private", sample(1))
+        self.all.ok("CREATE Every (USE (\\All))")
+        self.addCleanup(self.all.ok, "DELETE Every")
+        self.assertIn(b"Every", self.names(self.all.ok('LIST "" *')))
+        phone = self.device("--folder", "inbox,Every")
+        self.assertEqual(self.names(phone.ok('LIST "" *')), [b"INBOX"])
+        for command in ("SELECT Every", "EXAMINE Every", "STATUS Every (MESSAGES)"):
+            self.refused(phone, command, b"NONEXISTENT")
+        said = phone.ok("ESEARCH IN (personal) RETURN (COUNT) ALL")
+        self.assertTrue(all(b"MAILBOX Every" not in line and b"MAILBOX Private" not in line for line in said), said)
+
     def test_certain_folders_are_all_that_is_watched(self):
         self.all.ok("CREATE Work")
         phone = self.device("--folder", "Work")

@@ -112,7 +112,7 @@ static int listen_at(const char *path)
     return fd;
 }
 
-static int set_up(void **state, int64_t legacy_until)
+static int set_up(void **state, int64_t legacy_until, const char *rules)
 {
     static const char *const domains[] = {"example.org"}, *const realms[] = {"R=example.org"};
     struct auth_stage *stage = xcalloc(1, sizeof(*stage));
@@ -137,6 +137,11 @@ static int set_up(void **state, int64_t legacy_until)
     stage->config->gssapi_realms = (struct config_list){realms, 1};
     stage->config->plaintext_loopback = true;
     stage->config->legacy_passwords_until = legacy_until;
+    if (rules != NULL) {
+        (void) snprintf(stage->rules, sizeof(stage->rules), "%s/rules", stage->folder);
+        write_file(stage->rules, rules);
+        stage->config->policy_file = stage->rules;
+    }
     stage->start.config = stage->config;
     stage->start.role = ROLE_AUTH;
     assert_int_equal(channel_pair(pair, NULL), RC_OK);
@@ -158,12 +163,17 @@ static int set_up(void **state, int64_t legacy_until)
 
 int stage_set_up(void **state)
 {
-    return set_up(state, INT64_MAX);
+    return set_up(state, INT64_MAX, NULL);
+}
+
+int stage_set_up_with_rules(void **state, const char *rules)
+{
+    return set_up(state, INT64_MAX, rules);
 }
 
 int stage_set_up_without_legacy(void **state)
 {
-    return set_up(state, 0);
+    return set_up(state, 0, NULL);
 }
 
 static void remove_files(const char *folder)

@@ -20,7 +20,7 @@
 #define STAGE_WAIT_MS 20000 /* never reached by a server that answers */
 
 struct auth_stage {
-    char folder[32], users[64], socket[64];
+    char folder[32], users[64], socket[64], rules[64];
     struct config *config;
     struct role_start start;
     struct channel *supervisor, *gate, *mail, *gss;
@@ -39,6 +39,8 @@ int stage_set_up(void **state);
 #define ON_STAGE_AS_INSTALLED(test)                                                            \
     cmocka_unit_test_setup_teardown(test, stage_set_up_without_legacy, stage_tear_down)
 int stage_set_up_without_legacy(void **state);
+/* The same with rules about logins (auth/policy.h). */
+int stage_set_up_with_rules(void **state, const char *rules);
 int stage_tear_down(void **state);
 
 /* The next message of the directory, or else the next that is none. */

@@ -55,6 +55,8 @@ void old_auth_db_make(const char *folder, int version, const char *changes)
     run_with(sqlite, "ATTACH %Q AS now", path);
     copy_schema(sqlite);
     run(sqlite, "DETACH now");
+    if (version < 9)
+        run(sqlite, "DROP TABLE confirmed");
     if (version < 8)
         run(sqlite, "ALTER TABLE devices DROP COLUMN certificate");
     if (version < 7)

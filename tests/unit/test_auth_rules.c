@@ -551,6 +551,92 @@ static void users_of_a_file_get_accounts_when_they_are_met(void **state)
     clock_set_for_test(0);
 }
 
+/* ---- devices confirmed from a network ---- */
+
+static bool is_confirmed(struct place *place, uint64_t account, uint64_t device,
+                         const char *from, int64_t now)
+{
+    struct ipaddr address = {0};
+    bool is = false;
+
+    assert_true(*from == '\0' || ipaddr_parse(slice_from_str(from), &address));
+    assert_int_equal(auth_db_is_confirmed(place->db, account, device, &address, now, &is, NULL),
+                     RC_OK);
+    return is;
+}
+
+static enum rc confirm(struct place *place, uint64_t account, uint64_t device, const char *from,
+                       int64_t until)
+{
+    struct auth_confirmed row = {.account = account, .device = device, .until = until};
+    struct ipaddr address = {0};
+
+    assert_true(*from == '\0' || ipaddr_parse(slice_from_str(from), &address));
+    confirmed_network(&address, row.network);
+    return auth_db_confirm(place->db, &row, NOW, NULL);
+}
+
+static void a_confirmation_is_for_one_device_one_network_and_a_time(void **state)
+{
+    static const struct {
+        uint64_t device;
+        const char *from;
+        int64_t now;
+        bool is;
+    } rows[] = {
+        {3, "192.0.2.77",         NOW,       true },
+        {3, "192.0.3.7",          NOW,       false},
+        {3, "2001:db8:1:ffff::9", NOW,       true },
+        {3, "2001:db8:2::9",      NOW,       false},
+        {3, "",                   NOW,       false},
+        {4, "192.0.2.7",          NOW,       false},
+        {0, "192.0.2.7",          NOW,       false},
+        {0, "",                   NOW,       true },
+        {3, "192.0.2.77",         NOW + 99,  true },
+        {3, "192.0.2.77",         NOW + 100, false},
+    };
+    struct place *place = *state;
+    uint64_t anna = place_add(place, "anna"), bert = place_add(place, "bert");
+    bool ended = false;
+
+    assert_int_equal(confirm(place, anna, 3, "192.0.2.7", NOW + 100), RC_OK);
+    assert_int_equal(confirm(place, anna, 3, "2001:db8:1::1", NOW + 100), RC_OK);
+    assert_int_equal(confirm(place, anna, 0, "", NOW + 100), RC_OK);
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (is_confirmed(place, anna, rows[i].device, rows[i].from, rows[i].now) != rows[i].is)
+            fail_msg("%s", rows[i].from);
+    assert_false(is_confirmed(place, bert, 3, "192.0.2.7", NOW));
+    assert_int_equal(auth_db_confirmed_ended(place->db, NOW, NOW + 99, &ended, NULL), RC_OK);
+    assert_false(ended);
+    assert_int_equal(auth_db_confirmed_ended(place->db, NOW + 99, NOW + 100, &ended, NULL),
+                     RC_OK);
+    assert_true(ended);
+    assert_int_equal(auth_db_confirmed_ended(place->db, NOW + 100, NOW + 200, &ended, NULL),
+                     RC_OK);
+    assert_false(ended);
+    reopen(place);
+    assert_int_equal(auth_db_forget_confirmed(place->db, anna, 3, NULL), RC_OK);
+    assert_false(is_confirmed(place, anna, 3, "192.0.2.7", NOW));
+    assert_true(is_confirmed(place, anna, 0, "", NOW));
+    assert_int_equal(auth_db_set_state(place->db, anna, ACCOUNT_DELETED, NULL), RC_OK);
+    assert_false(is_confirmed(place, anna, 0, "", NOW));
+}
+
+static void confirmed_networks_of_a_user_have_a_limit(void **state)
+{
+    struct place *place = *state;
+    uint64_t anna = place_add(place, "anna");
+    char from[32];
+
+    for (unsigned i = 0; i <= CONFIRMED_PER_ACCOUNT_MAX; i++) {
+        (void) snprintf(from, sizeof(from), "10.%u.%u.1", i / 256, i % 256);
+        assert_int_equal(confirm(place, anna, 3, from, i == 0 ? NOW : NOW + 100), RC_OK);
+    }
+    assert_int_equal(confirm(place, anna, 3, "10.9.9.9", NOW + 100), RC_LIMIT);
+    assert_false(
+        is_confirmed(place, anna, 3, "10.0.0.1", NOW)); /* it was over, and made room */
+}
+
 #define WITH_PLACE(test) cmocka_unit_test_setup_teardown(test, place_make, place_drop)
 
 int main(void)
@@ -570,6 +656,8 @@ int main(void)
         WITH_PLACE(an_expired_device_says_so),
         WITH_PLACE(a_device_logs_in_from_its_networks_only),
         WITH_PLACE(an_account_password_counts_only_until_its_date),
+        WITH_PLACE(a_confirmation_is_for_one_device_one_network_and_a_time),
+        WITH_PLACE(confirmed_networks_of_a_user_have_a_limit),
         WITH_PLACE(users_of_a_file_get_accounts_when_they_are_met),
     };
 

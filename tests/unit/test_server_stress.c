@@ -222,6 +222,7 @@ static void start_peer(struct stage *stage, unsigned number)
                 .mechanism = "PLAIN",
                 .client_id = "",
                 .folders = "",
+                .mailboxes = "",
                 .home = ""},
         .tag = SLICE("p0"),
     };
@@ -305,6 +306,7 @@ static void who_does_not_read_can_be_ended(void **state)
                 .mechanism = "PLAIN",
                 .client_id = "",
                 .folders = "",
+                .mailboxes = "",
                 .home = ""},
         .tag = SLICE("p0"),
     };

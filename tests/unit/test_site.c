@@ -379,26 +379,31 @@ static void forms_are_refused_by_kind_and_grammar(void **state)
         const char *type, *path, *fields;
         unsigned status;
     } rows[] = {
-        {"text/plain",                      "/revoke",  "device=1",                           415},
-        {"multipart/form-data; boundary=x", "/revoke",  "device=1",                           415},
-        {"",                                "/revoke",  "device=1",                           415},
-        {FORM_TYPE,                         "/revoke",  "device=1&device=2",                  400},
-        {FORM_TYPE,                         "/revoke",  "device=%00",                         400},
-        {FORM_TYPE,                         "/revoke",  "device=0",                           400},
-        {FORM_TYPE,                         "/revoke",  "device=-1",                          400},
-        {FORM_TYPE,                         "/revoke",  "device=1x",                          400},
-        {FORM_TYPE,                         "/revoke",  "",                                   400},
-        {FORM_TYPE,                         "/revoke",  "device=18446744073709551616",        400},
-        {FORM_TYPE,                         "/device",  "name=&scope=imap",                   400},
-        {FORM_TYPE,                         "/device",  "name=+&scope=imap",                  400},
-        {FORM_TYPE,                         "/device",  "name=phone&scope=admin",             400},
-        {FORM_TYPE,                         "/device",  "name=phone",                         400},
-        {FORM_TYPE,                         "/device",  "name=phone&scope=imap&days=0",       400},
-        {FORM_TYPE,                         "/device",  "name=phone&scope=imap&days=3651",    400},
-        {FORM_TYPE,                         "/device",  "name=phone&scope=imap&days=-1",      400},
-        {FORM_TYPE,                         "/profile", "user=anna",                          400},
+        {"text/plain",                      "/revoke",  "device=1",                            415},
+        {"multipart/form-data; boundary=x", "/revoke",  "device=1",                            415},
+        {"",                                "/revoke",  "device=1",                            415},
+        {FORM_TYPE,                         "/revoke",  "device=1&device=2",                   400},
+        {FORM_TYPE,                         "/revoke",  "device=%00",                          400},
+        {FORM_TYPE,                         "/revoke",  "device=0",                            400},
+        {FORM_TYPE,                         "/revoke",  "device=-1",                           400},
+        {FORM_TYPE,                         "/revoke",  "device=1x",                           400},
+        {FORM_TYPE,                         "/revoke",  "",                                    400},
+        {FORM_TYPE,                         "/revoke",  "device=18446744073709551616",         400},
+        {FORM_TYPE,                         "/device",  "name=&scope=imap",                    400},
+        {FORM_TYPE,                         "/device",  "name=+&scope=imap",                   400},
+        {FORM_TYPE,                         "/device",  "name=phone&scope=admin",              400},
+        {FORM_TYPE,                         "/confirm", "device=7",                            400},
+        {FORM_TYPE,                         "/confirm", "address=192.0.2.7",                   400},
+        {FORM_TYPE,                         "/confirm", "device=x&address=192.0.2.7",          400},
+        {FORM_TYPE,                         "/confirm",
+         "device=7&address=00000000000000000000000000000000000000000000000000000000000000000", 400},
+        {FORM_TYPE,                         "/device",  "name=phone",                          400},
+        {FORM_TYPE,                         "/device",  "name=phone&scope=imap&days=0",        400},
+        {FORM_TYPE,                         "/device",  "name=phone&scope=imap&days=3651",     400},
+        {FORM_TYPE,                         "/device",  "name=phone&scope=imap&days=-1",       400},
+        {FORM_TYPE,                         "/profile", "user=anna",                           400},
         {FORM_TYPE,                         "/device",
-         "name=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa&scope=imap", 400},
+         "name=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa&scope=imap",  400},
     };
 
     (void) state;
@@ -431,6 +436,42 @@ static void a_device_may_be_what_the_form_offers(void **state)
     assert_slice_equal(scene->turn.ask.name, SLICE("my phone"));
     assert_int_equal(scene->turn.ask.scope, SITE_SCOPE_IMAP | SITE_SCOPE_SEND);
     assert_true(scene->turn.ask.read_only);
+}
+
+/* What asks is the form of a login that waits, and names device and address. */
+static void a_login_that_waits_is_shown_and_confirmed(void **state)
+{
+    static const struct site_device phone = {
+        .id = 7, .name = {"<b>phone", 8},
+             .scope = SITE_SCOPE_IMAP
+    };
+    static const struct site_waiting waiting[] = {
+        {.device = 7, .address = {"192.0.2.7", 9},    .since = 1700000000},
+        {.device = 0, .address = {"2001:db8::1", 11}, .since = 1700000000},
+    };
+    const struct site_reply reply = {.verdict = SITE_DONE,
+                                     .user = SLICE("anna"),
+                                     .devices = &phone,
+                                     .n_devices = 1,
+                                     .waiting = waiting,
+                                     .n_waiting = COUNT(waiting)};
+    AUTO(scene_freep) struct scene *list = scene_new();
+    AUTO(scene_freep) struct scene *scene = scene_new();
+
+    (void) state;
+    get(list, "/", SESSION_COOKIE);
+    site_end(&list->turn, &reply);
+    assert_plain(list, 200);
+    assert_true(shows(list, "&#60;b>phone</td><td>from 192.0.2.7</td>") ||
+                shows(list, "&#60;b&#62;phone</td><td>from 192.0.2.7</td>"));
+    assert_true(shows(list, "a login without a device</td><td>from 2001:db8::1</td>"));
+    assert_true(shows(list, "action=\"/confirm\""));
+    post(scene, "/confirm", "device=7&address=192.0.2.7");
+    assert_int_equal(scene->turn.ask.kind, SITE_ASK_CONFIRM);
+    assert_int_equal(scene->turn.ask.device, 7);
+    assert_slice_equal(scene->turn.ask.address, SLICE("192.0.2.7"));
+    site_end(&scene->turn, &(struct site_reply){.verdict = SITE_DONE});
+    assert_int_equal(scene->turn.answer.status, 303);
 }
 
 static void a_new_password_is_shown_with_its_code_and_profile(void **state)
@@ -579,6 +620,7 @@ int main(void)
         cmocka_unit_test(requests_of_other_sites_are_refused),
         cmocka_unit_test(forms_are_refused_by_kind_and_grammar),
         cmocka_unit_test(a_device_may_be_what_the_form_offers),
+        cmocka_unit_test(a_login_that_waits_is_shown_and_confirmed),
         cmocka_unit_test(a_new_password_is_shown_with_its_code_and_profile),
         cmocka_unit_test(a_profile_is_a_file),
         cmocka_unit_test(hostile_names_stay_text),
