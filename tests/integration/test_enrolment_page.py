@@ -163,18 +163,17 @@ class EnrolmentPage(unittest.TestCase):
         browser.enter(self.people[2])
         plain = browser.get("/").page
         for name in ("<script>alert(1)</script>", '"><img src=x onerror=y>', "' onclick='z", "&lt;b&gt;", "{{7*7}}",
-                     "\u202egnp.exe", "</td></tr></table>"):
+                     "</td></tr></table>"):
             made = browser.enrol(name)
             self.assertEqual(made.status, 200, made.text)
             page = browser.get("/").page
             self.assertEqual({tag for tag, _ in page.tags} - {tag for tag, _ in plain.tags},
                              {"table", "thead", "tr", "th", "tbody", "td"} - {tag for tag, _ in plain.tags})
-            shown = name.replace("\u202e", "\ufffd")
-            self.assertIn(shown, [row[0].split("\n")[0] for row in page.rows if row])
+            self.assertIn(name, [row[0].split("\n")[0] for row in page.rows if row])
             profile = browser.post("/profile", made.page.form("/profile"))
-            self.assertEqual(plistlib.loads(profile.body)["PayloadDescription"], shown)
-            self.assertEqual(browser.revoke(shown).status, 303)
-        for name in ("", " ", "x" * 65, "a\nb", "\x00", "\x7f"):
+            self.assertEqual(plistlib.loads(profile.body)["PayloadDescription"], name)
+            self.assertEqual(browser.revoke(name).status, 303)
+        for name in ("", " ", "x" * 65, "a\nb", "\x00", "\x7f", "\u202egnp.exe"):
             self.assertEqual(browser.enrol(name).status, 400)
 
     def test_every_answer_has_its_headers(self):
