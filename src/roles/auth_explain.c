@@ -41,10 +41,11 @@ static enum rc read_device(struct auth_role *auth, const struct control_fields *
     subject->by = LOGIN_BY_LEGACY;
     if (!control_field_get(fields, "device", &given))
         return RC_OK;
-    rc = control_field_u64(fields, "device", &subject->device, err);
-    if (rc == RC_OK)
-        rc = auth_db_get_device(auth->db, subject->account, subject->device, arena, &device,
-                                err);
+    if (control_field_u64(fields, "device", &subject->device, err) != RC_OK)
+        return err_set(err, RC_SYNTAX,
+                       "A device is given by its number, as \"roost device list\" shows it",
+                       "explain: device");
+    rc = auth_db_get_device(auth->db, subject->account, subject->device, arena, &device, err);
     if (rc)
         return rc;
     subject->by = LOGIN_BY_DEVICE;
