@@ -40,8 +40,19 @@ struct err {
 #define MUST_CHECK           __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, va) __attribute__((format(printf, fmt, va)))
 #define COUNT(array)         (sizeof(array) / sizeof((array)[0]))
-#define MIN(a, b)            ((a) < (b) ? (a) : (b))
-#define MAX(a, b)            ((a) > (b) ? (a) : (b))
+
+/* The lesser and the greater of two, in the type that both convert to; each is evaluated once,
+ * so it may be a call. For expressions in functions: a constant of the file has ?: in its
+ * place.
+ */
+#define MIN(a, b)              CHOOSE_(<, a, b, __COUNTER__)
+#define MAX(a, b)              CHOOSE_(>, a, b, __COUNTER__)
+#define CHOOSE_(than, a, b, n) CHOOSE_AS_(than, a, b, n)
+#define CHOOSE_AS_(than, a, b, n)                                                              \
+    __extension__({                                                                            \
+        __typeof__(1 ? (a) : (b)) one_##n = (a), other_##n = (b);                              \
+        one_##n than other_##n ? one_##n : other_##n;                                          \
+    })
 
 /* A variable with a destructor: AUTO(arena_freep) struct arena *a = NULL; */
 #define AUTO(cleanup_fn) __attribute__((cleanup(cleanup_fn)))

@@ -508,7 +508,7 @@ static void score_or(const struct plan_node *node, const struct plan_node *child
         uint8_t score = has_scores(child) ? child->scores[at] : (uint8_t) FUZZY_NO_SCORE;
 
         if (bit_is_set(bounds->lower, at))
-            node->scores[at] = MAX(node->scores[at], score);
+            node->scores[at] = (uint8_t) MAX(node->scores[at], score);
     }
 }
 

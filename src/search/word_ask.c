@@ -69,7 +69,7 @@ static void note_list(struct word_ask *ask, uint32_t n, unsigned i, unsigned lik
 
         if (at >= ask->n)
             continue;
-        best[at] = MAX(best[at], value);
+        best[at] = (uint8_t) MAX(best[at], value);
         if (fuzzy_is_good(likeness))
             ask->good[at] = (uint8_t) MIN(ask->good[at] + ask->times[k], (unsigned) UINT8_MAX);
     }

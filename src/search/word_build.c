@@ -229,7 +229,8 @@ static int by_word(const void *a, const void *b, void *ctx)
         return i->beginning < k->beginning ? -1 : 1;
     x = &build->slots[i->slot];
     y = &build->slots[k->slot];
-    order = memcmp(build->text.ptr + x->text, build->text.ptr + y->text, MIN(x->len, y->len));
+    order = memcmp(build->text.ptr + x->text, build->text.ptr + y->text,
+                   (size_t) MIN(x->len, y->len));
     if (order != 0)
         return order;
     if (x->len != y->len)

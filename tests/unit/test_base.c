@@ -238,6 +238,25 @@ static void an_id_in_the_log_has_all_its_digits(void **state)
     assert_slice_equal(log_id(text, UINT64_MAX), SLICE("18446744073709551615"));
 }
 
+static int64_t asked_again(int *asked)
+{
+    return 10 - 20 * (*asked)++;
+}
+
+static void the_lesser_and_the_greater_ask_once(void **state)
+{
+    int asked = 0;
+
+    (void) state;
+    assert_int_equal(MAX(asked_again(&asked), 0), 10);
+    assert_int_equal(asked, 1);
+    asked = 0;
+    assert_int_equal(MIN(20, MAX(asked_again(&asked), 0)), 10);
+    assert_int_equal(asked, 1);
+    assert_int_equal(MIN((uint8_t) 200, UINT64_MAX), 200);
+    assert_int_equal(MAX(-1, (int64_t) INT32_MIN), -1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +272,7 @@ int main(void)
         cmocka_unit_test(numbers_of_each_length_are_printed),
         cmocka_unit_test(a_number_that_does_not_fit_is_left_out),
         cmocka_unit_test(an_id_in_the_log_has_all_its_digits),
+        cmocka_unit_test(the_lesser_and_the_greater_ask_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

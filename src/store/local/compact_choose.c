@@ -108,7 +108,7 @@ uint8_t compact_merges(const struct pack_info *packs, size_t n, uint64_t pack_by
 
     for (size_t i = 0; i < n; i++) {
         if (live_bytes(&packs[i]) >= pack_bytes / COMPACT_FULL_PARTS)
-            merges = MAX(merges, (uint8_t) (packs[i].merges + (n > 1)));
+            merges = (uint8_t) MAX(merges, packs[i].merges + (n > 1));
     }
     return merges;
 }
