@@ -4,6 +4,7 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
+#include <stdatomic.h>
 
 #include "net/tls_staple.h"
 #include "net/tls_ticket.h"
@@ -31,7 +32,7 @@
 #define TLS13_TICKETS_RSA 1
 
 struct tls_set {
-    unsigned refs;
+    _Atomic unsigned refs; /* the thread of handshakes lets go of what another took */
     size_t n;
     SSL_CTX *contexts[TLS_PAIRS_MAX];
     X509 *leaves[TLS_PAIRS_MAX]; /* owned by the contexts */
@@ -297,7 +298,7 @@ struct tls_set *tls_set_ref(struct tls_set *set)
 
 void tls_set_unref(struct tls_set *set)
 {
-    if (set == NULL || --set->refs > 0)
+    if (set == NULL || atomic_fetch_sub(&set->refs, 1) > 1)
         return;
     for (size_t i = 0; i < set->n; i++) {
         SSL_CTX_free(set->contexts[i]);

@@ -3,6 +3,7 @@
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <pthread.h>
 
 #include "base/clock.h"
 #include "base/random.h"
@@ -23,7 +24,8 @@ struct ticket_key {
 };
 
 struct ticket_keys {
-    struct ticket_key now, before;
+    pthread_mutex_t lock;
+    struct ticket_key now, before; /* lock */
 };
 
 static void fresh_key(struct ticket_key *key)
@@ -39,6 +41,7 @@ struct ticket_keys *ticket_keys_new(void)
 {
     struct ticket_keys *keys = xcalloc(1, sizeof(*keys));
 
+    (void) pthread_mutex_init(&keys->lock, NULL);
     fresh_key(&keys->now);
     return keys;
 }
@@ -47,11 +50,13 @@ void ticket_keys_free(struct ticket_keys *keys)
 {
     if (keys == NULL)
         return;
+    (void) pthread_mutex_destroy(&keys->lock);
     OPENSSL_cleanse(keys, sizeof(*keys));
     free(keys);
 }
 
-void ticket_keys_rotate(struct ticket_keys *keys)
+/* keys->lock is held. */
+static void rotate(struct ticket_keys *keys)
 {
     const int64_t life_us = (int64_t) TICKET_KEY_SEC * US_PER_SEC;
     int64_t now_us = clock_mono_us();
@@ -66,6 +71,14 @@ void ticket_keys_rotate(struct ticket_keys *keys)
     fresh_key(&keys->now);
 }
 
+void ticket_keys_rotate(struct ticket_keys *keys)
+{
+    (void) pthread_mutex_lock(&keys->lock);
+    rotate(keys);
+    (void) pthread_mutex_unlock(&keys->lock);
+}
+
+/* keys->lock is held. */
 static const struct ticket_key *key_named(const struct ticket_keys *keys,
                                           const unsigned char *name)
 {
@@ -76,21 +89,19 @@ static const struct ticket_key *key_named(const struct ticket_keys *keys,
     return NULL;
 }
 
-int ticket_key_callback(SSL *ssl, unsigned char *name, unsigned char *iv,
-                        EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int sealing)
+/* keys->lock is held. */
+static int use_key(const struct ticket_keys *keys, unsigned char *name, unsigned char *iv,
+                   EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, bool sealing)
 {
-    struct ticket_keys *keys = SSL_get_app_data(ssl);
-    const struct ticket_key *key;
+    const struct ticket_key *key = sealing ? &keys->now : key_named(keys, name);
     unsigned char mac_key[TICKET_KEY_BYTES];
     char digest[] = "SHA256";
     OSSL_PARAM params[3];
     int ok;
 
-    ticket_keys_rotate(keys);
-    key = sealing != 0 ? &keys->now : key_named(keys, name);
     if (key == NULL)
         return TICKET_UNKNOWN;
-    if (sealing != 0) {
+    if (sealing) {
         memcpy(name, key->name, TICKET_NAME_BYTES);
         random_bytes(iv, TICKET_IV_BYTES);
         ok = EVP_EncryptInit_ex(cipher, EVP_aes_256_cbc(), NULL, key->seal, iv);
@@ -105,5 +116,18 @@ int ticket_key_callback(SSL *ssl, unsigned char *name, unsigned char *iv,
     OPENSSL_cleanse(mac_key, sizeof(mac_key));
     if (ok != 1)
         return TICKET_FAILED;
-    return sealing != 0 || key == &keys->now ? TICKET_GOOD : TICKET_GOOD_RENEW;
+    return sealing || key == &keys->now ? TICKET_GOOD : TICKET_GOOD_RENEW;
+}
+
+int ticket_key_callback(SSL *ssl, unsigned char *name, unsigned char *iv,
+                        EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac, int sealing)
+{
+    struct ticket_keys *keys = SSL_get_app_data(ssl);
+    int used;
+
+    (void) pthread_mutex_lock(&keys->lock);
+    rotate(keys);
+    used = use_key(keys, name, iv, cipher, mac, sealing != 0);
+    (void) pthread_mutex_unlock(&keys->lock);
+    return used;
 }

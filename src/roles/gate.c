@@ -47,7 +47,9 @@ int role_gate(struct role_start *start)
     }
     if (role_confine(start, &err))
         return 1;
-    rc = gate_listen(gate, &err);
+    rc = gate_handshakes_open(gate, &err);
+    if (rc == RC_OK)
+        rc = gate_listen(gate, &err);
     if (rc == RC_OK)
         rc = loop_run(gate->loop, &err);
     if (rc)

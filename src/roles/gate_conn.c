@@ -134,6 +134,10 @@ static void watch(struct gate_conn *c)
         reads = true;
         break;
     case GATE_HANDSHAKE:
+        if (c->step != NULL) {
+            loop_want(c->gate->loop, &c->watch, 0);
+            return; /* conn is not ours to look at */
+        }
         reads = c->conn.tls != NULL || c->out.len == 0;
         break;
     case GATE_READY:
@@ -156,34 +160,10 @@ static void watch(struct gate_conn *c)
 
 /* --- begin and end --- */
 
-static void end_of_turn(void *ctx)
-{
-    struct gate *gate = ctx;
-
-    gate->n_steps = 0;
-}
-
-/*
- * A step of a handshake computes for half a millisecond, and who is logged in waits for it if
- * it comes first. So a turn of the loop has few; what is ready and not looked at is told again
- * in the next turn, behind the others.
- */
-static bool has_turn(struct gate *gate)
-{
-    if (gate->n_steps >= GATE_STEPS_MAX)
-        return false;
-    if (gate->n_steps++ == 0)
-        loop_defer(gate->loop, &gate->end_of_turn, end_of_turn, gate);
-    return true;
-}
-
 static void conn_ready(void *ctx, unsigned ready)
 {
-    struct gate_conn *c = ctx;
-
     (void) ready; /* every direction is tried: under TLS either event serves either */
-    if (c->state != GATE_HANDSHAKE || has_turn(c->gate))
-        gate_conn_run(c);
+    gate_conn_run(ctx);
 }
 
 static void login_deadline(void *ctx)
@@ -344,7 +324,8 @@ void gate_conn_drop(struct gate_conn *c, enum close_reason reason)
     timer_stop(gate->loop, &c->timer);
     loop_cancel(gate->loop, &c->again);
     loop_remove(gate->loop, &c->watch);
-    conn_done(&c->conn);
+    if (gate_handshake_forget(c))
+        conn_done(&c->conn);
     (void) map_remove(gate->by_id, MAP_KEY(c->id));
     gate_conn_enter(c, GATE_DEAD);
     loop_defer(gate->loop, &gate->reap, gate_reap, gate);
@@ -353,11 +334,14 @@ void gate_conn_drop(struct gate_conn *c, enum close_reason reason)
 void gate_reap(void *ctx)
 {
     struct gate *gate = ctx;
-    struct link *link;
 
-    while ((link = list_pop_front(&gate->lists[GATE_DEAD])) != NULL) {
+    LIST_FOREACH(link, &gate->lists[GATE_DEAD])
+    {
         struct gate_conn *c = LINK_OWNER(link, struct gate_conn, link);
 
+        if (c->step != NULL)
+            continue; /* gate_conn_stepped() comes back to it */
+        list_remove(link);
         gate->counts[GATE_DEAD]--;
         imap_reader_free(c->reader);
         buf_done(&c->out);
@@ -475,21 +459,29 @@ static enum rc step_proxy(struct gate_conn *c)
 
 static enum rc step_handshake(struct gate_conn *c)
 {
-    struct err err = {0};
-    enum rc rc;
+    if (c->step != NULL || (c->conn.tls == NULL && begin_tls(c) != RC_OK))
+        return RC_MORE;
+    gate_handshake_step(c);
+    return RC_MORE;
+}
 
-    if (c->conn.tls == NULL && begin_tls(c) != RC_OK)
-        return RC_MORE;
-    rc = conn_handshake(&c->conn, &err);
-    if (rc == RC_MORE)
-        return RC_MORE;
-    if (rc)
-        return broken(c, &err);
-    c->gate->n_handshakes_done++;
-    if (!tls_has_client_certificate(c->conn.tls) || !gate_login_check_certificate(c))
-        gate_conn_secured(c);
-    evict_over(c->gate, GATE_READY, GATE_STRANGERS_MAX);
-    return RC_OK;
+void gate_conn_stepped(struct gate_conn *c, enum rc rc, const struct err *err)
+{
+    if (c->state == GATE_DEAD) {
+        conn_done(&c->conn);
+        loop_defer(c->gate->loop, &c->gate->reap, gate_reap, c->gate);
+    } else if (rc == RC_MORE) {
+        watch(c);
+    } else if (rc) {
+        (void) broken(c, err); /* DEAD */
+    } else {
+        c->gate->n_handshakes_done++;
+        if (!tls_has_client_certificate(c->conn.tls) || !gate_login_check_certificate(c))
+            gate_conn_secured(c);
+        evict_over(c->gate, GATE_READY, GATE_STRANGERS_MAX);
+        if (c->state != GATE_DEAD)
+            gate_conn_run(c);
+    }
 }
 
 void gate_conn_secured(struct gate_conn *c)

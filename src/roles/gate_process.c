@@ -106,7 +106,7 @@ enum rc gate_open(struct role_start *start, struct gate **out, struct err *err)
     rc = loop_new(&gate->loop, err);
     if (rc)
         return rc;
-    keys_client_init(&gate->keys, gate->loop, ROLE_GATE);
+    keys_client_init(&gate->keys, ROLE_GATE);
     tls_server_sign_with(gate->tls, keys_client_signer(&gate->keys));
     if (start->n_certs > 0)
         on_certs(gate, start->certs, start->n_certs);
@@ -124,6 +124,7 @@ void gate_free(struct gate *gate)
         LIST_FOREACH(link, &gate->lists[state])
         gate_conn_drop(LINK_OWNER(link, struct gate_conn, link), CLOSE_SHUTDOWN);
     }
+    gate_handshakes_done(gate); /* nobody's step is left */
     gate_reap(gate);
     gate_local_drop_all(gate);
     if (gate->loop != NULL)

@@ -14,14 +14,16 @@
  *   CLOSING and DEAD from anywhere
  *
  *   PROXY      its header is awaited; `unread` has what of it has come
- *   HANDSHAKE  conn.tls is set and not through, or STARTTLS's OK is being sent
+ *   HANDSHAKE  conn.tls is set and not through, or STARTTLS's OK is being sent; while there is
+ *              a step, conn belongs to the thread of handshakes
  *   READY      reader collects commands; nothing is asked of auth
  *   ASKED      auth has been asked; nothing is read, so nothing behind the running line is
- * seen. Also behind the handshake, before the greeting: about a client's certificate RESPONSE
- * "+" was sent; the reader waits for the client's line PASSING    auth said OK; goes to mail as
- * soon as `out` has left CARRIED    a pump copies between the connection and mail's socket; no
- * reader, no buffers CLOSING    `out` leaves, then our end, then the peer's is awaited for a
- * short while DEAD       nothing is watched; freed at the end of the loop's turn
+ *              seen. Also behind the handshake, before the greeting: about a certificate
+ *   RESPONSE   "+" was sent; the reader waits for the client's line
+ *   PASSING    auth said OK; goes to mail as soon as `out` has left
+ *   CARRIED    a pump copies between the connection and mail's socket; no reader, no buffers
+ *   CLOSING    `out` leaves, then our end, then the peer's is awaited for a short while
+ *   DEAD       nothing is watched; freed at the end of the turn, or when its step is over
  *
  * gate_conn_enter() alone changes the state, and with it the list the connection is in. A
  * function that may have ended a connection leaves it DEAD, never freed: callers look at the
@@ -46,7 +48,7 @@
 #define GATE_GRACE_US        50000 /* between the end of mail's socket and the news that mail died */
 #define GATE_BAD_MAX         10u   /* refused commands in a row, failed logins among them */
 #define GATE_HANDSHAKES_MAX  512u  /* at once; more: the oldest goes */
-#define GATE_STEPS_MAX       2u /* steps of handshakes in a turn of the loop: half a ms each */
+#define GATE_HANDSHAKE_NICE  10    /* of the thread that computes them */
 #define GATE_STRANGERS_MAX   4096u /* not logged in, handshakes done; more: the oldest goes */
 #define GATE_CLOSING_MAX     1024u /* sent away, their end awaited; more: the oldest is cut */
 #define GATE_READ_BYTES                                                                        \
@@ -131,6 +133,7 @@ struct gate_conn {
     bool close_told;             /* mail said CONN_CLOSE */
     bool mail_died;              /* the mail that has this connection */
     bool shut;                   /* CLOSING: our end is out */
+    struct gate_step *step;      /* of its handshake, somewhere in gate_handshake.c */
     struct pump *pump;           /* CARRIED */
 };
 
@@ -162,8 +165,7 @@ struct gate {
     uint64_t last_id;
     unsigned n_long_responses;
     size_t n_handshakes_done; /* since the last tending */
-    unsigned n_steps;         /* of handshakes, in this turn of the loop */
-    struct loop_call end_of_turn;
+    struct gate_handshakes *handshakes;
     bool stopping;
 };
 
@@ -196,6 +198,19 @@ MUST_CHECK enum rc gate_conn_watch(struct gate_conn *c);
 void gate_conn_rename(struct gate_conn *c);
 struct gate_conn *gate_conn_find(const struct gate *gate, uint64_t id);
 void gate_reap(void *gate);
+
+/* gate_handshake.c: handshakes are computed in a thread of their own. */
+/* One thread for the connections of this gate, behind role_confine(). */
+MUST_CHECK enum rc gate_handshakes_open(struct gate *gate, struct err *err);
+/* Ends it. Steps that were left are over. */
+void gate_handshakes_done(struct gate *gate);
+/* The next step of c's handshake; then gate_conn_stepped(), unless gate_handshake_forget(). */
+void gate_handshake_step(struct gate_conn *c);
+/* True: nobody else has the connection now. False: the thread has; gate_conn_stepped() comes.
+ */
+bool gate_handshake_forget(struct gate_conn *c);
+/* gate_conn.c: the step is over, with what conn_handshake() said. */
+void gate_conn_stepped(struct gate_conn *c, enum rc rc, const struct err *err);
 
 /* gate_proxy.c: connections that a proxy passes on. */
 void gate_read_proxies(struct gate *gate, const struct config_list *networks);

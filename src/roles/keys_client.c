@@ -3,57 +3,51 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-void keys_client_init(struct keys_client *client, struct loop *loop, enum role self)
+void keys_client_init(struct keys_client *client, enum role self)
 {
-    *client = (struct keys_client){.loop = loop, .self = self};
-}
-
-static void disconnect(struct keys_client *client)
-{
-    if (client->channel == NULL)
-        return;
-    loop_remove(client->loop, &client->watch);
-    channel_freep(&client->channel);
-}
-
-void keys_client_done(struct keys_client *client)
-{
-    disconnect(client);
-}
-
-/* An answer outside of a question: the late one. Anything else is the end of the channel. */
-static void on_late_answer(void *ctx, unsigned ready)
-{
-    struct keys_client *client = ctx;
-    struct packet *packet;
-    struct err err;
-    enum rc rc = RC_OK;
-
-    (void) ready;
-    while (rc == RC_OK) {
-        rc = channel_take(client->channel, &packet, &err);
-        if (rc == RC_OK && packet->msg.key_signed.request == client->last)
-            client->late = client->said = false;
-    }
-    if (rc == RC_MORE)
-        return;
-    if (rc != RC_UNAVAILABLE)
-        log_event(LEVEL_ERROR, "keys.channel", LOG_ERR(&err));
-    disconnect(client);
+    *client = (struct keys_client){.self = self};
+    (void) pthread_mutex_init(&client->lock, NULL);
 }
 
 void keys_client_connect(struct keys_client *client, int fd)
 {
+    struct channel *unused, *channel = fd < 0 ? NULL : channel_new(fd, client->self, ROLE_KEYS);
+
+    (void) pthread_mutex_lock(&client->lock);
+    unused = client->next;
+    client->next = channel;
+    client->has_next = true;
+    (void) pthread_mutex_unlock(&client->lock);
+    channel_free(unused);
+}
+
+void keys_client_done(struct keys_client *client)
+{
+    channel_freep(&client->channel);
+    channel_freep(&client->next);
+    (void) pthread_mutex_destroy(&client->lock);
+}
+
+static void take_next(struct keys_client *client)
+{
+    (void) pthread_mutex_lock(&client->lock);
+    if (client->has_next) {
+        channel_freep(&client->channel);
+        client->channel = TAKE(client->next);
+        client->has_next = client->late = client->said = false;
+    }
+    (void) pthread_mutex_unlock(&client->lock);
+}
+
+/* Has the answer come that nobody waited for any more? An end is seen by the next question. */
+static void look_for_late_answer(struct keys_client *client)
+{
+    struct packet *packet;
     struct err err;
 
-    disconnect(client);
-    client->late = client->said = false;
-    if (fd < 0)
-        return;
-    client->channel = channel_new(fd, client->self, ROLE_KEYS);
-    if (loop_add(client->loop, &client->watch, fd, LOOP_IN, on_late_answer, client, &err)) {
-        log_event(LEVEL_ERROR, "keys.channel", LOG_ERR(&err));
-        channel_freep(&client->channel);
+    while (client->late && channel_take(client->channel, &packet, &err) == RC_OK) {
+        if (packet->msg.key_signed.request == client->last)
+            client->late = client->said = false;
     }
 }
 
@@ -82,7 +76,7 @@ static enum rc await(struct keys_client *client, struct buf *out, struct err *er
             return not_there(client, "no answer", err);
         }
         if (rc) {
-            disconnect(client);
+            channel_freep(&client->channel);
             return not_there(client, "it has ended", err);
         }
         if (packet->msg.key_signed.request != client->last)
@@ -105,14 +99,16 @@ static enum rc ask(void *ctx, const struct tls_to_sign *what, struct buf *out, s
     enum rc rc;
 
     _Static_assert(MSG_KEY_ID_BYTES == TLS_KEY_ID_BYTES, "one name of a key");
+    take_next(client);
     if (client->channel == NULL)
         return not_there(client, "not there", err);
+    look_for_late_answer(client);
     if (client->late)
         return not_there(client, "late", err);
     memcpy(msg.key_sign.key, what->key_id, MSG_KEY_ID_BYTES);
     rc = channel_post(client->channel, &msg, NULL, err);
     if (rc) {
-        disconnect(client);
+        channel_freep(&client->channel);
         return not_there(client, "not there", err);
     }
     client->last++;

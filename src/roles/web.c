@@ -123,7 +123,7 @@ static enum rc open_all(struct web_role *web, struct err *err)
         role_failed(start, err);
         return rc;
     }
-    keys_client_init(&web->keys, web->loop, ROLE_WEB);
+    keys_client_init(&web->keys, ROLE_WEB);
     keys_client_connect(&web->keys, role_take_peer(start, ROLE_KEYS, 0, NULL));
     tls_server_sign_with(web->tls, keys_client_signer(&web->keys));
     if (start->n_certs > 0)

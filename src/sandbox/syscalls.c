@@ -144,9 +144,9 @@ const struct syscall_row syscall_table[] = {
     CALL(mincore,         "..M...."),
     CALL(memfd_create,    "..MD..."),
 
-    /* threads behind the acknowledgement make themselves less urgent; more urgent needs a
+    /* threads behind the acknowledgement, and of handshakes, make themselves less urgent; more urgent needs a
      * capability that nobody has */
-    CALL(setpriority,     "..M...."),
+    CALL(setpriority,     "G.M...."),
     CALL(ioprio_set,      "..M...."),
 
     /* time and chance; most of it never leaves the vdso. The child has none: same mail, same table */
@@ -161,12 +161,12 @@ const struct syscall_row syscall_table[] = {
 
     /* threads and signals of our own */
     CALL(futex,           "GAMDCLWKIST"),
-    CALL_HAS(clone,       ".AM....I", 0, CLONE_THREAD),
+    CALL_HAS(clone,       "GAM....I", 0, CLONE_THREAD),
     CALL_NOT(clone,       "...D...", 0, CLONE_NAMESPACES),
-    CALL_ERRNO(clone3,    ".AMD...I", ENOSYS), /* its flags lie in memory: libc falls back to clone */
-    CALL(set_robust_list, ".AMDC..I"),
+    CALL_ERRNO(clone3,    "GAMD...I", ENOSYS), /* its flags lie in memory: libc falls back to clone */
+    CALL(set_robust_list, "GAMDC..I"),
     CALL(set_tid_address, "...DC.."),
-    CALL(rseq,            ".AMDC..I"),
+    CALL(rseq,            "GAMDC..I"),
     CALL(sched_yield,     "GAMDCLWIS"),
     CALL(sched_getaffinity, "GAMDCLWIS"),
     CALL(getpid,          "GAMDCLWKIST"),

@@ -125,6 +125,7 @@ static inline struct world *world_new(void)
     buf_init(&w->text, WORLD_TEXT_BYTES);
     assert_int_equal(gate_open(&w->start, &w->gate, &err), RC_OK);
     assert_int_equal(tls_server_load(w->gate->tls, &pair, 1, &err), RC_OK);
+    assert_int_equal(gate_handshakes_open(w->gate, &err), RC_OK);
     assert_int_equal(gate_listen(w->gate, &err), RC_OK);
     world_connect(w, ROLE_AUTH);
     world_connect(w, ROLE_MAIL);
@@ -144,12 +145,26 @@ static inline void world_free(struct world *w)
     log_set_sink(NULL, NULL);
 }
 
+/* Has the thread of handshakes something that the loop will hear of? */
+static inline bool world_computes(const struct world *w)
+{
+    LIST_FOREACH(link, &w->gate->lists[GATE_HANDSHAKE])
+    {
+        if (LINK_OWNER(link, struct gate_conn, link)->step != NULL)
+            return true;
+    }
+    return w->gate->counts[GATE_DEAD] > 0;
+}
+
 static inline void world_run(struct world *w)
 {
     struct err err;
 
-    for (int i = 0; i < WORLD_TURNS; i++)
+    for (int i = 0; i < WORLD_TURNS; i++) {
         assert_int_equal(loop_turn(w->gate->loop, 0, &err), RC_OK);
+        while (world_computes(w))
+            assert_int_equal(loop_turn(w->gate->loop, 1000, &err), RC_OK);
+    }
 }
 
 static inline void world_later(struct world *w, int64_t sec)

@@ -198,7 +198,7 @@ static const struct {
     {"signal the parent",    signal_parent,     "KKKFKKKKKKK", false},
     {"fork",                 fork_once,         "KKKDKKKKKKK", false},
     {"map code",             map_code,          "KKKKKKKKKKK", false},
-    {"start a thread",       start_thread,      "KDDDKKKKDKK", false},
+    {"start a thread",       start_thread,      "DDDDKKKKDKK", false},
     {"allocate",             allocate,          "DDDDDDDDDDD", true },
 };
 
