@@ -140,7 +140,7 @@ static enum rc sql_failed(struct auth_db *db, struct err *err)
 
 struct stmt stmt_use(struct auth_db *db, enum stmt_id id)
 {
-    return (struct stmt){.db = db, .handle = db->stmts[id]};
+    return (struct stmt){.db = db, .id = id, .handle = db->stmts[id]};
 }
 
 void stmt_donep(struct stmt *stmt)
@@ -198,10 +198,33 @@ enum rc stmt_row(struct stmt *stmt, const char *text, struct err *err)
     }
 }
 
+/* May whom an address means be another behind it? */
+static bool renames(enum stmt_id id)
+{
+    switch (id) {
+    case STMT_ACCOUNT_ADD:
+    case STMT_ACCOUNT_STATE:
+    case STMT_ACCOUNT_ADOPT:
+    case STMT_ALIAS_ADD:
+    case STMT_ALIAS_DELETE:
+    case STMT_ALIAS_DELETE_OF:
+    case STMT_DOMAIN_SET:
+    case STMT_DOMAIN_DELETE:
+    case STMT_DOMAIN_FORGET:
+        return true;
+    default:
+        return false;
+    }
+}
+
 enum rc stmt_run(struct stmt *stmt, struct err *err)
 {
+    struct auth_db *db = stmt->db;
+
     if (sqlite3_step(stmt->handle) != SQLITE_DONE)
-        return sql_failed(stmt->db, err);
+        return sql_failed(db, err);
+    if (renames(stmt->id) && db->renamed != NULL)
+        db->renamed(db->renamed_ctx);
     return RC_OK;
 }
 
@@ -582,6 +605,12 @@ void auth_db_closep(struct auth_db **db)
 {
     auth_db_close(*db);
     *db = NULL;
+}
+
+void auth_db_on_renamed(struct auth_db *db, auth_renamed_fn *fn, void *ctx)
+{
+    db->renamed = fn;
+    db->renamed_ctx = ctx;
 }
 
 const struct pepper *auth_db_pepper(const struct auth_db *db)

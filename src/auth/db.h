@@ -127,6 +127,13 @@ void auth_db_closep(struct auth_db **db);
 const struct pepper *auth_db_pepper(const struct auth_db *db);
 
 /*
+ * fn is told of each change behind which an address may mean somebody else: within the change's
+ * transaction, so what fn sends is taken up behind the commit only by who asks this thread.
+ */
+typedef void auth_renamed_fn(void *ctx);
+void auth_db_on_renamed(struct auth_db *db, auth_renamed_fn *fn, void *ctx);
+
+/*
  * Several changes as one; may be nested, then the inner one can be undone alone. A commit that
  * fails has undone them.
  */

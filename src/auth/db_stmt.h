@@ -148,14 +148,17 @@ enum stmt_id { AUTH_STATEMENTS(X) STMT_COUNT };
 struct auth_db {
     sqlite3 *sqlite;
     sqlite3_stmt *stmts[STMT_COUNT];
-    struct pepper *pepper; /* sodium_malloc: not swapped, guarded, not in a core */
-    unsigned scram_hashes; /* of which keys are made for new passwords */
-    unsigned depth;        /* of transactions: the inner ones are savepoints */
+    struct pepper *pepper;    /* sodium_malloc: not swapped, guarded, not in a core */
+    unsigned scram_hashes;    /* of which keys are made for new passwords */
+    unsigned depth;           /* of transactions: the inner ones are savepoints */
+    auth_renamed_fn *renamed; /* NULL: nobody is told */
+    void *renamed_ctx;
 };
 
 /* A statement in use; reset when the variable goes. */
 struct stmt {
     struct auth_db *db;
+    enum stmt_id id;
     sqlite3_stmt *handle;
     int n_bound;
 };

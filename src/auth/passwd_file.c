@@ -246,24 +246,25 @@ static bool has_changed(struct passwd_file *file)
     return changed;
 }
 
-void passwd_file_refresh(struct passwd_file *file)
+bool passwd_file_refresh(struct passwd_file *file)
 {
     struct passwd_table *table = NULL;
     int64_t now = clock_mono_us();
     struct err err;
 
     if (file->looked && now - file->looked_us < REFRESH_EVERY_US && now >= file->looked_us)
-        return;
+        return false;
     file->looked_us = now;
     if (!has_changed(file))
-        return;
+        return false;
     if (table_read(file->path, &file->stamp, &table, &err) != RC_OK) {
         log_event(LEVEL_ERROR, "passwd_file.unreadable", LOG_STR("file", file->path),
                   LOG_ERR(&err));
-        return;
+        return false;
     }
     table_free(file->table);
     file->table = table;
+    return true;
 }
 
 size_t passwd_file_count(const struct passwd_file *file)

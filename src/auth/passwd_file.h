@@ -44,9 +44,9 @@ struct passwd_file *passwd_file_new(const char *path);
 void passwd_file_free(struct passwd_file *file);
 void passwd_file_freep(struct passwd_file **file);
 
-/* Look whether the file changed, and read it if so. Problems go to the log, not to the caller.
- */
-void passwd_file_refresh(struct passwd_file *file);
+/* Look whether the file changed, and read it if so: then true. Problems go to the log, not to
+ * the caller. */
+bool passwd_file_refresh(struct passwd_file *file);
 size_t passwd_file_count(const struct passwd_file *file);
 
 /* NULL if there is no such user. Good until the next refresh. */

@@ -15,6 +15,8 @@ struct realm {
     struct backend_chain backends;
     realm_created_fn *created;
     void *created_ctx;
+    auth_renamed_fn *renamed; /* NULL: nobody is told */
+    void *renamed_ctx;
 };
 
 static const char *const default_backends[] = {"passwd-file", "sqlite"};
@@ -113,8 +115,15 @@ int64_t realm_legacy_until(const struct realm *realm)
 
 void realm_refresh(struct realm *realm)
 {
-    if (realm->passwd != NULL)
-        passwd_file_refresh(realm->passwd);
+    if (realm->passwd != NULL && passwd_file_refresh(realm->passwd) && realm->renamed != NULL)
+        realm->renamed(realm->renamed_ctx);
+}
+
+void realm_on_renamed(struct realm *realm, auth_renamed_fn *fn, void *ctx)
+{
+    realm->renamed = fn;
+    realm->renamed_ctx = ctx;
+    auth_db_on_renamed(realm->db, fn, ctx);
 }
 
 bool realm_source_stands(const struct realm *realm, const struct auth_account *account)

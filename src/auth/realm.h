@@ -50,6 +50,9 @@ int64_t realm_legacy_until(const struct realm *realm);
 /* Look again at the files behind it; before a login or a recipient is looked up. */
 void realm_refresh(struct realm *realm);
 
+/* fn is told when the file is another, and of what auth_db_on_renamed() tells. */
+void realm_on_renamed(struct realm *realm, auth_renamed_fn *fn, void *ctx);
+
 struct resolve_lookup realm_lookup(struct realm *realm);
 
 /*

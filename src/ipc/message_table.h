@@ -230,7 +230,11 @@
     U64(account) \
     BYTES(user, MSG_USER_MAX)         /* canonical name of the account */ \
     BYTES(detail, MSG_ADDRESS_MAX)    /* behind "+", as written */ \
-    BYTES(mailbox, MSG_MAILBOX_MAX)   /* where it goes; empty: INBOX */
+    BYTES(mailbox, MSG_MAILBOX_MAX)   /* where it goes; empty: INBOX */ \
+    U64(generation)    /* of whom addresses mean */ \
+    U32(keep_ms)       /* so long, in this generation, mail need not ask again */
+#define MSG_RECIPIENTS_FORGET_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U64(generation)    /* the one that begins: answers of others are void */
 #define MSG_ACCOUNT_CREATED_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
     U64(account) \
     BYTES(user, MSG_USER_MAX)
@@ -292,7 +296,8 @@
 
 /* auth -> mail: the directory */
 #define MSG_DIRECTORY_BEGIN_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
-    U32(transfer)      /* of this channel, counted from 1: everybody follows, from the start */
+    U32(transfer)      /* of this channel, counted from 1: everybody follows, from the start */ \
+    U64(generation)    /* as in RECIPIENTS_FORGET */
 #define MSG_DIRECTORY_ROW_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
     U32(transfer)      /* part of it; 0: a change */ \
     U64(id) \
@@ -470,19 +475,20 @@
     M(GRANT,             grant,            50, 3, 0, FROM(AUTH),                   TO(MAIL)) \
     M(REVOKE,            revoke,           51, 2, 0, FROM(AUTH),                   TO(MAIL)) \
     M(RESOLVE,           resolve,          52, 1, 0, FROM(MAIL) | FROM(GATE),      TO(AUTH)) \
-    M(RESOLVED,          resolved,         53, 1, 0, FROM(AUTH),                   TO(MAIL) | TO(GATE)) \
+    M(RESOLVED,          resolved,         53, 2, 0, FROM(AUTH),                   TO(MAIL) | TO(GATE)) \
     M(ACCOUNT_CREATED,   account_created,  54, 1, 0, FROM(AUTH),                   TO(MAIL)) \
     M(ACCOUNT_DELETED,   account_deleted,  55, 1, 0, FROM(AUTH),                   TO(MAIL)) \
     M(LOOKUP_USER,       lookup_user,      56, 1, 0, FROM(MAIL),                   TO(AUTH)) \
     M(USER_FOUND,        user_found,       57, 1, 0, FROM(AUTH),                   TO(MAIL)) \
     M(LAST_USED,         last_used,        58, 1, 0, FROM(MAIL),                   TO(AUTH)) \
     M(WATCHED,           watched,          59, 1, 0, FROM(MAIL),                   TO(AUTH)) \
-    M(DIRECTORY_BEGIN,   directory_begin,  60, 1, 0, FROM(AUTH),                   TO(MAIL)) \
+    M(DIRECTORY_BEGIN,   directory_begin,  60, 2, 0, FROM(AUTH),                   TO(MAIL)) \
     M(DIRECTORY_ROW,     directory_row,    61, 1, 0, FROM(AUTH),                   TO(MAIL)) \
     M(DIRECTORY_GONE,    directory_gone,   62, 1, 0, FROM(AUTH),                   TO(MAIL)) \
     M(DIRECTORY_END,     directory_end,    63, 1, 0, FROM(AUTH),                   TO(MAIL)) \
     M(DIRECTORY_ASK,     directory_ask,    64, 1, 0, FROM(AUTH),                   TO(MAIL)) \
     M(DIRECTORY_HEARD,   directory_heard,  65, 1, 0, FROM(MAIL),                   TO(AUTH)) \
+    M(RECIPIENTS_FORGET, recipients_forget, 66, 1, 0, FROM(AUTH),                  TO(MAIL)) \
     M(SESSIONS_ASK,      sessions_ask,     67, 1, 0, FROM(AUTH),                   TO(MAIL)) \
     M(SESSION_FACTS,     session_facts,    68, 1, 0, FROM(MAIL),                   TO(AUTH)) \
     M(SESSION_END,       session_end,      69, 1, 0, FROM(AUTH),                   TO(MAIL)) \

@@ -9,6 +9,7 @@
 #include "base/map.h"
 #include "base/random.h"
 #include "lmtp/deliver.h"
+#include "lmtp/known.h"
 #include "lmtp/parse.h"
 #include "net/stream.h"
 
@@ -58,6 +59,7 @@ struct lmtp_client {
 struct lmtp_server {
     struct lmtp_options options;
     pthread_mutex_t lock;
+    struct known *known;   /* lock */
     struct map *asking;    /* lock; request -> struct lmtp_client */
     uint64_t next_request; /* lock */
     _Atomic size_t n;
@@ -145,7 +147,44 @@ static void take_sender(struct lmtp_client *client, const struct lmtp_command *c
     }
 }
 
-/* Ask auth who is meant; the answer wakes this connection. */
+/* Copy the answer to where its connection finds it. lock is held. */
+static void keep_answer(struct lmtp_client *client, const struct msg_resolved *resolved)
+{
+    struct slice *const texts[] = {&client->said.user, &client->said.detail,
+                                   &client->said.mailbox};
+    size_t starts[COUNT(texts)];
+
+    client->said = *resolved;
+    buf_reset(&client->answer);
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        starts[i] = client->answer.len;
+        buf_append(&client->answer, *texts[i]);
+    }
+    for (size_t i = 0; i < COUNT(texts); i++)
+        *texts[i] = slice_sub(buf_slice(&client->answer), starts[i], texts[i]->len);
+    client->has_answer = true;
+}
+
+/* Was auth asked before? Then the answer is here; else who asks now gets a number. */
+static bool find_known(struct lmtp_client *client, uint64_t *out_request)
+{
+    struct lmtp_server *server = client->server;
+    const struct msg_resolved *said;
+
+    (void) pthread_mutex_lock(&server->lock);
+    said = known_find(server->known, client->asked, clock_mono_us());
+    client->has_answer = false;
+    if (said != NULL) {
+        keep_answer(client, said);
+    } else {
+        *out_request = ++server->next_request;
+        (void) map_put(server->asking, MAP_KEY(*out_request), client);
+    }
+    (void) pthread_mutex_unlock(&server->lock);
+    return said != NULL;
+}
+
+/* Ask auth who is meant, unless that is known; the answer wakes this connection. */
 static enum step ask(struct lmtp_client *client, struct slice address)
 {
     struct lmtp_server *server = client->server;
@@ -155,11 +194,8 @@ static enum step ask(struct lmtp_client *client, struct slice address)
     client->before_asked = arena_mark(transaction_arena(client));
     client->asked = arena_dup(client->arena, address);
     client->state = LMTP_RESOLVING;
-    (void) pthread_mutex_lock(&server->lock);
-    request = ++server->next_request;
-    client->has_answer = false;
-    (void) map_put(server->asking, MAP_KEY(request), client);
-    (void) pthread_mutex_unlock(&server->lock);
+    if (find_known(client, &request))
+        return STEP_ON;
     if (server->options.resolve(server->options.ctx, request, address, &err) == RC_OK)
         return STEP_WAIT;
     (void) pthread_mutex_lock(&server->lock);
@@ -636,6 +672,7 @@ struct lmtp_server *lmtp_server_new(const struct lmtp_options *options)
 
     server->options = *options;
     (void) pthread_mutex_init(&server->lock, NULL);
+    server->known = known_new();
     server->asking = map_new();
     return server;
 }
@@ -644,6 +681,7 @@ void lmtp_server_free(struct lmtp_server *server)
 {
     if (server == NULL)
         return;
+    known_free(server->known);
     map_free(server->asking);
     (void) pthread_mutex_destroy(&server->lock);
     free(server);
@@ -654,24 +692,6 @@ size_t lmtp_count(struct lmtp_server *server)
     return atomic_load(&server->n);
 }
 
-/* Copy the answer to where its connection finds it. lock is held. */
-static void keep_answer(struct lmtp_client *client, const struct msg_resolved *resolved)
-{
-    struct slice *const texts[] = {&client->said.user, &client->said.detail,
-                                   &client->said.mailbox};
-    size_t starts[COUNT(texts)];
-
-    client->said = *resolved;
-    buf_reset(&client->answer);
-    for (size_t i = 0; i < COUNT(texts); i++) {
-        starts[i] = client->answer.len;
-        buf_append(&client->answer, *texts[i]);
-    }
-    for (size_t i = 0; i < COUNT(texts); i++)
-        *texts[i] = slice_sub(buf_slice(&client->answer), starts[i], texts[i]->len);
-    client->has_answer = true;
-}
-
 void lmtp_resolved(struct lmtp_server *server, const struct msg_resolved *resolved)
 {
     struct lmtp_client *client;
@@ -680,12 +700,20 @@ void lmtp_resolved(struct lmtp_server *server, const struct msg_resolved *resolv
     (void) pthread_mutex_lock(&server->lock);
     client = map_remove(server->asking, MAP_KEY(resolved->request));
     if (client != NULL) {
+        known_put(server->known, client->asked, resolved, clock_mono_us());
         keep_answer(client, resolved);
         handle = client->handle;
     }
     (void) pthread_mutex_unlock(&server->lock);
     if (client != NULL)
         pool_wake(server->options.pool, handle);
+}
+
+void lmtp_forget_known(struct lmtp_server *server, uint64_t generation)
+{
+    (void) pthread_mutex_lock(&server->lock);
+    known_forget(server->known, generation);
+    (void) pthread_mutex_unlock(&server->lock);
 }
 
 void lmtp_auth_lost(struct lmtp_server *server)
@@ -704,6 +732,7 @@ void lmtp_auth_lost(struct lmtp_server *server)
     }
     map_free(server->asking);
     server->asking = map_new();
+    known_forget(server->known, 0); /* nobody would say when it is void */
     (void) pthread_mutex_unlock(&server->lock);
 }
 

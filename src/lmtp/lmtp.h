@@ -6,7 +6,8 @@
  * the RCPTs; 250 is sent when the message is durable and everybody may see it.
  *
  *     READY --LHLO, MAIL, RCPT...--> READY
- *     READY --RCPT--> RESOLVING --lmtp_resolved--> READY         auth says who is meant
+ *     READY --RCPT--> RESOLVING --lmtp_resolved--> READY         auth says who is meant, or
+ *                                                                has said it (known.h)
  *     READY --DATA--> RECEIVING --end of message--> DELIVERING --durable--> READY
  *     any --QUIT, end of input, error, time-out--> ENDING
  *
@@ -55,7 +56,9 @@ void lmtp_server_free(struct lmtp_server *server);
 /* Takes fd (also on failure), non-blocking. */
 MUST_CHECK enum rc lmtp_start(struct lmtp_server *server, int fd, const struct ipaddr *peer,
                               struct err *err);
+/* Answers that auth lets keep are given again, until lmtp_forget_known(). */
 void lmtp_resolved(struct lmtp_server *server, const struct msg_resolved *resolved);
+void lmtp_forget_known(struct lmtp_server *server, uint64_t generation);
 /* Auth is gone, and with it the answers it owed: those recipients are told to come again. */
 void lmtp_auth_lost(struct lmtp_server *server);
 /* Every few seconds: end what has been quiet for too long. */

@@ -228,9 +228,11 @@ static enum rc open_realm(struct auth_role *auth, struct err *err)
 
     enum rc rc = realm_new(auth->db, &settings, auth_announce_created, auth, &auth->realm, err);
 
-    if (rc == RC_OK)
-        auth->enrol = enrol_new(auth->realm);
-    return rc;
+    if (rc)
+        return rc;
+    realm_on_renamed(auth->realm, auth_directory_renamed, auth);
+    auth->enrol = enrol_new(auth->realm);
+    return RC_OK;
 }
 
 static void on_reload(void *ctx, uint32_t what)
@@ -387,6 +389,7 @@ int role_auth(struct role_start *start)
     auth->web.auth = auth;
     auth->idp.auth = auth;
     auth->gss.auth = auth;
+    auth->directory.generation = 1;
     auth->asks = map_new();
     auth->exchanges = map_new();
     auth->attempts = map_new();

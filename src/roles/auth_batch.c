@@ -197,16 +197,17 @@ static void tell_done(struct auth_role *auth, struct control_conn *conn, struct 
     arena_reset(batch->arena);
 }
 
-static void end_batch(struct control_conn *conn, const struct batch *batch)
+static void end_batch(struct auth_role *auth, struct control_conn *conn,
+                      const struct batch *batch)
 {
     uint64_t n_bad = batch->n_bad;
-    char text[96];
+    char text[TOLD_TEXT_BYTES];
 
     (void) snprintf(text, sizeof(text), "%llu lines, %llu refused",
                     (unsigned long long) batch->n_lines, (unsigned long long) n_bad);
     log_event(LEVEL_INFO, "account.batch", LOG_NUM("lines", batch->n_lines),
               LOG_NUM("refused", n_bad), LOG_NUM("by_uid", control_conn_uid(conn)));
-    control_end(conn, n_bad > 0 ? RC_INVALID : RC_OK, text);
+    auth_told_end(auth, conn, n_bad > 0 ? RC_INVALID : RC_OK, text);
 }
 
 void auth_batch_data(struct control_conn *conn, struct slice bytes, bool is_end, void *ctx)
@@ -226,5 +227,5 @@ void auth_batch_data(struct control_conn *conn, struct slice bytes, bool is_end,
     }
     tell_done(auth, conn, batch);
     if (is_end)
-        end_batch(conn, batch);
+        end_batch(auth, conn, batch);
 }

@@ -134,8 +134,11 @@ static void send_begin(struct auth_role *auth)
     struct auth_directory *directory = &auth->directory;
 
     directory->transfer++;
-    if (tell(auth, &(struct msg){.type = MSG_DIRECTORY_BEGIN,
-                                 .directory_begin = {.transfer = directory->transfer}}))
+    if (tell(auth, &(struct msg){
+                       .type = MSG_DIRECTORY_BEGIN,
+                       .directory_begin = {.transfer = directory->transfer,
+                                           .generation = directory->generation}
+    }))
         directory->phase = DIRECTORY_GROUPS;
 }
 
@@ -193,6 +196,7 @@ void auth_directory_go_on(struct auth_role *auth)
 void auth_directory_start(struct auth_role *auth)
 {
     begin(auth);
+    auth->directory.answers_kept = false; /* a new mail has none */
     auth->directory.transfer = 0;
     auth_directory_go_on(auth);
 }
@@ -228,4 +232,19 @@ void auth_directory_group(struct auth_role *auth, struct slice name)
 void auth_directory_gone(struct auth_role *auth, uint64_t id)
 {
     (void) tell(auth, &(struct msg){.type = MSG_DIRECTORY_GONE, .directory_gone = {.id = id}});
+}
+
+/* Not queued: the directory's next beginning says the same. */
+void auth_directory_renamed(void *ctx)
+{
+    struct auth_role *auth = ctx;
+    struct auth_directory *directory = &auth->directory;
+
+    if (!directory->answers_kept)
+        return;
+    directory->answers_kept = false;
+    directory->generation++;
+    (void) tell(auth,
+                &(struct msg){.type = MSG_RECIPIENTS_FORGET,
+                              .recipients_forget = {.generation = directory->generation}});
 }

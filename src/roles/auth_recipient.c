@@ -27,17 +27,49 @@ struct recipient {
     struct auth_backend_ask ask;
 };
 
+/*
+ * For how long the same answer will do, if the database does not change. What stands there is
+ * found there, whatever a back-end says; a passwd-file may have a name that comes before it.
+ */
+static uint32_t keep_ms(struct auth_role *auth, const struct resolved *found)
+{
+    const struct realm *realm = auth->realm;
+    bool is_here = found->account != 0 && !found->is_catch_all;
+
+    switch (found->code) {
+    case RESOLVE_OK:
+    case RESOLVE_UNKNOWN:
+    case RESOLVE_DISABLED:
+    case RESOLVE_SYNTAX:
+        if (realm_passwd_file(realm) != NULL)
+            return RECIPIENT_FILE_KEEP_MS;
+        return is_here || !backend_chain_needs_idp(realm_backends(realm))
+                   ? RECIPIENT_KEEP_MS
+                   : RECIPIENT_BACKEND_KEEP_MS;
+    case RESOLVE_FULL:
+    case RESOLVE_TEMPORARY:
+    case RESOLVE_DELETED:
+    case RESOLVE_COUNT:
+        break;
+    }
+    return 0;
+}
+
 static void answer(struct auth_peer *peer, uint64_t request, const struct resolved *found)
 {
+    struct auth_role *auth = peer->auth;
     struct msg msg = {
         .type = MSG_RESOLVED,
         .resolved = {.request = request, .code = (uint8_t) found->code, .user = found->user}
     };
     struct err err;
 
-    if (peer == &peer->auth->mail) { /* a gate knows no account by its id */
+    if (peer == &auth->mail) { /* a gate knows no account by its id, and keeps nothing */
         msg.resolved.account = found->account;
         msg.resolved.detail = found->detail;
+        msg.resolved.keep_ms = keep_ms(auth, found);
+        msg.resolved.generation = auth->directory.generation;
+        auth->directory.answers_kept |= msg.resolved.keep_ms > 0;
     }
     if (auth_post(peer, &msg, &err) != RC_OK)
         log_event(LEVEL_WARNING, "auth.peer_not_told", LOG_ERR(&err));

@@ -58,6 +58,11 @@
 #define PAM_WAIT_US       ((int64_t) 14000000) /* the supervisor kills one after 12 s */
 #define BACKEND_SLOT_US                                                                        \
     ((int64_t) 2000000) /* refusals come at the end of one: LDAP, PAM and a hash fit */
+/* Mail need not ask about a recipient again for so long: one whom the database alone decides
+ * on, one whom a passwd-file could take, one that a back-end does not know. */
+#define RECIPIENT_KEEP_MS         ((uint32_t) 24 * 3600 * 1000)
+#define RECIPIENT_FILE_KEEP_MS    500u
+#define RECIPIENT_BACKEND_KEEP_MS 5000u
 #define RECIPIENTS_MAX                                                                         \
     64u /* recipients for whom a back-end is asked at once: logins have the rest of its queue  \
          */
@@ -163,6 +168,8 @@ struct auth_directory {
     enum { DIRECTORY_TOLD, DIRECTORY_BEGINS, DIRECTORY_GROUPS, DIRECTORY_ACCOUNTS } phase;
     uint32_t transfer;     /* the number of this one, or of the last */
     struct auth_key after; /* in GROUPS and ACCOUNTS: the key of the last row sent */
+    uint64_t generation;   /* of whom addresses mean, from 1 */
+    bool answers_kept;     /* mail may give an answer of this generation again */
 };
 
 /* Who comes in, or is in, and how: what rules may ask about (policy.h). */
@@ -274,8 +281,8 @@ void auth_outcome_fail(struct auth_peer *gate, uint64_t conn, enum auth_code cod
 /* The user's mail is on another server. */
 void auth_outcome_refer(struct auth_peer *gate, uint64_t conn, struct slice user,
                         struct slice server);
-/* What the session may do, to mail. begun has the gate, the connection, the nonce and the watch;
- * the rest is of the others. RC_UNAVAILABLE: mail is not there. */
+/* What the session may do, to mail. begun has the gate, the connection, the nonce and the
+ * watch; the rest is of the others. RC_UNAVAILABLE: mail is not there. */
 MUST_CHECK enum rc auth_outcome_grant(struct auth_role *auth, const struct msg_grant *begun,
                                       const struct login_outcome *outcome,
                                       const struct auth_subject *subject,
@@ -388,13 +395,19 @@ bool auth_directory_goes_on(const struct auth_role *auth);
 void auth_directory_account(struct auth_role *auth, uint64_t id);
 void auth_directory_group(struct auth_role *auth, struct slice name);
 void auth_directory_gone(struct auth_role *auth, uint64_t id);
+/* An auth_renamed_fn: what mail keeps of recipients may be wrong now. */
+void auth_directory_renamed(void *ctx);
 
 /* ---- auth_told.c ---- */
 
-/* The end of a verb that gives no more rows and has changed the directory: when mail has heard
- * of it. */
+/* The end of a verb that gives no more rows and has changed the directory, or whom an address
+ * means: when mail has heard of it. */
 void auth_end_told(struct auth_role *auth, struct control_conn *conn, enum rc rc,
                    const struct err *err);
+/* The same for a verb whose end says something. */
+#define TOLD_TEXT_BYTES 96u
+void auth_told_end(struct auth_role *auth, struct control_conn *conn, enum rc rc,
+                   const char *text);
 /* The directory has been told: ask mail for those that waited for that. */
 void auth_told_ask(struct auth_role *auth);
 void auth_told_heard(struct auth_role *auth, uint64_t number);

@@ -2,13 +2,14 @@
  * auth_told.c - a command line that has changed users or groups hears so when mail knows it:
  * what is done over IMAP right behind the command sees the change.
  *
- *   auth_end_told --[the directory is being sent]--> waits --> DIRECTORY_ASK --> waits
+ *   auth_told_end --[the directory is being sent]--> waits --> DIRECTORY_ASK --> waits
  *        |                                                         DIRECTORY_HEARD --> answered
  *        '--mail is not there, or goes, or is silent for long----------------------> answered
  *
  * Messages of one channel come in order, so what mail was told before the question it has heard
  * by its answer. A mail that comes later is told everything before it takes sessions.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "ipc/control.h"
@@ -20,6 +21,8 @@ struct told {
     struct control_conn *conn;
     uint64_t number; /* of the question; 0: it is to be asked */
     struct timer timer;
+    enum rc rc; /* what it hears then */
+    char text[TOLD_TEXT_BYTES];
 };
 
 /* The state of its connection: freed with the answer, or with the connection. */
@@ -37,7 +40,7 @@ static void answer(const struct told *told)
     struct auth_role *auth = told->auth;
     struct control_conn *conn = told->conn;
 
-    auth_end(conn, RC_OK, NULL);
+    control_end(conn, told->rc, told->text);
     auth_control_answered(auth, conn);
 }
 
@@ -63,15 +66,26 @@ static void ask(struct told *told)
 void auth_end_told(struct auth_role *auth, struct control_conn *conn, enum rc rc,
                    const struct err *err)
 {
+    if (rc == RC_OK)
+        auth_told_end(auth, conn, RC_OK, "");
+    else
+        auth_end(conn, rc, err);
+}
+
+void auth_told_end(struct auth_role *auth, struct control_conn *conn, enum rc rc,
+                   const char *text)
+{
     struct told *told;
 
-    if (rc != RC_OK || auth->mail.channel == NULL) {
-        auth_end(conn, rc, err);
+    if (auth->mail.channel == NULL) {
+        control_end(conn, rc, text);
         return;
     }
     told = xcalloc(1, sizeof(*told));
     told->auth = auth;
     told->conn = conn;
+    told->rc = rc;
+    (void) snprintf(told->text, sizeof(told->text), "%s", text);
     list_push_back(&auth->telling, &told->link);
     control_conn_set_state(conn, told, told_free);
     timer_start(auth->loop, &told->timer, TOLD_WAIT_US, on_late, told);

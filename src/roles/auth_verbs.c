@@ -263,7 +263,7 @@ static void user_enable(struct control_conn *conn, const struct control_fields *
 {
     struct err err;
 
-    auth_end(conn, set_state(ctx, conn, fields, ACCOUNT_ENABLED, &err), &err);
+    auth_end_told(ctx, conn, set_state(ctx, conn, fields, ACCOUNT_ENABLED, &err), &err);
 }
 
 static void user_disable(struct control_conn *conn, const struct control_fields *fields,
@@ -271,7 +271,7 @@ static void user_disable(struct control_conn *conn, const struct control_fields 
 {
     struct err err;
 
-    auth_end(conn, set_state(ctx, conn, fields, ACCOUNT_DISABLED, &err), &err);
+    auth_end_told(ctx, conn, set_state(ctx, conn, fields, ACCOUNT_DISABLED, &err), &err);
 }
 
 static void user_delete(struct control_conn *conn, const struct control_fields *fields,
@@ -396,7 +396,7 @@ static void alias_add(struct control_conn *conn, const struct control_fields *fi
 {
     struct err err;
 
-    auth_end(conn, add_alias(ctx, conn, fields, &err), &err);
+    auth_end_told(ctx, conn, add_alias(ctx, conn, fields, &err), &err);
 }
 
 static bool alias_row(void *ctx, const struct auth_alias *alias)
@@ -436,7 +436,7 @@ static void alias_delete(struct control_conn *conn, const struct control_fields 
         rc = auth_db_delete_alias(auth->db, address, &err);
     if (rc == RC_OK)
         auth_log_change(conn, "alias.deleted", address);
-    auth_end(conn, rc, &err);
+    auth_end_told(auth, conn, rc, &err);
 }
 
 /* ---- domains ---- */
@@ -464,7 +464,7 @@ static void domain_add(struct control_conn *conn, const struct control_fields *f
 {
     struct err err;
 
-    auth_end(conn, set_domain(ctx, conn, fields, &err), &err);
+    auth_end_told(ctx, conn, set_domain(ctx, conn, fields, &err), &err);
 }
 
 static bool domain_row(void *ctx, const struct auth_domain *domain)
@@ -516,7 +516,7 @@ static void domain_delete(struct control_conn *conn, const struct control_fields
         rc = auth_db_delete_domain(auth->db, domain, &err);
     if (rc == RC_OK)
         auth_log_change(conn, "domain.deleted", domain);
-    auth_end(conn, rc, &err);
+    auth_end_told(auth, conn, rc, &err);
 }
 
 /* -> file: a copy of the database in auth's folder, for the command line to take away */

@@ -49,6 +49,7 @@ void mail_directory_begin(struct mail_role *mail, const struct msg_directory_beg
     principals_change_abortp(&mail->directory.transfer);
     mail->directory.transfer = principals_change_begin(mail->directory.registry, true);
     mail->directory.number = msg->transfer;
+    lmtp_forget_known(mail->lmtp, msg->generation); /* a RECIPIENTS_FORGET may be missed */
 }
 
 static void change_row(struct mail_role *mail, const struct msg_directory_row *row)

@@ -270,6 +270,8 @@ static void from_auth(struct mail_role *mail, const struct msg *msg)
         mail_account_deleted(mail, msg->account_deleted.account);
     else if (msg->type == MSG_USER_FOUND)
         take_user_found(mail, &msg->user_found);
+    else if (msg->type == MSG_RECIPIENTS_FORGET)
+        lmtp_forget_known(mail->lmtp, msg->recipients_forget.generation);
     else if (msg->type == MSG_DIRECTORY_BEGIN)
         mail_directory_begin(mail, &msg->directory_begin);
     else if (msg->type == MSG_DIRECTORY_ROW)

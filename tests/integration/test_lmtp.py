@@ -5,6 +5,7 @@ import os
 import pwd
 import re
 import select
+import signal
 import socket
 import stat
 import sys
@@ -177,6 +178,92 @@ class Recipients(Door):
         lmtp.sock.sendall(b"Subject: many\r\n\r\n.\r\n")
         self.assertEqual([lmtp.reply()[0] for _ in range(1000)], [250] * 1000)
         self.assertEqual(len(self.mail()), 1000)
+
+
+class Again(unittest.TestCase):
+    """Recipients that mail knows already: what is changed counts at once."""
+
+    def setUp(self):
+        self.server = Server(users=0, passwd_file="", domains=["example.org"])
+        self.addCleanup(self.server.close)
+        self.server.start()
+
+    def code(self, *recipients):
+        with self.server.lmtp() as lmtp:
+            codes = {code for code, _ in lmtp.send("s@example.org", recipients, sample(1))}
+        self.assertEqual(len(codes), 1, codes)
+        return codes.pop()
+
+    def users(self, n):
+        """Who got the last n messages that were delivered."""
+        lines = self.server.logged("lmtp.recipient", n)[-n:]
+        return [re.search(r" user=(\S*) ", line).group(1) for line in lines]
+
+    def test_a_user_comes_and_goes(self):
+        run = self.server.run
+        for _ in range(2):
+            self.assertEqual(self.code("anna", "anna+x@example.org", "ANNA@example.org"), 550)
+            run("user", "add", "anna")
+            self.assertEqual(self.code("anna", "anna+x@example.org", "ANNA@example.org"), 250)
+            run("user", "disable", "anna")
+            self.assertEqual(self.code("anna", "anna+x@example.org", "ANNA@example.org"), 450)
+            run("user", "enable", "anna")
+            self.assertEqual(self.code("anna", "anna+x@example.org", "ANNA@example.org"), 250)
+            run("user", "delete", "anna", "--yes")
+
+    def test_an_address_changes_hands(self):
+        run = self.server.run
+        for user in ("anna", "bert"):
+            run("user", "add", user)
+        for round_, user in enumerate(("anna", "bert", "anna"), start=1):
+            run("alias", "add", "sales@example.org", user)
+            self.assertEqual(self.code("sales@example.org"), 250)
+            run("alias", "delete", "sales@example.org")
+            self.assertEqual(self.code("sales@example.org"), 550)
+            self.assertEqual(self.users(2 * round_)[-2:], [user, ""])
+        self.assertEqual(self.code("any@example.net"), 550)
+        run("domain", "add", "example.net", "--catch-all", "bert")
+        self.assertEqual(self.code("any@example.net"), 250)
+        self.assertEqual(self.code("anna@example.net"), 250)
+        run("user", "add", "any@example.net")
+        self.assertEqual(self.code("any@example.net"), 250)
+        self.assertEqual(self.users(10)[-4:], ["", "bert", "anna", "any@example.net"])
+        run("domain", "delete", "example.net")
+        self.assertEqual(self.code("anna@example.net"), 550)
+
+    def test_who_is_known_is_not_asked_for(self):
+        self.server.run("user", "add", "anna")
+        recipients = ["anna", "anna@example.org", "nobody", "anna+x@example.org"]
+        with self.server.lmtp() as lmtp:
+            self.assertEqual([code for code, _ in lmtp.send("", recipients, sample(1))], [250, 250, 550, 250])
+            (auth,) = self.server.roles()["auth"]
+            os.kill(auth, signal.SIGSTOP)  # it answers nobody
+            try:
+                self.assertEqual([code for code, _ in lmtp.send("", recipients, sample(2))], [250, 250, 550, 250])
+            finally:
+                os.kill(auth, signal.SIGCONT)
+
+    def test_a_new_auth_is_asked_again(self):
+        self.server.run("user", "add", "anna")
+        self.assertEqual(self.code("anna", "anna@example.org"), 250)
+        (auth,) = self.server.roles()["auth"]
+        os.kill(auth, signal.SIGKILL)
+        wait_for(lambda: self.server.roles().get("auth", [auth]) != [auth], "auth is back")
+        wait_for(lambda: self.server.run("user", "disable", "anna", check=False).returncode == 0, "auth answers")
+        self.assertEqual(self.code("anna", "anna@example.org"), 450)
+
+    def test_guesses_in_between(self):
+        """A thousand names that nobody has, each again and again: answered as before, and nobody else is the worse for it."""
+        self.server.run("user", "add", "anna")
+        self.assertEqual(self.code("anna"), 250)
+        with self.server.lmtp() as lmtp:
+            lmtp.ask("MAIL FROM:<>", 250)
+            for _ in range(2):
+                lmtp.sock.sendall(b"".join(b"RCPT TO:<n%d@example.org>\r\n" % n for n in range(1500)))
+                self.assertEqual({lmtp.reply()[0] for _ in range(1500)}, {550})
+        self.assertEqual(self.code("anna"), 250)
+        self.server.run("user", "add", "n1499")
+        self.assertEqual(self.code("n1499@example.org"), 250)
 
 
 class Messages(Door):

@@ -220,7 +220,8 @@ int stage_tear_down(void **state)
 static bool is_directory(enum msg_type type)
 {
     return type == MSG_DIRECTORY_BEGIN || type == MSG_DIRECTORY_ROW ||
-           type == MSG_DIRECTORY_GONE || type == MSG_DIRECTORY_END;
+           type == MSG_DIRECTORY_GONE || type == MSG_DIRECTORY_END ||
+           type == MSG_RECIPIENTS_FORGET;
 }
 
 const struct msg *stage_next_of_directory(struct channel *channel)

@@ -209,6 +209,58 @@ static void mail_asks_who_a_user_is(void **state)
                      RESOLVE_UNKNOWN);
 }
 
+/* What mail hears until it is asked whether it has heard: so often that it is to forget. */
+static unsigned forgets_until_asked(struct auth_stage *stage)
+{
+    struct packet *packet;
+    unsigned n = 0;
+
+    do {
+        assert_int_equal(channel_wait(stage->mail, STAGE_WAIT_MS, &packet, NULL), RC_OK);
+        n += packet->msg.type == MSG_RECIPIENTS_FORGET;
+    } while (packet->msg.type != MSG_DIRECTORY_ASK);
+    return n;
+}
+
+/* An answer that mail may give again for a while. */
+static void keep_an_answer(struct auth_stage *stage)
+{
+    stage_send(stage->mail,
+               &(struct msg){.type = MSG_RESOLVE, .resolve = {.address = SLICE("u1")}});
+    assert_true(stage_expect(stage->mail, MSG_RESOLVED)->resolved.keep_ms > 0);
+}
+
+static void mail_forgets_recipients_before_a_change_is_told(void **state)
+{
+    static const char *const rows[][5] = {
+        {"alias.add",     "address", "sales@other.example", "user",      "u1"},
+        {"alias.delete",  "address", "sales@other.example", "x",         ""  },
+        {"domain.add",    "domain",  "other.example",       "catch_all", "u1"},
+        {"domain.delete", "domain",  "other.example",       "x",         ""  },
+        {"user.add",      "name",    "anna",                "device",    ""  },
+        {"user.disable",  "name",    "anna",                "x",         ""  },
+        {"user.enable",   "name",    "anna",                "x",         ""  },
+        {"user.delete",   "name",    "anna",                "x",         ""  },
+        {"shared.create", "name",    "info",                "x",         ""  },
+        {"shared.delete", "name",    "info",                "x",         ""  },
+    };
+    struct auth_stage *stage = *state;
+
+    while (stage_next_of_directory(stage->mail)->type != MSG_DIRECTORY_END) {
+    }
+    keep_an_answer(stage); /* u1 gets an account with it */
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const char *const *row = rows[i];
+
+        keep_an_answer(stage);
+        assert_int_equal(stage_ask(stage, row[0], row[1], row[2], row[3], row[4]).rc, RC_OK);
+        assert_int_equal(forgets_until_asked(stage), 1);
+    }
+    keep_an_answer(stage);
+    assert_int_equal(stage_ask_with_data(stage, "user.add-many", "bert\ncarl\n").rc, RC_OK);
+    assert_int_equal(forgets_until_asked(stage), 1); /* once is enough */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -218,6 +270,7 @@ int main(void)
         ON_STAGE(many_users_get_a_password_each),
         ON_STAGE(aliases_and_domains_are_asked_for_by_mail),
         ON_STAGE(mail_asks_who_a_user_is),
+        ON_STAGE(mail_forgets_recipients_before_a_change_is_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

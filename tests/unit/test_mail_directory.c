@@ -11,6 +11,7 @@ static int set_up(void **state)
     struct mail_role *mail = xcalloc(1, sizeof(*mail));
 
     mail->directory.registry = principal_registry_new();
+    mail->lmtp = lmtp_server_new(&(struct lmtp_options){0});
     *state = mail;
     return 0;
 }
@@ -21,6 +22,7 @@ static int tear_down(void **state)
 
     mail_directory_lost(mail);
     principal_registry_free(mail->directory.registry);
+    lmtp_server_free(mail->lmtp);
     free(mail);
     return 0;
 }
