@@ -197,7 +197,7 @@ class Again(unittest.TestCase):
     def users(self, n):
         """Who got the last n messages that were delivered."""
         lines = self.server.logged("lmtp.recipient", n)[-n:]
-        return [re.search(r" user=(\S*) ", line).group(1) for line in lines]
+        return [re.search(r' user="?([^" ]*)', line).group(1) for line in lines]
 
     def test_a_user_comes_and_goes(self):
         run = self.server.run

@@ -209,25 +209,41 @@ static void mail_asks_who_a_user_is(void **state)
                      RESOLVE_UNKNOWN);
 }
 
-/* What mail hears until it is asked whether it has heard: so often that it is to forget. */
-static unsigned forgets_until_asked(struct auth_stage *stage)
+/* What mail hears until that; *out_forgets: so often that it is to forget. */
+static const struct msg *hear_until(struct auth_stage *stage, enum msg_type type,
+                                    unsigned *out_forgets)
 {
     struct packet *packet;
-    unsigned n = 0;
 
+    *out_forgets = 0;
     do {
         assert_int_equal(channel_wait(stage->mail, STAGE_WAIT_MS, &packet, NULL), RC_OK);
-        n += packet->msg.type == MSG_RECIPIENTS_FORGET;
-    } while (packet->msg.type != MSG_DIRECTORY_ASK);
+        *out_forgets += packet->msg.type == MSG_RECIPIENTS_FORGET;
+    } while (packet->msg.type != type);
+    return &packet->msg;
+}
+
+/* Until it is asked whether it has heard. */
+static unsigned forgets_until_asked(struct auth_stage *stage)
+{
+    unsigned n;
+
+    (void) hear_until(stage, MSG_DIRECTORY_ASK, &n);
     return n;
 }
 
-/* An answer that mail may give again for a while. */
-static void keep_an_answer(struct auth_stage *stage)
+/* An answer that mail may give again for a while, in the generation that is. */
+static void keep_an_answer(struct auth_stage *stage, uint64_t generation)
 {
+    const struct msg_resolved *resolved;
+    unsigned n;
+
     stage_send(stage->mail,
                &(struct msg){.type = MSG_RESOLVE, .resolve = {.address = SLICE("u1")}});
-    assert_true(stage_expect(stage->mail, MSG_RESOLVED)->resolved.keep_ms > 0);
+    resolved = &hear_until(stage, MSG_RESOLVED, &n)->resolved;
+    assert_int_equal(resolved->generation, generation);
+    assert_true(resolved->keep_ms > 0);
+    assert_int_equal(n, 0);
 }
 
 static void mail_forgets_recipients_before_a_change_is_told(void **state)
@@ -245,18 +261,20 @@ static void mail_forgets_recipients_before_a_change_is_told(void **state)
         {"shared.delete", "name",    "info",                "x",         ""  },
     };
     struct auth_stage *stage = *state;
+    uint64_t generation =
+        stage_expect(stage->mail, MSG_DIRECTORY_BEGIN)->directory_begin.generation;
 
     while (stage_next_of_directory(stage->mail)->type != MSG_DIRECTORY_END) {
     }
-    keep_an_answer(stage); /* u1 gets an account with it */
+    keep_an_answer(stage, generation); /* u1 gets an account with it */
     for (size_t i = 0; i < COUNT(rows); i++) {
         const char *const *row = rows[i];
 
-        keep_an_answer(stage);
+        keep_an_answer(stage, generation++);
         assert_int_equal(stage_ask(stage, row[0], row[1], row[2], row[3], row[4]).rc, RC_OK);
         assert_int_equal(forgets_until_asked(stage), 1);
     }
-    keep_an_answer(stage);
+    keep_an_answer(stage, generation);
     assert_int_equal(stage_ask_with_data(stage, "user.add-many", "bert\ncarl\n").rc, RC_OK);
     assert_int_equal(forgets_until_asked(stage), 1); /* once is enough */
 }
