@@ -20,10 +20,21 @@ bool scan_varint32_long(struct scan *sc, uint32_t max, uint32_t *out); /* of any
 
 static inline bool scan_varint32(struct scan *sc, uint32_t max, uint32_t *out)
 {
-    if (scan_left(sc) == 0 || (unsigned char) *sc->pos >= 0x80 ||
-        (unsigned char) *sc->pos > max)
+    const unsigned char *at = (const unsigned char *) sc->pos;
+    size_t left = scan_left(sc), n = 0;
+    uint32_t value = 0;
+
+    if (left > 0 && at[0] < 0x80) { /* as most are */
+        n = 1;
+        value = at[0];
+    } else if (left > 1 && at[1] < 0x80 && at[1] > 0) { /* and nearly all others */
+        n = 2;
+        value = (at[0] & 0x7fu) | (uint32_t) at[1] << 7;
+    }
+    if (n == 0 || value > max)
         return scan_varint32_long(sc, max, out);
-    *out = (unsigned char) *sc->pos++; /* one byte, as most are */
+    *out = value;
+    sc->pos += n;
     return true;
 }
 bool scan_varint_signed(struct scan *sc, int64_t *out);

@@ -12,6 +12,7 @@
 #include "commands/fetch.h"
 #include "commands/limit.h"
 #include "commands/resync.h"
+#include "commands/section_place.h"
 #include "mailbox/txn.h"
 #include "search/resolve.h"
 
@@ -106,6 +107,20 @@ static struct slice *names_of(const struct cmd *cmd, const struct imap_fetch_arg
     return names;
 }
 
+/* Of a section that does not choose fields nothing is asked. */
+static struct digest_names *fields_of(const struct cmd *cmd, const struct imap_fetch_args *args)
+{
+    struct digest_names *fields = ARENA_ARRAY(cmd->arena, struct digest_names, args->n);
+
+    for (size_t i = 0; i < args->n; i++) {
+        const struct imap_section *section = &args->items[i].section;
+
+        if (section_chooses_fields(section))
+            digest_names_init(&fields[i], section->fields, section->n_fields);
+    }
+    return fields;
+}
+
 /* Patterns of annotations are compiled once. */
 static void make_queries(struct fetch_run *run)
 {
@@ -132,6 +147,7 @@ struct fetch_run *fetch_begin(struct cmd *cmd, const struct imap_fetch_args *arg
     run->cmd = cmd;
     run->args = args;
     run->names = names_of(cmd, args);
+    run->fields = fields_of(cmd, args);
     run->mbox = view_mbox(session->view);
     run->set = *set;
     run->some_gone = message_set_check(set, run->mbox, &gone) != RC_OK;

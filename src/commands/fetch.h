@@ -40,7 +40,8 @@ struct fetch_stream {
 struct fetch_run {
     struct cmd *cmd;
     const struct imap_fetch_args *args;
-    struct slice *names; /* of args->items, as they are answered */
+    struct slice *names;         /* of args->items, as they are answered */
+    struct digest_names *fields; /* of args->items that choose among fields of a header */
     const struct mbox *mbox;
     struct message_set set;
     struct flags_text flags;

@@ -110,7 +110,9 @@ static void begin_section(struct fetch_run *run, const struct imap_fetch_item *i
 {
     struct section_place place;
     struct err err;
-    enum rc rc = section_locate(run->message, run->digest, section, &run->bytes, &place, &err);
+    enum rc rc =
+        section_locate(run->message, run->digest, section,
+                       &run->fields[item - run->args->items], &run->bytes, &place, &err);
 
     if (rc == RC_NOT_FOUND)
         say_nil(run, item);

@@ -12,14 +12,20 @@ bool section_needs_digest(const struct imap_section *section)
     return section->text != IMAP_SECTION_ALL || section->n_parts > 0;
 }
 
+bool section_chooses_fields(const struct imap_section *section)
+{
+    return section->text == IMAP_SECTION_HEADER_FIELDS ||
+           section->text == IMAP_SECTION_HEADER_FIELDS_NOT;
+}
+
 static enum rc no_section(struct err *err)
 {
     return err_set(err, RC_NOT_FOUND, "No such part", "section: not in the message");
 }
 
 static enum rc read_fields(struct message *message, const struct digest *digest,
-                           const struct imap_section *section, struct buf *memory,
-                           struct section_place *out, struct err *err)
+                           const struct imap_section *section, const struct digest_names *names,
+                           struct buf *memory, struct section_place *out, struct err *err)
 {
     bool not = section->text == IMAP_SECTION_HEADER_FIELDS_NOT;
     struct slice bytes = {NULL, 0};
@@ -30,16 +36,14 @@ static enum rc read_fields(struct message *message, const struct digest *digest,
     buf_init(&raw, DIGEST_MESSAGE_MAX_BYTES);
     if (digest_header_of(digest, section->parts, section->n_parts, &header) != RC_OK)
         return no_section(err);
-    if (section->n_parts > 0 || not ||
-        !digest_fields_are_copied(digest, section->fields, section->n_fields)) {
+    if (section->n_parts > 0 || not || !digest_fields_are_copied(digest, names)) {
         rc = message_read(message, header.range.offset, header.range.len, &raw, err);
         if (rc)
             return rc;
         bytes = buf_slice(&raw);
     }
     buf_reset(memory);
-    digest_header_fields(digest, &header, bytes, section->fields, section->n_fields, not,
-                         memory);
+    digest_header_fields(digest, &header, bytes, names, not, memory);
     *out = (struct section_place){.from_memory = true, .len = memory->len};
     return RC_OK;
 }
@@ -62,14 +66,13 @@ static enum digest_section_kind kind_of(enum imap_section_text text)
 }
 
 enum rc section_locate(struct message *message, const struct digest *digest,
-                       const struct imap_section *section, struct buf *memory,
-                       struct section_place *out, struct err *err)
+                       const struct imap_section *section, const struct digest_names *names,
+                       struct buf *memory, struct section_place *out, struct err *err)
 {
     struct digest_range range;
 
-    if (section->text == IMAP_SECTION_HEADER_FIELDS ||
-        section->text == IMAP_SECTION_HEADER_FIELDS_NOT)
-        return read_fields(message, digest, section, memory, out, err);
+    if (section_chooses_fields(section))
+        return read_fields(message, digest, section, names, memory, out, err);
     if (!section_needs_digest(section)) {
         *out = (struct section_place){.len = message_size(message)};
         return RC_OK;

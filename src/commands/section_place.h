@@ -22,13 +22,18 @@ enum digest_form section_form(struct imap_mode mode);
 /* Does the section need the digest to be found? All of a message is its bytes as they lie. */
 bool section_needs_digest(const struct imap_section *section);
 
+/* Does it choose among the fields of a header? */
+bool section_chooses_fields(const struct imap_section *section);
+
 /*
- * digest may be NULL where it is not needed. memory is reset and used for header fields; it
+ * digest may be NULL where it is not needed; names are those of the section's fields, if it
+ * chooses among fields. memory is reset and used for header fields; it
  * must have room for DIGEST_MESSAGE_MAX_BYTES. RC_NOT_FOUND: the message has no such section;
  * else as message_read.
  */
 MUST_CHECK enum rc section_locate(struct message *message, const struct digest *digest,
-                                  const struct imap_section *section, struct buf *memory,
+                                  const struct imap_section *section,
+                                  const struct digest_names *names, struct buf *memory,
                                   struct section_place *out, struct err *err);
 
 #endif

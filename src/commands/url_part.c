@@ -55,16 +55,18 @@ static void cut_to_partial(const struct imap_url *url, struct section_place *pla
 enum rc url_part_open(struct session *session, const struct imap_url *url, bool with_digest,
                       struct url_part *out, struct err *err)
 {
+    struct digest_names names;
     enum rc rc;
 
+    digest_names_init(&names, url->section.fields, url->section.n_fields);
     *out = (struct url_part){0};
     buf_init(&out->memory, DIGEST_MESSAGE_MAX_BYTES);
     rc = open_message(session, url, &out->message, err);
     if (!rc && (with_digest || section_needs_digest(&url->section)))
         rc = message_digest(out->message, &out->digest, err);
     if (!rc)
-        rc = section_locate(out->message, out->digest, &url->section, &out->memory, &out->place,
-                            err);
+        rc = section_locate(out->message, out->digest, &url->section, &names, &out->memory,
+                            &out->place, err);
     if (!rc && url->partial)
         cut_to_partial(url, &out->place);
     return rc;

@@ -219,17 +219,27 @@ struct digest_header {
 MUST_CHECK enum rc digest_header_of(const struct digest *digest, const uint32_t *path, size_t n,
                                     struct digest_header *out);
 
+/* The names of HEADER.FIELDS, looked at once for all messages that are asked for them. */
+#define DIGEST_NAMES_SLOTS 64u
+struct digest_names {
+    const struct slice *names;
+    size_t n;
+    bool all_known;                   /* each is among those whose lines are copied */
+    size_t first[DIGEST_NAMES_SLOTS]; /* of a length and a first letter; n: none is such */
+};
+/* The names stay the caller's. */
+void digest_names_init(struct digest_names *out, const struct slice *names, size_t n);
+
 /* True if the copied lines answer HEADER.FIELDS of these names of the message's own header. */
-bool digest_fields_are_copied(const struct digest *digest, const struct slice *names,
-                              size_t n_names);
+bool digest_fields_are_copied(const struct digest *digest, const struct digest_names *names);
 /*
  * BODY[HEADER.FIELDS names], or .NOT of them: the fields in their order and a blank line. Names
  * compare without case. header: the bytes of header->range, or the empty slice if
  * digest_fields_are_copied() said yes (then header is of the message itself, and not is false).
  */
 void digest_header_fields(const struct digest *digest, const struct digest_header *header,
-                          struct slice header_bytes, const struct slice *names, size_t n_names,
-                          bool not, struct buf *out);
+                          struct slice header_bytes, const struct digest_names *names, bool not,
+                          struct buf *out);
 
 /* ---- the substitute (mime/downgrade.h) ---- */
 

@@ -142,80 +142,78 @@ enum rc digest_header_of(const struct digest *digest, const uint32_t *path, size
     return RC_OK;
 }
 
-bool digest_fields_are_copied(const struct digest *digest, const struct slice *names,
-                              size_t n_names)
+static size_t slot_of(struct slice name)
 {
-    if ((digest->flags & DIGEST_RAW_CUT) != 0)
-        return false;
-    for (size_t i = 0; i < n_names; i++)
-        if (!digest_field_is_known(names[i]))
-            return false;
-    return true;
+    size_t letter = name.len > 0 ? (unsigned char) ascii_lower(*name.ptr) : 0;
+
+    return (name.len * 5 + letter) % DIGEST_NAMES_SLOTS;
 }
 
-/* The lengths of the names as bits: most fields of a header have none of them. */
-static uint64_t lengths_of(const struct slice *names, size_t n_names)
+void digest_names_init(struct digest_names *out, const struct slice *names, size_t n)
 {
-    uint64_t lengths = 0;
-
-    for (size_t i = 0; i < n_names; i++)
-        lengths |= (uint64_t) 1 << (names[i].len % 64);
-    return lengths;
-}
-
-static bool same_letter(char a, char b)
-{
-    return ascii_lower(a) == ascii_lower(b);
-}
-
-static bool is_listed(struct slice name, const struct slice *names, size_t n_names,
-                      uint64_t lengths)
-{
-    if ((lengths >> (name.len % 64) & 1) == 0)
-        return false;
-    for (size_t i = 0; i < n_names; i++) {
-        if (names[i].len == name.len &&
-            (name.len == 0 || same_letter(*name.ptr, *names[i].ptr)) &&
-            slice_eq_nocase(name, names[i]))
-            return true;
+    out->names = names;
+    out->n = n;
+    out->all_known = true;
+    for (size_t i = 0; i < DIGEST_NAMES_SLOTS; i++)
+        out->first[i] = n;
+    for (size_t i = n; i > 0; i--) {
+        out->first[slot_of(names[i - 1])] = i - 1;
+        out->all_known = out->all_known && digest_field_is_known(names[i - 1]);
     }
+}
+
+bool digest_fields_are_copied(const struct digest *digest, const struct digest_names *names)
+{
+    return names->all_known && (digest->flags & DIGEST_RAW_CUT) == 0;
+}
+
+static bool is_listed(const struct digest_names *names, struct slice name)
+{
+    for (size_t i = names->first[slot_of(name)]; i < names->n; i++)
+        if (names->names[i].len == name.len && slice_eq_nocase(name, names->names[i]))
+            return true;
     return false;
 }
 
-/* A field with its end of line, which the last one of a header may lack. */
-static void put_field(struct slice field, struct buf *out)
+/* Fields with their ends of line, which the last one of a header may lack. */
+static void put_fields(struct slice fields, struct buf *out)
 {
-    buf_append(out, field);
-    if (!slice_ends(field, SLICE("\n")))
+    buf_append(out, fields);
+    if (fields.len > 0 && fields.ptr[fields.len - 1] != '\n')
         buf_str(out, "\r\n");
 }
 
-static void put_copied(const struct digest *digest, const struct slice *names, size_t n_names,
+/* Those that stand side by side are one piece. */
+static void put_copied(const struct digest *digest, const struct digest_names *names,
                        struct buf *out)
 {
-    struct scan raw = scan_of(digest_section_bytes(digest, SECTION_RAW));
-    uint64_t lengths = lengths_of(names, n_names);
-    struct digest_fields fields;
-    struct digest_field field;
-    struct slice line;
+    struct slice line, piece = {NULL, 0};
+    struct digest_lines lines;
+    uint16_t name_len;
 
-    digest_fields_begin(digest, &fields);
-    while (digest_fields_next(&fields, &field))
-        if (field.copied && scan_take(&raw, field.end - field.start, &line) &&
-            is_listed(slice_sub(line, 0, field.name_len), names, n_names, lengths))
-            put_field(line, out);
+    digest_lines_begin(digest, &lines);
+    while (digest_lines_next(&lines, &line, &name_len)) {
+        if (!is_listed(names, slice_sub(line, 0, name_len)))
+            continue;
+        if (piece.len > 0 && piece.ptr + piece.len == line.ptr) {
+            piece.len += line.len;
+        } else {
+            put_fields(piece, out);
+            piece = line;
+        }
+    }
+    put_fields(piece, out);
 }
 
 void digest_header_fields(const struct digest *digest, const struct digest_header *header,
-                          struct slice header_bytes, const struct slice *names, size_t n_names,
-                          bool not, struct buf *out)
+                          struct slice header_bytes, const struct digest_names *names, bool not,
+                          struct buf *out)
 {
-    uint64_t lengths = lengths_of(names, n_names);
     struct digest_fields fields;
     struct digest_field field;
 
     if (header_bytes.len == 0 && header->range.len > 0) {
-        put_copied(digest, names, n_names, out);
+        put_copied(digest, names, out);
         buf_str(out, "\r\n");
         return;
     }
@@ -229,8 +227,8 @@ void digest_header_fields(const struct digest *digest, const struct digest_heade
             continue;
         bytes = slice_sub(header_bytes, field.start - header->range.offset,
                           field.end - field.start);
-        if (is_listed(slice_sub(bytes, 0, field.name_len), names, n_names, lengths) != not )
-            put_field(bytes, out);
+        if (is_listed(names, slice_sub(bytes, 0, field.name_len)) != not )
+            put_fields(bytes, out);
     }
     buf_str(out, "\r\n");
 }

@@ -52,6 +52,15 @@ bool digest_fields_next(struct digest_fields *fields, struct digest_field *out);
 /* Nothing is left; false after a walk that damage ended. */
 bool digest_fields_done(const struct digest_fields *fields);
 
+/* The copied lines alone, in their order. As safe; where in the message they stand does not
+ * matter. */
+struct digest_lines {
+    struct scan shapes, lengths, raw;
+};
+
+void digest_lines_begin(const struct digest *digest, struct digest_lines *out);
+bool digest_lines_next(struct digest_lines *lines, struct slice *out, uint16_t *out_name_len);
+
 /* Fields whose lines are copied: what mail programs ask for when they list a mailbox. */
 bool digest_field_is_known(struct slice name);
 

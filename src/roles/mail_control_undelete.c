@@ -134,17 +134,18 @@ static void shown_done(struct shown_fields *shown)
 static void take_field(const struct digest *digest, const char *name, struct buf *out)
 {
     AUTO(buf_done) struct buf raw = {.max = FIELDS_BYTES};
-    struct slice names[1] = {slice_from_str(name)}, value;
+    struct slice field = slice_from_str(name), value;
     struct digest_header header;
+    struct digest_names names;
 
     buf_reset(out);
-    if (digest_header_of(digest, NULL, 0, &header) ||
-        !digest_fields_are_copied(digest, names, 1))
+    digest_names_init(&names, &field, 1);
+    if (digest_header_of(digest, NULL, 0, &header) || !digest_fields_are_copied(digest, &names))
         return;
-    digest_header_fields(digest, &header, SLICE(""), names, 1, false, &raw);
+    digest_header_fields(digest, &header, SLICE(""), &names, false, &raw);
     value = buf_slice(&raw);
-    if (value.len > names[0].len)
-        mime_text_of_field(names[0], slice_from(value, names[0].len + 1), out);
+    if (value.len > field.len)
+        mime_text_of_field(field, slice_from(value, field.len + 1), out);
 }
 
 /* Empty texts for a message that cannot be read. */

@@ -57,6 +57,7 @@ static inline uint32_t check_walk(const struct digest *digest)
              part = 0;
     AUTO(buf_done) struct buf out = {0};
     struct digest_header header;
+    struct digest_names chosen;
 
     for (uint32_t i = 0; i < digest->n_parts; i++) {
         struct digest_part p = digest_part(digest, i);
@@ -72,8 +73,9 @@ static inline uint32_t check_walk(const struct digest *digest)
             if (digest_find_part(digest, (uint32_t[]){a, b, 1}, 3, &part) == RC_OK)
                 sum += part;
     buf_init(&out, (size_t) 1 << 26);
+    digest_names_init(&chosen, names, COUNT(names));
     if (digest_header_of(digest, NULL, 0, &header) == RC_OK)
-        digest_header_fields(digest, &header, slice_of("", 0), names, 2, false, &out);
+        digest_header_fields(digest, &header, slice_of("", 0), &chosen, false, &out);
     return sum + check_touch(buf_slice(&out));
 }
 
@@ -92,6 +94,99 @@ static inline const char *check_wires(const struct digest *d)
             return "bodystructure is not in the grammar";
     }
     return NULL;
+}
+
+/* What mail programs ask for, what is not copied, what is no name. */
+#define CHECK_NAMES_MAX 15u
+static const struct slice check_names[][CHECK_NAMES_MAX] = {
+    {{"From", 4},
+     {"To", 2},
+     {"Cc", 2},
+     {"Bcc", 3},
+     {"Subject", 7},
+     {"Date", 4},
+     {"Message-ID", 10},
+     {"Priority", 8},
+     {"X-Priority", 10},
+     {"References", 10},
+     {"Newsgroups", 10},
+     {"In-Reply-To", 11},
+     {"Content-Type", 12},
+     {"Reply-To", 8}},
+    {{"sUBJECT", 7}          },
+    {{"Date", 4},   {"From", 4},     {"dATE", 4}, {"List-Id", 7}, {"MIME-Version", 12}},
+    {{"received", 8},   {"X-Odd", 5},    {"to", 2}},
+    {{"", 0}, {"x", 1}},
+};
+
+static inline bool check_is_named(struct slice name, const struct slice *names, size_t n)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < n; i++)
+        found = found || slice_eq_nocase(name, names[i]);
+    return found;
+}
+
+/* The fields of the message's own header one by one, as the message has them. */
+static inline void check_choose_fields(const struct digest *digest, struct slice msg,
+                                       const struct slice *names, size_t n, bool not,
+                                       struct buf *out)
+{
+    struct digest_part root = digest_part(digest, 0);
+    struct digest_fields fields;
+    struct digest_field field;
+
+    digest_fields_begin(digest, &fields);
+    for (uint32_t i = 0; digest_fields_next(&fields, &field); i++) {
+        struct slice line = slice_sub(msg, field.start, field.end - field.start);
+
+        if (i < root.first_field || i - root.first_field >= root.n_fields ||
+            check_is_named(slice_sub(line, 0, field.name_len), names, n) == not )
+            continue;
+        buf_append(out, line);
+        if (!slice_ends(line, SLICE("\n")))
+            buf_str(out, "\r\n");
+    }
+    buf_str(out, "\r\n");
+}
+
+static inline bool check_named_fields(const struct digest *digest, struct slice msg,
+                                      const struct slice *names, bool not )
+{
+    AUTO(buf_done) struct buf want = {0};
+    AUTO(buf_done) struct buf got = {0};
+    struct digest_header header;
+    struct digest_names chosen;
+    size_t n = 0;
+
+    while (n < CHECK_NAMES_MAX && names[n].ptr != NULL)
+        n++;
+    buf_init(&want, DIGEST_MESSAGE_MAX_BYTES);
+    buf_init(&got, DIGEST_MESSAGE_MAX_BYTES);
+    digest_names_init(&chosen, names, n);
+    check_choose_fields(digest, msg, names, n, not, &want);
+    if (digest_header_of(digest, NULL, 0, &header))
+        return false;
+    digest_header_fields(digest, &header, slice_sub(msg, header.range.offset, header.range.len),
+                         &chosen, not, &got);
+    if (!slice_eq(buf_slice(&got), buf_slice(&want)))
+        return false;
+    if (not || !digest_fields_are_copied(digest, &chosen))
+        return true;
+    buf_reset(&got);
+    digest_header_fields(digest, &header, SLICE(""), &chosen, false, &got);
+    return slice_eq(buf_slice(&got), buf_slice(&want));
+}
+
+/* By the copied lines, by the header, and one by one: the same. */
+static inline bool check_header_fields(const struct digest *digest, struct slice msg)
+{
+    for (size_t i = 0; i < COUNT(check_names); i++)
+        if (!check_named_fields(digest, msg, check_names[i], false) ||
+            !check_named_fields(digest, msg, check_names[i], true))
+            return false;
+    return true;
 }
 
 /* Header blocks of a substitute: 7-bit, or old 8-bit mail's. */
@@ -166,6 +261,8 @@ static inline const char *check_digest(struct slice msg, struct slice table)
         if (p.mime < up.mime || p.end > up.end || (i > 0 && p.parent == DIGEST_NONE))
             return "part outside its parent";
     }
+    if (!check_header_fields(&digest, msg))
+        return "chosen header fields are not those of the message";
     if (check_substitute(&digest, msg) != NULL)
         return check_substitute(&digest, msg);
     return check_wires(&digest);

@@ -234,6 +234,7 @@ static void fields_are_chosen_in_their_order(void **state)
     },
                               other[] = {{"x-a", 3}};
     AUTO(buf_done) struct buf out = {0};
+    struct digest_names known_names, other_names;
     struct digest_header header;
     struct made made;
     struct slice bytes;
@@ -243,15 +244,17 @@ static void fields_are_chosen_in_their_order(void **state)
     make(&made, slice_from_str(msg));
     assert_int_equal(digest_header_of(&made.digest, NULL, 0, &header), RC_OK);
     bytes = slice_sub(made.msg, header.range.offset, header.range.len);
-    assert_true(digest_fields_are_copied(&made.digest, known, 2));
-    assert_false(digest_fields_are_copied(&made.digest, other, 1));
-    digest_header_fields(&made.digest, &header, slice_of("", 0), known, 2, false, &out);
+    digest_names_init(&known_names, known, COUNT(known));
+    digest_names_init(&other_names, other, COUNT(other));
+    assert_true(digest_fields_are_copied(&made.digest, &known_names));
+    assert_false(digest_fields_are_copied(&made.digest, &other_names));
+    digest_header_fields(&made.digest, &header, slice_of("", 0), &known_names, false, &out);
     assert_slice_equal(buf_slice(&out), SLICE("Subject: s\r\nTo: t\r\nSUBJECT: u\r\n\r\n"));
     buf_reset(&out);
-    digest_header_fields(&made.digest, &header, bytes, known, 2, false, &out);
+    digest_header_fields(&made.digest, &header, bytes, &known_names, false, &out);
     assert_slice_equal(buf_slice(&out), SLICE("Subject: s\r\nTo: t\r\nSUBJECT: u\r\n\r\n"));
     buf_reset(&out);
-    digest_header_fields(&made.digest, &header, bytes, known, 2, true, &out);
+    digest_header_fields(&made.digest, &header, bytes, &known_names, true, &out);
     assert_slice_equal(buf_slice(&out), SLICE("X-A: 1\r\n 2\r\njunk\r\n\r\n"));
     done(&made);
 }
@@ -264,14 +267,16 @@ static void fields_of_an_embedded_message_come_from_its_header(void **state)
     AUTO(buf_done) struct buf out = {0};
     uint32_t path[] = {4, 2};
     struct digest_header header;
+    struct digest_names chosen;
     struct made made;
 
     (void) state;
     buf_init(&out, 4096);
     make(&made, slice_from_str(nested));
+    digest_names_init(&chosen, names, COUNT(names));
     assert_int_equal(digest_header_of(&made.digest, path, 2, &header), RC_OK);
     digest_header_fields(&made.digest, &header,
-                         slice_sub(made.msg, header.range.offset, header.range.len), names, 1,
+                         slice_sub(made.msg, header.range.offset, header.range.len), &chosen,
                          false, &out);
     assert_slice_equal(buf_slice(&out), SLICE("Subject: four-two\r\n\r\n"));
     done(&made);
@@ -394,9 +399,11 @@ static void a_header_past_its_limit_stays_whole(void **state)
     AUTO(buf_done) struct buf msg = {0};
     AUTO(buf_done) struct buf out = {0};
     struct digest_header header;
+    struct digest_names chosen;
     struct made made;
 
     (void) state;
+    digest_names_init(&chosen, subject, COUNT(subject));
     buf_init(&msg, (size_t) 1 << 24);
     buf_init(&out, (size_t) 1 << 24);
     buf_str(&msg, "Subject: s\r\n");
@@ -409,7 +416,7 @@ static void a_header_past_its_limit_stays_whole(void **state)
     assert_int_equal(made.digest.header_end, msg.len - 6);
     assert_int_equal(digest_header_of(&made.digest, NULL, 0, &header), RC_OK);
     digest_header_fields(&made.digest, &header, slice_sub(buf_slice(&msg), 0, header.range.len),
-                         subject, 1, true, &out);
+                         &chosen, true, &out);
     assert_int_equal(out.len, made.digest.header_end - 12); /* all but the subject */
     done(&made);
 }
@@ -438,8 +445,10 @@ static void numbers_are_as_wide_as_the_message(void **state)
     };
     static const char header[] = "no field\r\nX-Odd \t:  y\r\nSubject: z\r\n\r\n";
     AUTO(buf_done) struct buf msg = {0};
+    struct digest_names chosen;
 
     (void) state;
+    digest_names_init(&chosen, names, COUNT(names));
     buf_init(&msg, (size_t) 1 << 20);
     for (size_t len = UINT16_MAX - 1; len <= UINT16_MAX + 2; len++) {
         AUTO(buf_done) struct buf out = {0};
@@ -461,7 +470,7 @@ static void numbers_are_as_wide_as_the_message(void **state)
         assert_int_equal(root.decoded_size, len - strlen(header));
         assert_int_equal(digest_header_of(&made.digest, NULL, 0, &found), RC_OK);
         assert_int_equal(found.n_fields, 3);
-        digest_header_fields(&made.digest, &found, slice_of(header, strlen(header)), names, 1,
+        digest_header_fields(&made.digest, &found, slice_of(header, strlen(header)), &chosen,
                              false, &out);
         assert_slice_equal(buf_slice(&out), SLICE("X-Odd \t:  y\r\n\r\n"));
         done(&made);
