@@ -487,17 +487,29 @@ static bool next_batch(struct fetch_run *run)
     return true;
 }
 
+/* As many of the rows to come as the reply has room for, going by those that were answered:
+ * what is read and not answered is given back when the reply is full. */
+static size_t rows_with_room(const struct fetch_run *run)
+{
+    size_t rows = run->n_rows - run->row_at,
+           room = REPLY_PAUSE_BYTES - run->cmd->reply->out->len;
+
+    return run->line_bytes > 0 ? MIN(rows, room / run->line_bytes + 1) : rows;
+}
+
 /* The digests of the rows to come. */
 static void fill_digests(struct fetch_run *run)
 {
     uint64_t ids[FETCH_BATCH_MESSAGES];
+    size_t n;
 
-    if (run->digests == NULL || run->digests_filled)
+    if (run->digests == NULL || run->row_at < run->digests_until)
         return;
-    for (size_t i = run->row_at; i < run->n_rows; i++)
-        ids[i] = fetch_cold(run, &run->rows[i])->body_id;
-    digest_batch_fill(run->digests, run->row_at, ids + run->row_at, run->n_rows - run->row_at);
-    run->digests_filled = true;
+    n = rows_with_room(run);
+    for (size_t i = 0; i < n; i++)
+        ids[i] = fetch_cold(run, &run->rows[run->row_at + i])->body_id;
+    digest_batch_fill(run->digests, run->row_at, ids, n);
+    run->digests_until = run->row_at + n;
 }
 
 /* Whoever waits for a client keeps as little as may be. */
@@ -505,12 +517,21 @@ static void empty_digests(struct fetch_run *run)
 {
     if (run->digests != NULL)
         digest_batch_clear(run->digests);
-    run->digests_filled = false;
+    run->digests_until = 0;
+}
+
+/* A row that was answered without a pause. */
+static void note_line(struct fetch_run *run, size_t bytes)
+{
+    run->line_bytes = run->line_bytes > 0 ? (7 * run->line_bytes + bytes) / 8 + 1 : bytes;
 }
 
 static enum rc fetch_rows(struct fetch_run *run, struct err *err)
 {
+    const struct buf *out = run->cmd->reply->out;
+
     for (; run->row_at < run->n_rows; run->row_at++) {
+        size_t before = out->len;
         enum rc rc;
 
         if (reply_is_full(run->cmd->reply))
@@ -519,6 +540,7 @@ static enum rc fetch_rows(struct fetch_run *run, struct err *err)
         rc = fetch_message(run, err);
         if (rc)
             return rc;
+        note_line(run, out->len - before);
         run->n_told++;
     }
     return RC_OK;
@@ -529,7 +551,7 @@ static enum rc fetch_batches(struct fetch_run *run, struct err *err)
     while (run->row_at < run->n_rows || next_batch(run)) {
         enum rc rc = fetch_rows(run, err);
 
-        run->digests_filled = false;
+        run->digests_until = 0;
         if (rc == RC_MORE)
             empty_digests(run);
         if (rc)

@@ -50,9 +50,10 @@ struct fetch_run {
     bool downgrades;              /* the session may be shown RFC 5322 only (RFC 6858) */
     bool is_news;                 /* nobody asked, so there is no tagged answer */
     struct digest_batch *digests; /* of the batch; NULL: no item needs one */
-    bool digests_filled;          /* for the rows from row_at on */
-    bool needs_rows;              /* dates, sizes or bodies of messages */
-    uint32_t limited;             /* the lowest uid answered (RFC 9738); 0: all are */
+    size_t digests_until;         /* filled for the rows before; behind row_at, or 0 */
+    size_t line_bytes; /* about as many has the answer for a row; 0: none is answered */
+    bool needs_rows;   /* dates, sizes or bodies of messages */
+    uint32_t limited;  /* the lowest uid answered (RFC 9738); 0: all are */
     const struct annotation_query *queries; /* of ANNOTATION items, by item; NULL: none is */
     bool some_gone; /* named by number, expunged, and not kept: the tagged answer says so */
     const struct kept_message **kept; /* those that are: answered behind the others */

@@ -23,12 +23,12 @@ static enum rc no_section(struct err *err)
     return err_set(err, RC_NOT_FOUND, "No such part", "section: not in the message");
 }
 
-static enum rc read_fields(struct message *message, const struct digest *digest,
-                           const struct imap_section *section, const struct digest_names *names,
-                           struct buf *memory, struct section_place *out, struct err *err)
+static enum rc read_header_fields(struct message *message, const struct digest *digest,
+                                  const struct imap_section *section,
+                                  const struct digest_names *names, struct buf *memory,
+                                  struct err *err)
 {
     bool not = section->text == IMAP_SECTION_HEADER_FIELDS_NOT;
-    struct slice bytes = {NULL, 0};
     AUTO(buf_done) struct buf raw;
     struct digest_header header;
     enum rc rc;
@@ -36,16 +36,26 @@ static enum rc read_fields(struct message *message, const struct digest *digest,
     buf_init(&raw, DIGEST_MESSAGE_MAX_BYTES);
     if (digest_header_of(digest, section->parts, section->n_parts, &header) != RC_OK)
         return no_section(err);
-    if (section->n_parts > 0 || not || !digest_fields_are_copied(digest, names)) {
-        rc = message_read(message, header.range.offset, header.range.len, &raw, err);
-        if (rc)
-            return rc;
-        bytes = buf_slice(&raw);
-    }
+    rc = message_read(message, header.range.offset, header.range.len, &raw, err);
+    if (!rc)
+        digest_header_fields(digest, &header, buf_slice(&raw), names, not, memory);
+    return rc;
+}
+
+static enum rc read_fields(struct message *message, const struct digest *digest,
+                           const struct imap_section *section, const struct digest_names *names,
+                           struct buf *memory, struct section_place *out, struct err *err)
+{
+    enum rc rc = RC_OK;
+
     buf_reset(memory);
-    digest_header_fields(digest, &header, bytes, names, not, memory);
+    if (section->n_parts == 0 && section->text == IMAP_SECTION_HEADER_FIELDS &&
+        digest_fields_are_copied(digest, names))
+        digest_copied_fields(digest, names, memory);
+    else
+        rc = read_header_fields(message, digest, section, names, memory, err);
     *out = (struct section_place){.from_memory = true, .len = memory->len};
-    return RC_OK;
+    return rc;
 }
 
 static enum digest_section_kind kind_of(enum imap_section_text text)

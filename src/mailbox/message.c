@@ -1,5 +1,7 @@
 #include "mailbox/message.h"
 
+#include <assert.h>
+
 #include "base/log.h"
 #include "mailbox/open_account.h"
 
@@ -7,6 +9,7 @@
     ((size_t) 4 << 20) /* what does not fit is read when it is asked for */
 
 struct message {
+    struct digest_batch *batch; /* which lends it; NULL: it is the caller's */
     struct account *account;
     uint64_t body_id;
     uint32_t size;
@@ -39,13 +42,25 @@ static struct arena *arena_of(struct message *message)
     return message->arena;
 }
 
+struct digest_batch {
+    struct account *account;
+    struct arena *arena;
+    struct message message; /* the one that is lent */
+    bool is_lent;
+    size_t from;                           /* of the fill */
+    struct slice tables[DIGEST_BATCH_MAX]; /* empty: not kept */
+};
+
 void message_close(struct message *message)
 {
     if (message == NULL)
         return;
     account_engine(message->account)->ops->body_close(message->body);
     arena_free(message->arena);
-    free(message);
+    if (message->batch != NULL)
+        message->batch->is_lent = false;
+    else
+        free(message);
 }
 
 void message_closep(struct message **message)
@@ -357,13 +372,6 @@ enum rc message_read(struct message *message, uint64_t offset, size_t len, struc
 
 /* ---- a batch ---- */
 
-struct digest_batch {
-    struct account *account;
-    struct arena *arena;
-    size_t from;                           /* of the fill */
-    struct slice tables[DIGEST_BATCH_MAX]; /* empty: not kept */
-};
-
 struct digest_batch *digest_batch_new(struct account *account)
 {
     struct digest_batch *batch = xcalloc(1, sizeof(*batch));
@@ -417,9 +425,18 @@ void digest_batch_fill(struct digest_batch *batch, size_t from, const uint64_t *
 struct message *message_open_from(struct digest_batch *batch, size_t at, uint64_t body_id,
                                   uint32_t size)
 {
-    struct message *message = message_open(batch->account, body_id, size);
+    struct message *message = &batch->message;
     struct err stale;
 
+    assert(!batch->is_lent);
+    batch->is_lent = true;
+    message->batch = batch;
+    message->account = batch->account;
+    message->body_id = body_id;
+    message->size = size;
+    message->body = NULL;
+    message->arena = NULL;
+    message->has_text = message->downgrades = message->has_substitute = false;
     message->has_digest =
         batch->tables[at].len > 0 &&
         digest_open_kept(batch->tables[at], &message->digest, &stale) == RC_OK &&

@@ -41,12 +41,13 @@ const struct digest *message_stored_digest(const struct message *message);
  */
 struct digest_batch;
 struct digest_batch *digest_batch_new(struct account *account);
-void digest_batch_free(struct digest_batch *batch); /* NULL is allowed */
+void digest_batch_free(struct digest_batch *batch); /* NULL is allowed; nothing is lent */
 /* Places from, from + 1 ... below DIGEST_BATCH_MAX. What it held before is gone. */
 void digest_batch_fill(struct digest_batch *batch, size_t from, const uint64_t *body_ids,
                        size_t n);
 void digest_batch_clear(struct digest_batch *batch);
-/* What was filled at this place; the batch stays as it is until the message is closed. */
+/* What was filled at this place; the batch stays as it is until the message is closed, and lends
+ * one at a time. */
 struct message *message_open_from(struct digest_batch *batch, size_t at, uint64_t body_id,
                                   uint32_t size);
 

@@ -60,7 +60,7 @@ static uint8_t get8(struct scan *sc)
     return value;
 }
 
-static uint32_t get_number(const struct digest *d, struct scan *sc)
+static inline uint32_t get_number(const struct digest *d, struct scan *sc)
 {
     return d->number_bytes == 2 ? get16(sc) : get32(sc);
 }
@@ -71,25 +71,29 @@ static enum rc corrupt(struct err *err, const char *what)
 }
 
 /* The sections follow the head without gap; the text may be missing. */
-static enum rc read_sections(struct digest *d, struct scan *sc, struct err *err)
+static enum rc read_sections(struct digest *d, const struct scan *sc, struct err *err)
 {
-    uint64_t at = 0;
-    size_t left;
+    struct scan at = *sc;
+    uint64_t end = 0;
+    uint32_t len = 0;
 
-    for (size_t i = 0; i < SECTION_COUNT; i++)
-        if (!scan_varint32(sc, UINT32_MAX, &d->section[i].len))
-            return corrupt(err, "no head");
-    left = scan_left(sc);
     for (size_t i = 0; i < SECTION_COUNT; i++) {
-        if (i == SECTION_TEXT && at == left)
-            d->section[i].len = 0;
-        if (d->section[i].len > left - at)
-            return corrupt(err, "section out of bounds");
-        d->section[i].offset = (uint32_t) (scan_offset(sc) + at);
-        at += d->section[i].len;
+        if (!scan_varint32(&at, UINT32_MAX, &len))
+            return corrupt(err, "no head");
+        d->section[i].offset = (uint32_t) end; /* from the first; past 32 bits: refused below */
+        d->section[i].len = len;
+        end += len;
     }
+    if (end - len == scan_left(&at)) {
+        d->section[SECTION_TEXT].len = 0;
+        end -= len;
+    }
+    if (end != scan_left(&at))
+        return corrupt(err, "length");
+    for (size_t i = 0; i < SECTION_COUNT; i++)
+        d->section[i].offset += (uint32_t) scan_offset(&at);
     d->has_text = d->section[SECTION_TEXT].len > 0;
-    return at == left ? RC_OK : corrupt(err, "length");
+    return RC_OK;
 }
 
 static enum rc read_head(struct digest *d, struct err *err)
@@ -115,15 +119,19 @@ static enum rc read_head(struct digest *d, struct err *err)
 static bool count_parts(struct digest *d)
 {
     size_t len = d->section[SECTION_PARTS].len, n = len / part_bytes(d);
-    struct digest_part root;
+    struct scan root = scan_of(digest_section_bytes(d, SECTION_PARTS));
+    struct slice fixed;
+    uint32_t mime;
 
-    if (n == 0 || n > MIME_PARTS_MAX || len % part_bytes(d) != 0)
+    if (n == 0 || n > MIME_PARTS_MAX || len % part_bytes(d) != 0 ||
+        !scan_take(&root, DIGEST_PART_FIXED, &fixed))
         return false;
     d->n_parts = (uint32_t) n;
-    root = digest_part_numbers(d, 0);
-    d->message_size = root.end;
-    d->header_end = root.body;
-    return root.mime == 0 && root.body <= root.end && root.end <= DIGEST_MESSAGE_MAX_BYTES;
+    mime = get_number(d, &root);
+    d->header_end = mime + get_number(d, &root);
+    d->message_size = d->header_end + get_number(d, &root);
+    return mime == 0 && d->header_end <= d->message_size &&
+           d->message_size <= DIGEST_MESSAGE_MAX_BYTES;
 }
 
 /* The number of fields: each lies in the message, behind the one before, and the copied lines

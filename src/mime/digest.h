@@ -232,13 +232,13 @@ void digest_names_init(struct digest_names *out, const struct slice *names, size
 
 /* True if the copied lines answer HEADER.FIELDS of these names of the message's own header. */
 bool digest_fields_are_copied(const struct digest *digest, const struct digest_names *names);
-/*
- * BODY[HEADER.FIELDS names], or .NOT of them: the fields in their order and a blank line. Names
- * compare without case. header: the bytes of header->range, or the empty slice if
- * digest_fields_are_copied() said yes (then header is of the message itself, and not is false).
- */
+/* Then this is BODY[HEADER.FIELDS names] of it: the fields in their order and a blank line.
+ * Names compare without case. */
+void digest_copied_fields(const struct digest *digest, const struct digest_names *names,
+                          struct buf *out);
+/* The same of any header, or HEADER.FIELDS.NOT; bytes: those of header->range. */
 void digest_header_fields(const struct digest *digest, const struct digest_header *header,
-                          struct slice header_bytes, const struct digest_names *names, bool not,
+                          struct slice bytes, const struct digest_names *names, bool not,
                           struct buf *out);
 
 /* ---- the substitute (mime/downgrade.h) ---- */

@@ -184,8 +184,8 @@ static void put_fields(struct slice fields, struct buf *out)
 }
 
 /* Those that stand side by side are one piece. */
-static void put_copied(const struct digest *digest, const struct digest_names *names,
-                       struct buf *out)
+void digest_copied_fields(const struct digest *digest, const struct digest_names *names,
+                          struct buf *out)
 {
     struct slice line, piece = {NULL, 0};
     struct digest_lines lines;
@@ -203,32 +203,27 @@ static void put_copied(const struct digest *digest, const struct digest_names *n
         }
     }
     put_fields(piece, out);
+    buf_str(out, "\r\n");
 }
 
 void digest_header_fields(const struct digest *digest, const struct digest_header *header,
-                          struct slice header_bytes, const struct digest_names *names, bool not,
+                          struct slice bytes, const struct digest_names *names, bool not,
                           struct buf *out)
 {
     struct digest_fields fields;
     struct digest_field field;
 
-    if (header_bytes.len == 0 && header->range.len > 0) {
-        put_copied(digest, names, out);
-        buf_str(out, "\r\n");
-        return;
-    }
     digest_fields_begin(digest, &fields);
     for (uint32_t i = 0; i < header->first_field + header->n_fields; i++) {
-        struct slice bytes;
+        struct slice line;
 
         if (!digest_fields_next(&fields, &field))
             break;
         if (i < header->first_field || field.start < header->range.offset)
             continue;
-        bytes = slice_sub(header_bytes, field.start - header->range.offset,
-                          field.end - field.start);
-        if (is_listed(names, slice_sub(bytes, 0, field.name_len)) != not )
-            put_fields(bytes, out);
+        line = slice_sub(bytes, field.start - header->range.offset, field.end - field.start);
+        if (is_listed(names, slice_sub(line, 0, field.name_len)) != not )
+            put_fields(line, out);
     }
     buf_str(out, "\r\n");
 }

@@ -135,14 +135,13 @@ static void take_field(const struct digest *digest, const char *name, struct buf
 {
     AUTO(buf_done) struct buf raw = {.max = FIELDS_BYTES};
     struct slice field = slice_from_str(name), value;
-    struct digest_header header;
     struct digest_names names;
 
     buf_reset(out);
     digest_names_init(&names, &field, 1);
-    if (digest_header_of(digest, NULL, 0, &header) || !digest_fields_are_copied(digest, &names))
+    if (!digest_fields_are_copied(digest, &names))
         return;
-    digest_header_fields(digest, &header, SLICE(""), &names, false, &raw);
+    digest_copied_fields(digest, &names, &raw);
     value = buf_slice(&raw);
     if (value.len > field.len)
         mime_text_of_field(field, slice_from(value, field.len + 1), out);

@@ -13,25 +13,22 @@ static inline bool hash128_eq(struct hash128 a, struct hash128 b)
     return a.lo == b.lo && a.hi == b.hi;
 }
 
-static inline void put_le(char *at, uint64_t value, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        at[i] = (char) (value >> (8 * i));
-}
-
 static inline void put_le16(char *at, uint16_t value)
 {
-    put_le(at, value, 2);
+    value = htole16(value);
+    memcpy(at, &value, sizeof(value));
 }
 
 static inline void put_le32(char *at, uint32_t value)
 {
-    put_le(at, value, 4);
+    value = htole32(value);
+    memcpy(at, &value, sizeof(value));
 }
 
 static inline void put_le64(char *at, uint64_t value)
 {
-    put_le(at, value, 8);
+    value = htole64(value);
+    memcpy(at, &value, sizeof(value));
 }
 
 static inline void put_hash(char *at, struct hash128 hash)
@@ -43,17 +40,16 @@ static inline void put_hash(char *at, struct hash128 hash)
 /* Big-endian, so that LMDB's byte order is the order of the numbers. */
 static inline void put_be64(char *at, uint64_t value)
 {
-    for (size_t i = 0; i < 8; i++)
-        at[i] = (char) (value >> (56 - 8 * i));
+    value = htobe64(value);
+    memcpy(at, &value, sizeof(value));
 }
 
 static inline uint64_t get_be64(const char *at)
 {
-    uint64_t value = 0;
+    uint64_t value;
 
-    for (size_t i = 0; i < 8; i++)
-        value = value << 8 | (unsigned char) at[i];
-    return value;
+    memcpy(&value, at, sizeof(value));
+    return be64toh(value);
 }
 
 static inline bool scan_hash(struct scan *sc, struct hash128 *out)

@@ -1,4 +1,4 @@
-/* codec.c - zstd level 3 for bodies and rows, lz4 HC for what lists read. */
+/* codec.c - zstd level 3 for bodies, lz4 HC for what lists read. */
 #include "store/local/codec.h"
 
 #include <assert.h>

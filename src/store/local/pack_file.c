@@ -118,8 +118,8 @@ static enum rc write_deferred(struct pack_file *file, const struct deferred *def
     return put_bytes(file, buf_slice(&deferred->bytes), err);
 }
 
-/* Bodies: what is read at random is small. Digests: what lists read lies together, and is
- * decompressed fast. Text is large and only searched. */
+/* Bodies: what is read at random is small. Digests and rows: what lists read lies together, and
+ * is decompressed fast. Text is large and only searched. */
 static const struct {
     enum pack_codec codec;
     size_t block_max;
@@ -129,7 +129,7 @@ static const struct {
     [PACK_BODIES] = {PACK_ZSTD,   65536u,  write_frame  },
     [PACK_DIGESTS] = {PACK_LZ4_HC, 262144u, defer_digests},
     [PACK_TEXTS] = {PACK_LZ4,    65536u,  defer_texts  },
-    [PACK_ROWS] = {PACK_ZSTD,   65536u,  write_frame  },
+    [PACK_ROWS] = {PACK_LZ4_HC, 65536u,  write_frame  },
 };
 
 static void init_streams(struct pack_file *file)
