@@ -5,19 +5,47 @@
 #include <unistd.h>
 
 #include "base/ascii.h"
+#include "base/decimal.h"
 #include "base/utf8.h"
 #include "ipc/log_pack.h"
 
+#define US_PER_SEC 1000000u
+#define TM_YEAR_0  1900 /* of struct tm */
+
+/* RFC 3339. A year that has not four digits is that of no clock. */
 void log_line_time(struct buf *out, uint64_t time_us)
 {
-    time_t sec = (time_t) (time_us / 1000000);
+    char text[] = "1970-01-01T00:00:00.000000Z";
+    time_t sec = (time_t) (time_us / US_PER_SEC);
+    uint32_t us = (uint32_t) (time_us % US_PER_SEC);
     struct tm tm;
-    char text[32];
 
-    if (gmtime_r(&sec, &tm) == NULL ||
-        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm) == 0)
-        (void) snprintf(text, sizeof(text), "1970-01-01T00:00:00");
-    buf_printf(out, "%s.%06uZ", text, (unsigned) (time_us % 1000000));
+    if (gmtime_r(&sec, &tm) != NULL && tm.tm_year >= 0 && tm.tm_year < 10000 - TM_YEAR_0) {
+        (void) decimal_put_pair(text, (uint32_t) (tm.tm_year + TM_YEAR_0) / 100);
+        (void) decimal_put_pair(text + 2, (uint32_t) (tm.tm_year + TM_YEAR_0) % 100);
+        (void) decimal_put_pair(text + 5, (uint32_t) tm.tm_mon + 1);
+        (void) decimal_put_pair(text + 8, (uint32_t) tm.tm_mday);
+        (void) decimal_put_pair(text + 11, (uint32_t) tm.tm_hour);
+        (void) decimal_put_pair(text + 14, (uint32_t) tm.tm_min);
+        (void) decimal_put_pair(text + 17, (uint32_t) tm.tm_sec);
+    }
+    (void) decimal_put_pair(text + 20, us / 10000);
+    (void) decimal_put_pair(text + 22, us / 100 % 100);
+    (void) decimal_put_pair(text + 24, us % 100);
+    buf_append(out, slice_of(text, sizeof(text) - 1));
+}
+
+void log_line_number(struct buf *out, int64_t number)
+{
+    if (number < 0)
+        buf_byte(out, '-');
+    buf_u64(out, number < 0 ? 0 - (uint64_t) number : (uint64_t) number);
+}
+
+/* Stands in quotes as it is. */
+static bool is_quotable(char c)
+{
+    return c >= ' ' && c < 0x7f && c != '"' && c != '\\';
 }
 
 static void append_quoted_char(struct buf *out, uint32_t ch)
@@ -45,7 +73,10 @@ void log_line_quoted(struct buf *out, struct slice text)
     uint32_t ch;
 
     buf_byte(out, '"');
-    while (!scan_done(&sc)) {
+    for (;;) {
+        buf_append(out, scan_while(&sc, is_quotable));
+        if (scan_done(&sc))
+            break;
         if (!utf8_scan(&sc, &ch)) {
             (void) scan_take(&sc, 1, &bad); /* as utf8_append_repaired() */
             ch = 0xfffd;
@@ -94,14 +125,18 @@ void log_line_text(struct buf *out, const char *role, const struct msg_log_event
     struct log_unpacked field;
 
     log_line_time(out, event->time_us);
-    buf_printf(out, " %s %s ", log_line_level(event->level), role);
+    buf_byte(out, ' ');
+    buf_str(out, log_line_level(event->level));
+    buf_byte(out, ' ');
+    buf_str(out, role);
+    buf_byte(out, ' ');
     buf_append(out, log_line_name(event->event));
     while (log_unpack_next(&sc, &field)) {
         buf_byte(out, ' ');
         buf_append(out, log_line_name(field.key));
         buf_byte(out, '=');
         if (field.is_number)
-            buf_printf(out, "%lld", (long long) field.number);
+            log_line_number(out, field.number);
         else
             append_value(out, field.text);
     }
@@ -130,15 +165,17 @@ void log_line_json(struct buf *out, const char *role, const struct msg_log_event
 
     buf_str(out, "{\"@timestamp\":\"");
     log_line_time(out, event->time_us);
-    buf_printf(out,
-               "\",\"level\":\"%s\",\"role\":\"%s\",\"event\":", log_line_level(event->level),
-               role);
+    buf_str(out, "\",\"level\":\"");
+    buf_str(out, log_line_level(event->level));
+    buf_str(out, "\",\"role\":\"");
+    buf_str(out, role);
+    buf_str(out, "\",\"event\":");
     log_line_quoted(out, log_line_name(event->event));
     while (log_unpack_next(&sc, &field)) {
         buf_byte(out, ',');
         append_json_name(out, log_line_name(field.key));
         if (field.is_number)
-            buf_printf(out, "%lld", (long long) field.number);
+            log_line_number(out, field.number);
         else
             log_line_quoted(out, field.text);
     }

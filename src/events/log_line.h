@@ -23,10 +23,11 @@
 void log_line_text(struct buf *out, const char *role, const struct msg_log_event *event);
 void log_line_json(struct buf *out, const char *role, const struct msg_log_event *event);
 
-/* Parts of lines: "2026-01-31T12:00:00.123456Z"; a string in double quotes (RFC 8259 7); and
- * the name of a key or an event, which is static in every
- * sender, "?" for anything else. */
+/* Parts of lines: "2026-01-31T12:00:00.123456Z"; a number; a string in double quotes (RFC 8259
+ * 7); and the name of a key or an event, which is static in every sender, "?" for anything
+ * else. */
 void log_line_time(struct buf *out, uint64_t time_us);
+void log_line_number(struct buf *out, int64_t number);
 void log_line_quoted(struct buf *out, struct slice text);
 struct slice log_line_name(struct slice name);
 const char *log_line_level(uint8_t level); /* "error" for one that there is not */

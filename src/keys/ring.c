@@ -20,6 +20,10 @@ struct ring_key {
     uint8_t id[TLS_KEY_ID_BYTES];
     EVP_PKEY *key;
     bool old; /* not in the set in use */
+    /* A signature that has begun and been given nothing, NULL: none yet. Copied for each one:
+     * OpenSSL looks through the names of all it knows to begin one. */
+    EVP_MD_CTX *begun;
+    const struct tls_scheme *scheme; /* of begun */
 };
 
 struct key_ring {
@@ -79,6 +83,7 @@ struct key_ring *key_ring_new(void)
 
 static void ring_remove(struct key_ring *ring, size_t at)
 {
+    EVP_MD_CTX_free(ring->keys[at].begun);
     EVP_PKEY_free(ring->keys[at].key);
     memmove(&ring->keys[at], &ring->keys[at + 1], (ring->n - at - 1) * sizeof(ring->keys[0]));
     ring->n--;
@@ -261,20 +266,41 @@ static bool set_padding(EVP_PKEY_CTX *pkey_ctx, bool pss)
            EVP_PKEY_CTX_set_rsa_pss_saltlen(pkey_ctx, RSA_PSS_SALTLEN_DIGEST) == 1;
 }
 
-static bool sign(EVP_PKEY *key, const struct tls_scheme *scheme, struct slice bytes,
+static void md_ctx_freep(EVP_MD_CTX **ctx)
+{
+    EVP_MD_CTX_free(*ctx);
+}
+
+/* Clients agree on one scheme of a key, so the last one is kept. */
+static bool begin(struct ring_key *key, const struct tls_scheme *scheme)
+{
+    AUTO(md_ctx_freep) EVP_MD_CTX *ctx = NULL;
+    EVP_PKEY_CTX *pkey_ctx = NULL;
+
+    if (key->begun != NULL && key->scheme == scheme)
+        return true;
+    ctx = EVP_MD_CTX_new();
+    if (ctx == NULL ||
+        EVP_DigestSignInit_ex(ctx, &pkey_ctx, scheme->digest, NULL, NULL, key->key, NULL) !=
+            1 ||
+        !set_padding(pkey_ctx, scheme->pss))
+        return false;
+    EVP_MD_CTX_free(key->begun);
+    key->begun = TAKE(ctx);
+    key->scheme = scheme;
+    return true;
+}
+
+static bool sign(struct ring_key *key, const struct tls_scheme *scheme, struct slice bytes,
                  struct buf *out)
 {
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    EVP_PKEY_CTX *pkey_ctx = NULL;
+    AUTO(md_ctx_freep) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
     unsigned char room[TLS_SIGNATURE_MAX];
     size_t len = sizeof(room);
     bool done =
-        ctx != NULL &&
-        EVP_DigestSignInit_ex(ctx, &pkey_ctx, scheme->digest, NULL, NULL, key, NULL) == 1 &&
-        set_padding(pkey_ctx, scheme->pss) &&
+        begin(key, scheme) && ctx != NULL && EVP_MD_CTX_copy_ex(ctx, key->begun) == 1 &&
         EVP_DigestSign(ctx, room, &len, (const unsigned char *) bytes.ptr, bytes.len) == 1;
 
-    EVP_MD_CTX_free(ctx);
     ERR_clear_error();
     if (done)
         buf_append(out, slice_of((const char *) room, len));
@@ -286,7 +312,7 @@ enum rc key_ring_sign(struct key_ring *ring, const uint8_t key_id[TLS_KEY_ID_BYT
                       struct err *err)
 {
     const struct tls_scheme *scheme = tls_scheme_find(scheme_number);
-    const struct ring_key *found = ring_find(ring, key_id);
+    struct ring_key *found = ring_find(ring, key_id);
     bool is_tls13 = false;
     enum rc rc;
 
@@ -299,7 +325,7 @@ enum rc key_ring_sign(struct key_ring *ring, const uint8_t key_id[TLS_KEY_ID_BYT
         return err_set(err, RC_NOT_FOUND, "Not signed", "no such key");
     if (!fits_key(scheme, found->key, is_tls13))
         return err_set(err, RC_DENIED, "Not signed", "%s is not for this key", scheme->name);
-    if (!sign(found->key, scheme, bytes, out))
+    if (!sign(found, scheme, bytes, out))
         return err_set(err, RC_IO, "Not signed", "OpenSSL does not sign by %s", scheme->name);
     return RC_OK;
 }

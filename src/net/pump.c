@@ -151,8 +151,8 @@ static enum rc pass_down(struct pump *pump, struct slice bytes, struct err *err)
     return RC_OK;
 }
 
-/* RC_MORE: there may be more at once. */
-static enum rc run_down(struct pump *pump, struct err *err)
+/* reads: is there a reason to look at the local side? RC_MORE: there may be more at once. */
+static enum rc run_down(struct pump *pump, bool reads, struct err *err)
 {
     struct pump_way *down = &pump->down;
     unsigned rounds = 0;
@@ -160,7 +160,7 @@ static enum rc run_down(struct pump *pump, struct err *err)
 
     if (rc)
         return rc == RC_MORE ? RC_OK : rc;
-    while (down->state == PUMP_OPEN && down->kept == NULL) {
+    while (reads && down->state == PUMP_OPEN && down->kept == NULL) {
         ssize_t n;
 
         if (rounds++ == PUMP_ROUNDS)
@@ -207,12 +207,12 @@ static void watch_both(struct pump *pump)
 static void pump_run(void *ctx);
 
 /* The owner is called last: it may free the pump. */
-static void run(struct pump *pump, bool tries_up)
+static void run(struct pump *pump, bool tries_up, bool reads_down)
 {
     bool was_open = pump->down.state == PUMP_OPEN;
     struct err err = {0};
     enum rc up = tries_up ? run_up(pump, &err) : RC_OK;
-    enum rc down = up == RC_OK || up == RC_MORE ? run_down(pump, &err) : up;
+    enum rc down = up == RC_OK || up == RC_MORE ? run_down(pump, reads_down, &err) : up;
 
     if (down != RC_OK && down != RC_MORE) {
         pump_stop(pump);
@@ -238,22 +238,27 @@ static void run(struct pump *pump, bool tries_up)
 
 static void pump_run(void *ctx)
 {
-    run(ctx, true);
+    run(ctx, true, true);
 }
 
+/*
+ * The one side's bytes say nothing of the other's: behind a command there is no answer yet, and
+ * behind an answer no command, so a read of the other would be in vain. What is kept is tried,
+ * for under TLS either event may be what either way waits for.
+ */
 static void conn_ready(void *ctx, unsigned ready)
 {
-    (void) ready; /* both ways are tried: under TLS either event may be what either waits for */
-    pump_run(ctx);
+    struct pump *pump = ctx;
+
+    (void) ready;
+    run(pump, true, pump->down.kept != NULL);
 }
 
-/* Bytes of the local side say nothing of the connection's: most of them are answers to a client
- * that sends no more, and a read of it would be in vain. */
 static void local_ready(void *ctx, unsigned ready)
 {
     struct pump *pump = ctx;
 
-    run(pump, ready != LOOP_IN || pump->up.kept != NULL);
+    run(pump, ready != LOOP_IN || pump->up.kept != NULL, true);
 }
 
 enum rc pump_start(struct pump *pump, struct loop *loop, struct conn *conn, int local_fd,

@@ -24,8 +24,11 @@
 
 #define SENDER_BURST 256u /* events taken from one sender before the next has its turn */
 #define PATH_BYTES   4096u
-#define GATHER_NS                                                                              \
-    (5L * 1000 * 1000) /* a socket takes some hundred events; more wait in the sender */
+/* A socket takes some hundred events; more wait in the sender. So the pause is shorter while
+ * many come. */
+#define GATHER_NS      (20L * 1000 * 1000)
+#define GATHER_MANY_NS (5L * 1000 * 1000)
+#define MANY_EVENTS    64u /* in one turn of the loop */
 
 struct sender {
     struct link link;
@@ -43,6 +46,7 @@ struct log_role {
     struct loop_call flush;
     struct log_out *out;
     struct list senders;
+    unsigned n_events; /* in this turn of the loop */
     bool json;
     enum log_level level;    /* least that is logged */
     struct audit_log *audit; /* NULL before it is open */
@@ -117,9 +121,11 @@ static void answer_keepers(struct log_role *log)
 
 static void flush_lines(void *ctx)
 {
-    struct timespec gather = {.tv_nsec = GATHER_NS};
     struct log_role *log = ctx;
+    struct timespec gather = {.tv_nsec =
+                                  log->n_events < MANY_EVENTS ? GATHER_NS : GATHER_MANY_NS};
 
+    log->n_events = 0;
     log_out_flush(log->out);
     answer_keepers(log);
     flush_audit(log);
@@ -158,6 +164,7 @@ static void write_event(struct log_role *log, enum role role, const struct msg_l
 {
     write_line(log, role, event);
     audit_event(log, role, event);
+    log->n_events++;
     loop_defer(log->loop, &log->flush, flush_lines, log);
 }
 

@@ -638,6 +638,8 @@ enum rc client_start(struct clients *clients, const struct client_handover *hand
     client->clients = clients;
     copy_texts(client, &handover->who, handover->tag);
     stream_init(&client->stream, handover->fd, handover->unread, REPLY_MAX_BYTES);
+    client->stream.drained =
+        true; /* who waits for the login's answer; of others the pool tells */
     client->started_us = clock_mono_us();
     atomic_store(&client->last_active_us, client->started_us);
     rc = pool_add(clients_options(clients)->pool, client->stream.fd, client_run, client,

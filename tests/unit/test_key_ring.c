@@ -113,6 +113,42 @@ static void each_kind_of_key_signs_from_elsewhere(void **state)
 
 /* --- the set --- */
 
+/* What is kept of a scheme is not used for another one, and may be used often. */
+static void one_key_signs_by_one_scheme_after_the_other(void **state)
+{
+    static const struct {
+        int version;
+        const char *schemes;
+    } rows[] = {
+        {TLS1_3_VERSION, "RSA-PSS+SHA256"},
+        {TLS1_3_VERSION, "RSA-PSS+SHA256"},
+        {TLS1_2_VERSION, "RSA+SHA256"    },
+        {TLS1_2_VERSION, "RSA+SHA256"    },
+        {TLS1_3_VERSION, "RSA-PSS+SHA512"},
+        {TLS1_2_VERSION, "RSA+SHA384"    },
+        {TLS1_3_VERSION, "RSA-PSS+SHA256"},
+        {TLS1_2_VERSION, "RSA-PSS+SHA384"},
+    };
+    struct ring_signer signing = {.ring = key_ring_new()};
+    struct tls_server *server = tls_server_new();
+    struct selfsigned cert;
+    struct tls_pair pair;
+    struct err err = {0};
+
+    (void) state;
+    selfsigned_make_of(&cert, "localhost", make_rsa("RSA", 2048));
+    assert_int_equal(ring_signer_load(signing.ring, &cert, &cert, &err), RC_OK);
+    tls_server_sign_with(server, (struct tls_signer){ring_signer_sign, &signing});
+    pair = (struct tls_pair){.chain_pem = buf_slice(&cert.chain)};
+    assert_int_equal(tls_server_load(server, &pair, 1, &err), RC_OK);
+    for (size_t i = 0; i < COUNT(rows); i++)
+        assert_true(shakes(server, rows[i].version, rows[i].schemes));
+    assert_int_equal(signing.n, COUNT(rows));
+    tls_server_free(server);
+    key_ring_free(signing.ring);
+    selfsigned_done(&cert);
+}
+
 static void a_pair_that_does_not_fit_changes_nothing(void **state)
 {
     static const char *const bad[] = {
@@ -325,6 +361,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_kind_of_key_signs_from_elsewhere),
+        cmocka_unit_test(one_key_signs_by_one_scheme_after_the_other),
         cmocka_unit_test(a_pair_that_does_not_fit_changes_nothing),
         cmocka_unit_test(an_old_key_signs_until_it_is_forgotten),
         cmocka_unit_test(a_thousand_renewals_keep_the_ring_bounded),
