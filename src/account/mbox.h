@@ -27,10 +27,15 @@ struct chunk_slot {
     uint64_t modseq; /* greatest of its messages */
 };
 
+/* No index of a message: there are at most MESSAGES_MAX. */
+#define UNSEEN_NONE      UINT32_MAX
+#define UNSEEN_NOT_KNOWN (UINT32_MAX - 1)
+
 /* Where the messages lie: for each chunk its hot page and the pages of its cold rows, then the
  * blocks of the expunged log, then the overlays, then the leaves of annotations. Immutable. */
 struct mbox_places {
     struct counted counted;
+    uint32_t first_unseen; /* index of the first without \Seen, of those that lay here; UNSEEN_* */
     size_t n_chunks, n_expunged, n_overlays, n_annotations;
     size_t n; /* places, all together */
     struct page_place at[];
@@ -52,13 +57,15 @@ struct mbox {
     struct mbox_end end;             /* of a deleted one */
 };
 
-/* n places to be filled in; a chunk has two at least. */
+/* n places to be filled in, the first unseen not known; a chunk has two at least. */
 struct mbox_places *mbox_places_new(size_t n);
 /* Where the messages lie once the pages that were made are stored: in the places of what is not
  * in memory, and then where the objects in memory do. pages_make.c */
 struct mbox_places *mbox_places_now(const struct mbox *mbox);
 /* Places that are not those of chunks. */
 size_t mbox_places_behind(const struct mbox_places *places);
+/* Index of the first message without \Seen, or UNSEEN_*. */
+uint32_t mbox_find_unseen(const struct mbox *mbox);
 /* The hot page of the last chunk; NULL if there is none. */
 const struct page_place *mbox_places_last_chunk(const struct mbox_places *places);
 

@@ -224,6 +224,13 @@ static bool same_counts(const struct mbox_counts *a, const struct mbox_counts *b
            a->annotation_bytes == b->annotation_bytes;
 }
 
+/* Not said by pages of a version that does not say it. */
+static bool same_unseen(const struct mbox *fresh, const struct mbox *from)
+{
+    return !mbox_knows_first_unseen(from) ||
+           mbox_first_unseen(from) == mbox_first_unseen(fresh);
+}
+
 static enum rc load_messages(struct page_loader *loader, const struct mbox *from,
                              struct mbox *fresh, struct err *err)
 {
@@ -237,7 +244,7 @@ static enum rc load_messages(struct page_loader *loader, const struct mbox *from
         rc = load_annotations(loader, from, fresh, err);
     if (rc)
         return rc;
-    if (!same_counts(&fresh->counts, &from->counts))
+    if (!same_counts(&fresh->counts, &from->counts) || !same_unseen(fresh, from))
         return err_set(err, RC_CORRUPT, "Damaged mail data",
                        "mailbox %u: messages do not agree with the counts",
                        mbox_info(from)->id);
@@ -313,6 +320,7 @@ static struct mbox_places *places_before(const struct mbox_places *places,
     size_t n_gone = 1 + last->n_cold, n_before = (size_t) (last - places->at);
     struct mbox_places *rest = mbox_places_new(places->n - n_gone);
 
+    rest->first_unseen = places->first_unseen;
     rest->n_chunks = places->n_chunks - 1;
     rest->n_expunged = places->n_expunged;
     rest->n_overlays = places->n_overlays;
@@ -322,27 +330,23 @@ static struct mbox_places *places_before(const struct mbox_places *places,
     return rest;
 }
 
-enum rc mbox_load_tail(struct page_loader *loader, struct acct_state *fork, uint32_t mbox_id,
-                       struct err *err)
+/* There is such a mailbox, and its last chunk is not in memory. */
+static enum rc take_last(struct page_loader *loader, struct acct_state *fork, uint32_t mbox_id,
+                         bool cold, struct err *err)
 {
     const struct mbox *from = acct_mailbox_by_id(fork, mbox_id);
-    const struct page_place *last;
-    struct chunk_rules rules;
+    const struct page_place *last = mbox_places_last_chunk(from->places);
+    struct chunk_rules rules = rules_of(from);
     struct chunk *chunk = NULL;
     struct mbox *mbox;
-    enum rc rc;
+    enum rc rc = chunk_load(loader, last, &rules, &chunk, NULL, err);
 
-    if (from == NULL || mbox_can_append(from))
-        return RC_OK;
-    if (from->n_slots > 0)
-        return load_cold(loader, from->slots[from->n_slots - 1].chunk->cold, err);
-    last = mbox_places_last_chunk(from->places);
-    rules = rules_of(from);
-    rc = chunk_load(loader, last, &rules, &chunk, NULL, err);
     if (rc || chunk == NULL)
         return rc;
-    rc = chunk->uid[last->rows - 1] < from->counts.uidnext ? load_cold(loader, chunk->cold, err)
-                                                           : uid_corrupt(from, err);
+    if (chunk->uid[last->rows - 1] >= from->counts.uidnext)
+        rc = uid_corrupt(from, err);
+    else if (cold)
+        rc = load_cold(loader, chunk->cold, err);
     if (rc) {
         chunk_unref(chunk);
         return rc;
@@ -351,6 +355,30 @@ enum rc mbox_load_tail(struct page_loader *loader, struct acct_state *fork, uint
     last = mbox_places_last_chunk(mbox->places);
     mbox_take_tail(mbox, chunk, last->rows, places_before(mbox->places, last));
     return RC_OK;
+}
+
+enum rc mbox_load_tail(struct page_loader *loader, struct acct_state *fork, uint32_t mbox_id,
+                       struct err *err)
+{
+    const struct mbox *from = acct_mailbox_by_id(fork, mbox_id);
+
+    if (from == NULL || mbox_can_append(from))
+        return RC_OK;
+    if (from->n_slots > 0)
+        return load_cold(loader, from->slots[from->n_slots - 1].chunk->cold, err);
+    return take_last(loader, fork, mbox_id, true, err);
+}
+
+enum rc acct_tail_load(struct acct_state *fork, uint32_t mbox_id, page_read_fn *read, void *ctx,
+                       struct err *err)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(PAGE_ARENA_BYTES);
+    struct page_loader loader = {fork->id, read, ctx, arena};
+    const struct mbox *from = acct_mailbox_by_id(fork, mbox_id);
+
+    if (from == NULL)
+        return err_set(err, RC_NOT_FOUND, "No such mailbox", "mailbox %u is gone", mbox_id);
+    return mbox_has_tail(from) ? RC_OK : take_last(&loader, fork, mbox_id, false, err);
 }
 
 enum rc mbox_load_cold_slots(struct page_loader *loader, const struct mbox *mbox, size_t first,

@@ -18,6 +18,11 @@ bool mbox_is_loaded(const struct mbox *mbox)
     return mbox->loaded;
 }
 
+bool mbox_has_tail(const struct mbox *mbox)
+{
+    return mbox->loaded || mbox->n_slots > 0 || mbox->places->n_chunks == 0;
+}
+
 int mbox_keyword_index(const struct mbox *mbox, struct slice name)
 {
     const struct mbox_info *info = mbox_info(mbox);
@@ -46,16 +51,22 @@ static size_t slot_by_uid(const struct mbox *mbox, uint32_t uid)
     return low;
 }
 
-uint32_t mbox_lower_bound(const struct mbox *mbox, uint32_t uid)
+/* Of a mailbox that is not loaded: for uids that no chunk before the slots may have. */
+static uint32_t lower_bound(const struct mbox *mbox, uint32_t uid)
 {
     size_t at = slot_by_uid(mbox, uid);
     const struct chunk_slot *slot;
 
-    assert(mbox->loaded);
     if (at == mbox->n_slots)
         return mbox->counts.messages;
     slot = &mbox->slots[at];
     return slot->start + chunk_lower_bound(slot->chunk, slot->n, uid);
+}
+
+uint32_t mbox_lower_bound(const struct mbox *mbox, uint32_t uid)
+{
+    assert(mbox->loaded);
+    return lower_bound(mbox, uid);
 }
 
 bool mbox_find(const struct mbox *mbox, uint32_t uid, uint32_t *out_index)
@@ -234,6 +245,21 @@ size_t mbox_keywords(const struct mbox *mbox, uint32_t index, uint16_t *out)
     return n;
 }
 
+bool mbox_count_run(const struct mbox *mbox, struct uid_run run, uint32_t *out)
+{
+    uint32_t messages = mbox->counts.messages, uids = mbox->counts.uidnext - 1;
+    uint32_t first = MAX(run.first, 1u), last = MIN(run.last, uids);
+    uint32_t inside = first <= last ? last - first + 1 : 0, most = MIN(inside, messages);
+
+    if (mbox->loaded || (mbox->n_slots > 0 && first >= mbox->slots[0].chunk->uid[0]))
+        *out = inside > 0 ? lower_bound(mbox, last + 1) - lower_bound(mbox, first) : 0;
+    else if (messages - MIN(uids - inside, messages) == most)
+        *out = most;
+    else
+        return false;
+    return true;
+}
+
 struct uid_set mbox_expunged_since(const struct mbox *mbox, uint64_t modseq, uint32_t up_to_uid,
                                    struct arena *arena)
 {
@@ -252,9 +278,9 @@ uint64_t mbox_purge_due(const struct mbox *mbox)
     return mbox->expunged.n_runs > EXPUNGED_RUNS_MAX ? expunged_middle(&mbox->expunged) : 0;
 }
 
-uint32_t mbox_first_unseen(const struct mbox *mbox)
+/* Of the chunks that are in memory. */
+static uint32_t unseen_in_slots(const struct mbox *mbox)
 {
-    assert(mbox->loaded);
     for (size_t i = 0; i < mbox->n_slots; i++) {
         const struct chunk_slot *slot = &mbox->slots[i];
 
@@ -263,7 +289,31 @@ uint32_t mbox_first_unseen(const struct mbox *mbox)
                 return slot->start + row;
         }
     }
-    return mbox->counts.messages;
+    return UNSEEN_NONE;
+}
+
+/* A mailbox that is not loaded only grows: what was the first stays it, and where there was
+ * none it is among those that came. */
+uint32_t mbox_find_unseen(const struct mbox *mbox)
+{
+    if (mbox->counts.unseen == 0)
+        return UNSEEN_NONE;
+    return mbox->loaded || mbox->places->first_unseen == UNSEEN_NONE
+               ? unseen_in_slots(mbox)
+               : mbox->places->first_unseen;
+}
+
+bool mbox_knows_first_unseen(const struct mbox *mbox)
+{
+    return mbox_find_unseen(mbox) != UNSEEN_NOT_KNOWN;
+}
+
+uint32_t mbox_first_unseen(const struct mbox *mbox)
+{
+    uint32_t index = mbox_find_unseen(mbox);
+
+    assert(index != UNSEEN_NOT_KNOWN);
+    return index != UNSEEN_NONE ? index : mbox->counts.messages;
 }
 
 size_t mbox_overlay_at(const struct mbox *mbox, uint64_t reader, bool *out_found)

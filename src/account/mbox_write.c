@@ -20,6 +20,7 @@ struct mbox_places *mbox_places_new(size_t n)
     struct mbox_places *places = xcalloc(1, sizeof(*places) + n * sizeof(struct page_place));
 
     counted_init(&places->counted);
+    places->first_unseen = UNSEEN_NOT_KNOWN;
     places->n = n;
     return places;
 }

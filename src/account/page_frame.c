@@ -44,7 +44,7 @@ enum rc page_check(struct slice bytes, struct page_id *id, struct scan *out, str
         !scan_le8(&sc, &version) || !scan_le16(&sc, &zero) || !scan_le64(&sc, &account) ||
         !scan_le64(&sc, &number))
         return page_corrupt(err, id, "no page of ours");
-    if (version < PAGE_VERSION_PLAIN || version > PAGE_VERSION_TWINS)
+    if (version < PAGE_VERSION_PLAIN || version > PAGE_VERSION_UNSEEN)
         return page_corrupt(err, id, "version not known");
     if (kind != (uint8_t) id->kind || account != id->account || number != id->number ||
         zero != 0)

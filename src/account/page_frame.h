@@ -36,6 +36,7 @@ struct page_id {
 #define PAGE_VERSION       4u
 #define PAGE_VERSION_TWINS                                                                     \
     5u /* hot pages with twins, and the root of an account that has them */
+#define PAGE_VERSION_UNSEEN 6u /* mailboxes that say which message is the first unseen */
 
 /* Write the head into an empty buffer, then the payload, then the end. */
 void page_begin(struct buf *buf, const struct page_id *id);

@@ -49,6 +49,9 @@ MUST_CHECK enum rc acct_pages_open(uint64_t account_id, struct slice root, uint6
  */
 MUST_CHECK enum rc acct_mbox_load(struct acct_state *fork, uint32_t mbox_id, page_read_fn *read,
                                   void *ctx, struct err *err);
+/* Bring the last chunk of a mailbox into a fork, without its cold rows, if it is not there. */
+MUST_CHECK enum rc acct_tail_load(struct acct_state *fork, uint32_t mbox_id, page_read_fn *read,
+                                  void *ctx, struct err *err);
 /*
  * Bring cold rows of a loaded mailbox into memory: those of messages first..last (indexes), for
  * all versions that share them. Any thread may ask, of any version whose pages still stand:

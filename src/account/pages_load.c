@@ -21,6 +21,24 @@ static bool get_counts(struct scan *sc, uint8_t version, struct mbox_counts *cou
             scan_varint(sc, ANNOTATIONS_MAILBOX_MAX_BYTES, &counts->annotation_bytes));
 }
 
+/* Of a mailbox with unseen messages 1 + the index of the first, 0: not known; else 0. Of the
+ * unseen ones all lie at or behind it. */
+static bool get_first_unseen(struct scan *sc, uint8_t version, const struct mbox_counts *counts,
+                             uint32_t *out)
+{
+    uint32_t first = 0;
+
+    if (version >= PAGE_VERSION_UNSEEN &&
+        !scan_varint32(sc, counts->unseen > 0 ? counts->messages - counts->unseen + 1 : 0,
+                       &first))
+        return false;
+    if (first > 0)
+        *out = first - 1;
+    else
+        *out = counts->unseen > 0 ? UNSEEN_NOT_KNOWN : UNSEEN_NONE;
+    return true;
+}
+
 /* The number is that of a page that has been: below next_number. */
 static bool get_place(struct scan *sc, uint64_t next_number, uint32_t rows_max,
                       struct page_place *out)
@@ -92,18 +110,20 @@ static struct mbox *get_mbox(struct scan *sc, const struct page_id *page,
     struct object_id mailboxid;
     struct slice name;
     struct mbox *mbox;
-    uint32_t id, uidvalidity, special_use;
+    uint32_t id, uidvalidity, special_use, first_unseen;
 
     if (!scan_varint32(sc, state->next_mailbox_id - 1, &id) || id == 0 ||
         !page_get_id(sc, &mailboxid) || !scan_varint_bytes(sc, MAILBOX_NAME_BYTES_MAX, &name) ||
         !name_is_valid(name) || !scan_varint32(sc, UINT32_MAX, &uidvalidity) ||
         uidvalidity == 0 || !scan_varint32(sc, UINT32_MAX, &special_use) ||
         !scan_varint(sc, state->ledger->next_number - 1, out_info_page) ||
-        !get_counts(sc, page->version, &counts) || counts.highestmodseq > state->modseq)
+        !get_counts(sc, page->version, &counts) || counts.highestmodseq > state->modseq ||
+        !get_first_unseen(sc, page->version, &counts, &first_unseen))
         return NULL;
     places = get_places(sc, page->version, state->ledger->next_number);
     if (places == NULL)
         return NULL;
+    places->first_unseen = first_unseen;
     mbox = mbox_new(info_object_new(id, &mailboxid, name, uidvalidity, special_use));
     mbox->counts = counts;
     mbox_forget_messages(mbox, places);

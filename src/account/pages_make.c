@@ -121,13 +121,20 @@ static uint64_t give_number(struct maker *maker, struct page_ref *ref, uint32_t 
     return ref->pending;
 }
 
+static uint8_t version_of(enum page_kind kind, bool twins)
+{
+    if (kind == PAGE_MAILBOXES || kind == PAGE_DELETED)
+        return PAGE_VERSION_UNSEEN;
+    return twins ? PAGE_VERSION_TWINS : PAGE_VERSION;
+}
+
 static void open_page(const struct maker *maker, struct buf *buf, enum page_kind kind,
                       uint64_t number, bool twins)
 {
     struct page_id id = {.kind = kind,
                          .account = maker->state->id,
                          .number = number,
-                         .version = twins ? PAGE_VERSION_TWINS : PAGE_VERSION};
+                         .version = version_of(kind, twins)};
 
     buf_init(buf, SIZE_MAX / 2);
     page_begin(buf, &id);
@@ -340,6 +347,7 @@ struct mbox_places *mbox_places_now(const struct mbox *mbox)
         places->at[n++] = place_now(&mbox->overlays[i]->page);
     for (size_t i = 0; i < annotation_leaves(mbox); i++)
         places->at[n++] = place_now(&mbox->annotations->leaves[i]->page);
+    places->first_unseen = mbox_find_unseen(mbox);
     places->n_chunks = mbox->n_slots + (base != NULL ? base->n_chunks : 0);
     places->n_expunged = mbox->expunged.n_slots + (base != NULL ? base->n_expunged : 0);
     places->n_overlays = mbox->n_overlays + (base != NULL ? base->n_overlays : 0);
@@ -360,6 +368,13 @@ static void put_counts(struct buf *buf, const struct mbox_counts *counts)
     buf_varint(buf, counts->highestmodseq);
     buf_varint(buf, counts->expunged_below);
     buf_varint(buf, counts->annotation_bytes);
+}
+
+static void put_first_unseen(struct buf *buf, uint32_t first_unseen)
+{
+    bool is_known = first_unseen != UNSEEN_NONE && first_unseen != UNSEEN_NOT_KNOWN;
+
+    buf_varint(buf, is_known ? first_unseen + 1 : 0);
 }
 
 static void put_places(struct buf *buf, const struct mbox_places *places)
@@ -395,6 +410,7 @@ static void put_mbox(struct buf *buf, const struct mbox *mbox)
     buf_varint(buf, info->special_use);
     buf_varint(buf, info_number(mbox));
     put_counts(buf, &mbox->counts);
+    put_first_unseen(buf, places->first_unseen);
     put_places(buf, places);
     free(places);
     kept_put_slots(buf, mbox->kept);

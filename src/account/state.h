@@ -18,8 +18,8 @@
  * they hold a reference to, without a lock.
  *
  * A mailbox is loaded or not: the directory always has its info and counts; messages come from
- * pages when somebody opens it (acct_mbox_load), their cold rows when somebody asks for one
- * (acct_cold_load). Appending needs the last chunk only (acct_record_load).
+ * pages when somebody asks for one (acct_mbox_load), their cold rows when somebody asks for one
+ * of those (acct_cold_load). Appending needs the last chunk only (acct_record_load).
  */
 #ifndef ROOST_ACCOUNT_STATE_H
 #define ROOST_ACCOUNT_STATE_H
@@ -167,6 +167,8 @@ const struct mbox_info *mbox_info(const struct mbox *mbox);
 void acct_note_was_inbox(struct acct_state *fork, uint32_t mbox_id);
 const struct mbox_counts *mbox_counts(const struct mbox *mbox);
 bool mbox_is_loaded(const struct mbox *mbox);
+/* Is the last chunk in memory, if there is one? */
+bool mbox_has_tail(const struct mbox *mbox);
 /* Same object in both versions: nothing of it changed. */
 struct mbox *mbox_ref(const struct mbox *mbox);
 void mbox_unref(struct mbox *mbox);
@@ -230,8 +232,15 @@ struct uid_set mbox_expunged_since(const struct mbox *mbox, uint64_t modseq, uin
 size_t mbox_expunged_runs(const struct mbox *mbox);
 uint64_t mbox_purge_due(const struct mbox *mbox);
 
-/* First message with \Seen unset, as SELECT's [UNSEEN] of RFC 3501 wants it; count if none. */
+/* First message with \Seen unset, as SELECT's [UNSEEN] of RFC 3501 wants it; count if none.
+ * Known of a loaded mailbox, and of one that is not where its pages say it. */
+bool mbox_knows_first_unseen(const struct mbox *mbox);
 uint32_t mbox_first_unseen(const struct mbox *mbox);
+/*
+ * How many messages have a uid of this run. False: it takes the messages, which are not loaded. The counts settle it where nothing was ever expunged, and
+ * where the run has all uids there were; the chunks in memory, of uids from their first on.
+ */
+bool mbox_count_run(const struct mbox *mbox, struct uid_run run, uint32_t *out);
 
 /* ---- private flags: an overlay for each (mailbox, reader); the mailbox must be loaded ---- */
 

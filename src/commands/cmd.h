@@ -32,6 +32,7 @@ enum cmd_flags {
     CMD_CHANGES = 1u << 5,   /* changes the selected mailbox: not after EXAMINE */
     CMD_UNSELECTS = 1u << 6, /* leaves the mailbox: nothing of it is told behind */
     CMD_COMPUTES = 1u << 7,  /* may compute for long before it says anything: takes turns */
+    CMD_COUNTS = 1u << 8,    /* asks nothing of the selected mailbox but what it counts */
 };
 
 struct cmd;

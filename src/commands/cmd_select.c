@@ -6,7 +6,8 @@
  * 5257 4.1 and 4.2 (ANNOTATIONS, the parameter ANNOTATE).
  *
  * The mailbox that was selected is left before the new one is looked for, so that a failed
- * SELECT leaves none selected.
+ * SELECT leaves none selected. What is said here of the new one stands in its counts, so that
+ * its messages come into memory with the first command that asks for some; but for QRESYNC.
  */
 #include "commands/fetch.h"
 #include "commands/list_line.h"
@@ -57,11 +58,10 @@ static void say_number(struct reply *reply, const char *code, uint64_t number, c
 
 static void say_first_unseen(struct reply *reply, const struct mbox_view *view)
 {
-    const struct mbox *mbox = view_mbox(view);
-    uint32_t index = reader_first_unseen(view_reader(view), mbox);
+    uint32_t seq = view_first_unseen(view);
 
-    if (index < mbox_counts(mbox)->messages)
-        say_number(reply, "UNSEEN", view_seq(view, mbox_uid(mbox, index)), "First unseen");
+    if (seq != 0)
+        say_number(reply, "UNSEEN", seq, "First unseen");
 }
 
 /* RFC 5257 4.1. Who may read may write annotations of their own (3.4), unless they came to
@@ -154,9 +154,9 @@ static enum rc open_mailbox(struct cmd *cmd, bool read_only, struct err *err)
     if (rc)
         return rc;
     read_only = read_only || !session_may_change(session, args->mailbox.name);
-    rc = view_open(found.account, session->actor.account,
-                   session_position_in(session, found.account), mbox_info(found.mbox)->id,
-                   read_only, &view, err);
+    rc = (args->has_qresync ? view_open : view_open_counts)(
+        found.account, session->actor.account, session_position_in(session, found.account),
+        mbox_info(found.mbox)->id, read_only, &view, err);
     if (rc)
         return rc;
     session_select(session, view);
@@ -234,7 +234,8 @@ enum rc cmd_close(struct cmd *cmd, struct err *err)
 
     /* RFC 4314 4: without the right to expunge, CLOSE only closes. */
     if (!view_is_read_only(session->view) &&
-        (view_reader(session->view)->rights & RIGHT_EXPUNGE) != 0) {
+        (view_reader(session->view)->rights & RIGHT_EXPUNGE) != 0 &&
+        mbox_counts(view_mbox(session->view))->deleted > 0) {
         enum rc rc = expunge_deleted(session, cmd->arena, err);
 
         if (rc)

@@ -8,21 +8,22 @@
 #include "commands/status_values.h"
 
 /* Messages no session was told of as \Recent: mostly none, or all of a mailbox that nobody has
- * selected yet. Else it takes the uids, and the mailbox is loaded. */
+ * selected yet. Else it may take the uids, and the mailbox is loaded. */
 static enum rc count_recent(const struct session *session, struct found_mailbox *found,
                             uint64_t *out, struct err *err)
 {
-    uint32_t first = account_recent(found->account, found->mbox, false);
+    struct uid_run recent = {account_recent(found->account, found->mbox, false),
+                             mbox_counts(found->mbox)->uidnext - 1};
+    uint32_t n = 0;
     enum rc rc;
 
-    if (first <= 1 || first >= mbox_counts(found->mbox)->uidnext) {
-        *out = first <= 1 ? mbox_counts(found->mbox)->messages : 0;
-        return RC_OK;
+    if (recent.first <= recent.last && !mbox_count_run(found->mbox, recent, &n)) {
+        rc = place_load(session, found, err);
+        if (rc)
+            return rc;
+        n = mbox_counts(found->mbox)->messages - mbox_lower_bound(found->mbox, recent.first);
     }
-    rc = place_load(session, found, err);
-    if (rc)
-        return rc;
-    *out = mbox_counts(found->mbox)->messages - mbox_lower_bound(found->mbox, first);
+    *out = n;
     return RC_OK;
 }
 

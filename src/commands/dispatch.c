@@ -278,13 +278,6 @@ static enum rc parse(struct cmd *cmd, const struct imap_text *text, struct err *
     return check_rights(cmd, err);
 }
 
-static enum rc refresh(struct session *session, struct err *err)
-{
-    if (session->state != SESSION_SELECTED)
-        return RC_OK;
-    return view_refresh(session->view, view_position(session), err);
-}
-
 /* "It exists already" may rest on what another session wrote and a crash would take back: a
  * refusal waits for what it saw, as a success does. */
 static void wait_if_refused(const struct cmd *cmd, enum rc rc)
@@ -315,7 +308,7 @@ static enum rc run(struct cmd *cmd, bool *gone, struct err *err)
             arena_rewind(cmd->arena, space);
             *cmd->reply = clean;
         }
-        rc = refresh(session, err);
+        rc = session->state == SESSION_SELECTED ? sync_refresh(cmd, err) : RC_OK;
         *gone = rc == RC_NOT_FOUND;
         if (rc == RC_OK)
             rc = cmd->row->run(cmd, err);
@@ -485,7 +478,7 @@ enum command_outcome session_idle_sync(struct session *session, struct buf *out)
 
     if (session->state != SESSION_SELECTED)
         return COMMAND_IDLE;
-    rc = view_refresh(session->view, view_position(session), &err);
+    rc = view_refresh_counts(session->view, view_position(session), &err);
     if (rc == RC_NOT_FOUND)
         return say_mailbox_is_gone(session, out);
     if (rc == RC_OK) {

@@ -147,6 +147,16 @@ static unsigned what_to_tell(const struct cmd *cmd)
     return may_tell_expunges(cmd) ? tell : tell & ~(unsigned) VIEW_TELL_EXPUNGES;
 }
 
+enum rc sync_refresh(const struct cmd *cmd, struct err *err)
+{
+    const struct session *session = cmd->session;
+    uint64_t position = session_position_in(session, view_account(session->view));
+
+    return (cmd->row->flags & CMD_COUNTS) != 0 && session->contexts == NULL
+               ? view_refresh_counts(session->view, position, err)
+               : view_refresh(session->view, position, err);
+}
+
 bool sync_begin(struct cmd *cmd)
 {
     struct session *session = cmd->session;
@@ -156,8 +166,7 @@ bool sync_begin(struct cmd *cmd)
     cmd->phase = CMD_SYNCS;
     if (session->state != SESSION_SELECTED || (cmd->row->flags & CMD_UNSELECTS) != 0)
         return true;
-    rc = view_refresh(session->view, session_position_in(session, view_account(session->view)),
-                      &err);
+    rc = sync_refresh(cmd, &err);
     if (rc == RC_NOT_FOUND)
         return false;
     if (rc) /* a command is told its own result; of news there is nothing else */

@@ -11,6 +11,9 @@
 
 #include "commands/cmd.h"
 
+/* The version of the selected mailbox that the command begins or ends with; its messages as well
+ * if it may look at them. As view_refresh(). */
+MUST_CHECK enum rc sync_refresh(const struct cmd *cmd, struct err *err);
 /*
  * The sync behind a command: take the newest version and see what it changes for the client,
  * who may have said by NOTIFY what it wants to hear of. False: the mailbox is gone,

@@ -167,31 +167,51 @@ enum rc account_catch_up(struct account *account, struct err *err)
     return rc;
 }
 
-/* Load a mailbox into the tip. lock is held. */
-static enum rc load_into_tip(struct account *account, uint32_t mbox_id, struct err *err)
+/* How much of a mailbox a reader needs in memory. */
+enum mailbox_part { PART_COUNTS, PART_TAIL, PART_MESSAGES };
+
+static bool has_part(const struct mbox *mbox, enum mailbox_part part)
+{
+    switch (part) {
+    case PART_COUNTS:
+        return true;
+    case PART_TAIL:
+        return mbox_has_tail(mbox);
+    case PART_MESSAGES:
+        return mbox_is_loaded(mbox);
+    }
+    return false;
+}
+
+/* Load a mailbox, or its last chunk, into the tip. lock is held. */
+static enum rc load_into_tip(struct account *account, uint32_t mbox_id, enum mailbox_part part,
+                             struct err *err)
 {
     AUTO(acct_unrefp) struct acct_state *fork = NULL;
     struct engine *engine = account_engine(account);
     const struct mbox *mbox = acct_mailbox_by_id(account->tip, mbox_id);
     page_read_fn *read;
+    uint32_t rows;
     enum rc rc;
     void *ctx;
 
-    if (mbox == NULL || mbox_is_loaded(mbox))
+    if (mbox == NULL || has_part(mbox, part))
         return RC_OK; /* gone, or somebody was quicker: the caller looks again */
     fork = acct_fork(account->tip);
     acct_set_position(fork, acct_position(account->tip));
     read = engine->ops->page_reader(engine, account->id, &ctx);
-    rc = acct_mbox_load(fork, mbox_id, read, ctx, err);
+    rc = (part == PART_TAIL ? acct_tail_load : acct_mbox_load)(fork, mbox_id, read, ctx, err);
     if (rc == RC_OK) {
-        memory_note(account, (size_t) mbox_counts(mbox)->messages * LOADED_ROW_BYTES);
+        rows = mbox_counts(mbox)->messages;
+        memory_note(account, (size_t) (part == PART_TAIL ? MIN(rows, CHUNK_MESSAGES) : rows) *
+                                 LOADED_ROW_BYTES);
         chain_replace_tip(account, TAKE(fork));
     }
     return rc;
 }
 
-enum rc account_read_mailbox(struct account *account, uint64_t own_position, uint32_t mbox_id,
-                             struct acct_state **out, struct err *err)
+static enum rc read_part(struct account *account, uint64_t own_position, uint32_t mbox_id,
+                         enum mailbox_part part, struct acct_state **out, struct err *err)
 {
     atomic_store(&account->used_us, clock_mono_us());
     for (;;) {
@@ -203,12 +223,12 @@ enum rc account_read_mailbox(struct account *account, uint64_t own_position, uin
         if (mbox == NULL)
             return err_set(err, RC_NOT_FOUND, "The mailbox was deleted", "mailbox %u is gone",
                            mbox_id);
-        if (mbox_is_loaded(mbox)) {
+        if (has_part(mbox, part)) {
             *out = TAKE(state);
             return RC_OK;
         }
         (void) pthread_mutex_lock(&account->lock);
-        rc = load_into_tip(account, mbox_id, err);
+        rc = load_into_tip(account, mbox_id, part, err);
         tip = acct_position(account->tip);
         (void) pthread_mutex_unlock(&account->lock);
         if (rc)
@@ -217,6 +237,24 @@ enum rc account_read_mailbox(struct account *account, uint64_t own_position, uin
          * look again when it is durable. */
         account_wait_durable(account, tip);
     }
+}
+
+enum rc account_read_counts(struct account *account, uint64_t own_position, uint32_t mbox_id,
+                            struct acct_state **out, struct err *err)
+{
+    return read_part(account, own_position, mbox_id, PART_COUNTS, out, err);
+}
+
+enum rc account_read_tail(struct account *account, uint64_t own_position, uint32_t mbox_id,
+                          struct acct_state **out, struct err *err)
+{
+    return read_part(account, own_position, mbox_id, PART_TAIL, out, err);
+}
+
+enum rc account_read_mailbox(struct account *account, uint64_t own_position, uint32_t mbox_id,
+                             struct acct_state **out, struct err *err)
+{
+    return read_part(account, own_position, mbox_id, PART_MESSAGES, out, err);
 }
 
 static enum rc load_kept(struct account *account, struct acct_state *fork, struct err *err)

@@ -88,6 +88,15 @@ MUST_CHECK enum rc mail_store_remove(struct mail_store *store, uint64_t id, stru
 /* The newest durable version, or the one at own_position if that is newer (0: no write of one's
  * own). */
 struct acct_state *account_read(struct account *account, uint64_t own_position);
+/* The same, in which there is this mailbox, its messages loaded or not; RC_NOT_FOUND if it is
+ * gone. */
+MUST_CHECK enum rc account_read_counts(struct account *account, uint64_t own_position,
+                                       uint32_t mbox_id, struct acct_state **out,
+                                       struct err *err);
+/* The same with its last chunk in memory: of the newest messages mbox_count_run() knows. */
+MUST_CHECK enum rc account_read_tail(struct account *account, uint64_t own_position,
+                                     uint32_t mbox_id, struct acct_state **out,
+                                     struct err *err);
 /* The same with this mailbox's messages loaded; RC_NOT_FOUND if it is gone, RC_CORRUPT. */
 MUST_CHECK enum rc account_read_mailbox(struct account *account, uint64_t own_position,
                                         uint32_t mbox_id, struct acct_state **out,

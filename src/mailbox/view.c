@@ -146,32 +146,123 @@ static void tell_all(struct mbox_view *view)
     view->seen_modseq = view->told_modseq = reader_highestmodseq(&view->reader, view->mbox);
 }
 
-enum rc view_open(struct account *account, uint64_t reader, uint64_t own_position,
-                  uint32_t mbox_id, bool read_only, struct mbox_view **out, struct err *err)
+/* May all that is asked without messages be answered by the counts? Not for a guest, whose
+ * flags may be the guest's own. */
+static bool counts_suffice(const struct mbox_view *view)
+{
+    uint32_t n;
+
+    if (mbox_is_loaded(view->mbox))
+        return true;
+    if (view->reader.is_guest || reader_needs_messages(&view->reader, view->mbox) ||
+        !mbox_knows_first_unseen(view->mbox))
+        return false;
+    for (size_t i = 0; i < view->n_recent; i++) {
+        if (!mbox_count_run(view->mbox, view->recent[i], &n))
+            return false;
+    }
+    return true;
+}
+
+/* Are those counted that would be \Recent here? */
+static bool counts_recent(const struct mbox_view *view)
+{
+    struct uid_run run = {account_recent(view->account, view->mbox, false),
+                          mbox_counts(view->mbox)->uidnext - 1};
+    uint32_t n;
+
+    return run.first > run.last || mbox_count_run(view->mbox, run, &n);
+}
+
+/* account_read_counts() and its like. */
+typedef enum rc read_fn(struct account *account, uint64_t own_position, uint32_t mbox_id,
+                        struct acct_state **out, struct err *err);
+
+static enum rc take_newest(struct mbox_view *view, uint64_t reader, uint64_t own_position,
+                           read_fn *read, struct err *err)
+{
+    struct acct_state *state = NULL;
+    enum rc rc = read(view->account, own_position, view->mbox_id, &state, err);
+
+    if (rc)
+        return rc;
+    take_version(view, state);
+    return take_rights(view, reader, err);
+}
+
+static enum rc open_view(struct mbox_view *view, uint64_t reader, uint64_t own_position,
+                         read_fn *read, struct err *err)
+{
+    enum rc rc = take_newest(view, reader, own_position, read, err);
+
+    if (rc == RC_OK && !counts_suffice(view))
+        rc = take_newest(view, reader, own_position, account_read_mailbox, err);
+    else if (rc == RC_OK && !counts_recent(view))
+        rc = take_newest(view, reader, own_position, account_read_tail, err);
+    if (rc)
+        return rc;
+    view->read_only = view->examined || reader_is_read_only(&view->reader);
+    tell_all(view);
+    view_claim_recent(view);
+    /* those of older chunks, by now of a version that may be newer */
+    return counts_suffice(view) ? RC_OK : view_refresh(view, own_position, err);
+}
+
+static enum rc open_as(struct account *account, uint64_t reader, uint64_t own_position,
+                       uint32_t mbox_id, bool read_only, read_fn *read, struct mbox_view **out,
+                       struct err *err)
 {
     struct mbox_view *view = xcalloc(1, sizeof(*view));
-    struct acct_state *state;
     enum rc rc;
 
     view->account = account;
     view->mbox_id = mbox_id;
+    view->examined = read_only;
     view->held = xcalloc(1, sizeof(*view->held));
     account_hold(account, view->held, mbox_id);
-    rc = account_read_mailbox(account, own_position, mbox_id, &state, err);
-    if (rc == RC_OK) {
-        take_version(view, state);
-        rc = take_rights(view, reader, err);
-    }
+    rc = open_view(view, reader, own_position, read, err);
     if (rc) {
         view_close(view);
         return rc;
     }
-    view->examined = read_only;
-    view->read_only = read_only || reader_is_read_only(&view->reader);
-    tell_all(view);
-    view_claim_recent(view);
     *out = view;
     return RC_OK;
+}
+
+enum rc view_open(struct account *account, uint64_t reader, uint64_t own_position,
+                  uint32_t mbox_id, bool read_only, struct mbox_view **out, struct err *err)
+{
+    return open_as(account, reader, own_position, mbox_id, read_only, account_read_mailbox, out,
+                   err);
+}
+
+enum rc view_open_counts(struct account *account, uint64_t reader, uint64_t own_position,
+                         uint32_t mbox_id, bool read_only, struct mbox_view **out,
+                         struct err *err)
+{
+    return open_as(account, reader, own_position, mbox_id, read_only, account_read_counts, out,
+                   err);
+}
+
+/* Does the client know all that this version counts? */
+static bool is_told(const struct mbox_view *view)
+{
+    const struct mbox_counts *counts = mbox_counts(view->mbox);
+
+    return view->n_hidden == 0 && counts->uidnext - 1 == view->told_uid &&
+           counts->highestmodseq == view->told_modseq &&
+           counts->highestmodseq == view->seen_modseq;
+}
+
+enum rc view_refresh_counts(struct mbox_view *view, uint64_t own_position, struct err *err)
+{
+    struct err ignored;
+
+    if (take_newest(view, view->reader.account, own_position, account_read_counts, &ignored) ==
+            RC_OK &&
+        !mbox_is_loaded(view->mbox) && counts_suffice(view) && is_told(view))
+        return RC_OK;
+    return view_refresh(view, own_position, err);
 }
 
 void view_close(struct mbox_view *view)
@@ -289,6 +380,16 @@ static uint32_t known_count(const struct mbox_view *view)
 uint32_t view_count(const struct mbox_view *view)
 {
     return known_count(view) + view->hidden_count;
+}
+
+uint32_t view_first_unseen(const struct mbox_view *view)
+{
+    uint32_t index = reader_first_unseen(&view->reader, view->mbox);
+
+    if (index == mbox_counts(view->mbox)->messages)
+        return 0;
+    /* without its messages there is nothing that the client was not told */
+    return mbox_is_loaded(view->mbox) ? view_seq(view, mbox_uid(view->mbox, index)) : index + 1;
 }
 
 uint32_t view_greatest_uid(const struct mbox_view *view)

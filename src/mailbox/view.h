@@ -30,12 +30,21 @@ struct mbox_view;
 MUST_CHECK enum rc view_open(struct account *account, uint64_t reader, uint64_t own_position,
                              uint32_t mbox_id, bool read_only, struct mbox_view **out,
                              struct err *err);
+/* The same for who asks only what a mailbox counts, as SELECT does: where that can be said
+ * without the messages they stay in pages until the next view_refresh(). */
+MUST_CHECK enum rc view_open_counts(struct account *account, uint64_t reader,
+                                    uint64_t own_position, uint32_t mbox_id, bool read_only,
+                                    struct mbox_view **out, struct err *err);
 void view_close(struct mbox_view *view); /* NULL is allowed */
 
 /* Take the version to work on. RC_NOT_FOUND: the mailbox was deleted, or the reader may no
  * longer read it, or so much of it was expunged since that the numbering is lost: the session
  * must end. */
 MUST_CHECK enum rc view_refresh(struct mbox_view *view, uint64_t own_position, struct err *err);
+/* The same for a command that names no message: where there is nothing to tell, messages that
+ * lie in pages stay there, and only counts and view_sync() may be asked for. */
+MUST_CHECK enum rc view_refresh_counts(struct mbox_view *view, uint64_t own_position,
+                                       struct err *err);
 /* Let go of the version. view_has_news still works. */
 void view_park(struct mbox_view *view);
 /* What a client may be told now, as bits. */
@@ -76,6 +85,8 @@ uint64_t view_modseq(const struct mbox_view *view, uint32_t index);
 
 /* Messages as the client counts them. */
 uint32_t view_count(const struct mbox_view *view);
+/* Sequence number of the first message that the reader has not seen; 0: none. */
+uint32_t view_first_unseen(const struct mbox_view *view);
 /* Greatest uid the client knows to exist or to have existed; 0 if none. */
 uint32_t view_last_uid(const struct mbox_view *view);
 /* seq 1..view_count. */

@@ -1,6 +1,8 @@
 /*
  * view_flags.c - which flags a session must hear of, \Recent, and going back after a conflict.
  */
+#include <assert.h>
+
 #include "mailbox/open_account.h"
 #include "mailbox/open_view.h"
 #include "mailbox/set_walk.h"
@@ -318,12 +320,15 @@ struct uid_run view_recent_from(const struct mbox_view *view, uint32_t uid)
 
 uint32_t view_recent_count(const struct mbox_view *view)
 {
-    uint32_t n = 0;
+    uint32_t all = 0, n = 0;
 
-    for (size_t i = 0; i < view->n_recent; i++)
-        n += mbox_lower_bound(view->mbox, view->recent[i].last + 1) -
-             mbox_lower_bound(view->mbox, view->recent[i].first);
-    return n;
+    for (size_t i = 0; i < view->n_recent; i++) {
+        bool is_known = mbox_count_run(view->mbox, view->recent[i], &n);
+
+        assert(is_known);
+        all += n;
+    }
+    return all;
 }
 
 /* ---- going back ---- */

@@ -13,7 +13,8 @@
 
 #define KIND_WHOLE      0x80u /* head and hash are in the bytes */
 #define KIND_OLD        0x40u /* of the version before */
-#define KIND_BITS       0x3fu
+#define KIND_UNSEEN     0x20u /* of the version that says the first unseen */
+#define KIND_BITS       0x1fu
 #define PAGE_VERSION_AT 5u
 
 /* Input: for each page a kind byte, a u16 length and the payload; the first is the root. */
@@ -35,7 +36,8 @@ static void require(bool holds, const char *what)
 static struct slice framed(struct arena *arena, uint8_t kind, uint64_t number,
                            struct slice payload)
 {
-    struct page_id id = {.version = PAGE_VERSION,
+    struct page_id id = {.version =
+                             (kind & KIND_UNSEEN) != 0 ? PAGE_VERSION_UNSEEN : PAGE_VERSION,
                          .kind = (enum page_kind)(kind & KIND_BITS),
                          .account = 1,
                          .number = number};
@@ -112,16 +114,18 @@ static void check_mailbox(const struct acct_state *state, const struct mbox *mbo
 {
     const struct mbox_counts *counts = mbox_counts(mbox);
     struct err err;
-    uint32_t unseen = 0, last = 0;
+    uint32_t unseen = 0, last = 0, first_unseen = counts->messages;
 
     for (uint32_t i = 0; i < counts->messages; i++) {
         require(mbox_uid(mbox, i) > last, "order of uids");
         require(mbox_modseq(mbox, i) <= counts->highestmodseq, "modseq");
         last = mbox_uid(mbox, i);
-        unseen += (mbox_flags(mbox, i) & FLAG_SEEN) == 0;
+        if ((mbox_flags(mbox, i) & FLAG_SEEN) == 0 && unseen++ == 0)
+            first_unseen = i;
         if (acct_cold_load(state, mbox, i, i, read_fuzzed, pages, &err) == RC_OK)
             (void) mbox_cold(mbox, i)->size;
     }
+    require(mbox_first_unseen(mbox) == first_unseen, "first unseen");
     require(unseen == counts->unseen && last < counts->uidnext, "counts");
     check_annotations(mbox, counts);
 }
@@ -132,8 +136,12 @@ static bool load_all(struct acct_state *state, struct pages *pages)
     bool all = true;
 
     for (size_t i = 0; i < acct_mailbox_count(state); i++) {
-        uint32_t id = mbox_info(acct_mailbox_at(state, i))->id;
+        const struct mbox *pages_only = acct_mailbox_at(state, i);
+        uint32_t id = mbox_info(pages_only)->id;
 
+        if (mbox_knows_first_unseen(pages_only))
+            require(mbox_first_unseen(pages_only) <= mbox_counts(pages_only)->messages,
+                    "the first unseen of a mailbox that is not loaded");
         if (acct_mbox_load(state, id, read_fuzzed, pages, &err) == RC_OK)
             check_mailbox(state, acct_mailbox_by_id(state, id), pages);
         else

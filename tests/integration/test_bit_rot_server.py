@@ -119,6 +119,40 @@ class BitRot(unittest.TestCase):
         self.assertEqual(bodies(now), bodies(self.truth["u2"]))
         self.assertEqual(self.roost("check")["losses"], [])
 
+    def test_a_mailbox_without_its_messages_is_counted_and_left(self):
+        """SELECT says what stands with the account; what needs the messages is refused, and nothing else."""
+        self.server.stop()
+        state = os.path.join(self.server.data, "mail", "state", "data.mdb")
+        wanted = rb"RoPg\x06[\x04\x05]\0\0" + re.escape(self.account("u2").to_bytes(8, "little"))
+        with open(state, "rb") as file:
+            data = bytearray(file.read())
+        pages = list(re.finditer(wanted, data, re.DOTALL))
+        self.assertNotEqual(pages, [])
+        for page in pages:
+            data[page.end() + 8 + 20] ^= 1  # behind the page's number, among the rows
+        with open(state, "wb") as file:
+            file.write(data)
+        self.server.start()
+        self.assertEqual(self.picture("u1"), self.truth["u1"])
+        with self.server.wire("u2") as wire:
+            self.assertIn(b"* %d EXISTS" % MESSAGES, wire.ok("SELECT INBOX"))
+            for _ in range(2):
+                for command in ("FETCH 1 FLAGS", "UID SEARCH ALL", "STORE 1 +FLAGS (\\Seen)"):
+                    lines, tagged = wire.command(command)
+                    self.assertRegex(tagged, rb"^NO .*[Dd]amaged")
+                    self.assertEqual(lines, [])
+                wire.ok("NOOP")
+                wire.ok("STATUS INBOX (MESSAGES UNSEEN)")
+                wire.done(wire.idle())
+            wire.ok("SELECT Drafts")
+            wire.ok("UID FETCH 1:* FLAGS")
+            wire.ok("SELECT INBOX")
+            wire.ok("UNSELECT")
+            wire.ok("LOGOUT")
+        found = self.roost("check", "--repair", code=PARTLY)
+        self.assertEqual([loss["lost"] for loss in found["losses"]], ["mailbox"])
+        self.assertEqual(len(self.picture("u2")), MESSAGES)
+
     def test_credentials_damaged_in_one_page_serve_the_others(self):
         for number in range(5):
             self.server.run("alias", "add", "alias%d" % number, "u1")

@@ -4,8 +4,10 @@
  */
 // links: account
 #include "account/chunk.h"
+#include "account/page_frame.h"
 #include "account/pages.h"
 #include "base/map.h"
+#include "base/varint.h"
 #include "lib/test.h"
 
 static void apply(struct acct_state *state, const struct record *record)
@@ -205,6 +207,126 @@ static void an_append_reads_the_last_chunk_only(void **state)
     shelf_done(&shelf);
 }
 
+/* The offset of what a MAILBOXES page of one mailbox says of the first unseen message. */
+static size_t first_unseen_at(struct slice page)
+{
+    enum { PAGE_HEAD = 24, MAILBOX_NUMBERS = 3, COUNT_NUMBERS = 10 };
+    struct scan sc = scan_of(slice_from(page, PAGE_HEAD));
+    struct slice bytes;
+    uint64_t number;
+
+    assert_true(scan_varint(&sc, 1, &number) && scan_varint(&sc, UINT64_MAX, &number));
+    assert_true(scan_take(&sc, sizeof(struct object_id), &bytes));
+    assert_true(scan_varint_bytes(&sc, MAILBOX_NAME_BYTES_MAX, &bytes));
+    for (int i = 0; i < MAILBOX_NUMBERS + COUNT_NUMBERS; i++)
+        assert_true(scan_varint(&sc, UINT64_MAX, &number));
+    return page.len - scan_left(&sc);
+}
+
+/* The MAILBOXES page as a program wrote it that did not know of the first unseen message. */
+static void make_older(struct shelf *shelf)
+{
+    struct slice key;
+    void *value;
+
+    for (size_t at = 0; map_next(shelf->pages, &at, &key, &value);) {
+        struct page *page = value;
+        struct page_id id = {.kind = PAGE_MAILBOXES,
+                             .account = 1,
+                             .number = page->number,
+                             .version = PAGE_VERSION};
+        AUTO(buf_done) struct buf buf;
+        size_t cut;
+
+        buf_init(&buf, SIZE_MAX / 2);
+        if (page->bytes.ptr[4] != PAGE_MAILBOXES)
+            continue;
+        assert_int_equal(page->bytes.ptr[5], PAGE_VERSION_UNSEEN);
+        cut = first_unseen_at(page->bytes);
+        assert_true((unsigned char) page->bytes.ptr[cut] < 0x80); /* of one byte */
+        page_begin(&buf, &id);
+        buf_append(&buf, slice_sub(page->bytes, 24, cut - 24));
+        buf_append(&buf, slice_sub(page->bytes, cut + 1, page->bytes.len - cut - 1 - 8));
+        page_end(&buf);
+        page->bytes = arena_dup(shelf->arena, buf_slice(&buf));
+    }
+}
+
+static const struct mbox *inbox_of(const struct acct_state *state)
+{
+    return acct_mailbox_by_id(state, 1);
+}
+
+/* Of pages that do not say it, it is known once the mailbox is loaded, and after the next
+ * checkpoint for good. */
+static void older_pages_do_not_know_the_first_unseen(void **unused)
+{
+    AUTO(acct_unrefp) struct acct_state *account = start();
+    AUTO(acct_unrefp) struct acct_state *stored = NULL;
+    AUTO(acct_unrefp) struct acct_state *opened = NULL;
+    AUTO(acct_unrefp) struct acct_state *fork = NULL;
+    struct record tail = {.type = RECORD_APPEND, .append = {.mbox = 1}};
+    struct shelf shelf;
+    struct err err;
+
+    (void) unused;
+    shelf_open(&shelf);
+    put_shelf(&shelf, account, &stored);
+    opened = open_shelf(&shelf);
+    assert_true(mbox_knows_first_unseen(inbox_of(opened)));
+    assert_int_equal(mbox_first_unseen(inbox_of(opened)), 0);
+    acct_unref(opened);
+    make_older(&shelf);
+    opened = open_shelf(&shelf);
+    assert_false(mbox_knows_first_unseen(inbox_of(opened)));
+    fork = acct_fork(opened);
+    assert_int_equal(acct_record_load(fork, &tail, read_shelf, &shelf, &err), RC_OK);
+    append(fork, 1, 0); /* makes a page of what is not known */
+    assert_false(mbox_knows_first_unseen(inbox_of(fork)));
+    put_shelf(&shelf, fork, &opened);
+    assert_int_equal(acct_mbox_load(fork, 1, read_shelf, &shelf, &err), RC_OK);
+    assert_int_equal(mbox_first_unseen(inbox_of(fork)), 0);
+    shelf_done(&shelf);
+}
+
+/* What comes to a mailbox in which all was seen, while its messages lie in pages. */
+static void the_first_unseen_is_among_what_came(void **unused)
+{
+    AUTO(acct_unrefp) struct acct_state *account = acct_state_new(1);
+    AUTO(acct_unrefp) struct acct_state *stored = NULL;
+    AUTO(acct_unrefp) struct acct_state *opened = NULL;
+    AUTO(acct_unrefp) struct acct_state *fork = NULL;
+    struct record first = {.type = RECORD_ACCOUNT, .account = {1}};
+    struct record tail = {.type = RECORD_APPEND, .append = {.mbox = 1}};
+    struct shelf shelf;
+    struct err err;
+
+    (void) unused;
+    apply(account, &first);
+    create(account, 1, SLICE("INBOX"));
+    for (int i = 0; i < 10; i++)
+        append(account, 1, FLAG_SEEN);
+    shelf_open(&shelf);
+    put_shelf(&shelf, account, &stored);
+    opened = open_shelf(&shelf);
+    assert_int_equal(mbox_first_unseen(inbox_of(opened)), 10);
+    fork = acct_fork(opened);
+    assert_int_equal(acct_record_load(fork, &tail, read_shelf, &shelf, &err), RC_OK);
+    append(fork, 1, FLAG_SEEN);
+    assert_int_equal(mbox_first_unseen(inbox_of(fork)), 11);
+    append(fork, 1, 0);
+    append(fork, 1, 0);
+    assert_int_equal(mbox_first_unseen(inbox_of(fork)), 11);
+    assert_false(mbox_is_loaded(inbox_of(fork)));
+    put_shelf(&shelf, fork, &opened);
+    acct_unref(opened);
+    opened = open_shelf(&shelf);
+    assert_int_equal(mbox_first_unseen(inbox_of(opened)), 11);
+    assert_int_equal(acct_mbox_load(fork, 1, read_shelf, &shelf, &err), RC_OK);
+    assert_int_equal(mbox_first_unseen(inbox_of(fork)), 11);
+    shelf_done(&shelf);
+}
+
 /* Messages of one transaction differ in nothing that a hot page tells: it is shorter than their
  * number. */
 static void messages_that_are_alike_come_back(void **state)
@@ -329,7 +451,8 @@ static void all_comes_to_an_account_of_before(void **unused)
     append(state, 2, FLAG_SEEN);
     put_shelf(&shelf, state, &stored);
     assert_int_equal(version_of(shelf.root), 4);
-    assert_int_equal(count_version(&shelf, 4), map_count(shelf.pages));
+    assert_int_equal(count_version(&shelf, 6), 1); /* the mailboxes */
+    assert_int_equal(count_version(&shelf, 4), map_count(shelf.pages) - 1);
     acct_unref(stored);
     acct_unref(state);
 
@@ -497,6 +620,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_tail_is_cheap_to_checkpoint),
         cmocka_unit_test(an_append_reads_the_last_chunk_only),
+        cmocka_unit_test(older_pages_do_not_know_the_first_unseen),
+        cmocka_unit_test(the_first_unseen_is_among_what_came),
         cmocka_unit_test(messages_that_are_alike_come_back),
         cmocka_unit_test(a_flag_costs_one_hot_page),
         cmocka_unit_test(all_comes_to_an_account_of_before),

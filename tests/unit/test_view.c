@@ -53,9 +53,20 @@ static void append(struct scene *scene, uint32_t n)
     (void) world_commit(&txn);
 }
 
+static const struct memory_engine_options plain = {.no_conflict = true};
+
+/* The store is opened anew: messages lie in pages. */
+static void restart(struct scene *scene)
+{
+    account_close(scene->account);
+    world_close(&scene->world);
+    world_open_memory(&scene->world, &plain);
+    scene->account = world_account(&scene->world, ACCOUNT);
+}
+
+/* Half of the scenes begin behind a restart, as a SELECT does. */
 static void scene_open(struct scene *scene, uint64_t seed, uint32_t n)
 {
-    static const struct memory_engine_options plain = {.no_conflict = true};
     struct err err;
 
     *scene = (struct scene){.random = seed, .uidnext = 1};
@@ -64,8 +75,12 @@ static void scene_open(struct scene *scene, uint64_t seed, uint32_t n)
     scene->account = world_account(&scene->world, ACCOUNT);
     scene->mbox_id = world_mailbox_id(scene->account, "INBOX", 0);
     append(scene, n);
-    assert_int_equal(view_open(scene->account, 0, 0, scene->mbox_id, false, &scene->view, &err),
+    if (seed % 2 == 0)
+        restart(scene);
+    assert_int_equal((seed % 2 == 0 ? view_open_counts : view_open)(
+                         scene->account, 0, 0, scene->mbox_id, false, &scene->view, &err),
                      RC_OK);
+    assert_int_equal(mbox_is_loaded(view_mbox(scene->view)), seed % 2 != 0);
     for (uint32_t uid = 1; uid <= n; uid++)
         scene->list->uids[scene->list->n++] = uid;
     scene->list->told_uid = n;
@@ -307,11 +322,26 @@ static void go_back_sometimes(struct scene *scene)
     assert_int_equal(view_refresh(scene->view, 0, &err), RC_OK);
 }
 
+/* Where nothing was moved but a command comes that names no message. */
+static void count_only(struct scene *scene)
+{
+    struct err err;
+
+    assert_int_equal(view_refresh_counts(scene->view, 0, &err), RC_OK);
+    assert_int_equal(view_count(scene->view), scene->list->n);
+    sync_view(scene, true);
+    view_park(scene->view);
+}
+
 static void take_turn(struct scene *scene)
 {
     struct err err;
 
+    if (pick(scene, 4) == 0)
+        count_only(scene);
     move_world(scene);
+    if (pick(scene, 4) == 0)
+        count_only(scene);
     if (scene->uidnext + 20 >= UIDS_MAX)
         fail_msg("the history is too long");
     assert_int_equal(view_refresh(scene->view, 0, &err), RC_OK);
@@ -346,10 +376,85 @@ static void the_same_over_several_chunks(void **state)
     struct scene scene;
 
     (void) state;
-    scene_open(&scene, 77, MANY);
+    scene_open(&scene, 78, MANY);
     for (unsigned turn = 0; turn < 20; turn++)
         take_turn(&scene);
     scene_close(&scene);
+}
+
+/* ---- without messages ---- */
+
+static void select_counts(struct scene *scene, struct mbox_view **out)
+{
+    struct err err;
+
+    assert_int_equal(view_open_counts(scene->account, 0, 0, scene->mbox_id, false, out, &err),
+                     RC_OK);
+}
+
+static void who_only_counts_leaves_messages_in_pages(void **state)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
+    struct view_changes changes;
+    struct mbox_view *view;
+    struct scene scene;
+    struct err err;
+
+    (void) state;
+    scene_open(&scene, 1, MANY);
+    for (uint32_t uid = 1; uid <= 3; uid++)
+        (void) world_flag(scene.account, scene.mbox_id, uid, FLAG_OP_ADD, FLAG_SEEN);
+    view_close(scene.view);
+    restart(&scene);
+    select_counts(&scene, &view);
+    assert_false(mbox_is_loaded(view_mbox(view)));
+    assert_int_equal(view_count(view), MANY);
+    assert_int_equal(view_first_unseen(view), 4);
+    assert_int_equal(view_recent_count(view), MANY); /* no record says who was told */
+    for (int i = 0; i < 2; i++) {
+        view_park(view);
+        assert_false(view_has_news(view, 0, VIEW_TELL_ALL));
+        assert_int_equal(view_refresh_counts(view, 0, &err), RC_OK);
+        view_sync(view, VIEW_TELL_ALL, arena, &changes);
+        assert_true(changes.n_expunged == 0 && changes.n_changed == 0);
+        assert_false(changes.exists_changed || mbox_is_loaded(view_mbox(view)));
+    }
+    append(&scene, 1); /* the last chunk comes in, the others do not */
+    assert_true(view_has_news(view, 0, VIEW_TELL_ALL));
+    assert_int_equal(view_refresh_counts(view, 0, &err), RC_OK);
+    view_sync(view, VIEW_TELL_ALL, arena, &changes);
+    assert_true(changes.exists_changed && changes.exists == MANY + 1);
+    assert_int_equal(changes.recent, MANY + 1);
+    assert_int_equal(view_seq(view, MANY + 1), MANY + 1);
+    assert_int_equal(view_first_unseen(view), 4);
+    scene.view = view;
+    scene_close(&scene);
+}
+
+/* Which of the recent ones are still there only the messages say: those of the last chunk, or
+ * all of them. */
+static void what_counts_do_not_say_messages_do(void **state)
+{
+    (void) state;
+    for (int old = 0; old <= 1; old++) {
+        uint32_t first = old ? 20 : MANY, n = MANY + 5;
+        struct mbox_view *view;
+        struct scene scene;
+
+        scene_open(&scene, 1, first);
+        view_close(scene.view); /* has claimed them, which the next record tells */
+        append(&scene, n - first);
+        (void) world_expunge(scene.account, scene.mbox_id, 3, 4);
+        (void) world_expunge(scene.account, scene.mbox_id, n - 2, n - 2);
+        restart(&scene);
+        select_counts(&scene, &view);
+        assert_int_equal(mbox_is_loaded(view_mbox(view)), old);
+        assert_true(mbox_has_tail(view_mbox(view)));
+        assert_int_equal(view_recent_count(view), n - first - 1);
+        assert_int_equal(view_count(view), n - 3);
+        scene.view = view;
+        scene_close(&scene);
+    }
 }
 
 /* ---- \Recent ---- */
@@ -503,6 +608,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(numbers_are_those_of_an_obvious_list),
         cmocka_unit_test(the_same_over_several_chunks),
+        cmocka_unit_test(who_only_counts_leaves_messages_in_pages),
+        cmocka_unit_test(what_counts_do_not_say_messages_do),
         cmocka_unit_test(recent_belongs_to_the_first_who_may_write),
         cmocka_unit_test(silent_changes_are_not_told_and_reports_are),
         cmocka_unit_test(what_is_not_told_stays_to_be_told),
