@@ -22,10 +22,21 @@ static void peer_drop(struct auth_peer *peer)
     channel_free(TAKE(peer->channel));
 }
 
-/* While answers wait to be taken nothing more is read: the peer's queue stays bounded. */
+/*
+ * Those who ask auth wait while answers to them do: their queue stays bounded. Those whom auth
+ * asks (idp, gss) wait in turn until their answers are taken, so these are always read: if both
+ * sides held back, neither would go on.
+ */
+static bool is_read(const struct auth_peer *peer)
+{
+    return peer == &peer->auth->idp || peer == &peer->auth->gss ||
+           !channel_wants_write(peer->channel);
+}
+
 static void peer_want(struct auth_peer *peer)
 {
-    unsigned want = channel_wants_write(peer->channel) ? LOOP_OUT : LOOP_IN;
+    unsigned want = (is_read(peer) ? (unsigned) LOOP_IN : 0u) |
+                    (channel_wants_write(peer->channel) ? (unsigned) LOOP_OUT : 0u);
 
     if (peer == &peer->auth->mail && auth_directory_goes_on(peer->auth))
         want |= LOOP_OUT;
@@ -135,7 +146,9 @@ static void on_peer_ready(void *ctx, unsigned ready)
         rc = channel_flush(peer->channel, &err);
     if (rc == RC_OK && is_mail && (ready & LOOP_OUT) != 0)
         auth_directory_go_on(peer->auth);
-    while (rc == RC_OK && !channel_wants_write(peer->channel)) {
+    if (rc == RC_MORE)
+        rc = RC_OK; /* the rest is sent later */
+    while (rc == RC_OK && is_read(peer)) {
         rc = channel_take(peer->channel, &packet, &err);
         if (rc != RC_OK)
             break;

@@ -426,6 +426,13 @@ static struct attempt *attempt_new(struct auth_peer *gate, const struct msg_auth
     return attempt;
 }
 
+/* A session that it let in is looked after by it (auth_watch.c). */
+static void keep_chain(struct attempt *attempt, struct slice chain)
+{
+    attempt->chain = (struct buf){.max = MSG_CERT_MAX};
+    buf_append(&attempt->chain, chain);
+}
+
 /* Whom the client's certificate names; false: it was refused. */
 static bool take_certificate(struct attempt *attempt, struct slice chain)
 {
@@ -436,8 +443,7 @@ static bool take_certificate(struct attempt *attempt, struct slice chain)
         attempt_refuse_for(attempt, LOGIN_REASON_CERTIFICATE);
         return false;
     }
-    attempt->chain = (struct buf){.max = MSG_CERT_MAX};
-    buf_append(&attempt->chain, chain);
+    keep_chain(attempt, chain);
     sasl_claim_as(&attempt->sasl,
                   slice_of(attempt->certificate.user, attempt->certificate.user_len));
     return true;
@@ -446,8 +452,11 @@ static bool take_certificate(struct attempt *attempt, struct slice chain)
 /* Beside another credential it counts for rules alone; one that is not believed is none. */
 static void look_at_certificate(struct attempt *attempt, struct slice chain)
 {
-    if (chain.len > 0 && auth_policy_asks(attempt->auth, POLICY_CERTIFICATE) &&
-        auth_certificate_check(attempt->auth, chain, &attempt->certificate, NULL) != RC_OK)
+    if (chain.len == 0 || !auth_policy_asks(attempt->auth, POLICY_CERTIFICATE))
+        return;
+    if (auth_certificate_check(attempt->auth, chain, &attempt->certificate, NULL) == RC_OK)
+        keep_chain(attempt, chain);
+    else
         attempt->certificate.user_len = 0;
 }
 

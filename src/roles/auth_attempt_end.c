@@ -145,21 +145,24 @@ static void admit(struct attempt *attempt)
     attempt_free(attempt);
 }
 
-/* Somebody else may void the credential while the session lives: 0 if nobody says so. */
-static enum rc watch(struct attempt *attempt, uint64_t *out, struct err *err)
+/* Somebody else may void a credential while the session lives, or the certificate that rules
+ * counted beside it: 0 if nobody says so. */
+static enum rc watch(struct attempt *attempt, const struct auth_subject *subject, uint64_t *out,
+                     struct err *err)
 {
     struct auth_watched what = {.account = attempt->outcome.account,
                                 .user = attempt->outcome.user};
 
-    if (attempt_is_external(attempt)) {
-        what.credential = buf_slice(&attempt->chain);
-        return auth_watch_certificate(attempt->auth, &what, out, err);
+    if (attempt->again_sec != 0) {
+        what.token = sasl_claim_token(&attempt->sasl.claim);
+        what.provider = attempt->token.at;
+        what.again_sec = attempt->again_sec;
     }
-    if (attempt->again_sec == 0)
+    if (attempt_is_external(attempt) || subject->has_certificate)
+        what.chain = buf_slice(&attempt->chain);
+    if (what.token.len == 0 && what.chain.len == 0)
         return RC_OK;
-    what.credential = sasl_claim_token(&attempt->sasl.claim);
-    return auth_watch_token(attempt->auth, &what, attempt->token.at, attempt->again_sec, out,
-                            err);
+    return auth_watch(attempt->auth, &what, out, err);
 }
 
 static struct auth_subject subject_of(const struct attempt *attempt)
@@ -213,7 +216,7 @@ void attempt_grant(struct attempt *attempt)
         refer(attempt, &moved);
         return;
     }
-    if (watch(attempt, &begun.watch, &err) != RC_OK) {
+    if (watch(attempt, &subject, &begun.watch, &err) != RC_OK) {
         log_event(LEVEL_ERROR, "auth.no_grant", LOG_ERR(&err));
         attempt_refuse_for(attempt, LOGIN_REASON_BUSY);
         return;

@@ -537,20 +537,19 @@ void auth_token_groups(struct auth_role *auth, const struct msg_idp_result *resu
 
 /* ---- auth_watch.c ---- */
 
-/* What sessions are opened by; lives during the call. */
+/* What a session is opened by, or let in by rules for; lives during the call. */
 struct auth_watched {
     uint64_t account;
     struct slice user;
-    struct slice credential; /* a token; or a chain of certificates as in AUTH_START */
+    struct slice token; /* empty: none whose issuer can be asked */
+    uint16_t provider;  /* of the token */
+    uint16_t again_sec; /* of the token: as in IDP_RESULT */
+    struct slice chain; /* of certificates, as in AUTH_START; empty: none that counted */
 };
 
 /* A number for the grant of a session by it; at once before the grant. RC_LIMIT: too many. */
-MUST_CHECK enum rc auth_watch_token(struct auth_role *auth, const struct auth_watched *what,
-                                    uint16_t provider, uint16_t again_sec, uint64_t *out,
-                                    struct err *err);
-MUST_CHECK enum rc auth_watch_certificate(struct auth_role *auth,
-                                          const struct auth_watched *what, uint64_t *out,
-                                          struct err *err);
+MUST_CHECK enum rc auth_watch(struct auth_role *auth, const struct auth_watched *what,
+                              uint64_t *out, struct err *err);
 /* Mail has sessions with these. */
 void auth_watches_held(struct auth_role *auth, const struct msg_watched *msg);
 /* The files of authorities and revocations may be others. */

@@ -13,8 +13,11 @@
  * say nothing of this credential. A number that is not known here is one of a process before
  * this one: nobody can look after it any more, and its sessions end.
  *
+ * A session may have two such credentials: a token or a password let it in, and rules counted
+ * the certificate that was shown beside it. One watch looks after both, and either ends it.
+ *
  * What is watched is kept as it came, until mail no longer speaks of it: a token is a secret,
- * and is wiped. One entry serves all sessions of an account by the same credential.
+ * and is wiped. One entry serves all sessions of an account by the same credentials.
  */
 #include <sodium.h>
 
@@ -27,15 +30,14 @@
 
 struct watch {
     uint64_t id;
-    uint8_t digest[DIGEST_BYTES]; /* of account, kind and credential */
+    uint8_t digest[DIGEST_BYTES]; /* of account, token and chain */
     struct auth_role *auth;
     uint64_t account;
-    char *user; /* for the log */
-    bool is_certificate;
-    size_t len;
-    char *credential; /* a token, or a chain as in AUTH_START */
+    char *user;                  /* for the log */
+    size_t token_len, chain_len; /* 0: it has none */
+    char *credentials;           /* the token, behind it the chain as in AUTH_START */
     uint16_t provider;
-    uint64_t generation;        /* of the files a certificate was looked at with */
+    uint64_t generation;        /* of the files the chain was looked at with */
     int64_t held_us;            /* mail spoke of it */
     int64_t asked_us, again_us; /* of a token */
     struct auth_ask ask;
@@ -63,8 +65,19 @@ static struct slice digest_key(const struct watch *watch)
     return slice_of((const char *) watch->digest, sizeof(watch->digest));
 }
 
+static struct slice token_of(const struct watch *watch)
+{
+    return slice_of(watch->credentials, watch->token_len);
+}
+
+static struct slice chain_of(const struct watch *watch)
+{
+    return slice_of(watch->credentials + watch->token_len, watch->chain_len);
+}
+
 static void watch_free(struct watch *watch)
 {
+    size_t len = watch->token_len + watch->chain_len;
     struct auth_watches *watches = watch->auth->watches;
 
     if (watch->ask.waits)
@@ -72,27 +85,29 @@ static void watch_free(struct watch *watch)
     auth_idp_forget(&watch->ask);
     (void) map_remove(watches->by_id, MAP_KEY(watch->id));
     (void) map_remove(watches->by_digest, digest_key(watch));
-    watches->n_bytes -= watch->len;
-    sodium_memzero(watch->credential, watch->len);
-    free(watch->credential);
+    watches->n_bytes -= len;
+    sodium_memzero(watch->credentials, len);
+    free(watch->credentials);
     free(watch->user);
     free(watch);
 }
 
 /* ---- one is made ---- */
 
-static void take_digest(const struct auth_watched *what, bool is_certificate,
-                        uint8_t out[DIGEST_BYTES])
+static void digest_of(const struct auth_watched *what, uint8_t out[DIGEST_BYTES])
 {
     crypto_generichash_state state;
-    const uint8_t kind = is_certificate ? 1 : 0;
+    const uint64_t token_len = what->token.len;
 
     (void) crypto_generichash_init(&state, NULL, 0, DIGEST_BYTES);
     (void) crypto_generichash_update(&state, (const unsigned char *) &what->account,
                                      sizeof(what->account));
-    (void) crypto_generichash_update(&state, &kind, sizeof(kind));
-    (void) crypto_generichash_update(&state, (const unsigned char *) what->credential.ptr,
-                                     what->credential.len);
+    (void) crypto_generichash_update(&state, (const unsigned char *) &token_len,
+                                     sizeof(token_len));
+    (void) crypto_generichash_update(&state, (const unsigned char *) what->token.ptr,
+                                     what->token.len);
+    (void) crypto_generichash_update(&state, (const unsigned char *) what->chain.ptr,
+                                     what->chain.len);
     (void) crypto_generichash_final(&state, out, DIGEST_BYTES);
     sodium_memzero(&state, sizeof(state));
 }
@@ -129,14 +144,14 @@ static void on_forget(void *ctx)
 }
 
 static enum rc watch_new(struct auth_role *auth, const struct auth_watched *what,
-                         bool is_certificate, const uint8_t digest[DIGEST_BYTES],
-                         struct watch **out, struct err *err)
+                         const uint8_t digest[DIGEST_BYTES], struct watch **out,
+                         struct err *err)
 {
     struct auth_watches *watches = auth->watches;
+    size_t len = what->token.len + what->chain.len;
     struct watch *watch;
 
-    if (map_count(watches->by_id) >= WATCHES_MAX ||
-        watches->n_bytes + what->credential.len > WATCHES_MAX_BYTES)
+    if (map_count(watches->by_id) >= WATCHES_MAX || watches->n_bytes + len > WATCHES_MAX_BYTES)
         return err_set(err, RC_LIMIT, "Server is busy, try again later",
                        "watch: %zu credentials of %zu bytes", map_count(watches->by_id),
                        watches->n_bytes);
@@ -151,69 +166,50 @@ static enum rc watch_new(struct auth_role *auth, const struct auth_watched *what
     watch->account = what->account;
     watch->user = xcalloc(1, what->user.len + 1);
     memcpy(watch->user, what->user.ptr, what->user.len);
-    watch->is_certificate = is_certificate;
-    watch->len = what->credential.len;
-    watch->credential = xmalloc(watch->len + 1);
-    memcpy(watch->credential, what->credential.ptr, watch->len);
-    watches->n_bytes += watch->len;
+    watch->token_len = what->token.len;
+    watch->chain_len = what->chain.len;
+    watch->credentials = xcalloc(1, len + 1);
+    if (what->token.len > 0)
+        memcpy(watch->credentials, what->token.ptr, what->token.len);
+    if (what->chain.len > 0)
+        memcpy(watch->credentials + what->token.len, what->chain.ptr, what->chain.len);
+    watches->n_bytes += len;
     (void) map_put(watches->by_id, MAP_KEY(watch->id), watch);
     (void) map_put(watches->by_digest, digest_key(watch), watch);
     *out = watch;
     return RC_OK;
 }
 
-static enum rc watch_get(struct auth_role *auth, const struct auth_watched *what,
-                         bool is_certificate, struct watch **out, struct err *err)
+enum rc auth_watch(struct auth_role *auth, const struct auth_watched *what, uint64_t *out,
+                   struct err *err)
 {
     struct auth_watches *watches = watches_of(auth);
     uint8_t digest[DIGEST_BYTES];
+    struct watch *watch;
     enum rc rc = RC_OK;
 
-    take_digest(what, is_certificate, digest);
-    *out = map_get(watches->by_digest, slice_of((const char *) digest, sizeof(digest)));
-    if (*out == NULL)
-        rc = watch_new(auth, what, is_certificate, digest, out, err);
+    digest_of(what, digest);
+    watch = map_get(watches->by_digest, slice_of((const char *) digest, sizeof(digest)));
+    if (watch == NULL)
+        rc = watch_new(auth, what, digest, &watch, err);
     if (rc)
         return rc;
-    (*out)->held_us = clock_mono_us(); /* it was looked at just now */
-    (*out)->asked_us = (*out)->held_us;
-    return RC_OK;
-}
-
-enum rc auth_watch_token(struct auth_role *auth, const struct auth_watched *what,
-                         uint16_t provider, uint16_t again_sec, uint64_t *out, struct err *err)
-{
-    struct watch *watch;
-    enum rc rc = watch_get(auth, what, false, &watch, err);
-
-    if (rc)
-        return rc;
-    watch->provider = provider;
-    watch->again_us = (int64_t) again_sec * 1000000;
-    *out = watch->id;
-    return RC_OK;
-}
-
-enum rc auth_watch_certificate(struct auth_role *auth, const struct auth_watched *what,
-                               uint64_t *out, struct err *err)
-{
-    struct watch *watch;
-    enum rc rc = watch_get(auth, what, true, &watch, err);
-
-    if (rc)
-        return rc;
-    watch->generation = auth_certificates_generation(auth);
+    watch->held_us = clock_mono_us();
+    watch->asked_us = watch->held_us; /* both were looked at just now */
+    watch->provider = what->provider;
+    watch->again_us = (int64_t) what->again_sec * 1000000;
+    if (watch->chain_len > 0)
+        watch->generation = auth_certificates_generation(auth);
     *out = watch->id;
     return RC_OK;
 }
 
 /* ---- it is looked at again ---- */
 
-static void end_sessions(struct watch *watch, struct slice reason)
+static void end_sessions(struct watch *watch, const char *credential, struct slice reason)
 {
     log_event(LEVEL_WARNING, "credential.void", LOG_STR("user", watch->user),
-              LOG_STR("credential", watch->is_certificate ? "certificate" : "token"),
-              LOG_TEXT("reason", reason));
+              LOG_STR("credential", credential), LOG_TEXT("reason", reason));
     auth_revoke_watch(watch->auth, watch->account, watch->id, "credential void");
     watch_free(watch);
 }
@@ -228,7 +224,7 @@ static void on_answer(struct auth_ask *ask, const struct msg_idp_result *result)
         log_event(LEVEL_INFO, "credential.unchecked", LOG_STR("user", watch->user),
                   LOG_TEXT("reason", result->reason));
     else if (result->code != IDP_OK)
-        end_sessions(watch, result->reason);
+        end_sessions(watch, "token", result->reason);
 }
 
 /* Where too many questions wait, logins come first: the next WATCHED asks. */
@@ -238,7 +234,7 @@ static void ask_issuer(struct watch *watch)
     struct msg_idp_check check = {
         .provider = watch->provider,
         .ask = IDP_ASK_TOKEN,
-        .secret = slice_of(watch->credential, watch->len),
+        .secret = token_of(watch),
         .service = (uint8_t) SERVICE_IMAP,
     };
     int64_t now = clock_mono_us();
@@ -256,12 +252,11 @@ static void check_certificate(struct watch *watch)
 {
     struct cert_identity identity;
     struct err err;
-    enum rc rc = auth_certificate_check(watch->auth, slice_of(watch->credential, watch->len),
-                                        &identity, &err);
+    enum rc rc = auth_certificate_check(watch->auth, chain_of(watch), &identity, &err);
 
     watch->generation = auth_certificates_generation(watch->auth);
     if (rc == RC_DENIED)
-        end_sessions(watch, slice_from_str(err.detail));
+        end_sessions(watch, "certificate", slice_from_str(err.detail));
 }
 
 /* A few at a time: a signature each, and logins wait. */
@@ -280,7 +275,7 @@ static void on_look(void *ctx)
     while (n < WATCH_LOOKS_MAX && map_next(watches->by_id, &at, &key, &value)) {
         struct watch *watch = value;
 
-        if (watch->is_certificate && watch->generation != generation)
+        if (watch->chain_len > 0 && watch->generation != generation)
             old[n++] = watch;
     }
     for (size_t i = 0; i < n; i++)
@@ -312,9 +307,9 @@ void auth_watches_held(struct auth_role *auth, const struct msg_watched *msg)
             continue;
         }
         watch->held_us = clock_mono_us();
-        if (watch->is_certificate)
+        if (watch->chain_len > 0)
             has_certificates = true;
-        else
+        if (watch->token_len > 0)
             ask_issuer(watch);
     }
     if (has_certificates)

@@ -7,9 +7,11 @@
  *
  * Each provider has threads of its own, so that one that does not answer holds up nobody but
  * those who want it. Its queue is bounded; who does not fit, and who waited too long in it, is
- * told "unavailable".
+ * told "unavailable". A question that nobody wants answered any more (IDP_CANCEL, an auth that
+ * is gone) is not asked; one that a thread has begun ends within IDP_CHECK_SEC.
  */
 #include <sodium.h>
+#include <stdatomic.h>
 #include <unistd.h>
 
 #include "auth/hash_pool.h"
@@ -37,7 +39,7 @@ struct idp_job {
     struct idp_place *place;
     uint32_t auth; /* the instance that asked */
     uint64_t request;
-    bool cancelled;
+    _Atomic bool cancelled; /* set by the loop, looked at by the thread before it asks */
     int64_t asked_us;
     struct arena *arena; /* of the question and the answer */
     struct idp_question question;
@@ -56,10 +58,26 @@ struct idp_role {
     struct list jobs;
 };
 
+static void job_cancel(struct idp_job *job)
+{
+    atomic_store(&job->cancelled, true);
+    log_event(LEVEL_DEBUG, "idp.given_up", LOG_NUM("request", job->request));
+}
+
+/* Another auth, or none: nobody waits for what the one before it wanted to know. */
+static void cancel_all(struct idp_role *idp)
+{
+    LIST_FOREACH(it, &idp->jobs)
+    {
+        job_cancel(LINK_OWNER(it, struct idp_job, link));
+    }
+}
+
 static void auth_drop(struct idp_role *idp)
 {
     if (idp->auth == NULL)
         return;
+    cancel_all(idp);
     loop_remove(idp->loop, &idp->auth_watch);
     channel_free(TAKE(idp->auth));
 }
@@ -110,7 +128,9 @@ static void run_job(struct hash_job *hash_job)
 {
     struct idp_job *job = LINK_OWNER(hash_job, struct idp_job, job);
 
-    if (clock_mono_us() - job->asked_us >= (int64_t) IDP_CHECK_SEC * 1000000)
+    if (atomic_load(&job->cancelled))
+        job->answer = idp_says(IDP_UNAVAILABLE, "given_up");
+    else if (clock_mono_us() - job->asked_us >= (int64_t) IDP_CHECK_SEC * 1000000)
         job->answer = idp_says(IDP_UNAVAILABLE, "waited_too_long");
     else
         idp_check(&job->place->provider, &job->question, &job->answer);
@@ -121,7 +141,7 @@ static void job_done(struct hash_job *hash_job)
     struct idp_job *job = LINK_OWNER(hash_job, struct idp_job, job);
     struct idp_role *idp = job->place->idp;
 
-    if (!job->cancelled && job->auth == idp->auth_instance)
+    if (!atomic_load(&job->cancelled))
         say(idp, job->request, &job->answer);
     job_free(job);
 }
@@ -180,7 +200,7 @@ static void on_cancel(struct idp_role *idp, uint64_t request)
         struct idp_job *job = LINK_OWNER(it, struct idp_job, link);
 
         if (job->request == request && job->auth == idp->auth_instance)
-            job->cancelled = true;
+            job_cancel(job);
     }
 }
 

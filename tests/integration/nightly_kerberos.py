@@ -45,7 +45,10 @@ class Kerberos(unittest.TestCase):
         os.chmod(cls.keytab, 0o640)
         for name in PEOPLE:
             cls.kdc.principal(name, "secret")
-        cls.server.set(gssapi_keytab=cls.keytab, gssapi_realms=[REALM + "="])
+        cls.rules = os.path.join(keys, "policy")
+        with open(cls.rules, "w", encoding="ascii") as out:
+            out.write("allow\n")
+        cls.server.set(gssapi_keytab=cls.keytab, gssapi_realms=[REALM + "="], policy_file=cls.rules)
         cls.server.start()
         os.environ["KRB5_CONFIG"] = cls.kdc.path("krb5.conf")
 
@@ -203,6 +206,32 @@ class Kerberos(unittest.TestCase):
         os.chmod(fresh, 0o640)
         os.rename(fresh, self.keytab)
         self.assertTrue(self.talk(self.client("u1"), self.wire()).startswith(b"OK"))
+
+    def test_rules_are_asked(self):
+        """A ticket is one credential among others (tests/integration/test_policy.py has the others)."""
+        def rules(text):
+            count = self.server.log().count("policy.loaded")
+            with open(self.rules + ".new", "w", encoding="ascii") as out:
+                out.write("# %d\n%s" % (count, text))
+            os.rename(self.rules + ".new", self.rules)
+            self.server.run("reload")
+            self.server.logged("policy.loaded", count + 1)
+
+        self.addCleanup(rules, "allow\n")
+        for text in ("deny user u1\nallow\n", "deny method GSSAPI\nallow\n", "deny credential ticket\nallow\n"):
+            rules("allow\n")
+            wire = self.wire()
+            self.assertTrue(self.talk(self.client("u1"), wire).startswith(b"OK"))
+            wire.idle()
+            rules(text)
+            self.assertTrue(wire.line().startswith(b"* BYE"))
+            answer = self.talk(self.client("u1"), self.wire())
+            self.assertTrue(answer.startswith(b"NO [AUTHORIZATIONFAILED]"), answer)
+            self.assertIn("reason=deny", self.server.logged("policy.login")[-1])
+        rules("read-only method GSSAPI\nallow\n")
+        wire = self.wire()
+        self.assertTrue(self.talk(self.client("u1"), wire).startswith(b"OK"))
+        self.assertIn(b"[READ-ONLY]", wire.command("SELECT INBOX")[1])
 
     def test_curl(self):
         curl = need("curl", "curl")

@@ -23,25 +23,11 @@ class Audit(unittest.TestCase):
 
     @staticmethod
     def files(server):
-        return sorted(glob.glob(os.path.join(server.folder, "**/audit/audit-*.jsonl"), recursive=True))
-
-    def lines(self, server):
-        out = []
-        for name in self.files(server):
-            with open(name, encoding="utf-8") as text:
-                out += [json.loads(line) for line in text if line.endswith("\n")]
-        return out
-
-    def events(self, server, action, count=1):
-        """The events of a name, once there are so many."""
-        def found():
-            got = [line for line in self.lines(server) if line["event.action"] == action]
-            return got if len(got) >= count else None
-        return wait_for(found, lambda: "%d of %s in %r" % (count, action, self.lines(server)))
+        return sorted(glob.glob(os.path.join(server.data, "audit/audit-*.jsonl")))
 
     def signed(self, server):
         """Wait until all that is there is signed."""
-        wait_for(lambda: "roost.signature" in self.lines(server)[-1], "a signature")
+        wait_for(lambda: "roost.signature" in server.audit()[-1], "a signature")
 
     def verify(self, server, *more):
         done = server.run("audit", "verify", "--json", *more, check=False)
@@ -55,15 +41,15 @@ class Audit(unittest.TestCase):
     def test_who_comes_in_and_who_does_not(self):
         server = self.server(log_level="error")  # the audit log is not the log
         server.imap("u1").logout()
-        (came,) = self.events(server, "login.ok")
+        (came,) = server.audited("login.ok")
         self.assertEqual((came["source.ip"], came["user.name"], came["event.outcome"], came["event.category"]),
                          ("127.0.0.1", "u1", "success", ["authentication"]))
-        (end,) = self.events(server, "session.end")
+        (end,) = server.audited("session.end")
         self.assertEqual((end["user.name"], end["roost.reason"] if "roost.reason" in end else end["event.reason"]),
                          ("u1", "logout"))
         with server.wire() as wire:
             wire.command('LOGIN "u1\\"}]" "wrong"')
-        (refused,) = self.events(server, "login.refused")
+        (refused,) = server.audited("login.refused")
         self.assertEqual((refused["user.name"], refused["event.reason"], refused["event.outcome"]),
                          ('u1"}]', "unknown_user", "failure"))
         self.assertNotIn(" login.ok ", server.log())
@@ -79,13 +65,13 @@ class Audit(unittest.TestCase):
             guest.ok('EXAMINE "Other Users/u1/plans"')
             guest.ok("UNSELECT")
             guest.ok('ESEARCH IN (mailboxes ("Other Users/u1/plans" INBOX)) SUBJECT message')
-        opened, searched = self.events(server, "mailbox.opened", 2)
+        opened, searched = server.audited("mailbox.opened", 2)
         self.assertEqual((searched["roost.mailbox"], searched["roost.mode"]), (opened["roost.mailbox"], "search"))
         self.assertEqual((opened["user.name"], opened["roost.mode"]), ("u2", "read"))
         self.assertTrue(opened["roost.mailbox"].endswith("u1/plans"), opened)
-        (rights,) = self.events(server, "acl.set")
+        (rights,) = server.audited("acl.set")
         self.assertEqual((rights["user.name"], rights["roost.identifier"], rights["roost.rights"]), ("u1", "u2", "lr"))
-        self.assertEqual(len(self.events(server, "login.ok", 2)), 2)
+        self.assertEqual(len(server.audited("login.ok", 2)), 2)
 
     def test_a_log_that_is_killed_loses_no_act_that_was_acknowledged(self):
         """In auth, whose answers wait on its loop, and in mail, whose wait in a thread."""
@@ -113,7 +99,7 @@ class Audit(unittest.TestCase):
         server.stop()
         made = {"device.added": "roost.device_name", "mailbox.created": "roost.mailbox"}
         for event, field in made.items():
-            told = {line[field] for line in self.lines(server) if line["event.action"] == event}
+            told = {line[field] for line in server.audit() if line["event.action"] == event}
             want = {"%s %d" % ("device" if event == "device.added" else "box", number) for number in range(10)}
             self.assertEqual(want - told, set())
         self.whole(server)
@@ -122,9 +108,9 @@ class Audit(unittest.TestCase):
         server = self.server()
         server.run("user", "add", "zoe")
         server.run("device", "add", "zoe", "phone")
-        (made,) = self.events(server, "account.created")
+        (made,) = server.audited("account.created")
         self.assertEqual((made["user.target.name"], made["user.id"]), ("zoe", os.getuid()))
-        added = self.events(server, "device.added")[-1]
+        added = server.audited("device.added")[-1]
         self.assertEqual((added["user.target.name"], added["event.type"]), ("zoe", ["creation"]))
         self.whole(server)
 
@@ -132,11 +118,11 @@ class Audit(unittest.TestCase):
         server = self.server()
         for round in range(3):
             server.imap("u1").logout()
-            self.events(server, "session.end", round + 1)
+            server.audited("session.end", round + 1)
             (pid,) = server.roles()["log"]
             os.kill(pid, signal.SIGKILL)
             wait_for(lambda: server.roles().get("log", [pid]) != [pid], "a new log process")
-            self.events(server, "audit.started", round + 2)
+            server.audited("audit.started", round + 2)
         self.signed(server)
         report = self.whole(server)
         self.assertEqual(report["first"], 1)
@@ -150,17 +136,17 @@ class Audit(unittest.TestCase):
             wire.ok("SELECT INBOX")
             for _ in range(FLOOD // 5):
                 wire.ok("COPY 1:5 Archive")
-        self.events(server, "mail.copy", FLOOD)
+        server.audited("mail.copy", FLOOD)
         self.signed(server)
         report = self.whole(server)
         self.assertGreaterEqual(report["events"], FLOOD)
-        self.assertEqual(sum(line.get("roost.lost_before", 0) for line in self.lines(server)), 0)
+        self.assertEqual(sum(line.get("roost.lost_before", 0) for line in server.audit()), 0)
 
     def test_what_is_changed_is_found(self):
         server = self.server()
         key = server.run("audit", "key").stdout
         server.imap("u1").logout()
-        self.events(server, "session.end")
+        server.audited("session.end")
         server.stop()
         report = self.whole(server)
         known = "%d:%s" % (report["signed_up_to"], report["chain"])

@@ -89,16 +89,6 @@ class Enrol(unittest.TestCase):
     def devices(self, name):
         return {row["name"]: row for row in self.roost("device", "list", name)}
 
-    def audited(self, action, count=1):
-        def found():
-            lines = []
-            for path in sorted(glob.glob(os.path.join(self.server.folder, "**/audit/audit-*.jsonl"), recursive=True)):
-                with open(path, encoding="utf-8") as text:
-                    lines += [json.loads(line) for line in text if line.endswith("\n")]
-            got = [line for line in lines if line["event.action"] == action]
-            return got if len(got) >= count else None
-        return wait_for(found, "%d of %s" % (count, action))
-
     def test_the_app_of_another_hand_shows_the_same_codes(self):
         for at in (59, 1111111109, 1234567890, 20000000000):
             self.assertIn(totp.judged("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", at),
@@ -135,13 +125,13 @@ class Enrol(unittest.TestCase):
         self.run_roost("totp", "disable", name)
         self.run_roost("totp", "disable", name, code=1)
         self.log_in(name, row["password"]).logout()
-        logins = [line for line in self.audited("enrol.login") if line["user.name"] == name]
+        logins = [line for line in self.server.audited("enrol.login") if line["user.name"] == name]
         self.assertEqual([line["roost.factor"] for line in logins], ["totp", "recovery_code"])
-        reasons = [line["event.reason"] for line in self.audited("enrol.refused", 4) if line["user.name"] == name]
+        reasons = [line["event.reason"] for line in self.server.audited("enrol.refused", 4) if line["user.name"] == name]
         self.assertEqual(sorted(reasons), ["wrong_code", "wrong_code", "wrong_code", "wrong_password"])
-        for action in ("totp.enabled", "totp.disabled", "totp.codes"):
-            self.assertIn(name, [line["user.target.name"] for line in self.audited(action)])
-        made = [line for line in self.audited("device.added", 3) if line["user.target.name"] == name]
+        for lines in (self.server.audited("totp.enabled"), self.server.audited("totp.disabled"), self.server.audited("totp.codes")):
+            self.assertIn(name, [line["user.target.name"] for line in lines])
+        made = [line for line in self.server.audited("device.added", 3) if line["user.target.name"] == name]
         self.assertEqual([line.get("roost.by") for line in made], ["user", "user"])
 
     def test_whatever_is_wrong_the_words_are_the_same(self):
@@ -152,7 +142,7 @@ class Enrol(unittest.TestCase):
                  self.refused(half, PASSWORD, "000000"), self.refused(bare, PASSWORD, "000000"),
                  self.refused("nobody", PASSWORD, "000000"), self.refused("admin", PASSWORD, "abcd-efgh-ijkl-mnop")}
         self.assertEqual(texts, {"roost: User name, password or code is wrong\n"})
-        reasons = {(line["user.name"], line["event.reason"]) for line in self.audited("enrol.refused", 6)}
+        reasons = {(line["user.name"], line["event.reason"]) for line in self.server.audited("enrol.refused", 6)}
         self.assertGreaterEqual(reasons, {(whole, "wrong_code"), (whole, "wrong_password"), (half, "no_second_factor"),
                                           (bare, "wrong_password"), ("nobody", "unknown_user")})
         self.assertEqual(self.devices(whole).keys(), {"first device"})
@@ -247,7 +237,7 @@ class Enrol(unittest.TestCase):
         self.log_in(name, row["password"]).logout()
         self.run_roost("device", "change", name, number, "--scope", "all", code=1)
         self.run_roost("device", "change", name, "99999", "--full", code=1)
-        self.assertEqual([line["roost.access"] for line in self.audited("device.changed", 3)
+        self.assertEqual([line["roost.access"] for line in self.server.audited("device.changed", 3)
                           if line["user.target.name"] == name], ["read-only", "read-only", "full"])
         (legacy,) = json.loads(self.run_roost("status", "--json").stdout)["account_passwords"]
         self.assertEqual((legacy["users"], legacy["recent"]), (0, 0))

@@ -190,12 +190,9 @@ class Trouble(unittest.TestCase):
         wait_for(lambda: self.server.stderr().count("tls.loaded") == loaded + gates(self.server), "the pair")
         self.server.connect().close()
         self.server.stop()
-        folder, audited = os.path.join(self.server.data, "audit"), b""
-        for name in os.listdir(folder):
-            with open(os.path.join(folder, name), "rb") as part:
-                audited += part.read()
-        for event in (b"keys.refused", b"tls.refused", b"tls.loaded"):
-            self.assertIn(event, audited)
+        for events in (roost_server.audited(self.server.data, "keys.refused"), roost_server.audited(self.server.data, "tls.refused"),
+                       roost_server.audited(self.server.data, "tls.loaded"), roost_server.audited(self.server.data, "certificate.read")):
+            self.assertEqual({line["service.type"] for line in events}, {"roost"})
 
     def test_a_broken_pair_at_the_start_is_said_and_mended_by_reload(self):
         self.server.stop()

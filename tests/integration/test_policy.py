@@ -12,8 +12,10 @@ import unittest
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
 from certificates import CA, Authority
 from enrolment import PASSWORD, Browser, PageServer, Person
+from idp_provider import idp_folder
 from roost_server import DEADLINE_SEC, Wire, sample, wait_for
 from scram_client import Scram
+from token_issuer import ISSUER, Issuer, Key, oauthbearer, write_provider, xoauth2
 
 HOME = "127.0.0.1"
 AWAY = "127.1.0.1"  # another /24 than HOME's
@@ -26,22 +28,29 @@ def b64(text):
 class Policy(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.server = PageServer(passwd_file="", domains=["example.org"], legacy_passwords="until 2099-01-01")
+        cls.server = PageServer(passwd_file="", domains=["example.org"], legacy_passwords="until 2099-01-01", idp_folder="idp",
+                                oauth=["here"])
         cls.addClassCleanup(cls.server.close)
+        cls.issuer = Issuer()
+        cls.addClassCleanup(cls.issuer.close)
+        cls.key = Key("k", "ES256")
+        cls.issuer.keys = [cls.key]
+        write_provider(idp_folder(cls.server), "here", {"issuer": ISSUER, "audience": ["mail"], "keys": cls.issuer.url + "/certs"})
         os.chmod(cls.server.data, 0o755)
         folder = os.path.join(cls.server.data, "rules")
         os.mkdir(folder, 0o755)
         cls.file = os.path.join(folder, "policy")
         cls.auth_socket = os.path.join(cls.server.folder, "auth.sock")
-        ca = Authority(os.path.join(cls.server.folder, "ca"))
+        ca = cls.ca = Authority(os.path.join(cls.server.folder, "ca"))
         os.chmod(ca.folder, 0o755)
         ca.make("root", "root", CA)
         ca.make("inner", "root", {**CA, "authorityKeyIdentifier": "keyid", "basicConstraints": "critical,CA:TRUE,pathlen:0"})
         good = ca.client("good")
         cls.certificate = ca.bundle("sent.pem", good + ".pem", "inner.pem"), ca.path(good + ".key")
+        cls.lists = ca.bundle("lists.pem", ca.crl("root", "root"), ca.crl("inner", "inner"))
         cls.write("allow\n")
         cls.server.set(policy_file=cls.file, auth_socket=cls.auth_socket, client_ca=ca.bundle("cas.pem", "root.pem"),
-                       client_crl=ca.bundle("lists.pem", ca.crl("root", "root"), ca.crl("inner", "inner")))
+                       client_crl=cls.lists)
         cls.server.start()
         cls.anna = Person(cls.server, "anna")
         cls.server.run("group", "create", "sales")
@@ -111,6 +120,23 @@ class Policy(unittest.TestCase):
             line = wire.line()
         return line.decode()
 
+    def by_token(self, message, mechanism="OAUTHBEARER", certificate=None):
+        """(wire, the tagged answer) of a login by an access token."""
+        wire = self.wire(certificate=certificate)
+        wire.raw(b"t AUTHENTICATE %s %s\r\n" % (mechanism.encode(), message(self.key.token(email="anna@example.org")).encode()))
+        line = wire.line()
+        if line.startswith(b"+ "):  # why it was refused
+            wire.raw(b"AQ==\r\n" if mechanism == "OAUTHBEARER" else b"\r\n")
+            line = wire.line()
+        self.assertTrue(line.startswith(b"t "), line)
+        return wire, line[2:].decode()
+
+    def revoke(self, *names):
+        """A new list of the client certificates' CA; the old one comes back behind the test."""
+        ca = self.ca
+        self.addCleanup(os.rename, ca.bundle("lists.old", "root.crl", "inner.crl"), self.lists)
+        os.rename(ca.bundle("lists.new", "root.crl", ca.crl("inner-new", "inner", names)), self.lists)
+
     def submit(self, source=HOME):
         """The answer of the socket where a mail server asks."""
         with socket.socket(socket.AF_UNIX) as sock:
@@ -136,6 +162,7 @@ class Policy(unittest.TestCase):
         self.assertFalse(self.login(password="wrong")[1].startswith("NO [AUTHORIZATIONFAILED]"))
         self.server.logged('reason=policy')
         line = self.server.logged("policy.login")[-1]
+        self.assertEqual(self.server.audited("policy.login")[-1]["event.reason"], "deny")
         for word in ("address=127.0.0.1", "reason=deny", "mode=enforce", "user=anna", "rule=2"):
             self.assertIn(word, line)
 
@@ -200,7 +227,7 @@ class Policy(unittest.TestCase):
         self.assertFalse(self.came_in(source=AWAY))
         self.server.run("device", "confirm", "anna", device, "--password-stdin",
                         input="%s\n%s\n" % (PASSWORD, self.anna.recovery[1]))
-        self.server.logged("device.confirmed")
+        self.assertEqual(self.server.audited("device.confirmed")[-1]["user.target.name"], "anna")
         self.assertTrue(self.came_in(source=AWAY))
         self.assertTrue(self.came_in(source="127.1.0.9"))       # the same network
         self.assertFalse(self.came_in(source="127.2.0.1"))      # another one
@@ -214,7 +241,7 @@ class Policy(unittest.TestCase):
         self.server.run("device", "forget", "anna", str(self.kiosk["device"]))
         self.assertIn(b"BYE [UNAVAILABLE] Access rules have changed", wire.line())
         self.assertFalse(self.came_in(source="127.2.0.1", device=self.kiosk))
-        self.server.logged("device.forgotten")
+        self.server.audited("device.forgotten")
 
     def test_step_up_is_confirmed_on_the_page(self):
         self.rules("step-up not network 127.0.0.0/24\nallow\n")
@@ -257,6 +284,25 @@ class Policy(unittest.TestCase):
         self.assertFalse(self.came_in())
         self.assertTrue(self.came_in(certificate=self.certificate))
 
+    def test_a_certificate_that_is_revoked_ends_what_rules_gave_for_it(self):
+        """By a password and by a token beside it; who showed none stays."""
+        self.rules("read-only certificate none\nallow\n")
+        stays, _ = self.login()
+        goes = [self.login(certificate=self.certificate), self.by_token(oauthbearer, certificate=self.certificate)]
+        for wire, answer in goes:
+            self.assertTrue(answer.startswith("OK"), answer)
+            self.assertIn(b"[READ-WRITE]", wire.command("SELECT INBOX")[1])
+            wire.idle()
+        self.revoke("good")
+        for wire, _ in goes:
+            self.assertTrue(wire.line().startswith(b"* BYE"))
+        stays.ok("NOOP")
+        (void,) = self.server.audited("credential.void")  # one watch is of both
+        self.assertEqual((void["user.name"], void["roost.credential"]), ("anna", "certificate"))
+        wire, answer = self.login(certificate=self.certificate)
+        self.assertTrue(answer.startswith("OK"), answer)
+        self.assertIn(b"[READ-ONLY]", wire.command("SELECT INBOX")[1])
+
     def test_no_way_in_leads_round_the_rules(self):
         ways = {
             "LOGIN": lambda: self.login()[1].split()[0],
@@ -266,11 +312,15 @@ class Policy(unittest.TestCase):
             "SCRAM": lambda: self.scram().split()[1],
             "EXTERNAL": lambda: self.wire(certificate=self.certificate).command(
                 "AUTHENTICATE EXTERNAL =")[1].decode().split()[0],
+            "OAUTHBEARER": lambda: self.by_token(oauthbearer)[1].split()[0],
+            "XOAUTH2": lambda: self.by_token(lambda token: xoauth2(token, "anna@example.org"), "XOAUTH2")[1].split()[0],
             "mail server": lambda: "OK" if self.submit().startswith("OK") else "NO",
         }
         self.assertEqual({name: way() for name, way in ways.items()}, dict.fromkeys(ways, "OK"))
         self.rules("deny user anna\nallow\n")
         self.assertEqual({name: way() for name, way in ways.items()}, dict.fromkeys(ways, "NO"))
+        self.rules("deny credential token\nallow\n")
+        self.assertEqual({name for name, way in ways.items() if way() == "NO"}, {"OAUTHBEARER", "XOAUTH2"})
         self.rules("deny scope send\nallow\n")
         self.assertEqual({name for name, way in ways.items() if way() == "NO"}, {"mail server"})
         self.rules("read-only\n")
@@ -297,7 +347,7 @@ class Policy(unittest.TestCase):
         less.idle()
         self.rules("allow\n")
         self.assertIn(b"BYE", less.line())
-        self.assertIn("reason=allow", self.server.logged("policy.session")[-1])
+        self.server.logged("policy.session address=127.0.0.1 reason=allow")
         stays.close()
 
     def test_a_change_of_groups_is_felt(self):
@@ -324,7 +374,7 @@ class Policy(unittest.TestCase):
         (pid,) = self.server.roles()["auth"]
         os.kill(pid, 9)
         self.assertIn(b"BYE", wire.line())
-        self.server.logged("policy.session")
+        self.server.audited("policy.session")
         wait_for(lambda: not self.came_in(), "auth answers")
 
     @unittest.skipUnless(os.environ.get("ROOST_LARGE"), "takes a minute")
@@ -344,6 +394,7 @@ class Policy(unittest.TestCase):
         self.write("deny netwrok 10.0.0.0/8\nallow\n")
         self.server.run("reload")
         self.assertIn("line 1: no condition is called", self.server.logged("policy.unreadable")[-1])
+        self.server.audited("policy.unreadable")
         self.assertFalse(self.came_in())
         done = self.server.run("policy", "check", self.file, check=False)
         self.assertEqual(done.returncode, 1)
@@ -387,6 +438,7 @@ class Policy(unittest.TestCase):
             server.start()
             wire = server.wire()
             wire.ok("LOGIN anna " + row["password"])
+            server.audited("policy.loaded")
             (line,) = server.logged("policy.login")
             self.assertIn("reason=deny", line)
             self.assertIn("mode=log", line)

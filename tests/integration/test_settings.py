@@ -79,7 +79,7 @@ class Settings(unittest.TestCase):
             self.assertEqual([line for line in told if line.startswith(b"* CAPABILITY ")], wire.ok("CAPABILITY"))
             self.assertIn(b" LOGIN-REFERRALS", wire.ok("CAPABILITY")[0])
             wire.ok("SELECT INBOX")
-        wait_for(lambda: "login.referred" in server.log(), "the referral in the log")
+        self.assertEqual(server.audited("login.referred")[0]["user.name"], "u1")
 
     def test_who_comes_to_a_server_that_has_moved_is_sent_away(self):
         server = self.server(moved_to="two.example:1143")

@@ -185,8 +185,8 @@ class Survival(unittest.TestCase):
         self.assertEqual(self.quarantined(server), [])
         wire = self.session(server, "u1")
         self.assertEqual(wire.ok("STATUS INBOX (MESSAGES)"), [b"* STATUS INBOX (MESSAGES 40)"])
-        for event in ("account.quarantine account=%d ", "account.release account=%d"):
-            server.logged(event % account)
+        for event in (server.audited("account.quarantine"), server.audited("account.release")):
+            self.assertEqual([line["roost.account"] for line in event], [str(account)])
 
     def test_whoever_is_killed_has_not_crashed(self):
         server = self.server()

@@ -27,7 +27,7 @@
 #define WORLD_START_US    1000000
 #define WORLD_TURNS       24 /* more than any exchange over local sockets needs */
 #define WORLD_TEXT_BYTES  ((size_t) 1 << 20)
-#define WORLD_DESCRIPTORS 4096u
+#define WORLD_DESCRIPTORS 8192u
 
 enum world_door {
     DOOR_PLAIN,    /* plaintext logins allowed, no STARTTLS */

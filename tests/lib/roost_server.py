@@ -10,7 +10,9 @@ with a deadline that only a broken server meets.
 """
 
 import fcntl
+import glob
 import imaplib
+import json
 import os
 import re
 import shutil
@@ -102,6 +104,24 @@ def make_system_users():
     with open("/tmp/roost-test-users.lock", "w", encoding="ascii") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         subprocess.run([os.path.join(SOURCE, "dev/users")], check=True)
+
+
+def audit_of(data):
+    """The lines of the audit log below a data directory that are whole."""
+    lines = []
+    for name in sorted(glob.glob(os.path.join(data, "audit/audit-*.jsonl"))):
+        with open(name, encoding="utf-8") as text:
+            lines += [json.loads(line) for line in text if line.endswith("\n")]
+    return lines
+
+
+def audited(data, action, count=1):
+    """The events of that name there, once there are so many. tests/habits/test_events.py wants a call for each event."""
+    def events():
+        found = [line for line in audit_of(data) if line["event.action"] == action]
+        return found if len(found) >= count else None
+
+    return wait_for(events, lambda: "%d of %s in %r" % (count, action, [line["event.action"] for line in audit_of(data)]))
 
 
 class Server:
@@ -207,6 +227,12 @@ class Server:
             return found if len(found) >= count else None
 
         return wait_for(lines, lambda: "%r in the log:\n%s" % (words, self.log()))
+
+    def audit(self):
+        return audit_of(self.data)
+
+    def audited(self, action, count=1):
+        return audited(self.data, action, count)
 
     def roles(self):
         """Pids of the running roles: {"gate": [..], "mail": [..], ...}."""

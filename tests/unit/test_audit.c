@@ -608,6 +608,33 @@ static void test_a_field_cannot_end_its_line(void **state)
         assert_true((unsigned char) text.ptr[i] >= ' ');
 }
 
+/* Names are enough: none of them is opened. */
+static void test_a_log_has_so_many_files(void **state)
+{
+    struct world world;
+    AUTO(freep) uint64_t *numbers = NULL;
+    char name[AUDIT_NAME_BYTES];
+    size_t n;
+
+    (void) state;
+    setup(&world);
+    assert_int_equal(symlinkat("none", world.folder, "first"), 0);
+    for (uint64_t number = 1; number <= AUDIT_FILES_MAX; number++) {
+        audit_file_name(name, number);
+        if (symlinkat("none", world.folder, name) != 0)
+            fail_msg("%s: %s", name, strerror(errno));
+    }
+    assert_int_equal(audit_files_list(world.folder, &numbers, &n, NULL), RC_OK);
+    assert_int_equal(n, AUDIT_FILES_MAX);
+    free(TAKE(numbers));
+    audit_file_name(name, AUDIT_FILES_MAX + 1);
+    assert_int_equal(symlinkat("none", world.folder, name), 0);
+    assert_int_equal(audit_files_list(world.folder, &numbers, &n, NULL), RC_LIMIT);
+    assert_int_equal(unlinkat(world.folder, name, 0), 0);
+    assert_int_equal(unlinkat(world.folder, "first", 0), 0);
+    cleanup(&world);
+}
+
 static void test_the_catalogue_is_sorted(void **state)
 {
     (void) state;
@@ -640,6 +667,7 @@ int main(void)
         cmocka_unit_test(test_a_start_behind_a_cut_log),
         cmocka_unit_test(test_a_forged_head_moves_nothing),
         cmocka_unit_test(test_a_field_cannot_end_its_line),
+        cmocka_unit_test(test_a_log_has_so_many_files),
         cmocka_unit_test(test_the_catalogue_is_sorted),
     };
 

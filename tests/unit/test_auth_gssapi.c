@@ -131,6 +131,32 @@ static void without_gss_nobody_waits(void **state)
     stage_expect_fail(stage, 2, AUTH_CODE_UNAVAILABLE);
 }
 
+/* So many that gss is behind with reading, and waits itself until its answers are taken. */
+static void answers_are_taken_while_questions_wait(void **state)
+{
+    static char token[60000]; /* a socket holds a few */
+    struct auth_stage *stage = *state;
+    uint64_t exchange;
+    char room[256];
+
+    start(stage, 1, 0x0304);
+    exchange = expect_step(stage, true, SLICE("token"));
+    for (uint64_t conn = 2; conn < 40; conn++) {
+        struct msg msg = stage_login_of(conn, "-", "-", room);
+
+        msg.auth_start.mechanism = SLICE("GSSAPI");
+        msg.auth_start.initial = slice_of(token, sizeof(token));
+        stage_send(stage->gate, &msg);
+    }
+    start(stage, 40, 0); /* the last is refused: auth has seen all before it */
+    stage_expect_fail(stage, 40, AUTH_CODE_PRIVACY);
+    answer(stage, &(struct msg_gss_result){
+                      .exchange = exchange, .code = GSS_CODE_MORE, .data = SLICE("more")});
+    assert_int_equal(stage_expect(stage->gate, MSG_AUTH_CONTINUE)->auth_continue.conn, 1);
+    for (uint64_t conn = 2; conn < 40; conn++) /* and nothing of what waited is lost */
+        (void) expect_step(stage, true, slice_of(token, sizeof(token)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -138,6 +164,7 @@ int main(void)
         ON_STAGE(nothing_else_does),
         ON_STAGE(a_login_that_is_given_up_ends_its_exchange),
         ON_STAGE(without_gss_nobody_waits),
+        ON_STAGE(answers_are_taken_while_questions_wait),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -418,6 +418,50 @@ static void a_stop_lets_them_go(void **state)
     client_close(&map);
 }
 
+static void so_many_connections_and_no_more(void **state)
+{
+    static struct client clients[GATE_LOCALS_MAX];
+    struct world *w = *state;
+    struct client more;
+
+    for (size_t i = 0; i < COUNT(clients); i++)
+        clients[i] = client_connect(w, i % 2 == 0 ? DOOR_SASL : DOOR_SOCKETMAP);
+    more = client_connect(w, DOOR_SASL);
+    assert_int_equal(heard(w, &more).len, 0);
+    assert_true(is_ended(w, &more));
+    client_close(&more);
+    client_close(&clients[0]);
+    world_run(w);
+    more = client_connect(w, DOOR_SASL);
+    assert_true(slice_starts(heard(w, &more), SLICE("VERSION\t")));
+    client_close(&more);
+    for (size_t i = 1; i < COUNT(clients); i++)
+        client_close(&clients[i]);
+}
+
+/* Whoever asks much and does not take the answers keeps no more than the limit here. */
+static void answers_that_are_not_taken_have_a_limit(void **state)
+{
+    static char challenge[48000]; /* 64,000 in base64 */
+    struct world *w = *state;
+    struct client client = mta_at(w);
+    uint64_t conn[GATE_ASKS_MAX];
+    char line[128];
+    size_t n_told = 0;
+
+    for (unsigned i = 0; i < GATE_ASKS_MAX; i++) {
+        (void) snprintf(line, sizeof(line), "AUTH\t%u\tplain\tservice=smtp\tsecured\n", i + 1);
+        say(w, &client, slice_from_str(line));
+        conn[i] = asked(w)->conn;
+    }
+    for (size_t at = 0; at < GATE_ASKS_MAX && w->gate->n_locals > 0; at++, n_told++)
+        auth_continues(w, conn[at], slice_of(challenge, sizeof(challenge)));
+    (void) heard(w, &client); /* what the socket took; beyond it, the limit */
+    assert_in_range(n_told, GATE_LOCAL_OUT_MAX / 64000, GATE_ASKS_MAX / 2);
+    assert_true(is_ended(w, &client));
+    client_close(&client);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -439,6 +483,8 @@ int main(void)
         TEST(questions_far_ahead_wait_in_the_socket),
         TEST(what_is_no_question_hangs_up),
         TEST(a_stop_lets_them_go),
+        TEST(so_many_connections_and_no_more),
+        TEST(answers_that_are_not_taken_have_a_limit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,10 @@
  */
 // links: roles
 // lib: auth_stage
+#include <time.h>
+
 #include "auth/policy.h"
+#include "base/clock.h"
 #include "lib/auth_stage.h"
 #include "lib/test.h"
 
@@ -86,6 +89,42 @@ static void a_grant_says_what_rules_gave(void **state)
     stage_expect_fail(stage, 4, AUTH_CODE_POLICY);
 }
 
+#define NOON_US ((int64_t) 1764072000 * 1000000) /* 2025-11-25 12:00 UTC */
+
+/* Half a minute before the window closes; both clocks stand until a case sets them. */
+static int with_window(void **state)
+{
+    assert_int_equal(setenv("TZ", "UTC", 1), 0);
+    tzset();
+    clock_set_for_test(NOON_US - 30000000);
+    return stage_set_up_with_rules(state, "deny not time 06:00-12:00\nallow\n");
+}
+
+/* Auth's ticks of 20 s are due; what it is asked wakes it. */
+static void a_window_that_closes_is_felt_within_a_minute(void **state)
+{
+    struct auth_stage *stage = *state;
+    struct msg_session_facts facts;
+
+    (void) stage_expect(stage->mail, MSG_SESSIONS_ASK);
+    try_from(stage, 1, "192.0.2.1");
+    (void) stage_expect(stage->mail, MSG_ACCOUNT_CREATED);
+    facts = facts_of(&stage_expect(stage->mail, MSG_GRANT)->grant);
+    (void) stage_expect(stage->gate, MSG_AUTH_OK);
+    /* One tick with the window open: nobody is asked about, or the next question is not the
+     * one that the closing brings. */
+    clock_set_for_test(NOON_US - 1000000);
+    (void) count_networks(stage);
+    try_from(stage, 2, "192.0.2.1");
+    (void) stage_expect(stage->mail, MSG_GRANT);
+    (void) stage_expect(stage->gate, MSG_AUTH_OK);
+    clock_set_for_test(NOON_US + 29000000);
+    (void) count_networks(stage);
+    assert_int_equal(stage_expect(stage->mail, MSG_SESSIONS_ASK)->sessions_ask.account, 0);
+    tell_facts(stage, &facts);
+    assert_int_equal(stage_expect(stage->mail, MSG_SESSION_END)->session_end.conn, 1);
+}
+
 static int with_step_up(void **state)
 {
     return stage_set_up_with_rules(state, "step-up not network 192.0.2.0/24\nallow\n");
@@ -130,6 +169,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_grant_says_what_rules_gave, with_narrow,
                                         stage_tear_down),
+        cmocka_unit_test_setup_teardown(a_window_that_closes_is_felt_within_a_minute,
+                                        with_window, stage_tear_down),
         cmocka_unit_test_setup_teardown(what_waits_has_limits, with_step_up, stage_tear_down),
     };
 
