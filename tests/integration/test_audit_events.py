@@ -127,12 +127,12 @@ class Events(unittest.TestCase):
 
     def test_its_own_life(self):
         server = self.server()
+        self.has(server.audited("server.ready")[0], {"process.pid": server.process.pid})
         (pid,) = server.roles()["digest"]
         os.kill(pid, signal.SIGKILL)
         self.has(server.audited("role.ended")[0], {"roost.role": "digest"})
         server.stop()
-        events = [line["event.action"] for line in server.audit()]
-        self.assertEqual(set(events) & {"server.ready", "server.stop"}, {"server.ready", "server.stop"})
+        server.audited("server.stop")
 
     @unittest.skipUnless(os.geteuid() == 0, "needs another user")
     def test_a_stranger_at_the_control_sockets(self):
