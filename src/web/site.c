@@ -450,10 +450,11 @@ static const struct route *find_route(struct slice path)
     return NULL;
 }
 
-/* RFC 9110 7.2: the name, and maybe a port, which says nothing. */
+/* RFC 9110 7.2: the name, and maybe a port, which says nothing. An IPv6 address has colons of
+ * its own, within brackets (RFC 3986 3.2.2). */
 static bool is_our_host(const struct site *site, struct slice host)
 {
-    size_t colon = slice_rfind(host, ':');
+    size_t colon = slice_ends(host, SLICE("]")) ? host.len : slice_rfind(host, ':');
 
     return slice_eq_nocase(slice_sub(host, 0, colon), site->name);
 }

@@ -146,6 +146,18 @@ class Cli(unittest.TestCase):
         self.roost("mailbox", "delete", self.user, "INBOX", code=1)
         self.roost("mailbox", "list", "nobody-there", code=1)
 
+    def test_a_mailbox_of_all_mail(self):
+        """It shows the others' mail and takes none of it along when it goes."""
+        self.bring(self.write("One.mbox", b"From a@b Sat Nov 21 20:42:26 2026\n" + message(1)))
+        self.roost("mailbox", "all", self.user, "All mail")
+        self.assertEqual([row[3] for row in self.fetch("All mail")], [crlf(message(1))])
+        rows = {row["mailbox"]: row for row in self.roost("mailbox", "list", self.user)}
+        self.assertEqual((rows["All mail"]["use"], rows["All mail"]["messages"]), ("All", 1))
+        self.roost("mailbox", "all", self.user, "Another", code=1)
+        self.roost("mailbox", "delete", self.user, "All mail")
+        self.assertNotIn("All mail", self.mailboxes())
+        self.assertEqual(len(self.fetch("One")), 1)
+
     # ---- import
 
     def test_an_mbox_comes_with_flags_and_dates(self):

@@ -154,6 +154,30 @@ static void only_our_name_is_served(void **state)
     }
 }
 
+static void an_address_in_brackets_is_a_name_too(void **state)
+{
+    static const struct {
+        const char *host;
+        bool ours;
+    } rows[] = {
+        {"[::1]",      true },
+        {"[::1]:8443", true },
+        {"[::",        false},
+        {"[::2]",      false},
+        {"::1",        false},
+    };
+
+    (void) state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        AUTO(scene_freep) struct scene *scene = scene_new();
+
+        scene->site.name = SLICE("[::1]");
+        scene->request.host = slice_from_str(rows[i].host);
+        get(scene, "/login", "");
+        assert_plain(scene, rows[i].ours ? 200 : 421);
+    }
+}
+
 static void paths_and_methods_are_exact(void **state)
 {
     static const struct {
@@ -609,6 +633,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_answer_carries_what_protects_it),
         cmocka_unit_test(only_our_name_is_served),
+        cmocka_unit_test(an_address_in_brackets_is_a_name_too),
         cmocka_unit_test(paths_and_methods_are_exact),
         cmocka_unit_test(who_has_no_session_logs_in),
         cmocka_unit_test(a_session_is_asked_of_auth),
