@@ -1,13 +1,18 @@
 """COMPRESS=DEFLATE (RFC 4978) against another implementation, zlib: talk, large answers, rests, bombs and lies."""
 
+import base64
 import os
+import random
 import sys
 import unittest
 import zlib
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../lib"))
+from corpus import corpus_folder, read_corpus
 from roost_server import Server, is_sanitized, pss_kib, sample, wait_for
+from seed import seed
 
+LARGE = bool(os.environ.get("ROOST_LARGE"))
 BOMB_BYTES = 64 << 20
 REST_SEC = 10  # REST_US of server/clients.h
 SESSIONS = 20
@@ -59,6 +64,21 @@ def compress(wire, **options):
     return wire
 
 
+def attachment(rnd):
+    """A part in base64: of what cannot be made smaller, of what can, or of one behind the other; in lines of any length."""
+    noise, text = rnd.randbytes(rnd.randrange(60000)), b"<p>line %d of it</p>\n" * rnd.randrange(2000)
+    data = rnd.choice((noise, noise, text, noise + text, text + noise, bytes(20000), noise[:5000] * 4))
+    step = rnd.choice((57, 57, 45, 54, 600))
+    lines = [base64.b64encode(data[at:at + step]) for at in range(0, len(data), step)]
+    return b"Content-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\n" + b"\r\n".join(lines) + b"\r\n"
+
+
+def with_attachments(rnd, n):
+    parts = b"".join(b"--=_b\r\n" + attachment(rnd) for _ in range(rnd.randint(1, 4)))
+    return (b"Subject: attached %d\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=\"=_b\"\r\n\r\n" % n + parts +
+            b"--=_b--\r\n")
+
+
 class Compress(unittest.TestCase):
     def setUp(self):
         self.server = Server(users=2)
@@ -100,6 +120,36 @@ class Compress(unittest.TestCase):
                     for n in range(200):
                         wire.send("NOOP")
                     wire.until(b"t%d" % wire.n)
+
+    def comes_back(self, mails):
+        """All of them, through zlib; how many bytes on the wire, and how many zlib makes of them."""
+        with self.server.wire("u1", tls=False) as wire:
+            compress(wire)
+            for mail in mails:
+                wire.append("INBOX", mail)
+            wire.ok("SELECT INBOX")
+            before = wire.sock.wire_bytes
+            lines = wire.ok("FETCH 1:* (BODY.PEEK[])")
+            bodies = [line.partition(b"}\r\n")[2][:-1] for line in lines if b" FETCH " in line]
+            self.assertEqual(len(bodies), len(mails))
+            for number, (body, mail) in enumerate(zip(bodies, mails)):
+                self.assertEqual(body, mail, number)
+            packer = zlib.compressobj(6, zlib.DEFLATED, -15)
+            return wire.sock.wire_bytes - before, sum(len(packer.compress(line)) for line in lines) + len(packer.flush())
+
+    def test_attachments(self):
+        rnd = random.Random(seed())
+        took, zlib_takes = self.comes_back([with_attachments(rnd, n) for n in range(600 if LARGE else 60)])
+        print("%d bytes, zlib takes %d" % (took, zlib_takes), flush=True)
+        self.assertLess(took, 1.15 * zlib_takes)
+
+    def test_the_corpus(self):
+        if not LARGE or corpus_folder() is None:
+            self.skipTest("no corpus (ROOST_CORPUS), or the normal size")
+        boxes, _ = read_corpus(corpus_folder())
+        took, zlib_takes = self.comes_back([mail for _, box in sorted(boxes.items()) for mail in box if mail and b"\0" not in mail])
+        print("%d bytes, zlib takes %d" % (took, zlib_takes), flush=True)
+        self.assertLess(took, 1.2 * zlib_takes)
 
     def test_idle_hears_and_what_is_quiet_keeps_little(self):
         mail = self.server.roles()["mail"][0]

@@ -31,6 +31,43 @@ static void add_text(struct buf *buf, size_t len)
     }
 }
 
+/* Base64 in lines of `line` letters (0: one line), of an alphabet of so many letters. */
+static void add_letters(struct buf *buf, size_t len, size_t line, uint32_t letters)
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    size_t end = buf->len + len, n = 0;
+
+    while (buf->len < end) {
+        buf_byte(buf, alphabet[next(letters)]);
+        if (++n == line) {
+            buf_str(buf, "\r\n");
+            n = 0;
+        }
+    }
+}
+
+/* Attachments among other things: begun and ended anywhere, even letters and uneven ones,
+ * bytes between them that are none. */
+static void add_mail(struct buf *buf)
+{
+    static const size_t lines[] = {76, 72, 60, 0, 900};
+
+    for (uint32_t parts = 1 + next(6); parts > 0; parts--) {
+        uint32_t kind = next(8);
+
+        if (kind < 2)
+            add_text(buf, next(3000));
+        else
+            add_letters(buf, next(kind < 4 ? 5000 : 30000), lines[next(COUNT(lines))],
+                        kind == 7 ? 1 + next(63) : 64);
+        if (next(2) == 0)
+            buf_byte(buf, (char) next(256));
+        if (next(3) == 0)
+            buf_str(buf, "==\r\n");
+    }
+}
+
 /* What comes out, asked for in pieces. */
 static void inflate_all(struct inflater *inflater, struct slice wire, struct buf *out)
 {
@@ -62,7 +99,10 @@ static void one_talk(uint64_t seed)
     while (plain.len < TALK_BYTES / 4) {
         size_t from = plain.len, wire_from = wire.len;
 
-        add_text(&plain, next(8) == 0 ? next(70000) : next(300));
+        if (seed % 2 == 0)
+            add_mail(&plain);
+        else
+            add_text(&plain, next(8) == 0 ? next(70000) : next(300));
         deflater_run(deflater, slice_from(buf_slice(&plain), from), &wire);
         assert_true(wire.len - wire_from <= deflate_bound(plain.len - from));
         inflate_all(inflater, slice_from(buf_slice(&wire), wire_from), &back);
@@ -101,6 +141,49 @@ static void bytes_that_cannot_be_made_smaller_hardly_grow(void **state)
         buf_byte(&plain, (char) next(256));
     deflater_run(deflater, buf_slice(&plain), &wire);
     assert_true(wire.len < plain.len + 200);
+    deflater_free(deflater);
+}
+
+/* 6 bits a letter, and a 50th more for line ends and what surrounds them. */
+static void letters_that_never_come_again_take_6_bits(void **state)
+{
+    static const size_t lines[] = {76, 60, 0};
+
+    (void) state;
+    for (size_t i = 0; i < COUNT(lines); i++) {
+        struct deflater *deflater = deflater_new();
+        AUTO(buf_done) struct buf plain, wire;
+
+        buf_init(&plain, TALK_BYTES);
+        buf_init(&wire, 2 * TALK_BYTES);
+        state_of_random = 11;
+        add_letters(&plain, (size_t) 64 << 10, lines[i], 64);
+        deflater_run(deflater, buf_slice(&plain), &wire);
+        assert_true(wire.len * 100 < plain.len * 77);
+        deflater_free(deflater);
+    }
+}
+
+/* Base64 of what can be made smaller is made smaller, also where it follows letters that are
+ * even. */
+static void letters_that_come_again_take_less(void **state)
+{
+    struct deflater *deflater = deflater_new();
+    AUTO(buf_done) struct buf plain, wire;
+    size_t even;
+
+    (void) state;
+    buf_init(&plain, TALK_BYTES);
+    buf_init(&wire, 2 * TALK_BYTES);
+    state_of_random = 13;
+    add_letters(&plain, (size_t) 20 << 10, 76, 64);
+    deflater_run(deflater, buf_slice(&plain), &wire);
+    even = wire.len;
+    while (plain.len < (size_t) 60 << 10)
+        buf_str(&plain, "PGh0bWw+PGhlYWQ+PG1ldGEgY2hhcnNldD0idXRmLTgiPjwvaGVhZD4K\r\n");
+    buf_reset(&wire);
+    deflater_run(deflater, buf_slice(&plain), &wire);
+    assert_true(wire.len < even + 7500); /* of 40 KiB, the rest of a stretch among it */
     deflater_free(deflater);
 }
 
@@ -161,6 +244,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_one_end_says_the_other_reads),
         cmocka_unit_test(bytes_that_cannot_be_made_smaller_hardly_grow),
+        cmocka_unit_test(letters_that_never_come_again_take_6_bits),
+        cmocka_unit_test(letters_that_come_again_take_less),
         cmocka_unit_test(a_bomb_gives_what_is_asked_for),
         cmocka_unit_test(what_is_no_deflate_is_refused),
     };
