@@ -256,6 +256,8 @@ class Mails:
     def damage(self, data):
         rnd = self.random
         for _ in range(rnd.randint(1, 6)):
+            if not data:
+                break
             at = rnd.randrange(len(data))
             way = rnd.random()
             if way < 0.3:

@@ -1,6 +1,7 @@
 """SEARCH over IMAP finds exactly what the reference finds: a mailbox at rest, before it is indexed and after, programs made from a seed.
 
-Mail in many scripts always; the corpus where there is one, of which ROOST_LARGE takes everything and 5,000 searches.
+Mail in many scripts and mail that broke somebody's parser always; the corpus where there is one, of which ROOST_LARGE takes
+everything and 5,000 searches, and what is broken in it by itself with 1,000 more: among thousands of others few needles come from it.
 """
 
 import os
@@ -22,15 +23,28 @@ LARGE = bool(os.environ.get("ROOST_LARGE"))
 GENERATED, GENERATED_QUERIES = (5000, 3000) if LARGE else (400, 250)
 CORPUS_SAMPLE, CORPUS_QUERIES = (None, 5000) if LARGE else (800, 150)
 CORPUS_UNSURE_MAX = 16  # spans
+BROKEN_COPIES, BROKEN_QUERIES = (20, 1000) if LARGE else (3, 100)
+BROKEN_UNSURE_MAX = 0.1  # of the messages: damage makes such as have no independent answer
+BROKEN_BOXES = ("mime", "mime-more")  # of the corpus
+DATA = os.path.join(HERE, "../data/mime")
 INDEX_MIN = 50  # messages: all mailboxes here get an index
 if is_sanitized() and not LARGE:
-    GENERATED_QUERIES, CORPUS_QUERIES = 80, 50
+    GENERATED_QUERIES, CORPUS_QUERIES, BROKEN_QUERIES = 80, 50, 40
+
+
+def broken_by_hand():
+    """tests/data/mime, each one whole."""
+    out = []
+    for name in sorted(name for name in os.listdir(DATA) if name.endswith(".eml")):
+        with open(os.path.join(DATA, name), "rb") as data:
+            out.append(data.read())
+    return [message for message in out if message]
 
 
 class Search(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
-        cls.server = Server(users=2, search_index_min=INDEX_MIN).start()
+        cls.server = Server(users=4, search_index_min=INDEX_MIN).start()
         cls.addClassCleanup(cls.server.close)
 
     def setUp(self):
@@ -76,6 +90,22 @@ class Search(unittest.TestCase):
         book, wire = self.fill("u2", messages)
         self.assertLessEqual(sum(mail.unsure for mail in book.mails.values()), CORPUS_UNSURE_MAX)
         self.ask(book, wire, CORPUS_QUERIES)
+
+    def test_broken_mail(self):
+        """Written by hand, and damaged at random besides."""
+        mails, messages = Mails(self.seed), broken_by_hand()
+        messages += [mails.damage(message) for message in messages for _ in range(BROKEN_COPIES)]
+        book, wire = self.fill("u3", [message for message in messages if message])
+        self.assertLess(sum(mail.unsure for mail in book.mails.values()), BROKEN_UNSURE_MAX * len(messages))
+        self.ask(book, wire, BROKEN_QUERIES)
+
+    def test_broken_mail_of_the_corpus(self):
+        if not LARGE or corpus_folder() is None:
+            self.skipTest("no corpus (ROOST_CORPUS), or the normal size")
+        boxes, _ = read_corpus(corpus_folder())
+        book, wire = self.fill("u4", [message for name in BROKEN_BOXES for message in boxes[name] if message])
+        self.assertLessEqual(sum(mail.unsure for mail in book.mails.values()), CORPUS_UNSURE_MAX)
+        self.ask(book, wire, BROKEN_QUERIES)
 
 
 if __name__ == "__main__":
