@@ -6,6 +6,7 @@
 #include "base/pace.h"
 #include "base/random.h"
 #include "mailbox/background.h"
+#include "mailbox/memory.h"
 #include "search/key_blob.h"
 
 #define FIRST_BODY   1u
@@ -33,6 +34,7 @@ struct key_keeper {
     struct pace pace;
     bool is_hasty;      /* catch_up: the thread's own */
     struct map *states; /* the thread's own: account -> account_state */
+    size_t noted;       /* the thread's own: bytes counted in the store's budget */
 };
 
 struct key_keeper *key_keeper_new(const struct key_keeper_options *options)
@@ -47,10 +49,17 @@ struct key_keeper *key_keeper_new(const struct key_keeper_options *options)
     return keeper;
 }
 
+/* What it works with now, in the budget that accounts share. */
+static void note_memory(struct key_keeper *keeper, size_t bytes)
+{
+    memory_note_work(keeper->options.store, &keeper->noted, bytes);
+}
+
 /* ---- a segment of bodies ---- */
 
 struct making {
     struct key_maker maker;
+    size_t beside; /* bytes of the segments there are */
     uint64_t from; /* id of the slice's first */
     uint32_t n;    /* rows so far */
     bool *is_told; /* of the slice */
@@ -98,6 +107,7 @@ static enum rc read_slice(struct key_keeper *keeper, uint64_t account, uint64_t 
     keeper->engine->ops->digest_scan(keeper->engine, &scan);
     close_up(making, n);
     making->is_told = NULL;
+    note_memory(keeper, making->beside + key_maker_bytes(&making->maker));
     if (!pace_rest(&keeper->pace, keeper->is_hasty))
         return err_set(err, RC_UNAVAILABLE, "Server is shutting down", "sort keys: stopped");
     return RC_OK;
@@ -105,10 +115,10 @@ static enum rc read_slice(struct key_keeper *keeper, uint64_t account, uint64_t 
 
 /* Of bodies from..to - 1, as far as they have a digest. */
 static enum rc make_segment(struct key_keeper *keeper, uint64_t account, uint64_t from,
-                            uint64_t to, uint64_t seed, struct key_segment **out,
+                            uint64_t to, uint64_t seed, size_t beside, struct key_segment **out,
                             struct err *err)
 {
-    struct making making = {.n = 0};
+    struct making making = {.beside = beside};
     enum rc rc = RC_OK;
 
     key_maker_start(&making.maker, (uint32_t) (to - from), seed);
@@ -152,14 +162,25 @@ static bool has_digests(struct key_keeper *keeper, uint64_t account, uint64_t ne
 
 /* ---- blobs ---- */
 
+static size_t bytes_in(const struct key_blob *blobs, size_t n)
+{
+    size_t bytes = 0;
+
+    for (size_t i = 0; i < n; i++)
+        bytes += blobs[i].segment->bytes;
+    return bytes;
+}
+
 /* What the last blobs and the new one become: each at least twice as long as the next. */
-static void join_last(struct key_blob *blobs, size_t *n)
+static void join_last(struct key_keeper *keeper, struct key_blob *blobs, size_t *n)
 {
     while (*n > 1 && ((uint64_t) blobs[*n - 1].segment->n * 2 > blobs[*n - 2].segment->n ||
                       *n == KEY_BLOBS_MAX)) {
         struct key_blob *to = &blobs[*n - 2];
-        struct key_segment *joined = key_segments_join(to->segment, blobs[*n - 1].segment);
+        struct key_segment *joined;
 
+        note_memory(keeper, bytes_in(blobs, *n) + 2 * bytes_in(to, 2));
+        joined = key_segments_join(to->segment, blobs[*n - 1].segment);
         key_segment_unref(to->segment);
         key_segment_unref(blobs[*n - 1].segment);
         *to = (struct key_blob){to->from, blobs[*n - 1].to, joined};
@@ -213,10 +234,11 @@ static enum rc add_blob(struct key_keeper *keeper, uint64_t account, uint64_t ne
     memcpy(before, blobs, n * sizeof(*before));
     blobs[n] = (struct key_blob){from, next, NULL};
     rc = make_segment(keeper, account, from, next, n > 0 ? blobs[0].segment->seed : random_id(),
-                      &blobs[n].segment, err);
+                      bytes_in(blobs, n), &blobs[n].segment, err);
     if (!rc) {
         n++;
-        join_last(blobs, &n);
+        join_last(keeper, blobs, &n);
+        note_memory(keeper, bytes_in(blobs, n) + 2 * bytes_in(&blobs[n - 1], 1)); /* printed */
         rc = store_last(keeper, account, before, n_before, blobs, n, err);
     }
     if (!rc)
@@ -272,6 +294,7 @@ static void work_on(struct key_keeper *keeper, uint64_t account, struct account_
     note(keeper, account, true);
     rc = add_blob(keeper, account, figures->next, figures->messages, &known->covered, &err);
     note(keeper, account, false);
+    note_memory(keeper, 0);
     if (rc == RC_OK)
         return;
     known->retry_us = clock_mono_us() + RETRY_US;
@@ -359,6 +382,7 @@ enum rc key_keeper_catch_up(struct key_keeper *keeper, struct account *account, 
     while (!rc && covered < figures.next)
         rc = add_blob(keeper, account_id(account), figures.next, figures.messages, &covered,
                       err);
+    note_memory(keeper, 0);
     keeper->is_hasty = false;
     return rc;
 }

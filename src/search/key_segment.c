@@ -307,14 +307,30 @@ void key_maker_copy(struct key_maker *maker, uint32_t row, const struct key_segm
         add_reference(maker, row, from->ids[references[i]]);
 }
 
-size_t key_segment_bytes(const struct key_segment *segment)
+static size_t rows_bytes(const struct key_segment *segment)
 {
     size_t row = sizeof(*segment->body) + sizeof(*segment->sent) + sizeof(*segment->flags) +
                  KEY_TEXT_COUNT * sizeof(uint32_t) + sizeof(*segment->message_id) +
                  sizeof(*segment->reference_at) + sizeof(*segment->n_references);
 
-    return sizeof(*segment) + segment->n * row +
-           ((size_t) segment->n_texts + 1) * sizeof(uint32_t) +
+    return sizeof(*segment) + segment->n * row;
+}
+
+static size_t names_bytes(const struct key_names *names)
+{
+    return names->n_slots * sizeof(*names->slots) + names->cap * sizeof(*names->ids);
+}
+
+size_t key_maker_bytes(const struct key_maker *maker)
+{
+    return rows_bytes(maker->segment) + names_bytes(&maker->texts) + names_bytes(&maker->ids) +
+           maker->pool_cap +
+           ((size_t) maker->cap_texts + maker->cap_references) * sizeof(uint32_t);
+}
+
+size_t key_segment_bytes(const struct key_segment *segment)
+{
+    return rows_bytes(segment) + ((size_t) segment->n_texts + 1) * sizeof(uint32_t) +
            segment->text_at[segment->n_texts] +
            (size_t) segment->n_references_all * sizeof(uint32_t) +
            (size_t) segment->n_ids * sizeof(struct key_id);

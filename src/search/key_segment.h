@@ -120,6 +120,8 @@ void key_maker_move(struct key_maker *maker, uint32_t row, uint32_t to);
 /* A row of another segment with the same seed. */
 void key_maker_copy(struct key_maker *maker, uint32_t row, const struct key_segment *from,
                     uint32_t from_row);
+/* What it takes of memory now. */
+size_t key_maker_bytes(const struct key_maker *maker);
 /* The first n rows, which were all set. */
 struct key_segment *key_maker_finish(struct key_maker *maker, uint32_t n);
 

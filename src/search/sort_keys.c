@@ -1,6 +1,7 @@
 #include "search/sort_keys.h"
 
 #include "base/random.h"
+#include "mailbox/memory.h"
 #include "search/key_blob.h"
 #include "search/sort_items.h"
 
@@ -351,13 +352,20 @@ static enum rc start_comparison(struct keys_work *work, unsigned comparator, uin
                : RC_OK;
 }
 
+/* `more`: beside what each message takes. */
+static void note_work(struct keys_work *work, size_t more)
+{
+    memory_note_work(work->store, &work->noted, work->n * SORT_ROW_BYTES + more);
+}
+
 enum rc keys_work_start(struct keys_work *work, const struct mbox_view *view,
                         const uint32_t *uids, uint32_t n, unsigned comparator, uint32_t texts,
                         struct arena *arena, struct err *err)
 {
     enum rc rc;
 
-    *work = (struct keys_work){.view = view, .n = n, .arena = arena};
+    *work = (struct keys_work){
+        .view = view, .n = n, .arena = arena, .store = account_store(view_account(view))};
     rc = read_cold(work, uids, err);
     if (!rc)
         rc = start_comparison(work, comparator, texts, err);
@@ -365,6 +373,7 @@ enum rc keys_work_start(struct keys_work *work, const struct mbox_view *view,
         return rc;
     if (!work->is_own)
         work->keys = take_kept(view);
+    note_work(work, 0);
     find_wants(work);
     if (work->n_wants == 0 && work->keys != NULL)
         return RC_OK;
@@ -387,9 +396,12 @@ static void set_row(void *ctx, size_t at, const struct digest *digest)
 static void keep(struct keys_work *work)
 {
     struct key_segment *segment = key_maker_finish(&work->maker, work->n_wants);
-    struct sort_keys *keys = extend(work->keys, segment);
+    struct sort_keys *keys;
 
     work->is_making = false;
+    note_work(work, 2 * (segment->bytes + (work->keys != NULL ? work->keys->thing.bytes : 0)));
+    keys = extend(work->keys, segment);
+    note_work(work, work->is_own ? keys->thing.bytes : 0); /* else they are the shelf's */
     if (work->keys != NULL)
         shelf_unref(&work->keys->thing);
     work->keys = keys;
@@ -409,6 +421,7 @@ enum rc keys_work_go(struct keys_work *work, struct err *err)
     if (rc)
         return rc;
     work->done += n;
+    note_work(work, key_maker_bytes(&work->maker));
     if (work->done < work->n_wants)
         return RC_MORE;
     keep(work);
@@ -419,6 +432,7 @@ void keys_work_done(struct keys_work *work)
 {
     if (work->is_making)
         key_maker_done(&work->maker);
+    memory_note_work(work->store, &work->noted, 0);
     if (work->keys != NULL)
         shelf_unref(&work->keys->thing);
     collator_close(TAKE(work->by.collator));

@@ -5,7 +5,8 @@
  * somebody asks: the ranks of the texts, and one numbering of the Message-IDs. For bodies that
  * are in none a segment is added, made of their digests a slice at a time; small ones are
  * joined, so that there are few. The columns lie on the shelf of the account (mailbox/shelf.h):
- * they are immutable, counted, and thrown away when memory is short.
+ * they are immutable, counted, and thrown away when memory is short. What the work itself takes
+ * is counted in the store's budget as long as it lasts, so that other columns make room for it.
  */
 #ifndef ROOST_SEARCH_SORT_KEYS_H
 #define ROOST_SEARCH_SORT_KEYS_H
@@ -14,6 +15,10 @@
 #include "mailbox/shelf.h"
 #include "mailbox/view.h"
 #include "search/key_segment.h"
+
+/* Of each message, while it is sorted: its row, dates and size, and what an order or threads
+ * are made in. */
+#define SORT_ROW_BYTES ((size_t) 128)
 
 /* Where a message's row is. */
 struct key_place {
@@ -74,6 +79,8 @@ struct keys_work {
     bool is_making;
     struct key_comparison by;
     bool is_own; /* not by the default comparator: columns of this work alone */
+    struct mail_store *store;
+    size_t noted; /* bytes counted in its budget (mailbox/memory.h) */
 };
 
 /*
