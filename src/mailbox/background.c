@@ -10,12 +10,13 @@
 
 #define DIGEST_QUEUE_MAX                                                                       \
     262144u /* 24 bytes each, used as they come: a large import waits for its digests */
-#define DIGEST_URGENT      4096u                  /* waiting; from here on without a rest */
-#define DIGEST_BURST       256u                   /* made in a row */
-#define DIGEST_REST_US     ((int64_t) 100 * 1000) /* at least, while jobs gather */
-#define DIGEST_REST_PARTS  3 /* rest this many times as long as a burst took, ... */
-#define DIGEST_REST_MAX_US ((int64_t) 1000000) /* ... and no longer: the last ones come soon   \
-                                                */
+#define DIGEST_URGENT     4096u                  /* waiting; from here on without a rest */
+#define DIGEST_BURST      1024u                  /* made in a row, account by account */
+#define DIGEST_REST_US    ((int64_t) 100 * 1000) /* at least, while jobs gather */
+#define DIGEST_REST_PARTS 3 /* rest this many times as long as a burst took, ... */
+#define DIGEST_REST_MAX_US                                                                     \
+    ((int64_t) 1000000) /* ... and no longer: the last ones come soon                          \
+                         */
 #define CHECKPOINT_AFTER_US     ((int64_t) 30 * 1000000) /* dirty for so long */
 #define BACKGROUND_TICK_US      ((int64_t) 1000000)
 #define BACKGROUND_POKED_US     ((int64_t) 20000) /* between turns that are asked for */
