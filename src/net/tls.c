@@ -201,6 +201,14 @@ enum rc tls_handshake(struct tls *tls, struct err *err)
     return RC_OK;
 }
 
+bool tls_awaits_finished(const struct tls *tls)
+{
+    char byte;
+
+    return SSL_get_verify_mode(tls->ssl) == SSL_VERIFY_NONE &&
+           SSL_get_finished(tls->ssl, &byte, sizeof(byte)) > 0; /* ours was made */
+}
+
 enum rc tls_read(struct tls *tls, char *to, size_t cap, size_t *out_n, struct err *err)
 {
     size_t n = 0;

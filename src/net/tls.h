@@ -91,6 +91,9 @@ void tls_freep(struct tls **tls);
  * broken, only tls_free is left.
  */
 MUST_CHECK enum rc tls_handshake(struct tls *tls, struct err *err);
+/* Is only the client's Finished awaited, which takes little to look at? All that computes is
+ * done, behind a HelloRetryRequest too, and no certificate comes. */
+bool tls_awaits_finished(const struct tls *tls);
 /* RC_OK with *out_n == 0: the peer sent close_notify, or closed without (IMAP and its literals
  * say themselves where they end, so a cut is no danger, and such clients are many). cap > 0. */
 MUST_CHECK enum rc tls_read(struct tls *tls, char *to, size_t cap, size_t *out_n,

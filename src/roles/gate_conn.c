@@ -158,6 +158,14 @@ static void watch(struct gate_conn *c)
     loop_want(c->gate->loop, &c->watch, conn_events(&c->conn, reads, writes));
 }
 
+/* What is not sent is watched for; an end shows in the state. */
+static void flush_and_watch(struct gate_conn *c)
+{
+    if (c->state != GATE_CARRIED && c->state != GATE_DEAD && c->state != GATE_HANDSHAKE)
+        (void) flush(c);
+    watch(c);
+}
+
 /* --- begin and end --- */
 
 static void conn_ready(void *ctx, unsigned ready)
@@ -234,10 +242,7 @@ static void evict_some(struct gate *gate)
 static void greet_first(struct gate_conn *c)
 {
     gate_greet(c);
-    if (c->state != GATE_READY)
-        return;
-    (void) flush(c); /* what is left is watched for; an end shows in the state */
-    watch(c);
+    flush_and_watch(c);
 }
 
 void gate_conn_new(struct gate *gate, const struct gate_listener *listener, int fd)
@@ -457,10 +462,29 @@ static enum rc step_proxy(struct gate_conn *c)
     return RC_MORE;
 }
 
+/* RC_OK: the handshake is over, and bytes of the client have come with its end. */
+static enum rc after_handshake(struct gate_conn *c, enum rc rc, const struct err *err)
+{
+    if (rc == RC_MORE)
+        return RC_MORE;
+    if (rc)
+        return broken(c, err);
+    c->gate->n_handshakes_done++;
+    if (!tls_has_client_certificate(c->conn.tls) || !gate_login_check_certificate(c))
+        gate_conn_secured(c);
+    evict_over(c->gate, GATE_READY, GATE_STRANGERS_MAX);
+    return c->state != GATE_DEAD && conn_has_pending(&c->conn) ? RC_OK : RC_MORE;
+}
+
+/* The last step is not worth the way to the thread and back. */
 static enum rc step_handshake(struct gate_conn *c)
 {
+    struct err err = {0};
+
     if (c->step != NULL || (c->conn.tls == NULL && begin_tls(c) != RC_OK))
         return RC_MORE;
+    if (tls_awaits_finished(c->conn.tls))
+        return after_handshake(c, conn_handshake(&c->conn, &err), &err);
     gate_handshake_step(c);
     return RC_MORE;
 }
@@ -470,17 +494,10 @@ void gate_conn_stepped(struct gate_conn *c, enum rc rc, const struct err *err)
     if (c->state == GATE_DEAD) {
         conn_done(&c->conn);
         loop_defer(c->gate->loop, &c->gate->reap, gate_reap, c->gate);
-    } else if (rc == RC_MORE) {
-        watch(c);
-    } else if (rc) {
-        (void) broken(c, err); /* DEAD */
+    } else if (after_handshake(c, rc, err) == RC_OK) {
+        gate_conn_run(c);
     } else {
-        c->gate->n_handshakes_done++;
-        if (!tls_has_client_certificate(c->conn.tls) || !gate_login_check_certificate(c))
-            gate_conn_secured(c);
-        evict_over(c->gate, GATE_READY, GATE_STRANGERS_MAX);
-        if (c->state != GATE_DEAD)
-            gate_conn_run(c);
+        flush_and_watch(c);
     }
 }
 

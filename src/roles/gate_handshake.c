@@ -4,7 +4,8 @@
  * A step of a handshake computes for half a millisecond, a part of which it waits for `keys`.
  * In the loop's thread everybody who is logged in would wait for it, and a flood of strangers
  * is mostly handshakes. So the loop hands each step over and goes on; the thread gets what
- * processor time those inside leave (GATE_HANDSHAKE_NICE).
+ * processor time those inside leave (GATE_HANDSHAKE_NICE). Where only the client's Finished is
+ * awaited, the way there and back would cost more than the step, and the loop takes it.
  *
  * Who has a connection: its step is in the queue (the loop may take it back), or the thread
  * has it (and its conn, which nobody else touches), or it is over and waits to be told of in

@@ -84,6 +84,14 @@ static void shake(struct fixture *f, enum rc want)
 }
 
 /* Read all that is there on the client's side: tickets come before data. */
+/* A server that asks nobody for a certificate. */
+static void serve_anew(struct fixture *f)
+{
+    tls_server_free(f->server);
+    f->server = tls_server_new();
+    load(f, &f->first);
+}
+
 static int client_read(struct fixture *f, char *to, int cap)
 {
     return SSL_read(f->client.ssl, to, cap);
@@ -268,6 +276,45 @@ static void half_a_handshake_waits(void **state)
     assert_int_equal(conn_handshake(&f->conn, &err), RC_MORE);
     assert_int_equal(shutdown(f->client.fd, SHUT_WR), 0);
     assert_int_equal(conn_handshake(&f->conn, &err), RC_IO);
+}
+
+/* Who computes apart may do the last step where it is. */
+static void only_finished_is_awaited_behind_what_computes(void **state)
+{
+    static const struct {
+        int version;
+        const char *groups;
+        bool asks;
+        bool awaits[2]; /* after each of the first steps */
+    } rows[] = {
+        {TLS1_3_VERSION, "X25519",       false, {true, true}  },
+        {TLS1_3_VERSION, "P-521:X25519", false, {false, true} }, /* HelloRetryRequest */
+        {TLS1_3_VERSION, "X25519",       true,  {false, false}},
+        {TLS1_2_VERSION, "X25519:P-256", false, {false, true} },
+    };
+    struct fixture *f = *state;
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct err err = {0};
+        char groups[32]; /* OpenSSL's macro takes no const */
+
+        finish(f);
+        if (rows[i].asks)
+            tls_server_ask_certificates(f->server);
+        else
+            serve_anew(f);
+        begin(f);
+        (void) snprintf(groups, sizeof(groups), "%s", rows[i].groups);
+        assert_int_equal(SSL_set1_groups_list(f->client.ssl, groups), 1);
+        SSL_set_min_proto_version(f->client.ssl, rows[i].version);
+        SSL_set_max_proto_version(f->client.ssl, rows[i].version);
+        assert_false(tls_awaits_finished(f->conn.tls));
+        assert_true(SSL_do_handshake(f->client.ssl) < 0);
+        assert_int_equal(conn_handshake(&f->conn, &err), RC_MORE);
+        assert_int_equal(tls_awaits_finished(f->conn.tls), rows[i].awaits[0]);
+        shake(f, RC_OK);
+        assert_int_equal(tls_awaits_finished(f->conn.tls), rows[i].awaits[1]);
+    }
 }
 
 static void renegotiation_is_refused(void **state)
@@ -611,6 +658,7 @@ int main(void)
         TEST(both_ends_export_the_same_value),
         TEST(a_client_that_speaks_no_tls_is_refused),
         TEST(half_a_handshake_waits),
+        TEST(only_finished_is_awaited_behind_what_computes),
         TEST(renegotiation_is_refused),
         TEST(the_name_asked_for_chooses),
         TEST(a_new_certificate_is_for_new_handshakes),
