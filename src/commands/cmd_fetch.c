@@ -100,6 +100,7 @@ static struct slice *names_of(const struct cmd *cmd, const struct imap_fetch_arg
     buf_init(&name, REPLY_MAX_BYTES);
     for (size_t i = 0; i < args->n; i++) {
         buf_reset(&name);
+        buf_byte(&name, ' ');
         imap_print_fetch_name(&name, &args->items[i], cmd->session->mode);
         buf_byte(&name, ' ');
         names[i] = arena_dup(cmd->arena, buf_slice(&name));
@@ -119,6 +120,15 @@ static struct digest_names *fields_of(const struct cmd *cmd, const struct imap_f
             digest_names_init(&fields[i], section->fields, section->n_fields);
     }
     return fields;
+}
+
+static bool *needs_of(const struct fetch_run *run, const struct imap_fetch_args *args)
+{
+    bool *needs = ARENA_ARRAY(run->cmd->arena, bool, args->n);
+
+    for (size_t i = 0; i < args->n; i++)
+        needs[i] = fetch_needs_body(run, &args->items[i]);
+    return needs;
 }
 
 /* Patterns of annotations are compiled once. */
@@ -155,6 +165,7 @@ struct fetch_run *fetch_begin(struct cmd *cmd, const struct imap_fetch_args *arg
         find_kept(run);
     run->fast = (args->kinds & ~flag_kinds) == 0 && (args->kinds & KIND(IMAP_FETCH_FLAGS)) != 0;
     run->downgrades = !session->mode.utf8_accept;
+    run->needs_body = needs_of(run, args);
     run->needs_message = (args->kinds & ~fetch_column_kinds) != 0 ||
                          (run->downgrades && (args->kinds & KIND(IMAP_FETCH_RFC822_SIZE)) != 0);
     run->needs_rows = (args->kinds & ~(flag_kinds | KIND(IMAP_FETCH_ANNOTATION))) != 0;
@@ -460,8 +471,10 @@ static bool next_kept(struct fetch_run *run)
     for (; run->n_rows < FETCH_BATCH_MESSAGES && run->kept_at < run->n_kept; run->kept_at++) {
         const struct kept_message *kept = run->kept[run->kept_at];
 
-        run->rows[run->n_rows++] = (struct fetch_row){
-            .seq = view_seq(view, kept->uid), .uid = kept->uid, .kept = kept};
+        run->rows[run->n_rows++] = (struct fetch_row){.seq = view_seq(view, kept->uid),
+                                                      .uid = kept->uid,
+                                                      .cold = &kept->cold,
+                                                      .kept = kept};
     }
     return run->n_rows > 0;
 }
@@ -475,10 +488,13 @@ static bool next_batch(struct fetch_run *run)
            next_message(run)) {
         if (!has_row(run))
             continue;
-        run->rows[run->n_rows++] = (struct fetch_row){
+        run->rows[run->n_rows] = (struct fetch_row){
             .seq = run->walk.seq, .uid = run->walk.uid, .index = run->walk.index};
+        if (run->needs_rows)
+            run->rows[run->n_rows].cold = mbox_cold(run->mbox, run->walk.index);
         if (run->needs_message)
-            bytes += mbox_cold(run->mbox, run->walk.index)->size;
+            bytes += run->rows[run->n_rows].cold->size;
+        run->n_rows++;
     }
     if (run->n_rows == 0)
         return next_kept(run);
@@ -507,7 +523,7 @@ static void fill_digests(struct fetch_run *run)
         return;
     n = rows_with_room(run);
     for (size_t i = 0; i < n; i++)
-        ids[i] = fetch_cold(run, &run->rows[run->row_at + i])->body_id;
+        ids[i] = run->rows[run->row_at + i].cold->body_id;
     digest_batch_fill(run->digests, run->row_at, ids, n);
     run->digests_until = run->row_at + n;
 }

@@ -23,6 +23,7 @@
 struct fetch_row {
     uint32_t seq, uid, index;
     bool seen_now;                   /* this FETCH has set \Seen */
+    const struct msg_cold *cold;     /* NULL: nothing that is asked for needs it */
     const struct kept_message *kept; /* expunged, which the client has not heard; NULL: there */
 };
 
@@ -40,7 +41,8 @@ struct fetch_stream {
 struct fetch_run {
     struct cmd *cmd;
     const struct imap_fetch_args *args;
-    struct slice *names;         /* of args->items, as they are answered */
+    struct slice *names;         /* of args->items, as they are answered, a space before them */
+    bool *needs_body;            /* of args->items: more than columns answer */
     struct digest_names *fields; /* of args->items that choose among fields of a header */
     const struct mbox *mbox;
     struct message_set set;
@@ -100,9 +102,8 @@ void fetch_as_news(struct fetch_run *run);
 /* All of it, without the tagged answer. RC_MORE: the reply is full. */
 MUST_CHECK enum rc fetch_go(struct fetch_run *run, struct err *err);
 
-/* The row of the message itself; what needs it has made sure that it is in memory. */
-const struct msg_cold *fetch_cold(const struct fetch_run *run, const struct fetch_row *row);
-
+/* Is it answered by more than columns? */
+bool fetch_needs_body(const struct fetch_run *run, const struct imap_fetch_item *item);
 /* Is it found by the digest? All of a message is its bytes as they lie, unless the digest has
  * to say whether there is a substitute. */
 bool fetch_needs_digest(const struct fetch_run *run, const struct imap_fetch_item *item);

@@ -13,14 +13,9 @@ static const struct fetch_row *row_of(const struct fetch_run *run)
     return &run->rows[run->row_at];
 }
 
-const struct msg_cold *fetch_cold(const struct fetch_run *run, const struct fetch_row *row)
-{
-    return row->kept != NULL ? &row->kept->cold : mbox_cold(run->mbox, row->index);
-}
-
 static const struct msg_cold *cold_of(const struct fetch_run *run)
 {
-    return fetch_cold(run, row_of(run));
+    return row_of(run)->cold;
 }
 
 static void separate(struct fetch_run *run)
@@ -32,8 +27,9 @@ static void separate(struct fetch_run *run)
 
 void fetch_item_name(struct fetch_run *run, const struct imap_fetch_item *item)
 {
-    separate(run);
-    buf_append(run->cmd->reply->out, run->names[item - run->args->items]);
+    buf_append(run->cmd->reply->out,
+               slice_from(run->names[item - run->args->items], run->line_empty ? 1 : 0));
+    run->line_empty = false;
 }
 
 static void say_uid(struct fetch_run *run)
@@ -113,16 +109,35 @@ static void say_savedate(struct fetch_run *run, const struct imap_fetch_item *it
     imap_print_date_time(run->cmd->reply->out, (struct imap_date_time){cold->savedate, 0});
 }
 
+/* The digest was read without its text, which begins with the preview. */
+static enum rc make_preview(struct fetch_run *run, struct slice *out, struct err *err)
+{
+    enum rc rc = message_digest_with_text(run->message, &run->digest, err);
+
+    if (rc == RC_OK && !message_preview(run->message, out))
+        rc = err_set(err, RC_CORRUPT, "The stored message is damaged", "fetch: preview");
+    return rc;
+}
+
 /* RFC 8970 3.2 and 4.1: with LAZY only what is made already, else NIL. */
 static void say_preview(struct fetch_run *run, const struct imap_fetch_item *item)
 {
+    struct slice preview;
+    struct err err;
+    bool is_made = run->digest != NULL && message_preview(run->message, &preview);
+    enum rc rc = is_made || item->lazy ? RC_OK : make_preview(run, &preview, &err);
+
+    if (rc) {
+        message_close(TAKE(run->message));
+        run->digest = NULL;
+        fetch_failed(run, &err, fetch_code_of(rc));
+        return;
+    }
     fetch_item_name(run, item);
-    if (run->digest == NULL)
-        imap_print_nil(run->cmd->reply->out);
+    if (is_made || !item->lazy)
+        imap_print_string(run->cmd->reply->out, preview, run->cmd->session->mode);
     else
-        imap_print_string(run->cmd->reply->out,
-                          digest_preview(message_stored_digest(run->message)),
-                          run->cmd->session->mode);
+        imap_print_nil(run->cmd->reply->out);
 }
 
 /* RFC 6858 3: that of the substitute, if its digest can be had. */
@@ -248,6 +263,11 @@ static bool needs_body(enum imap_fetch_kind kind)
     return (fetch_column_kinds & 1u << kind) == 0;
 }
 
+bool fetch_needs_body(const struct fetch_run *run, const struct imap_fetch_item *item)
+{
+    return needs_body(item->kind) || (run->downgrades && item->kind == IMAP_FETCH_RFC822_SIZE);
+}
+
 bool fetch_needs_digest(const struct fetch_run *run, const struct imap_fetch_item *item)
 {
     if (run->downgrades && item->kind == IMAP_FETCH_RFC822_SIZE)
@@ -265,7 +285,7 @@ static bool has_what_it_needs(struct fetch_run *run, const struct imap_fetch_ite
     struct err err;
     enum rc rc;
 
-    if (!needs_body(item->kind) && !(run->downgrades && item->kind == IMAP_FETCH_RFC822_SIZE))
+    if (!run->needs_body[item - run->args->items])
         return true;
     if (run->message == NULL)
         return item->kind == IMAP_FETCH_RFC822_SIZE;

@@ -338,6 +338,23 @@ enum rc message_digest_with_text(struct message *message, const struct digest **
     return rc;
 }
 
+static_assert(DIGEST_LEAD_BYTES >= DIGEST_LEAD_MAX_BYTES, "the preview is in the lead");
+
+bool message_preview(struct message *message, struct slice *out)
+{
+    struct engine *engine = account_engine(message->account);
+    struct slice lead;
+
+    if (message->has_digest && message->digest.has_text) {
+        *out = digest_preview(&message->digest);
+        return true;
+    }
+    return engine->ops->digest_get(engine, message->account->id, message->body_id,
+                                   DIGEST_VERSION, DIGEST_GET_LEAD, arena_of(message),
+                                   &lead) == RC_OK &&
+           digest_lead_preview(lead, out);
+}
+
 bool message_text_if_made(struct message *message, struct digest *out)
 {
     struct engine *engine = account_engine(message->account);

@@ -46,8 +46,8 @@ void digest_batch_free(struct digest_batch *batch); /* NULL is allowed; nothing 
 void digest_batch_fill(struct digest_batch *batch, size_t from, const uint64_t *body_ids,
                        size_t n);
 void digest_batch_clear(struct digest_batch *batch);
-/* What was filled at this place; the batch stays as it is until the message is closed, and lends
- * one at a time. */
+/* What was filled at this place; the batch stays as it is until the message is closed, and
+ * lends one at a time. */
 struct message *message_open_from(struct digest_batch *batch, size_t at, uint64_t body_id,
                                   uint32_t size);
 
@@ -67,6 +67,9 @@ MUST_CHECK enum rc message_digest_with_text(struct message *message, const struc
 /* The digest of a complete stage of at least one byte, whose table lies in arena. */
 MUST_CHECK enum rc stage_digest(struct account *account, const struct body_stage *stage,
                                 struct arena *arena, struct digest *out, struct err *err);
+/* Of what is stored, behind message_digest(); false: it is not at hand any more, the digest
+ * with its text has it. Valid as the digest is. */
+bool message_preview(struct message *message, struct slice *out);
 /* Its search text alone, if it is there: digest_span() of *out and nothing else means
  * something. Whether the text is all of the message's stands in what is not read. Valid as the
  * digest is.

@@ -179,12 +179,23 @@ static bool part_is_sound(const struct digest *d, uint32_t index, uint32_t n_fie
            part.first_field <= n_fields && part.n_fields <= n_fields - part.first_field;
 }
 
+/* What of the text region lies behind the preview: the spans, then the text. */
+static struct slice behind_preview(const struct digest *d)
+{
+    return slice_from(digest_section_bytes(d, SECTION_TEXT),
+                      DIGEST_TEXT_FIXED + (size_t) d->preview_len);
+}
+
+static struct scan span_record(const struct digest *d, uint32_t index)
+{
+    return scan_of(
+        slice_sub(behind_preview(d), (size_t) index * DIGEST_SPAN_BYTES, DIGEST_SPAN_BYTES));
+}
+
 static bool span_is_sound(const struct digest *d, uint32_t index)
 {
-    size_t pool = d->section[SECTION_TEXT].len - 4 - (size_t) d->n_spans * DIGEST_SPAN_BYTES;
-    struct scan sc =
-        scan_of(slice_sub(digest_section_bytes(d, SECTION_TEXT),
-                          4 + (size_t) index * DIGEST_SPAN_BYTES, DIGEST_SPAN_BYTES));
+    size_t pool = digest_text(d).len;
+    struct scan sc = span_record(d, index);
     uint8_t kind = get8(&sc);
     uint32_t name_len, part, start, len, value;
 
@@ -198,18 +209,19 @@ static bool span_is_sound(const struct digest *d, uint32_t index)
            len <= pool - start && name_len <= value && value <= len;
 }
 
-static bool spans_are_whole(struct digest *d)
+static bool text_is_whole(struct digest *d)
 {
     struct scan sc = scan_of(digest_section_bytes(d, SECTION_TEXT));
-    size_t len = d->section[SECTION_TEXT].len;
 
-    d->n_spans = 0;
+    d->n_spans = d->preview_len = 0;
     if (!d->has_text)
         return true;
-    if (len < 4)
+    if (scan_left(&sc) < DIGEST_TEXT_FIXED)
         return false;
     d->n_spans = get32(&sc);
-    return d->n_spans <= (len - 4) / DIGEST_SPAN_BYTES;
+    d->preview_len = get32(&sc);
+    return d->preview_len <= MIN(scan_left(&sc), DIGEST_PREVIEW_MAX_BYTES) &&
+           d->n_spans <= (scan_left(&sc) - d->preview_len) / DIGEST_SPAN_BYTES;
 }
 
 static bool parts_are_sound(const struct digest *d, uint32_t n_fields)
@@ -237,7 +249,7 @@ enum rc digest_open_kept(struct slice table, struct digest *out, struct err *err
         return rc;
     if (!count_parts(&d))
         return corrupt(err, "number of parts");
-    if (!spans_are_whole(&d))
+    if (!text_is_whole(&d))
         return corrupt(err, "span");
     *out = d;
     return RC_OK;
@@ -287,7 +299,7 @@ enum rc digest_open_text(struct slice region, struct digest *out, struct err *er
     if (region.len > DIGEST_MAX_BYTES)
         return corrupt(err, "length");
     d.section[SECTION_TEXT].len = (uint32_t) region.len;
-    if (!spans_are_whole(&d) || !spans_are_sound(&d))
+    if (!text_is_whole(&d) || !spans_are_sound(&d))
         return corrupt(err, "span");
     d.n_parts = 0;
     *out = d;
@@ -375,21 +387,27 @@ struct digest_part digest_part(const struct digest *digest, uint32_t index)
 
 struct slice digest_preview(const struct digest *digest)
 {
-    return digest_section_bytes(digest, SECTION_PREVIEW);
+    return slice_sub(digest_section_bytes(digest, SECTION_TEXT), DIGEST_TEXT_FIXED,
+                     digest->preview_len);
+}
+
+bool digest_lead_preview(struct slice lead, struct slice *out)
+{
+    struct scan sc = scan_of(lead);
+    uint32_t n_spans, len;
+
+    return scan_le32(&sc, &n_spans) && scan_le32(&sc, &len) && scan_take(&sc, len, out);
 }
 
 struct slice digest_text(const struct digest *digest)
 {
-    return slice_from(digest_section_bytes(digest, SECTION_TEXT),
-                      4 + (size_t) digest->n_spans * DIGEST_SPAN_BYTES);
+    return slice_from(behind_preview(digest), (size_t) digest->n_spans * DIGEST_SPAN_BYTES);
 }
 
 struct digest_span digest_span(const struct digest *digest, uint32_t index)
 {
-    struct slice region = digest_section_bytes(digest, SECTION_TEXT);
     struct slice pool = digest_text(digest);
-    struct scan sc =
-        scan_of(slice_sub(region, 4 + (size_t) index * DIGEST_SPAN_BYTES, DIGEST_SPAN_BYTES));
+    struct scan sc = span_record(digest, index);
     struct digest_span span = {0};
     uint32_t name_len, start, len, value;
 

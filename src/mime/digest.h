@@ -20,14 +20,17 @@
 #include "base/scan.h"
 #include "base/slice.h"
 
-#define DIGEST_VERSION 5u
+#define DIGEST_VERSION 6u
 #define DIGEST_MESSAGE_MAX_BYTES                                                               \
-    ((size_t) 1 << 30)                             /* what the table's u32 offsets may hold    \
-                                                    */
-#define DIGEST_MAX_BYTES      ((size_t) 512 << 20) /* for buf_init of the output */
-#define DIGEST_TEXT_MAX_BYTES ((size_t) 96 << 20)  /* search text; past it: DIGEST_TEXT_CUT */
-#define DIGEST_RAW_MAX_BYTES  ((size_t) 64 << 10)  /* copied header lines */
-#define DIGEST_NONE           UINT32_MAX           /* no part: indexes stay far below it */
+    ((size_t) 1 << 30)                                /* what the table's u32 offsets may hold \
+                                                       */
+#define DIGEST_MAX_BYTES         ((size_t) 512 << 20) /* for buf_init of the output */
+#define DIGEST_TEXT_MAX_BYTES    ((size_t) 96 << 20) /* search text; past it: DIGEST_TEXT_CUT */
+#define DIGEST_RAW_MAX_BYTES     ((size_t) 64 << 10) /* copied header lines */
+#define DIGEST_PREVIEW_MAX_BYTES 800u                /* PREVIEW_MAX_CHARS in UTF-8 */
+#define DIGEST_LEAD_MAX_BYTES    (8u + DIGEST_PREVIEW_MAX_BYTES) /* of the text region, with it \
+                                                                  */
+#define DIGEST_NONE UINT32_MAX /* no part: indexes stay far below it */
 
 enum digest_flag {
     DIGEST_8BIT_HEADER = 1u << 0,     /* some header field holds a byte above 0x7f */
@@ -154,11 +157,12 @@ struct digest {
     uint32_t flags;
     uint32_t message_size, header_end;
     uint32_t n_parts, n_spans;
+    uint32_t preview_len;
     uint32_t number_bytes; /* of the numbers of a part record */
-    bool has_text;         /* the search text region is there */
+    bool has_text;         /* the search text region, with the preview, is there */
     struct {
         uint32_t offset, len;
-    } section[18];
+    } section[17];
 };
 
 /* ---- making ---- */
@@ -185,8 +189,8 @@ MUST_CHECK enum rc digest_open_text(struct slice region, struct digest *out, str
  * table is of this message. */
 MUST_CHECK enum rc digest_verify(const struct digest *digest, struct slice msg,
                                  struct err *err);
-/* Length of the table without the search text region; the rest may be stored apart or dropped.
- */
+/* Length of the table without the search text region, which begins with the preview; the rest
+ * may be stored apart or dropped. */
 size_t digest_core_len(const struct digest *digest);
 
 /* ---- structure; index < n_parts ---- */
@@ -289,8 +293,12 @@ struct digest_keys digest_keys(const struct digest *digest);
 /* The references, oldest first; false after the last. */
 void digest_references(const struct digest *digest, struct digest_references *out);
 bool digest_next_reference(struct digest_references *references, struct slice *out);
-/* UTF-8, at most 200 characters, one line; may be empty (RFC 8970). */
+/* UTF-8, at most 200 characters, one line; may be empty (RFC 8970), and is without the region.
+ */
 struct slice digest_preview(const struct digest *digest);
+/* The same out of a text region, of which the first DIGEST_LEAD_MAX_BYTES are enough. False:
+ * damaged. */
+bool digest_lead_preview(struct slice lead, struct slice *out);
 /* All runs lie in order; n_spans is 0 without the region. */
 struct digest_span digest_span(const struct digest *digest, uint32_t index);
 /* The text of all runs, one behind the other: what is in a run is in here, but not the reverse.

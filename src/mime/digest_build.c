@@ -265,6 +265,7 @@ static void writer_init(struct digest_writer *w, const struct mime_tree *tree)
     *w = (struct digest_writer){.tree = tree, .flags = tree->flags};
     for (size_t i = 0; i < SECTION_COUNT; i++)
         buf_init(&w->section[i], DIGEST_SECTION_MAX_BYTES);
+    buf_init(&w->lead, DIGEST_SECTION_MAX_BYTES);
     buf_init(&w->text, DIGEST_TEXT_MAX_BYTES);
 }
 
@@ -272,12 +273,13 @@ static void writer_done(struct digest_writer *w)
 {
     for (size_t i = 0; i < SECTION_COUNT; i++)
         buf_done(&w->section[i]);
+    buf_done(&w->lead);
     buf_done(&w->text);
 }
 
 static size_t section_len(const struct digest_writer *w, size_t index)
 {
-    return w->section[index].len + (index == SECTION_TEXT ? w->text.len : 0);
+    return w->section[index].len + (index == SECTION_TEXT ? w->lead.len + w->text.len : 0);
 }
 
 static void put_head(const struct digest_writer *w, struct buf *out)
@@ -297,8 +299,10 @@ static bool put_table(const struct digest_writer *w, struct buf *out)
         if (w->section[i].overflow)
             return false;
     put_head(w, out);
-    for (size_t i = 0; i < SECTION_COUNT; i++)
+    for (size_t i = 0; i < SECTION_TEXT; i++)
         buf_append(out, buf_slice(&w->section[i]));
+    buf_append(out, buf_slice(&w->lead));
+    buf_append(out, buf_slice(&w->section[SECTION_TEXT]));
     buf_append(out, buf_slice(&w->text));
     return !out->overflow;
 }

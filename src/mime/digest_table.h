@@ -13,6 +13,7 @@
 #define DIGEST_PART_FIXED   24u /* bytes of a part record before its numbers */
 #define DIGEST_PART_NUMBERS 6u  /* of 2 or 4 bytes, as the message is long */
 #define DIGEST_SPAN_BYTES   24u
+#define DIGEST_TEXT_FIXED   8u /* bytes of a text region before the preview */
 #define DIGEST_KEY_STRINGS  8u /* without the references */
 #define DIGEST_SKIP_COLON   1u /* from a field's name to its value, as nearly always */
 /* Of one section; past it the message is one opaque leaf. */
@@ -26,7 +27,6 @@ enum digest_table_section {
     SECTION_STRINGS,
     SECTION_WIRE, /* three items in each of three forms: WIRE + 3 * form + item */
     SECTION_KEYS = SECTION_WIRE + DIGEST_FORM_COUNT * DIGEST_ITEM_COUNT,
-    SECTION_PREVIEW,
     SECTION_SUBSTITUTE,
     SECTION_TEXT,
 };
@@ -69,7 +69,8 @@ struct digest_writer {
     const struct mime_tree *tree;
     uint32_t flags;
     struct buf section[SECTION_COUNT];
-    struct buf text; /* the text of the text region; its section holds the spans */
+    struct buf lead; /* of the text region: its counts and the preview */
+    struct buf text; /* its text; its section holds the spans between the two */
     uint32_t n_spans;
 };
 

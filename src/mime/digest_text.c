@@ -1,4 +1,6 @@
 /* digest_text.c - the search text region and the preview of a digest. */
+#include <assert.h>
+
 #include "mime/digest_table.h"
 #include "mime/param.h"
 #include "mime/preview.h"
@@ -72,14 +74,13 @@ static bool previews(const struct digest_writer *w, uint32_t part, bool html)
            slice_eq(p->subtype, html ? SLICE("html") : SLICE("plain")) && p->end > p->body;
 }
 
-static void write_preview(struct digest_writer *w)
+static void write_preview(const struct digest_writer *w, struct buf *out)
 {
     struct slice spans = buf_slice(&w->section[SECTION_TEXT]);
-    struct buf *out = &w->section[SECTION_PREVIEW];
 
     for (int html = 0; html <= 1 && out->len == 0; html++) {
         for (uint32_t i = 0; i < w->n_spans && out->len == 0; i++) {
-            struct scan sc = scan_of(slice_from(spans, 4 + (size_t) i * DIGEST_SPAN_BYTES));
+            struct scan sc = scan_of(slice_from(spans, (size_t) i * DIGEST_SPAN_BYTES));
             uint32_t part, start, len;
             uint16_t name_len;
             uint8_t kind, zero;
@@ -92,13 +93,10 @@ static void write_preview(struct digest_writer *w)
     }
 }
 
-void digest_write_text(struct digest_writer *w)
+static void write_spans(struct digest_writer *w)
 {
     const struct mime_tree *tree = w->tree;
 
-    buf_le32(&w->section[SECTION_TEXT], 0);
-    if ((w->flags & DIGEST_TEXT_CUT) != 0) /* a message that nothing may be read of */
-        return;
     for (uint32_t part = 0; part < tree->n_parts; part++) {
         const struct mime_part *p = &tree->parts[part];
 
@@ -109,6 +107,19 @@ void digest_write_text(struct digest_writer *w)
     }
     if (w->text.overflow)
         w->flags |= DIGEST_TEXT_CUT;
-    write_preview(w);
-    buf_patch_le32(&w->section[SECTION_TEXT], 0, w->n_spans);
+}
+
+static_assert(DIGEST_PREVIEW_MAX_BYTES == 4 * PREVIEW_MAX_CHARS, "a character has four octets");
+
+void digest_write_text(struct digest_writer *w)
+{
+    AUTO(buf_done) struct buf preview = {.max = DIGEST_PREVIEW_MAX_BYTES};
+
+    if ((w->flags & DIGEST_TEXT_CUT) == 0) { /* else nothing may be read of the message */
+        write_spans(w);
+        write_preview(w, &preview);
+    }
+    buf_le32(&w->lead, w->n_spans);
+    buf_le32(&w->lead, (uint32_t) preview.len);
+    buf_append(&w->lead, buf_slice(&preview));
 }

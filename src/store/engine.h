@@ -93,7 +93,8 @@ struct digest_bytes {
     struct slice text; /* what follows the core: read by searches; may be empty */
 };
 
-enum digest_wanted { DIGEST_GET_CORE, DIGEST_GET_WHOLE, DIGEST_GET_TEXT };
+enum digest_wanted { DIGEST_GET_CORE, DIGEST_GET_WHOLE, DIGEST_GET_TEXT, DIGEST_GET_LEAD };
+#define DIGEST_LEAD_BYTES 1024u /* of the text, if it has as many */
 
 /* A part of a body that may be found in others of its account too (an attachment), as it stands
  * there. */
@@ -255,8 +256,8 @@ struct engine_ops {
 
     /* Derived data of a body; may be lost at any time. leaves: hints, in the order of the
      * body, not overlapping; an engine may store such a part once. get answers the core, with
-     * the text behind it if that is wanted and there, or the text alone (empty: there is none);
-     * RC_NOT_FOUND: none of that version. */
+     * the text behind it if that is wanted and there, or the text alone (empty: there is none),
+     * or how the text begins; RC_NOT_FOUND: none of that version. */
     void (*digest_put)(struct engine *engine, uint64_t account, uint64_t body_id,
                        const struct digest_bytes *digest, const struct body_range *leaves,
                        size_t n_leaves);

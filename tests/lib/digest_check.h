@@ -204,11 +204,11 @@ static inline bool check_blocks(const struct digest *shown, struct slice bytes)
     return true;
 }
 
-static inline struct slice check_before_preview(const struct digest *digest)
+static inline struct slice check_before_substitute(const struct digest *digest)
 {
     size_t start = digest->section[0].offset;
 
-    return slice_sub(digest->table, start, digest->section[SECTION_PREVIEW].offset - start);
+    return slice_sub(digest->table, start, digest->section[SECTION_SUBSTITUTE].offset - start);
 }
 
 /* NULL, or what is wrong with what sessions without UTF8=ACCEPT are shown: its table is the one
@@ -235,7 +235,7 @@ static inline const char *check_substitute(const struct digest *digest, struct s
         (again.flags & DIGEST_HAS_SUBSTITUTE) != 0)
         return "the substitute has a substitute";
     if (again.message_size != shown.message_size ||
-        !slice_eq(check_before_preview(&again), check_before_preview(&shown)))
+        !slice_eq(check_before_substitute(&again), check_before_substitute(&shown)))
         return "the substitute's table is not that of its bytes";
     (void) check_walk(&shown);
     return check_wires(&shown);

@@ -332,6 +332,9 @@ void check_digests_are_kept_by_version(void **state)
     if (ops->digest_get(bench.engine, account, 1, 1, DIGEST_GET_TEXT, bench.arena, &digest) ==
         RC_OK)
         assert_slice_equal(digest, SLICE(" text"));
+    if (ops->digest_get(bench.engine, account, 1, 1, DIGEST_GET_LEAD, bench.arena, &digest) ==
+        RC_OK)
+        assert_slice_equal(digest, SLICE(" text"));
     if (ops->digest_get(bench.engine, account, 1, 1, DIGEST_GET_WHOLE, bench.arena, &digest) ==
         RC_OK)
         assert_slice_equal(digest, SLICE("digest text"));

@@ -320,6 +320,35 @@ static void keys_are_those_of_sort_and_thread(void **state)
     done(&made);
 }
 
+/* Out of how the text region begins, and not out of less. */
+static void the_preview_is_in_the_lead(void **state)
+{
+    AUTO(buf_done) struct buf msg = {.max = 65536};
+    struct slice region, preview;
+    struct digest core;
+    struct made made;
+
+    (void) state;
+    buf_str(&msg, "Content-Type: text/plain; charset=utf-8\r\n"
+                  "Content-Transfer-Encoding: 8bit\r\n\r\n");
+    for (size_t i = 0; i < 300; i++)
+        buf_str(&msg, "\xf0\x9f\x98\x80");
+    make(&made, buf_slice(&msg));
+    assert_int_equal(digest_preview(&made.digest).len, DIGEST_PREVIEW_MAX_BYTES);
+    region = slice_from(made.digest.table, digest_core_len(&made.digest));
+    assert_true(digest_lead_preview(slice_sub(region, 0, DIGEST_LEAD_MAX_BYTES), &preview));
+    assert_slice_equal(preview, digest_preview(&made.digest));
+    assert_false(
+        digest_lead_preview(slice_sub(region, 0, DIGEST_LEAD_MAX_BYTES - 1), &preview));
+    assert_int_equal(digest_open(slice_sub(made.digest.table, 0, digest_core_len(&made.digest)),
+                                 &core, NULL),
+                     RC_OK);
+    assert_int_equal(digest_preview(&core).len, 0);
+    made.table.ptr[digest_core_len(&made.digest) + 5] = 0x7f; /* its length */
+    assert_int_equal(digest_open(buf_slice(&made.table), &core, NULL), RC_CORRUPT);
+    done(&made);
+}
+
 static void search_text_has_its_spans(void **state)
 {
     static const char msg[] =
@@ -610,6 +639,7 @@ int main(void)
         cmocka_unit_test(fields_are_chosen_in_their_order),
         cmocka_unit_test(fields_of_an_embedded_message_come_from_its_header),
         cmocka_unit_test(keys_are_those_of_sort_and_thread),
+        cmocka_unit_test(the_preview_is_in_the_lead),
         cmocka_unit_test(search_text_has_its_spans),
         cmocka_unit_test(limits_make_opaque_leaves),
         cmocka_unit_test(a_header_past_its_limit_stays_whole),

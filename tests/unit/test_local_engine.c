@@ -298,8 +298,6 @@ static void put_digest(struct local_store *store, uint64_t account, uint64_t bod
     store->engine->ops->digest_put(store->engine, account, body_id, &digest, NULL, 0);
 }
 
-/* 64 digests of 1 KiB where memory holds 8: each is there, in memory or moved, also after a
- * stop but for what was in memory then; and none after its account is gone. */
 /* Bodies come faster than the packer takes them; none is refused, and none is far ahead of it.
  */
 static void commits_wait_for_the_packer(void **state)
@@ -322,6 +320,20 @@ static void commits_wait_for_the_packer(void **state)
     local_store_remove(&store);
 }
 
+#define KEPT_DIGEST_BYTES 4096u
+
+/* Of few letters, so that it shrinks. */
+static char *kept_digest(uint64_t id)
+{
+    char *bytes = local_store_body(id, KEPT_DIGEST_BYTES);
+
+    for (size_t i = 0; i < KEPT_DIGEST_BYTES; i++)
+        bytes[i] = (char) ('a' + (bytes[i] & 3));
+    return bytes;
+}
+
+/* 64 digests of 4 KiB where memory holds 8: each is there, in memory or moved, also after a
+ * stop but for what was in memory then; and none after its account is gone. */
 static void digests_beyond_memory_are_kept(void **state)
 {
     AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
@@ -333,21 +345,24 @@ static void digests_beyond_memory_are_kept(void **state)
 
     (void) state;
     local_store_make(&store);
-    store.options.digest_memory_bytes = 8 * 1024;
+    store.options.digest_memory_bytes = 8 * KEPT_DIGEST_BYTES;
     local_store_open(&store);
     ops = store.engine->ops;
     local_store_wait(&store, local_store_put(&store, 7, SLICE("first")));
     for (uint64_t id = 1; id <= 64; id++) {
-        AUTO(freep) char *digest = local_store_body(id, 1024);
+        AUTO(freep) char *digest = kept_digest(id);
 
-        put_digest(&store, 7, id, slice_of(digest, 1024));
+        put_digest(&store, 7, id, slice_of(digest, KEPT_DIGEST_BYTES));
     }
     for (uint64_t id = 1; id <= 64; id++) {
-        AUTO(freep) char *want = local_store_body(id, 1024);
+        AUTO(freep) char *want = kept_digest(id);
 
         assert_int_equal(ops->digest_get(store.engine, 7, id, 1, DIGEST_GET_WHOLE, arena, &got),
                          RC_OK);
-        assert_slice_equal(got, slice_of(want, 1024));
+        assert_slice_equal(got, slice_of(want, KEPT_DIGEST_BYTES));
+        assert_int_equal(ops->digest_get(store.engine, 7, id, 1, DIGEST_GET_LEAD, arena, &got),
+                         RC_OK);
+        assert_slice_equal(got, slice_of(want + KEPT_DIGEST_BYTES / 2, DIGEST_LEAD_BYTES));
         assert_int_equal(ops->digest_get(store.engine, 7, id, 2, DIGEST_GET_WHOLE, arena, &got),
                          RC_NOT_FOUND);
     }

@@ -634,6 +634,9 @@ static void digests_lie_in_the_pack_with_and_without_text(void **state)
     local_store_make(&store);
     local = open_store(&store);
     digests_put(local->digests, ACCOUNT, 1, &digest, NULL, 0);
+    assert_int_equal(digests_get(local->digests, ACCOUNT, 1, 4, DIGEST_GET_LEAD, arena, &got),
+                     RC_OK);
+    assert_slice_equal(got, slice_of(text, DIGEST_LEAD_BYTES));
     writer = begin_pack(local, 1);
     add_body(writer, ACCOUNT, 1, SLICE("body"));
     add_body(writer, ACCOUNT, 2, SLICE("another, without a digest"));
@@ -646,6 +649,9 @@ static void digests_lie_in_the_pack_with_and_without_text(void **state)
                      RC_OK);
     assert_int_equal(got.len, 303000);
     assert_memory_equal(got.ptr + 3000, text, 300000);
+    assert_int_equal(digests_get(local->digests, ACCOUNT, 1, 4, DIGEST_GET_LEAD, arena, &got),
+                     RC_OK);
+    assert_slice_equal(got, slice_of(text, DIGEST_LEAD_BYTES));
     assert_int_equal(digests_get(local->digests, ACCOUNT, 1, 5, DIGEST_GET_WHOLE, arena, &got),
                      RC_NOT_FOUND);
     assert_int_equal(digests_get(local->digests, ACCOUNT, 2, 4, DIGEST_GET_WHOLE, arena, &got),

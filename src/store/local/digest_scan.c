@@ -119,14 +119,14 @@ static enum rc join_text(struct pack_scan *in, const struct pack_row *row, struc
 static enum rc read_wanted(struct pack_scan *in, const struct pack_row *row, struct slice *out)
 {
     enum digest_wanted wanted = in->scan->wanted;
+    size_t text_len = digest_wanted_text(wanted, row->text_len);
     enum rc rc;
 
-    if (wanted == DIGEST_GET_TEXT)
-        return row->text_len > 0
-                   ? pack_walk_read(&in->texts, row->text_at, row->text_len, out, NULL)
-                   : RC_NOT_FOUND;
+    if (digest_wanted_core(wanted, row->digest_len) == 0)
+        return text_len > 0 ? pack_walk_read(&in->texts, row->text_at, text_len, out, NULL)
+                            : RC_NOT_FOUND;
     rc = pack_walk_read(&in->digests, row->digest_at, row->digest_len, out, NULL);
-    if (!rc && wanted == DIGEST_GET_WHOLE && row->text_len > 0)
+    if (!rc && text_len > 0)
         rc = join_text(in, row, out);
     return rc;
 }

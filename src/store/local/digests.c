@@ -93,13 +93,14 @@ static size_t squeeze(struct slice raw, char *out)
     return raw.len;
 }
 
-static bool unsqueeze(struct slice stored, char *out, size_t raw_len)
+/* The first len bytes of raw_len. */
+static bool unsqueeze(struct slice stored, char *out, size_t raw_len, size_t len)
 {
     if (stored.len < raw_len)
-        return LZ4_decompress_safe(stored.ptr, out, (int) stored.len, (int) raw_len) ==
-               (int) raw_len;
-    if (raw_len > 0)
-        memcpy(out, stored.ptr, raw_len);
+        return LZ4_decompress_safe_partial(stored.ptr, out, (int) stored.len, (int) len,
+                                           (int) len) == (int) len;
+    if (len > 0)
+        memcpy(out, stored.ptr, len);
     return true;
 }
 
@@ -308,8 +309,8 @@ static bool hold_loose(struct digests *digests, uint64_t account, uint64_t body_
         !loose_read(bytes, &view))
         return false;
     raw = xmalloc((size_t) view.core_len + view.text_len + 1);
-    if (!unsqueeze(view.core, raw, view.core_len) ||
-        !unsqueeze(view.text, raw + view.core_len, view.text_len)) {
+    if (!unsqueeze(view.core, raw, view.core_len, view.core_len) ||
+        !unsqueeze(view.text, raw + view.core_len, view.text_len, view.text_len)) {
         free(raw);
         return false;
     }
@@ -342,6 +343,32 @@ void digests_drop(struct digests *digests, uint64_t account, uint64_t body_id)
 
 /* ---- reading ---- */
 
+size_t digest_wanted_core(enum digest_wanted wanted, size_t core_len)
+{
+    return wanted == DIGEST_GET_CORE || wanted == DIGEST_GET_WHOLE ? core_len : 0;
+}
+
+size_t digest_wanted_text(enum digest_wanted wanted, size_t text_len)
+{
+    if (wanted == DIGEST_GET_CORE)
+        return 0;
+    return wanted == DIGEST_GET_LEAD ? MIN(text_len, (size_t) DIGEST_LEAD_BYTES) : text_len;
+}
+
+/* What is wanted of it, copied; NULL: the arena has no room. */
+static char *copy_wanted(const struct digest *digest, enum digest_wanted wanted,
+                         struct arena *arena, size_t *out_len)
+{
+    size_t core_len = digest_wanted_core(wanted, digest->core_len);
+    size_t text_len = digest_wanted_text(wanted, digest->len - digest->core_len);
+    char *bytes = arena_try(arena, core_len + text_len);
+
+    *out_len = core_len + text_len;
+    if (bytes != NULL && *out_len > 0) /* they stand one behind the other */
+        memcpy(bytes, digest->bytes + digest->core_len - core_len, *out_len);
+    return bytes;
+}
+
 static enum rc get_held(struct digests *digests, uint64_t account, uint64_t body_id,
                         uint32_t version, enum digest_wanted wanted, struct arena *arena,
                         struct slice *out)
@@ -355,13 +382,8 @@ static enum rc get_held(struct digests *digests, uint64_t account, uint64_t body
     (void) pthread_mutex_lock(&digests->lock);
     digest = map_get(digests->map, key_slice(&key));
     if (digest != NULL && digest->version == version) {
-        size_t from = wanted == DIGEST_GET_TEXT ? digest->core_len : 0;
-
-        len = (wanted == DIGEST_GET_CORE ? digest->core_len : digest->len) - from;
-        bytes = arena_try(arena, len);
+        bytes = copy_wanted(digest, wanted, arena, &len);
         rc = bytes != NULL ? RC_OK : RC_LIMIT;
-        if (bytes != NULL)
-            memcpy(bytes, digest->bytes + from, len);
     }
     (void) pthread_mutex_unlock(&digests->lock);
     if (rc == RC_OK)
@@ -377,19 +399,15 @@ void digests_copy_held(struct digests *digests, const struct digest_scan *scan,
         struct digest_key key = {scan->account, scan->ids[i]};
         const struct digest *digest =
             digests->bytes > 0 ? map_get(digests->map, key_slice(&key)) : NULL;
-        size_t from, len;
+        size_t len;
         char *bytes;
 
         out[i] = (struct slice){NULL, 0};
         if (digest == NULL || digest->version != scan->version)
             continue;
-        from = scan->wanted == DIGEST_GET_TEXT ? digest->core_len : 0;
-        len = (scan->wanted == DIGEST_GET_CORE ? digest->core_len : digest->len) - from;
-        bytes = arena_try(arena, len);
-        if (bytes == NULL)
-            continue;
-        memcpy(bytes, digest->bytes + from, len);
-        out[i] = slice_of(bytes, len);
+        bytes = copy_wanted(digest, scan->wanted, arena, &len);
+        if (bytes != NULL)
+            out[i] = slice_of(bytes, len);
     }
     (void) pthread_mutex_unlock(&digests->lock);
 }
@@ -413,8 +431,8 @@ static enum rc read_packed(const struct pack *pack, uint32_t row_number, uint64_
     if (row.account != account || row.body_id != body_id || row.digest_version != version ||
         row.digest_len == 0)
         return RC_NOT_FOUND;
-    core_len = wanted != DIGEST_GET_TEXT ? row.digest_len : 0;
-    text_len = wanted != DIGEST_GET_CORE ? row.text_len : 0;
+    core_len = digest_wanted_core(wanted, row.digest_len);
+    text_len = digest_wanted_text(wanted, row.text_len);
     bytes = arena_try(arena, core_len + text_len);
     if (bytes == NULL)
         return RC_LIMIT;
@@ -459,13 +477,13 @@ static enum rc get_loose(struct digests *digests, uint64_t account, uint64_t bod
                                 &stored, NULL) != RC_OK ||
         stored_version != version || !loose_read(stored, &view))
         return RC_NOT_FOUND;
-    core_len = wanted != DIGEST_GET_TEXT ? view.core_len : 0;
-    text_len = wanted != DIGEST_GET_CORE ? view.text_len : 0;
+    core_len = digest_wanted_core(wanted, view.core_len);
+    text_len = digest_wanted_text(wanted, view.text_len);
     bytes = arena_try(arena, core_len + text_len);
     if (bytes == NULL)
         return RC_LIMIT;
-    if ((core_len > 0 && !unsqueeze(view.core, bytes, core_len)) ||
-        (text_len > 0 && !unsqueeze(view.text, bytes + core_len, text_len)))
+    if ((core_len > 0 && !unsqueeze(view.core, bytes, view.core_len, core_len)) ||
+        (text_len > 0 && !unsqueeze(view.text, bytes + core_len, view.text_len, text_len)))
         return RC_NOT_FOUND;
     *out = slice_of(bytes, core_len + text_len);
     return RC_OK;

@@ -43,6 +43,9 @@ void digests_copy_held(struct digests *digests, const struct digest_scan *scan,
 /* engine_ops.digest_scan: from memory, then from the packs, block after block, then from the
  * state. */
 void digests_scan(struct digests *digests, const struct digest_scan *scan);
+/* How many bytes of the core, and of the text from its beginning on, are meant. */
+size_t digest_wanted_core(enum digest_wanted wanted, size_t core_len);
+size_t digest_wanted_text(enum digest_wanted wanted, size_t text_len);
 struct local *digests_local(struct digests *digests);
 
 #endif

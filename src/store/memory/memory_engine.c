@@ -458,8 +458,13 @@ static enum rc memory_digest_get(struct engine *engine, uint64_t account, uint64
     memory_lock(self);
     body = find_body(self, account, body_id);
     if (body != NULL && body->digest.ptr != NULL && body->digest_version == version) {
-        *out = join(arena, wanted != DIGEST_GET_TEXT ? body->digest : SLICE(""),
-                    wanted != DIGEST_GET_CORE ? body->digest_text : SLICE(""));
+        bool with_core = wanted == DIGEST_GET_CORE || wanted == DIGEST_GET_WHOLE;
+        size_t text_max = wanted == DIGEST_GET_CORE   ? 0
+                          : wanted == DIGEST_GET_LEAD ? DIGEST_LEAD_BYTES
+                                                      : SIZE_MAX;
+
+        *out = join(arena, with_core ? body->digest : SLICE(""),
+                    slice_sub(body->digest_text, 0, text_max));
         rc = RC_OK;
     }
     memory_unlock(self);
