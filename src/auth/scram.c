@@ -257,18 +257,13 @@ void scram_salted(struct scram *scram, const struct scram_salt *salt, struct sli
 /* proof = "p=" base64, as long as the hash, at the very end. */
 static enum rc take_proof(struct scram *scram, struct slice text, struct err *err)
 {
-    struct buf proof;
-    enum rc rc;
+    AUTO(buf_done) struct buf proof = {.max = SCRAM_MESSAGE_MAX_BYTES, .secret = true};
+    enum rc rc = base64_decode(text, &proof);
 
-    buf_init(&proof, SCRAM_MESSAGE_MAX_BYTES);
-    rc = base64_decode(text, &proof);
     if (rc == RC_OK && proof.len == len_of(scram->hash))
         memcpy(scram->proof, proof.ptr, proof.len);
     else
         rc = malformed(err, "the proof is not base64, or not as long as the hash");
-    if (proof.len > 0)
-        sodium_memzero(proof.ptr, proof.len);
-    buf_done(&proof);
     return rc;
 }
 

@@ -12,14 +12,23 @@ void buf_init(struct buf *buf, size_t max)
     *buf = (struct buf){.max = max};
 }
 
+/* Beyond len a secret buffer holds nothing. */
+static void wipe_from(struct buf *buf, size_t from)
+{
+    if (buf->secret && from < buf->len)
+        explicit_bzero(buf->ptr + from, buf->len - from);
+}
+
 void buf_done(struct buf *buf)
 {
+    wipe_from(buf, 0);
     free(buf->ptr);
-    *buf = (struct buf){.max = buf->max};
+    *buf = (struct buf){.max = buf->max, .secret = buf->secret};
 }
 
 void buf_reset(struct buf *buf)
 {
+    wipe_from(buf, 0);
     buf->len = 0;
     buf->overflow = false;
 }
@@ -27,6 +36,7 @@ void buf_reset(struct buf *buf)
 void buf_truncate(struct buf *buf, size_t len)
 {
     assert(len <= buf->len);
+    wipe_from(buf, len);
     buf->len = len;
 }
 
@@ -35,6 +45,7 @@ void buf_consume(struct buf *buf, size_t n)
     assert(n <= buf->len);
     if (n > 0 && n < buf->len)
         memmove(buf->ptr, buf->ptr + n, buf->len - n);
+    wipe_from(buf, buf->len - n);
     buf->len -= n;
 }
 
@@ -45,6 +56,22 @@ void buf_shrink(struct buf *buf, size_t keep)
     free(buf->ptr);
     buf->ptr = NULL;
     buf->cap = 0;
+}
+
+/* realloc() may leave what was there in memory that it gives back. */
+static void grow(struct buf *buf, size_t cap)
+{
+    char *old = buf->ptr;
+
+    if (!buf->secret || buf->len == 0) {
+        buf->ptr = xrealloc(old, cap);
+    } else {
+        buf->ptr = xmalloc(cap);
+        memcpy(buf->ptr, old, buf->len);
+        explicit_bzero(old, buf->len);
+        free(old);
+    }
+    buf->cap = cap;
 }
 
 char *buf_reserve_more(struct buf *buf, size_t n)
@@ -59,8 +86,7 @@ char *buf_reserve_more(struct buf *buf, size_t n)
     if (need > buf->cap) {
         cap = MAX(buf->cap * 2, BUF_FIRST_BYTES);
         cap = MIN(MAX(cap, need), buf->max);
-        buf->ptr = xrealloc(buf->ptr, MAX(cap, (size_t) 1));
-        buf->cap = cap;
+        grow(buf, cap);
     }
     return buf->ptr + buf->len;
 }

@@ -3,6 +3,10 @@
  *
  * Going past the maximum sets `overflow` and drops the append; the user checks once at the end.
  * So printers need no error path, and no size from outside grows memory without a bound.
+ *
+ * A buffer with `secret` set holds passwords, or may: whatever leaves it is wiped, be it the
+ * memory that it grows out of, what is cut off, or all of it in the end. It is set before the
+ * first byte comes.
  */
 #ifndef ROOST_BASE_BUF_H
 #define ROOST_BASE_BUF_H
@@ -13,6 +17,7 @@ struct buf {
     char *ptr;
     size_t len, cap, max;
     bool overflow; /* an append did not fit; what is here is incomplete */
+    bool secret;   /* what leaves is wiped */
 };
 
 void buf_init(struct buf *buf, size_t max);
@@ -35,7 +40,8 @@ void buf_shrink(struct buf *buf, size_t keep);
 /* buf_reserve() where the buffer has to grow first. */
 char *buf_reserve_more(struct buf *buf, size_t n);
 
-/* Room for n more bytes at ptr + len, or NULL (and overflow). The caller then adds to len. */
+/* Room for n more bytes at ptr + len, or NULL (and overflow). The caller then adds to len, and
+ * leaves nothing secret behind it. */
 static inline char *buf_reserve(struct buf *buf, size_t n)
 {
     return n <= buf->cap - buf->len ? buf->ptr + buf->len : buf_reserve_more(buf, n);

@@ -339,7 +339,7 @@ static const char import_help[] =
 /* A line as the server takes it: {PLAIN} becomes {ARGON2ID}, others stay as they are. */
 static int convert_line(const char *line, struct buf *out)
 {
-    AUTO(buf_done) struct buf plain = {.max = LINE_BYTES};
+    AUTO(buf_done) struct buf plain = {.max = LINE_BYTES, .secret = true};
     struct passwd_entry entry;
     int code = CLI_OK;
 
@@ -354,7 +354,6 @@ static int convert_line(const char *line, struct buf *out)
     buf_byte(out, ':');
     code = hash_secret(plain.ptr + strlen("{PLAIN}"), out);
     buf_byte(out, '\n');
-    sodium_memzero(plain.ptr, plain.len);
     return code;
 }
 

@@ -71,7 +71,7 @@ static bool write_all(int fd, struct slice bytes)
 static int print_profile(const struct device_show *show, const struct cli_ask *ask,
                          const char *name)
 {
-    AUTO(buf_done) struct buf profile = {.max = MOBILECONFIG_MAX_BYTES};
+    AUTO(buf_done) struct buf profile = {.max = MOBILECONFIG_MAX_BYTES, .secret = true};
     struct mobileconfig config = {
         .user = slice_from_str(cli_last(ask, "address")),
         .device = slice_from_str(name),
@@ -89,8 +89,6 @@ static int print_profile(const struct device_show *show, const struct cli_ask *a
     ok = !profile.overflow &&
          write_all(show->fd >= 0 ? show->fd : STDOUT_FILENO, buf_slice(&profile)) &&
          (show->fd < 0 || fsync(show->fd) == 0);
-    if (profile.len > 0)
-        explicit_bzero(profile.ptr, profile.len);
     if (!ok)
         (void) fprintf(stderr, "roost: %s: %s\n", show->mobileconfig, strerror(errno));
     return ok ? CLI_OK : CLI_FAILED;

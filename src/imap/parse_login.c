@@ -34,6 +34,7 @@ static enum rc take_initial(struct imap_input *in, struct slice *out, struct err
     struct slice text = scan_while(&in->sc, is_base64_char);
 
     buf_init(&plain, text.len);
+    plain.secret = true;
     if (slice_eq(text, SLICE("="))) {
         *out = SLICE("");
         return RC_OK;
@@ -43,7 +44,6 @@ static enum rc take_initial(struct imap_input *in, struct slice *out, struct err
         return lex_fail(in, err, "an initial response in base64");
     }
     *out = arena_dup(in->arena, buf_slice(&plain));
-    explicit_bzero(plain.ptr, plain.len);
     return RC_OK;
 }
 

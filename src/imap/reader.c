@@ -72,6 +72,7 @@ struct imap_reader *imap_reader_new(const struct reader_limits *limits,
     reader->sink = sink;
     reader->sink_ctx = sink_ctx;
     buf_init(&reader->text, limits->line_bytes + limits->literal_bytes);
+    reader->text.secret = true; /* a command may be a LOGIN, a line a SASL response */
     return reader;
 }
 
@@ -82,37 +83,11 @@ static void close_sink(struct imap_reader *reader)
     reader->sink_open = false;
 }
 
-/* A command may be a LOGIN, a line a SASL response: no password stays in freed memory. */
-static void wipe(struct imap_reader *reader)
-{
-    if (reader->text.len > 0)
-        explicit_bzero(reader->text.ptr, reader->text.len);
-}
-
-/* Memory that the text grows out of is wiped as well. */
-static void append_text(struct imap_reader *reader, struct slice piece)
-{
-    struct buf *text = &reader->text;
-    size_t need = text->len + piece.len; /* both are at most text->max */
-
-    if (text->len > 0 && need > text->cap && need <= text->max) {
-        struct buf grown = {.max = text->max};
-
-        (void) buf_reserve(&grown, MIN(MAX(2 * text->cap, need), text->max));
-        buf_append(&grown, buf_slice(text));
-        wipe(reader);
-        buf_done(text);
-        *text = grown;
-    }
-    buf_append(text, piece);
-}
-
 void imap_reader_free(struct imap_reader *reader)
 {
     if (reader == NULL)
         return;
     close_sink(reader);
-    wipe(reader);
     buf_done(&reader->text);
     free(reader->literals);
     free(reader);
@@ -143,7 +118,6 @@ void imap_reader_set_limits(struct imap_reader *reader, const struct reader_limi
 /* Start on the next command. The sink's literals, if any, are the caller's now. */
 static void clear(struct imap_reader *reader)
 {
-    wipe(reader);
     buf_reset(&reader->text);
     buf_shrink(&reader->text, KEEP_BYTES);
     if (reader->cap_literals > FIRST_LITERALS) {
@@ -550,7 +524,7 @@ static void collect_line(struct imap_reader *reader, struct slice piece)
         max = reader->limits.line_bytes;
         fits = MIN(piece.len, max - reader->line_len);
     }
-    append_text(reader, slice_sub(piece, 0, fits));
+    buf_append(&reader->text, slice_sub(piece, 0, fits));
     reader->line_len += fits;
     if (fits == piece.len)
         return;
@@ -593,7 +567,7 @@ static bool accept_bytes(struct imap_reader *reader, struct slice piece, struct 
     }
     if (reader->state == SINK)
         return reader->sink->bytes(reader->sink_ctx, piece, why) == RC_OK;
-    append_text(reader, piece);
+    buf_append(&reader->text, piece);
     return true;
 }
 

@@ -23,6 +23,7 @@ struct channel {
     enum role self, peer;
     struct packet packet; /* the one taken last; for the one thread that takes */
     char *room;           /* MSG_MAX_BYTES; packet.msg points into it */
+    size_t room_used;
     pthread_mutex_t lock; /* guards what follows; a leaf lock */
     struct list queue;    /* of struct waiting */
     size_t queued;        /* bytes in it */
@@ -171,7 +172,15 @@ struct channel *channel_new(int fd, enum role self, enum role peer)
 static void waiting_free(struct waiting *waiting)
 {
     close_all(waiting->fds, waiting->n_fds);
+    explicit_bzero(waiting->bytes, waiting->len);
     free(waiting);
+}
+
+/* A message may have been a login. */
+static void wipe_room(struct channel *ch)
+{
+    explicit_bzero(ch->room, ch->room_used);
+    ch->room_used = 0;
 }
 
 void channel_free(struct channel *ch)
@@ -185,6 +194,7 @@ void channel_free(struct channel *ch)
     close_all(ch->packet.fds, MSG_FDS_MAX);
     (void) close(ch->fd); /* nothing is buffered in a socket we give up */
     (void) pthread_mutex_destroy(&ch->lock);
+    wipe_room(ch);
     free(ch->room);
     free(ch);
 }
@@ -258,6 +268,7 @@ enum rc channel_post(struct channel *ch, const struct msg *msg, const int *fds, 
     enum rc rc;
 
     buf_init(&bytes, MSG_MAX_BYTES);
+    bytes.secret = true;
     rc = msg_encode(msg, &bytes, err);
     if (rc)
         return rc;
@@ -350,11 +361,13 @@ enum rc channel_take(struct channel *ch, struct packet **out, struct err *err)
     enum rc rc;
 
     close_all(ch->packet.fds, MSG_FDS_MAX);
+    wipe_room(ch);
     rc = packet_receive(ch->fd, ch->room, MSG_MAX_BYTES, &len, ch->packet.fds, &n_fds, err);
     if (rc == RC_LIMIT)
         return RC_SYNTAX;
     if (rc)
         return rc;
+    ch->room_used = len;
     rc = msg_decode(slice_of(ch->room, len), n_fds, ch->peer, ch->self, &ch->packet.msg, err);
     if (rc) {
         close_all(ch->packet.fds, MSG_FDS_MAX);

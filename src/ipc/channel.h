@@ -9,7 +9,8 @@
  * RC_LIMIT beyond. Whoever polls the descriptor asks channel_wants_write() and calls
  * channel_flush(). Posting is safe from any thread; taking is for one thread.
  *
- * Memory: the message taken lives in the channel until the next take. Descriptors taken belong
+ * Memory: the message taken lives in the channel until the next take, which wipes it: it may
+ * hold a password. Descriptors taken belong
  * to the receiver, who sets those it keeps to -1; the next take closes the others.
  */
 #ifndef ROOST_IPC_CHANNEL_H

@@ -87,6 +87,7 @@ enum rc control_request(struct control *control, const char *verb,
     struct slice name = slice_from_str(verb);
 
     buf_init(&bytes, CONTROL_PACKET_MAX);
+    bytes.secret = true; /* an administrator's request may set a password */
     buf_byte(&bytes, CONTROL_TAG_REQUEST);
     buf_le8(&bytes, (uint8_t) name.len);
     buf_append(&bytes, name);

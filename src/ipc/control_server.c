@@ -220,6 +220,7 @@ void control_row(struct control_conn *conn, const struct control_field *fields, 
     AUTO(buf_done) struct buf packet = {0};
 
     buf_init(&packet, CONTROL_PACKET_MAX);
+    packet.secret = true; /* a row may show a new password */
     buf_byte(&packet, CONTROL_TAG_ROW);
     if (!control_put_fields(&packet, fields, n))
         packet.overflow = true;

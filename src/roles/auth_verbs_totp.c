@@ -13,7 +13,7 @@ static enum rc begin(struct auth_role *auth, struct control_conn *conn,
                      const struct control_fields *fields, struct err *err)
 {
     AUTO(arena_freep) struct arena *arena = arena_new(RESOLVE_ARENA_BYTES);
-    AUTO(buf_done) struct buf uri = {.max = TOTP_URI_MAX_BYTES};
+    AUTO(buf_done) struct buf uri = {.max = TOTP_URI_MAX_BYTES, .secret = true};
     char shown[TOTP_SECRET_CHARS + 1];
     struct auth_account account;
     struct totp_secret secret;
@@ -23,7 +23,6 @@ static enum rc begin(struct auth_role *auth, struct control_conn *conn,
         rc = factor_begin(auth->db, account.id, &secret, err);
     if (rc)
         return rc;
-    (void) buf_reserve(&uri, TOTP_URI_MAX_BYTES); /* it grows no more: one copy to wipe */
     totp_secret_show(&secret, shown);
     totp_print_uri(&uri, slice_from_str(auth->start->config->hostname), account.name, &secret);
     const struct control_field row[] = {
@@ -33,7 +32,6 @@ static enum rc begin(struct auth_role *auth, struct control_conn *conn,
     };
 
     control_row(conn, row, COUNT(row));
-    sodium_memzero(uri.ptr, uri.len);
     sodium_memzero(shown, sizeof(shown));
     totp_secret_wipe(&secret);
     return RC_OK;

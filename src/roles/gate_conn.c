@@ -220,6 +220,7 @@ static struct gate_conn *make(struct gate *gate, const struct gate_listener *lis
     c->local = gate_address(fd, false);
     buf_init(&c->out, GATE_OUT_MAX_BYTES);
     buf_init(&c->unread, GATE_UNREAD_MAX);
+    c->unread.secret = true; /* a LOGIN may have come early */
     buf_init(&c->client_id, GATE_CLIENT_ID_MAX);
     buf_init(&c->tag, MSG_TAG_MAX);
     return c;
@@ -611,12 +612,11 @@ static enum rc read_and_feed(struct gate_conn *c, struct slice bytes)
 
 static enum rc step_read(struct gate_conn *c)
 {
-    struct buf kept = c->unread;
+    AUTO(buf_done) struct buf kept = c->unread;
     enum rc rc;
 
-    buf_init(&c->unread, GATE_UNREAD_MAX);
+    c->unread = (struct buf){.max = kept.max, .secret = true};
     rc = read_and_feed(c, buf_slice(&kept));
-    buf_done(&kept);
     return rc;
 }
 

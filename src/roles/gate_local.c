@@ -173,6 +173,7 @@ void gate_local_new(struct gate *gate, const struct gate_listener *listener, int
     local->gate = gate;
     local->kind = listener->kind;
     stream_init(&local->stream, fd, (struct slice){0}, GATE_LOCAL_OUT_MAX);
+    local->stream.in.secret = true;
     list_init(&local->asks);
     list_push_back(&gate->locals, &local->link);
     gate->n_locals++;

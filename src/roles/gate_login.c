@@ -200,7 +200,7 @@ void gate_login_start(struct gate_conn *c, const char *command, struct slice tag
 void gate_login_line(struct gate_conn *c, struct slice line)
 {
     struct msg msg = {.type = MSG_AUTH_DATA, .auth_data = {.conn = c->id}};
-    struct buf data;
+    AUTO(buf_done) struct buf data = {.max = MSG_SASL_MAX, .secret = true};
 
     if (c->auth_died) {
         fail(c, "NO", UNAVAILABLE);
@@ -210,7 +210,6 @@ void gate_login_line(struct gate_conn *c, struct slice line)
         gate_login_abort(c, "BAD", "AUTHENTICATE cancelled");
         return;
     }
-    buf_init(&data, MSG_SASL_MAX);
     if (base64_decode(line, &data) != RC_OK || data.overflow) {
         gate_login_abort(c, "BAD", "Response is not base64");
     } else {
@@ -218,9 +217,6 @@ void gate_login_line(struct gate_conn *c, struct slice line)
         msg.auth_data.data = buf_slice(&data);
         (void) !ask(c, &msg); /* a failure was answered */
     }
-    if (data.len > 0)
-        explicit_bzero(data.ptr, data.len);
-    buf_done(&data);
 }
 
 /* --- what auth says --- */

@@ -179,20 +179,26 @@ static void run_starttls(struct gate_conn *c, const struct imap_cmd *cmd)
     }
 }
 
+/* What the parser has copied out of the command lies in its arena. */
+static void forget(struct slice secret)
+{
+    if (secret.len > 0)
+        explicit_bzero((char *) (uintptr_t) secret.ptr, secret.len);
+}
+
 static void run_login(struct gate_conn *c, const struct imap_cmd *cmd)
 {
     const struct imap_login_args *args = &cmd->args.login;
     size_t len = args->user.len + args->password.len + 2;
-    struct buf initial;
+    /* RFC 4616: NUL user NUL password */
+    AUTO(buf_done) struct buf initial = {.max = len, .secret = true};
 
-    buf_init(&initial, len); /* RFC 4616: NUL user NUL password */
     buf_byte(&initial, '\0');
     buf_append(&initial, args->user);
     buf_byte(&initial, '\0');
     buf_append(&initial, args->password);
     gate_login_start(c, "LOGIN", cmd->tag, SLICE("LOGIN-COMMAND"), true, buf_slice(&initial));
-    explicit_bzero(initial.ptr, initial.len);
-    buf_done(&initial);
+    forget(args->password);
 }
 
 static void run_authenticate(struct gate_conn *c, const struct imap_cmd *cmd)
@@ -204,6 +210,7 @@ static void run_authenticate(struct gate_conn *c, const struct imap_cmd *cmd)
     else
         gate_login_start(c, "AUTHENTICATE", cmd->tag, args->mechanism, args->has_initial,
                          args->initial);
+    forget(args->initial);
 }
 
 static void run_enable(struct gate_conn *c, const struct imap_cmd *cmd)

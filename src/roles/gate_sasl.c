@@ -176,7 +176,7 @@ static bool is_submission(struct slice service)
 
 static void on_auth(struct gate_local *local, const struct mta_line *line)
 {
-    AUTO(buf_done) struct buf initial = {.max = MTA_LINE_MAX_BYTES};
+    AUTO(buf_done) struct buf initial = {.max = MTA_LINE_MAX_BYTES, .secret = true};
     struct gate_ask *ask;
 
     if (find(local, line->number) != NULL) {
@@ -191,13 +191,11 @@ static void on_auth(struct gate_local *local, const struct mta_line *line)
         fail_here(ask, AUTH_CODE_MALFORMED, "Response is not base64");
     else
         start(ask, line, buf_slice(&initial));
-    if (initial.len > 0)
-        explicit_bzero(initial.ptr, initial.len);
 }
 
 static void on_cont(struct gate_local *local, const struct mta_line *line)
 {
-    AUTO(buf_done) struct buf data = {.max = MTA_LINE_MAX_BYTES};
+    AUTO(buf_done) struct buf data = {.max = MTA_LINE_MAX_BYTES, .secret = true};
     struct gate_ask *ask = find(local, line->number);
     struct msg msg;
 
@@ -212,8 +210,6 @@ static void on_cont(struct gate_local *local, const struct mta_line *line)
         };
         post(ask, &msg);
     }
-    if (data.len > 0)
-        explicit_bzero(data.ptr, data.len);
 }
 
 static void on_cancel(struct gate_local *local, const struct mta_line *line)

@@ -68,8 +68,6 @@ static void finish(struct site_turn *turn, const struct buf *page)
 
 void site_answer_done(struct site_answer *answer)
 {
-    if (answer->page.cap > 0)
-        sodium_memzero(answer->page.ptr, answer->page.cap);
     buf_done(&answer->page);
     answer->body = SLICE("");
 }
@@ -78,8 +76,7 @@ static void start_page(struct site_turn *turn, unsigned status, struct buf *page
 {
     start(turn, status, HTML_TYPE, "no-store");
     buf_init(page, SITE_ANSWER_MAX_BYTES);
-    /* Pages with a password fit in, so no piece of one stays behind in memory it grew out of.
-     */
+    page->secret = true; /* a page shows a new device's password */
     (void) buf_reserve(page, PAGE_ROOM_BYTES);
 }
 
