@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "roles/auth_role.h"
+#include "roles/log_sink.h"
 
 #define PATH_MAX_BYTES 4096u
 
@@ -421,7 +422,7 @@ int role_auth(struct role_start *start)
     if (rc) {
         role_failed(start, &err);
     } else {
-        rc = loop_run(auth->loop, &err);
+        rc = log_sink_run_loop(auth->start->sink, auth->loop, &err);
         auth_uses_flush(auth);
         if (rc)
             log_event(LEVEL_ERROR, "auth.failed", LOG_ERR(&err));

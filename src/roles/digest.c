@@ -16,6 +16,7 @@
 #include "mime/charset.h"
 #include "net/loop.h"
 #include "roles/digest_pool.h"
+#include "roles/log_sink.h"
 #include "roles/role.h"
 
 #define CHILDREN_PER_CORE 2 /* one parses, one fresh is at hand */
@@ -168,7 +169,7 @@ static enum rc run(struct digest_role *digest, struct err *err)
         return rc;
     for (size_t i = 0; i < start->n_peers; i++)
         on_peer(digest, &start->peers[i]);
-    return loop_run(digest->loop, err);
+    return log_sink_run_loop(digest->start->sink, digest->loop, err);
 }
 
 int role_digest(struct role_start *start)

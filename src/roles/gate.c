@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "net/tls.h"
 #include "roles/gate_state.h"
+#include "roles/log_sink.h"
 
 static void supervisor_ready(void *ctx, unsigned ready)
 {
@@ -51,7 +52,7 @@ int role_gate(struct role_start *start)
     if (rc == RC_OK)
         rc = gate_listen(gate, &err);
     if (rc == RC_OK)
-        rc = loop_run(gate->loop, &err);
+        rc = log_sink_run_loop(gate->start->sink, gate->loop, &err);
     if (rc)
         log_event(LEVEL_ERROR, "gate.failed", LOG_ERR(&err));
     return rc ? 1 : 0;

@@ -340,7 +340,7 @@ static enum rc run(struct idp_role *idp, struct err *err)
     idp->start->needs = NULL;
     if (rc == RC_OK)
         rc = connect_all(idp, err);
-    return rc == RC_OK ? loop_run(idp->loop, err) : rc;
+    return rc == RC_OK ? log_sink_run_loop(idp->start->sink, idp->loop, err) : rc;
 }
 
 /* Who waits for a server that is silent would hold up the end of everything, for nothing. */

@@ -10,6 +10,7 @@
 #include "ipc/log_pack.h"
 
 #define AWAIT_NS (1000L * 1000) /* between two looks for the log's answer */
+#define RETRY_US 5000           /* until there may be room at the log: it reads by then */
 
 /* An event that the log has not said to be durable. */
 struct kept {
@@ -27,7 +28,11 @@ struct log_sink {
     bool keeps;
     struct list kept; /* struct kept, by their numbers */
     size_t n_kept;
-    uint64_t last; /* number */
+    uint64_t last;     /* number */
+    struct loop *loop; /* NULL: what waits goes with the next event */
+
+    struct loop_call flush; /* the loop's, as is what follows */
+    struct timer retry;
 };
 
 static void to_stderr(const struct log_sink *sink, const struct msg_log_event *event)
@@ -52,6 +57,27 @@ static bool post(struct log_sink *sink, const struct msg *msg)
         sink->log = NULL;
     }
     return rc == RC_OK;
+}
+
+/* In the loop's thread: what waits leaves. */
+static void flush_waiting(void *ctx)
+{
+    struct log_sink *sink = ctx;
+    enum rc rc = RC_OK;
+
+    (void) pthread_mutex_lock(&sink->lock);
+    if (sink->log != NULL)
+        rc = channel_flush(sink->log, NULL);
+    (void) pthread_mutex_unlock(&sink->lock);
+    if (rc == RC_MORE)
+        timer_start(sink->loop, &sink->retry, RETRY_US, flush_waiting, sink);
+}
+
+/* sink->lock is held. */
+static void ask_for_flush(struct log_sink *sink)
+{
+    if (sink->loop != NULL && sink->log != NULL && channel_wants_write(sink->log))
+        loop_post(sink->loop, &sink->flush, flush_waiting, sink);
 }
 
 static bool is_by_administrator(const struct log_field *fields, size_t n)
@@ -153,6 +179,7 @@ static void send_event(void *ctx, enum log_level level, const char *event,
         sink->lost++;
         to_stderr(sink, out);
     }
+    ask_for_flush(sink);
     (void) pthread_mutex_unlock(&sink->lock);
 }
 
@@ -189,7 +216,30 @@ void log_sink_attach(struct log_sink *sink, int fd)
     sink->log = log;
     if (log != NULL)
         send_kept(sink);
+    ask_for_flush(sink);
     (void) pthread_mutex_unlock(&sink->lock);
+}
+
+static void use_loop(struct log_sink *sink, struct loop *loop)
+{
+    (void) pthread_mutex_lock(&sink->lock);
+    sink->loop = loop;
+    ask_for_flush(sink);
+    (void) pthread_mutex_unlock(&sink->lock);
+}
+
+enum rc log_sink_run_loop(struct log_sink *sink, struct loop *loop, struct err *err)
+{
+    enum rc rc;
+
+    if (sink == NULL)
+        return loop_run(loop, err);
+    use_loop(sink, loop);
+    rc = loop_run(loop, err);
+    use_loop(sink, NULL); /* nobody posts any more */
+    loop_cancel(loop, &sink->flush);
+    timer_stop(loop, &sink->retry);
+    return rc;
 }
 
 void log_sink_keep(struct log_sink *sink)

@@ -13,6 +13,7 @@
 #define ROOST_ROLES_LOG_SINK_H
 
 #include "ipc/channel.h"
+#include "net/loop.h"
 
 #define LOG_KEPT_MAX   1024u /* events kept at once; more are sent as others are */
 #define LOG_DURABLE_MS 40000 /* a log that was killed again and again is back by then */
@@ -25,6 +26,9 @@ struct log_sink *log_sink_new(enum role self);
 void log_sink_free(struct log_sink *sink);
 /* A channel to a (new) log role; takes fd. -1: there is none now. */
 void log_sink_attach(struct log_sink *sink, int fd);
+/* loop_run(), and meanwhile what finds no room at the log is sent as soon as there is some.
+ * Without a loop it goes with the next event. NULL is a sink without a log. */
+MUST_CHECK enum rc log_sink_run_loop(struct log_sink *sink, struct loop *loop, struct err *err);
 /* From now on events of administrators are kept. */
 void log_sink_keep(struct log_sink *sink);
 /* The number of the last event that is kept or was; 0: none yet. NULL is a sink without any. */

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "roles/log_sink.h"
 #include "roles/mail_role.h"
 #include "search/key_keeper.h"
 #include "search/text_index.h"
@@ -357,7 +358,7 @@ int role_mail(struct role_start *start)
     if (rc) {
         role_failed(start, &err);
     } else {
-        rc = loop_run(mail->loop, &err);
+        rc = log_sink_run_loop(mail->start->sink, mail->loop, &err);
         if (rc)
             log_event(LEVEL_ERROR, "mail.failed", LOG_ERR(&err));
     }

@@ -26,6 +26,7 @@
 #include "config/syslog_target.h"
 #include "events/audit_tail.h"
 #include "events/syslog_frame.h"
+#include "roles/log_sink.h"
 #include "roles/role.h"
 #include "roles/ship_address.h"
 #include "roles/ship_link.h"
@@ -434,7 +435,7 @@ static enum rc run(struct ship *ship, struct err *err)
     if (rc)
         return rc;
     look(ship);
-    return loop_run(ship->loop, err);
+    return log_sink_run_loop(ship->start->sink, ship->loop, err);
 }
 
 int role_ship(struct role_start *start)

@@ -518,7 +518,7 @@ int supervisor_run(const struct config *config)
     if (rc == RC_OK)
         supervisor_alive_start(sup);
     if (rc == RC_OK)
-        rc = loop_run(sup->loop, &err);
+        rc = log_sink_run_loop(sup->sink, sup->loop, &err);
     if (rc) {
         (void) fprintf(stderr, "roost: %s\n", err.detail);
         sup->status = exit_code(rc);

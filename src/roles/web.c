@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "roles/doors.h"
+#include "roles/log_sink.h"
 #include "roles/web_role.h"
 
 #define TEND_US    ((int64_t) 60 * 1000000) /* between two looks at ticket keys */
@@ -150,7 +151,7 @@ static enum rc run(struct web_role *web, struct err *err)
     if (rc)
         return rc;
     tend(web);
-    return loop_run(web->loop, err);
+    return log_sink_run_loop(web->start->sink, web->loop, err);
 }
 
 static void close_all(struct web_role *web)
