@@ -1,11 +1,11 @@
 #include "base/pace.h"
 
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/priority.h"
 
 /* linux/ioprio.h is not part of every set of headers. */
 #define IOPRIO_WHO_PROCESS 1
@@ -55,7 +55,7 @@ bool pace_front_is_busy(const struct pace_front *front)
 /* Not the idle classes: a thread that holds a lock must go on. */
 void pace_lower_priority(void)
 {
-    (void) setpriority(PRIO_PROCESS, 0, PACE_NICE); /* 0: this thread */
+    priority_behind(PACE_NICE);
     (void) syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0,
                    IOPRIO_BEST_EFFORT << IOPRIO_CLASS_SHIFT | IOPRIO_LOWEST);
 }

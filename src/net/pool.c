@@ -6,8 +6,9 @@
 #include <stdatomic.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
 #include <unistd.h>
+
+#include "base/priority.h"
 
 #define BLOCK_SLOTS 1024u /* slots allocated together */
 #define N_BLOCKS    (POOL_MEMBERS_MAX / BLOCK_SLOTS)
@@ -378,8 +379,7 @@ static void *run_slow_thread(void *ctx)
     struct pool *pool = ctx;
     struct slot *slot;
 
-    (void) setpriority(PRIO_PROCESS, 0,
-                       POOL_SLOW_NICE); /* 0: this thread; refused: as others */
+    priority_behind(POOL_SLOW_NICE);
     if (pool->warm_up != NULL)
         pool->warm_up();
     while ((slot = dequeue_slow(pool)) != NULL)

@@ -7,6 +7,7 @@
 #include <signal.h>
 
 #include "base/log.h"
+#include "base/priority.h"
 #include "net/tls.h"
 #include "roles/gate_state.h"
 #include "roles/log_sink.h"
@@ -46,6 +47,7 @@ int role_gate(struct role_start *start)
         role_failed(start, &err);
         return 1;
     }
+    priority_prompt();
     if (role_confine(start, &err))
         return 1;
     rc = gate_handshakes_open(gate, &err);

@@ -13,9 +13,9 @@
  */
 #include <malloc.h>
 #include <pthread.h>
-#include <sys/resource.h>
 
 #include "base/list.h"
+#include "base/priority.h"
 #include "roles/gate_state.h"
 
 struct gate_step {
@@ -64,7 +64,7 @@ static void *compute(void *ctx)
     struct gate_handshakes *handshakes = ctx;
     struct gate_step *step;
 
-    (void) setpriority(PRIO_PROCESS, 0, GATE_HANDSHAKE_NICE); /* without: as urgent as others */
+    priority_behind(GATE_HANDSHAKE_NICE);
     while ((step = next_step(handshakes)) != NULL) {
         step->rc = conn_handshake(&step->c->conn, &step->err);
         loop_post(handshakes->gate->loop, &step->over, step_over, step);

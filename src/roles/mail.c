@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "base/priority.h"
 #include "roles/log_sink.h"
 #include "roles/mail_role.h"
 #include "search/key_keeper.h"
@@ -292,6 +293,7 @@ static enum rc start_all(struct mail_role *mail, struct err *err)
 
     if (rc == RC_OK)
         rc = auth_names_init(err); /* opens files of ICU's */
+    priority_prompt();
     if (rc == RC_OK)
         rc = role_confine(mail->start, err);
     if (rc == RC_OK)

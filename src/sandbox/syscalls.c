@@ -146,7 +146,7 @@ const struct syscall_row syscall_table[] = {
 
     /* threads behind the acknowledgement, and of handshakes, make themselves less urgent; more urgent needs a
      * capability that nobody has */
-    CALL(setpriority,     "G.M...."),
+    CALL(sched_setattr,   "G.M...."),
     CALL(ioprio_set,      "..M...."),
 
     /* time and chance; most of it never leaves the vdso. The child has none: same mail, same table */
