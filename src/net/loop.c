@@ -19,7 +19,9 @@ struct loop {
     int64_t now_us;
 
     struct epoll_event batch[LOOP_BATCH];
-    int batch_at, batch_len; /* batch[batch_at .. batch_len) is still to be dispatched */
+    int batch_len;  /* what of it was dispatched, or struck out, has no events */
+    int others_at;  /* where in the next batch those begin that do not go first */
+    size_t n_first; /* watches that go first */
 
     struct timer **heap; /* heap[0] is due first */
     size_t heap_len, heap_cap;
@@ -90,9 +92,11 @@ enum rc loop_add(struct loop *loop, struct loop_fd *watch, int fd, unsigned want
     *watch = (struct loop_fd){.fn = fn,
                               .ctx = ctx,
                               .fd = fd,
-                              .wants = wants,
+                              .wants = wants & ~(unsigned) LOOP_FIRST,
                               .added = true,
-                              .armed = !wants_nothing(wants)};
+                              .armed = !wants_nothing(wants),
+                              .first = (wants & LOOP_FIRST) != 0};
+    loop->n_first += watch->first;
     return RC_OK;
 }
 
@@ -130,8 +134,9 @@ void loop_remove(struct loop *loop, struct loop_fd *watch)
         return;
     if (watch->armed)
         (void) epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
-    watch->added = watch->armed = false;
-    for (int i = loop->batch_at; i < loop->batch_len; i++) {
+    loop->n_first -= watch->first;
+    watch->added = watch->armed = watch->first = false;
+    for (int i = 0; i < loop->batch_len; i++) {
         if (loop->batch[i].data.ptr == watch)
             loop->batch[i].events = 0;
     }
@@ -144,30 +149,72 @@ static void drain_wake(struct loop *loop)
     (void) !read(loop->wake_fd, &count, sizeof(count)); /* empty: somebody else's wake-up */
 }
 
-static void dispatch_events(struct loop *loop)
+static void dispatch(struct loop *loop, struct epoll_event *event)
 {
-    while (loop->batch_at < loop->batch_len) {
-        struct epoll_event *event = &loop->batch[loop->batch_at++];
-        struct loop_fd *watch = event->data.ptr;
-        unsigned ready = 0;
+    struct loop_fd *watch = event->data.ptr;
+    uint32_t events = event->events;
+    unsigned ready = 0;
+
+    event->events = 0;
+    if (watch == NULL) {
+        drain_wake(loop);
+        return;
+    }
+    if ((events & (uint32_t) (EPOLLERR | EPOLLHUP)) != 0)
+        ready = LOOP_ERR | (watch->wants & (LOOP_IN | LOOP_OUT));
+    if ((events & (uint32_t) EPOLLIN) != 0)
+        ready |= LOOP_IN;
+    if ((events & (uint32_t) EPOLLOUT) != 0)
+        ready |= LOOP_OUT;
+    ready &= watch->wants | LOOP_ERR; /* wants may have changed since the fetch */
+    if (ready != 0 && !wants_nothing(watch->wants))
+        watch->fn(watch->ctx, ready);
+}
+
+static bool goes_first(const struct epoll_event *event)
+{
+    const struct loop_fd *watch = event->data.ptr;
+
+    return event->events != 0 && (watch == NULL || watch->first);
+}
+
+static void dispatch_first(struct loop *loop)
+{
+    for (int i = 0; i < loop->batch_len; i++) {
+        if (goes_first(&loop->batch[i]))
+            dispatch(loop, &loop->batch[i]);
+    }
+}
+
+/*
+ * What is left over the kernel tells again in the next turn, in the same order behind what it
+ * has not told yet (epoll(7), level-triggered). So each turn goes on where the one before it
+ * ended: a few that are ready all the time leave nobody out.
+ */
+static void dispatch_others(struct loop *loop, int most)
+{
+    int start = loop->others_at < loop->batch_len ? loop->others_at : 0, i;
+
+    for (i = 0; i < loop->batch_len && most > 0; i++) {
+        struct epoll_event *event = &loop->batch[(start + i) % loop->batch_len];
 
         if (event->events == 0)
             continue;
-        if (watch == NULL) {
-            drain_wake(loop);
-            continue;
-        }
-        if ((event->events & (uint32_t) (EPOLLERR | EPOLLHUP)) != 0)
-            ready = LOOP_ERR | (watch->wants & (LOOP_IN | LOOP_OUT));
-        if ((event->events & (uint32_t) EPOLLIN) != 0)
-            ready |= LOOP_IN;
-        if ((event->events & (uint32_t) EPOLLOUT) != 0)
-            ready |= LOOP_OUT;
-        ready &= watch->wants | LOOP_ERR; /* wants may have changed since the fetch */
-        if (ready != 0 && !wants_nothing(watch->wants))
-            watch->fn(watch->ctx, ready);
+        dispatch(loop, event);
+        most--;
     }
-    loop->batch_at = loop->batch_len = 0;
+    loop->others_at = start + i;
+}
+
+static void dispatch_events(struct loop *loop)
+{
+    if (loop->n_first > 0) {
+        dispatch_first(loop);
+        dispatch_others(loop, LOOP_OTHERS_MAX);
+    } else {
+        dispatch_others(loop, LOOP_BATCH);
+    }
+    loop->batch_len = 0;
 }
 
 /* --- timers: a heap of pointers; each timer knows its slot, so that stopping is O(log n) ---
@@ -370,7 +417,6 @@ enum rc loop_turn(struct loop *loop, int64_t max_wait_us, struct err *err)
     if (n < 0 && errno != EINTR)
         return err_set(err, RC_IO, "Server error", "epoll_wait: %s", strerror(errno));
     loop->now_us = clock_mono_us();
-    loop->batch_at = 0;
     loop->batch_len = MAX(n, 0);
     dispatch_events(loop);
     run_timers(loop);

@@ -10,6 +10,8 @@
  * so an owner removes its handlers and may be freed at once, inside its own handler too. One
  * turn runs: ready descriptors, due timers, calls posted by threads, deferred calls. What is
  * deferred during a turn's deferred calls runs in the next turn, which then does not wait.
+ * Where some descriptors go first (LOOP_FIRST), a turn hears all of those that are ready and
+ * LOOP_OTHERS_MAX of the others, the next turn the next ones.
  */
 #ifndef ROOST_NET_LOOP_H
 #define ROOST_NET_LOOP_H
@@ -23,7 +25,10 @@ enum loop_events {
     LOOP_OUT = 2,       /* writable */
     LOOP_ERR = 4,       /* error or hang-up; told with the events that are wanted */
     LOOP_EXCLUSIVE = 8, /* only in loop_add: of several loops on one listener, wake few */
+    LOOP_FIRST = 16,    /* only in loop_add: heard before the others, however many those are */
 };
+
+#define LOOP_OTHERS_MAX 4 /* heard between two looks at those that go first */
 
 struct loop;
 
@@ -38,6 +43,7 @@ struct loop_fd {
     unsigned wants;
     bool added; /* loop_add was called, loop_remove was not */
     bool armed; /* known to the kernel: it is not while nothing is wanted */
+    bool first; /* LOOP_FIRST, as long as it is added */
 };
 
 /* A moment. Zeroed memory is one that is not running. */

@@ -275,9 +275,10 @@ enum rc pump_start(struct pump *pump, struct loop *loop, struct conn *conn, int 
                           .local_fd = local_fd,
                           .up_held = up_held,
                           .down_at_line_start = true};
-    rc = loop_add(loop, &pump->local_watch, local_fd, LOOP_IN, local_ready, pump, err);
+    rc = loop_add(loop, &pump->local_watch, local_fd, LOOP_IN | LOOP_FIRST, local_ready, pump,
+                  err);
     if (rc == RC_OK)
-        rc = loop_add(loop, &pump->conn_watch, conn->fd, 0, conn_ready, pump, err);
+        rc = loop_add(loop, &pump->conn_watch, conn->fd, LOOP_FIRST, conn_ready, pump, err);
     if (rc) {
         pump_stop(pump);
         return rc;

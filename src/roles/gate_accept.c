@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "roles/gate_state.h"
 
-#define ACCEPT_BATCH    16u    /* connections taken before others have their turn */
+#define ACCEPT_BATCH    2u     /* connections taken before others have their turn */
 #define ACCEPT_PAUSE_US 100000 /* after descriptors ran out and nobody could be sent away */
 
 struct ipaddr gate_address(int fd, bool of_peer)

@@ -89,7 +89,8 @@ void gate_peer_open(struct gate *gate, enum role role, int fd)
     if (peer->channel != NULL)
         lost(peer);
     peer->channel = channel_new(fd, ROLE_GATE, role);
-    if (loop_add(gate->loop, &peer->watch, fd, LOOP_IN, peer_ready, peer, &err) == RC_OK)
+    if (loop_add(gate->loop, &peer->watch, fd, LOOP_IN | LOOP_FIRST, peer_ready, peer, &err) ==
+        RC_OK)
         return;
     log_event(LEVEL_ERROR, "gate.channel", LOG_STR("peer", role_name(role)), LOG_ERR(&err));
     channel_freep(&peer->channel);

@@ -144,6 +144,45 @@ static void an_exclusive_watch_can_pause(void **state)
     end(loop);
 }
 
+/* All are ready in every turn, so each has its place in one of them. */
+static void who_goes_first_waits_for_few_others(void **state)
+{
+    enum { N_OTHERS = 5 * LOOP_OTHERS_MAX };
+    struct loop *loop = loop_at_start();
+    static struct watcher others[N_OTHERS], first;
+    int fds[2], unheard = N_OTHERS;
+
+    (void) state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    for (int i = 0; i < N_OTHERS; i++)
+        watch(&others[i], loop, dup(fds[0]), LOOP_OUT);
+    turn(loop);
+    for (int i = 0; i < N_OTHERS; i++)
+        assert_int_equal(others[i].n, 1); /* nobody goes first, so all are heard */
+    watch(&first, loop, fds[1], LOOP_OUT | LOOP_FIRST);
+    for (int turns = 1; unheard > 0 && turns <= N_OTHERS; turns++) {
+        turn(loop);
+        assert_int_equal(first.n, turns);
+        unheard = 0;
+        for (int i = 0; i < N_OTHERS; i++)
+            unheard += others[i].n == 1;
+        assert_true(unheard >= N_OTHERS - turns * LOOP_OTHERS_MAX);
+    }
+    assert_int_equal(unheard, 0);
+    loop_remove(loop, &first.watch);
+    for (int i = 0; i < N_OTHERS; i++)
+        others[i].n = 0;
+    turn(loop);
+    for (int i = 0; i < N_OTHERS; i++) {
+        assert_int_equal(others[i].n, 1);
+        loop_remove(loop, &others[i].watch);
+        close(others[i].fd);
+    }
+    close(fds[0]);
+    close(fds[1]);
+    end(loop);
+}
+
 static void a_bad_descriptor_is_refused(void **state)
 {
     struct loop *loop = loop_at_start();
@@ -357,6 +396,7 @@ int main(void)
         cmocka_unit_test(a_watch_hears_what_it_wants),
         cmocka_unit_test(a_removed_watch_hears_nothing_already_fetched),
         cmocka_unit_test(an_exclusive_watch_can_pause),
+        cmocka_unit_test(who_goes_first_waits_for_few_others),
         cmocka_unit_test(a_bad_descriptor_is_refused),
         cmocka_unit_test(many_timers_run_in_order),
         cmocka_unit_test(a_timer_waits_for_its_moment),
