@@ -11,7 +11,8 @@
  * second or as fast as it goes; each EVERYth tries a wrong password. hold: so many connections
  * that have sent one octet, and so many in the middle of a literal; those that are hung up on
  * come again. rest: COUNT strangers with TLS that say nothing, until standard input ends.
- * inside: NOOPs of one session. logins: good ones, a connection each.
+ * inside: NOOPs of one session, by a client that waits for no processor, as on a machine of its
+ * own (base/priority.h). logins: good ones, a connection each.
  *
  * Strangers come from addresses of 127/8 by chance, whoever has a password from 127.0.0.1.
  * Each mode prints one line of words and numbers; bench/figures.py reads them.
@@ -33,6 +34,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/priority.h"
 #include "base/random.h"
 #include "base/slice.h"
 
@@ -300,6 +302,7 @@ static void inside(void)
     size_t n = 0;
     int64_t end_us;
 
+    priority_prompt();
     if (!log_in(&link) || !end_say(&link, "b SELECT INBOX\r\n") ||
         !end_hear_tagged(&link, "b OK"))
         die("no session");
