@@ -37,14 +37,16 @@ static void must(enum rc rc, const struct err *err)
         die("%s: %s", rc_name(rc), err->detail);
 }
 
-static enum rc no_digest(struct digester *digester, uint64_t account, struct slice message,
-                         struct arena *arena, struct slice *out, struct err *err)
+static enum rc no_digest(struct digester *digester, uint64_t account,
+                         const struct slice *messages, size_t n, struct arena *arena,
+                         struct slice *tables, struct err *err)
 {
     (void) digester;
     (void) account;
-    (void) message;
+    (void) messages;
+    (void) n;
     (void) arena;
-    (void) out;
+    (void) tables;
     return err_set(err, RC_NOT_FOUND, "No digest", "restart: no digest");
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/list.h"
+#include "base/scan.h"
 
 #define KEEP_BYTES       ((size_t) 1 << 20) /* more shared memory than this is given back */
 #define SHARED_MAX_BYTES ((uint64_t) 2 << 30)
@@ -296,23 +297,87 @@ static int ms_left(int64_t deadline_us)
     return (int) MAX((deadline_us - clock_mono_us()) / 1000, 0);
 }
 
-/* Ask, wait, and copy the answer out. */
-static enum rc ask(struct worker *worker, struct slice message, int64_t deadline_us,
-                   struct arena *arena, struct slice *out, struct err *err)
+/* Some messages that go to a worker together, and where their tables go. */
+struct run {
+    const struct slice *messages;
+    size_t n;
+    uint64_t bytes;
+    struct slice *tables;
+};
+
+/* The first of n: at least one, and as many more as are short. */
+static struct run first_run(const struct worker *worker, const struct slice *messages, size_t n,
+                            struct slice *tables)
 {
+    size_t most = MIN(n, (size_t) (DIGEST_WORKER_MAILS - worker->served));
+    struct run run = {.messages = messages, .n = 1, .bytes = messages[0].len, .tables = tables};
+
+    most = MIN(most, (size_t) MSG_DIGESTS_MAX);
+    while (run.n < most && run.bytes + messages[run.n].len <= DIGEST_RUN_BYTES)
+        run.bytes += messages[run.n++].len;
+    return run;
+}
+
+/* The messages lie one behind another. */
+static enum rc send_run(struct worker *worker, const struct run *run, int64_t deadline_us,
+                        struct err *err)
+{
+    AUTO(buf_done) struct buf lengths = {0};
     struct msg msg = {
         .type = MSG_DIGEST_REQUEST,
-        .digest_request = {
-                           .request = ++worker->requests, .account = worker->account, .length = message.len}
+        .digest_request = {.request = ++worker->requests, .account = worker->account}
     };
+    size_t at = 0;
+
+    buf_init(&lengths, sizeof(uint64_t) * MSG_DIGESTS_MAX);
+    for (size_t i = 0; i < run->n; i++) {
+        struct slice message = run->messages[i];
+
+        if (message.len > 0)
+            memcpy(worker->in + at, message.ptr, message.len);
+        at += message.len;
+        buf_le64(&lengths, message.len);
+    }
+    msg.digest_request.lengths = buf_slice(&lengths);
+    return channel_send(worker->channel, &msg, NULL, ms_left(deadline_us), err);
+}
+
+static enum rc no_table(struct err *err, enum rc told)
+{
+    return err_set(err, RC_CORRUPT, "Internal error", "digest: no table: rc %u", told);
+}
+
+/* Out of the shared memory, where they lie one behind another. */
+static enum rc copy_tables(const struct worker *worker, const struct run *run,
+                           struct slice lengths, struct arena *arena, struct err *err)
+{
+    struct scan sc = scan_of(lengths);
+    uint64_t at = 0, len;
+
+    for (size_t i = 0; i < run->n; i++) {
+        char *room;
+
+        if (!scan_le64(&sc, &len) || len > worker->out_bytes - at)
+            return no_table(err, RC_INVALID);
+        room = arena_try(arena, (size_t) len);
+        if (room == NULL)
+            return err_set(err, RC_LIMIT, "Internal error", "digest: table of %llu bytes",
+                           (unsigned long long) len);
+        memcpy(room, worker->out + at, (size_t) len);
+        run->tables[i] = slice_of(room, (size_t) len);
+        at += len;
+    }
+    return scan_done(&sc) ? RC_OK : no_table(err, RC_INVALID);
+}
+
+/* Ask, wait, and copy the answer out. */
+static enum rc ask(struct worker *worker, const struct run *run, int64_t deadline_us,
+                   struct arena *arena, struct err *err)
+{
     const struct msg_digest_done *done;
     struct packet *packet;
-    char *room;
-    enum rc rc;
+    enum rc rc = send_run(worker, run, deadline_us, err);
 
-    if (message.len > 0)
-        memcpy(worker->in, message.ptr, message.len);
-    rc = channel_send(worker->channel, &msg, NULL, ms_left(deadline_us), err);
     if (rc == RC_OK)
         rc = channel_wait(worker->channel, ms_left(deadline_us), &packet, err);
     if (rc == RC_MORE)
@@ -322,44 +387,55 @@ static enum rc ask(struct worker *worker, struct slice message, int64_t deadline
                        rc_name(rc));
     done = &packet->msg.digest_done;
     if (packet->msg.type != MSG_DIGEST_DONE || done->request != worker->requests ||
-        done->rc != RC_OK || done->length > worker->out_bytes)
-        return err_set(err, RC_CORRUPT, "Internal error", "digest: no table: rc %u", done->rc);
-    room = arena_try(arena, (size_t) done->length);
-    if (room == NULL)
-        return err_set(err, RC_LIMIT, "Internal error", "digest: table of %llu bytes",
-                       (unsigned long long) done->length);
-    memcpy(room, worker->out, (size_t) done->length);
-    *out = slice_of(room, (size_t) done->length);
-    return RC_OK;
+        done->rc != RC_OK)
+        return no_table(err, done->rc);
+    return copy_tables(worker, run, done->lengths, arena, err);
 }
 
-enum rc digest_client_make(struct digest_client *client, uint64_t account, struct slice message,
-                           struct arena *arena, struct slice *out, struct err *err)
+/* One request for the first of n messages; *out_n: how many it was for. */
+static enum rc make_run(struct digest_client *client, uint64_t account,
+                        const struct slice *messages, size_t n, struct arena *arena,
+                        struct slice *tables, size_t *out_n, struct err *err)
 {
     int64_t deadline_us = clock_mono_us() + (int64_t) DIGEST_TIMEOUT_MS * 1000;
     uint32_t generation;
     struct worker *worker = worker_take(client, account, deadline_us, &generation);
+    struct run run;
     enum rc rc;
 
     if (worker == NULL)
         return err_set(err, RC_UNAVAILABLE, "Internal error", "digest: no worker came free");
-    if (message.len > worker->in_bytes) {
+    run = first_run(worker, messages, n, tables);
+    if (run.bytes > worker->in_bytes) {
         worker_give_back(client, worker, generation);
-        return err_set(err, RC_LIMIT, "Internal error", "digest: message of %zu bytes",
-                       message.len);
+        return err_set(err, RC_LIMIT, "Internal error", "digest: message of %llu bytes",
+                       (unsigned long long) run.bytes);
     }
     if (!worker->fresh && worker->account != account)
         empty_shared(worker);
     worker->account = account;
     worker->fresh = false;
-    worker->served++;
-    rc = ask(worker, message, deadline_us, arena, out, err);
+    worker->served += (unsigned) run.n;
+    rc = ask(worker, &run, deadline_us, arena, err);
     if (rc != RC_OK && rc != RC_LIMIT) {
         worker_drop(client, worker, generation);
         return rc;
     }
-    if (message.len > KEEP_BYTES)
+    if (run.bytes > KEEP_BYTES)
         empty_shared(worker);
     worker_give_back(client, worker, generation);
+    *out_n = run.n;
+    return rc;
+}
+
+enum rc digest_client_make(struct digest_client *client, uint64_t account,
+                           const struct slice *messages, size_t n, struct arena *arena,
+                           struct slice *tables, struct err *err)
+{
+    enum rc rc = RC_OK;
+
+    for (size_t done = 0, run = 0; rc == RC_OK && done < n; done += run)
+        rc = make_run(client, account, messages + done, n - done, arena, tables + done, &run,
+                      err);
     return rc;
 }

@@ -17,9 +17,10 @@
 #include "base/arena.h"
 #include "ipc/channel.h"
 
-#define DIGEST_TIMEOUT_MS   10000 /* for one mail, waiting for a worker included */
+#define DIGEST_TIMEOUT_MS   10000 /* for one request, waiting for a worker included */
 #define DIGEST_WORKER_MAILS 64u
 #define DIGEST_WORKERS_MAX  128u
+#define DIGEST_RUN_BYTES    ((uint64_t) 1 << 20) /* of several messages in one request */
 
 struct digest_client;
 
@@ -39,13 +40,16 @@ MUST_CHECK enum rc digest_client_ready(struct digest_client *client, struct err 
 size_t digest_client_idle(struct digest_client *client);
 
 /*
- * The table of a message, in arena. Waits at most DIGEST_TIMEOUT_MS. RC_UNAVAILABLE: no worker
- * came free, or it did not end in time; RC_LIMIT: message or table too long for the shared
- * memory or the arena; RC_CORRUPT: the worker died on it or answered nonsense. Each failure is
- * of this request alone.
+ * The tables of n messages of one account, in arena; as many in one request as MSG_DIGESTS_MAX,
+ * DIGEST_RUN_BYTES and the worker's life allow. Waits at most DIGEST_TIMEOUT_MS for a request.
+ * RC_UNAVAILABLE: no worker came free, or it did not end in time; RC_LIMIT: messages or tables
+ * too long for the shared memory or the arena; RC_CORRUPT: the worker died on one of them or
+ * answered nonsense. Each failure is of this call alone; which message it was for is found by
+ * asking for each alone.
  */
 MUST_CHECK enum rc digest_client_make(struct digest_client *client, uint64_t account,
-                                      struct slice message, struct arena *arena,
-                                      struct slice *out, struct err *err);
+                                      const struct slice *messages, size_t n,
+                                      struct arena *arena, struct slice *tables,
+                                      struct err *err);
 
 #endif

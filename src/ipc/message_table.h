@@ -21,6 +21,7 @@
 #define MSG_CODE_MAX       64u   /* a code of a second factor, as it was typed */
 #define MSG_CONFIG_NAME    64u
 #define MSG_DEVICE_MAX     256u
+#define MSG_DIGESTS_MAX    32u          /* messages in one request for digests */
 #define MSG_FIELDS_MAX     (32u * 1024) /* 24 log fields of 512 bytes fit twice */
 #define MSG_FOLDERS_MAX    8192u
 #define MSG_GROUPS_MAX     (256u * 8)   /* ids of the groups an account is in */
@@ -436,11 +437,11 @@
 #define MSG_DIGEST_REQUEST_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
     U64(request) \
     U64(account)       /* tells nothing about the account: only equality counts */ \
-    U64(length)
+    BYTES(lengths, 8u * MSG_DIGESTS_MAX) /* le64 each; the messages lie one behind another */
 #define MSG_DIGEST_DONE_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
     U64(request) \
-    U64(length) \
-    U8(rc)             /* enum rc */
+    BYTES(lengths, 8u * MSG_DIGESTS_MAX) /* of the tables, in the same way, one for each */ \
+    U8(rc)             /* enum rc, of all of them */
 
 /*     NAME              struct            nr  ver fds  from                       to */
 #define MESSAGES(M) \
@@ -511,8 +512,8 @@
     M(KEY_SIGNED,        key_signed,      111, 1, 0, FROM(KEYS),                   TO(GATE) | TO(WEB)) \
     M(DIGEST_WORKER,     digest_worker,    80, 1, 3, FROM(DIGEST),                 TO(MAIL)) \
     M(DIGEST_DROP,       digest_drop,      81, 1, 0, FROM(MAIL),                   TO(DIGEST)) \
-    M(DIGEST_REQUEST,    digest_request,   82, 1, 0, FROM(MAIL),                   TO(DIGEST)) \
-    M(DIGEST_DONE,       digest_done,      83, 1, 0, FROM(DIGEST),                 TO(MAIL)) \
+    M(DIGEST_REQUEST,    digest_request,   82, 2, 0, FROM(MAIL),                   TO(DIGEST)) \
+    M(DIGEST_DONE,       digest_done,      83, 2, 0, FROM(DIGEST),                 TO(MAIL)) \
     M(IDP_CHECK,         idp_check,        90, 1, 0, FROM(AUTH),                   TO(IDP)) \
     M(IDP_CANCEL,        idp_cancel,       91, 1, 0, FROM(AUTH),                   TO(IDP)) \
     M(IDP_RESULT,        idp_result,       92, 2, 0, FROM(IDP),                    TO(AUTH)) \

@@ -90,24 +90,50 @@ void background_queue_digest(struct background *background, uint64_t account, ui
 
 /* ---- digests ---- */
 
-static void make_digest(struct background *background, const struct digest_job *job)
+/* Made already, mostly; what could not be made with the others is made alone. */
+static void make_alone(struct message *message, const struct digest_job *job)
 {
-    AUTO(account_closep)
-    struct account *account = store_take_open(background->store, job->account);
-    AUTO(message_closep) struct message *message = NULL;
     const struct digest *digest;
     struct err err;
-    enum rc rc;
+    enum rc rc = message_digest(message, &digest, &err);
 
-    if (account == NULL)
-        return;
-    store_note(background->store, job->account, true);
-    message = message_open(account, job->body_id, job->size);
-    rc = message_digest(message, &digest, &err);
-    store_note(background->store, job->account, false);
     if (rc != RC_OK && rc != RC_NOT_FOUND)
         log_event(LEVEL_WARNING, "digest.failed", LOG_ID("account", job->account),
                   LOG_NUM("body", job->body_id), LOG_ERR(&err));
+}
+
+/* Of one account: DIGEST_GATHER_MAX at most. */
+static void make_digests(struct background *background, const struct digest_job *jobs, size_t n)
+{
+    AUTO(account_closep)
+    struct account *account = store_take_open(background->store, jobs[0].account);
+    AUTO(arena_freep) struct arena *arena = arena_new(DIGEST_ARENA_BYTES);
+    struct message *messages[DIGEST_GATHER_MAX];
+
+    if (account == NULL)
+        return;
+    store_note(background->store, account->id, true);
+    for (size_t i = 0; i < n; i++)
+        messages[i] = message_open(account, jobs[i].body_id, jobs[i].size);
+    if (n > 1)
+        messages_make_digests(messages, n, arena);
+    for (size_t i = 0; i < n; i++) {
+        make_alone(messages[i], &jobs[i]);
+        message_close(messages[i]);
+    }
+    store_note(background->store, account->id, false);
+}
+
+/* How many of the jobs, at least one, are made together. */
+static size_t gather(const struct digest_job *jobs, size_t n)
+{
+    uint64_t bytes = jobs[0].size;
+    size_t k = 1;
+
+    while (k < MIN(n, (size_t) DIGEST_GATHER_MAX) && jobs[k].account == jobs[0].account &&
+           bytes + jobs[k].size <= DIGEST_GATHER_BYTES)
+        bytes += jobs[k++].size;
+    return k;
 }
 
 static int by_account(const void *a, const void *b)
@@ -191,8 +217,10 @@ static void *run_digests(void *ctx)
         int64_t began_us = clock_mono_us();
         size_t n = take_jobs(background, jobs);
 
-        for (size_t i = 0; i < n && !is_stopping(background); i++)
-            make_digest(background, &jobs[i]);
+        for (size_t i = 0, k; i < n && !is_stopping(background); i += k) {
+            k = gather(jobs + i, n - i);
+            make_digests(background, jobs + i, k);
+        }
         rest_us = MAX((clock_mono_us() - began_us) * DIGEST_REST_PARTS, DIGEST_REST_US);
         rest_us = MIN(rest_us, DIGEST_REST_MAX_US);
     }

@@ -10,12 +10,13 @@
 
 struct digester {
     /*
-     * The digest table of a message (mime/digest.h), in arena. May be called by several threads
-     * at once; blocks. Anything but RC_OK means that no table could be had: the caller serves
-     * the message opaque.
+     * The digest tables (mime/digest.h) of n messages of one account, in arena: several in one
+     * go cost less than each alone. May be called by several threads at once; blocks. Anything
+     * but RC_OK means that not all could be had, and tables hold nothing: the caller asks for
+     * each alone, and serves one that has none opaque.
      */
-    enum rc (*make)(struct digester *digester, uint64_t account, struct slice message,
-                    struct arena *arena, struct slice *out, struct err *err);
+    enum rc (*make)(struct digester *digester, uint64_t account, const struct slice *messages,
+                    size_t n, struct arena *arena, struct slice *tables, struct err *err);
 };
 
 #endif

@@ -170,6 +170,15 @@ static enum rc read_substitute(struct message *message, uint64_t offset, size_t 
 
 /* ---- the digest ---- */
 
+/* What a digest process made may be anything. */
+static enum rc check_table(struct slice table, struct slice bytes, struct digest *out,
+                           struct err *err)
+{
+    enum rc rc = digest_open(table, out, err);
+
+    return rc == RC_OK ? digest_verify(out, bytes, err) : rc;
+}
+
 /*
  * From the digest processes; opaque if they cannot. The table is checked against the message.
  * *out_final: it may be kept. One that nobody came to in time is no finding about the message,
@@ -184,13 +193,11 @@ static struct slice make_table(struct account *account, uint64_t body_id, struct
     struct digest digest;
     struct slice table;
     struct err err;
-    enum rc rc = digester->make(digester, account->id, bytes, arena, &table, &err);
+    enum rc rc = digester->make(digester, account->id, &bytes, 1, arena, &table, &err);
 
     *out_final = rc != RC_UNAVAILABLE;
     if (rc == RC_OK)
-        rc = digest_open(table, &digest, &err);
-    if (rc == RC_OK)
-        rc = digest_verify(&digest, bytes, &err);
+        rc = check_table(table, bytes, &digest, &err);
     if (rc == RC_OK)
         return table;
     log_event(LEVEL_WARNING, "digest.opaque", LOG_ID("account", account->id),
@@ -305,6 +312,54 @@ static enum rc need_digest(struct message *message, bool with_text, struct err *
     }
     find_substitute(message);
     return rc;
+}
+
+/* Messages of one account that have no digest yet, and their bytes. */
+struct gathered {
+    struct message *messages[DIGEST_GATHER_MAX];
+    struct slice bytes[DIGEST_GATHER_MAX];
+    size_t n;
+};
+
+/* What cannot be read is left out. Its bytes lie in arena. */
+static void gather(struct gathered *gathered, struct message *message, struct arena *arena)
+{
+    AUTO(buf_done) struct buf bytes;
+    struct err err;
+
+    if (message_digest_if_made(message) != NULL)
+        return;
+    buf_init(&bytes, (size_t) message->size + 1);
+    if (read_stored(message, 0, message->size, &bytes, &err) != RC_OK)
+        return;
+    gathered->messages[gathered->n] = message;
+    gathered->bytes[gathered->n++] = arena_dup(arena, buf_slice(&bytes));
+}
+
+void messages_make_digests(struct message *const *messages, size_t n, struct arena *arena)
+{
+    struct slice tables[DIGEST_GATHER_MAX];
+    struct gathered gathered = {.n = 0};
+    struct digester *digester;
+    struct err err;
+
+    for (size_t i = 0; i < MIN(n, (size_t) DIGEST_GATHER_MAX); i++)
+        gather(&gathered, messages[i], arena);
+    if (gathered.n == 0)
+        return;
+    digester = store_digester(messages[0]->account->store);
+    if (digester->make(digester, messages[0]->account->id, gathered.bytes, gathered.n, arena,
+                       tables, &err) != RC_OK)
+        return;
+    for (size_t i = 0; i < gathered.n; i++) {
+        struct message *message = gathered.messages[i];
+
+        message->has_digest =
+            check_table(tables[i], gathered.bytes[i], &message->digest, &err) == RC_OK;
+        message->has_text = message->has_digest;
+        if (message->has_digest)
+            keep_digest(message);
+    }
 }
 
 const struct digest *message_digest_if_made(struct message *message)

@@ -14,8 +14,10 @@
 #include "mailbox/mail_store.h"
 #include "mime/digest.h"
 
-#define DIGEST_BATCH_MAX   64u
-#define DIGEST_ARENA_BYTES (DIGEST_MAX_BYTES + BODY_MAX_BYTES) /* for one digest */
+#define DIGEST_BATCH_MAX    64u
+#define DIGEST_GATHER_MAX   32u /* made in one go: as many as go in one request */
+#define DIGEST_GATHER_BYTES ((uint64_t) 1 << 20)
+#define DIGEST_ARENA_BYTES  (DIGEST_MAX_BYTES + BODY_MAX_BYTES) /* for one digest */
 
 struct message; /* pins its body; lives until message_close */
 
@@ -59,6 +61,13 @@ MUST_CHECK enum rc message_read(struct message *message, uint64_t offset, size_t
 /* The digest, mostly without its search text; valid until it is dropped or message_close. */
 MUST_CHECK enum rc message_digest(struct message *message, const struct digest **out,
                                   struct err *err);
+/*
+ * Makes the digests that are not made yet, in one go, and keeps them: of at most
+ * DIGEST_GATHER_MAX messages of one account, DIGEST_GATHER_BYTES together. What fails is left
+ * to message_digest(). They lie in arena, which lives as long as the messages and has room for
+ * DIGEST_ARENA_BYTES.
+ */
+void messages_make_digests(struct message *const *messages, size_t n, struct arena *arena);
 /* The same if nothing has to be made for it, else NULL. */
 const struct digest *message_digest_if_made(struct message *message);
 /* The whole of it; one given before is dropped. */

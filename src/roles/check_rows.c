@@ -154,14 +154,16 @@ static void put_salvaged(void *ctx, const struct salvage_account *account)
 }
 
 /* Nobody asks for a digest here; whoever did would serve the message opaque. */
-static enum rc no_digest(struct digester *digester, uint64_t account, struct slice message,
-                         struct arena *arena, struct slice *out, struct err *err)
+static enum rc no_digest(struct digester *digester, uint64_t account,
+                         const struct slice *messages, size_t n, struct arena *arena,
+                         struct slice *tables, struct err *err)
 {
     (void) digester;
     (void) account;
-    (void) message;
+    (void) messages;
+    (void) n;
     (void) arena;
-    (void) out;
+    (void) tables;
     return err_set(err, RC_UNAVAILABLE, "Not now", "no digests while checking");
 }
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/scan.h"
 
 #define TABLE_MAX_BYTES ((size_t) DIGEST_TABLE_SHARED_BYTES)
 
@@ -70,26 +71,58 @@ bool digest_pool_wants_write(const struct digest_pool *pool)
 
 /* ---- the child ---- */
 
-/* A length that mail wrote, and memory that only we read: one table a request. */
+/* The tables of the messages in a run, one behind another, and their lengths. */
+struct tables {
+    char *out;
+    size_t used;
+    struct buf lengths;
+};
+
+static enum rc add_table(struct tables *tables, digest_parse_fn *parse, struct slice message)
+{
+    AUTO(buf_done) struct buf table = {0};
+
+    buf_init(&table, TABLE_MAX_BYTES - tables->used);
+    parse(message, &table);
+    if (table.overflow)
+        return RC_LIMIT;
+    if (table.len > 0)
+        memcpy(tables->out + tables->used, table.ptr, table.len);
+    tables->used += table.len;
+    buf_le64(&tables->lengths, table.len);
+    return RC_OK;
+}
+
+/* The lengths are mail's, the memory nobody else reads: one table for each message. */
+static enum rc make_tables(const struct digest_pool_options *options, struct slice lengths,
+                           const char *in, struct tables *tables)
+{
+    struct scan sc = scan_of(lengths);
+    uint64_t at = 0, len;
+    enum rc rc = RC_OK;
+
+    while (rc == RC_OK && scan_le64(&sc, &len)) {
+        if (len > options->message_max_bytes - at)
+            return RC_LIMIT;
+        rc = add_table(tables, options->parse, slice_of(in + at, (size_t) len));
+        at += len;
+    }
+    return rc;
+}
+
 static void answer(struct channel *mail, const struct digest_pool_options *options,
                    const struct msg_digest_request *request, const char *in, char *out)
 {
-    AUTO(buf_done) struct buf table = {0};
-    struct msg done = {
-        .type = MSG_DIGEST_DONE, .digest_done = {.request = request->request, .rc = RC_LIMIT}
-    };
+    struct tables tables = {.out = out};
+    struct msg done = {.type = MSG_DIGEST_DONE, .digest_done = {.request = request->request}};
+    enum rc rc;
 
-    buf_init(&table, TABLE_MAX_BYTES);
-    if (request->length <= options->message_max_bytes) {
-        options->parse(slice_of(in, (size_t) request->length), &table);
-        if (!table.overflow) {
-            if (table.len > 0)
-                memcpy(out, table.ptr, table.len);
-            done.digest_done.rc = RC_OK;
-            done.digest_done.length = table.len;
-        }
-    }
-    if (channel_send(mail, &done, NULL, -1, NULL) != RC_OK)
+    buf_init(&tables.lengths, sizeof(uint64_t) * MSG_DIGESTS_MAX);
+    done.digest_done.rc = (uint8_t) make_tables(options, request->lengths, in, &tables);
+    done.digest_done.lengths = buf_slice(&tables.lengths);
+    rc = channel_send(mail, &done, NULL, -1, NULL);
+    buf_done(&tables.lengths);
+    if (rc != RC_OK)
         _exit(1); /* mail is gone */
 }
 

@@ -55,12 +55,13 @@ static void note_front(void *ctx, uint64_t account, bool begins)
     note_account(ctx, account, begins);
 }
 
-static enum rc make_digest(struct digester *digester, uint64_t account, struct slice message,
-                           struct arena *arena, struct slice *out, struct err *err)
+static enum rc make_digests(struct digester *digester, uint64_t account,
+                            const struct slice *messages, size_t n, struct arena *arena,
+                            struct slice *tables, struct err *err)
 {
     struct mail_role *mail = LINK_OWNER(digester, struct mail_role, digester);
 
-    return digest_client_make(mail->digests, account, message, arena, out, err);
+    return digest_client_make(mail->digests, account, messages, n, arena, tables, err);
 }
 
 /* ---- start ---- */
@@ -109,7 +110,7 @@ static enum rc open_store(struct mail_role *mail, struct err *err)
                        "%.100s holds no store: run `roost init` first", path);
     if (rc)
         return rc;
-    mail->digester.make = make_digest;
+    mail->digester.make = make_digests;
     mail->store = mail_store_new(&store);
     mail->sort_keys = key_keeper_new(&(struct key_keeper_options){
         .store = mail->store, .note = store.note, .note_ctx = store.note_ctx});

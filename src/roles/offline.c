@@ -8,14 +8,16 @@
 
 #define PIECE_BYTES ((size_t) 1 << 20)
 
-static enum rc no_digest(struct digester *digester, uint64_t account, struct slice message,
-                         struct arena *arena, struct slice *out, struct err *err)
+static enum rc no_digest(struct digester *digester, uint64_t account,
+                         const struct slice *messages, size_t n, struct arena *arena,
+                         struct slice *tables, struct err *err)
 {
     (void) digester;
     (void) account;
-    (void) message;
+    (void) messages;
+    (void) n;
     (void) arena;
-    (void) out;
+    (void) tables;
     return err_set(err, RC_UNAVAILABLE, "No digests here", "offline: digest");
 }
 

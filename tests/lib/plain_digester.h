@@ -10,17 +10,19 @@
 
 /* struct digester.make. */
 static inline enum rc plain_digest(struct digester *digester, uint64_t account,
-                                   struct slice message, struct arena *arena, struct slice *out,
-                                   struct err *err)
+                                   const struct slice *messages, size_t n, struct arena *arena,
+                                   struct slice *tables, struct err *err)
 {
-    AUTO(buf_done) struct buf table;
-
     (void) digester;
     (void) account;
     (void) err;
-    buf_init(&table, DIGEST_MAX_BYTES);
-    digest_build(message, &table);
-    *out = arena_dup(arena, buf_slice(&table));
+    for (size_t i = 0; i < n; i++) {
+        AUTO(buf_done) struct buf table;
+
+        buf_init(&table, DIGEST_MAX_BYTES);
+        digest_build(messages[i], &table);
+        tables[i] = arena_dup(arena, buf_slice(&table));
+    }
     return RC_OK;
 }
 

@@ -145,7 +145,7 @@ static enum rc ask(struct world *world, uint64_t account, struct slice message,
                    struct arena *arena, struct slice *out)
 {
     struct err err = {0};
-    enum rc rc = digest_client_make(world->client, account, message, arena, out, &err);
+    enum rc rc = digest_client_make(world->client, account, &message, 1, arena, out, &err);
 
     if (rc)
         print_message("%s: %s\n", rc_name(rc), err.detail);
@@ -224,6 +224,77 @@ static void a_process_ends_after_its_mails(void **state)
     assert_int_not_equal(pid_for(*state, 21, arena), first);
 }
 
+static void many_come_back_in_their_order(void **state)
+{
+    enum { N = 3 * MSG_DIGESTS_MAX + 1 };
+    AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
+    const struct world *world = *state;
+    struct slice messages[N], tables[N];
+    struct err err;
+
+    for (int i = 0; i < N; i++)
+        messages[i] =
+            i % 7 == 0 ? SLICE("") : slice_from_str(arena_printf(arena, "%0*d", i * i, i));
+    assert_int_equal(digest_client_make(world->client, 51, messages, N, arena, tables, &err),
+                     RC_OK);
+    for (int i = 0; i < N; i++)
+        assert_slice_equal(tables[i], messages[i]);
+}
+
+/* More together than the shared memory holds. */
+static void large_ones_go_alone(void **state)
+{
+    enum { N = 6 };
+    AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
+    AUTO(freep) char *big = xcalloc(1, MESSAGE_MAX);
+    const struct world *world = *state;
+    struct slice messages[N], tables[N];
+    struct err err;
+
+    for (size_t i = 0; i < N; i++)
+        messages[i] = slice_of(big, MESSAGE_MAX - i);
+    assert_int_equal(digest_client_make(world->client, 52, messages, N, arena, tables, &err),
+                     RC_OK);
+    for (size_t i = 0; i < N; i++)
+        assert_int_equal(tables[i].len, messages[i].len);
+}
+
+/* However they are asked for: the mails of a process are counted one by one. */
+static void a_process_that_gets_many_ends_after_its_mails(void **state)
+{
+    enum { N = 2 * DIGEST_WORKER_MAILS };
+    AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
+    const struct world *world = *state;
+    struct slice messages[N], tables[N];
+    struct err err;
+
+    for (size_t i = 0; i < N; i++)
+        messages[i] = SLICE("pid");
+    assert_int_equal(digest_client_make(world->client, 53, messages, 20, arena, tables, &err),
+                     RC_OK);
+    assert_int_equal(
+        digest_client_make(world->client, 53, messages + 20, N - 20, arena, tables + 20, &err),
+        RC_OK);
+    for (size_t i = 1; i < N; i++)
+        assert_true(slice_eq(tables[i], tables[i - 1]) == (i != DIGEST_WORKER_MAILS));
+}
+
+static void a_death_fails_those_it_was_with(void **state)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
+    const struct slice messages[] = {SLICE("one"), SLICE("abort"), SLICE("two")};
+    const struct world *world = *state;
+    struct slice tables[COUNT(messages)];
+    struct err err;
+
+    assert_int_equal(
+        digest_client_make(world->client, 54, messages, COUNT(messages), arena, tables, &err),
+        RC_CORRUPT);
+    for (size_t i = 0; i < COUNT(messages); i++)
+        assert_int_equal(ask(*state, 54, messages[i], arena, &tables[i]),
+                         i == 1 ? RC_CORRUPT : RC_OK);
+}
+
 struct asker {
     struct world *world;
     uint64_t account;
@@ -241,7 +312,7 @@ static void *ask_many(void *arg)
 
         (void) snprintf(text, sizeof(text), "mail %u of %u", i, (unsigned) asker->account);
         message = slice_from_str(text);
-        if (digest_client_make(asker->world->client, asker->account, message, arena, &out,
+        if (digest_client_make(asker->world->client, asker->account, &message, 1, arena, &out,
                                NULL) ||
             !slice_eq(out, message))
             asker->wrong++;
@@ -304,6 +375,10 @@ int main(void)
         WITH_WORLD(too_long_is_said_and_the_worker_lives),
         WITH_WORLD(an_account_keeps_its_process_and_another_gets_a_fresh_one),
         WITH_WORLD(a_process_ends_after_its_mails),
+        WITH_WORLD(many_come_back_in_their_order),
+        WITH_WORLD(large_ones_go_alone),
+        WITH_WORLD(a_process_that_gets_many_ends_after_its_mails),
+        WITH_WORLD(a_death_fails_those_it_was_with),
         WITH_WORLD(several_threads_ask_at_once),
         cmocka_unit_test_setup_teardown(real_mail_is_parsed_within_the_childs_calls,
                                         make_real_world, end_world),

@@ -6,6 +6,7 @@
 // lib: mail_world
 // labels: concurrency
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #include "lib/mail_world.h"
@@ -31,12 +32,13 @@ static uint32_t messages_seen(struct account *account, uint64_t own_position, co
 
 static atomic_bool is_late; /* nobody comes to it in time */
 
-static enum rc make_digest(struct digester *digester, uint64_t account, struct slice message,
-                           struct arena *arena, struct slice *out, struct err *err)
+static enum rc make_digests(struct digester *digester, uint64_t account,
+                            const struct slice *messages, size_t n, struct arena *arena,
+                            struct slice *tables, struct err *err)
 {
     if (atomic_load(&is_late))
         return err_set(err, RC_UNAVAILABLE, "Internal error", "digest: not done in time");
-    return plain_digest(digester, account, message, arena, out, err);
+    return plain_digest(digester, account, messages, n, arena, tables, err);
 }
 
 static uint32_t flags_of_digest(struct account *account)
@@ -58,12 +60,84 @@ static void a_digest_that_comes_too_late_is_made_again(void **state)
     (void) state;
     atomic_store(&is_late, true);
     world_open_memory(&world, &plain);
-    world.digester.make = make_digest;
+    world.digester.make = make_digests;
     account = world_account(&world, ACCOUNT);
     (void) world_append(account, "INBOX", SUBJECT_MAIL, NULL);
     assert_true((flags_of_digest(account) & DIGEST_OPAQUE) != 0);
     atomic_store(&is_late, false);
     assert_true((flags_of_digest(account) & DIGEST_OPAQUE) == 0);
+    account_close(account);
+    world_done(&world);
+}
+
+#define N_GATHERED  40u
+#define POISON_MAIL "Subject: no!\r\n\r\nx\r\n"
+
+static struct {
+    sem_t begun, go_on,
+        over; /* the first call begins, and may go on; all mails are asked for */
+    _Atomic size_t n_calls, most;
+} gathering;
+
+/* Nobody makes a digest of the poisoned mail, nor of what is asked for beside it. */
+static enum rc make_but_one(struct digester *digester, uint64_t account,
+                            const struct slice *messages, size_t n, struct arena *arena,
+                            struct slice *tables, struct err *err)
+{
+    enum rc rc = plain_digest(digester, account, messages, n, arena, tables, err);
+
+    if (atomic_fetch_add(&gathering.n_calls, 1) == 0) {
+        (void) sem_post(&gathering.begun);
+        (void) sem_wait(&gathering.go_on);
+    }
+    if (n > atomic_load(&gathering.most))
+        atomic_store(&gathering.most, n);
+    for (size_t i = 0; i < n; i++) {
+        if (slice_eq(messages[i], SLICE(POISON_MAIL)))
+            rc = err_set(err, RC_CORRUPT, "Internal error", "digest: the worker died");
+        if (slice_eq(messages[i], SLICE("Subject: last\r\n\r\n")))
+            (void) sem_post(&gathering.over);
+    }
+    return rc;
+}
+
+static uint32_t flags_of(struct account *account, uint64_t body_id, const char *text)
+{
+    AUTO(message_closep)
+    struct message *message = message_open(account, body_id, (uint32_t) strlen(text));
+    const struct digest *digest;
+    struct err err;
+
+    assert_int_equal(message_digest(message, &digest, &err), RC_OK);
+    return digest->flags;
+}
+
+/* While the first is made the others come, and are asked for together: all but the one that
+ * nobody survives get theirs. */
+static void digests_are_made_together_and_one_alone_fails(void **state)
+{
+    struct mail_world world = {0};
+    struct account *account;
+
+    (void) state;
+    assert_int_equal(sem_init(&gathering.begun, 0, 0), 0);
+    assert_int_equal(sem_init(&gathering.go_on, 0, 0), 0);
+    assert_int_equal(sem_init(&gathering.over, 0, 0), 0);
+    world_open_memory(&world, &plain);
+    world.digester.make = make_but_one;
+    account = world_account(&world, ACCOUNT);
+    (void) world_append(account, "INBOX", SUBJECT_MAIL, NULL);
+    (void) sem_wait(&gathering.begun);
+    (void) world_append(account, "INBOX", POISON_MAIL, NULL);
+    for (size_t i = 0; i < N_GATHERED; i++)
+        (void) world_append(account, "INBOX", SUBJECT_MAIL, NULL);
+    (void) world_append(account, "INBOX", "Subject: last\r\n\r\n", NULL);
+    (void) sem_post(&gathering.go_on);
+    (void) sem_wait(&gathering.over);
+    assert_int_equal(atomic_load(&gathering.most), DIGEST_GATHER_MAX);
+    assert_true((flags_of(account, 2, POISON_MAIL) & DIGEST_OPAQUE) != 0);
+    for (uint64_t body = 3; body < 3 + N_GATHERED; body++)
+        assert_true((flags_of(account, body, SUBJECT_MAIL) & DIGEST_OPAQUE) == 0);
     account_close(account);
     world_done(&world);
 }
@@ -579,6 +653,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_digest_that_comes_too_late_is_made_again),
+        cmocka_unit_test(digests_are_made_together_and_one_alone_fails),
         cmocka_unit_test(only_the_writer_sees_what_is_not_durable),
         cmocka_unit_test(loading_a_mailbox_shows_nothing_that_is_not_durable),
         cmocka_unit_test(a_waiter_is_woken_once),

@@ -323,11 +323,12 @@ static struct {
     size_t most;
 } watched;
 
-static enum rc watch_digest(struct digester *digester, uint64_t account, struct slice message,
-                            struct arena *arena, struct slice *out, struct err *err)
+static enum rc watch_digest(struct digester *digester, uint64_t account,
+                            const struct slice *messages, size_t n, struct arena *arena,
+                            struct slice *tables, struct err *err)
 {
     watched.most = MAX(watched.most, store_memory(watched.store));
-    return plain_digest(digester, account, message, arena, out, err);
+    return plain_digest(digester, account, messages, n, arena, tables, err);
 }
 
 /* What a segment takes while it is made counts in the store's budget, and no longer. */
