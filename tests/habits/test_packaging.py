@@ -74,6 +74,14 @@ class Checkers(unittest.TestCase):
         self.assertEqual(users, ["roost-" + role for role in roles])
 
 
+class Configure(unittest.TestCase):
+    def test_without_tests_nothing_of_theirs_is_wanted(self):
+        with tempfile.TemporaryDirectory(prefix="roost-configure-") as folder:
+            done = run("cmake", "-S", SOURCE, "-B", folder, "-G", "Ninja", "-DCMAKE_BUILD_TYPE=Release", "-DROOST_TESTS=OFF")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertNotIn("cmocka", done.stdout)
+
+
 class Install(unittest.TestCase):
     def setUp(self):
         self.root = tempfile.mkdtemp(prefix="roost-install-")
