@@ -35,6 +35,7 @@ struct appended {
     struct account *account;
     uint32_t mbox_id, uidvalidity;
     struct uid_set uids;
+    bool may_read; /* else the uids are not told (RFC 9051 6.3.12) */
 };
 
 /* What stands before the transaction. */
@@ -82,6 +83,7 @@ static enum rc append_all(struct cmd *cmd, const struct imap_append_args *args,
     out->account = place->account;
     out->mbox_id = mbox_info(mbox)->id;
     out->uidvalidity = mbox_info(mbox)->uidvalidity;
+    out->may_read = (reader.rights & RIGHT_READ) != 0;
     uid_set_start(&uids, cmd->arena);
     for (size_t i = 0; i < args->n; i++) {
         const struct imap_append_message *message = &args->messages[i];
@@ -225,7 +227,8 @@ enum rc cmd_append(struct cmd *cmd, struct err *err)
     if (rc)
         return rc;
     note_appended(cmd, args, &prepared, &appended);
-    reply_code_text(cmd->reply, appenduid_code(cmd, &appended));
+    if (appended.may_read)
+        reply_code_text(cmd->reply, appenduid_code(cmd, &appended));
     reply_ok(cmd->reply, "APPEND completed");
     return RC_OK;
 }
@@ -291,6 +294,15 @@ static enum rc replace_across(struct cmd *cmd, const struct prepared *prepared,
     return rc ? rc : session_commit_pair(session, &from, &to, err);
 }
 
+/* RFC 8508 4.3: before the EXPUNGE */
+static void say_replacement(struct cmd *cmd, const struct appended *appended)
+{
+    buf_str(cmd->reply->out, "* OK ");
+    buf_append(cmd->reply->out, appenduid_code(cmd, appended));
+    buf_byte(cmd->reply->out, ' ');
+    imap_print_text_line(cmd->reply->out, "Replacement is there", cmd->session->mode);
+}
+
 enum rc cmd_replace(struct cmd *cmd, struct err *err)
 {
     const struct imap_append_args *args = &cmd->args.replace.append;
@@ -305,11 +317,8 @@ enum rc cmd_replace(struct cmd *cmd, struct err *err)
     if (rc)
         return rc;
     note_appended(cmd, args, &prepared, &appended);
-    /* RFC 8508 4.3: before the EXPUNGE */
-    buf_str(cmd->reply->out, "* OK ");
-    buf_append(cmd->reply->out, appenduid_code(cmd, &appended));
-    buf_byte(cmd->reply->out, ' ');
-    imap_print_text_line(cmd->reply->out, "Replacement is there", cmd->session->mode);
+    if (appended.may_read)
+        say_replacement(cmd, &appended);
     cmd->tells_modseq = true;
     reply_ok(cmd->reply, "REPLACE completed");
     return RC_OK;

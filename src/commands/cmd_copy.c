@@ -53,6 +53,7 @@ struct copy {
     bool move;
     /* results */
     uint32_t dst_id;
+    bool may_read; /* the target; else its uids are not told (RFC 9051 6.4.7) */
     struct copied copied;
     uint32_t limited;          /* MOVE: the lowest uid moved (RFC 9738); 0: all were */
     struct crossing *crossing; /* into another account */
@@ -82,6 +83,7 @@ static enum rc find_target(struct cmd *cmd, const struct mail_txn *txn, struct c
     if (dst != NULL) {
         copy->dst_id = mbox_info(dst)->id;
         account_reader(copy->to.account, mbox_info(dst), cmd->session->actor.account, &reader);
+        copy->may_read = (reader.rights & RIGHT_READ) != 0;
         rc = reader_needs(&reader, RIGHT_INSERT, err);
     }
     if (rc == RC_NOT_FOUND) {
@@ -219,7 +221,8 @@ static void finish(struct cmd *cmd, const struct copy *copy)
         session->counts.copied += uid_set_span(&copy->copied.src);
     mail_events_copy(cmd, from->name, copy->to.account, copy->dst_id, &copy->copied,
                      copy->move);
-    say_copyuid(cmd, &copy->copied, copy->move);
+    if (copy->may_read)
+        say_copyuid(cmd, &copy->copied, copy->move);
     cmd->tells_modseq = copy->move && copy->copied.src.n > 0; /* RFC 6851 4.4 */
     limit_say(cmd, session->message_limit, copy->limited);
     reply_ok(cmd->reply, copy->move ? "MOVE completed" : "COPY completed");

@@ -320,7 +320,7 @@ static void step_append(struct walk *walk, struct player *player)
     said = ask(walk, player, "APPEND %s %s {3+}\r\nx\r\n", name_for(walk, box, player->who),
                flag_list(walk, flags));
     if (may(box, player->who, 'i')) {
-        must_say(walk, said, "OK [APPENDUID");
+        must_say(walk, said, may(box, player->who, 'r') ? "OK [APPENDUID" : "OK APPEND");
         add_message(walk, box, player->who, flags);
     } else {
         must_say(walk, said, may(box, player->who, 'l') ? "NO [NOPERM]" : "NO [");
