@@ -25,6 +25,8 @@ void list_line_fill(const struct visible *visible, struct slice name,
         line->use = mbox_info(mbox)->special_use;
     else
         line->attrs |= IMAP_ATTR_NONEXISTENT;
+    if (mbox != NULL && (visible_reader(visible, name).rights & RIGHT_READ) == 0)
+        line->attrs |= IMAP_ATTR_NOSELECT;
     if (visible_has_children(visible, name))
         line->attrs |= IMAP_ATTR_HASCHILDREN;
     else if (mbox != NULL)

@@ -1,7 +1,8 @@
 /*
  * list_line.h - what a LIST answer says of one name.
  *
- * Spec: RFC 9051 7.3.1 and 6.3.9.5 (\HasChildren), RFC 6154 2 (special use).
+ * Spec: RFC 9051 7.3.1 (\Noselect of what may not be read), 6.3.9.5 (\HasChildren), RFC
+ * 6154 2 (special use).
  */
 #ifndef ROOST_COMMANDS_LIST_LINE_H
 #define ROOST_COMMANDS_LIST_LINE_H

@@ -110,23 +110,32 @@ static bool has_attr(const struct imap_list_data *list, const char *attr)
     return false;
 }
 
-/* A name that only stands above others: \NonExistent, and \Noselect to who knows no better. */
+/* A name that only stands above others: \NonExistent, and \Noselect to who knows no better. So
+ * is what may not be read. */
 static bool is_nothing(const struct imap_list_data *list)
 {
     return has_attr(list, "\\NonExistent") || has_attr(list, "\\Noselect");
 }
 
-/* How often a name that is there was listed. */
-static size_t times_listed(const struct walk *walk, enum imap_data data, const char *name)
+/* How often a name was listed; selectable: as one that SELECT takes. */
+static size_t times_listed(const struct walk *walk, enum imap_data data, const char *name,
+                           bool selectable)
 {
     size_t n = 0;
 
     for (size_t i = 0; i < walk->n_answers; i++)
         if (walk->answers[i].data == data &&
             slice_eq(walk->answers[i].list.name, slice_from_str(name)) &&
-            !is_nothing(&walk->answers[i].list))
+            !(selectable && is_nothing(&walk->answers[i].list)))
             n++;
     return n;
+}
+
+static size_t times_listed_to(struct walk *walk, const struct player *player,
+                              const struct oracle_mailbox *mailbox, bool selectable)
+{
+    return times_listed(walk, IMAP_DATA_LIST, walk_told_name(walk, player, mailbox->name),
+                        selectable);
 }
 
 /* Others see everything of the account below its INBOX. */
@@ -147,13 +156,16 @@ static void check_list(struct walk *walk, struct player *player, bool top_only)
 {
     for (size_t i = 0; i < walk->oracle->n; i++) {
         const struct oracle_mailbox *mailbox = walk->oracle->mailboxes[i];
-        size_t want = oracle_may(mailbox, player->reader, 'l') &&
+        size_t seen = oracle_may(mailbox, player->reader, 'l') &&
                       (!top_only || strchr(mailbox->name, '/') == NULL);
+        size_t want = seen && oracle_may(mailbox, player->reader, 'r');
 
-        if (!mailbox->deleted &&
-            times_listed(walk, IMAP_DATA_LIST, walk_told_name(walk, player, mailbox->name)) !=
-                want)
+        if (mailbox->deleted)
+            continue;
+        if (times_listed_to(walk, player, mailbox, true) != want)
             walk_fail(walk, player, "%s is not listed %zu times", mailbox->name, want);
+        if (seen != 0 && times_listed_to(walk, player, mailbox, false) != 1)
+            walk_fail(walk, player, "%s is not listed once", mailbox->name);
     }
     for (size_t i = 0; i < walk->n_answers; i++) {
         const struct imap_response *answer = &walk->answers[i];
@@ -178,7 +190,7 @@ static void check_lsub(struct walk *walk, struct player *player)
 
     for (size_t i = 0; i < walk->oracle->n_names; i++) {
         const struct oracle_name *name = &walk->oracle->names[i];
-        size_t told = times_listed(walk, IMAP_DATA_LSUB, name->name);
+        size_t told = times_listed(walk, IMAP_DATA_LSUB, name->name, true);
 
         if (told != name->subscribed)
             walk_fail(walk, player, "%s is told %zu times", name->name, told);
