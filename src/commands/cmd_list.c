@@ -450,6 +450,10 @@ static void say_separator(struct cmd *cmd, enum list_verb verb)
 static enum rc list(struct cmd *cmd, enum list_verb verb, const char *completed,
                     struct err *err)
 {
+    if (cmd->args.list.n_patterns == 0) { /* none that a name can match */
+        reply_ok(cmd->reply, completed);
+        return RC_OK;
+    }
     if (cmd->cursor == NULL && asks_for_separator(&cmd->args.list)) {
         say_separator(cmd, verb);
         reply_ok(cmd->reply, completed);

@@ -143,7 +143,7 @@ struct imap_list_args {
     struct imap_metadata_names metadata;
     struct slice reference;       /* UTF-8, NFC */
     const struct slice *patterns; /* UTF-8, NFC, with % and * */
-    size_t n_patterns;            /* >= 1 */
+    size_t n_patterns;            /* without those that no name can match; may be 0 */
 };
 
 struct imap_date_time {

@@ -61,13 +61,34 @@ static enum rc take_select_options(struct imap_input *in, struct imap_list_args 
     return lex_sp(in) ? RC_OK : lex_fail(in, err, "a space and a reference name");
 }
 
-static enum rc take_pattern(struct imap_input *in, struct slice *out, struct err *err)
+/* RFC 9051 6.3.9: a pattern that is none of ours, and all of a reference that is none, are
+ * ignored. */
+static enum rc resolve(struct imap_input *in, struct slice wire, bool *out_ignored,
+                       struct slice *out, struct err *err)
+{
+    struct err why;
+    enum rc rc = imap_resolve_pattern(wire, in->mode, in->arena, out, &why);
+
+    *out_ignored = rc == RC_INVALID;
+    if (rc == RC_OK || *out_ignored)
+        return RC_OK;
+    *err = why;
+    return rc;
+}
+
+/* The next one, if it is not ignored. */
+static enum rc take_pattern(struct imap_input *in, struct slice *patterns, size_t *n,
+                            struct err *err)
 {
     struct slice wire;
+    bool ignored = false;
+    enum rc rc;
 
     if (!lex_list_mailbox(in, &wire))
         return lex_fail(in, err, "a mailbox pattern");
-    return imap_resolve_pattern(wire, in->mode, in->arena, out, err);
+    rc = resolve(in, wire, &ignored, &patterns[*n], err);
+    *n += !rc && !ignored;
+    return rc;
 }
 
 /* patterns: "(" list-mailbox *(SP list-mailbox) ")" */
@@ -83,7 +104,7 @@ static enum rc take_patterns(struct imap_input *in, struct imap_list_args *list,
         if (list->n_patterns == max)
             return err_set(err, RC_LIMIT, "Too many patterns", "list: more than %u",
                            LIST_MAX_PATTERNS);
-        rc = take_pattern(in, &patterns[list->n_patterns++], err);
+        rc = take_pattern(in, patterns, &list->n_patterns, err);
         if (rc)
             return rc;
     } while (lex_sp(in));
@@ -97,18 +118,17 @@ static enum rc take_one_pattern(struct imap_input *in, struct imap_list_args *li
     struct slice *pattern = ARENA_NEW(in->arena, struct slice);
 
     list->patterns = pattern;
-    list->n_patterns = 1;
-    return take_pattern(in, pattern, err);
+    return take_pattern(in, pattern, &list->n_patterns, err);
 }
 
 static enum rc take_reference(struct imap_input *in, struct imap_list_args *list,
-                              struct err *err)
+                              bool *out_ignored, struct err *err)
 {
     struct slice wire;
 
     if (!lex_astring(in, &wire))
         return lex_fail(in, err, "a reference name");
-    return imap_resolve_pattern(wire, in->mode, in->arena, &list->reference, err);
+    return resolve(in, wire, out_ignored, &list->reference, err);
 }
 
 static enum rc take_return_options(struct imap_input *in, struct imap_list_args *list,
@@ -126,6 +146,7 @@ static enum rc take_return_options(struct imap_input *in, struct imap_list_args 
 enum rc imap_parse_list(struct imap_input *in, union imap_args *args, struct err *err)
 {
     struct imap_list_args list = {0};
+    bool ignored = false;
     enum rc rc;
 
     if (!lex_sp(in))
@@ -133,7 +154,7 @@ enum rc imap_parse_list(struct imap_input *in, union imap_args *args, struct err
     rc = take_select_options(in, &list, err);
     if (rc)
         return rc;
-    rc = take_reference(in, &list, err);
+    rc = take_reference(in, &list, &ignored, err);
     if (rc)
         return rc;
     if (!lex_sp(in))
@@ -144,6 +165,8 @@ enum rc imap_parse_list(struct imap_input *in, union imap_args *args, struct err
     rc = take_return_options(in, &list, err);
     if (rc)
         return rc;
+    if (ignored)
+        list.n_patterns = 0;
     args->list = list;
     return RC_OK;
 }
@@ -151,11 +174,12 @@ enum rc imap_parse_list(struct imap_input *in, union imap_args *args, struct err
 enum rc imap_parse_lsub(struct imap_input *in, union imap_args *args, struct err *err)
 {
     struct imap_list_args list = {0};
+    bool ignored = false;
     enum rc rc;
 
     if (!lex_sp(in))
         return lex_fail(in, err, "a space and a reference name");
-    rc = take_reference(in, &list, err);
+    rc = take_reference(in, &list, &ignored, err);
     if (rc)
         return rc;
     if (!lex_sp(in))
@@ -163,6 +187,8 @@ enum rc imap_parse_lsub(struct imap_input *in, union imap_args *args, struct err
     rc = take_one_pattern(in, &list, err);
     if (rc)
         return rc;
+    if (ignored)
+        list.n_patterns = 0;
     args->list = list;
     return RC_OK;
 }

@@ -130,7 +130,7 @@ static const struct row rows[] = {
     {imap_parse_list, "a LIST \"\" ()", RC_SYNTAX},
     {imap_parse_list, "a LIST * \"\"", RC_SYNTAX}, /* a reference is a mailbox */
     {imap_parse_list, "a LIST \"\"", RC_SYNTAX},
-    {imap_parse_list, "a LIST \"\" &AO*", RC_INVALID}, /* no modified UTF-7 */
+    {imap_parse_list, "a LIST \"\" &AO*", RC_OK}, /* no modified UTF-7: ignored (RFC 9051 6.3.9) */
     {imap_parse_lsub, "a LSUB \"\" *", RC_OK},
     {imap_parse_lsub, "a LSUB \"\" (a)", RC_SYNTAX},
     {imap_parse_lsub, "a LSUB \"\" * RETURN ()", RC_SYNTAX},
