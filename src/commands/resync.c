@@ -147,12 +147,13 @@ void resync_begin(const struct mbox_view *view, const struct imap_qresync *asked
     static const struct seq_range everything = {1, UINT32_MAX};
     const struct seqset all = {&everything, 1};
     const struct seqset *known = asked->known.n > 0 ? &asked->known : &all;
+    struct seqset sorted = imap_resolve_seqset(known, UINT32_MAX, arena); /* has no "*" */
     struct uid_set_builder uids;
     struct uid_set among;
 
     uid_set_start(&uids, arena);
-    for (size_t i = 0; i < known->n; i++)
-        uid_set_add_run(&uids, known->ranges[i].first, known->ranges[i].last);
+    for (size_t i = 0; i < sorted.n; i++)
+        uid_set_add_run(&uids, sorted.ranges[i].first, sorted.ranges[i].last);
     among = uid_set_finish(&uids);
     out->known = resolve_uids(view, known, arena);
     out->vanished =

@@ -14,11 +14,10 @@ enum rc imap_parse_mailbox(struct imap_input *in, union imap_args *args, struct 
     return lex_mailbox(in, &args->mailbox.mailbox, err);
 }
 
-/* sequence-set without "*" and "$", upwards: "4:2" is refused too. */
+/* sequence-set without "*" and "$". */
 static enum rc take_known(struct imap_input *in, struct seqset *out, struct err *err)
 {
     struct imap_set set;
-    uint32_t before = 0;
     enum rc rc = lex_set(in, &set, err);
 
     if (rc)
@@ -26,12 +25,27 @@ static enum rc take_known(struct imap_input *in, struct seqset *out, struct err 
     for (size_t i = 0; i < set.set.n; i++) {
         const struct seq_range *range = &set.set.ranges[i];
 
-        if (range->first <= before || range->last < range->first)
-            return lex_fail(in, err, "a set of numbers in ascending order, without \"*\"");
-        before = range->last;
+        if (range->first == SEQ_STAR || range->last == SEQ_STAR)
+            return lex_fail(in, err, "a set of numbers, without \"*\"");
     }
     *out = set.set;
     return set.saved ? lex_fail(in, err, "a set of numbers") : RC_OK;
+}
+
+/* The same, upwards: "4:2" is refused too. */
+static enum rc take_ascending(struct imap_input *in, struct seqset *out, struct err *err)
+{
+    uint32_t before = 0;
+    enum rc rc = take_known(in, out, err);
+
+    for (size_t i = 0; !rc && i < out->n; i++) {
+        const struct seq_range *range = &out->ranges[i];
+
+        if (range->first <= before || range->last < range->first)
+            return lex_fail(in, err, "a set of numbers in ascending order");
+        before = range->last;
+    }
+    return rc;
 }
 
 static uint64_t count_numbers(const struct seqset *set)
@@ -47,13 +61,13 @@ static uint64_t count_numbers(const struct seqset *set)
 static enum rc take_match_data(struct imap_input *in, struct imap_qresync *qresync,
                                struct err *err)
 {
-    enum rc rc = take_known(in, &qresync->match_seqs, err);
+    enum rc rc = take_ascending(in, &qresync->match_seqs, err);
 
     if (rc)
         return rc;
     if (!lex_sp(in))
         return lex_fail(in, err, "a space and the uids of these messages");
-    rc = take_known(in, &qresync->match_uids, err);
+    rc = take_ascending(in, &qresync->match_uids, err);
     if (rc)
         return rc;
     if (count_numbers(&qresync->match_seqs) != count_numbers(&qresync->match_uids))

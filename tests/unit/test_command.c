@@ -86,7 +86,10 @@ static const struct row rows[] = {
     {imap_parse_select, "a SELECT INBOX (QRESYNC (7 1 1:4 (1:2 2,9)))", RC_OK},
     {imap_parse_select, "a SELECT INBOX (QRESYNC (7 1 1:4 (1:2 2)))", RC_SYNTAX},
     {imap_parse_select, "a SELECT INBOX (QRESYNC (7 1 1:*))", RC_SYNTAX},
-    {imap_parse_select, "a SELECT INBOX (QRESYNC (7 1 4:1))", RC_SYNTAX},
+    {imap_parse_select, "a SELECT INBOX (QRESYNC (7 1 $))", RC_SYNTAX},
+    {imap_parse_select, "a SELECT INBOX (QRESYNC (7 1 9,4:1))", RC_OK}, /* a set, in any order */
+    {imap_parse_select, "a SELECT INBOX (QRESYNC (7 1 1:4 (4:1 1:4)))", RC_SYNTAX},
+    {imap_parse_select, "a SELECT INBOX (QRESYNC (7 1 1:4 (1:2 4,1)))", RC_SYNTAX},
     {imap_parse_select, "a SELECT INBOX (QRESYNC (7 1 1 ))", RC_SYNTAX},
     {imap_parse_select, "a SELECT INBOX (QRESYNC (7 1) QRESYNC (7 1))", RC_SYNTAX},
     {imap_parse_select, "a SELECT INBOX (QRESYNC)", RC_SYNTAX},
