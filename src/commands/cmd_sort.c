@@ -147,46 +147,10 @@ static void partial_ranks(const struct imap_search_args *args, uint32_t n, uint6
         *from -= 1;
 }
 
-static void say_esearch(struct cmd *cmd, const struct sort_run *run, const struct found *found)
-{
-    const struct imap_search_args *args = &cmd->args.sort.search;
-    const uint32_t *numbers = cmd->uid ? found->uids : found->seqs;
-    struct imap_esearch_line line = {
-        .tag = cmd->tag,
-        .uid = cmd->uid,
-        .returns = args->returns & ~IMAP_SEARCH_SILENT,
-        .count = found->n,
-        .modseq = run->finding.with_modseq ? run->hits.modseq : 0,
-        .partial = args->partial,
-    };
-    AUTO(buf_done) struct buf all = {0}, part = {0}, scores = {0};
-    uint64_t from, to;
-
-    if (line.returns == 0) /* SAVE alone says nothing (RFC 5182 2.1), nor does UPDATE */
-        return;
-    if (found->n > 0) {
-        line.min = numbers[0];
-        line.max = numbers[found->n - 1];
-    }
-    if ((line.returns & IMAP_SEARCH_ALL) != 0 && print_numbers(&all, numbers, 0, found->n))
-        line.all = buf_slice(&all);
-    partial_ranks(args, found->n, &from, &to);
-    if (print_numbers(&part, numbers, from, to))
-        line.part = buf_slice(&part);
-    if ((line.returns & IMAP_SEARCH_RELEVANCY) != 0) { /* of what is returned (RFC 6203 6) */
-        bool is_part = (line.returns & IMAP_SEARCH_PARTIAL) != 0;
-
-        finding_print_scores(&scores, found->scores, is_part ? from : 0,
-                             is_part ? to : found->n);
-        line.relevancy = buf_slice(&scores);
-    }
-    imap_print_esearch_line(cmd->reply->out, &line);
-}
-
-/* RFC 5182 2.1, as SEARCH does: MIN, MAX and PARTIAL save what they return, in the order of the
- * mailbox as any set. */
-static struct uid_set to_save(struct cmd *cmd, const struct sort_run *run,
-                              const struct found *found)
+/* What is returned, as of SEARCH: by MIN, MAX and PARTIAL some of it. In the order of the
+ * mailbox, as any set. It is what is saved (RFC 5182 2.1). */
+static struct uid_set returned(struct cmd *cmd, const struct sort_run *run,
+                               const struct found *found)
 {
     const struct imap_search_args *args = &cmd->args.sort.search;
     uint32_t some = args->returns & (IMAP_SEARCH_MIN | IMAP_SEARCH_MAX | IMAP_SEARCH_PARTIAL);
@@ -215,6 +179,44 @@ static struct uid_set to_save(struct cmd *cmd, const struct sort_run *run,
     return uid_set_finish(&builder);
 }
 
+static void say_esearch(struct cmd *cmd, const struct sort_run *run, const struct found *found)
+{
+    const struct imap_search_args *args = &cmd->args.sort.search;
+    const uint32_t *numbers = cmd->uid ? found->uids : found->seqs;
+    struct imap_esearch_line line = {
+        .tag = cmd->tag,
+        .uid = cmd->uid,
+        .returns = args->returns & ~IMAP_SEARCH_SILENT,
+        .count = found->n,
+        .partial = args->partial,
+    };
+    AUTO(buf_done) struct buf all = {0}, part = {0}, scores = {0};
+    struct uid_set uids;
+    uint64_t from, to;
+
+    if (line.returns == 0) /* SAVE alone says nothing (RFC 5182 2.1), nor does UPDATE */
+        return;
+    uids = returned(cmd, run, found);
+    line.modseq = finding_modseq(&run->finding, &run->hits, &uids);
+    if (found->n > 0) {
+        line.min = numbers[0];
+        line.max = numbers[found->n - 1];
+    }
+    if ((line.returns & IMAP_SEARCH_ALL) != 0 && print_numbers(&all, numbers, 0, found->n))
+        line.all = buf_slice(&all);
+    partial_ranks(args, found->n, &from, &to);
+    if (print_numbers(&part, numbers, from, to))
+        line.part = buf_slice(&part);
+    if ((line.returns & IMAP_SEARCH_RELEVANCY) != 0) { /* of what is returned (RFC 6203 6) */
+        bool is_part = (line.returns & IMAP_SEARCH_PARTIAL) != 0;
+
+        finding_print_scores(&scores, found->scores, is_part ? from : 0,
+                             is_part ? to : found->n);
+        line.relevancy = buf_slice(&scores);
+    }
+    imap_print_esearch_line(cmd->reply->out, &line);
+}
+
 static enum rc finish_sort(struct cmd *cmd, struct err *err)
 {
     const struct imap_search_args *args = &cmd->args.sort.search;
@@ -222,7 +224,7 @@ static enum rc finish_sort(struct cmd *cmd, struct err *err)
     struct found found = sorted(cmd, run);
 
     if ((args->returns & IMAP_SEARCH_SAVE) != 0) {
-        struct uid_set uids = to_save(cmd, run, &found);
+        struct uid_set uids = returned(cmd, run, &found);
 
         if (!session_save(cmd->session, &uids)) {
             reply_code(cmd->reply, "NOTSAVED");

@@ -170,40 +170,12 @@ static void print_scores(struct cmd *cmd, const struct search_hits *hits, uint32
     finding_print_scores(text, hits->scores, from > 0 ? from - 1 : 0, to);
 }
 
-void finding_say(struct cmd *cmd, const struct finding *finding, const struct search_hits *hits,
-                 uint32_t returns, struct imap_esearch_line to)
-{
-    const struct uid_set *numbers = to.uid ? &hits->uids : &hits->seqs;
-    AUTO(buf_done) struct buf all = {0}, part = {0}, scores = {0};
-
-    to.returns = returns;
-    to.count = hits->count;
-    to.modseq = finding->with_modseq ? hits->modseq : 0;
-    if (numbers->n > 0) {
-        to.min = numbers->runs[0].first;
-        to.max = numbers->runs[numbers->n - 1].last;
-    }
-    if ((returns & IMAP_SEARCH_ALL) != 0 && print_numbers(&all, numbers))
-        to.all = buf_slice(&all);
-    if ((returns & IMAP_SEARCH_PARTIAL) != 0) {
-        struct uid_set some = partial_of(cmd, numbers, hits->count);
-
-        to.partial = cmd->args.search.partial;
-        if (print_numbers(&part, &some))
-            to.part = buf_slice(&part);
-    }
-    if ((returns & IMAP_SEARCH_RELEVANCY) != 0) {
-        print_scores(cmd, hits, returns, &scores);
-        to.relevancy = buf_slice(&scores);
-    }
-    imap_print_esearch_line(cmd->reply->out, &to);
-}
-
 /*
- * RFC 9051 6.4.4.4, RFC 9394 3.2: MIN, MAX and PARTIAL save what they return; with ALL or COUNT
- * beside them, or nothing, all that was found is saved.
+ * What is returned: by MIN, MAX and PARTIAL some of it; with ALL or COUNT beside them, or
+ * nothing, all that was found. That is what is saved (RFC 9051 6.4.4.4, RFC 9394 3.2), and of
+ * whose MODSEQs the greatest is told (RFC 4731 3.2).
  */
-static struct uid_set to_save(struct cmd *cmd, const struct search_hits *hits)
+static struct uid_set returned(struct cmd *cmd, const struct search_hits *hits)
 {
     uint32_t returns = cmd->args.search.returns;
     uint32_t some = returns & (IMAP_SEARCH_MIN | IMAP_SEARCH_MAX | IMAP_SEARCH_PARTIAL);
@@ -228,9 +200,47 @@ static struct uid_set to_save(struct cmd *cmd, const struct search_hits *hits)
     return uid_set_finish(&builder);
 }
 
+uint64_t finding_modseq(const struct finding *finding, const struct search_hits *hits,
+                        const struct uid_set *uids)
+{
+    if (!finding->with_modseq || uids->runs == hits->uids.runs)
+        return finding->with_modseq ? hits->modseq : 0;
+    return search_modseq(finding->search, uids);
+}
+
+void finding_say(struct cmd *cmd, const struct finding *finding, const struct search_hits *hits,
+                 uint32_t returns, struct imap_esearch_line to)
+{
+    const struct uid_set *numbers = to.uid ? &hits->uids : &hits->seqs;
+    AUTO(buf_done) struct buf all = {0}, part = {0}, scores = {0};
+    struct uid_set uids = returned(cmd, hits);
+
+    to.returns = returns;
+    to.count = hits->count;
+    to.modseq = finding_modseq(finding, hits, &uids);
+    if (numbers->n > 0) {
+        to.min = numbers->runs[0].first;
+        to.max = numbers->runs[numbers->n - 1].last;
+    }
+    if ((returns & IMAP_SEARCH_ALL) != 0 && print_numbers(&all, numbers))
+        to.all = buf_slice(&all);
+    if ((returns & IMAP_SEARCH_PARTIAL) != 0) {
+        struct uid_set some = partial_of(cmd, numbers, hits->count);
+
+        to.partial = cmd->args.search.partial;
+        if (print_numbers(&part, &some))
+            to.part = buf_slice(&part);
+    }
+    if ((returns & IMAP_SEARCH_RELEVANCY) != 0) {
+        print_scores(cmd, hits, returns, &scores);
+        to.relevancy = buf_slice(&scores);
+    }
+    imap_print_esearch_line(cmd->reply->out, &to);
+}
+
 enum rc finding_save(struct cmd *cmd, const struct search_hits *hits, struct err *err)
 {
-    struct uid_set uids = to_save(cmd, hits);
+    struct uid_set uids = returned(cmd, hits);
 
     if (session_save(cmd->session, &uids))
         return RC_OK;

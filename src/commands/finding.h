@@ -35,8 +35,8 @@ bool finding_asks_modseq(const struct imap_search_args *args);
 MUST_CHECK enum rc finding_open(struct cmd *cmd, const struct imap_search_args *args,
                                 struct search_scope scope, struct arena *arena,
                                 struct finding *out, struct err *err);
-/* Both, of the selected mailbox. by_score: the hits' scores are wanted though they are not to be
- * returned. */
+/* Both, of the selected mailbox. by_score: the hits' scores are wanted though they are not to
+ * be returned. */
 MUST_CHECK enum rc finding_start(struct cmd *cmd, const struct imap_search_args *args,
                                  bool by_score, struct finding *out, struct err *err);
 /* With UPDATE, behind finding_start() or finding_open() of the selected mailbox: keep the keys
@@ -54,6 +54,10 @@ void finding_done(struct finding *finding);
  * put there. */
 void finding_say(struct cmd *cmd, const struct finding *finding, const struct search_hits *hits,
                  uint32_t returns, struct imap_esearch_line to);
+/* RFC 4731 3.2: the greatest MODSEQ of what is returned, which is hits->uids itself or some of
+ * it; 0: no key asks for MODSEQs, or nothing is returned. */
+uint64_t finding_modseq(const struct finding *finding, const struct search_hits *hits,
+                        const struct uid_set *uids);
 /* RETURN (SAVE): NO [NOTSAVED] if there is no room. */
 MUST_CHECK enum rc finding_save(struct cmd *cmd, const struct search_hits *hits,
                                 struct err *err);

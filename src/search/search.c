@@ -345,6 +345,21 @@ struct search_hits search_hits(const struct search *search)
     };
 }
 
+uint64_t search_modseq(const struct search *search, const struct uid_set *uids)
+{
+    const struct mbox_view *view = search->scope.view;
+    uint64_t modseq = 0;
+
+    for (size_t i = 0; i < uids->n; i++) {
+        struct view_walk walk;
+
+        view_walk_start(&walk, view, uids->runs[i].first);
+        while (view_walk_next(&walk) && walk.uid <= uids->runs[i].last)
+            modseq = MAX(modseq, view_modseq(view, walk.index));
+    }
+    return modseq;
+}
+
 struct pruner *search_keep(struct search *search)
 {
     assert(search->is_prepared);

@@ -57,6 +57,8 @@ int64_t search_now(const struct search *search);
 uint32_t search_progress(const struct search *search);
 /* After search_go answered RC_OK. Lives in the arena. */
 struct search_hits search_hits(const struct search *search);
+/* After that as well: the greatest MODSEQ of these messages; 0: the view has none of them. */
+uint64_t search_modseq(const struct search *search, const struct uid_set *uids);
 /* After that as well: what the index said, for the same keys in another mailbox of the account.
  * The caller's, to be given to a search or freed. */
 struct pruner *search_keep(struct search *search);
