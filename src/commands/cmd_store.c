@@ -50,24 +50,48 @@ static void say_modified(struct cmd *cmd, const struct uid_set *refused)
     reply_code_text(cmd->reply, buf_slice(&code));
 }
 
-/* RFC 7162 3.1.3: the new MODSEQ is told with .SILENT too; 3.2.4: with the uid. */
-static void say_modseqs(struct cmd *cmd, const struct uid_set *changed, uint64_t modseq)
+/* RFC 7162 3.2.4: with the uid. */
+static void say_modseq(struct cmd *cmd, const struct view_walk *walk, uint64_t modseq)
 {
     struct imap_mode mode = cmd->session->mode;
     struct buf *out = cmd->reply->out;
 
-    for (size_t i = 0; i < changed->n; i++) {
-        for (uint64_t uid = changed->runs[i].first; uid <= changed->runs[i].last; uid++) {
-            uint32_t seq = view_seq(cmd->session->view, (uint32_t) uid);
+    imap_print_fetch_open(out, walk->seq, walk->uid, mode);
+    if (!mode.uidonly)
+        buf_printf(out, "UID %u ", walk->uid);
+    buf_printf(out, "MODSEQ (%llu))\r\n", (unsigned long long) modseq);
+}
 
-            if (seq == 0)
-                continue;
-            imap_print_fetch_open(out, seq, (uint32_t) uid, mode);
-            if (!mode.uidonly)
-                buf_printf(out, "UID %u ", (uint32_t) uid);
-            buf_printf(out, "MODSEQ (%llu))\r\n", (unsigned long long) modseq);
-        }
+/* RFC 7162 3.1.3: the MODSEQ is told with .SILENT too. Those of uids that had the flags before
+ * have the one that they had. */
+static void say_modseqs(struct cmd *cmd, const struct uid_set *uids,
+                        const struct uid_set *changed, uint64_t modseq)
+{
+    const struct mbox_view *view = cmd->session->view;
+
+    for (size_t i = 0; i < uids->n; i++) {
+        struct view_walk walk;
+
+        view_walk_start(&walk, view, uids->runs[i].first);
+        while (view_walk_next(&walk) && walk.uid <= uids->runs[i].last)
+            say_modseq(cmd, &walk,
+                       uid_set_contains(changed, walk.uid) ? modseq
+                                                           : view_modseq(view, walk.index));
     }
+}
+
+/* With UNCHANGEDSINCE each that passed the test is told of, changed or not. */
+static void say_silent(struct cmd *cmd, const struct uid_set *asked,
+                       const struct uid_set *changed, const struct uid_set *refused,
+                       uint64_t modseq)
+{
+    struct uid_set passed = *changed;
+
+    if (!session_has_enabled(cmd->session, IMAP_CAP_CONDSTORE))
+        return;
+    if (cmd->args.store.has_unchangedsince)
+        passed = uid_set_without(asked, refused, cmd->arena);
+    say_modseqs(cmd, &passed, changed, modseq);
 }
 
 /* May the reader change all flags that the command names? What of a change is not permitted is
@@ -175,8 +199,7 @@ enum rc cmd_store(struct cmd *cmd, struct err *err)
         view_mark_annotated(session->view, modseq);
     if (args->silent) {
         view_mark_known(session->view, &known, modseq);
-        if (session_has_enabled(session, IMAP_CAP_CONDSTORE))
-            say_modseqs(cmd, &changed, modseq);
+        say_silent(cmd, &set.uids, &changed, &refused, modseq);
     } else {
         view_report(session->view, &set.uids);
     }
