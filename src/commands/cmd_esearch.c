@@ -109,10 +109,20 @@ static void scope_of(const struct imap_esearch_args *args, struct arena *arena,
     }
 }
 
-static bool is_meant(const struct esearch_scope *scope, struct slice name, bool subscribed)
+/* What All shows lives in the other mailboxes: who means all of one's own means it once. */
+static bool means_all(const struct imap_mailbox_filter *filter)
 {
+    return filter->kind != IMAP_FILTER_PERSONAL && filter->kind != IMAP_FILTER_INBOXES;
+}
+
+static bool is_meant(const struct esearch_scope *scope, const struct mbox *mbox,
+                     struct slice name, bool subscribed)
+{
+    bool is_all = mbox_info_is_all(mbox_info(mbox));
+
     for (size_t i = 0; i < scope->n; i++)
-        if (mailbox_filter_means(&scope->filters[i], name, subscribed))
+        if ((!is_all || means_all(&scope->filters[i])) &&
+            mailbox_filter_means(&scope->filters[i], name, subscribed))
             return true;
     return false;
 }
@@ -149,7 +159,7 @@ static void find_targets(struct esearch_run *run, const struct session *session,
         struct esearch_target target = {visible_owner(visible, i), mbox_info(mbox)->id,
                                         mbox_counts(mbox)->messages};
 
-        if (!is_meant(scope, name, acct_is_subscribed(visible_own(visible), name)) ||
+        if (!is_meant(scope, mbox, name, acct_is_subscribed(visible_own(visible), name)) ||
             reader_needs(&reader, RIGHT_LOOKUP | RIGHT_READ, NULL) != RC_OK)
             continue;
         if (is_selected(session, &target)) {
