@@ -5,6 +5,7 @@
 #include "commands/flags_text.h"
 #include "commands/notify.h"
 #include "commands/reply.h"
+#include "commands/uidonly.h"
 #include "commands/urlauth.h"
 
 #define VANISHED_LINE_UIDS ((size_t) 16384) /* in one VANISHED answer */
@@ -116,13 +117,26 @@ bool sync_has_changes(const struct view_changes *changes)
     return changes->n_expunged > 0 || changes->n_changed > 0 || changes->exists_changed;
 }
 
+/* NULL: the command searches nothing. */
+static const struct imap_search_key *key_of(const struct cmd *cmd)
+{
+    if (cmd->row->run == cmd_search)
+        return cmd->args.search.key;
+    if (cmd->row->run == cmd_sort)
+        return cmd->args.sort.search.key;
+    return cmd->row->run == cmd_thread ? cmd->args.thread.search.key : NULL;
+}
+
 /*
  * EXPUNGE is never told by FETCH, STORE and SEARCH, their UID forms excepted, nor while a
- * command waits that was written with the old numbers (RFC 9051 7.5.1).
+ * command waits that was written with the old numbers (RFC 9051 7.5.1). A UID SEARCH with
+ * message numbers among its keys is a SEARCH here (RFC 7162 3.2.10.2).
  */
 static bool may_tell_expunges(const struct cmd *cmd)
 {
-    bool allows = (cmd->row->flags & CMD_EXPUNGES) != 0 || cmd->uid;
+    const struct imap_search_key *key = key_of(cmd);
+    bool allows = (cmd->row->flags & CMD_EXPUNGES) != 0 ||
+                  (cmd->uid && (key == NULL || !uidonly_names_numbers(key)));
 
     return allows && !cmd->seq_command_waits;
 }
