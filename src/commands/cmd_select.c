@@ -10,43 +10,13 @@
  * its messages come into memory with the first command that asks for some; but for QRESYNC.
  */
 #include "commands/fetch.h"
+#include "commands/flags_offer.h"
 #include "commands/list_line.h"
 #include "commands/mail_events.h"
 #include "commands/resync.h"
 #include "commands/uidonly.h"
 #include "commands/urlauth.h"
 #include "imap/print.h"
-
-/* Every flag the mailbox has: FLAGS and PERMANENTFLAGS. */
-static struct imap_flags flags_of(const struct mbox *mbox)
-{
-    const struct mbox_info *info = mbox_info(mbox);
-
-    return (struct imap_flags){
-        .bits = FLAGS_ALL, .keywords = info->keywords, .n_keywords = info->n_keywords};
-}
-
-/* RFC 4314 5.1.1: those that the rights let the client change; \* as long as a new keyword
- * would find room. */
-static void say_flags(struct reply *reply, const struct mbox_view *view)
-{
-    struct imap_flags flags = flags_of(view_mbox(view)), permanent = {0};
-    bool writable = !view_is_read_only(view), keywords;
-    uint32_t rights = view_reader(view)->rights;
-
-    keywords = writable && (rights & RIGHT_WRITE) != 0;
-    if (keywords)
-        permanent = flags;
-    permanent.bits = writable ? rights_flags(rights) : 0;
-    buf_str(reply->out, "* FLAGS ");
-    imap_print_flag_list(reply->out, &flags);
-    buf_str(reply->out, "\r\n* OK ");
-    imap_print_code_permanentflags(reply->out, &permanent,
-                                   keywords && flags.n_keywords < KEYWORDS_MAX);
-    buf_byte(reply->out, ' ');
-    imap_print_text_line(reply->out, writable ? "Flags permitted" : "Read-only mailbox",
-                         reply->mode);
-}
 
 static void say_number(struct reply *reply, const char *code, uint64_t number, const char *text)
 {
@@ -85,7 +55,7 @@ static void say_mailbox(struct cmd *cmd, const struct mbox_view *view)
     bool rev2 = cmd->session->mode.rev2;
     char id[OBJECT_ID_TEXT_BYTES];
 
-    say_flags(cmd->reply, view);
+    flags_offer_say(cmd->session, out);
     buf_printf(out, "* %u EXISTS\r\n", view_count(view));
     if (!rev2)
         buf_printf(out, "* %u RECENT\r\n", view_recent_count(view));

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "commands/context.h"
+#include "commands/flags_offer.h"
 #include "commands/notify.h"
 #include "commands/referral.h"
 #include "commands/resync.h"
@@ -485,6 +486,7 @@ enum command_outcome session_idle_sync(struct session *session, struct buf *out)
         arena = arena_new(CMD_ARENA_BYTES);
         view_sync(session->view, VIEW_TELL_ALL, arena, &changes);
         urlauth_sync(session, out);
+        flags_offer_sync(session, out);
         if (sync_has_changes(&changes))
             (void) sync_write(session, &changes, &told, false, false, out); /* never pauses */
     }

@@ -61,6 +61,12 @@ struct session_batches {
     uint32_t messages, uidnext; /* of the mailbox then */
 };
 
+/* What the client may change in the selected mailbox, as it was told (flags_offer.h). */
+struct flags_offer {
+    uint8_t bits; /* system flags */
+    bool keywords, new_keywords;
+};
+
 /* The active comparator (RFC 5255 4.7); all zero: the default one. */
 struct session_comparator {
     unsigned number; /* of mime/comparator.h */
@@ -90,6 +96,7 @@ struct session {
     uint64_t own_position; /* of the last own write: replies wait until it is durable */
     struct other_account others[SESSION_OTHERS]; /* as own_position, for theirs */
     struct mbox_view *view;                      /* SELECTED only */
+    struct flags_offer offer;                    /* of this mailbox */
     bool annotates;            /* of this mailbox changed annotations are told (RFC 5257 4.2) */
     struct notify *notify;     /* notify.h; NULL: NOTIFY was never used */
     struct contexts *contexts; /* context.h; NULL: UPDATE was not used in this mailbox */

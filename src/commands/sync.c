@@ -2,6 +2,7 @@
 
 #include "commands/context.h"
 #include "commands/fetch.h"
+#include "commands/flags_offer.h"
 #include "commands/flags_text.h"
 #include "commands/notify.h"
 #include "commands/reply.h"
@@ -188,6 +189,7 @@ bool sync_begin(struct cmd *cmd)
     context_sync_begin(cmd);
     view_sync(session->view, what_to_tell(cmd), cmd->arena, &cmd->changes);
     urlauth_sync(session, cmd->reply->out);
+    flags_offer_sync(session, cmd->reply->out);
     if (!cmd->tells_all) /* what has gathered before is no event of the new command */
         cmd->fetches = notify_fetches(session, &cmd->changes, cmd->arena);
     notify_selected_told(session);

@@ -468,6 +468,43 @@ static void a_saved_result_has_a_limit(void **state)
     rig_free(rig);
 }
 
+/* RFC 9051 7.1: once a mailbox takes no more keywords, PERMANENTFLAGS comes without "\*". */
+static void the_last_keyword_ends_the_offer(void **state)
+{
+    struct rig *rig = new_rig(0);
+    struct rig_session *rs = rig_login(rig, SESSION_FULL);
+    struct rig_session *other = rig_login(rig, SESSION_FULL);
+    AUTO(buf_done) struct buf command;
+
+    (void) state;
+    buf_init(&command, COMMAND_BYTES);
+    append_many(rs, 1);
+    send_text(rs, "a SELECT INBOX\r\n");
+    send_text(other, "a SELECT INBOX\r\n");
+    assert_true(was_told(rs, " \\*)]"));
+    buf_str(&command, "a STORE 1 +FLAGS.SILENT (k0");
+    for (unsigned i = 1; i < KEYWORDS_MAX - 1; i++)
+        buf_printf(&command, " k%u", i);
+    buf_str(&command, ")\r\n");
+    forget(rs);
+    rig_send(rs, buf_slice(&command));
+    assert_true(was_told(rs, "a OK"));
+    assert_false(was_told(rs, "PERMANENTFLAGS"));
+    send_text(rs, "b STORE 1 +FLAGS.SILENT (last)\r\n");
+    assert_true(was_told(rs, "* FLAGS ("));
+    assert_true(was_told(rs, "* OK [PERMANENTFLAGS ("));
+    assert_true(was_told(rs, " last)] "));
+    assert_false(was_told(rs, "\\*"));
+    forget(rs);
+    send_text(rs, "c NOOP\r\nd STORE 1 +FLAGS (more)\r\n");
+    assert_true(was_told(rs, "d NO [LIMIT]"));
+    assert_false(was_told(rs, "PERMANENTFLAGS")); /* said once */
+    forget(other);
+    send_text(other, "a NOOP\r\n");
+    assert_true(was_told(other, " last)] "));
+    rig_free(rig);
+}
+
 static void a_session_is_small(void **state)
 {
     (void) state;
@@ -493,6 +530,7 @@ int main(void)
         cmocka_unit_test(a_list_of_many_mailboxes_pauses),
         cmocka_unit_test(an_aborted_answer_leaves_nothing_behind),
         cmocka_unit_test(a_saved_result_has_a_limit),
+        cmocka_unit_test(the_last_keyword_ends_the_offer),
         cmocka_unit_test(a_session_is_small),
     };
 
