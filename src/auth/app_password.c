@@ -14,44 +14,29 @@ static const char digits[] = "abcdefghijklmnopqrstuvwxyz234567";
 /* Before what is hashed, so that the pepper can serve other kinds of secret later. */
 static const char label[] = "roost app password 1:";
 
-/* The product in GF(32) with x^5 + x^2 + 1; five steps whatever the values. */
-static unsigned gf_times(unsigned a, unsigned b)
-{
-    unsigned product = 0;
-
-    for (unsigned bit = 0; bit < 5; bit++) {
-        product ^= (0u - (b >> bit & 1u)) & a;
-        a = a << 1 ^ ((0u - (a >> 4 & 1u)) & 0x25u);
-    }
-    return product & 31u;
-}
-
 /*
- * The remainder of the data, as a polynomial shifted by four, divided by the generator
- * (x - 2)(x - 4)(x - 8)(x - 16), whose roots are four consecutive powers of the primitive
- * element 2: the code's distance is five, so no change of up to four places goes unseen.
+ * The remainder of the data, as a polynomial over GF(32) (x^5 + x^2 + 1) shifted by four,
+ * divided by the generator (x - 2)(x - 4)(x - 8)(x - 16), whose roots are four consecutive
+ * powers of the primitive element 2: the code's distance is five, so no change of up to four
+ * places goes unseen. The same steps whatever the values.
  */
 static void check_values(const unsigned char *data, unsigned char check[CHECK_CHARS])
 {
-    unsigned generator[CHECK_CHARS] = {0}; /* without the leading 1, highest power first */
-    unsigned rest[CHECK_CHARS] = {0};
-    unsigned poly[CHECK_CHARS + 1] = {1, 0, 0, 0, 0}, root = 2;
-
-    for (unsigned n = 0; n < CHECK_CHARS; n++, root = gf_times(root, 2))
-        for (unsigned k = n + 1; k > 0; k--)
-            poly[k] ^= gf_times(poly[k - 1], root);
-    for (unsigned k = 0; k < CHECK_CHARS; k++)
-        generator[k] = poly[k + 1];
+    /* The generator times 1, 2, 4, 8 and 16: an octet each coefficient, highest power first,
+     * without the leading 1. */
+    static const uint32_t generator[] = {0x1e060911, 0x190c1207, 0x1718010e, 0x0b15021c,
+                                         0x160f041d};
+    uint32_t rest = 0; /* in the same way */
 
     for (unsigned i = 0; i < APP_PASSWORD_RANDOM_CHARS; i++) {
-        unsigned lead = data[i] ^ rest[0];
+        uint32_t lead = data[i] ^ rest >> 24;
 
-        for (unsigned k = 0; k + 1 < CHECK_CHARS; k++)
-            rest[k] = rest[k + 1] ^ gf_times(generator[k], lead);
-        rest[CHECK_CHARS - 1] = gf_times(generator[CHECK_CHARS - 1], lead);
+        rest <<= 8;
+        for (unsigned bit = 0; bit < COUNT(generator); bit++)
+            rest ^= (0u - (lead >> bit & 1u)) & generator[bit];
     }
     for (unsigned k = 0; k < CHECK_CHARS; k++)
-        check[k] = (unsigned char) rest[k];
+        check[k] = (unsigned char) (rest >> (24 - 8 * k));
 }
 
 void app_password_make(struct app_password *out)
