@@ -44,6 +44,18 @@ static void an_app_password_is_read_as_it_was_shown(void **state)
     }
 }
 
+/* The code never changes: people have such passwords. */
+static void passwords_that_were_given_out_stay_good(void **state)
+{
+    static const char *const given_out[] = {"abcdefghijklmnop4sgu", "765432zyxwvutsrqlpjj",
+                                            "ahov4dkry7gnu3cjd43x"};
+    struct app_password read;
+
+    (void) state;
+    for (size_t i = 0; i < COUNT(given_out); i++)
+        assert_true(app_password_read(slice_from_str(given_out[i]), &read));
+}
+
 /* The code has distance five: all of up to two changed places, and random ones of up to four.
  */
 static void up_to_four_wrong_characters_are_noticed(void **state)
@@ -409,6 +421,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_app_password_is_read_as_it_was_shown),
+        cmocka_unit_test(passwords_that_were_given_out_stay_good),
         cmocka_unit_test(up_to_four_wrong_characters_are_noticed),
         cmocka_unit_test(garbage_is_no_app_password),
         cmocka_unit_test(the_verifier_is_an_hmac_of_label_and_password),
