@@ -196,12 +196,17 @@ enum rc cmd_rename(struct cmd *cmd, struct err *err)
  * (RFC 9051 6.3.7). */
 static enum rc set_subscribed(struct cmd *cmd, bool on, struct err *err)
 {
+    struct slice name = cmd->args.mailbox.mailbox.name;
     AUTO(txn_abortp) struct mail_txn *txn = NULL;
-    enum rc rc = txn_begin(cmd->session->account, &cmd->session->actor, &txn, err);
+    enum rc rc;
 
+    if (!session_allows(cmd->session, name))
+        return err_set(err, RC_NOT_FOUND, "No such mailbox",
+                       "subscribe: not among the credential's folders");
+    rc = txn_begin(cmd->session->account, &cmd->session->actor, &txn, err);
     if (rc)
         return rc;
-    rc = txn_subscribe(txn, cmd->args.mailbox.mailbox.name, on, err);
+    rc = txn_subscribe(txn, name, on, err);
     if (rc)
         return rc;
     return session_commit(cmd->session, &txn, err);

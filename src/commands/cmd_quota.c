@@ -72,26 +72,29 @@ static void say_quota_of(struct cmd *cmd, struct slice root, struct account *acc
 /* ---- roots ---- */
 
 /* Has the account a mailbox that this session may read? */
-static bool reads_some(const struct session *session, struct account *account)
+static bool reads_some(const struct session *session, struct account *account,
+                       struct arena *arena)
 {
     AUTO(acct_unrefp)
     struct acct_state *state = account_read(account, session_position_in(session, account));
 
     for (size_t i = 0; i < acct_mailbox_count(state); i++) {
+        const struct mbox_info *info = mbox_info(acct_mailbox_at(state, i));
         struct reader reader;
 
-        account_reader(account, mbox_info(acct_mailbox_at(state, i)), session->actor.account,
-                       &reader);
-        if ((reader.rights & RIGHT_READ) != 0)
+        account_reader(account, info, session->actor.account, &reader);
+        if ((reader.rights & RIGHT_READ) != 0 &&
+            session_allows(session, place_name(session, account, info->name, arena)))
             return true;
     }
     return false;
 }
 
 /* The account of a root that the session may see. */
-static enum rc find_root(struct session *session, struct slice root, struct account **out,
+static enum rc find_root(struct cmd *cmd, struct slice root, struct account **out,
                          struct err *err)
 {
+    struct session *session = cmd->session;
     AUTO(principals_unrefp) struct principals *people = NULL;
     const struct principal *who;
     struct account *account;
@@ -114,7 +117,7 @@ static enum rc find_root(struct session *session, struct slice root, struct acco
         return no_such_root(err, "no mail there yet");
     if (rc)
         return rc;
-    if (!session->sets_quota && !reads_some(session, account))
+    if (!session->sets_quota && !reads_some(session, account, cmd->arena))
         return no_such_root(err, "not this session's to see");
     *out = account;
     return RC_OK;
@@ -124,7 +127,7 @@ enum rc cmd_getquota(struct cmd *cmd, struct err *err)
 {
     struct slice root = cmd->args.quota.root;
     struct account *account;
-    enum rc rc = find_root(cmd->session, root, &account, err);
+    enum rc rc = find_root(cmd, root, &account, err);
 
     if (rc)
         return rc;
@@ -220,7 +223,7 @@ enum rc cmd_setquota(struct cmd *cmd, struct err *err)
     if (!cmd->session->sets_quota)
         return err_set(err, RC_DENIED, "Only an administrator sets quota",
                        "setquota: not one of quota_admins");
-    rc = find_root(cmd->session, args->root, &account, err);
+    rc = find_root(cmd, args->root, &account, err);
     if (rc == RC_OK)
         rc = txn_begin(account, &cmd->session->actor, &txn, err);
     if (rc == RC_OK)

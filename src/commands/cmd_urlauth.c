@@ -57,6 +57,9 @@ static enum rc reset(struct cmd *cmd, struct mail_txn *txn, struct err *err)
     AUTO(found_mailbox_done) struct found_mailbox found = {0};
     enum rc rc;
 
+    if (!args->has_mailbox && !session_allows_all(cmd->session))
+        return err_set(err, RC_DENIED, "You have no right to do this here",
+                       "resetkey: a credential for some folders");
     if (!args->has_mailbox)
         return url_keys_remove(txn, cmd->arena, err);
     rc = place_find(cmd->session, args->mailbox.name, RIGHT_READ, &found, err);

@@ -23,7 +23,7 @@
 #define MSG_DEVICE_MAX     256u
 #define MSG_DIGESTS_MAX    32u          /* messages in one request for digests */
 #define MSG_FIELDS_MAX     (32u * 1024) /* 24 log fields of 512 bytes fit twice */
-#define MSG_FOLDERS_MAX    8192u
+#define MSG_FOLDERS_MAX    (10u * 1024) /* a device's 4096 bytes, as a list of short names */
 #define MSG_GROUPS_MAX     (256u * 8)   /* ids of the groups an account is in */
 #define MSG_IDP_GROUPS_MAX (32u * 1024) /* names of the groups somebody is in */
 #define MSG_KEY_ID_BYTES   32u

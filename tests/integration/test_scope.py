@@ -57,6 +57,35 @@ class Scope(unittest.TestCase):
         self.all.ok("NOOP")
         self.assertIn(b"Work/2027", self.names(self.all.ok('LIST "" *')))
 
+    def test_as_many_folders_as_there_is_room_for(self):
+        """4096 bytes of names, as short as they get."""
+        letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+        pairs = [a + b for a in letters for b in letters]
+        self.all.ok("CREATE Y")
+        for folders in (pairs, ["x"] * 2047):
+            phone = self.device("--folder", ",".join(folders + ["Y"]))
+            self.assertEqual(self.names(phone.ok('LIST "" *')), [b"Y"])
+        self.all.ok("NOOP")  # the process of those that were there lives
+
+    def test_what_certain_folders_leave_out_is_not_changed(self):
+        self.all.ok("CREATE Work")
+        self.all.ok("SUBSCRIBE INBOX")
+        phone = self.device("--folder", "Work")
+        for command in ("SUBSCRIBE Private", "UNSUBSCRIBE INBOX", "RESETKEY INBOX"):
+            self.refused(phone, command, b"NONEXISTENT")
+        self.refused(phone, "RESETKEY", b"NOPERM")
+        phone.ok("SUBSCRIBE Work")
+        phone.ok("RESETKEY Work INTERNAL")
+        self.assertIn(b"INBOX", self.names(self.all.ok('LSUB "" *')))
+
+    def test_certain_folders_tell_no_quota_of_others(self):
+        other = self.server.wire("u1")
+        self.addCleanup(other.close)
+        other.ok("SETACL INBOX anna lr")
+        self.all.ok("GETQUOTA u1")
+        self.refused(self.device("--folder", "Work"), "GETQUOTA u1", b"NONEXISTENT")
+        self.device("--folder", "Work,Other Users").ok("GETQUOTA u1")
+
     def test_certain_folders_are_all_that_is_searched(self):
         for name in ("Work", "Private"):
             self.all.ok("CREATE %s" % name)
