@@ -97,8 +97,6 @@ enum enrol_code {
     ENROL_CODE_COUNT
 };
 
-enum enrol_factor { ENROL_BY_TOTP = 1, ENROL_BY_RECOVERY_CODE = 2 };
-
 #define GRANT_READ  1u
 #define GRANT_WRITE 2u /* absent: a read-only credential */
 #define GRANT_ADMIN 4u

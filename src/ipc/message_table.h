@@ -331,9 +331,7 @@
     U64(request) \
     FIXED(token, MSG_TOKEN_BYTES) \
     U32(seconds)       /* so long it is good */ \
-    BYTES(user, MSG_USER_MAX)         /* canonical name */ \
-    U8(factor)         /* enum enrol_factor: what the code was */ \
-    U32(codes_left)    /* recovery codes not used yet */
+    BYTES(user, MSG_USER_MAX)         /* canonical name */
 #define MSG_ENROL_LIST_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
     U64(request) \
     FIXED(token, MSG_TOKEN_BYTES)
@@ -494,7 +492,7 @@
     M(SESSION_FACTS,     session_facts,    68, 1, 0, FROM(MAIL),                   TO(AUTH)) \
     M(SESSION_END,       session_end,      69, 1, 0, FROM(AUTH),                   TO(MAIL)) \
     M(ENROL_LOGIN,       enrol_login,     100, 1, 0, FROM(WEB),                    TO(AUTH)) \
-    M(ENROL_SESSION,     enrol_session,   101, 1, 0, FROM(AUTH),                   TO(WEB)) \
+    M(ENROL_SESSION,     enrol_session,   101, 2, 0, FROM(AUTH),                   TO(WEB)) \
     M(ENROL_LIST,        enrol_list,      102, 1, 0, FROM(WEB),                    TO(AUTH)) \
     M(ENROL_DEVICE,      enrol_device,    103, 1, 0, FROM(AUTH),                   TO(WEB)) \
     M(ENROL_CREATE,      enrol_create,    104, 1, 0, FROM(WEB),                    TO(AUTH)) \

@@ -192,24 +192,16 @@ static void refuse(struct enrol_try *try, enum enrol_reason reason)
         timer_start(try->auth->loop, &try->timer, delay_us, on_turn, try);
 }
 
-static void open_session(const struct enrol_try *try, enum factor_kind kind)
+static void open_session(const struct enrol_try *try)
 {
     struct auth_role *auth = try->auth;
     struct msg msg = {
         .type = MSG_ENROL_SESSION,
-        .enrol_session = {.request = try->request,
-                          .seconds = ENROL_SESSION_SEC,
-                          .user = try->outcome.user,
-                          .factor = (uint8_t) (kind == FACTOR_TOTP ? ENROL_BY_TOTP
-                                                                   : ENROL_BY_RECOVERY_CODE)}
+        .enrol_session = {
+                          .request = try->request, .seconds = ENROL_SESSION_SEC, .user = try->outcome.user}
     };
     struct enrol_token token;
-    uint64_t n_left = 0;
-    struct err err;
 
-    if (auth_db_count_recovery(auth->db, try->outcome.account, &n_left, &err) != RC_OK)
-        log_event(LEVEL_ERROR, "auth.database_failed", LOG_ERR(&err));
-    msg.enrol_session.codes_left = (uint32_t) n_left;
     enrol_open(auth->enrol, try->outcome.account, try->outcome.user, &try->peer,
                clock_mono_us(), &token);
     memcpy(msg.enrol_session.token, token.bytes, sizeof(token.bytes));
@@ -273,7 +265,7 @@ static void let_in(struct enrol_try *try, enum factor_kind kind)
     throttle_succeeded(try->auth->throttle, try->key, auth_secret_slice(&try->claim.secret),
                        clock_mono_us());
     if (try->web)
-        open_session(try, kind);
+        open_session(try);
     if (try->conn != NULL && try->confirms)
         confirm_device(try);
     else if (try->conn != NULL)
