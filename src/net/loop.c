@@ -6,7 +6,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define LOOP_BATCH      128    /* events fetched at once: fair to timers, and cheap to search */
+#define LOOP_BATCH      128 /* events fetched at once: fair to timers, and cheap to search */
+#define WAITED_FOR      ((unsigned) LOOP_IN | (unsigned) LOOP_OUT | (unsigned) LOOP_END)
 #define LOOP_WAIT_MS    600000 /* the longest single wait; only bounds the conversion to int */
 #define HEAP_FIRST_CAP  64u
 #define US_PER_MS       1000
@@ -74,12 +75,13 @@ static uint32_t epoll_bits(unsigned wants)
 {
     return ((wants & LOOP_IN) != 0 ? (uint32_t) EPOLLIN : 0u) |
            ((wants & LOOP_OUT) != 0 ? (uint32_t) EPOLLOUT : 0u) |
+           ((wants & LOOP_END) != 0 ? (uint32_t) EPOLLRDHUP : 0u) |
            ((wants & LOOP_EXCLUSIVE) != 0 ? (uint32_t) EPOLLEXCLUSIVE : 0u);
 }
 
 static bool wants_nothing(unsigned wants)
 {
-    return (wants & (LOOP_IN | LOOP_OUT)) == 0;
+    return (wants & WAITED_FOR) == 0;
 }
 
 enum rc loop_add(struct loop *loop, struct loop_fd *watch, int fd, unsigned wants,
@@ -161,11 +163,13 @@ static void dispatch(struct loop *loop, struct epoll_event *event)
         return;
     }
     if ((events & (uint32_t) (EPOLLERR | EPOLLHUP)) != 0)
-        ready = LOOP_ERR | (watch->wants & (LOOP_IN | LOOP_OUT));
+        ready = LOOP_ERR | (watch->wants & WAITED_FOR);
     if ((events & (uint32_t) EPOLLIN) != 0)
         ready |= LOOP_IN;
     if ((events & (uint32_t) EPOLLOUT) != 0)
         ready |= LOOP_OUT;
+    if ((events & (uint32_t) EPOLLRDHUP) != 0)
+        ready |= LOOP_END;
     ready &= watch->wants | LOOP_ERR; /* wants may have changed since the fetch */
     if (ready != 0 && !wants_nothing(watch->wants))
         watch->fn(watch->ctx, ready);

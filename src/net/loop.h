@@ -26,6 +26,7 @@ enum loop_events {
     LOOP_ERR = 4,       /* error or hang-up; told with the events that are wanted */
     LOOP_EXCLUSIVE = 8, /* only in loop_add: of several loops on one listener, wake few */
     LOOP_FIRST = 16,    /* only in loop_add: heard before the others, however many those are */
+    LOOP_END = 32,      /* the peer sends no more, whatever of it is still to be read */
 };
 
 #define LOOP_OTHERS_MAX 4 /* heard between two looks at those that go first */

@@ -128,6 +128,7 @@ static enum rc flush(struct gate_conn *c)
 static void watch(struct gate_conn *c)
 {
     bool reads = false, writes = c->out.len > 0;
+    unsigned end = 0;
 
     switch (c->state) {
     case GATE_PROXY:
@@ -148,14 +149,16 @@ static void watch(struct gate_conn *c)
         reads = c->shut;
         writes = writes || !c->shut;
         break;
-    case GATE_ASKED:
+    case GATE_ASKED: /* who has said more is heard out, and left alone until then */
+        end = c->unread.len == 0 ? (unsigned) LOOP_END : 0u;
+        break;
     case GATE_PASSING:
         break;
     case GATE_CARRIED:
     case GATE_DEAD:
         return;
     }
-    loop_want(c->gate->loop, &c->watch, conn_events(&c->conn, reads, writes));
+    loop_want(c->gate->loop, &c->watch, conn_events(&c->conn, reads, writes) | end);
 }
 
 /* What is not sent is watched for; an end shows in the state. */
@@ -168,10 +171,31 @@ static void flush_and_watch(struct gate_conn *c)
 
 /* --- begin and end --- */
 
+/* In ASKED: the client sends no more. What it said before is kept until auth has answered; if
+ * that is nothing, it has left, and nobody waits for the answer. */
+static void find_end(struct gate_conn *c)
+{
+    struct err err = {0};
+    size_t n = 0;
+    enum rc rc = conn_read(&c->conn, c->gate->scratch, GATE_READ_BYTES, &n, &err);
+
+    if (rc == RC_OK && n == 0) {
+        gate_conn_close(c, CLOSE_PEER_CLOSED, "");
+    } else if (rc == RC_OK) {
+        c->n_in += n;
+        buf_append(&c->unread, slice_of(c->gate->scratch, n));
+    } else if (rc != RC_MORE) {
+        (void) broken(c, &err);
+    }
+}
+
 static void conn_ready(void *ctx, unsigned ready)
 {
-    (void) ready; /* every direction is tried: under TLS either event serves either */
-    gate_conn_run(ctx);
+    struct gate_conn *c = ctx;
+
+    if (c->state == GATE_ASKED && (ready & (unsigned) LOOP_END) != 0)
+        find_end(c);
+    gate_conn_run(c); /* every direction is tried: under TLS either event serves either */
 }
 
 static void login_deadline(void *ctx)

@@ -17,8 +17,9 @@
  *   HANDSHAKE  conn.tls is set and not through, or STARTTLS's OK is being sent; while there is
  *              a step, conn belongs to the thread of handshakes
  *   READY      reader collects commands; nothing is asked of auth
- *   ASKED      auth has been asked; nothing is read, so nothing behind the running line is
- *              seen. Also behind the handshake, before the greeting: about a certificate
+ *   ASKED      auth has been asked; nothing behind the running line is looked at, but that the
+ *              client has left. Also behind the handshake, before the greeting: about a
+ *              certificate
  *   RESPONSE   "+" was sent; the reader waits for the client's line
  *   PASSING    auth said OK; goes to mail as soon as `out` has left
  *   CARRIED    a pump copies between the connection and mail's socket; no reader, no buffers

@@ -121,6 +121,13 @@ static void failed_logins_count_as_errors(void **state)
 
 /* --- AUTHENTICATE --- */
 
+/* While auth is asked, which hears so. */
+static void leave(struct world *w, struct client *client)
+{
+    client_close(client);
+    (void) world_expect(w, w->auth, MSG_AUTH_CANCEL);
+}
+
 static void an_initial_response_travels(void **state)
 {
     static const struct {
@@ -143,7 +150,7 @@ static void an_initial_response_travels(void **state)
         assert_slice_equal(start->mechanism, SLICE("PLAIN"));
         assert_int_equal(start->has_initial, rows[i].has_initial);
         assert_slice_equal(start->initial, rows[i].initial);
-        client_close(&client);
+        leave(w, &client);
     }
 }
 
@@ -245,12 +252,13 @@ static void a_long_response_fits_and_a_longer_one_does_not(void **state)
         if (rows[i].fits) {
             assert_int_equal(world_expect(w, w->auth, MSG_AUTH_DATA)->msg.auth_data.data.len,
                              rows[i].n);
+            leave(w, &client);
         } else {
             assert_heard_start(w, &client, "a BAD ");
             (void) world_expect(w, w->auth, MSG_AUTH_CANCEL);
+            client_close(&client);
+            world_run(w);
         }
-        client_close(&client);
-        world_run(w);
         assert_int_equal(w->gate->n_long_responses, 0);
     }
 }
@@ -285,15 +293,17 @@ static void a_long_initial_response_fits_and_a_longer_one_does_not(void **state)
             assert_int_equal(
                 world_expect(w, w->auth, MSG_AUTH_START)->msg.auth_start.initial.len,
                 rows[i].n);
+            assert_int_equal(w->gate->n_long_responses, 0);
+            leave(w, &client);
         } else {
             if (rows[i].has_tag)
                 assert_heard_start(w, &client, "a BAD ");
             else
                 assert_heard_start(w, &client, "AUTHENTICATE BAD ");
+            assert_int_equal(w->gate->n_long_responses, 0);
+            client_close(&client);
+            world_run(w);
         }
-        assert_int_equal(w->gate->n_long_responses, 0);
-        client_close(&client);
-        world_run(w);
     }
 }
 
@@ -427,6 +437,55 @@ static void a_client_that_goes_is_cancelled(void **state)
     assert_int_equal(map_count(w->gate->by_id), 0);
 }
 
+/* Nobody waits for the answer, and it lets nobody in. */
+static void a_client_that_leaves_while_auth_is_asked_is_cancelled(void **state)
+{
+    static const enum world_door doors[] = {DOOR_TLS, DOOR_PLAIN};
+    struct world *w = *state;
+
+    for (size_t i = 0; i < COUNT(doors); i++) {
+        struct client client = client_at(w, doors[i]);
+        uint64_t conn;
+
+        say(w, &client, SLICE("a LOGIN u p\r\n"));
+        conn = world_expect(w, w->auth, MSG_AUTH_START)->msg.auth_start.conn;
+        world_expect_nothing(w, w->auth);
+        client_close(&client);
+        assert_int_equal(world_expect(w, w->auth, MSG_AUTH_CANCEL)->msg.auth_cancel.conn, conn);
+        auth_says_ok(w, conn);
+        world_expect_nothing(w, w->mail);
+        assert_int_equal(map_count(w->gate->by_id), 0);
+    }
+}
+
+/* What a client said before its end is done, whether it came with the login or behind it. */
+static void a_client_that_has_said_more_is_heard_out(void **state)
+{
+    static const enum world_door doors[] = {DOOR_TLS, DOOR_PLAIN};
+    struct world *w = *state;
+
+    for (size_t i = 0; i < COUNT(doors); i++) {
+        for (unsigned at_once = 0; at_once < 2; at_once++) {
+            struct client client = client_at(w, doors[i]);
+            uint64_t conn;
+
+            say(w, &client,
+                at_once ? SLICE("a LOGIN u p\r\nb NOOP\r\n") : SLICE("a LOGIN u p\r\n"));
+            conn = world_expect(w, w->auth, MSG_AUTH_START)->msg.auth_start.conn;
+            if (!at_once)
+                say(w, &client, SLICE("b NOOP\r\n"));
+            assert_int_equal(shutdown(client.fd, SHUT_WR), 0);
+            world_expect_nothing(w, w->auth);
+            auth_says_no(w, conn, AUTH_CODE_FAILED);
+            assert_heard(w, &client,
+                         "a NO [AUTHENTICATIONFAILED] Authentication failed\r\n"
+                         "b OK NOOP completed\r\n");
+            assert_true(is_ended(w, &client));
+            client_close(&client);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -449,6 +508,8 @@ int main(void)
         WORLD_TEST(a_lost_auth_is_said_and_a_new_one_is_used),
         WORLD_TEST(a_message_auth_may_not_send_drops_it),
         WORLD_TEST(a_client_that_goes_is_cancelled),
+        WORLD_TEST(a_client_that_leaves_while_auth_is_asked_is_cancelled),
+        WORLD_TEST(a_client_that_has_said_more_is_heard_out),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -98,6 +98,29 @@ static void a_watch_hears_what_it_wants(void **state)
     end(loop);
 }
 
+static void an_end_is_heard_over_what_is_not_read(void **state)
+{
+    struct loop *loop = loop_at_start();
+    struct watcher w;
+    int fds[2];
+
+    (void) state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    watch(&w, loop, fds[0], LOOP_END);
+    assert_int_equal(write(fds[1], "x", 1), 1);
+    turn(loop);
+    assert_int_equal(w.n, 0);
+    assert_int_equal(shutdown(fds[1], SHUT_WR), 0);
+    turn(loop);
+    assert_int_equal(w.ready, LOOP_END);
+    close(fds[1]);
+    turn(loop);
+    assert_int_equal(w.ready, LOOP_END | LOOP_ERR);
+    loop_remove(loop, &w.watch);
+    close(fds[0]);
+    end(loop);
+}
+
 static void a_removed_watch_hears_nothing_already_fetched(void **state)
 {
     struct loop *loop = loop_at_start();
@@ -394,6 +417,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_watch_hears_what_it_wants),
+        cmocka_unit_test(an_end_is_heard_over_what_is_not_read),
         cmocka_unit_test(a_removed_watch_hears_nothing_already_fetched),
         cmocka_unit_test(an_exclusive_watch_can_pause),
         cmocka_unit_test(who_goes_first_waits_for_few_others),
