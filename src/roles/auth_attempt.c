@@ -17,7 +17,8 @@
  *              that brings the refusal (RFC 7628 3.2.3)
  *   HASHING    the pool has the job; the attempt is in auth->hashing
  *   DELAYED    refused, logged and counted; only the answer is outstanding
- *   CANCELLED  nobody waits any more, but the pool still has the job; not in auth->attempts
+ *   CANCELLED  nobody waits any more, but the pool still has the job; a wrong secret is logged
+ *              and counted all the same. Not in auth->attempts
  *
  * In all states but CANCELLED the attempt is in auth->attempts, under (gate instance, conn).
  */
@@ -105,21 +106,29 @@ static void store_better_hash(struct attempt *attempt)
         log_event(LEVEL_WARNING, "auth.rehash_failed", LOG_ERR(&err));
 }
 
+/* Who leaves while the pool works has guessed all the same; a right password lets nobody in. */
+static void end_cancelled(struct attempt *attempt)
+{
+    if (attempt->outcome.verdict != LOGIN_GRANTED)
+        (void) attempt_count_refusal(attempt);
+    attempt_free(attempt);
+}
+
 static void job_done(struct hash_job *job)
 {
     struct attempt *attempt = LINK_OWNER(job, struct attempt, job);
     struct err err;
 
     list_remove(&attempt->link);
-    if (attempt->state == CANCELLED) {
-        attempt_free(attempt);
-        return;
-    }
-    attempt->state = TALKING;
     login_after_hash(attempt->auth->realm, attempt->matched, attempt->arena, &attempt->outcome,
                      &err);
     if (attempt->outcome.reason == LOGIN_REASON_INTERNAL)
         log_event(LEVEL_ERROR, "auth.database_failed", LOG_ERR(&err));
+    if (attempt->state == CANCELLED) {
+        end_cancelled(attempt);
+        return;
+    }
+    attempt->state = TALKING;
     if (attempt->outcome.verdict == LOGIN_GRANTED) {
         store_better_hash(attempt);
         attempt_grant(attempt);

@@ -67,7 +67,9 @@ struct slice attempt_secret(const struct attempt *attempt);
  * nonce.
  */
 void attempt_grant(struct attempt *attempt);
-/* Log the outcome, count it, and answer. */
+/* Log and count an outcome that is a refusal: how long its answer waits. */
+int64_t attempt_count_refusal(const struct attempt *attempt);
+/* The same, and answer. */
 void attempt_refuse(struct attempt *attempt);
 void attempt_refuse_for(struct attempt *attempt, enum login_reason reason);
 /* Only the answer is outstanding: in delay_us, and a guess's at the end of a slot. */

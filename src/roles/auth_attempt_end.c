@@ -64,15 +64,20 @@ static void tell_why(struct attempt *attempt, int64_t delay_us)
     attempt_free(attempt);
 }
 
+int64_t attempt_count_refusal(const struct attempt *attempt)
+{
+    log_outcome(attempt);
+    if (!login_reason_is_guess(attempt->outcome.reason))
+        return 0;
+    return throttle_failed(attempt->auth->throttle, attempt->key, clock_mono_us());
+}
+
 void attempt_refuse(struct attempt *attempt)
 {
     const struct login_place place = attempt_place(attempt);
-    int64_t delay_us = 0;
+    int64_t delay_us = attempt_count_refusal(attempt);
 
-    log_outcome(attempt);
     attempt->answer = login_reason_code(attempt->outcome.reason);
-    if (login_reason_is_guess(attempt->outcome.reason))
-        delay_us = throttle_failed(attempt->auth->throttle, attempt->key, clock_mono_us());
     if (attempt->outcome.by == LOGIN_BY_TOKEN) {
         tell_why(attempt, delay_us);
         return;

@@ -160,6 +160,22 @@ static void an_attempt_that_was_cancelled_has_no_answer(void **state)
     (void) stage_expect_grant(stage, 3, 0);
 }
 
+/* Else whoever leaves at once could try as many as he likes. */
+static void a_guess_counts_though_its_client_has_left(void **state)
+{
+    struct auth_stage *stage = *state;
+    struct msg cancel = {.type = MSG_AUTH_CANCEL, .auth_cancel = {.conn = 1}};
+
+    (void) stage_ask_with_data(stage, "user.import", "anna:" SHA512_OF_PASSWORD);
+    (void) stage_expect(stage->mail, MSG_ACCOUNT_CREATED);
+    stage_try_login(stage, 1, "anna", "wrong-secret");
+    stage_send(stage->gate, &cancel);
+    for (int turns = 0; stage->n_refused == 0 && turns < 100000; turns++)
+        (void) stage_ask(stage, "alias.list", "after", "", "x", ""); /* a turn of the loop */
+    assert_int_equal(stage->n_refused, 1);
+    assert_int_equal(stage->n_ok, 0);
+}
+
 static void a_replaced_gate_hears_nothing_of_the_old_ones_attempts(void **state)
 {
     struct auth_stage *stage = *state;
@@ -315,6 +331,7 @@ int main(void)
         ON_STAGE(revoking_a_device_ends_its_sessions_and_its_logins),
         ON_STAGE(a_slow_hash_is_checked_and_replaced_by_a_better_one),
         ON_STAGE(an_attempt_that_was_cancelled_has_no_answer),
+        ON_STAGE(a_guess_counts_though_its_client_has_left),
         ON_STAGE(a_replaced_gate_hears_nothing_of_the_old_ones_attempts),
         ON_STAGE(without_mail_nobody_gets_in),
         ON_STAGE_AS_INSTALLED(a_flood_of_guesses_is_bounded_and_locks_nobody_out),
