@@ -57,6 +57,16 @@ class Asked(unittest.TestCase):
                                              (b"anna@x@example.org", b"anna's"))
         self.assertEqual([one[0] for one in got], ["ok", "unknown", "unknown", "unknown"])
 
+    def test_a_column_has_a_longest(self):
+        provider = self.provider()
+        with sqlite3.connect(provider.path("users.db")) as db:
+            db.executemany("INSERT INTO users (name, password, groups) VALUES (?, '{PLAIN}x', ?)",
+                           [("most", "board," + "x" * (16384 - 6)), ("more", "board," + "x" * (16385 - 6))])
+        db.close()
+        got = provider.ask((b"most", b"x"), (b"more", b"x"))
+        self.assertEqual([one[0] for one in got], ["ok", "ok"])
+        self.assertEqual([one[3] for one in got], [[b"board", b"x" * (16384 - 6)], []])
+
     def test_a_user_without_a_password(self):
         got = self.provider().ask(("user", b"anna", None), ("user", b"nobody", None))
         self.assertEqual([one[:3] for one in got], [("ok", "ok", b"anna"), ("unknown", "no_row", b"")])

@@ -11,12 +11,52 @@
 
 #define CHAIN_BYTES ((size_t) 32 << 10)
 
+static const char *const backends[] = {"ldap:corp"};
+
 struct bounds {
     struct place *place;
     struct role_start start;
     struct auth_role auth;
-    struct channel *supervisor; /* the far end */
+    struct channel *supervisor, *web, *mail, *idp; /* the far ends */
 };
+
+/* auth's end of a channel; returns the far one. */
+static struct channel *connect_peer(struct auth_role *auth, struct auth_peer *peer,
+                                    enum role role)
+{
+    int pair[2];
+
+    assert_int_equal(channel_pair(pair, NULL), RC_OK);
+    peer->auth = auth;
+    peer->channel = channel_new(pair[0], ROLE_AUTH, role);
+    assert_int_equal(loop_add(auth->loop, &peer->watch, pair[0], LOOP_IN, NULL, NULL, NULL),
+                     RC_OK);
+    return channel_new(pair[1], role, ROLE_AUTH);
+}
+
+static void disconnect_peer(struct auth_peer *peer, struct channel *far)
+{
+    loop_remove(peer->auth->loop, &peer->watch);
+    channel_freep(&peer->channel);
+    channel_free(far);
+}
+
+/* Users of a directory, of whom nothing is known here. */
+static struct realm *make_realm(struct place *place)
+{
+    static const char *const domains[] = {"*"};
+    const struct realm_settings settings = {.domains = domains,
+                                            .n_domains = 1,
+                                            .catch_all = "",
+                                            .detail_separator = "+",
+                                            .passwd_file = "",
+                                            .backends = backends,
+                                            .n_backends = COUNT(backends)};
+    struct realm *realm;
+
+    assert_int_equal(realm_new(place->db, &settings, NULL, NULL, &realm, NULL), RC_OK);
+    return realm;
+}
 
 /* As much of the role as these limits need. */
 static int set_up(void **state)
@@ -38,7 +78,20 @@ static int set_up(void **state)
         loop_add(auth->loop, &auth->supervisor_watch, pair[0], LOOP_IN, NULL, NULL, NULL),
         RC_OK);
     list_init(&auth->pam_asks);
+    list_init(&auth->recipients);
+    list_init(&auth->enrolling);
+    list_init(&auth->learning);
     auth->uses = map_new();
+    auth->asks = map_new();
+    auth->known = map_new();
+    auth->throttle = throttle_new();
+    auth->realm = make_realm(bounds->place);
+    bounds->start.config->backends = (struct config_list){backends, COUNT(backends)};
+    assert_int_equal(hash_pool_new(auth->loop, 1, &auth->pool, NULL), RC_OK);
+    assert_int_equal(auth_slots_open(auth, NULL), RC_OK);
+    bounds->web = connect_peer(auth, &auth->web, ROLE_WEB);
+    bounds->mail = connect_peer(auth, &auth->mail, ROLE_MAIL);
+    bounds->idp = connect_peer(auth, &auth->idp, ROLE_IDP);
     auth_certificates_open(auth);
     *state = bounds;
     return 0;
@@ -49,9 +102,23 @@ static int tear_down(void **state)
     struct bounds *bounds = *state;
     void *place = bounds->place;
 
-    auth_watches_done(&bounds->auth);
-    auth_uses_done(&bounds->auth);
-    auth_certificates_done(&bounds->auth);
+    struct auth_role *auth = &bounds->auth;
+
+    hash_pool_freep(&auth->pool);
+    auth_enrol_done(auth);
+    auth_scram_done(auth);
+    auth_recipients_done(auth);
+    auth_watches_done(auth);
+    auth_uses_done(auth);
+    auth_certificates_done(auth);
+    auth_known_done(auth);
+    auth_slots_done(auth);
+    disconnect_peer(&auth->web, bounds->web);
+    disconnect_peer(&auth->mail, bounds->mail);
+    disconnect_peer(&auth->idp, bounds->idp);
+    map_free(auth->asks);
+    throttle_free(auth->throttle);
+    realm_free(auth->realm);
     loop_remove(bounds->auth.loop, &bounds->auth.supervisor_watch);
     loop_free(bounds->auth.loop);
     channel_free(bounds->start.supervisor);
@@ -176,6 +243,74 @@ static void uses_beyond_the_limit_are_written_at_once(void **state)
     assert_int_equal(map_count(auth->uses), 1);
 }
 
+/* Of the type, among those that have come over the far end of a channel. */
+static size_t count_messages(struct channel *far, enum msg_type type)
+{
+    struct packet *packet;
+    size_t n = 0;
+
+    while (channel_take(far, &packet, NULL) == RC_OK)
+        n += packet->msg.type == type;
+    return n;
+}
+
+static void so_many_recipients_wait_for_a_back_end(void **state)
+{
+    struct bounds *bounds = *state;
+    struct auth_role *auth = &bounds->auth;
+    struct msg_resolve msg = {0};
+    struct packet *packet;
+    char address[32];
+
+    for (msg.request = 1; msg.request <= RECIPIENTS_MAX + 1; msg.request++) {
+        (void) snprintf(address, sizeof(address), "user%u@example.org", (unsigned) msg.request);
+        msg.address = slice_from_str(address);
+        auth_resolve(&auth->mail, &msg);
+    }
+    assert_int_equal(count_messages(bounds->idp, MSG_IDP_CHECK), RECIPIENTS_MAX);
+    assert_int_equal(channel_take(bounds->mail, &packet, NULL), RC_OK);
+    assert_int_equal(packet->msg.type, MSG_RESOLVED);
+    assert_int_equal(packet->msg.resolved.request, RECIPIENTS_MAX + 1);
+    assert_int_equal(packet->msg.resolved.code, RESOLVE_TEMPORARY);
+    assert_int_equal(channel_take(bounds->mail, &packet, NULL), RC_MORE);
+}
+
+/* What cannot be right is refused later, as what is not: so nobody is out of the door yet. */
+static void so_many_people_are_at_the_door_to_their_devices(void **state)
+{
+    static char name[AUTH_NAME_MAX_BYTES + 1];
+    struct bounds *bounds = *state;
+    struct auth_role *auth = &bounds->auth;
+    struct msg msg = {.type = MSG_ENROL_LOGIN};
+    struct packet *packet;
+
+    memset(name, 'a', sizeof(name));
+    for (uint64_t i = 1; i <= ENROL_TRIES_MAX + 1; i++) {
+        memcpy(name, &i, sizeof(i));
+        msg.enrol_login.request = i;
+        msg.enrol_login.user = slice_of(name, sizeof(name));
+        auth_enrol_message(auth, &msg);
+    }
+    assert_int_equal(auth->n_enrolling, ENROL_TRIES_MAX);
+    assert_int_equal(channel_take(bounds->web, &packet, NULL), RC_OK);
+    assert_int_equal(packet->msg.type, MSG_ENROL_DONE);
+    assert_int_equal(packet->msg.enrol_done.request, ENROL_TRIES_MAX + 1);
+    assert_int_equal(packet->msg.enrol_done.code, ENROL_UNAVAILABLE);
+    assert_int_equal(channel_take(bounds->web, &packet, NULL), RC_MORE);
+}
+
+static void keys_of_so_many_passwords_are_still_to_be_made(void **state)
+{
+    struct bounds *bounds = *state;
+    const struct admin_device made = {.account = place_add(bounds->place, "anna"),
+                                      .device = 1,
+                                      .password = "abcd-efgh-ijkl-mnop-qrst"};
+
+    for (unsigned i = 0; i < LESSONS_MAX + 1; i++)
+        auth_scram_learn_new(&bounds->auth, SLICE("anna"), &made);
+    assert_int_equal(bounds->auth.n_learning, LESSONS_MAX);
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -185,6 +320,9 @@ int main(void)
         TEST(one_watch_is_of_all_that_a_session_came_in_by),
         TEST(so_many_helpers_of_pam_are_asked_for),
         TEST(uses_beyond_the_limit_are_written_at_once),
+        TEST(so_many_recipients_wait_for_a_back_end),
+        TEST(so_many_people_are_at_the_door_to_their_devices),
+        TEST(keys_of_so_many_passwords_are_still_to_be_made),
     };
 
     return cmocka_run_group_tests(tests, place_start, NULL);

@@ -516,6 +516,59 @@ static void a_limit_on_codes_ends_by_itself(void **state)
     scene_drop(&scene);
 }
 
+static enum enrol_reason judge_password(struct scene *scene, uint64_t account, const char *code,
+                                        int64_t now_us)
+{
+    const struct login_outcome right = {.verdict = LOGIN_GRANTED, .account = account};
+    const struct enrol_claim claim = {
+        .code = slice_from_str(code), .now = NOW, .now_us = now_us};
+    enum factor_kind kind;
+
+    return enrol_judge(scene->enrol, &claim, &right, &kind, NULL);
+}
+
+/* Many users, each with a second factor: their ids in out. */
+static void add_many(struct place *place, size_t n, uint64_t *out)
+{
+    struct totp_secret secret;
+    char name[16];
+
+    totp_secret_make(&secret);
+    assert_int_equal(auth_db_begin(place->db, NULL), RC_OK);
+    for (size_t i = 0; i < n; i++) {
+        struct totp_row row = {.state = TOTP_ENABLED};
+
+        (void) snprintf(name, sizeof(name), "user%zu", i);
+        out[i] = row.account = place_add(place, name);
+        totp_seal(auth_db_pepper(place->db), row.account, &secret, row.sealed);
+        assert_int_equal(auth_db_put_totp(place->db, &row, NULL), RC_OK);
+    }
+    assert_int_equal(auth_db_end(place->db, RC_OK, NULL), RC_OK);
+}
+
+/* The account whose wrong codes are forgotten first makes room for one too many. */
+static void wrong_codes_of_so_many_accounts_are_remembered(void **state)
+{
+    static uint64_t others[ENROL_WRONG_ACCOUNTS];
+    struct scene scene = scene_make(*state);
+    char good[8];
+
+    (void) print_code(&scene.secret, NOW, good);
+    add_many(scene.place, COUNT(others), others);
+    for (size_t i = 0; i < ENROL_WRONG_MAX; i++)
+        assert_int_equal(judge_password(&scene, scene.anna, "", NOW_US),
+                         ENROL_REASON_WRONG_CODE);
+    for (size_t i = 0; i < COUNT(others); i++) {
+        assert_int_equal(judge_password(&scene, scene.anna, good, NOW_US + 1),
+                         ENROL_REASON_CODE_LIMIT);
+        for (size_t k = 0; k < ENROL_WRONG_MAX; k++)
+            assert_int_equal(judge_password(&scene, others[i], "", NOW_US + 1),
+                             ENROL_REASON_WRONG_CODE);
+    }
+    assert_int_equal(judge_password(&scene, scene.anna, good, NOW_US + 1), ENROL_REASON_NONE);
+    scene_drop(&scene);
+}
+
 /* At the door, before any of this: what one source costs who guesses, by throttle.h. */
 static void a_source_that_tries_codes_waits_longer_and_longer(void **state)
 {
@@ -621,6 +674,8 @@ int main(void)
                                         place_make, place_drop),
         cmocka_unit_test_setup_teardown(a_limit_on_codes_ends_by_itself, place_make,
                                         place_drop),
+        cmocka_unit_test_setup_teardown(wrong_codes_of_so_many_accounts_are_remembered,
+                                        place_make, place_drop),
         cmocka_unit_test(a_source_that_tries_codes_waits_longer_and_longer),
         cmocka_unit_test_setup_teardown(a_session_is_of_one_account_and_ends, place_make,
                                         place_drop),

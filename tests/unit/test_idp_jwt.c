@@ -17,6 +17,7 @@
 #include "base/base64.h"
 #include "base/clock.h"
 #include "idp/jwt.h"
+#include "idp/key_source.h"
 #include "idp/oauth.h"
 #include "lib/test.h"
 
@@ -628,6 +629,40 @@ static void a_point_beside_the_curve_is_no_key(void **state)
     assert_int_equal(bad->n, 0);
 }
 
+/* Until then a key that was taken away counts. */
+static void keys_are_read_again_after_an_hour(void **state)
+{
+    const int64_t start_us = 1700000000000000, fresh_us = (int64_t) KEYS_FRESH_SEC * 1000000;
+    const struct slice kid = SLICE("d");
+    AUTO(buf_done) struct buf text = {.max = 4096};
+    struct key_source_options options = {.allowed = ~0u, .rsa = JWS_RS256};
+    struct key_source *source;
+    struct jwks *set;
+    const struct jwk *key;
+    char path[96];
+
+    (void) state;
+    (void) snprintf(path, sizeof(path), "%s/kept.json", folder);
+    options.from = slice_from_str(path);
+    print_set(&text);
+    write_file(path, buf_slice(&text));
+    clock_set_for_test(start_us);
+    assert_int_equal(key_source_new(&options, &source, NULL), RC_OK);
+    buf_reset(&text);
+    buf_str(&text, "{\"keys\":[");
+    print_ec(&text, "");
+    buf_str(&text, "]}");
+    write_file(path, buf_slice(&text));
+    clock_set_for_test(start_us + fresh_us - 1);
+    assert_int_equal(key_source_find(source, &kid, &set, &key, NULL), RC_OK);
+    jwks_unref(set);
+    clock_set_for_test(start_us + fresh_us);
+    assert_int_equal(key_source_find(source, &kid, &set, &key, NULL), RC_NOT_FOUND);
+    key_source_free(source);
+    clock_set_for_test(0);
+    assert_int_equal(unlink(path), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -637,6 +672,7 @@ int main(void)
         cmocka_unit_test(a_key_is_used_for_what_it_is_there_for),
         cmocka_unit_test(an_algorithm_that_is_not_allowed_has_no_keys),
         cmocka_unit_test(a_point_beside_the_curve_is_no_key),
+        cmocka_unit_test(keys_are_read_again_after_an_hour),
     };
 
     return cmocka_run_group_tests(tests, make_all, remove_all);
