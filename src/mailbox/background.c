@@ -3,6 +3,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "base/pace.h"
+#include "base/priority.h"
 #include "mailbox/memory.h"
 #include "mailbox/message.h"
 #include "mailbox/open_account.h"
@@ -213,6 +215,7 @@ static void *run_digests(void *ctx)
     struct digest_job jobs[DIGEST_BURST];
     int64_t rest_us = DIGEST_REST_US;
 
+    priority_behind(PACE_NICE);
     while (rest(background, rest_us)) {
         int64_t began_us = clock_mono_us();
         size_t n = take_jobs(background, jobs);

@@ -8,7 +8,9 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 
+#include "base/pace.h"
 #include "lib/mail_world.h"
 #include "lib/plain_digester.h"
 #include "lib/test.h"
@@ -77,6 +79,7 @@ static struct {
     sem_t begun, go_on,
         over; /* the first call begins, and may go on; all mails are asked for */
     _Atomic size_t n_calls, most;
+    _Atomic int nice; /* of the thread that asks */
 } gathering;
 
 /* Nobody makes a digest of the poisoned mail, nor of what is asked for beside it. */
@@ -87,6 +90,7 @@ static enum rc make_but_one(struct digester *digester, uint64_t account,
     enum rc rc = plain_digest(digester, account, messages, n, arena, tables, err);
 
     if (atomic_fetch_add(&gathering.n_calls, 1) == 0) {
+        atomic_store(&gathering.nice, getpriority(PRIO_PROCESS, 0));
         (void) sem_post(&gathering.begun);
         (void) sem_wait(&gathering.go_on);
     }
@@ -135,6 +139,8 @@ static void digests_are_made_together_and_one_alone_fails(void **state)
     (void) sem_post(&gathering.go_on);
     (void) sem_wait(&gathering.over);
     assert_int_equal(atomic_load(&gathering.most), DIGEST_GATHER_MAX);
+    assert_int_equal(atomic_load(&gathering.nice),
+                     MAX(getpriority(PRIO_PROCESS, 0), PACE_NICE)); /* commands go first */
     assert_true((flags_of(account, 2, POISON_MAIL) & DIGEST_OPAQUE) != 0);
     for (uint64_t body = 3; body < 3 + N_GATHERED; body++)
         assert_true((flags_of(account, body, SUBJECT_MAIL) & DIGEST_OPAQUE) == 0);
