@@ -622,16 +622,33 @@ void login_check_scram(struct realm *realm, const struct sasl *sasl,
     *out = outcome;
 }
 
+/* The account has got another hash while a thread compared the secret with the one before: of
+ * another password, or a better one of the same. That one decides. */
+static void judge_again(const struct auth_account *row, struct arena *arena,
+                        struct login_outcome *out)
+{
+    struct password_hash hash;
+
+    if (password_hash_parse(row->password, &hash, NULL) != RC_OK)
+        refuse(out, LOGIN_REASON_WRONG_PASSWORD);
+    else
+        wait_for_hash(out, LOGIN_BY_LEGACY, arena_dup(arena, row->password),
+                      password_hash_is_old(&hash));
+}
+
 void login_after_hash(struct realm *realm, bool matched, struct arena *arena,
                       struct login_outcome *out, struct err *err)
 {
+    AUTO(arena_freep) struct arena *row_arena = arena_new(DB_ROW_MAX_BYTES);
     struct auth_account row;
-    enum rc rc = auth_db_get_account(realm_db(realm), out->account, arena, &row, err);
+    enum rc rc = auth_db_get_account(realm_db(realm), out->account, row_arena, &row, err);
 
     if (rc == RC_NOT_FOUND)
         refuse(out, LOGIN_REASON_UNKNOWN_USER);
     else if (rc)
         refuse(out, LOGIN_REASON_INTERNAL);
+    else if (matched && out->by == LOGIN_BY_LEGACY && !slice_eq(row.password, out->hash))
+        judge_again(&row, arena, out);
     else
         judge_match(out, matched && out->by != LOGIN_BY_NONE,
                     realm_account_enabled(realm, &row));

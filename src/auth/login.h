@@ -129,7 +129,8 @@ void login_check_certificate(struct realm *realm, const struct sasl_claim *claim
                              const struct cert_identity *identity, bool any,
                              const struct login_place *place, struct arena *arena,
                              struct login_outcome *out, struct err *err);
-/* out is what login_check said; matched is what the thread found. */
+/* out is what login_check said; matched is what the thread found. LOGIN_HASH again: the account
+ * has another hash by now, which a thread has to look at. */
 void login_after_hash(struct realm *realm, bool matched, struct arena *arena,
                       struct login_outcome *out, struct err *err);
 /*

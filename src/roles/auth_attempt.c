@@ -109,10 +109,12 @@ static void store_better_hash(struct attempt *attempt)
 /* Who leaves while the pool works has guessed all the same; a right password lets nobody in. */
 static void end_cancelled(struct attempt *attempt)
 {
-    if (attempt->outcome.verdict != LOGIN_GRANTED)
+    if (attempt->outcome.verdict == LOGIN_REFUSED)
         (void) attempt_count_refusal(attempt);
     attempt_free(attempt);
 }
+
+static void start_hash(struct attempt *attempt);
 
 static void job_done(struct hash_job *job)
 {
@@ -132,6 +134,8 @@ static void job_done(struct hash_job *job)
     if (attempt->outcome.verdict == LOGIN_GRANTED) {
         store_better_hash(attempt);
         attempt_grant(attempt);
+    } else if (attempt->outcome.verdict == LOGIN_HASH) {
+        start_hash(attempt);
     } else {
         attempt_refuse(attempt);
     }
@@ -139,7 +143,9 @@ static void job_done(struct hash_job *job)
 
 static void start_hash(struct attempt *attempt)
 {
+    buf_done(&attempt->better);
     buf_init(&attempt->better, PASSWORD_HASH_MAX_BYTES);
+    attempt->matched = false;
     attempt->job.run = run_job;
     attempt->job.done = job_done;
     attempt->job.known = attempt->known;

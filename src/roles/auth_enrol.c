@@ -282,6 +282,8 @@ static void run_job(struct hash_job *job)
         enrol_password_matches(try->outcome.hash, auth_secret_slice(&try->claim.secret));
 }
 
+static void start_hash(struct enrol_try *try);
+
 /* The last word about the password, and then about the code. */
 static void judge(struct enrol_try *try)
 {
@@ -296,6 +298,10 @@ static void judge(struct enrol_try *try)
 
     if (try->outcome.verdict == LOGIN_HASH)
         login_after_hash(try->auth->realm, try->matched, try->arena, &try->outcome, &err);
+    if (try->outcome.verdict == LOGIN_HASH) { /* the account has another password by now */
+        start_hash(try);
+        return;
+    }
     reason = enrol_judge(try->auth->enrol, &claim, &try->outcome, &kind, &err);
     if (reason == ENROL_REASON_INTERNAL)
         log_event(LEVEL_ERROR, "auth.database_failed", LOG_ERR(&err));

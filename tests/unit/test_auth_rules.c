@@ -475,6 +475,58 @@ static void a_device_logs_in_from_its_networks_only(void **state)
     assert_int_equal(auth_admin_add_device(place->db, &device, &made, NULL), RC_INVALID);
 }
 
+static void set_password(struct place *place, uint64_t id, const char *password)
+{
+    AUTO(buf_done) struct buf hash = {.max = PASSWORD_HASH_MAX_BYTES};
+
+    assert_int_equal(password_hash_make(slice_from_str(password), &hash, NULL), RC_OK);
+    assert_int_equal(auth_db_set_password(place->db, id, buf_slice(&hash), NULL), RC_OK);
+}
+
+/* What a thread has found out about the old one lets nobody in; the new one is looked at, be it
+ * only another hash of the same. */
+static void a_password_may_change_while_a_thread_looks_at_it(void **state)
+{
+    static const char *const changes[] = {"another", "the same", ""};
+    struct place *place = *state;
+    struct realm_settings with = settings();
+    const struct login_place where = {.service = SERVICE_IMAP, .now = NOW};
+    AUTO(realm_freep) struct realm *realm = NULL;
+    uint64_t id = place_add(place, "anna");
+    struct sasl sasl;
+
+    with.legacy_until = NOW + 1;
+    realm = realm_of(place, &with);
+    plain_claim(&sasl, "", "anna", "the same");
+    for (size_t i = 0; i < COUNT(changes); i++) {
+        bool same = strcmp(changes[i], "the same") == 0;
+        struct login_outcome outcome;
+        struct password_hash hash;
+        struct slice old;
+
+        set_password(place, id, "the same");
+        login_check(realm, &sasl.claim, &where, place->arena, &outcome, NULL);
+        assert_int_equal(outcome.verdict, LOGIN_HASH);
+        old = outcome.hash;
+        if (changes[i][0] == '\0')
+            assert_int_equal(auth_db_set_password(place->db, id, SLICE(""), NULL), RC_OK);
+        else
+            set_password(place, id, changes[i]);
+        login_after_hash(realm, true, place->arena, &outcome, NULL);
+        if (changes[i][0] == '\0') {
+            assert_refused(outcome, "wrong_password");
+            continue;
+        }
+        assert_int_equal(outcome.verdict, LOGIN_HASH);
+        assert_false(slice_eq(outcome.hash, old));
+        assert_int_equal(password_hash_parse(outcome.hash, &hash, NULL), RC_OK);
+        assert_int_equal(password_matches(&hash, auth_secret_slice(&sasl.claim.secret)), same);
+        login_after_hash(realm, same, place->arena, &outcome, NULL);
+        assert_int_equal(outcome.verdict, same ? LOGIN_GRANTED : LOGIN_REFUSED);
+    }
+    sasl_wipe(&sasl);
+}
+
 static void an_account_password_counts_only_until_its_date(void **state)
 {
     struct place *place = *state;
@@ -655,6 +707,7 @@ int main(void)
         WITH_PLACE(a_device_gets_in_and_a_stranger_does_not),
         WITH_PLACE(an_expired_device_says_so),
         WITH_PLACE(a_device_logs_in_from_its_networks_only),
+        WITH_PLACE(a_password_may_change_while_a_thread_looks_at_it),
         WITH_PLACE(an_account_password_counts_only_until_its_date),
         WITH_PLACE(a_confirmation_is_for_one_device_one_network_and_a_time),
         WITH_PLACE(confirmed_networks_of_a_user_have_a_limit),

@@ -276,6 +276,25 @@ static void a_flood_of_guesses_is_bounded_and_locks_nobody_out(void **state)
     (void) stage_expect_grant(stage, FLOOD + 3, 0);
 }
 
+/* The first of them makes a better hash, which the others are compared with. */
+static void several_logins_find_a_password_with_an_old_hash(void **state)
+{
+    enum { N = 8 };
+    struct auth_stage *stage = *state;
+    bool came[N] = {false};
+
+    (void) stage_ask_with_data(stage, "user.import", "anna:" SHA512_OF_PASSWORD);
+    (void) stage_expect(stage->mail, MSG_ACCOUNT_CREATED);
+    for (uint64_t conn = 0; conn < N; conn++)
+        stage_try_login(stage, conn, "anna", "password");
+    for (unsigned n = 0; n < N; n++) {
+        uint64_t conn = stage_expect(stage->gate, MSG_AUTH_OK)->auth_ok.conn;
+
+        assert_false(came[conn]);
+        came[conn] = true;
+    }
+}
+
 #define SLOT_US 5000 /* AUTH_SLOT_US */
 
 static struct msg first_of_scram(uint64_t conn, const char *message)
@@ -330,6 +349,7 @@ int main(void)
         ON_STAGE(refusals_say_little),
         ON_STAGE(revoking_a_device_ends_its_sessions_and_its_logins),
         ON_STAGE(a_slow_hash_is_checked_and_replaced_by_a_better_one),
+        ON_STAGE(several_logins_find_a_password_with_an_old_hash),
         ON_STAGE(an_attempt_that_was_cancelled_has_no_answer),
         ON_STAGE(a_guess_counts_though_its_client_has_left),
         ON_STAGE(a_replaced_gate_hears_nothing_of_the_old_ones_attempts),
