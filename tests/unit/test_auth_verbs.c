@@ -163,6 +163,27 @@ static void many_users_get_a_password_each(void **state)
     assert_int_equal(stage_ask(stage, "user.list", "after", "anna", "x", "").n_rows, 2);
 }
 
+/* The caller goes on behind the last one. */
+static void a_list_has_so_many_rows(void **state)
+{
+    enum { PAGE = 500, AT_ONCE = 50 }; /* as many as mail has room to hear of */
+    struct auth_stage *stage = *state;
+    AUTO(buf_done) struct buf lines = {.max = 64 * AT_ONCE};
+
+    for (unsigned i = 0; i <= PAGE; i++) {
+        buf_printf(&lines, "user%03u:{SHA512-CRYPT}$6$salt$hash\n", i);
+        if (i != PAGE && i % AT_ONCE != AT_ONCE - 1)
+            continue;
+        buf_byte(&lines, '\0');
+        assert_int_equal(stage_ask_with_data(stage, "user.import", lines.ptr).rc, RC_OK);
+        for (size_t n = slice_count(buf_slice(&lines), '\n'); n > 0; n--)
+            (void) stage_expect(stage->mail, MSG_ACCOUNT_CREATED);
+        buf_reset(&lines);
+    }
+    assert_int_equal(stage_ask(stage, "user.list", "after", "", "x", "").n_rows, PAGE);
+    assert_int_equal(stage_ask(stage, "user.list", "after", "user499", "x", "").n_rows, 1);
+}
+
 static void aliases_and_domains_are_asked_for_by_mail(void **state)
 {
     struct auth_stage *stage = *state;
@@ -286,6 +307,7 @@ int main(void)
         ON_STAGE(a_mail_that_comes_later_is_told_everything),
         ON_STAGE(an_account_is_disabled_enabled_and_deleted),
         ON_STAGE(many_users_get_a_password_each),
+        ON_STAGE(a_list_has_so_many_rows),
         ON_STAGE(aliases_and_domains_are_asked_for_by_mail),
         ON_STAGE(mail_asks_who_a_user_is),
         ON_STAGE(mail_forgets_recipients_before_a_change_is_told),
