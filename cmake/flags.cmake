@@ -1,4 +1,4 @@
-# Warning and hardening flags, one place (see docs/decisions for the reasons).
+# Warning and hardening flags, one place.
 add_library(roost_flags INTERFACE)
 target_compile_definitions(roost_flags INTERFACE _GNU_SOURCE)
 target_include_directories(roost_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)
@@ -11,7 +11,6 @@ target_compile_options(roost_flags INTERFACE
 target_link_options(roost_flags INTERFACE -Wl,-z,relro,-z,now)
 set(CMAKE_C_FLAGS_RELEASE "-O2")
 set(CMAKE_C_FLAGS_DEBUG "-O1")
-set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 target_link_options(roost_flags INTERFACE $<$<STREQUAL:$<TARGET_PROPERTY:TYPE>,EXECUTABLE>:-pie>)
 
 if(ROOST_WERROR)

@@ -3,14 +3,12 @@
 
 #include "cli/cli.h"
 
-#define VERSION "0.1"
-
 static const struct cli_command commands[] = {
     {"init",         "make a data directory with a first account",  cmd_init         },
     {"serve",        "run the server in the foreground",            cmd_serve        },
     {"check-config", "is a configuration right; all settings",      cmd_check_config },
     {"status",       "processes, sessions and store of the server", cmd_server_status},
-    {"reload",       "read certificates and open the log anew",     cmd_reload       },
+    {"reload",       "read configuration and certificates again",   cmd_reload       },
     {"user",         "accounts and their passwords",                cmd_user         },
     {"device",       "app passwords, one for each device",          cmd_device       },
     {"policy",       "rules about logins: is a file right",         cmd_policy       },
@@ -110,7 +108,7 @@ int cli_main(int argc, char *const *argv)
     if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0)
         return help(at + 1 < argc ? argv[at + 1] : NULL);
     if (strcmp(word, "--version") == 0) {
-        (void) printf("roost " VERSION "\n");
+        (void) printf("roost " ROOST_VERSION "\n");
         return CLI_OK;
     }
     if (*word != '\0') {
