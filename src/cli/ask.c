@@ -51,22 +51,10 @@ static int failed(const struct err *err)
     return CLI_FAILED;
 }
 
-static int read_config(const char *path, struct config **out)
-{
-    struct config_errors errors = {.n = 0};
-
-    if (config_read(path, out, &errors) == RC_OK)
-        return CLI_OK;
-    for (size_t i = 0; i < errors.n; i++)
-        (void) fprintf(stderr, "roost: %s:%d: %s\n", errors.list[i].file, errors.list[i].line,
-                       errors.list[i].text);
-    return CLI_FAILED;
-}
-
 int cli_data_dir(const struct cli_args *args, char *out, size_t len)
 {
     AUTO(config_freep) struct config *config = NULL;
-    int code = args->data != NULL ? CLI_OK : read_config(args->config, &config);
+    int code = args->data != NULL ? CLI_OK : cli_read_config(args->config, &config);
 
     if (code == CLI_OK)
         (void) snprintf(out, len, "%s", args->data != NULL ? args->data : config->data_dir);
@@ -79,7 +67,7 @@ int cli_ask_open(const struct cli_args *args, const char *role, struct cli_ask *
     struct cli_ask ask = {0};
     char path[PATH_BYTES];
     struct err err;
-    int code = args->data != NULL ? CLI_OK : read_config(args->config, &config);
+    int code = args->data != NULL ? CLI_OK : cli_read_config(args->config, &config);
 
     if (code != CLI_OK)
         return code;

@@ -162,7 +162,6 @@ int cmd_audit(int argc, char *const *argv)
         {"--key", &key, NULL},
         {"--at",  &at,  NULL},
     };
-    struct config_errors errors = {.n = 0};
     struct cli_args args;
 
     if (!cli_parse(argc, argv, options, COUNT(options), &args))
@@ -173,10 +172,8 @@ int cmd_audit(int argc, char *const *argv)
     }
     if (args.n_words != 1)
         return cli_usage_error("audit", "verify or key");
-    if (config_read(args.config, &config, &errors) != RC_OK) {
-        (void) fprintf(stderr, "roost: %s\n", errors.list[0].text);
+    if (cli_read_config(args.config, &config) != CLI_OK)
         return CLI_FAILED;
-    }
     if (sodium_init() < 0)
         die("libsodium cannot be set up");
     if (strcmp(args.words[0], "verify") == 0)

@@ -354,17 +354,13 @@ static int take_backup(const struct cli_args *args, const char *path,
                        const struct options *options)
 {
     AUTO(config_freep) struct config *config = NULL;
-    struct config_errors errors = {.n = 0};
     struct run *run;
     struct err err;
     uint64_t keep = 1;
     int code;
 
-    if (args->data == NULL && config_read(args->config, &config, &errors) != RC_OK) {
-        (void) fprintf(stderr, "roost: %s:%d: %s\n", errors.list[0].file, errors.list[0].line,
-                       errors.list[0].text);
+    if (args->data == NULL && cli_read_config(args->config, &config) != CLI_OK)
         return CLI_FAILED;
-    }
     if ((options->key_file == NULL) == !options->without_secrets)
         return cli_usage_error("backup", "either --key-file or --without-secrets is needed");
     if (options->keep != NULL &&

@@ -1,5 +1,5 @@
 /* cmd_quota.c - `roost quota`: how much an account may hold. */
-#include "base/ascii.h"
+#include "base/size.h"
 #include "cli/request.h"
 
 #define GROUP_PREFIX     "group:"
@@ -40,19 +40,13 @@ static const struct cli_request quota_list = {
 /* "5G" as a number of bytes; words as they are. False: neither. */
 static bool read_limit(struct slice text, char out[LIMIT_TEXT_BYTES])
 {
-    static const char units[] = "KMGT";
-    const char *unit = text.len > 0 ? strchr(units, ascii_upper(text.ptr[text.len - 1])) : NULL;
-    uint64_t value, factor = 1;
+    uint64_t value;
 
     if (slice_eq(text, SLICE("none")) || slice_eq(text, SLICE("unlimited"))) {
         (void) snprintf(out, LIMIT_TEXT_BYTES, "%.*s", SLICE_ARG(text));
         return true;
     }
-    if (unit != NULL && *unit != '\0') {
-        factor = (uint64_t) 1 << (10 * (unit - units + 1));
-        text.len--;
-    }
-    if (!slice_to_u64(text, &value) || __builtin_mul_overflow(value, factor, &value))
+    if (!size_parse(text, &value))
         return false;
     (void) snprintf(out, LIMIT_TEXT_BYTES, "%llu", (unsigned long long) value);
     return true;

@@ -1,6 +1,7 @@
 #include "cli/options.h"
 
 #include "cli/request.h"
+#include "config/config.h"
 
 #define ACTION_NAME_BYTES 64u /* "mailbox create" */
 
@@ -83,6 +84,18 @@ bool cli_parse(int argc, char *const *argv, const struct cli_option *options, si
     if (ok)
         *out = args;
     return ok;
+}
+
+int cli_read_config(const char *path, struct config **out)
+{
+    struct config_errors errors = {.n = 0};
+
+    if (config_read(path, out, &errors) == RC_OK)
+        return CLI_OK;
+    for (size_t i = 0; i < errors.n; i++)
+        (void) fprintf(stderr, "roost: %s:%d: %s\n", errors.list[i].file, errors.list[i].line,
+                       errors.list[i].text);
+    return CLI_FAILED;
 }
 
 int cli_usage_error(const char *action, const char *what)

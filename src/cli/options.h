@@ -32,6 +32,7 @@ struct cli_args {
 };
 
 struct cli_request; /* request.h */
+struct config;      /* config/config.h */
 
 /* `roost user ACTION`: name, its help in full, and what runs it. */
 struct cli_action {
@@ -44,6 +45,9 @@ struct cli_action {
 /* False after having said what is wrong. Names that start alike are not guessed. */
 bool cli_parse(int argc, char *const *argv, const struct cli_option *options, size_t n_options,
                struct cli_args *out);
+
+/* CLI_FAILED after having said what is wrong with the file. */
+int cli_read_config(const char *path, struct config **out);
 
 /* Run the action that argv[1] names; `roost WORD`, `--help` and nonsense print the help. */
 int cli_run_action(int argc, char *const *argv, const char *intro,

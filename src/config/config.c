@@ -11,6 +11,7 @@
 #include "base/ascii.h"
 #include "base/ipaddr.h"
 #include "base/scan.h"
+#include "base/size.h"
 #include "config/backends.h"
 #include "config/elsewhere.h"
 #include "config/providers.h"
@@ -46,19 +47,6 @@ static bool convert_switch(struct slice text, bool *out)
         }
     }
     return false;
-}
-
-static bool convert_size(struct slice text, uint64_t *out)
-{
-    static const char units[] = "KMG";
-    uint64_t value, factor = 1;
-    const char *unit = text.len > 0 ? strchr(units, ascii_upper(text.ptr[text.len - 1])) : NULL;
-
-    if (unit != NULL && *unit != '\0') {
-        factor = (uint64_t) 1 << (10 * (unit - units + 1));
-        text.len--;
-    }
-    return slice_to_u64(text, &value) && !__builtin_mul_overflow(value, factor, out);
 }
 
 static bool convert_octal(struct slice text, uint64_t *out)
@@ -184,8 +172,8 @@ static enum rc store_value(struct config *config, const struct setting *setting,
         return slice_to_u64(text, &number) ? store_number(config, setting, number, err)
                                            : bad_value(setting, "a number", err);
     case KIND_SIZE:
-        return convert_size(text, &number) ? store_number(config, setting, number, err)
-                                           : bad_value(setting, "a size such as 64M", err);
+        return size_parse(text, &number) ? store_number(config, setting, number, err)
+                                         : bad_value(setting, "a size such as 64M", err);
     case KIND_OCTAL:
         return convert_octal(text, &number) ? store_number(config, setting, number, err)
                                             : bad_value(setting, "a mode such as 0660", err);

@@ -17,7 +17,7 @@ enum setting_kind {
     KIND_PATHS,    /* a list of paths, each made absolute */
     KIND_SWITCH,   /* yes or no */
     KIND_NUMBER,   /* min..max */
-    KIND_SIZE,     /* bytes, with K, M or G */
+    KIND_SIZE,     /* bytes, with K, M, G or T */
     KIND_OCTAL,    /* a file mode */
     KIND_UNTIL,    /* "never" or "until YYYY-MM-DD" */
     KIND_CHOICE,   /* one of the words; the value is its place */

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "base/scan.h"
+#include "base/size.h"
 #include "base/utf8.h"
 #include "lib/test.h"
 
@@ -170,6 +171,37 @@ static void base64_is_strict(void **state)
     }
 }
 
+static void sizes_have_units(void **state)
+{
+    static const struct {
+        const char *text;
+        bool ok;
+        uint64_t bytes;
+    } rows[] = {
+        {"0",                    true,  0                 },
+        {"64k",                  true,  64 << 10          },
+        {"1M",                   true,  1 << 20           },
+        {"2g",                   true,  (uint64_t) 2 << 30},
+        {"3T",                   true,  (uint64_t) 3 << 40},
+        {"18446744073709551615", true,  UINT64_MAX        },
+        {"16777216T",            false, 0                 }, /* 2^64 */
+        {"",                     false, 0                 },
+        {"M",                    false, 0                 },
+        {"1 M",                  false, 0                 },
+        {"1MM",                  false, 0                 },
+        {"-1",                   false, 0                 },
+        {"12Q",                  false, 0                 },
+    };
+
+    (void) state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        uint64_t bytes = 0;
+
+        assert_int_equal(size_parse(slice_from_str(rows[i].text), &bytes), rows[i].ok);
+        assert_int_equal(bytes, rows[i].bytes);
+    }
+}
+
 static void utf8_refuses_what_rfc_3629_refuses(void **state)
 {
     static const struct {
@@ -268,6 +300,7 @@ int main(void)
         cmocka_unit_test(an_arena_goes_back_to_its_mark),
         cmocka_unit_test(the_map_finds_what_was_put_and_not_what_was_removed),
         cmocka_unit_test(base64_is_strict),
+        cmocka_unit_test(sizes_have_units),
         cmocka_unit_test(utf8_refuses_what_rfc_3629_refuses),
         cmocka_unit_test(numbers_of_each_length_are_printed),
         cmocka_unit_test(a_number_that_does_not_fit_is_left_out),
