@@ -1,12 +1,21 @@
-/* cmd_reload.c - `roost reload`: certificates, passwd-file, rules and log file are read again. */
+/* cmd_reload.c - `roost reload`: a running server reads its configuration and files again. */
 #include "cli/ask.h"
 
 static const char help[] =
     "usage: roost reload [-c FILE | --data DIR]\n\n"
-    "The running server reads its certificates, a passwd-file and a policy_file again and opens\n"
-    "its log file anew, as on SIGHUP. Nobody is disconnected, but for sessions that new rules\n"
-    "would not give as they are. The deploy hook of an ACME client:\n"
+    "The running server reads its configuration, certificates, passwd-file and policy_file "
+    "again\n"
+    "and opens its log file anew, as on SIGHUP. certificate, certificate_key and log_level "
+    "count\n"
+    "at once; other settings that have changed are listed, and wait for a restart. Nobody is\n"
+    "disconnected, but for sessions that new rules would not give as they are. The deploy hook "
+    "of\n"
+    "an ACME client:\n"
     "  $ certbot certonly ... --deploy-hook \"roost reload\"\n";
+
+static const struct cli_column columns[] = {
+    {"setting", "WAITS FOR A RESTART", CLI_TEXT},
+};
 
 int cmd_reload(int argc, char *const *argv)
 {
@@ -25,7 +34,9 @@ int cmd_reload(int argc, char *const *argv)
     code = cli_ask_open(&args, "supervisor", &ask);
     if (code == CLI_OK)
         code = cli_ask(&ask, "reload", NULL, 0);
+    if (code == CLI_OK && !args.json)
+        (void) printf("reloaded\n");
     if (code == CLI_OK)
-        (void) printf(args.json ? "{}\n" : "reloaded\n");
+        cli_print_rows(&ask, columns, COUNT(columns), args.json);
     return code;
 }

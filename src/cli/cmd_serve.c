@@ -1,25 +1,17 @@
 /* cmd_serve.c - `roost serve -c FILE`: run the server in the foreground until SIGTERM. */
-#include "cli/cli.h"
+#include "cli/options.h"
 #include "config/config.h"
 #include "roles/supervisor.h"
 
 static const char usage[] =
     "usage: roost serve -c FILE\n\n"
     "Runs the server in the foreground. FILE is the configuration.\n"
-    "SIGHUP reads the certificates and opens the log file again; SIGTERM ends it in\n"
-    "order, a second one at once.\n";
-
-static void print_errors(const struct config_errors *errors)
-{
-    for (size_t i = 0; i < errors->n; i++)
-        (void) fprintf(stderr, "roost: %s:%d: %s\n", errors->list[i].file, errors->list[i].line,
-                       errors->list[i].text);
-}
+    "SIGHUP does what `roost reload` does; SIGTERM ends the server in order, a second one\n"
+    "at once.\n";
 
 int cmd_serve(int argc, char *const *argv)
 {
     AUTO(config_freep) struct config *config = NULL;
-    struct config_errors errors = {.n = 0};
 
     if (argc == 2 && strcmp(argv[1], "--help") == 0) {
         (void) fputs(usage, stdout);
@@ -29,9 +21,7 @@ int cmd_serve(int argc, char *const *argv)
         (void) fputs(usage, stderr);
         return CLI_USAGE;
     }
-    if (config_read(argv[2], &config, &errors)) {
-        print_errors(&errors);
+    if (cli_read_config(argv[2], &config) != CLI_OK)
         return CLI_FAILED;
-    }
-    return supervisor_run(config);
+    return supervisor_run(config, argv[2]);
 }

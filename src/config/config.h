@@ -14,9 +14,10 @@
 #include "base/slice.h"
 
 #define CONFIG_FILE_MAX_BYTES ((size_t) 1 << 20)
-#define CONFIG_LIST_MAX       1024u /* values of one list setting */
-#define CONFIG_PAIRS_MAX      16u   /* certificates */
-#define CONFIG_ERRORS_MAX     20u   /* reported at once */
+#define CONFIG_BLOB_MAX_BYTES (4 * CONFIG_FILE_MAX_BYTES) /* of config_encode() */
+#define CONFIG_LIST_MAX       1024u                       /* values of one list setting */
+#define CONFIG_PAIRS_MAX      16u                         /* certificates */
+#define CONFIG_ERRORS_MAX     20u                         /* reported at once */
 
 struct config_list {
     const char *const *items;
@@ -91,7 +92,7 @@ struct config {
     uint64_t message_max_bytes;
     uint32_t connections_per_user;
     uint32_t connections_per_device;
-    uint32_t strangers_per_source; /* at each gate */
+    uint32_t strangers_per_source;            /* at each gate */
     uint32_t message_limit, save_limit;       /* RFC 9738; 0: none; never both */
     uint64_t quota_storage;                   /* bytes an account may hold; 0: no limit */
     uint64_t quota_annotations;               /* the same beside messages */
@@ -151,6 +152,9 @@ MUST_CHECK enum rc config_read(const char *path, struct config **out,
 /* For the other roles. */
 void config_encode(const struct config *config, struct buf *out);
 MUST_CHECK enum rc config_decode(struct slice blob, struct config **out, struct err *err);
+
+/* Do both say the same of the setting at this place of the table? */
+bool config_same(const struct config *a, const struct config *b, size_t at);
 
 /* For documentation and `check-config --defaults`: each setting in the order of the table. */
 struct config_setting {

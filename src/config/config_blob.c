@@ -50,6 +50,17 @@ void config_encode(const struct config *config, struct buf *out)
         encode_value(config, &config_table[i], out);
 }
 
+bool config_same(const struct config *a, const struct config *b, size_t at)
+{
+    AUTO(buf_done) struct buf left = {0}, right = {0};
+
+    buf_init(&left, CONFIG_BLOB_MAX_BYTES);
+    buf_init(&right, CONFIG_BLOB_MAX_BYTES);
+    encode_value(a, &config_table[at], &left);
+    encode_value(b, &config_table[at], &right);
+    return slice_eq(buf_slice(&left), buf_slice(&right));
+}
+
 static bool decode_list(struct scan *sc, struct config *config, struct config_list *list)
 {
     const char **items;

@@ -55,9 +55,6 @@ enum listener_kind {
 #define LISTENER_STARTTLS  1u /* offer STARTTLS */
 #define LISTENER_PLAINTEXT 2u /* logins without TLS are allowed on loopback */
 
-#define RELOAD_LOG   1u /* open the log file anew */
-#define RELOAD_FILES 2u /* look at files that may have changed: a passwd-file */
-
 /* Why a login was refused; the gate has the tagged NO (RFC 5530) for each in one table. */
 enum auth_code {
     AUTH_CODE_FAILED = 1,    /* [AUTHENTICATIONFAILED] */

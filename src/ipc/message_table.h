@@ -83,9 +83,10 @@
     U64(account) \
     U8(on)
 #define MSG_START_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
-    U32(n_gates)       /* how many gates this server runs */
+    U32(n_gates)       /* how many gates this server runs */ \
+    U8(log_level)      /* enum log_level: least that is written */
 #define MSG_RELOAD_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
-    U32(what)          /* RELOAD_... */
+    U8(log_level)      /* as in START; files are looked at again, the log is opened anew */
 #define MSG_SHUTDOWN_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
     U8(fast)
 
@@ -449,8 +450,8 @@
     M(PEER,              peer,              4, 1, 1, FROM(SUPERVISOR),             TO_ANY) \
     M(CRASH_PAGE,        crash_page,        5, 1, 1, FROM(SUPERVISOR),             TO(MAIL)) \
     M(QUARANTINE,        quarantine,        6, 1, 0, FROM(SUPERVISOR),             TO(MAIL)) \
-    M(START,             start,             7, 1, 0, FROM(SUPERVISOR),             TO_ANY) \
-    M(RELOAD,            reload,            8, 1, 0, FROM(SUPERVISOR),             TO_ANY) \
+    M(START,             start,             7, 2, 0, FROM(SUPERVISOR),             TO_ANY) \
+    M(RELOAD,            reload,            8, 2, 0, FROM(SUPERVISOR),             TO_ANY) \
     M(SHUTDOWN,          shutdown,          9, 1, 0, FROM(SUPERVISOR),             TO_ANY) \
     M(KEY,               key,              10, 1, 1, FROM(SUPERVISOR),             TO(KEYS)) \
     M(ALIVE,             alive,            11, 1, 0, FROM(SUPERVISOR) | FROM(KEYS), TO(KEYS) | TO(SUPERVISOR)) \

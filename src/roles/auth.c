@@ -249,12 +249,10 @@ static enum rc open_realm(struct auth_role *auth, struct err *err)
     return RC_OK;
 }
 
-static void on_reload(void *ctx, uint32_t what)
+static void on_reload(void *ctx)
 {
     struct auth_role *auth = ctx;
 
-    if ((what & RELOAD_FILES) == 0)
-        return;
     realm_refresh(auth->realm);
     auth_watches_look(auth);
     auth_policy_reload(auth);

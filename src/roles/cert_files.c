@@ -112,7 +112,7 @@ enum rc cert_files_read(const struct config *config, struct cert_files *out, str
     for (size_t i = 0; i < files.n && rc == RC_OK; i++) {
         struct cert_file *file = &files.list[i];
 
-        file->name = slice_from_str(config->certificate.items[i]);
+        file->name = slice_from_str(xstrdup(config->certificate.items[i]));
         rc = read_file(config->certificate.items[i], MSG_CERT_MAX, &file->chain, err);
         if (rc == RC_OK)
             rc = open_file(config->certificate_key.items[i], &file->key_fd, err);
@@ -138,6 +138,7 @@ void cert_files_done(struct cert_files *files)
 {
     cert_files_close_keys(files);
     for (size_t i = 0; i < files->n; i++) {
+        free((char *) (uintptr_t) files->list[i].name.ptr);
         free((char *) (uintptr_t) files->list[i].chain.ptr);
         free((char *) (uintptr_t) files->list[i].staple.ptr);
     }

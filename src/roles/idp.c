@@ -251,11 +251,11 @@ static void on_peer(void *ctx, const struct role_peer *peer)
     auth_drop(idp);
 }
 
-static void on_reload(void *ctx, uint32_t what)
+static void on_reload(void *ctx)
 {
     struct idp_role *idp = ctx;
 
-    for (size_t i = 0; i < idp->n_places && (what & RELOAD_FILES) != 0; i++)
+    for (size_t i = 0; i < idp->n_places; i++)
         idp_reload(&idp->places[i].provider);
 }
 

@@ -48,7 +48,6 @@ struct log_role {
     struct list senders;
     unsigned n_events; /* in this turn of the loop */
     bool json;
-    enum log_level level;    /* least that is logged */
     struct audit_log *audit; /* NULL before it is open */
     struct timer sign;
     bool audit_fails; /* and it was said */
@@ -138,7 +137,7 @@ static void write_line(struct log_role *log, enum role role, const struct msg_lo
     enum log_level level =
         event->level < LEVEL_COUNT ? (enum log_level) event->level : LEVEL_ERROR;
 
-    if (level < log->level)
+    if (level < log->start->log_level)
         return;
     buf_init(&line, LOG_LINE_MAX_BYTES);
     if (log->json)
@@ -228,12 +227,12 @@ static void on_peer(void *ctx, const struct role_peer *peer)
     }
 }
 
-static void on_reload(void *ctx, uint32_t what)
+static void on_reload(void *ctx)
 {
     struct log_role *log = ctx;
     struct err err;
 
-    if ((what & RELOAD_LOG) != 0 && log_out_reopen(log->out, &err))
+    if (log_out_reopen(log->out, &err))
         own_event(log, "log.reopen", &err);
 }
 
@@ -320,8 +319,7 @@ static enum rc run(struct log_role *log, struct err *err)
 int role_log(struct role_start *start)
 {
     struct log_role log = {.start = start,
-                           .json = start->config->log_format == LOG_FORMAT_JSON,
-                           .level = log_level_of(start->config->log_level)};
+                           .json = start->config->log_format == LOG_FORMAT_JSON};
     struct err err;
     enum rc rc;
 

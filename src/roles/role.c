@@ -18,12 +18,11 @@
 #include "roles/ship_address.h"
 #include "sandbox/sandbox.h"
 
-#define START_TIMEOUT_MS  30000 /* the supervisor sends everything at once */
-#define LOG_DRAIN_MS      1000
-#define ROLE_STATE_BYTES  256u
-#define ROLE_PATH_BYTES   4096u
-#define ROLE_FILES_MAX    4u /* configured files of one role */
-#define CONFIG_BLOB_BYTES (4 * CONFIG_FILE_MAX_BYTES)
+#define START_TIMEOUT_MS 30000 /* the supervisor sends everything at once */
+#define LOG_DRAIN_MS     1000
+#define ROLE_STATE_BYTES 256u
+#define ROLE_PATH_BYTES  4096u
+#define ROLE_FILES_MAX   4u /* configured files of one role */
 
 static struct slice keep_slice(struct slice s)
 {
@@ -52,7 +51,7 @@ static enum rc on_config(struct role_start *start, const struct packet *packet, 
     void *mem;
     enum rc rc;
 
-    if (len == 0 || len > CONFIG_BLOB_BYTES || fstat(packet->fds[0], &st) != 0 ||
+    if (len == 0 || len > CONFIG_BLOB_MAX_BYTES || fstat(packet->fds[0], &st) != 0 ||
         (uint64_t) st.st_size < len)
         return err_set(err, RC_INVALID, "Internal error", "configuration: bad length");
     mem = mmap(NULL, (size_t) len, PROT_READ, MAP_PRIVATE, packet->fds[0], 0);
@@ -200,6 +199,13 @@ static enum rc before_start(struct role_start *start, struct packet *packet, str
     }
 }
 
+/* What is audited is told whatever is logged; the log role leaves out the rest. */
+static void take_log_level(struct role_start *start, uint8_t level)
+{
+    start->log_level = level < LEVEL_COUNT ? (enum log_level) level : LEVEL_INFO;
+    log_set_level(MIN(start->log_level, LEVEL_INFO));
+}
+
 static enum rc gather(struct role_start *start, struct err *err)
 {
     for (;;) {
@@ -214,6 +220,7 @@ static enum rc gather(struct role_start *start, struct err *err)
             _exit(0); /* before there is anything to end */
         if (packet->msg.type == MSG_START) {
             start->n_gates = packet->msg.start.n_gates;
+            take_log_level(start, packet->msg.start.log_level);
             break;
         }
         rc = before_start(start, packet, err);
@@ -372,8 +379,6 @@ static enum rc prepare(struct role_start *start, struct err *err)
 
     if (rc)
         return rc;
-    /* What is audited is told whatever is logged; the log role leaves out the rest. */
-    log_set_level(MIN(log_level_of(start->config->log_level), LEVEL_INFO));
     tzset(); /* reads /etc/localtime while it may */
     raise_file_limit();
     rc = become_user(start, err);
@@ -462,8 +467,9 @@ static void dispatch(struct role_start *start, struct packet *packet,
             events->certs(ctx, start->certs, start->n_certs);
         break;
     case MSG_RELOAD:
+        take_log_level(start, msg->reload.log_level);
         if (events->reload != NULL)
-            events->reload(ctx, msg->reload.what);
+            events->reload(ctx);
         break;
     case MSG_QUARANTINE:
         if (events->quarantine != NULL)

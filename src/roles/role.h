@@ -19,6 +19,7 @@
 #ifndef ROOST_ROLES_ROLE_H
 #define ROOST_ROLES_ROLE_H
 
+#include "base/log.h"
 #include "ipc/channel.h"
 #include "ipc/crash_page.h"
 
@@ -81,6 +82,7 @@ struct role_start {
     uint64_t quarantined[ROLE_QUARANTINE_MAX]; /* mail only: accounts not to be opened */
     size_t n_quarantined;
     uint32_t n_gates;                  /* how many this server runs */
+    enum log_level log_level;          /* least that is written; a reload may change it */
     const struct sandbox_rules *needs; /* idp only: paths and ports that its files name */
     struct log_sink *sink;             /* roles/log_sink.h; role.c's */
     struct role_cert *new_certs;       /* an incomplete set; role.c's */
@@ -92,7 +94,8 @@ struct role_events {
     void (*peer)(void *ctx, const struct role_peer *peer);
     /* A complete new set of certificates, valid during the call. */
     void (*certs)(void *ctx, const struct role_cert *certs, size_t n);
-    void (*reload)(void *ctx, uint32_t what);
+    /* Files that settings name may have changed. */
+    void (*reload)(void *ctx);
     void (*quarantine)(void *ctx, uint64_t account, bool on);
     /* auth: the helper that was asked for. Takes fd. */
     void (*pam_helper)(void *ctx, uint64_t request, int fd);

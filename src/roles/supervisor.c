@@ -25,7 +25,6 @@
 #define BACKOFF_MAX_US    (30 * INT64_C(1000000))
 #define STEADY_US         (60 * INT64_C(1000000)) /* lived so long: the next crash is a first one */
 #define START_TRIES       3u                      /* before the server was ever up */
-#define CONFIG_BLOB_BYTES (4 * CONFIG_FILE_MAX_BYTES)
 #define PATH_BYTES        4096u
 
 /*
@@ -42,18 +41,6 @@ static const unsigned stop_order[] = {
 /* The log first, for the same reason. */
 static const enum role start_order[] = {ROLE_LOG, ROLE_SHIP, ROLE_KEYS, ROLE_DIGEST, ROLE_IDP,
                                         ROLE_GSS, ROLE_AUTH, ROLE_MAIL, ROLE_WEB,    ROLE_GATE};
-
-/* ---- reload ---- */
-
-void supervisor_reload(struct supervisor *sup)
-{
-    struct msg msg = {.type = MSG_RELOAD, .reload = {.what = RELOAD_LOG | RELOAD_FILES}};
-
-    for (size_t i = 0; i < COUNT(start_order); i++)
-        children_post(sup, start_order[i], &msg);
-    certs_reload(sup);
-    log_event(LEVEL_INFO, "server.reload", LOG_NUM("pid", getpid()));
-}
 
 /* ---- stopping ---- */
 
@@ -323,13 +310,14 @@ static void on_signal(void *ctx, unsigned ready)
 {
     struct supervisor *sup = ctx;
     struct signalfd_siginfo info;
+    struct err err;
 
     (void) ready;
     while (read(sup->signal_fd, &info, sizeof(info)) == (ssize_t) sizeof(info)) {
         if (info.ssi_signo == SIGCHLD)
             reap(sup);
         else if (info.ssi_signo == SIGHUP)
-            supervisor_reload(sup);
+            (void) supervisor_reload(sup, &err); /* what failed is in the log */
         else
             supervisor_stop(sup);
     }
@@ -360,7 +348,7 @@ static enum rc seal_config(struct supervisor *sup, struct err *err)
 {
     AUTO(buf_done) struct buf blob = {0};
 
-    buf_init(&blob, CONFIG_BLOB_BYTES);
+    buf_init(&blob, CONFIG_BLOB_MAX_BYTES);
     config_encode(sup->config, &blob);
     if (blob.overflow)
         return err_set(err, RC_LIMIT, "Internal error", "the configuration is too long");
@@ -494,10 +482,11 @@ static void close_all(struct supervisor *sup)
     closep(&sup->config_fd);
     closep(&sup->signal_fd);
     log_sink_free(sup->sink);
+    config_free(sup->reread);
     closep(&sup->lock_fd); /* last: then another server may start */
 }
 
-int supervisor_run(const struct config *config)
+int supervisor_run(const struct config *config, const char *config_path)
 {
     struct supervisor *sup = xcalloc(1, sizeof(*sup));
     struct err err;
@@ -505,6 +494,7 @@ int supervisor_run(const struct config *config)
     int status;
 
     sup->config = config;
+    sup->config_path = config_path;
     sup->crash_page_fd = sup->config_fd = sup->lock_fd = sup->signal_fd = -1;
     sup->started_us = clock_mono_us();
     list_init(&sup->control_conns);

@@ -72,7 +72,9 @@ struct pam_process {
 };
 
 struct supervisor {
-    const struct config *config;
+    const struct config *config; /* as it was at the start: what runs */
+    const char *config_path;
+    struct config *reread; /* as the last reload found it; NULL: config */
     struct loop *loop;
     struct child children[SUPERVISOR_CHILDREN_MAX];
     size_t n_children;
@@ -96,8 +98,9 @@ struct supervisor {
     int status; /* of `roost serve` */
 };
 
-/* `roost serve`: until it is told to stop. The exit status. */
-int supervisor_run(const struct config *config);
+/* `roost serve`: until it is told to stop. The exit status. config was read from config_path.
+ */
+int supervisor_run(const struct config *config, const char *config_path);
 
 /* ---- between its files ---- */
 
@@ -131,14 +134,23 @@ void supervisor_pam_kill(struct supervisor *sup);
 /* supervisor.c */
 void supervisor_child_ready(struct child *child, struct slice sandbox);
 void supervisor_child_failed(struct child *child, enum rc rc, struct slice text);
-void supervisor_reload(struct supervisor *sup);
 void supervisor_stop(struct supervisor *sup);
+
+/* supervisor_reload.c */
+/* Read again what a running server may; every failure is in the log, err has the first. */
+enum rc supervisor_reload(struct supervisor *sup, struct err *err);
+/* What settings say that count without a restart. */
+const struct config *reloaded_config(const struct supervisor *sup);
+/* Does the setting at this place of the table say something else now, and wait for a restart?
+ */
+bool reload_waits(const struct supervisor *sup, size_t at);
 
 /* supervisor_certs.c */
 bool certs_wanted(const struct config *config);
 /* Into `offered`; what was in use stays on failure. */
 MUST_CHECK enum rc certs_read(struct supervisor *sup, struct err *err);
-void certs_reload(struct supervisor *sup);
+/* Read them again and offer them to keys. RC_OK where there are none. */
+enum rc certs_reload(struct supervisor *sup, struct err *err);
 void certs_watch(struct supervisor *sup);
 void certs_done(struct supervisor *sup);
 void certs_post_keys(struct child *keys);

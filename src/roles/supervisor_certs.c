@@ -23,12 +23,13 @@ bool certs_wanted(const struct config *config)
 
 enum rc certs_read(struct supervisor *sup, struct err *err)
 {
+    const struct config *config = reloaded_config(sup);
     struct certs *certs = &sup->certs;
     struct cert_files files;
     enum rc rc;
 
-    cert_files_stamp(sup->config, &certs->stamps); /* what cannot be read waits for a change */
-    rc = cert_files_read(sup->config, &files, err);
+    cert_files_stamp(config, &certs->stamps); /* what cannot be read waits for a change */
+    rc = cert_files_read(config, &files, err);
     if (rc)
         return rc;
     cert_files_done(&certs->offered);
@@ -121,33 +122,36 @@ void certs_heard(struct child *keys, const struct msg_keys_loaded *msg)
     }
 }
 
-void certs_reload(struct supervisor *sup)
+enum rc certs_reload(struct supervisor *sup, struct err *err)
 {
-    struct err err;
+    const struct config_list *files = &reloaded_config(sup)->certificate;
+    enum rc rc;
 
     if (!certs_wanted(sup->config))
-        return;
-    if (certs_read(sup, &err)) {
-        log_event(LEVEL_ERROR, "certificate.unreadable", LOG_ERR(&err));
-        return;
+        return RC_OK;
+    rc = certs_read(sup, err);
+    if (rc) {
+        log_event(LEVEL_ERROR, "certificate.unreadable", LOG_ERR(err));
+        return rc;
     }
-    for (size_t i = 0; i < sup->config->certificate.n; i++)
-        log_event(LEVEL_INFO, "certificate.read",
-                  LOG_STR("file", sup->config->certificate.items[i]));
+    for (size_t i = 0; i < files->n; i++)
+        log_event(LEVEL_INFO, "certificate.read", LOG_STR("file", files->items[i]));
     for (size_t i = 0; i < sup->n_children; i++) {
         if (sup->children[i].role == ROLE_KEYS && sup->children[i].channel != NULL)
             certs_post_keys(&sup->children[i]); /* else when it is started again */
     }
+    return RC_OK;
 }
 
 static void poll_certs(void *ctx)
 {
     struct supervisor *sup = ctx;
     struct cert_stamps now;
+    struct err err;
 
-    cert_files_stamp(sup->config, &now);
+    cert_files_stamp(reloaded_config(sup), &now);
     if (memcmp(&now, &sup->certs.stamps, sizeof(now)) != 0)
-        certs_reload(sup);
+        (void) certs_reload(sup, &err); /* what failed is in the log */
     timer_start(sup->loop, &sup->certs.poll, CERT_POLL_US, poll_certs, sup);
 }
 

@@ -147,7 +147,11 @@ static void post_quarantine(struct child *child)
 
 void child_post_start(struct child *child)
 {
-    struct msg start = {.type = MSG_START, .start = {.n_gates = child->sup->n_gates}};
+    struct msg start = {
+        .type = MSG_START,
+        .start = {.n_gates = child->sup->n_gates,
+                  .log_level = (uint8_t) log_level_of(reloaded_config(child->sup)->log_level)}
+    };
 
     if (role_serves_tls(child->role))
         certs_post(child);

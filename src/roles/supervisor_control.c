@@ -92,11 +92,21 @@ static void verb_status(struct control_conn *conn, const struct control_fields *
     control_end(conn, RC_OK, "");
 }
 
+/* A row for each setting that waits for a restart. */
 static void verb_reload(struct control_conn *conn, const struct control_fields *in, void *ctx)
 {
+    struct err err;
+    enum rc rc = supervisor_reload(ctx, &err);
+
     (void) in;
-    supervisor_reload(ctx);
-    control_end(conn, RC_OK, "");
+    for (size_t i = 0; i < config_setting_count(); i++) {
+        const struct control_field field =
+            CONTROL_TEXT("setting", slice_from_str(config_setting_at(i).name));
+
+        if (reload_waits(ctx, i))
+            control_row(conn, &field, 1);
+    }
+    control_end_rc(conn, rc, &err);
 }
 
 static void verb_stop(struct control_conn *conn, const struct control_fields *in, void *ctx)

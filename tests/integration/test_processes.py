@@ -13,6 +13,16 @@ from harness import Server, is_alive, proc_status, wait_for
 NOBODY = 65534
 
 
+def served_name(server):
+    """The CN of the certificate that a client is shown."""
+    tls = server.connect()
+    der = tls.getpeercert(binary_form=True)
+    tls.close()
+    text = subprocess.run(["openssl", "x509", "-inform", "DER", "-noout", "-subject"],
+                          input=der, capture_output=True, check=True).stdout
+    return text.decode().split("=")[-1].strip()
+
+
 class Running(unittest.TestCase):
     """One server for many tests; each leaves it running."""
 
@@ -86,18 +96,10 @@ class Running(unittest.TestCase):
         tls.close()
 
     def test_a_new_certificate_is_used_after_sighup_and_nobody_is_dropped(self):
-        def served_name():
-            tls = self.server.connect()
-            der = tls.getpeercert(binary_form=True)
-            tls.close()
-            text = subprocess.run(["openssl", "x509", "-inform", "DER", "-noout", "-subject"],
-                                  input=der, capture_output=True, check=True).stdout
-            return text.decode().split("=")[-1].strip()
-
         old = self.server.connect()
         self.server.make_certificate("renewed")
         self.server.process.send_signal(signal.SIGHUP)
-        wait_for(lambda: served_name() == "renewed", "the new certificate")
+        wait_for(lambda: served_name(self.server) == "renewed", "the new certificate")
         old.sendall(b"a NOOP\r\n")
         self.assertIn(b"a OK", old.recv(4096))
         old.close()
@@ -131,6 +133,78 @@ class Running(unittest.TestCase):
     def test_quarantine_can_be_asked_for(self):
         self.assertEqual(self.server.ask("quarantine_list"), (0, "", []))
         self.assertNotEqual(self.server.ask("quarantine_release", account=7)[0], 0)
+
+
+class Reloading(unittest.TestCase):
+    """What of a configuration that has changed counts at once, and what is said of the rest."""
+
+    def setUp(self):
+        self.server = Server(log_level="error")
+        self.addCleanup(self.server.close)
+        self.server.make_data()
+        self.server.start()
+
+    def change(self, **settings):
+        self.server.settings.update(settings)
+        self.server.write_config()
+
+    def reload(self):
+        return self.server.ask("reload")
+
+    def test_certificates_under_other_names_are_used(self):
+        self.server.make_certificate("moved")
+        for name in ("cert.pem", "key.pem"):
+            os.rename(os.path.join(self.server.folder, name), os.path.join(self.server.folder, "new-" + name))
+        self.change(certificate=os.path.join(self.server.folder, "new-cert.pem"),
+                    certificate_key=os.path.join(self.server.folder, "new-key.pem"))
+        self.assertEqual(self.reload(), (0, "", []))
+        wait_for(lambda: served_name(self.server) == "moved", "the certificate of the other file")
+        before = [row for row in self.server.children() if row["role"] == "keys"][0]["pid"]
+        os.kill(int(before), signal.SIGKILL)  # the next one is given the same files
+        wait_for(lambda: before not in [row["pid"] for row in self.server.children()] and self.server.all_running(),
+                 "keys comes back")
+        self.assertEqual(served_name(self.server), "moved")
+
+    def test_the_least_level_of_the_log_changes(self):
+        self.change(log_level="info")
+
+        def told(times):
+            return lambda: self.reload()[0] == 0 and self.server.stderr().count(" server.reload ") >= times
+
+        wait_for(told(1), "a line of that level")
+        self.assertEqual(self.server.stderr().count(" role.ready role=gate "), 0)
+        gate = [row for row in self.server.children() if row["role"] == "gate"][0]["pid"]
+        os.kill(int(gate), signal.SIGKILL)
+        wait_for(lambda: " role.ready role=gate " in self.server.stderr(), "the news of a process that has come since")
+        log = [row for row in self.server.children() if row["role"] == "log"][0]["pid"]
+        os.kill(int(log), signal.SIGKILL)
+        wait_for(lambda: " role.ready role=log " in self.server.stderr(), "the same level after a restart of log")
+
+    def test_what_waits_for_a_restart_is_named(self):
+        self.change(threads="7", imap=["127.0.0.1:%d" % harness.free_port()], log_level="info")
+        self.assertEqual(self.reload(), (0, "", [{"setting": "imap"}, {"setting": "threads"}]))
+        wait_for(lambda: self.reload()[0] == 0 and 'needs_restart="imap threads"' in self.server.stderr(), "the line of the log")
+        done = subprocess.run([harness.ROOST, "reload", "-c", self.server.config, "--json"], capture_output=True, text=True, check=True)
+        self.assertEqual(json.loads(done.stdout), [{"setting": "imap"}, {"setting": "threads"}])
+        self.change(threads="0", imap=[])
+        self.assertEqual(self.reload(), (0, "", []))
+
+    def test_a_file_with_an_error_changes_no_setting(self):
+        self.server.make_certificate("renewed")
+        self.change(imapz="1", certificate="/nowhere", certificate_key="/nowhere")
+        rc, text, rows = self.reload()
+        self.assertNotEqual(rc, 0)
+        self.assertIn("imapz", text)
+        self.assertEqual(rows, [])
+        wait_for(lambda: "config.refused" in self.server.stderr(), "the line of the log")
+        wait_for(lambda: served_name(self.server) == "renewed", "the files are read again all the same")
+
+    def test_doors_with_tls_keep_their_certificate(self):
+        self.change(imaps=[], certificate=[], certificate_key=[])
+        rc, text, _ = self.reload()
+        self.assertNotEqual(rc, 0)
+        self.assertIn("certificate", text)
+        self.server.connect().close()
 
 
 class Ending(unittest.TestCase):

@@ -171,6 +171,93 @@ static void the_blob_comes_back_the_same(void **state)
     }
 }
 
+static enum rc read_list(size_t n)
+{
+    AUTO(config_freep) struct config *config = NULL;
+    AUTO(buf_done) struct buf text = {0};
+    struct config_errors errors;
+    const char *path;
+    enum rc rc;
+
+    buf_init(&text, CONFIG_FILE_MAX_BYTES);
+    buf_str(&text, "imaps = {}\ndomains = {x");
+    for (size_t i = 1; i < n; i++)
+        buf_str(&text, ",x");
+    buf_str(&text, "}\n");
+    buf_byte(&text, '\0');
+    path = write_file(text.ptr);
+    rc = config_read(path, &config, &errors);
+    (void) unlink(path);
+    return rc;
+}
+
+static enum rc read_long(size_t len)
+{
+    AUTO(config_freep) struct config *config = NULL;
+    AUTO(freep) char *text = xmalloc(len + 1);
+    struct config_errors errors;
+    const char *path;
+    enum rc rc;
+
+    memset(text, '\n', len);
+    memcpy(text, "imaps = {}", strlen("imaps = {}"));
+    text[len] = '\0';
+    path = write_file(text);
+    rc = config_read(path, &config, &errors);
+    (void) unlink(path);
+    return rc;
+}
+
+static void sizes_have_limits(void **state)
+{
+    (void) state;
+    assert_int_equal(read_list(CONFIG_LIST_MAX), RC_OK);
+    assert_int_equal(read_list(CONFIG_LIST_MAX + 1), RC_INVALID);
+    assert_int_equal(read_long(CONFIG_FILE_MAX_BYTES), RC_OK);
+    assert_int_equal(read_long(CONFIG_FILE_MAX_BYTES + 1), RC_INVALID);
+}
+
+/* Each kind of setting: the place where two configurations differ, and no other. */
+static void settings_that_differ_are_known(void **state)
+{
+    static const char *const lines[] = {
+        "hostname = other.example\n",
+        "data = /elsewhere\n",
+        "domains = {a.example, b.example}\n",
+        "scram_sha1 = yes\n",
+        "threads = 3\n",
+        "message_max = 1M\n",
+        "lmtp_mode = 0600\n",
+        "log_format = json\n",
+        "log_level = debug\n",
+        "quota_marks = \"80 90\"\n",
+        "legacy_passwords = \"until 2026-01-31\"\n",
+    };
+    AUTO(config_freep) struct config *one = NULL;
+    struct config_errors errors;
+    const char *path = write_file("imaps = {}\n");
+
+    (void) state;
+    assert_int_equal(config_read(path, &one, &errors), RC_OK);
+    (void) unlink(path);
+    for (size_t i = 0; i < COUNT(lines); i++) {
+        AUTO(config_freep) struct config *other = NULL;
+        char text[128];
+
+        (void) snprintf(text, sizeof(text), "imaps = {}\n%s", lines[i]);
+        path = write_file(text);
+        assert_int_equal(config_read(path, &other, &errors), RC_OK);
+        (void) unlink(path);
+        for (size_t at = 0; at < config_setting_count(); at++) {
+            const char *name = config_setting_at(at).name;
+            size_t len = strlen(name);
+            bool is_named = strncmp(lines[i], name, len) == 0 && lines[i][len] == ' ';
+
+            assert_int_equal(config_same(one, other, at), !is_named);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -179,6 +266,8 @@ int main(void)
         cmocka_unit_test(names_of_other_servers_are_taken_apart),
         cmocka_unit_test(scram_is_offered_where_it_serves_everybody),
         cmocka_unit_test(the_blob_comes_back_the_same),
+        cmocka_unit_test(sizes_have_limits),
+        cmocka_unit_test(settings_that_differ_are_known),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
