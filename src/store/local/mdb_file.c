@@ -1,8 +1,5 @@
 /*
- * mdb_file.c - meta pages, trees, overflow runs and the free list of LMDB's file.
- *
- * Numbers are the machine's in LMDB's file; Roost's machines are little-endian, and a file of
- * another has a magic that is not ours.
+ * mdb_file.c - trees, overflow runs and the free list of LMDB's file.
  *
  * One walk serves three purposes: the check of everything at start, the scrubber's check of a
  * part, and the salvage of rows, which goes on behind what is damaged.
@@ -14,33 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/scan.h"
-
-#define META_MAGIC        0xBEEFC0DEu
-#define META_VERSION      1u
-#define PAGE_HEADER_BYTES 16u
-#define NODE_HEADER_BYTES 8u
-#define TREE_BYTES        48u
-#define PAGE_BYTES_MIN    512u
-#define PAGE_BYTES_MAX    65536u
-#define NO_PAGE           UINT64_MAX
-#define FIRST_DATA_PAGE   2u
-#define PAGES_UNWRITTEN   65536u  /* at the end: given to a transaction and not used by it */
-#define FREE_LIST_FLAGS   0x08u   /* MDB_INTEGERKEY */
-#define KEPT_FLAGS        0x4000u /* MDB_NOSUBDIR: LMDB keeps how a file was opened first */
-#define VALUE_MAX_BYTES   ((uint64_t) 1 << 30)
-
-enum page_flags { PAGE_BRANCH = 1, PAGE_LEAF = 2, PAGE_OVERFLOW = 4, PAGE_META = 8 };
-enum node_flags { NODE_OVERFLOW = 1, NODE_TREE = 2 };
-
-struct node {
-    uint16_t flags;
-    struct slice key,
-        data;             /* data: of a leaf's node; the overflow page's number if it has one */
-    uint64_t data_len;    /* also where it lies in overflow pages */
-    uint64_t child;       /* of a branch's node */
-    size_t bytes, offset; /* in the page; bytes rounded up */
-};
+#define FIRST_DATA_PAGE 2u
+#define PAGES_UNWRITTEN 65536u /* at the end: given to a transaction and not used by it */
+#define VALUE_MAX_BYTES ((uint64_t) 1 << 30)
 
 struct level {
     char *page;
@@ -81,7 +54,7 @@ static void damaged(struct mdb_file *file, const struct mdb_visit *visit, uint64
         visit->damage(visit->ctx, page, what);
 }
 
-/* ---- pages as bytes ---- */
+/* ---- reading ---- */
 
 static bool read_bytes(struct mdb_file *file, char *out, size_t len, uint64_t offset)
 {
@@ -108,89 +81,9 @@ static bool read_page(struct mdb_file *file, uint64_t number, char *out)
            read_bytes(file, out, file->meta.page_bytes, number * file->meta.page_bytes);
 }
 
-struct page_head {
-    uint64_t number;
-    uint16_t pad, flags, lower, upper;
-    uint32_t n_overflow;
-};
-
-static struct page_head page_head(const char *page)
+static struct slice page_of(const struct mdb_file *file, const char *bytes)
 {
-    struct scan sc = scan_of(slice_of(page, PAGE_HEADER_BYTES));
-    struct page_head head = {0};
-
-    (void) (scan_le64(&sc, &head.number) && scan_le16(&sc, &head.pad) &&
-            scan_le16(&sc, &head.flags) && scan_le16(&sc, &head.lower) &&
-            scan_le16(&sc, &head.upper));
-    head.n_overflow = (uint32_t) head.lower | (uint32_t) head.upper << 16;
-    return head;
-}
-
-/* The number of nodes of a branch or leaf, if its header can be one. */
-static bool page_count(const struct mdb_file *file, const char *page, uint64_t number,
-                       uint16_t flags, uint32_t *out)
-{
-    struct page_head head = page_head(page);
-
-    if (head.number != number || head.flags != flags || head.lower < PAGE_HEADER_BYTES ||
-        head.lower % 2 != 0 || head.lower > head.upper || head.upper > file->meta.page_bytes)
-        return false;
-    *out = (head.lower - PAGE_HEADER_BYTES) / 2u;
-    return true;
-}
-
-/* Node number `at`, if it lies wholly in the page and not below `least`. */
-static bool node_from(const struct mdb_file *file, const char *page, uint32_t at, bool is_leaf,
-                      size_t least, struct node *out)
-{
-    struct slice whole = slice_of(page, file->meta.page_bytes);
-    struct scan sc = scan_of(slice_sub(whole, PAGE_HEADER_BYTES + 2 * (size_t) at, 2));
-    uint16_t offset, lo, hi, key_len;
-    struct node node = {0};
-    size_t in_page;
-
-    if (!scan_le16(&sc, &offset) || offset < least)
-        return false;
-    sc = scan_of(slice_from(whole, offset));
-    if (!scan_le16(&sc, &lo) || !scan_le16(&sc, &hi) || !scan_le16(&sc, &node.flags) ||
-        !scan_le16(&sc, &key_len) || key_len > MDB_KEY_MAX_BYTES ||
-        !scan_take(&sc, key_len, &node.key))
-        return false;
-    if (is_leaf) {
-        node.data_len = (uint64_t) lo | (uint64_t) hi << 16;
-        in_page = node.flags & NODE_OVERFLOW ? sizeof(uint64_t) : (size_t) node.data_len;
-        if (!scan_take(&sc, in_page, &node.data))
-            return false;
-    } else {
-        in_page = 0;
-        node.child = (uint64_t) lo | (uint64_t) hi << 16 | (uint64_t) node.flags << 32;
-    }
-    node.bytes = (NODE_HEADER_BYTES + key_len + in_page + 1) & ~(size_t) 1;
-    node.offset = offset;
-    *out = node;
-    return true;
-}
-
-static bool node_at(const struct mdb_file *file, const char *page, uint32_t at, bool is_leaf,
-                    struct node *out)
-{
-    return node_from(file, page, at, is_leaf, page_head(page).upper, out);
-}
-
-/* Nodes parse, and fill the page from `upper` to its end to the byte. */
-static bool page_is_filled(const struct mdb_file *file, const char *page, uint32_t n,
-                           bool is_leaf)
-{
-    size_t sum = 0;
-
-    for (uint32_t i = 0; i < n; i++) {
-        struct node node;
-
-        if (!node_at(file, page, i, is_leaf, &node))
-            return false;
-        sum += node.bytes;
-    }
-    return sum == file->meta.page_bytes - page_head(page).upper;
+    return slice_of(bytes, file->meta.page_bytes);
 }
 
 /* ---- which pages were seen ---- */
@@ -217,41 +110,6 @@ static bool is_seen(const struct mdb_file *file, uint64_t page)
 
 /* ---- meta pages ---- */
 
-static bool scan_tree(struct scan *sc, struct mdb_tree *out)
-{
-    return scan_le32(sc, &out->pad) && scan_le16(sc, &out->flags) &&
-           scan_le16(sc, &out->depth) && scan_le64(sc, &out->branch_pages) &&
-           scan_le64(sc, &out->leaf_pages) && scan_le64(sc, &out->overflow_pages) &&
-           scan_le64(sc, &out->entries) && scan_le64(sc, &out->root);
-}
-
-static bool tree_is_possible(const struct mdb_tree *tree, uint64_t last_page)
-{
-    if (tree->depth > MDB_TREE_DEPTH_MAX)
-        return false;
-    return tree->root == NO_PAGE ? tree->depth == 0 && tree->entries == 0
-                                 : tree->depth > 0 && tree->root <= last_page;
-}
-
-static bool meta_parse(struct slice page, uint64_t number, struct mdb_meta *out)
-{
-    struct page_head head = page_head(page.ptr);
-    struct scan sc = scan_of(slice_from(page, PAGE_HEADER_BYTES));
-    uint32_t magic, version;
-    uint64_t address, map_bytes;
-
-    if (head.number != number || head.flags != PAGE_META || !scan_le32(&sc, &magic) ||
-        magic != META_MAGIC || !scan_le32(&sc, &version) || version != META_VERSION ||
-        !scan_le64(&sc, &address) || !scan_le64(&sc, &map_bytes) ||
-        !scan_tree(&sc, &out->free_list) || !scan_tree(&sc, &out->main) ||
-        !scan_le64(&sc, &out->last_page) || !scan_le64(&sc, &out->txnid))
-        return false;
-    out->page_bytes = out->free_list.pad;
-    return out->page_bytes >= PAGE_BYTES_MIN && out->page_bytes <= PAGE_BYTES_MAX &&
-           (out->page_bytes & (out->page_bytes - 1)) == 0 &&
-           (out->free_list.flags & ~KEPT_FLAGS) == FREE_LIST_FLAGS && out->main.flags == 0;
-}
-
 /* A transaction writes the meta page of its number's parity; a new file has 0 in both. */
 static bool meta_is_sound(const struct mdb_file *file, const struct mdb_meta *meta,
                           uint64_t number)
@@ -259,8 +117,8 @@ static bool meta_is_sound(const struct mdb_file *file, const struct mdb_meta *me
     return meta->page_bytes == file->meta.page_bytes &&
            (meta->txnid == 0 || meta->txnid % 2 == number) && meta->last_page >= 1 &&
            meta->last_page < file->n_pages + PAGES_UNWRITTEN &&
-           tree_is_possible(&meta->free_list, meta->last_page) &&
-           tree_is_possible(&meta->main, meta->last_page);
+           mdb_tree_is_possible(&meta->free_list, meta->last_page) &&
+           mdb_tree_is_possible(&meta->main, meta->last_page);
 }
 
 static bool metas_follow(const struct mdb_meta *a, const struct mdb_meta *b)
@@ -273,12 +131,12 @@ static bool metas_follow(const struct mdb_meta *a, const struct mdb_meta *b)
  * the second. */
 static bool read_metas(struct mdb_file *file, struct mdb_meta metas[2], bool good[2])
 {
-    char page[PAGE_HEADER_BYTES + 24 + 2 * TREE_BYTES + 16];
+    char page[MDB_META_BYTES];
     uint32_t page_bytes = (uint32_t) sysconf(_SC_PAGESIZE);
 
     for (uint64_t i = 0; i < 2; i++) {
         good[i] = read_bytes(file, page, sizeof(page), i * page_bytes) &&
-                  meta_parse(slice_of(page, sizeof(page)), i, &metas[i]);
+                  mdb_meta_parse(slice_of(page, sizeof(page)), i, &metas[i]);
         if (good[i] && i == 0)
             page_bytes = metas[i].page_bytes;
     }
@@ -388,10 +246,10 @@ static void key_set(struct key *key, struct slice bytes)
 /* Of the list of free pages it must be; elsewhere the row's checksum says what the value is. */
 static bool head_is_right(struct walk *walk, uint64_t first, uint64_t need)
 {
-    struct page_head head = page_head(walk->value);
+    struct mdb_page_head head = mdb_page_head(walk->value);
     struct mdb_file *file = walk->file;
 
-    if (head.number == first && head.flags == PAGE_OVERFLOW && head.n_overflow >= need &&
+    if (head.number == first && head.flags == MDB_PAGE_OVERFLOW && head.n_overflow >= need &&
         head.n_overflow <= file->n_pages - first + PAGES_UNWRITTEN) {
         walk->counted.overflow_pages += head.n_overflow;
         if (walk->marks && head.n_overflow > need) { /* a longer value may have been there */
@@ -407,7 +265,7 @@ static bool head_is_right(struct walk *walk, uint64_t first, uint64_t need)
 }
 
 /* A value of overflow pages: n pages in a row, the header in the first. */
-static bool read_overflow(struct walk *walk, const struct node *node, struct slice *out)
+static bool read_overflow(struct walk *walk, const struct mdb_node *node, struct slice *out)
 {
     struct mdb_file *file = walk->file;
     struct scan sc = scan_of(node->data);
@@ -416,10 +274,10 @@ static bool read_overflow(struct walk *walk, const struct node *node, struct sli
 
     if (!scan_le64(&sc, &first) || node->data_len > VALUE_MAX_BYTES || first < FIRST_DATA_PAGE)
         return false;
-    need = (PAGE_HEADER_BYTES - 1 + node->data_len) / file->meta.page_bytes + 1;
+    need = (MDB_PAGE_HEADER_BYTES - 1 + node->data_len) / file->meta.page_bytes + 1;
     if (first >= file->n_pages || need > file->n_pages - first)
         return false;
-    len = PAGE_HEADER_BYTES + (size_t) node->data_len;
+    len = MDB_PAGE_HEADER_BYTES + (size_t) node->data_len;
     if (len > walk->value_cap) {
         walk->value_cap = len;
         walk->value = xrealloc(walk->value, len);
@@ -431,7 +289,7 @@ static bool read_overflow(struct walk *walk, const struct node *node, struct sli
         if (!mark(file, first + i))
             return false;
     }
-    *out = slice_of(walk->value + PAGE_HEADER_BYTES, (size_t) node->data_len);
+    *out = slice_of(walk->value + MDB_PAGE_HEADER_BYTES, (size_t) node->data_len);
     return true;
 }
 
@@ -452,16 +310,16 @@ static bool mark_free_pages(struct mdb_file *file, struct slice list)
     return true;
 }
 
-static bool take_row(struct walk *walk, const struct node *node)
+static bool take_row(struct walk *walk, const struct mdb_node *node)
 {
     struct slice value = node->data;
     const struct mdb_visit *visit = walk->visit;
 
     if (walk->is_main)
-        return node->flags == NODE_TREE && value.len == TREE_BYTES;
-    if ((node->flags & ~NODE_OVERFLOW) != 0)
+        return node->flags == MDB_NODE_TREE && value.len == MDB_TREE_BYTES;
+    if ((node->flags & ~MDB_NODE_OVERFLOW) != 0)
         return false;
-    if (node->flags == NODE_OVERFLOW && !read_overflow(walk, node, &value))
+    if (node->flags == MDB_NODE_OVERFLOW && !read_overflow(walk, node, &value))
         return false;
     if (walk->is_free_list)
         return node->key.len == 8 && (!walk->marks || mark_free_pages(walk->file, value));
@@ -478,9 +336,10 @@ static bool obeys(struct walk *walk, struct slice key)
 static void walk_leaf(struct walk *walk, const struct level *level)
 {
     for (uint32_t i = 0; i < level->n; i++) {
-        struct node node;
+        struct mdb_node node;
 
-        if (!node_at(walk->file, level->page, i, true, &node) || node.key.len == 0) {
+        if (!mdb_node_at(page_of(walk->file, level->page), i, true, &node) ||
+            node.key.len == 0) {
             damaged(walk->file, walk->visit, level->number, "node");
             continue;
         }
@@ -505,9 +364,9 @@ static uint32_t first_child(const struct walk *walk, const struct level *level)
     uint32_t at = 0;
 
     for (uint32_t i = 1; walk->from.len > 0 && i < level->n; i++) {
-        struct node node;
+        struct mdb_node node;
 
-        if (node_at(walk->file, level->page, i, false, &node) &&
+        if (mdb_node_at(page_of(walk->file, level->page), i, false, &node) &&
             key_cmp(walk, node.key, walk->from) <= 0)
             at = i;
     }
@@ -519,7 +378,7 @@ static void push(struct walk *walk, uint64_t number)
     struct mdb_file *file = walk->file;
     struct level *level = &walk->levels[walk->depth];
     bool is_leaf = walk->depth + 1u == walk->tree->depth;
-    uint16_t flags = is_leaf ? PAGE_LEAF : PAGE_BRANCH;
+    uint16_t flags = is_leaf ? MDB_PAGE_LEAF : MDB_PAGE_BRANCH;
 
     if (walk->marks && !mark(file, number)) {
         damaged(file, walk->visit, number, "page is out of range or reached twice");
@@ -534,13 +393,14 @@ static void push(struct walk *walk, uint64_t number)
     if (level->page == NULL)
         level->page = xmalloc(file->meta.page_bytes);
     if (!read_page(file, number, level->page) ||
-        !page_count(file, level->page, number, flags, &level->n)) {
+        !mdb_page_count(page_of(file, level->page), number, flags, &level->n)) {
         damaged(file, walk->visit, number, is_leaf ? "leaf page" : "branch page");
         if (walk->marks)
             unmark(file, number); /* its rows may be salvaged as an orphan's */
         return;
     }
-    if (!page_is_filled(file, level->page, level->n, is_leaf) || (!is_leaf && level->n < 2)) {
+    if (!mdb_page_is_filled(page_of(file, level->page), level->n, is_leaf) ||
+        (!is_leaf && level->n < 2)) {
         damaged(file, walk->visit, number, is_leaf ? "nodes of a leaf" : "nodes of a branch");
         if (walk->marks && is_leaf)
             unmark(file, number); /* it may have rows that its count leaves out */
@@ -555,9 +415,9 @@ static void push(struct walk *walk, uint64_t number)
 static void descend(struct walk *walk, struct level *level)
 {
     uint32_t at = level->at++;
-    struct node node;
+    struct mdb_node node;
 
-    if (!node_at(walk->file, level->page, at, false, &node)) {
+    if (!mdb_node_at(page_of(walk->file, level->page), at, false, &node)) {
         damaged(walk->file, walk->visit, level->number, "node of a branch");
         return;
     }
@@ -609,7 +469,7 @@ static void walk_done(struct walk *walk)
 
 static void walk_run(struct walk *walk)
 {
-    if (walk->tree->root != NO_PAGE)
+    if (walk->tree->root != MDB_NO_PAGE)
         push(walk, walk->tree->root);
     walk_levels(walk);
     walk_done(walk);
@@ -632,19 +492,20 @@ static void collect_tables(struct mdb_file *file, const struct mdb_visit *visit,
     AUTO(freep) char *bytes = xmalloc(file->meta.page_bytes);
     uint32_t n;
 
-    if (!read_page(file, page, bytes) || !page_count(file, bytes, page, PAGE_LEAF, &n))
+    if (!read_page(file, page, bytes) ||
+        !mdb_page_count(page_of(file, bytes), page, MDB_PAGE_LEAF, &n))
         return; /* told by the walk over the main tree */
     for (uint32_t i = 0; i < n; i++) {
         struct table table = {.name = {0}};
-        struct node node;
+        struct mdb_node node;
         struct scan sc;
 
-        if (!node_at(file, bytes, i, true, &node))
+        if (!mdb_node_at(page_of(file, bytes), i, true, &node))
             continue;
         sc = scan_of(node.data);
         if (node.key.len >= MDB_NAME_MAX_BYTES || list->n == MDB_TABLES_MAX ||
-            !scan_tree(&sc, &table.tree) || table.tree.flags != 0 || table.tree.pad != 0 ||
-            !tree_is_possible(&table.tree, file->meta.last_page)) {
+            !mdb_tree_scan(&sc, &table.tree) || table.tree.flags != 0 || table.tree.pad != 0 ||
+            !mdb_tree_is_possible(&table.tree, file->meta.last_page)) {
             damaged(file, visit, page, "row of a table");
             continue;
         }
@@ -769,15 +630,15 @@ static void each_row_of(struct walk *walk, const char *page)
 {
     size_t least = walk->file->meta.page_bytes;
 
-    for (uint32_t i = 0; PAGE_HEADER_BYTES + 2 * (size_t) (i + 1) <= least; i++) {
+    for (uint32_t i = 0; MDB_PAGE_HEADER_BYTES + 2 * (size_t) (i + 1) <= least; i++) {
         struct slice value;
-        struct node node;
+        struct mdb_node node;
 
-        if (!node_from(walk->file, page, i, true, PAGE_HEADER_BYTES, &node) ||
-            node.key.len == 0 || (node.flags & ~NODE_OVERFLOW) != 0)
+        if (!mdb_node_from(page_of(walk->file, page), i, true, MDB_PAGE_HEADER_BYTES, &node) ||
+            node.key.len == 0 || (node.flags & ~MDB_NODE_OVERFLOW) != 0)
             continue;
         value = node.data;
-        if (node.flags == NODE_OVERFLOW && !read_overflow(walk, &node, &value))
+        if (node.flags == MDB_NODE_OVERFLOW && !read_overflow(walk, &node, &value))
             continue;
         if (walk->visit->row(walk->visit->ctx, (struct slice){0}, node.key, value))
             least = MIN(least, node.offset);

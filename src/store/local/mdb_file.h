@@ -15,25 +15,10 @@
 #ifndef ROOST_STORE_LOCAL_MDB_FILE_H
 #define ROOST_STORE_LOCAL_MDB_FILE_H
 
-#include "base/slice.h"
+#include "store/local/mdb_page.h"
 
-#define MDB_KEY_MAX_BYTES  511u
-#define MDB_TREE_DEPTH_MAX 32u /* LMDB's own cursor stack */
 #define MDB_NAME_MAX_BYTES 32u
 #define MDB_TABLES_MAX     64u
-
-/* One B-tree, as a meta page or a row of the main table has it. */
-struct mdb_tree {
-    uint32_t pad;
-    uint16_t flags, depth;
-    uint64_t branch_pages, leaf_pages, overflow_pages, entries, root;
-};
-
-struct mdb_meta {
-    uint32_t page_bytes;
-    struct mdb_tree free_list, main;
-    uint64_t last_page, txnid;
-};
 
 enum mdb_depth { MDB_ALL, MDB_BRANCHES };
 
