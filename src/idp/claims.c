@@ -2,8 +2,6 @@
 
 #include "idp/json.h"
 
-#define AUDIENCES_MAX 64u
-
 /* NumericDate (RFC 7519 2), whole seconds. RC_NOT_FOUND: absent. */
 static enum rc get_time(const json_t *claims, const char *name, int64_t *out)
 {
@@ -33,7 +31,7 @@ static bool is_for_us(const json_t *claims, const struct provider_list *audience
 
     if (audience->n == 0 || is_listed(audience, aud))
         return true;
-    if (!json_is_array(aud) || json_array_size(aud) > AUDIENCES_MAX)
+    if (!json_is_array(aud) || json_array_size(aud) > CLAIMS_AUDIENCES_MAX)
         return false;
     for (size_t i = 0; i < json_array_size(aud); i++) {
         if (is_listed(audience, json_array_get(aud, i)))

@@ -15,6 +15,7 @@
 #include "idp/provider_file.h"
 
 #define CLAIMS_LEEWAY_MAX_SEC 300
+#define CLAIMS_AUDIENCES_MAX  64u                 /* of one token */
 #define CLAIMS_TIME_MAX       ((int64_t) 1 << 53) /* what every reader of JSON counts exactly */
 
 struct claim_rules {

@@ -134,6 +134,8 @@ struct imap_acl_args {
     struct slice rights;     /* ... these: lower case letters and digits, known or not */
 };
 
+#define LIST_MAX_PATTERNS 1000u /* in one LIST: each is tried on every mailbox */
+
 /* LIST and LSUB: RFC 9051 6.3.9, RFC 3501 6.3.9. */
 struct imap_list_args {
     bool extended;    /* selection options, return options or a list of patterns: RFC 5258 3 */

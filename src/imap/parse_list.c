@@ -7,8 +7,6 @@
  */
 #include "imap/lex.h"
 
-#define LIST_MAX_PATTERNS 1000u /* patterns in one LIST: each is tried on every mailbox */
-
 static const struct lex_option select_options[] = {
     {"SUBSCRIBED",     IMAP_LIST_SUBSCRIBED,     NULL},
     {"REMOTE",         IMAP_LIST_REMOTE,         NULL},

@@ -129,6 +129,21 @@ class Tables(unittest.TestCase):
         return {os.path.splitext(os.path.basename(name))[0] for name in tracked()
                 if name.startswith(("tests/", "bench/"))}
 
+    def test_limits_are_names_of_the_source(self):
+        words = set()
+        for name in tracked():
+            if name.startswith("src/") and name.endswith((".c", ".h")):
+                words.update(re.findall(r"#define (\w+)", read(name)))
+        words.update(name for name, *_ in table_of_settings())
+        bad = []
+        for heading, cells in rows(read("docs/limits.md")):
+            for word in re.findall(r"`(\w+)`", cells[0]):
+                if word not in words:
+                    bad.append("%s: %s" % (heading, word))
+            if re.search(r"(?<!`)\b[A-Z]+_[A-Z_]+\b(?!`)", cells[0]):
+                bad.append("%s: no backticks: %s" % (heading, cells[0]))
+        self.assertEqual(bad, [])
+
     def test_limits_have_value_reason_and_a_test_that_exists(self):
         known, bad = self.programs(), []
         for heading, cells in rows(read("docs/limits.md")):
@@ -139,6 +154,15 @@ class Tables(unittest.TestCase):
                 if word not in known:
                     bad.append("%s: %s: no %s" % (heading, cells[0], word))
         self.assertEqual(bad, [])
+
+    def test_the_programs_a_document_names_exist(self):
+        known, gone = self.programs(), []
+        for name in tracked():
+            if name.endswith(".md"):
+                for word in re.findall(r"\b(?:test|fuzz|nightly)_[a-z]{2}\w*", read(name)):
+                    if word not in known:
+                        gone.append("%s: %s" % (name, word))
+        self.assertEqual(sorted(set(gone)), [])
 
     def test_the_rfc_map_says_done_partly_or_not(self):
         known, bad = self.programs(), []

@@ -151,6 +151,29 @@ static void takes_only_what_says_everything(void **state)
     }
 }
 
+/* "web" so often, and ours behind it. */
+static const char *reason_of_audiences(size_t n, struct arena *arena)
+{
+    AUTO(buf_done) struct buf text = {0};
+
+    buf_init(&text, 1 << 12);
+    buf_str(&text, "{" ISS "\"aud\":[");
+    for (size_t i = 1; i < n; i++)
+        buf_str(&text, "\"web\",");
+    buf_str(&text, "\"mail\"]," SCOPE EXP EMAIL "}");
+    buf_byte(&text, '\0');
+    return judge(text.ptr, CLAIMS_SIGNED, arena).reason;
+}
+
+static void a_token_has_so_many_audiences(void **state)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
+
+    (void) state;
+    assert_string_equal(reason_of_audiences(CLAIMS_AUDIENCES_MAX, arena), "ok");
+    assert_string_equal(reason_of_audiences(CLAIMS_AUDIENCES_MAX + 1, arena), "audience");
+}
+
 static void what_is_granted_ends_with_the_token(void **state)
 {
     AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
@@ -219,6 +242,7 @@ int main(void)
         cmocka_unit_test(refuses_what_is_no_strict_object),
         cmocka_unit_test(refuses_nesting_without_recursion),
         cmocka_unit_test(takes_only_what_says_everything),
+        cmocka_unit_test(a_token_has_so_many_audiences),
         cmocka_unit_test(what_is_granted_ends_with_the_token),
         cmocka_unit_test(groups_are_told),
         cmocka_unit_test(a_token_without_groups_takes_them_back),
