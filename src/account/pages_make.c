@@ -177,7 +177,7 @@ static uint64_t page_number(const struct page_ref *ref)
 static void make_info(struct maker *maker, struct info_object *object)
 {
     const struct mbox_info *info = &object->info;
-    AUTO(buf_done) struct buf buf;
+    AUTO(buf_done) struct buf buf = {0};
     uint64_t number;
 
     buf_init(&buf, 0);
@@ -196,7 +196,7 @@ static void make_info(struct maker *maker, struct info_object *object)
  */
 static void make_cold(struct maker *maker, struct cold_store *cold, uint32_t needed)
 {
-    AUTO(buf_done) struct buf buf;
+    AUTO(buf_done) struct buf buf = {0};
     struct cold_pages *pages = &cold->pages;
     uint32_t stored = cold_rows_in(pages->pieces, pages->n), n;
 
@@ -217,7 +217,7 @@ static void make_cold(struct maker *maker, struct cold_store *cold, uint32_t nee
 
 static void make_hot(struct maker *maker, struct chunk *chunk, uint32_t n)
 {
-    AUTO(buf_done) struct buf hot;
+    AUTO(buf_done) struct buf hot = {0};
     uint64_t number;
 
     buf_init(&hot, 0);
@@ -231,7 +231,7 @@ static void make_hot(struct maker *maker, struct chunk *chunk, uint32_t n)
 
 static void make_expunged(struct maker *maker, struct expunged_block *block, uint32_t n)
 {
-    AUTO(buf_done) struct buf buf;
+    AUTO(buf_done) struct buf buf = {0};
     uint64_t number;
 
     buf_init(&buf, 0);
@@ -245,7 +245,7 @@ static void make_expunged(struct maker *maker, struct expunged_block *block, uin
 
 static void make_overlay(struct maker *maker, struct overlay *overlay)
 {
-    AUTO(buf_done) struct buf buf;
+    AUTO(buf_done) struct buf buf = {0};
     uint64_t number;
 
     buf_init(&buf, 0);
@@ -259,7 +259,7 @@ static void make_overlay(struct maker *maker, struct overlay *overlay)
 
 static void make_annotations(struct maker *maker, struct annotation_leaf *leaf)
 {
-    AUTO(buf_done) struct buf buf;
+    AUTO(buf_done) struct buf buf = {0};
     uint64_t number;
 
     buf_init(&buf, 0);
@@ -279,7 +279,7 @@ static size_t annotation_leaves(const struct mbox *mbox)
 
 static void make_kept(struct maker *maker, struct kept_block *block, uint32_t n)
 {
-    AUTO(buf_done) struct buf buf;
+    AUTO(buf_done) struct buf buf = {0};
     uint64_t number;
 
     buf_init(&buf, 0);
@@ -452,7 +452,7 @@ static void make_mbox(struct maker *maker, struct mbox *mbox)
 /* kind: PAGE_MAILBOXES or PAGE_DELETED. */
 static void make_mailboxes(struct maker *maker, struct sorted_leaf *leaf, enum page_kind kind)
 {
-    AUTO(buf_done) struct buf buf;
+    AUTO(buf_done) struct buf buf = {0};
     uint64_t number;
 
     buf_init(&buf, 0);
@@ -473,7 +473,7 @@ static void make_mailboxes(struct maker *maker, struct sorted_leaf *leaf, enum p
 
 static void make_subscriptions(struct maker *maker, struct sorted_leaf *leaf)
 {
-    AUTO(buf_done) struct buf buf;
+    AUTO(buf_done) struct buf buf = {0};
     uint64_t number;
 
     buf_init(&buf, 0);
@@ -494,7 +494,7 @@ static bool rest_is_empty(const struct acct_rest *rest)
 
 static void make_rest(struct maker *maker, struct acct_rest *rest)
 {
-    AUTO(buf_done) struct buf buf;
+    AUTO(buf_done) struct buf buf = {0};
     uint64_t number;
 
     buf_init(&buf, 0);
@@ -516,7 +516,7 @@ static void put_leaves(struct buf *buf, const struct sorted *set)
 static struct slice make_root(struct maker *maker)
 {
     const struct acct_state *state = maker->state;
-    AUTO(buf_done) struct buf buf;
+    AUTO(buf_done) struct buf buf = {0};
 
     open_page(maker, &buf, PAGE_ROOT, 0, state->has_twins);
     buf_varint(&buf, state->modseq);

@@ -162,7 +162,7 @@ static void judge_match(struct login_outcome *out, bool matched, bool enabled)
 /* The line of a user as "{SCHEME}hash" is what the file has between its first two colons. */
 static struct slice line_hash(const struct password_hash *hash, struct arena *arena)
 {
-    AUTO(buf_done) struct buf text;
+    AUTO(buf_done) struct buf text = {0};
 
     buf_init(&text, PASSWD_LINE_MAX_BYTES);
     password_hash_print(hash, &text);

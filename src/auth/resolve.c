@@ -192,7 +192,7 @@ void resolve_recipient(const struct resolve_lookup *lookup, struct slice address
 static struct slice full_name(const struct address *address, struct slice local,
                               struct arena *arena)
 {
-    AUTO(buf_done) struct buf text;
+    AUTO(buf_done) struct buf text = {0};
 
     buf_init(&text, 2 * MSG_ADDRESS_MAX);
     buf_append(&text, local);

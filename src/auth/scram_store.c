@@ -31,7 +31,7 @@ void scram_warm_up(void)
 /* What a sealed row is bound to: it opens nowhere else. */
 static void place_of(const struct scram_row *row, unsigned char out[PLACE_BYTES])
 {
-    AUTO(buf_done) struct buf place;
+    AUTO(buf_done) struct buf place = {0};
 
     buf_init(&place, PLACE_BYTES);
     buf_le64(&place, row->account);

@@ -58,7 +58,7 @@ static void append_escaped(struct buf *line, struct slice text)
 static void to_stderr(enum log_level level, const char *event, const struct log_field *fields,
                       size_t n)
 {
-    AUTO(buf_done) struct buf line;
+    AUTO(buf_done) struct buf line = {0};
 
     buf_init(&line, LOG_LINE_BYTES);
     buf_printf(&line, "%s %s", log_level_name(level), event);

@@ -340,7 +340,7 @@ void backup_dir_close(struct backup_dir *dir)
 enum rc backup_dir_add(struct backup_dir *dir, struct backup_manifest *manifest,
                        struct err *err)
 {
-    AUTO(buf_done) struct buf text;
+    AUTO(buf_done) struct buf text = {0};
     char path[BACKUP_FILE_PATH], aside[BACKUP_FILE_PATH], pool[BACKUP_FILE_PATH];
     char folder[BACKUP_FILE_PATH], below[BACKUP_NAME_BYTES + 16];
     enum rc rc;

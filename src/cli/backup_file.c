@@ -232,7 +232,7 @@ enum rc backup_seal(const struct backup_key *key, struct slice label, struct sli
 {
     unsigned char header[SEAL_HEADER], room[SEAL_PIECE + SEAL_EXTRA];
     crypto_secretstream_xchacha20poly1305_state state;
-    AUTO(buf_done) struct buf out;
+    AUTO(buf_done) struct buf out = {0};
     size_t at = 0;
 
     buf_init(&out, 2 * BACKUP_SECRET_MAX);

@@ -488,7 +488,7 @@ static void add_files(struct maildir_file *files, size_t *n, const struct listin
 static enum rc one_maildir(struct walk *walk, const char *path, const char *folder,
                            struct err *err)
 {
-    AUTO(maildir_notes_free) struct maildir_notes notes;
+    AUTO(maildir_notes_free) struct maildir_notes notes = {0};
     AUTO(listing_done) struct listing cur = {0};
     AUTO(listing_done) struct listing new = {0};
     AUTO(freep) struct maildir_file *files = NULL;

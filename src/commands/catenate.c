@@ -14,7 +14,7 @@ struct composing {
 
 static enum rc refuse_url(struct cmd *cmd, struct slice url, struct err *err)
 {
-    AUTO(buf_done) struct buf code;
+    AUTO(buf_done) struct buf code = {0};
 
     buf_init(&code, REPLY_MAX_BYTES);
     imap_print_code_badurl(&code, url);

@@ -39,7 +39,7 @@ enum rc cmd_logout(struct cmd *cmd, struct err *err)
 /* "name=Thunderbird version=128.1", cut to CLIENT_ID_BYTES. */
 static char *client_id_text(const struct imap_id_args *args)
 {
-    AUTO(buf_done) struct buf text;
+    AUTO(buf_done) struct buf text = {0};
     char *kept;
 
     buf_init(&text, CLIENT_ID_BYTES);

@@ -109,7 +109,7 @@ static enum rc append_all(struct cmd *cmd, const struct imap_append_args *args,
 
 static struct slice appenduid_code(struct cmd *cmd, const struct appended *appended)
 {
-    AUTO(buf_done) struct buf text, code;
+    AUTO(buf_done) struct buf text = {0}, code = {0};
     struct imap_runs runs;
 
     buf_init(&text, REPLY_MAX_BYTES);
@@ -144,7 +144,7 @@ static enum rc check_header(const struct composition *composition,
 {
     uint64_t len = composition->ops->stage_length(stage);
     bool line_empty = true, has_8bit = false, goes_on = true;
-    AUTO(buf_done) struct buf piece;
+    AUTO(buf_done) struct buf piece = {0};
 
     buf_init(&piece, HEADER_PIECE_BYTES);
     for (uint64_t at = 0; goes_on && !has_8bit && at < len; at += piece.len) {

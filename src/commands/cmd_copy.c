@@ -26,7 +26,7 @@ static void print_uids(struct buf *text, const struct uid_set *uids)
 
 static void say_copyuid(struct cmd *cmd, const struct copied *copied, bool move)
 {
-    AUTO(buf_done) struct buf from, to, code;
+    AUTO(buf_done) struct buf from = {0}, to = {0}, code = {0};
 
     buf_init(&from, REPLY_MAX_BYTES);
     buf_init(&to, REPLY_MAX_BYTES);

@@ -95,7 +95,7 @@ static void find_kept(struct fetch_run *run)
 static struct slice *names_of(const struct cmd *cmd, const struct imap_fetch_args *args)
 {
     struct slice *names = ARENA_ARRAY(cmd->arena, struct slice, args->n);
-    AUTO(buf_done) struct buf name;
+    AUTO(buf_done) struct buf name = {0};
 
     buf_init(&name, REPLY_MAX_BYTES);
     for (size_t i = 0; i < args->n; i++) {

@@ -11,7 +11,7 @@
 
 static enum rc refuse_event(struct cmd *cmd, struct err *err)
 {
-    AUTO(buf_done) struct buf code;
+    AUTO(buf_done) struct buf code = {0};
 
     buf_init(&code, REPLY_MAX_BYTES);
     imap_print_code_badevent(&code);

@@ -30,7 +30,7 @@ static struct flag_change change_of(const struct imap_store_args *args)
 /* RFC 7162 3.1.3: those left alone, as the client named them. */
 static void say_modified(struct cmd *cmd, const struct uid_set *refused)
 {
-    AUTO(buf_done) struct buf text, code;
+    AUTO(buf_done) struct buf text = {0}, code = {0};
     struct imap_runs runs;
 
     buf_init(&text, REPLY_MAX_BYTES);

@@ -123,7 +123,7 @@ static enum rc say_urls(struct cmd *cmd, struct mail_txn *txn, const struct obje
 {
     const struct imap_genurlauth_args *args = &cmd->args.genurlauth;
     struct buf *out = cmd->reply->out;
-    AUTO(buf_done) struct buf url;
+    AUTO(buf_done) struct buf url = {0};
 
     buf_init(&url, REPLY_MAX_BYTES);
     buf_str(out, "* GENURLAUTH");

@@ -142,7 +142,7 @@ void fetch_section_begin(struct fetch_run *run, const struct imap_fetch_item *it
 static enum rc decode_part(struct fetch_run *run, const struct digest_part *part,
                            struct err *err)
 {
-    AUTO(buf_done) struct buf raw;
+    AUTO(buf_done) struct buf raw = {0};
     enum rc rc;
 
     buf_init(&raw, DIGEST_MESSAGE_MAX_BYTES);

@@ -19,7 +19,7 @@ static bool asks_modseq(const struct imap_search_key *key)
 /* RFC 9051 6.4.4: NO; RFC 5466 3.1: BAD. */
 static enum rc refuse_charset(struct cmd *cmd, bool bad_filter, struct err *err)
 {
-    AUTO(buf_done) struct buf code;
+    AUTO(buf_done) struct buf code = {0};
 
     buf_init(&code, REPLY_MAX_BYTES);
     imap_print_code_badcharset(&code);

@@ -72,7 +72,7 @@ static enum rc refuse(struct session *session, const struct buf *urls, struct er
 enum rc referral_refuse(struct session *session, const struct remote_mailbox *remote,
                         struct slice name, struct err *err)
 {
-    AUTO(buf_done) struct buf urls;
+    AUTO(buf_done) struct buf urls = {0};
 
     buf_init(&urls, URLS_MAX_BYTES);
     imap_print_mailbox_url(&urls, slice_from_str(session->user), remote->server, name);
@@ -90,7 +90,7 @@ static void print_where(const struct session *session, struct slice name, struct
 enum rc referral_refuse_rename(struct session *session, struct slice from, struct slice to,
                                struct err *err)
 {
-    AUTO(buf_done) struct buf urls;
+    AUTO(buf_done) struct buf urls = {0};
 
     buf_init(&urls, URLS_MAX_BYTES);
     print_where(session, from, &urls);

@@ -29,7 +29,7 @@ static enum rc read_header_fields(struct message *message, const struct digest *
                                   struct err *err)
 {
     bool not = section->text == IMAP_SECTION_HEADER_FIELDS_NOT;
-    AUTO(buf_done) struct buf raw;
+    AUTO(buf_done) struct buf raw = {0};
     struct digest_header header;
     enum rc rc;
 

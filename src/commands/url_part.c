@@ -75,7 +75,7 @@ enum rc url_part_open(struct session *session, const struct imap_url *url, bool 
 enum rc url_part_decode(struct url_part *part, const struct imap_url *url,
                         const struct digest_part *info, struct err *err)
 {
-    AUTO(buf_done) struct buf raw;
+    AUTO(buf_done) struct buf raw = {0};
     enum rc rc;
 
     buf_init(&raw, DIGEST_MESSAGE_MAX_BYTES);

@@ -116,7 +116,7 @@ void url_token_print(const struct url_key *key, struct slice rump, struct buf *o
 
 bool url_token_is_good(const struct url_key *key, struct slice rump, struct slice token)
 {
-    AUTO(buf_done) struct buf want;
+    AUTO(buf_done) struct buf want = {0};
     char given[URL_TOKEN_CHARS];
 
     buf_init(&want, URL_TOKEN_CHARS + 1); /* and a NUL of buf_printf() */

@@ -18,7 +18,7 @@ static enum rc malformed(struct err *err, const char *why)
 static enum rc read_part(struct slice part, struct arena *arena, struct slice *out,
                          struct err *err)
 {
-    AUTO(buf_done) struct buf octets;
+    AUTO(buf_done) struct buf octets = {0};
 
     buf_init(&octets, JWT_MAX_BYTES);
     if (part.len == 0 || base64url_decode(part, &octets) != RC_OK)

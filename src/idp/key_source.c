@@ -28,7 +28,7 @@ static enum rc read_all(const struct key_source *source, struct jwks **out, stru
     const struct key_source_options *options = &source->options;
     const struct fetch fetch = {.url = options->from.ptr, .ca = options->ca};
     AUTO(arena_freep) struct arena *arena = NULL;
-    AUTO(buf_done) struct buf answer;
+    AUTO(buf_done) struct buf answer = {0};
     struct slice text;
     enum rc rc;
 

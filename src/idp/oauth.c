@@ -37,7 +37,7 @@ static void close_oauth(void *self)
 
 static char *encoded(struct arena *arena, struct slice s)
 {
-    AUTO(buf_done) struct buf text;
+    AUTO(buf_done) struct buf text = {0};
 
     buf_init(&text, PROVIDER_FILE_MAX_BYTES * FORM_PER_BYTE);
     fetch_form_encode(&text, s);
@@ -93,7 +93,7 @@ static enum rc introspect(const struct oauth *oauth, struct slice token, struct 
                           struct err *err)
 {
     const struct oauth_settings *settings = &oauth->settings;
-    AUTO(buf_done) struct buf form;
+    AUTO(buf_done) struct buf form = {0};
     struct fetch fetch = {
         .url = settings->introspection.ptr,
         .user = oauth->client_id,
@@ -115,7 +115,7 @@ static enum rc introspect(const struct oauth *oauth, struct slice token, struct 
 static void ask_server(const struct oauth *oauth, const struct idp_question *question,
                        struct idp_answer *out)
 {
-    AUTO(buf_done) struct buf text;
+    AUTO(buf_done) struct buf text = {0};
     AUTO(json_freep) json_t *claims = NULL;
     struct err err;
 

@@ -27,7 +27,7 @@ static enum rc stage_prefix(const struct lmtp_options *options,
                             struct err *err)
 {
     const struct engine_ops *ops = ops_of(options);
-    AUTO(buf_done) struct buf prefix;
+    AUTO(buf_done) struct buf prefix = {0};
     struct body_stage *stage;
     enum rc rc;
 
@@ -219,7 +219,7 @@ static void note(const struct lmtp_options *options, uint64_t account, bool begi
 
 static void end_content(struct delivery *delivery, const struct lmtp_options *options)
 {
-    AUTO(buf_done) struct buf rest;
+    AUTO(buf_done) struct buf rest = {0};
 
     buf_init(&rest, TRACE_NAME_BYTES);
     crlf_end(&delivery->crlf);

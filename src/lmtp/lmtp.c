@@ -225,7 +225,7 @@ static enum step take_recipient(struct lmtp_client *client, const struct lmtp_co
 static void log_recipient(const struct lmtp_client *client, const struct recipient *recipient,
                           const char *code)
 {
-    AUTO(buf_done) struct buf address;
+    AUTO(buf_done) struct buf address = {0};
     char session[LMTP_SESSION_BYTES];
 
     buf_init(&address, IPADDR_TEXT_BYTES);
@@ -456,7 +456,7 @@ static void on_durable(struct account_waiter *waiter)
 
 static void commit(struct lmtp_client *client)
 {
-    AUTO(buf_done) struct buf address;
+    AUTO(buf_done) struct buf address = {0};
     struct trace trace;
 
     buf_init(&address, IPADDR_TEXT_BYTES);

@@ -213,7 +213,7 @@ enum rc stage_digest(struct account *account, const struct body_stage *stage,
 {
     const struct engine_ops *ops = account_engine(account)->ops;
     size_t len = (size_t) ops->stage_length(stage);
-    AUTO(buf_done) struct buf bytes;
+    AUTO(buf_done) struct buf bytes = {0};
     bool final;
     enum rc rc;
 
@@ -261,7 +261,7 @@ static void keep_digest(struct message *message)
 
 static enum rc make_digest(struct message *message, struct err *err)
 {
-    AUTO(buf_done) struct buf bytes;
+    AUTO(buf_done) struct buf bytes = {0};
     struct slice table;
     bool final;
     enum rc rc;
@@ -324,7 +324,7 @@ struct gathered {
 /* What cannot be read is left out. Its bytes lie in arena. */
 static void gather(struct gathered *gathered, struct message *message, struct arena *arena)
 {
-    AUTO(buf_done) struct buf bytes;
+    AUTO(buf_done) struct buf bytes = {0};
     struct err err;
 
     if (message_digest_if_made(message) != NULL)

@@ -41,7 +41,7 @@ static enum rc copy_body(struct message *message, const struct engine_ops *ops,
                          struct body_stage *stage, struct err *err)
 {
     uint64_t size = message_size(message), at = 0;
-    AUTO(buf_done) struct buf bytes;
+    AUTO(buf_done) struct buf bytes = {0};
     enum rc rc = RC_OK;
 
     buf_init(&bytes, CROSS_CHUNK_BYTES);

@@ -140,7 +140,7 @@ void auth_outcome_fail(struct auth_peer *gate, uint64_t conn, enum auth_code cod
 void auth_outcome_refer(struct auth_peer *gate, uint64_t conn, struct slice user,
                         struct slice server)
 {
-    AUTO(buf_done) struct buf url;
+    AUTO(buf_done) struct buf url = {0};
     struct msg msg = {
         .type = MSG_AUTH_FAIL, .auth_fail = {.conn = conn, .code = AUTH_CODE_REFERRAL}
     };

@@ -91,7 +91,7 @@ void gate_conn_enter(struct gate_conn *c, enum gate_state state)
 static enum rc broken(struct gate_conn *c, const struct err *err)
 {
     if (c->conn.tls != NULL && err->rc == RC_IO && c->state == GATE_HANDSHAKE) {
-        AUTO(buf_done) struct buf peer;
+        AUTO(buf_done) struct buf peer = {0};
 
         buf_init(&peer, LOG_ADDRESS);
         ipaddr_print(&peer, &c->peer);
@@ -319,7 +319,7 @@ void gate_conn_return(struct gate_conn *c)
 
 static void log_end(const struct gate_conn *c)
 {
-    AUTO(buf_done) struct buf peer;
+    AUTO(buf_done) struct buf peer = {0};
     struct tls_facts facts = {.version = "none"};
     uint64_t in = c->n_in, out = c->n_out;
 

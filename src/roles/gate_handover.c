@@ -37,7 +37,7 @@ void gate_forget_login(struct gate_conn *c)
 /* The login's answer is ours after all. */
 static void refuse_login(struct gate_conn *c, struct slice text)
 {
-    AUTO(buf_done) struct buf line;
+    AUTO(buf_done) struct buf line = {0};
 
     buf_init(&line, TEXT_ROOM);
     buf_str(&line, "[UNAVAILABLE] ");

@@ -244,7 +244,7 @@ static void on_fail(struct gate_conn *c, const struct msg_auth_fail *msg)
     const struct refusal *refusal =
         &refusals[msg->code > 0 && msg->code < AUTH_CODE_COUNT ? msg->code
                                                                : AUTH_CODE_UNAVAILABLE];
-    AUTO(buf_done) struct buf text;
+    AUTO(buf_done) struct buf text = {0};
 
     buf_init(&text, TEXT_ROOM);
     buf_str(&text, refusal->code);

@@ -43,7 +43,7 @@ static void return_deadline(void *ctx)
 
 static void take_carried(struct gate_conn *c, const struct msg_conn_back *msg, int fd)
 {
-    AUTO(buf_done) struct buf kept;
+    AUTO(buf_done) struct buf kept = {0};
 
     gate_forget_login(c); /* mail has answered, even if its answer is not here yet */
     buf_init(&kept, PUMP_BYTES + GATE_UNREAD_MAX);

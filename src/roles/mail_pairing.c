@@ -70,7 +70,7 @@ static void refuse(int fd, const struct msg_handover *handover, const char *code
                    const char *text)
 {
     struct imap_mode mode = {.language = imap_language_of(handover->language)};
-    AUTO(buf_done) struct buf line;
+    AUTO(buf_done) struct buf line = {0};
 
     buf_init(&line, MSG_TAG_MAX + 2048);
     buf_append(&line, handover->tag);

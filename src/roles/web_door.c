@@ -78,7 +78,7 @@ static void carry(struct web_conn *c)
 
 static void log_tls(const struct web_conn *c, const struct err *err)
 {
-    AUTO(buf_done) struct buf peer;
+    AUTO(buf_done) struct buf peer = {0};
 
     buf_init(&peer, IPADDR_TEXT_BYTES);
     ipaddr_print(&peer, &c->peer);

@@ -100,7 +100,7 @@ static void wipe_body(struct web_exchange *x)
 
 static void log_request(const struct web_exchange *x)
 {
-    AUTO(buf_done) struct buf peer;
+    AUTO(buf_done) struct buf peer = {0};
 
     buf_init(&peer, IPADDR_TEXT_BYTES);
     ipaddr_print(&peer, &x->peer);

@@ -287,7 +287,7 @@ enum rc key_blob_store(struct engine *engine, uint64_t account, const struct key
 {
     struct derived_name name = name_of(blob);
     struct derived_writer *writer = NULL;
-    AUTO(buf_done) struct buf bytes;
+    AUTO(buf_done) struct buf bytes = {0};
     enum rc rc;
 
     buf_init(&bytes, (size_t) KEY_BLOB_MAX_BYTES);

@@ -33,7 +33,7 @@ static bool find_field(const struct imap_search_key *key, enum text_segment_fiel
 /* A field stands in the text as "Name: value". */
 static struct slice name_needle(struct slice name, struct arena *arena)
 {
-    AUTO(buf_done) struct buf mapped;
+    AUTO(buf_done) struct buf mapped = {0};
 
     name = slice_sub(name, 0, NAME_MAX_BYTES);
     buf_init(&mapped, (size_t) NEEDLE_FACTOR * NAME_MAX_BYTES + 1);

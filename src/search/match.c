@@ -160,7 +160,7 @@ static bool header_has(struct match *match, const struct plan_node *node)
  * encoded. */
 static bool raw_has(struct match *match, const struct plan_node *node)
 {
-    AUTO(buf_done) struct buf raw;
+    AUTO(buf_done) struct buf raw = {0};
     uint64_t from = node->key->kind == IMAP_KEY_BODY ? match->digest->header_end : 0;
     uint64_t size;
 

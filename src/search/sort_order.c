@@ -32,7 +32,7 @@ static uint32_t *annotation_ranks(const struct sort_annotation *by, uint32_t n)
     AUTO(freep) struct annotation_text *texts = xcalloc((size_t) n + 1, sizeof(*texts));
     AUTO(freep) struct slice *slices = xcalloc((size_t) n + 1, sizeof(*slices));
     uint32_t *ranks = xcalloc((size_t) n + 1, sizeof(*ranks));
-    AUTO(buf_done) struct buf values;
+    AUTO(buf_done) struct buf values = {0};
 
     buf_init(&values, VALUES_MAX_BYTES);
     casemap_values(by, n, texts, &values);

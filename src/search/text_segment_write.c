@@ -238,7 +238,7 @@ enum rc text_segment_end_field(struct text_segment_writer *writer,
 
 enum rc text_segment_writer_finish(struct text_segment_writer *writer, struct err *err)
 {
-    AUTO(buf_done) struct buf tail;
+    AUTO(buf_done) struct buf tail = {0};
     enum rc rc;
 
     buf_init(&tail, SEGMENT_TAIL_BYTES);

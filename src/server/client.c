@@ -469,7 +469,7 @@ static void take_orders(struct client *client)
 static void log_end(const struct client *client)
 {
     const struct session_counts *counts = &client->session.counts;
-    AUTO(buf_done) struct buf address;
+    AUTO(buf_done) struct buf address = {0};
 
     buf_init(&address, IPADDR_TEXT_BYTES);
     ipaddr_print(&address, &client->who.peer);
@@ -503,7 +503,7 @@ static void client_free(struct client *client)
 /* Not ours any more: what the client sent behind UNAUTHENTICATE goes with it. */
 static void give_back(struct client *client, const struct clients_options *options)
 {
-    AUTO(buf_done) struct buf unread;
+    AUTO(buf_done) struct buf unread = {0};
     struct client_return back = {.fd = client->stream.fd,
                                  .gate = client->who.gate,
                                  .conn = client->who.conn,

@@ -148,6 +148,38 @@ static void digests_are_made_together_and_one_alone_fails(void **state)
     world_done(&world);
 }
 
+/* What the next functions find on the stack is no place of ours. */
+__attribute__((noinline)) static void soil_the_stack(void)
+{
+    volatile char room[16384];
+
+    for (size_t i = 0; i < sizeof(room); i++)
+        room[i] = '\xa5';
+}
+
+static void what_is_made_already_is_passed_over(void **state)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(DIGEST_ARENA_BYTES);
+    struct mail_world world = {0};
+    struct account *account;
+    struct message *message;
+
+    (void) state;
+    atomic_store(&is_late, false);
+    world_open_memory(&world, &plain);
+    world.digester.make = make_digests;
+    account = world_account(&world, ACCOUNT);
+    (void) world_append(account, "INBOX", SUBJECT_MAIL, NULL);
+    assert_true((flags_of_digest(account) & DIGEST_OPAQUE) == 0);
+    message = message_open(account, 1, strlen(SUBJECT_MAIL));
+    soil_the_stack();
+    messages_make_digests(&message, 1, arena);
+    assert_non_null(message_digest_if_made(message));
+    message_close(message);
+    account_close(account);
+    world_done(&world);
+}
+
 /* ---- who sees what ---- */
 
 static void only_the_writer_sees_what_is_not_durable(void **state)
@@ -660,6 +692,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_digest_that_comes_too_late_is_made_again),
         cmocka_unit_test(digests_are_made_together_and_one_alone_fails),
+        cmocka_unit_test(what_is_made_already_is_passed_over),
         cmocka_unit_test(only_the_writer_sees_what_is_not_durable),
         cmocka_unit_test(loading_a_mailbox_shows_nothing_that_is_not_durable),
         cmocka_unit_test(a_waiter_is_woken_once),

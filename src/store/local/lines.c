@@ -69,7 +69,7 @@ enum rc lines_read(enum rc (*read)(void *ctx, uint64_t offset, char *out, size_t
 {
     size_t step = (size_t) line / 4 * 3, stride = line + CRLF_BYTES;
     AUTO(freep) char *bytes = xmalloc(step * PIECE_LINES);
-    AUTO(buf_done) struct buf text;
+    AUTO(buf_done) struct buf text = {0};
 
     buf_init(&text, stride * PIECE_LINES);
     while (len > 0) {

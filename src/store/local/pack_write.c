@@ -289,7 +289,7 @@ static void add_piece(struct plan *plan, enum pack_piece_kind kind, uint8_t line
 static enum rc plan_leaf(struct pack_writer *writer, struct plan *plan, uint64_t offset,
                          struct slice leaf, struct err *err)
 {
-    AUTO(buf_done) struct buf decoded;
+    AUTO(buf_done) struct buf decoded = {0};
     struct slice content = leaf;
     uint8_t line = 0;
     size_t taken;

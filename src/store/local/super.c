@@ -34,7 +34,7 @@ static bool scan_point(struct scan *sc, struct journal_point *out)
 /* One copy, filled up to whole blocks, so that no sector holds parts of both. */
 static void put_copy(struct buf *out, const struct super *super)
 {
-    AUTO(buf_done) struct buf buf;
+    AUTO(buf_done) struct buf buf = {0};
 
     buf_init(&buf, SUPER_MAX_BYTES);
     buf_append(&buf, SUPER_MAGIC);
@@ -60,7 +60,7 @@ static void put_copy(struct buf *out, const struct super *super)
 
 enum rc super_write(int root, const struct super *super, struct err *err)
 {
-    AUTO(buf_done) struct buf buf;
+    AUTO(buf_done) struct buf buf = {0};
 
     buf_init(&buf, SUPER_MAX_BYTES);
     put_copy(&buf, super);
