@@ -301,14 +301,6 @@ static bool is_plain(struct slice text)
     return utf8_is_valid(text);
 }
 
-static bool is_ascii(struct slice text)
-{
-    for (size_t i = 0; i < text.len; i++)
-        if (ascii_is_8bit(text.ptr[i]))
-            return false;
-    return true;
-}
-
 /* "a@b": one "@", and something on either side. */
 static bool is_address(struct slice text)
 {
@@ -322,7 +314,7 @@ static bool user_in(struct slice text, enum cert_name kind, struct slice *out)
 {
     struct slice user = text;
 
-    if (kind != CERT_NAME_UPN && !is_ascii(text)) /* RFC 5280 4.2.1.6: IA5String */
+    if (kind != CERT_NAME_UPN && !utf8_is_ascii(text)) /* RFC 5280 4.2.1.6: IA5String */
         return false;
     if (kind == CERT_NAME_URI) {
         if (!slice_starts(text, SLICE(URI_SCHEME)))

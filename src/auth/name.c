@@ -296,14 +296,6 @@ static bool normalise_secret(struct slice secret, struct auth_secret *out)
     return U_SUCCESS(status);
 }
 
-static bool is_ascii(struct slice s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if (ascii_is_8bit(s.ptr[i]))
-            return false;
-    return true;
-}
-
 enum rc auth_secret_prepare(struct slice secret, struct auth_secret *out, struct err *err)
 {
     AUTO(auth_secret_wipe) struct auth_secret made = {0};
@@ -311,7 +303,7 @@ enum rc auth_secret_prepare(struct slice secret, struct auth_secret *out, struct
     if (secret.len == 0 || secret.len > AUTH_SECRET_MAX_BYTES)
         return err_set(err, RC_LIMIT, "Password is empty or too long", "secret: %zu bytes",
                        secret.len);
-    if (is_ascii(secret) || !utf8_is_valid(secret)) {
+    if (utf8_is_ascii(secret) || !utf8_is_valid(secret)) {
         memcpy(made.bytes, secret.ptr, secret.len);
         made.len = (uint16_t) secret.len;
     } else if (!normalise_secret(secret, &made)) {

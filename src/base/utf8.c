@@ -83,6 +83,23 @@ size_t utf8_valid_len(struct slice s)
     return scan_offset(&sc);
 }
 
+bool utf8_is_ascii(struct slice s)
+{
+    size_t i = 0;
+
+    for (; i + 8 <= s.len; i += 8) {
+        uint64_t word;
+
+        memcpy(&word, s.ptr + i, 8);
+        if ((word & 0x8080808080808080u) != 0)
+            return false;
+    }
+    for (; i < s.len; i++)
+        if (ascii_is_8bit(s.ptr[i]))
+            return false;
+    return true;
+}
+
 bool utf8_is_valid(struct slice s)
 {
     return utf8_valid_len(s) == s.len;

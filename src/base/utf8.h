@@ -8,6 +8,8 @@
 #include "base/scan.h"
 
 bool utf8_is_valid(struct slice s);
+/* No byte above 0x7f. */
+bool utf8_is_ascii(struct slice s);
 /* Length of the longest prefix of s that is valid. */
 size_t utf8_valid_len(struct slice s);
 /* Take the run of ASCII bytes that stands next; may be empty. */

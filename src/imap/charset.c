@@ -3,7 +3,6 @@
 #include <unicode/ucnv.h>
 #include <unicode/ustring.h>
 
-#include "base/ascii.h"
 #include "base/utf8.h"
 
 enum charset_kind { KIND_ASCII, KIND_UTF8, KIND_ICU };
@@ -80,14 +79,6 @@ static enum rc convert_icu(const struct imap_charset *charset, struct slice text
     return RC_OK;
 }
 
-static bool is_ascii(struct slice s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if (ascii_is_8bit(s.ptr[i]))
-            return false;
-    return true;
-}
-
 enum rc imap_charset_convert(const struct imap_charset *charset, struct slice text,
                              struct arena *arena, struct slice *out, struct err *err)
 {
@@ -95,7 +86,7 @@ enum rc imap_charset_convert(const struct imap_charset *charset, struct slice te
 
     switch (charset->kind) {
     case KIND_ASCII:
-        ok = is_ascii(text);
+        ok = utf8_is_ascii(text);
         break;
     case KIND_UTF8:
         ok = utf8_is_valid(text);

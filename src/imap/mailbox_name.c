@@ -3,7 +3,6 @@
 #include <unicode/unorm2.h>
 #include <unicode/ustring.h>
 
-#include "base/ascii.h"
 #include "base/utf8.h"
 #include "imap/print.h"
 
@@ -37,14 +36,6 @@ static enum rc decode_wire(struct slice wire, struct imap_mode mode, struct aren
     return RC_OK;
 }
 
-static bool is_ascii(struct slice s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if (ascii_is_8bit(s.ptr[i]))
-            return false;
-    return true;
-}
-
 /* RFC 5198 2: no C0, DEL, C1, line and paragraph separator; a byte order mark hides. */
 static bool is_forbidden_char(uint32_t ch)
 {
@@ -74,7 +65,7 @@ static enum rc to_nfc(struct slice utf8, struct arena *arena, struct slice *out,
     UChar *wide, *normal;
     char *text;
 
-    if (is_ascii(utf8)) {
+    if (utf8_is_ascii(utf8)) {
         *out = utf8;
         return RC_OK;
     }
@@ -166,7 +157,7 @@ void imap_print_mailbox(struct buf *buf, struct slice name, struct imap_mode mod
 {
     AUTO(buf_done) struct buf utf7 = {0};
 
-    if (imap_mode_utf8(mode) || (is_ascii(name) && slice_find(name, '&') == name.len)) {
+    if (imap_mode_utf8(mode) || (utf8_is_ascii(name) && slice_find(name, '&') == name.len)) {
         imap_print_astring(buf, name, mode);
         return;
     }

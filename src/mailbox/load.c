@@ -288,23 +288,20 @@ enum rc account_read_kept(struct account *account, struct acct_state **out, stru
 
 /* ---- a new account ---- */
 
-static enum rc make_default_mailboxes(struct mail_txn *txn, struct err *err)
-{
-    static const struct {
-        const char *name;
-        uint32_t use;
-    } defaults[] = {
-        {"INBOX",   0          },
-        {"Drafts",  USE_DRAFTS },
-        {"Sent",    USE_SENT   },
-        {"Junk",    USE_JUNK   },
-        {"Trash",   USE_TRASH  },
-        {"Archive", USE_ARCHIVE},
-    };
+const struct first_mailbox first_mailboxes[FIRST_MAILBOXES] = {
+    {"INBOX",   0          },
+    {"Drafts",  USE_DRAFTS },
+    {"Sent",    USE_SENT   },
+    {"Junk",    USE_JUNK   },
+    {"Trash",   USE_TRASH  },
+    {"Archive", USE_ARCHIVE},
+};
 
-    for (size_t i = 0; i < COUNT(defaults); i++) {
-        struct slice name = slice_from_str(defaults[i].name);
-        enum rc rc = txn_create_mailbox(txn, name, defaults[i].use, NULL, err);
+static enum rc make_first_mailboxes(struct mail_txn *txn, struct err *err)
+{
+    for (size_t i = 0; i < FIRST_MAILBOXES; i++) {
+        struct slice name = slice_from_str(first_mailboxes[i].name);
+        enum rc rc = txn_create_mailbox(txn, name, first_mailboxes[i].use, NULL, err);
 
         if (rc == RC_OK)
             rc = txn_subscribe(txn, name, true, err);
@@ -327,7 +324,7 @@ enum rc account_found(struct account *account, struct err *err)
     txn_add(txn, &(struct record){.type = RECORD_ACCOUNT, .account = {.first_modseq = first}});
     txn->modseq = (uint64_t) first + 1; /* above the account's first, which the record set */
     if (account->id != SHARES_ACCOUNT)
-        rc = make_default_mailboxes(txn, err);
+        rc = make_first_mailboxes(txn, err);
     if (rc)
         return rc;
     rc = txn_commit(&txn, &position, err);

@@ -25,6 +25,14 @@ struct pending_version {
     struct acct_state *state;
 };
 
+/* The mailboxes that an account begins with, in the order of their numbers from 1. load.c */
+#define FIRST_MAILBOXES 6u
+struct first_mailbox {
+    const char *name;
+    uint32_t use;
+};
+extern const struct first_mailbox first_mailboxes[FIRST_MAILBOXES];
+
 /* Where \Recent stands for one mailbox while the account is open. */
 struct recent_claim {
     struct link link;
@@ -75,7 +83,7 @@ struct account {
     struct list recents;        /* watch */
     struct list held;           /* watch */
     struct shelf shelf;
-    int64_t dirty_since_us;     /* watch; 0: checkpointed */
+    int64_t dirty_since_us; /* watch; 0: checkpointed */
 };
 
 /* Bring the account's state up from the engine. lock is held. RC_NOT_FOUND: nothing is stored.

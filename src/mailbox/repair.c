@@ -19,19 +19,6 @@
 #define NAME_BYTES          64u
 #define REPAIR_MODSEQ_SHIFT 20u /* an account does not change so often in a second */
 
-/* The mailboxes that an account begins with, in the order of their numbers from 1 (load.c). */
-static const struct {
-    const char *name;
-    uint32_t use;
-} first_mailboxes[] = {
-    {"INBOX",   0          },
-    {"Drafts",  USE_DRAFTS },
-    {"Sent",    USE_SENT   },
-    {"Junk",    USE_JUNK   },
-    {"Trash",   USE_TRASH  },
-    {"Archive", USE_ARCHIVE},
-};
-
 struct inventory {
     struct body_info *list;
     size_t n, cap;
@@ -76,7 +63,7 @@ static enum rc apply(struct repair *repair, const struct record *record, struct 
 static enum rc add_mailbox(struct repair *repair, struct err *err)
 {
     uint32_t number = ++repair->n_mailboxes;
-    bool is_first = number <= COUNT(first_mailboxes);
+    bool is_first = number <= FIRST_MAILBOXES;
     char name[NAME_BYTES];
 
     (void) snprintf(name, sizeof(name), "Recovered/%u", number);
@@ -130,9 +117,9 @@ static enum rc begin(struct repair *repair, struct err *err)
         &(struct record){.type = RECORD_ACCOUNT, .account = {.first_modseq = repair->modseq}},
         err);
 
-    while (!rc && repair->n_mailboxes < COUNT(first_mailboxes))
+    while (!rc && repair->n_mailboxes < FIRST_MAILBOXES)
         rc = add_mailbox(repair, err);
-    for (size_t i = 0; i < COUNT(first_mailboxes) && !rc; i++)
+    for (size_t i = 0; i < FIRST_MAILBOXES && !rc; i++)
         rc = add_subscription(repair, first_mailboxes[i].name, err);
     return rc;
 }
@@ -150,7 +137,7 @@ enum rc repair_begin(struct acct_state *fork, uint32_t uidvalidity, uint64_t mod
 
 static enum rc build(struct repair *repair, const struct inventory *inventory, struct err *err)
 {
-    uint32_t most = COUNT(first_mailboxes);
+    uint32_t most = FIRST_MAILBOXES;
     enum rc rc = begin(repair, err);
 
     for (size_t i = 0; i < inventory->n; i++)

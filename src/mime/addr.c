@@ -5,6 +5,7 @@
 
 #include "base/ascii.h"
 #include "base/scan.h"
+#include "mime/header.h"
 
 /* What stands between two separators, as far as it has been read. */
 struct piece {
@@ -59,25 +60,15 @@ static struct slice keep(struct reader *r, struct slice s)
 /* RFC 5322 3.2.2; the text inside becomes the name of an address that has none. */
 static bool take_comment(struct reader *r)
 {
-    struct slice rest = scan_rest(&r->sc), taken = {NULL, 0};
-    size_t depth = 0, i;
+    struct slice taken;
 
     if (r->no_comment_end)
         return false;
-    for (i = 0; i < rest.len; i++) {
-        if (rest.ptr[i] == '\\' && i + 1 < rest.len)
-            i++;
-        else if (rest.ptr[i] == '(')
-            depth++;
-        else if (rest.ptr[i] == ')' && --depth == 0)
-            break;
-    }
-    if (i >= rest.len) {
+    if (!header_comment(&r->sc, &taken)) {
         r->no_comment_end = true;
         return false;
     }
-    (void) scan_take(&r->sc, i + 1, &taken);
-    r->comment = slice_trim(slice_sub(taken, 1, i - 1));
+    r->comment = slice_trim(slice_sub(taken, 1, taken.len - 2));
     return true;
 }
 

@@ -376,14 +376,6 @@ static struct slice next_block(struct slice text)
     return block;
 }
 
-static bool block_is_ascii(struct slice text)
-{
-    for (size_t i = 0; i < text.len; i++)
-        if (ascii_is_8bit(text.ptr[i]))
-            return false;
-    return true;
-}
-
 bool collator_finds(struct collator *collator, const struct collated_needle *needle,
                     struct slice text)
 {
@@ -401,7 +393,7 @@ bool collator_finds(struct collator *collator, const struct collated_needle *nee
         struct slice block = next_block(text);
 
         text = slice_from(text, block.len);
-        found = collator->has_ascii && block_is_ascii(block)
+        found = collator->has_ascii && utf8_is_ascii(block)
                     ? feed_ascii(collator, &finder, block)
                     : feed_wide(collator, &finder, block);
     }

@@ -43,6 +43,22 @@ size_t header_name_len(struct slice line, size_t *out_value)
     return len;
 }
 
+bool header_comment(struct scan *sc, struct slice *out)
+{
+    struct slice rest = scan_rest(sc);
+    size_t depth = 0, i;
+
+    for (i = 0; i < rest.len; i++) {
+        if (rest.ptr[i] == '\\' && i + 1 < rest.len)
+            i++;
+        else if (rest.ptr[i] == '(')
+            depth++;
+        else if (rest.ptr[i] == ')' && --depth == 0)
+            break;
+    }
+    return i < rest.len && scan_take(sc, i + 1, out);
+}
+
 void header_unfold(struct slice raw, struct buf *out)
 {
     raw = slice_trim(raw);

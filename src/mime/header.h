@@ -9,7 +9,7 @@
 #define ROOST_MIME_HEADER_H
 
 #include "base/buf.h"
-#include "base/slice.h"
+#include "base/scan.h"
 
 #define HEADER_NAME_MAX_BYTES                                                                  \
     1000u /* a longer name is no name; RFC 5322 2.1.1 ends lines at 998 */
@@ -22,6 +22,10 @@ struct slice header_line_body(struct slice line);
 /* Length of the field name that line starts with, or 0; *out_value is the offset behind the
  * colon. */
 size_t header_name_len(struct slice line, size_t *out_value);
+
+/* Take the comment that stands next, with those inside it (RFC 5322 3.2.2). False, and nothing
+ * taken, if it does not close. */
+bool header_comment(struct scan *sc, struct slice *out);
 
 /*
  * The field's text on one line: ends of line before white space vanish (RFC 5322 2.2.3), other

@@ -4,6 +4,7 @@
 
 #include "base/ascii.h"
 #include "mime/charset.h"
+#include "mime/header.h"
 #include "mime/words.h"
 
 /* RFC 2045 5.1 token, and 8-bit bytes, which mail has. */
@@ -26,18 +27,10 @@ static bool is_junk(char c)
 /* A comment with those inside it (RFC 5322 3.2.2), or all the rest if it does not close. */
 static void skip_comment(struct scan *sc)
 {
-    struct slice rest = scan_rest(sc), skipped;
-    size_t depth = 0, i;
+    struct slice skipped;
 
-    for (i = 0; i < rest.len; i++) {
-        if (rest.ptr[i] == '\\' && i + 1 < rest.len)
-            i++;
-        else if (rest.ptr[i] == '(')
-            depth++;
-        else if (rest.ptr[i] == ')' && --depth == 0)
-            break;
-    }
-    (void) scan_take(sc, MIN(i + 1, rest.len), &skipped);
+    if (!header_comment(sc, &skipped))
+        (void) scan_take(sc, scan_left(sc), &skipped);
 }
 
 static void skip_between(struct scan *sc)

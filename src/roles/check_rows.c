@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "mailbox/repair.h"
+#include "roles/offline.h"
 #include "roles/salvage_journal.h"
 #include "store/local/local.h"
 
@@ -153,25 +154,10 @@ static void put_salvaged(void *ctx, const struct salvage_account *account)
     put_told(job, "changes", account->account, account->saved, 0, 0, why);
 }
 
-/* Nobody asks for a digest here; whoever did would serve the message opaque. */
-static enum rc no_digest(struct digester *digester, uint64_t account,
-                         const struct slice *messages, size_t n, struct arena *arena,
-                         struct slice *tables, struct err *err)
-{
-    (void) digester;
-    (void) account;
-    (void) messages;
-    (void) n;
-    (void) arena;
-    (void) tables;
-    return err_set(err, RC_UNAVAILABLE, "Not now", "no digests while checking");
-}
-
 enum rc check_rows_offline(const char *path, uint64_t account, bool repair,
                            const struct check_out *out, struct err *err)
 {
-    struct digester digester = {.make = no_digest};
-    struct mail_store_options options = {.digester = &digester};
+    struct mail_store_options options = {.digester = &offline_digester};
     struct mail_store *store;
     struct job job = {.out = out};
     const struct salvage_out salvage = {

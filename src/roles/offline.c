@@ -21,13 +21,14 @@ static enum rc no_digest(struct digester *digester, uint64_t account,
     return err_set(err, RC_UNAVAILABLE, "No digests here", "offline: digest");
 }
 
+struct digester offline_digester = {.make = no_digest};
+
 enum rc offline_open(const struct offline_options *options, struct mail_store **out,
                      struct err *err)
 {
-    static struct digester digester = {.make = no_digest};
     const struct local_options local = {
         .path = options->path, .until_us = options->until_us, .no_packer = true};
-    struct mail_store_options store = {.digester = &digester};
+    struct mail_store_options store = {.digester = &offline_digester};
     uint64_t lsn;
     bool is_cut;
     enum rc rc = local_engine_open(&local, &store.engine, err);

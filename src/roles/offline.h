@@ -7,7 +7,11 @@
 #ifndef ROOST_ROLES_OFFLINE_H
 #define ROOST_ROLES_OFFLINE_H
 
+#include "mailbox/digester.h"
 #include "roles/mail_frames.h"
+
+/* Makes none: nobody asks for a digest here, and whoever did would serve the message opaque. */
+extern struct digester offline_digester;
 
 struct offline_options {
     const char *path;    /* DATA/mail */

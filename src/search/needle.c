@@ -2,28 +2,10 @@
 
 #include <assert.h>
 
-#include "base/ascii.h"
 #include "base/utf8.h"
 #include "mime/text.h"
 
 #define COLLATED_WORK 8u /* measured over mail that is mostly ASCII */
-
-static bool is_ascii(struct slice text)
-{
-    size_t i = 0;
-
-    for (; i + 8 <= text.len; i += 8) {
-        uint64_t word;
-
-        memcpy(&word, text.ptr + i, 8);
-        if ((word & 0x8080808080808080u) != 0)
-            return false;
-    }
-    for (; i < text.len; i++)
-        if (ascii_is_8bit(text.ptr[i]))
-            return false;
-    return true;
-}
 
 /* Bytes of casemapped mail, the most frequent first; those that are not here are rarer. */
 static const char frequent[] = " ETAOINSRLHDCU.MP0G1FYBW2-KV/=3,45:698\r\n7\"<>_)(;X@J";
@@ -47,18 +29,18 @@ static size_t find_rarest(struct slice mapped)
 
 void needle_init(struct needle *needle, struct slice text, struct arena *arena)
 {
-    AUTO(buf_done) struct buf mapped;
+    AUTO(buf_done) struct buf mapped = {0};
 
     buf_init(&mapped, text.len * NEEDLE_FACTOR + 1);
     mime_casemap(text, &mapped);
     *needle = (struct needle){.mapped = arena_dup(arena, buf_slice(&mapped))};
-    needle->ascii = is_ascii(needle->mapped);
+    needle->ascii = utf8_is_ascii(needle->mapped);
     needle->rare = find_rarest(needle->mapped);
 }
 
 static struct slice capitals(struct slice text, struct arena *arena)
 {
-    AUTO(buf_done) struct buf out;
+    AUTO(buf_done) struct buf out = {0};
 
     buf_init(&out, text.len + 1);
     mime_casemap_ascii(text, &out);
@@ -151,7 +133,7 @@ static bool is_in_casemapped(const struct needle *needle, struct slice text,
                              struct buf *scratch)
 {
     size_t n = needle->mapped.len, block_len = MAX(NEEDLE_BLOCK_BYTES, n);
-    bool ascii = is_ascii(text), found = n == 0;
+    bool ascii = utf8_is_ascii(text), found = n == 0;
 
     if (!found && ascii && (!needle->ascii || text.len < n))
         return false;

@@ -178,6 +178,17 @@ class Tables(unittest.TestCase):
         self.assertEqual(bad, [])
 
 
+class Cleanup(unittest.TestCase):
+    def test_what_is_cleaned_up_is_initialised(self):
+        """A return before the first assignment would free what lay on the stack."""
+        bare_ones = []
+        for name in tracked():
+            if name.startswith("src/") and name.endswith((".c", ".h")):
+                for match in re.finditer(r"^\s+AUTO\(\w+\)\s+[^;={]*;", read(name), re.MULTILINE):
+                    bare_ones.append("%s: %s" % (name, " ".join(match[0].split())))
+        self.assertEqual(bare_ones, [])
+
+
 class Debris(unittest.TestCase):
     def test_nothing_is_left_to_do_later(self):
         words = re.compile(r"\b(FIX" + r"ME|TO" + r"DO|HA" + r"CK)\b")

@@ -202,7 +202,7 @@ class Trouble(unittest.TestCase):
         with open(key, "wb") as bad:
             bad.write(text[:100])
         self.server.start()
-        self.assertIn("tls.refused", self.server.stderr())
+        wait_for(lambda: "tls.refused" in self.server.stderr(), "the refusal in the log")
         with self.assertRaises(OSError):
             self.server.connect()
         with open(key, "wb") as good:

@@ -171,6 +171,22 @@ static void base64_is_strict(void **state)
     }
 }
 
+static void a_byte_above_ascii_is_found_wherever_it_stands(void **state)
+{
+    char bytes[20];
+
+    (void) state;
+    memset(bytes, 'a', sizeof(bytes));
+    for (size_t len = 0; len <= sizeof(bytes); len++) {
+        assert_true(utf8_is_ascii(slice_of(bytes, len)));
+        for (size_t at = 0; at < len; at++) {
+            bytes[at] = '\x80';
+            assert_false(utf8_is_ascii(slice_of(bytes, len)));
+            bytes[at] = 'a';
+        }
+    }
+}
+
 static void sizes_have_units(void **state)
 {
     static const struct {
@@ -300,6 +316,7 @@ int main(void)
         cmocka_unit_test(an_arena_goes_back_to_its_mark),
         cmocka_unit_test(the_map_finds_what_was_put_and_not_what_was_removed),
         cmocka_unit_test(base64_is_strict),
+        cmocka_unit_test(a_byte_above_ascii_is_found_wherever_it_stands),
         cmocka_unit_test(sizes_have_units),
         cmocka_unit_test(utf8_refuses_what_rfc_3629_refuses),
         cmocka_unit_test(numbers_of_each_length_are_printed),
