@@ -50,6 +50,7 @@ void control_free(struct control *control)
     if (control == NULL)
         return;
     (void) close(control->fd); /* nothing of ours is left in it */
+    explicit_bzero(control->room, sizeof(control->room));
     free(control);
 }
 

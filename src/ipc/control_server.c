@@ -82,6 +82,13 @@ void control_conn_set_state(struct control_conn *conn, void *state, void (*free_
     conn->state_free = free_fn;
 }
 
+/* A row may show a new password, once. */
+static void waiting_free(struct waiting *waiting)
+{
+    explicit_bzero(waiting->bytes, waiting->len);
+    free(waiting);
+}
+
 void control_conn_free(struct control_conn *conn)
 {
     struct link *link;
@@ -90,8 +97,9 @@ void control_conn_free(struct control_conn *conn)
         return;
     control_conn_set_state(conn, NULL, NULL);
     while ((link = list_pop_front(&conn->queue)) != NULL)
-        free(LINK_OWNER(link, struct waiting, link));
+        waiting_free(LINK_OWNER(link, struct waiting, link));
     (void) close(conn->fd); /* what was not taken is lost with the peer */
+    control_conn_wipe(conn);
     free(conn);
 }
 
@@ -154,7 +162,7 @@ enum rc control_conn_flush(struct control_conn *conn, struct err *err)
         conn->failed = rc;
         list_remove(&first->link);
         conn->queued -= first->len;
-        free(first);
+        waiting_free(first);
     }
     if (conn->failed)
         return err_set(err, conn->failed, "The connection broke", "control: %s",

@@ -4,10 +4,13 @@
  */
 // links: imap ipc
 #include <malloc.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/base64.h"
 #include "imap/reader.h"
 #include "ipc/channel.h"
+#include "ipc/control.h"
 #include "lib/test.h"
 
 #define SECRET "canary-Zq8WvR1t"
@@ -172,6 +175,29 @@ static void a_message_leaves_nothing_at_either_end(void **state)
     assert_wiped();
 }
 
+/* A new device's password, to a command line that takes its time; and what that one sent. */
+static void what_is_shown_to_an_administrator_leaves_nothing(void **state)
+{
+    const struct control_field row[] = {CONTROL_TEXT("password", SLICE(SECRET))};
+    struct control_conn *conn;
+    int pair[2];
+
+    (void) state;
+    assert_int_equal(channel_pair(pair, NULL), RC_OK);
+    conn = control_conn_new(pair[0], CONTROL_QUEUE);
+    control_conn_hold(conn, true);
+    control_row(conn, row, COUNT(row));
+    control_conn_hold(conn, false);
+    assert_int_equal(control_conn_flush(conn, NULL), RC_OK);
+    control_conn_hold(conn, true);
+    control_row(conn, row, COUNT(row));
+    assert_int_equal(send(pair[1], SECRET, strlen(SECRET), 0), strlen(SECRET));
+    assert_int_equal(control_serve(conn, NULL, 0, NULL, NULL), RC_SYNTAX);
+    control_conn_free(conn);
+    assert_wiped();
+    (void) close(pair[1]);
+}
+
 static void nothing_of_a_command_stays_behind(void **state)
 {
     static const struct reader_limits limits = {.line_bytes = READER_LINE_PRELOGIN_BYTES,
@@ -204,6 +230,7 @@ int main(void)
         cmocka_unit_test_setup(a_secret_buffer_leaves_nothing, look_anew),
         cmocka_unit_test_setup(an_initial_response_is_decoded_without_a_trace, look_anew),
         cmocka_unit_test_setup(a_message_leaves_nothing_at_either_end, look_anew),
+        cmocka_unit_test_setup(what_is_shown_to_an_administrator_leaves_nothing, look_anew),
         cmocka_unit_test_setup(nothing_of_a_command_stays_behind, look_anew),
     };
 
