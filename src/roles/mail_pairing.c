@@ -82,12 +82,14 @@ static void refuse(int fd, const struct msg_handover *handover, const char *code
     (void) close(fd);
 }
 
-/* A name of the configuration stands for whatever looks like it, as names do (auth/name.h). */
-static bool is_quota_admin(const struct config *config, struct slice user)
+/* By a credential that is for all mailboxes. A name of the configuration stands for whatever
+ * looks like it, as names do (auth/name.h). */
+static bool is_quota_admin(const struct config *config, const struct msg_grant *grant)
 {
     struct auth_key key, admin;
 
-    if (config->quota_admins.n == 0 || auth_name_key(user, &key, NULL) != RC_OK)
+    if (config->quota_admins.n == 0 || grant->folders.len > 0 || grant->mailboxes.len > 0 ||
+        auth_name_key(grant->user, &key, NULL) != RC_OK)
         return false;
     for (size_t i = 0; i < config->quota_admins.n; i++)
         if (auth_name_key(slice_from_str(config->quota_admins.items[i]), &admin, NULL) ==
@@ -134,7 +136,7 @@ static void start_session(struct mail_role *mail, const struct msg_grant *grant,
                 .device = grant->device,
                 .watch = grant->watch,
                 .read_only = (grant->rights & GRANT_WRITE) == 0,
-                .sets_quota = is_quota_admin(mail->start->config, grant->user),
+                .sets_quota = is_quota_admin(mail->start->config, grant),
                 .policy_epoch = grant->policy_epoch,
                 .expires_sec = (int64_t) MIN(grant->expires, (uint64_t) INT64_MAX),
                 .peer = handover->peer,

@@ -11,7 +11,7 @@ from roost_server import Server, sample
 
 class Scope(unittest.TestCase):
     def setUp(self):
-        self.server = Server(users=1)
+        self.server = Server(users=1, quota_admins=["anna"])
         self.addCleanup(self.server.close)
         self.server.start()
         made = json.loads(self.server.run("user", "add", "anna", "--json").stdout)
@@ -85,6 +85,11 @@ class Scope(unittest.TestCase):
         self.all.ok("GETQUOTA u1")
         self.refused(self.device("--folder", "Work"), "GETQUOTA u1", b"NONEXISTENT")
         self.device("--folder", "Work,Other Users").ok("GETQUOTA u1")
+
+    def test_certain_folders_set_nobody_s_quota(self):
+        self.addCleanup(self.server.wire("u1").close)
+        self.all.ok("SETQUOTA u1 (STORAGE 100000)")
+        self.refused(self.device("--folder", "Work"), "SETQUOTA u1 (STORAGE 1)", b"NOPERM")
 
     def test_certain_folders_are_all_that_is_searched(self):
         for name in ("Work", "Private"):
