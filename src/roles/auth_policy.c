@@ -8,7 +8,8 @@
  * asks mail for sessions, decides about each as if it came in now, and has those ended that
  * would get something else. So nothing is missed while auth is away, and a session never holds
  * on to more than a login would get; nor to less, for a client learns what it may do when it
- * logs in.
+ * logs in. An auth that comes asks without rules as well: a device may have been revoked by one
+ * that died before it could say so.
  *
  * Rules that cannot be read are not guessed: at the start auth refuses to run, later the old
  * ones stay.
@@ -198,7 +199,7 @@ void auth_policy_review(struct auth_role *auth, uint64_t account)
     const struct msg msg = {.type = MSG_SESSIONS_ASK, .sessions_ask = {.account = account}};
     struct err err;
 
-    if (auth->policy.rules == NULL || auth->mail.channel == NULL)
+    if ((auth->policy.rules == NULL && account != 0) || auth->mail.channel == NULL)
         return; /* mail that comes is asked about all */
     if (auth_post(&auth->mail, &msg, &err) != RC_OK)
         log_event(LEVEL_ERROR, "policy.no_review", LOG_ERR(&err));
@@ -211,7 +212,7 @@ void auth_groups_changed(struct auth_role *auth, uint64_t account)
         auth_policy_review(auth, account);
 }
 
-/* A device that is gone has taken its sessions along. */
+/* RC_NOT_FOUND: the device was revoked, or the account deleted. */
 static enum rc find_session(struct auth_role *auth, const struct msg_session_facts *msg,
                             struct arena *arena, struct auth_subject *out, struct err *err)
 {
@@ -260,13 +261,16 @@ void auth_policy_session(struct auth_role *auth, const struct msg_session_facts 
     struct err err;
     enum rc rc;
 
-    if (auth->policy.rules == NULL)
-        return;
     rc = find_session(auth, msg, arena, &subject, &err);
+    if (rc == RC_NOT_FOUND) { /* mail may have heard so already: once more does no harm */
+        auth_revoke(auth, msg->device != 0 ? REVOKE_DEVICE : REVOKE_ACCOUNT, msg->account,
+                    msg->device, "device revoked");
+        return;
+    }
+    if (rc == RC_OK && auth->policy.rules == NULL)
+        return;
     if (rc == RC_OK)
         rc = decide(auth, &subject, &verdict, &err);
-    if (rc == RC_NOT_FOUND)
-        return; /* revoked meanwhile: that ends it */
     if (rc) {
         log_event(LEVEL_ERROR, "auth.database_failed", LOG_ERR(&err));
         return;

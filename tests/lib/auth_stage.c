@@ -241,6 +241,7 @@ const struct msg *stage_expect(struct channel *channel, enum msg_type type)
     do {
         assert_int_equal(channel_wait(channel, STAGE_WAIT_MS, &packet, NULL), RC_OK);
     } while (packet->msg.type == MSG_DIRECTORY_ASK ||
+             (packet->msg.type == MSG_SESSIONS_ASK && type != MSG_SESSIONS_ASK) ||
              is_directory(packet->msg.type) != is_directory(type));
     if (packet->msg.type != type)
         fail_msg("got %s, want %s", msg_name(packet->msg.type), msg_name(type));

@@ -103,6 +103,32 @@ static void revoking_a_device_ends_its_sessions_and_its_logins(void **state)
         RC_NOT_FOUND);
 }
 
+/* One that died between the two has not told mail. */
+static void an_auth_that_comes_ends_sessions_of_devices_that_were_revoked(void **state)
+{
+    struct auth_stage *stage = *state;
+    struct stage_answer made;
+    struct msg facts = {
+        .type = MSG_SESSION_FACTS, .session_facts = {.gate = 7, .conn = 1}
+    };
+    const struct msg_revoke *revoke;
+
+    assert_int_equal(stage_expect(stage->mail, MSG_SESSIONS_ASK)->sessions_ask.account, 0);
+    made = stage_ask(stage, "user.add", "name", "anna", "device", "phone");
+    assert_true(slice_to_u64(slice_from_str(made.device), &facts.session_facts.device));
+    facts.session_facts.account =
+        stage_expect(stage->mail, MSG_ACCOUNT_CREATED)->account_created.account;
+    stage_send(stage->mail, &facts); /* it stays */
+    assert_int_equal(
+        stage_ask(stage, "device.revoke", "user", "anna", "device", made.device).rc, RC_OK);
+    (void) stage_expect(stage->mail, MSG_REVOKE);
+    stage_send(stage->mail, &facts);
+    revoke = &stage_expect(stage->mail, MSG_REVOKE)->revoke;
+    assert_int_equal(revoke->what, REVOKE_DEVICE);
+    assert_int_equal(revoke->account, facts.session_facts.account);
+    assert_int_equal(revoke->device, facts.session_facts.device);
+}
+
 #define SHA512_OF_PASSWORD                                                                     \
     "{SHA512-CRYPT}$6$saltsalt$qFmFH.bQmmtXzyBY0s9v7Oicd2z4XSIecDzlB5KiA2/"                    \
     "jctKu9YterLp8wwnSq.qc.eoxqOmSuNp2xS0ktL3nh/"
@@ -348,6 +374,7 @@ int main(void)
         ON_STAGE(a_client_that_waits_gets_an_empty_challenge),
         ON_STAGE(refusals_say_little),
         ON_STAGE(revoking_a_device_ends_its_sessions_and_its_logins),
+        ON_STAGE(an_auth_that_comes_ends_sessions_of_devices_that_were_revoked),
         ON_STAGE(a_slow_hash_is_checked_and_replaced_by_a_better_one),
         ON_STAGE(several_logins_find_a_password_with_an_old_hash),
         ON_STAGE(an_attempt_that_was_cancelled_has_no_answer),
