@@ -17,6 +17,8 @@ struct realm {
     void *created_ctx;
     auth_renamed_fn *renamed; /* NULL: nobody is told */
     void *renamed_ctx;
+    auth_renamed_fn *reread; /* the same */
+    void *reread_ctx;
 };
 
 static const char *const default_backends[] = {"passwd-file", "sqlite"};
@@ -115,8 +117,12 @@ int64_t realm_legacy_until(const struct realm *realm)
 
 void realm_refresh(struct realm *realm)
 {
-    if (realm->passwd != NULL && passwd_file_refresh(realm->passwd) && realm->renamed != NULL)
+    if (realm->passwd == NULL || !passwd_file_refresh(realm->passwd))
+        return;
+    if (realm->renamed != NULL)
         realm->renamed(realm->renamed_ctx);
+    if (realm->reread != NULL)
+        realm->reread(realm->reread_ctx);
 }
 
 void realm_on_renamed(struct realm *realm, auth_renamed_fn *fn, void *ctx)
@@ -124,6 +130,12 @@ void realm_on_renamed(struct realm *realm, auth_renamed_fn *fn, void *ctx)
     realm->renamed = fn;
     realm->renamed_ctx = ctx;
     auth_db_on_renamed(realm->db, fn, ctx);
+}
+
+void realm_on_reread(struct realm *realm, auth_renamed_fn *fn, void *ctx)
+{
+    realm->reread = fn;
+    realm->reread_ctx = ctx;
 }
 
 bool realm_source_stands(const struct realm *realm, const struct auth_account *account)

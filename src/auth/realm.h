@@ -52,6 +52,8 @@ void realm_refresh(struct realm *realm);
 
 /* fn is told when the file is another, and of what auth_db_on_renamed() tells. */
 void realm_on_renamed(struct realm *realm, auth_renamed_fn *fn, void *ctx);
+/* The same of the file alone: somebody may stand in it no more. */
+void realm_on_reread(struct realm *realm, auth_renamed_fn *fn, void *ctx);
 
 struct resolve_lookup realm_lookup(struct realm *realm);
 

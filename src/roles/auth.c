@@ -226,6 +226,12 @@ static void on_peer(void *ctx, const struct role_peer *given)
         begin_with_mail(auth);
 }
 
+/* Who stands in the passwd-file no more keeps no session either. */
+static void on_reread(void *ctx)
+{
+    auth_policy_review(ctx, 0);
+}
+
 static enum rc open_realm(struct auth_role *auth, struct err *err)
 {
     const struct config *config = auth->start->config;
@@ -245,6 +251,7 @@ static enum rc open_realm(struct auth_role *auth, struct err *err)
     if (rc)
         return rc;
     realm_on_renamed(auth->realm, auth_directory_renamed, auth);
+    realm_on_reread(auth->realm, on_reread, auth);
     auth->enrol = enrol_new(auth->realm);
     return RC_OK;
 }

@@ -8,8 +8,8 @@
  * asks mail for sessions, decides about each as if it came in now, and has those ended that
  * would get something else. So nothing is missed while auth is away, and a session never holds
  * on to more than a login would get; nor to less, for a client learns what it may do when it
- * logs in. An auth that comes asks without rules as well: a device may have been revoked by one
- * that died before it could say so.
+ * logs in. Auth asks without rules as well when it comes, for a device may have been revoked by
+ * one that died before it could say so, and when the passwd-file is another.
  *
  * Rules that cannot be read are not guessed: at the start auth refuses to run, later the old
  * ones stay.
@@ -212,7 +212,7 @@ void auth_groups_changed(struct auth_role *auth, uint64_t account)
         auth_policy_review(auth, account);
 }
 
-/* RC_NOT_FOUND: the device was revoked, or the account deleted. */
+/* RC_NOT_FOUND: the device was revoked, or the account may not log in any more. */
 static enum rc find_session(struct auth_role *auth, const struct msg_session_facts *msg,
                             struct arena *arena, struct auth_subject *out, struct err *err)
 {
@@ -220,6 +220,8 @@ static enum rc find_session(struct auth_role *auth, const struct msg_session_fac
     struct auth_device device = {0};
     enum rc rc = auth_db_get_account(auth->db, msg->account, arena, &account, err);
 
+    if (rc == RC_OK && !realm_account_enabled(auth->realm, &account))
+        rc = err_set(err, RC_NOT_FOUND, "No such user", "session: of nobody who may log in");
     if (rc == RC_OK && msg->device != 0)
         rc = auth_db_get_device(auth->db, msg->account, msg->device, arena, &device, err);
     if (rc)
@@ -264,7 +266,7 @@ void auth_policy_session(struct auth_role *auth, const struct msg_session_facts 
     rc = find_session(auth, msg, arena, &subject, &err);
     if (rc == RC_NOT_FOUND) { /* mail may have heard so already: once more does no harm */
         auth_revoke(auth, msg->device != 0 ? REVOKE_DEVICE : REVOKE_ACCOUNT, msg->account,
-                    msg->device, "device revoked");
+                    msg->device, "revoked meanwhile");
         return;
     }
     if (rc == RC_OK && auth->policy.rules == NULL)

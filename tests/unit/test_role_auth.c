@@ -129,6 +129,39 @@ static void an_auth_that_comes_ends_sessions_of_devices_that_were_revoked(void *
     assert_int_equal(revoke->device, facts.session_facts.device);
 }
 
+static void who_is_taken_out_of_the_passwd_file_keeps_no_session(void **state)
+{
+    struct auth_stage *stage = *state;
+    struct msg facts[2];
+    const struct msg_revoke *revoke;
+    FILE *file;
+
+    clock_set_for_test(1700000000000000);
+    (void) stage_expect(stage->mail, MSG_SESSIONS_ASK);
+    for (unsigned i = 0; i < COUNT(facts); i++) {
+        stage_try_login(stage, i, i == 0 ? "u1" : "u2", "file-secret");
+        (void) stage_expect(stage->mail, MSG_ACCOUNT_CREATED);
+        facts[i] = (struct msg){
+            .type = MSG_SESSION_FACTS, .session_facts = {.gate = 7, .conn = i}
+        };
+        facts[i].session_facts.account = stage_expect_grant(stage, i, 0);
+    }
+    file = fopen(stage->users, "w");
+    assert_non_null(file);
+    assert_true(fputs("u2:{PLAIN}file-secret\n", file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    clock_set_for_test(1700000002000000);
+    stage_try_login(stage, 3, "u1", "file-secret"); /* it is looked at */
+    stage_expect_fail(stage, 3, AUTH_CODE_FAILED);
+    assert_int_equal(stage_expect(stage->mail, MSG_SESSIONS_ASK)->sessions_ask.account, 0);
+    stage_send(stage->mail, &facts[1]); /* it stays */
+    stage_send(stage->mail, &facts[0]);
+    revoke = &stage_expect(stage->mail, MSG_REVOKE)->revoke;
+    assert_int_equal(revoke->what, REVOKE_ACCOUNT);
+    assert_int_equal(revoke->account, facts[0].session_facts.account);
+    clock_set_for_test(0);
+}
+
 #define SHA512_OF_PASSWORD                                                                     \
     "{SHA512-CRYPT}$6$saltsalt$qFmFH.bQmmtXzyBY0s9v7Oicd2z4XSIecDzlB5KiA2/"                    \
     "jctKu9YterLp8wwnSq.qc.eoxqOmSuNp2xS0ktL3nh/"
@@ -375,6 +408,7 @@ int main(void)
         ON_STAGE(refusals_say_little),
         ON_STAGE(revoking_a_device_ends_its_sessions_and_its_logins),
         ON_STAGE(an_auth_that_comes_ends_sessions_of_devices_that_were_revoked),
+        ON_STAGE(who_is_taken_out_of_the_passwd_file_keeps_no_session),
         ON_STAGE(a_slow_hash_is_checked_and_replaced_by_a_better_one),
         ON_STAGE(several_logins_find_a_password_with_an_old_hash),
         ON_STAGE(an_attempt_that_was_cancelled_has_no_answer),
