@@ -23,7 +23,4 @@ struct backend_answer {
     bool knows_groups;   /* false: the back-end has no groups, what is known stays */
 };
 
-/* "wrong": for the log. Static. */
-const char *backend_result_name(enum backend_result result);
-
 #endif

@@ -91,12 +91,6 @@ void enrol_free(struct enrol *enrol)
     free(enrol);
 }
 
-void enrol_freep(struct enrol **enrol)
-{
-    enrol_free(*enrol);
-    *enrol = NULL;
-}
-
 bool enrol_password_matches(struct slice hash, struct slice secret)
 {
     struct password_hash parsed;

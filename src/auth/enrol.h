@@ -70,7 +70,6 @@ bool enrol_reason_is_guess(enum enrol_reason reason);
 /* realm stays the caller's and lives longer. */
 struct enrol *enrol_new(struct realm *realm);
 void enrol_free(struct enrol *enrol);
-void enrol_freep(struct enrol **enrol);
 
 /* Does the secret fit the hash of LOGIN_HASH? For a thread. An empty hash, of a password about
  * which login_check() could decide at once, fits nothing and takes as long as one of ours. */

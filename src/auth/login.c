@@ -82,11 +82,6 @@ const char *login_by_name(enum login_by by)
     return names[by];
 }
 
-struct login_outcome login_refused(enum login_reason reason)
-{
-    return (struct login_outcome){.verdict = LOGIN_REFUSED, .reason = reason};
-}
-
 bool login_secret_is_random(struct slice secret)
 {
     struct app_password password;

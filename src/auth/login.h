@@ -96,7 +96,6 @@ enum auth_code login_reason_code(enum login_reason reason);
 const char *login_code_text(enum auth_code code);
 /* A wrong name or secret: the attempts that are counted against guessing. */
 bool login_reason_is_guess(enum login_reason reason);
-struct login_outcome login_refused(enum login_reason reason);
 
 /* Can the secret not be guessed, so that checking it need not be slowed down? */
 bool login_secret_is_random(struct slice secret);

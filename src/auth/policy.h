@@ -108,7 +108,6 @@ void policy_freep(struct policy **policy);
 
 /* "read-only". Static. */
 const char *policy_action_name(enum policy_action action);
-const char *policy_key_name(enum policy_key key);
 
 /* A moment as rules see it. */
 struct policy_clock {

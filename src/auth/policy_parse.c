@@ -315,11 +315,6 @@ static const struct {
 };
 // clang-format on
 
-const char *policy_key_name(enum policy_key key)
-{
-    return keys[key].name;
-}
-
 /* ---- a line ---- */
 
 static void skip_space(struct scan *sc)

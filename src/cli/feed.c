@@ -13,7 +13,6 @@ struct file_source {
     ZSTD_inBuffer in;
     bool ended;   /* no more packed bytes */
     size_t wants; /* zstd: 0 at the end of a frame */
-    uint64_t position;
 };
 
 struct bytes_source {
@@ -24,7 +23,6 @@ struct feed {
     feed_read_fn *read;
     void *ctx;
     void (*ctx_free)(void *ctx);
-    const uint64_t *position; /* of the source; NULL: none */
     char *room;
     size_t start, end, cap; /* seen and not taken: room[start..end) */
     bool ended;
@@ -94,7 +92,6 @@ static enum rc read_fd(struct file_source *source, char *room, size_t size, size
     } while (n < 0 && errno == EINTR);
     if (n < 0)
         return err_set(err, RC_IO, "It cannot be read", "read: %s", strerror(errno));
-    source->position += (uint64_t) n;
     *out_len = (size_t) n;
     return RC_OK;
 }
@@ -180,7 +177,6 @@ enum rc feed_open(const char *path, struct feed **out, struct err *err)
     }
     *out = feed_new(read_file, source);
     (*out)->ctx_free = file_free;
-    (*out)->position = &source->position;
     return RC_OK;
 }
 
@@ -259,9 +255,4 @@ enum rc feed_failed(const struct feed *feed, struct err *err)
     if (feed->failed && err != NULL)
         *err = feed->err;
     return feed->failed;
-}
-
-uint64_t feed_position(const struct feed *feed)
-{
-    return feed->position != NULL ? *feed->position : 0;
 }

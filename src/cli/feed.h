@@ -37,7 +37,5 @@ void feed_skip(struct feed *feed, uint64_t n);
 struct slice feed_line(struct feed *feed);
 /* RC_OK, or why reading ended early. */
 enum rc feed_failed(const struct feed *feed, struct err *err);
-/* Bytes of the file itself read so far, packed ones if it is packed. */
-uint64_t feed_position(const struct feed *feed);
 
 #endif

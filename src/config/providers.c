@@ -79,20 +79,3 @@ bool config_wants_idp(const struct config *config)
 
     return config_providers(config, list, &n, NULL) == RC_OK && n > 0;
 }
-
-bool config_provider_find(const struct config *config, struct slice kind, struct slice name,
-                          uint16_t *out)
-{
-    struct config_provider list[CONFIG_PROVIDERS_MAX];
-    size_t n;
-
-    if (config_providers(config, list, &n, NULL) != RC_OK)
-        return false;
-    for (size_t i = 0; i < n; i++) {
-        if (slice_eq(list[i].kind, kind) && slice_eq(list[i].name, name)) {
-            *out = (uint16_t) i;
-            return true;
-        }
-    }
-    return false;
-}

@@ -26,8 +26,5 @@ MUST_CHECK enum rc config_providers(const struct config *config,
                                     size_t *out_n, struct err *err);
 /* Is there any? Of a configuration that was checked. */
 bool config_wants_idp(const struct config *config);
-/* Its place. False: no such one is configured. */
-bool config_provider_find(const struct config *config, struct slice kind, struct slice name,
-                          uint16_t *out);
 
 #endif

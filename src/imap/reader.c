@@ -28,7 +28,7 @@
 enum reader_state { LINE, LITERAL, SINK, SKIP, DONE, CLOSED };
 
 struct imap_reader {
-    struct reader_limits limits, next_limits;
+    struct reader_limits given, limits; /* limits: the running command's, lengthened perhaps */
     const struct imap_sink *sink;
     void *sink_ctx;
     imap_reader_lengthen_fn *lengthen; /* NULL: no line is longer than the others */
@@ -68,7 +68,7 @@ struct imap_reader *imap_reader_new(const struct reader_limits *limits,
 {
     struct imap_reader *reader = xcalloc(1, sizeof(*reader));
 
-    reader->limits = reader->next_limits = *limits;
+    reader->given = reader->limits = *limits;
     reader->sink = sink;
     reader->sink_ctx = sink_ctx;
     buf_init(&reader->text, limits->line_bytes + limits->literal_bytes);
@@ -106,15 +106,6 @@ void imap_reader_let_lengthen(struct imap_reader *reader, size_t max_bytes,
     reader->long_bytes = max_bytes;
 }
 
-void imap_reader_set_limits(struct imap_reader *reader, const struct reader_limits *limits)
-{
-    reader->next_limits = *limits;
-    if (imap_reader_is_idle(reader)) {
-        reader->limits = *limits;
-        reader->text.max = limits->line_bytes + limits->literal_bytes;
-    }
-}
-
 /* Start on the next command. The sink's literals, if any, are the caller's now. */
 static void clear(struct imap_reader *reader)
 {
@@ -125,7 +116,7 @@ static void clear(struct imap_reader *reader)
         reader->literals = NULL;
         reader->cap_literals = 0;
     }
-    reader->limits = reader->next_limits;
+    reader->limits = reader->given;
     reader->text.max = reader->limits.line_bytes + reader->limits.literal_bytes;
     reader->state = LINE;
     reader->segment = reader->line_len = reader->n_literals = reader->literal_bytes = 0;

@@ -78,8 +78,6 @@ void imap_reader_freep(struct imap_reader **reader);
 typedef bool imap_reader_lengthen_fn(void *ctx, struct slice so_far);
 void imap_reader_let_lengthen(struct imap_reader *reader, size_t max_bytes,
                               imap_reader_lengthen_fn *fn, void *ctx);
-/* From the next command on. */
-void imap_reader_set_limits(struct imap_reader *reader, const struct reader_limits *limits);
 
 /* Take bytes from the front of *bytes until there is something to say. err is filled by
  * READ_REFUSED and READ_CLOSE. Not to be called between READ_COMMAND and imap_reader_next(). */

@@ -107,8 +107,6 @@ bool control_conn_wants_write(const struct control_conn *conn);
 void control_conn_before_end(struct control_conn *conn, void (*fn)(void *ctx), void *ctx);
 /* RC_MORE: something is left. */
 MUST_CHECK enum rc control_conn_flush(struct control_conn *conn, struct err *err);
-/* A request is open: run was called and control_end() was not. */
-bool control_conn_busy(const struct control_conn *conn);
 
 /*
  * Answers. A failure is remembered by the connection and reported by the next control_serve()

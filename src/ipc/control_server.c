@@ -139,11 +139,6 @@ bool control_conn_wants_write(const struct control_conn *conn)
     return !conn->held && !list_is_empty(&conn->queue);
 }
 
-bool control_conn_busy(const struct control_conn *conn)
-{
-    return conn->verb != NULL;
-}
-
 bool control_conn_failed(const struct control_conn *conn)
 {
     return conn->failed != RC_OK;

@@ -106,17 +106,6 @@ void mime_text_of_body(const struct mime_text_source *source, struct slice body,
     charset_close(&charset);
 }
 
-void mime_text_of_part(const struct digest *digest, uint32_t part, struct slice body,
-                       struct buf *out)
-{
-    struct digest_part p = digest_part(digest, part);
-    struct mime_text_source source = {p.encoding, p.charset,
-                                      slice_eq(p.subtype, SLICE("html"))};
-
-    if (p.kind == DIGEST_TEXT)
-        mime_text_of_body(&source, body, out);
-}
-
 static void decompose(const UNormalizer2 *nfkd, uint32_t ch, struct buf *out)
 {
     UErrorCode status = U_ZERO_ERROR;

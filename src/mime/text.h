@@ -27,11 +27,6 @@ struct mime_text_source {
 void mime_text_of_body(const struct mime_text_source *source, struct slice body,
                        struct buf *out);
 
-/* The same for a part of an opened digest; body is its range of the message. Nothing comes out
- * for a part that is no text. */
-void mime_text_of_part(const struct digest *digest, uint32_t part, struct slice body,
-                       struct buf *out);
-
 /*
  * RFC 5051 section 2: each character titlecased, then decomposed. Needles and text both go
  * through this, then compare as bytes. Bytes that are no UTF-8 stay as they are. Up to 3 bytes

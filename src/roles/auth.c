@@ -65,14 +65,6 @@ enum rc auth_tell_supervisor(struct auth_role *auth, const struct msg *msg, stru
     return rc;
 }
 
-struct auth_peer *auth_gate_by_instance(struct auth_role *auth, uint32_t instance)
-{
-    for (size_t i = 0; i < ROLE_GATES_MAX; i++)
-        if (auth->gates[i].channel != NULL && auth->gates[i].instance == instance)
-            return &auth->gates[i];
-    return NULL;
-}
-
 static void on_gate_msg(struct auth_peer *gate, const struct msg *msg)
 {
     if (msg->type == MSG_AUTH_START)

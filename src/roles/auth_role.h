@@ -245,7 +245,6 @@ struct auth_role {
 MUST_CHECK enum rc auth_post(struct auth_peer *peer, const struct msg *msg, struct err *err);
 MUST_CHECK enum rc auth_tell_supervisor(struct auth_role *auth, const struct msg *msg,
                                         struct err *err);
-struct auth_peer *auth_gate_by_instance(struct auth_role *auth, uint32_t instance);
 
 /* ---- auth_attempt.c ---- */
 

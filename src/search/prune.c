@@ -172,11 +172,6 @@ void pruner_turn(struct pruner *pruner, const struct search_scope *scope,
     assert(pruner->n_turned == pruner->n_leaves);
 }
 
-bool prune_has_index(const struct pruner *pruner)
-{
-    return pruner->row != NULL;
-}
-
 /* ---- questions to the index ---- */
 
 /* How much a question's answer takes for so many numbers. */

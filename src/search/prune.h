@@ -54,7 +54,5 @@ const uint8_t *prune_scores(const struct pruner *pruner);
 /* Is the body of the window's message covered by a segment, so that its text is known to be
  * whole? */
 bool prune_is_covered(const struct pruner *pruner, uint32_t at);
-/* Is there any index of the account? */
-bool prune_has_index(const struct pruner *pruner);
 
 #endif

@@ -84,7 +84,7 @@ void index_row_unref(struct index_row *row)
     if (row == NULL || atomic_fetch_sub_explicit(&row->refs, 1, memory_order_acq_rel) > 1)
         return;
     for (size_t i = 0; i < row->n; i++)
-        text_segment_unref(row->segments[i]);
+        text_segment_free(row->segments[i]);
     free(row);
 }
 

@@ -275,7 +275,6 @@ enum rc text_segment_open(struct engine *engine, uint64_t account,
     struct text_segment *segment = xcalloc(1, sizeof(*segment));
     enum rc rc;
 
-    atomic_init(&segment->refs, 1);
     segment->engine = engine;
     segment->name = *name;
     if (name->from >= name->to || name->to - name->from > SEGMENT_SPAN_MAX)
@@ -285,23 +284,16 @@ enum rc text_segment_open(struct engine *engine, uint64_t account,
     if (!rc)
         rc = read_all(segment, err);
     if (rc) {
-        text_segment_unref(segment);
+        text_segment_free(segment);
         return rc;
     }
     *out = segment;
     return RC_OK;
 }
 
-struct text_segment *text_segment_ref(struct text_segment *segment)
+void text_segment_free(struct text_segment *segment)
 {
-    (void) atomic_fetch_add_explicit(&segment->refs, 1, memory_order_relaxed);
-    return segment;
-}
-
-void text_segment_unref(struct text_segment *segment)
-{
-    if (segment == NULL ||
-        atomic_fetch_sub_explicit(&segment->refs, 1, memory_order_acq_rel) > 1)
+    if (segment == NULL)
         return;
     segment->engine->ops->derived_close(segment->derived);
     for (size_t i = 0; i < SEGMENT_DICTS; i++)

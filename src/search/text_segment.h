@@ -39,8 +39,7 @@ struct text_segment;
 MUST_CHECK enum rc text_segment_open(struct engine *engine, uint64_t account,
                                      const struct derived_name *name, struct text_segment **out,
                                      struct err *err);
-struct text_segment *text_segment_ref(struct text_segment *segment);
-void text_segment_unref(struct text_segment *segment); /* NULL is allowed */
+void text_segment_free(struct text_segment *segment); /* NULL is allowed */
 
 const struct derived_name *text_segment_name(const struct text_segment *segment);
 uint32_t text_segment_span(const struct text_segment *segment); /* to - from */

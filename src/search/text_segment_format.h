@@ -5,8 +5,6 @@
 #ifndef ROOST_SEARCH_TEXT_SEGMENT_FORMAT_H
 #define ROOST_SEARCH_TEXT_SEGMENT_FORMAT_H
 
-#include <stdatomic.h>
-
 #include "base/scan.h"
 #include "search/text_segment.h"
 
@@ -78,7 +76,6 @@ struct word_page {
 };
 
 struct text_segment {
-    atomic_uint refs; /* pairs with the last text_segment_unref */
     struct engine *engine;
     struct derived *derived;
     struct derived_name name;

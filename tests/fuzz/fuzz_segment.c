@@ -108,7 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         ask_words(segment);
         rc = text_segment_merge(&segment, 1, engine, ACCOUNT, goes_on, NULL, &err);
     }
-    text_segment_unref(segment);
+    text_segment_free(segment);
     engine->ops->close(engine);
     return 0;
 }

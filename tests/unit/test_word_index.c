@@ -183,11 +183,11 @@ static void segments_become_what_one_would_be(void **state)
     }
     assert_int_equal(n, COUNT(segments));
     assert_int_equal(text_segment_merge(segments, n, parts, ACCOUNT, go_on, NULL, &err), RC_OK);
-    text_segment_unref(write_segment(one, all, FROM, FROM + BODIES));
+    text_segment_free(write_segment(one, all, FROM, FROM + BODIES));
     assert_slice_equal(read_blob(parts, FROM, FROM + BODIES, &merged),
                        read_blob(one, FROM, FROM + BODIES, &whole));
     for (size_t i = 0; i < n; i++)
-        text_segment_unref(segments[i]);
+        text_segment_free(segments[i]);
     one->ops->close(one);
     parts->ops->close(parts);
 }
@@ -238,7 +238,7 @@ static void a_long_segment_is_walked_more_than_once(void **state)
         assert_int_equal(scores[numbers[i]] == WORD_SCORE_UNSURE, i % 2 == 0);
     }
     assert_int_equal(bits_count(bits, BITS_WORDS(span)), COUNT(numbers));
-    text_segment_unref(segment);
+    text_segment_free(segment);
     engine->ops->close(engine);
 }
 
@@ -396,7 +396,7 @@ static void a_message_of_too_many_words_is_read(void **state)
     assert_false(bit_is_set(text_segment_wordless(segment), 0));
     assert_true(bit_is_set(text_segment_wordless(segment), 1));
     assert_false(bit_is_set(text_segment_uncovered(segment), 1)); /* its trigrams are there */
-    text_segment_unref(segment);
+    text_segment_free(segment);
     engine->ops->close(engine);
     {
         struct mail_world world = {.memory_bytes = 0};

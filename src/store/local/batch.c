@@ -210,17 +210,6 @@ bool group_read_head(struct slice bytes, struct group_view *out)
     return true;
 }
 
-size_t group_head_len(struct slice header)
-{
-    struct scan sc = scan_of(header);
-    struct group_view view = {0};
-    struct group_header head = {0};
-
-    if (!group_header_read(&sc, &head, &view))
-        return 0;
-    return GROUP_HEADER_BYTES + (size_t) head.records_len + head.table_len;
-}
-
 void body_row_write(char *at, const struct body_row *row)
 {
     memset(at, 0, BODY_ROW_BYTES);

@@ -95,8 +95,6 @@ bool group_read(struct scan *sc, struct group_view *out);
 bool group_read_next(struct scan *sc, struct group_view *out);
 /* The same for a group whose inline bytes are not at hand: header, records and table only. */
 bool group_read_head(struct slice bytes, struct group_view *out);
-/* Length of header, records and table, from the header alone; 0 if it is none. */
-size_t group_head_len(struct slice header);
 
 void body_row_write(char *at, const struct body_row *row); /* the fixed part */
 bool body_row_read(struct scan *sc, struct body_row *out);
