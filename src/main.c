@@ -1,7 +1,7 @@
 /*
  * main.c - one executable for everything: `roost SUBCOMMAND` for people, `roost --role NAME
- * --index N` for the supervisor, which starts itself again so for each process of the server, and
- * `roost --pam-check SERVICE` for each password that PAM is asked about.
+ * --index N` for the supervisor, which starts itself again so for each process of the server,
+ * and `roost --pam-check SERVICE` for each password that PAM is asked about.
  */
 #include "base/slice.h"
 #include "cli/cli.h"

@@ -35,7 +35,7 @@ struct chunk_slot {
  * blocks of the expunged log, then the overlays, then the leaves of annotations. Immutable. */
 struct mbox_places {
     struct counted counted;
-    uint32_t first_unseen; /* index of the first without \Seen, of those that lay here; UNSEEN_* */
+    uint32_t first_unseen; /* index of the first without \Seen, of those here; UNSEEN_* */
     size_t n_chunks, n_expunged, n_overlays, n_annotations;
     size_t n; /* places, all together */
     struct page_place at[];

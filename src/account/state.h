@@ -237,8 +237,9 @@ uint64_t mbox_purge_due(const struct mbox *mbox);
 bool mbox_knows_first_unseen(const struct mbox *mbox);
 uint32_t mbox_first_unseen(const struct mbox *mbox);
 /*
- * How many messages have a uid of this run. False: it takes the messages, which are not loaded. The counts settle it where nothing was ever expunged, and
- * where the run has all uids there were; the chunks in memory, of uids from their first on.
+ * How many messages have a uid of this run. False: it takes the messages, which are not loaded.
+ * The counts settle it where nothing was ever expunged, and where the run has all uids there
+ * were; the chunks in memory, of uids from their first on.
  */
 bool mbox_count_run(const struct mbox *mbox, struct uid_run run, uint32_t *out);
 

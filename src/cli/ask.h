@@ -62,7 +62,7 @@ void cli_print_rows(const struct cli_ask *ask, const struct cli_column *columns,
                     bool json);
 /* The field of the last row, or "". */
 const char *cli_last(const struct cli_ask *ask, const char *key);
-/* Text for a terminal: controls (utf8_is_control()), and bytes that are no UTF-8, become "?". */
+/* Text for a terminal: controls (utf8_is_control()) and bytes that are no UTF-8 become "?". */
 void cli_put_text(FILE *to, const char *text);
 void cli_put_slice(FILE *to, struct slice text);
 

@@ -11,8 +11,8 @@
 
 #include "commands/cmd.h"
 
-/* The version of the selected mailbox that the command begins or ends with; its messages as well
- * if it may look at them. As view_refresh(). */
+/* The version of the selected mailbox that the command begins or ends with; its messages as
+ * well if it may look at them. As view_refresh(). */
 MUST_CHECK enum rc sync_refresh(const struct cmd *cmd, struct err *err);
 /*
  * The sync behind a command: take the newest version and see what it changes for the client,

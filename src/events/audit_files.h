@@ -10,8 +10,8 @@
 
 #define AUDIT_NAME_BYTES 32u
 /* What is no secret may be read by the folder's group: who sends the log elsewhere. */
-#define AUDIT_FILE_MODE  0640u
-#define AUDIT_FILES_MAX  100000u /* of 64 MiB */
+#define AUDIT_FILE_MODE 0640u
+#define AUDIT_FILES_MAX 100000u /* of 64 MiB */
 
 void audit_file_name(char out[AUDIT_NAME_BYTES], uint64_t number);
 /* The number of such a name; false for any other. */

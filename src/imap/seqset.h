@@ -62,8 +62,8 @@ void imap_print_seqset(struct buf *buf, const struct seqset *set);
 void imap_print_set(struct buf *buf, const struct imap_set *set);
 
 /*
- * Numbers printed as ranges: 1:4,7. For COPYUID, ESEARCH, MODIFIED, VANISHED. Mostly they come in
- * ascending order; in another one (RFC 5267 3.2) only those that ascend by one are a range.
+ * Numbers printed as ranges: 1:4,7. For COPYUID, ESEARCH, MODIFIED, VANISHED. Mostly they come
+ * in ascending order; in another one (RFC 5267 3.2) only those that ascend by one are a range.
  */
 struct imap_runs {
     struct buf *buf;

@@ -28,9 +28,8 @@
 #define DIGEST_TEXT_MAX_BYTES    ((size_t) 96 << 20) /* search text; past it: DIGEST_TEXT_CUT */
 #define DIGEST_RAW_MAX_BYTES     ((size_t) 64 << 10) /* copied header lines */
 #define DIGEST_PREVIEW_MAX_BYTES 800u                /* PREVIEW_MAX_CHARS in UTF-8 */
-#define DIGEST_LEAD_MAX_BYTES    (8u + DIGEST_PREVIEW_MAX_BYTES) /* of the text region, with it \
-                                                                  */
-#define DIGEST_NONE UINT32_MAX /* no part: indexes stay far below it */
+#define DIGEST_LEAD_MAX_BYTES    (8u + DIGEST_PREVIEW_MAX_BYTES) /* of the text region */
+#define DIGEST_NONE              UINT32_MAX /* no part: indexes stay far below it */
 
 enum digest_flag {
     DIGEST_8BIT_HEADER = 1u << 0,     /* some header field holds a byte above 0x7f */

@@ -11,8 +11,7 @@
 #include "base/scan.h"
 
 #define PARAM_SEGMENTS_MAX 256u /* RFC 2231 pieces of one value; more are left out */
-#define PARAM_NAMES_MAX    16u /* parameters of a field whose pieces become text; each reads it \
-                                */
+#define PARAM_NAMES_MAX    16u  /* parameters of a field whose pieces become text */
 
 struct param {
     struct slice name;  /* as written, RFC 2231 marks included: "filename*0*" */

@@ -31,8 +31,8 @@ void inflater_free(struct inflater *inflater); /* NULL is allowed */
 /*
  * Takes bytes off the front of *in and appends what they say to out, at most `max` bytes, for
  * which out has room. RC_MORE: max bytes were written and there is more. RC_OK: in is used up.
- * RC_SYNTAX: no DEFLATE data, or the peer has ended the stream, and what follows its end is left
- * in *in; nothing more can be read.
+ * RC_SYNTAX: no DEFLATE data, or the peer has ended the stream, and what follows its end is
+ * left in *in; nothing more can be read.
  */
 MUST_CHECK enum rc inflater_run(struct inflater *inflater, struct slice *in, size_t max,
                                 struct buf *out, struct err *err);

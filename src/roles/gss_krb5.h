@@ -14,8 +14,7 @@
 
 #include "auth/gssapi.h"
 
-#define GSS_NO_CONFIGURATION "/dev/null" /* what the library reads in the place of krb5.conf   \
-                                          */
+#define GSS_NO_CONFIGURATION "/dev/null" /* read in the place of krb5.conf */
 
 struct gss_krb5;
 struct gss_context;

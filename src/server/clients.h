@@ -2,9 +2,9 @@
  * clients.h - all logged-in IMAP connections of the mail role: the limits a user and a device,
  * time-outs, who is there.
  *
- * Spec: RFC 9051 5.4 (autologout: at least 30 minutes), RFC 5530 ([LIMIT], [INUSE]); design: the
- * sessions of a user, or of one of its devices, over the limit make room only if they are idle
- * for long and not in IDLE, at most one a second.
+ * Spec: RFC 9051 5.4 (autologout: at least 30 minutes), RFC 5530 ([LIMIT], [INUSE]); design:
+ * the sessions of a user, or of one of its devices, over the limit make room only if they are
+ * idle for long and not in IDLE, at most one a second.
  */
 #ifndef ROOST_SERVER_CLIENTS_H
 #define ROOST_SERVER_CLIENTS_H

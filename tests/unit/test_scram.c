@@ -194,7 +194,7 @@ static void final_messages_that_do_not_get_in(void **state)
         {UNPROVED ",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVR=",
          RC_SYNTAX                                                            }, /* loose bits */
         {UNPROVED ",p=dHzbZapWIk4jUhN-Ute9ytag9zjfMHgsqmmiz7AndVQ=", RC_SYNTAX}, /* base64url */
-        {UNPROVED ",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVU=", RC_OK},
+        {UNPROVED ",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVU=", RC_OK    },
         {UNPROVED ",p=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", RC_OK    },
         {UNPROVED ",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVg=", RC_OK    },
         {UNPROVED ",x=y,p=" PROOF,                                   RC_OK    }, /* proof of another text */

@@ -5,11 +5,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "events/log_line.h"
 #include "ipc/log_pack.h"
 #include "lib/test.h"
 #include "roles/data_dir.h"
 #include "roles/doors.h"
-#include "events/log_line.h"
 #include "roles/log_out.h"
 #include "roles/quarantine.h"
 
