@@ -1,5 +1,6 @@
 """A directory as account back-end: a real slapd, asked through role idp's own code and by logins over IMAP."""
 
+import contextlib
 import imaplib
 import os
 import socket
@@ -87,6 +88,58 @@ class Silent:
         for sock in self.taken:
             sock.close()
         self.port.close()
+
+
+def ber(tag, *parts):
+    body = b"".join(parts)
+    return bytes([tag, 0x84]) + len(body).to_bytes(4, "big") + body
+
+
+class Large(Silent):
+    """A directory that knows everybody, by an entry whose message has so many octets."""
+
+    def __init__(self, octets):
+        self.octets = octets
+        super().__init__()
+
+    def take(self):
+        while True:
+            try:
+                sock = self.listener.accept()[0]
+            except OSError:
+                return
+            self.taken.append(sock)
+            with contextlib.suppress(OSError):  # whoever asked had enough
+                self.serve(sock)
+
+    def serve(self, sock):
+        octet = ber(0x04, b"")
+        while request := sock.recv(4096):  # one at a time, in one piece
+            number, operation = request[2:5], request[5]
+            if operation == 0x60:
+                sock.sendall(ber(0x30, number, ber(0x61, b"\x0a\x01\x00", octet, octet)))
+            elif operation == 0x63:
+                sock.sendall(self.entry(number, b""))
+                sock.sendall(ber(0x30, number, ber(0x65, b"\x0a\x01\x00", octet, octet)))
+
+    def entry(self, number, fill):
+        def attribute(name, value):
+            return ber(0x30, ber(0x04, name), ber(0x31, ber(0x04, value)))
+
+        attributes = attribute(b"uid", b"anna") + attribute(b"description", fill)
+        content = number + ber(0x64, ber(0x04, b"uid=anna," + SUFFIX.encode()), ber(0x30, attributes))
+        return ber(0x30, content) if fill else self.entry(number, b"x" * (self.octets - len(content)))
+
+
+class Bounded(unittest.TestCase):
+    def test_an_answer_has_a_longest(self):
+        for octets, code in ((4 << 20, "ok"), ((4 << 20) + 1, "unavailable")):
+            directory = Large(octets)
+            self.addCleanup(directory.close)
+            provider = Provider("ldap", {"servers": ["ldap://127.0.0.1:%d" % directory.port.number], "base": SUFFIX,
+                                         "filter": "(uid=%u)", "plaintext_loopback": True})
+            self.addCleanup(provider.folder.cleanup)
+            self.assertEqual(provider.ask(("user", b"anna", None))[0][0], code)
 
 
 class Asked(unittest.TestCase):
