@@ -137,7 +137,7 @@ static enum rc check_below(const struct session *session, const struct imap_rena
     state = account_read(from->account, session_position_in(session, from->account));
     for (size_t i = 0; rc == RC_OK && i < acct_mailbox_count(state); i++) {
         struct slice name = mbox_info(acct_mailbox_at(state, i))->name;
-        AUTO(buf_done) struct buf other = {.max = 2 * MAILBOX_NAME_MAX_BYTES};
+        AUTO(buf_done) struct buf other = {.max = (size_t) 2 * MAILBOX_NAME_MAX_BYTES};
 
         if (!mailbox_name_is_below(name, from->name))
             continue;

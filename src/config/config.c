@@ -19,6 +19,7 @@
 #include "config/settings.h"
 #include "config/syslog_target.h"
 
+#define DAY_SEC          INT64_C(86400)
 #define DEFAULT_LIST_MAX 8u /* items of the longest default */
 
 /* What one reading of a file keeps while libconfuse calls back. */
@@ -81,7 +82,7 @@ static bool convert_until(struct slice text, int64_t *out)
     end = strptime(date, "%Y-%m-%d", &tm);
     if (end == NULL || *end != '\0')
         return false;
-    *out = (int64_t) timegm(&tm) + 24 * 3600 - 1;
+    *out = (int64_t) timegm(&tm) + DAY_SEC - 1;
     return true;
 }
 
