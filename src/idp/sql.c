@@ -164,13 +164,14 @@ static enum rc read_hash(const struct sql_settings *settings, struct slice text,
     return password_hash_parse(text, out, NULL) == RC_OK ? RC_OK : RC_INVALID;
 }
 
-static struct slice group_list(struct slice names, struct arena *arena)
+/* False: more than SQL_GROUPS_MAX. */
+static bool group_list(struct slice names, struct arena *arena, struct slice *out)
 {
     AUTO(buf_done) struct buf list = {.max = MSG_IDP_GROUPS_MAX};
     struct scan sc = scan_of(names);
     size_t n = 0;
 
-    while (!scan_done(&sc) && n < SQL_GROUPS_MAX) {
+    while (!scan_done(&sc)) {
         struct slice name;
 
         if (!scan_until(&sc, ',', &name))
@@ -180,18 +181,25 @@ static struct slice group_list(struct slice names, struct arena *arena)
         if (name.len == 0)
             continue;
         msg_list_add(&list, name);
-        n++;
+        if (++n > SQL_GROUPS_MAX)
+            return false;
     }
-    return arena_dup(arena, buf_slice(&list));
+    *out = arena_dup(arena, buf_slice(&list));
+    return !list.overflow;
 }
 
+/* Some groups are not said in place of all: rules may refuse those of one that is missing. */
 static struct idp_answer found(const struct sql_row *row, struct arena *arena)
 {
+    struct slice groups;
+
     if (row->user.len == 0 || row->user.len > SQL_NAME_MAX_BYTES)
         return idp_says(IDP_REFUSED, "user_column");
+    if (!group_list(row->groups, arena, &groups))
+        return idp_says(IDP_UNAVAILABLE, "groups_column");
     return (struct idp_answer){.code = IDP_OK,
                                .user = row->user,
-                               .groups = group_list(row->groups, arena),
+                               .groups = groups,
                                .knows_groups = true,
                                .reason = "ok"};
 }
@@ -215,6 +223,13 @@ static bool is_name(struct slice user)
 {
     return user.len > 0 && user.len <= SQL_NAME_MAX_BYTES && utf8_is_valid(user) &&
            memchr(user.ptr, '\0', user.len) == NULL;
+}
+
+static const char *reason_of(enum rc failed)
+{
+    if (failed == RC_LIMIT)
+        return "column_size";
+    return failed == RC_INVALID ? "query" : "server";
 }
 
 static void database_check(void *self, const struct idp_question *question,
@@ -243,7 +258,7 @@ static void database_check(void *self, const struct idp_question *question,
     else if (rc == RC_CONFLICT)
         *out = idp_says(IDP_REFUSED, "not_unique");
     else if (rc)
-        *out = idp_says(IDP_UNAVAILABLE, rc == RC_INVALID ? "query" : "server");
+        *out = idp_says(IDP_UNAVAILABLE, reason_of(rc));
     else if (question->ask == IDP_ASK_USER)
         *out = found(&row, question->arena);
     else

@@ -41,8 +41,8 @@ struct sql_row {
     struct slice password, user, groups;
 };
 
-/* RC_NOT_FOUND: no row; RC_CONFLICT: several; RC_UNAVAILABLE: none can be had now; RC_INVALID:
- * the query or its columns are wrong. */
+/* RC_NOT_FOUND: no row; RC_CONFLICT: several; RC_UNAVAILABLE: none can be had now; RC_LIMIT: a
+ * column has more than SQL_COLUMN_MAX_BYTES; RC_INVALID: the query or its columns are wrong. */
 typedef enum rc sql_find_fn(const struct sql_settings *settings,
                             const struct sql_values *values, int64_t deadline_us,
                             struct arena *arena, struct sql_row *out);

@@ -138,14 +138,20 @@ static PGresult *take_result(PGconn *conn, int64_t deadline_us)
     }
 }
 
-static struct slice text_of(const PGresult *result, const char *name, struct arena *arena)
+/* False: it is too long. */
+static bool read_text(const PGresult *result, const char *name, struct arena *arena,
+                      struct slice *out)
 {
     int at = libpq.PQfnumber(result, name);
     int len = at >= 0 ? libpq.PQgetlength(result, 0, at) : 0;
 
-    if (len <= 0 || (unsigned) len > SQL_COLUMN_MAX_BYTES)
-        return SLICE("");
-    return arena_dup(arena, slice_of(libpq.PQgetvalue(result, 0, at), (size_t) len));
+    *out = SLICE("");
+    if (len <= 0)
+        return true;
+    if ((unsigned) len > SQL_COLUMN_MAX_BYTES)
+        return false;
+    *out = arena_dup(arena, slice_of(libpq.PQgetvalue(result, 0, at), (size_t) len));
+    return true;
 }
 
 /* An error of class 08, 53 or 57 is the server's state; others are the query's. */
@@ -168,8 +174,10 @@ static enum rc read_result(const PGresult *result, struct arena *arena, struct s
         return RC_INVALID;
     if (libpq.PQntuples(result) != 1)
         return libpq.PQntuples(result) == 0 ? RC_NOT_FOUND : RC_CONFLICT;
-    *out = (struct sql_row){text_of(result, "password", arena), text_of(result, "user", arena),
-                            text_of(result, "groups", arena)};
+    if (!read_text(result, "password", arena, &out->password) ||
+        !read_text(result, "user", arena, &out->user) ||
+        !read_text(result, "groups", arena, &out->groups))
+        return RC_LIMIT;
     return RC_OK;
 }
 

@@ -79,15 +79,21 @@ static int column_of(sqlite3_stmt *stmt, const char *name)
     return at < n ? at : -1;
 }
 
-static struct slice text_of(sqlite3_stmt *stmt, const char *name, struct arena *arena)
+/* False: it is too long. */
+static bool read_text(sqlite3_stmt *stmt, const char *name, struct arena *arena,
+                      struct slice *out)
 {
     int at = column_of(stmt, name);
     const char *text = at >= 0 ? (const char *) sqlite3_column_text(stmt, at) : NULL;
     int len = at >= 0 ? sqlite3_column_bytes(stmt, at) : 0;
 
-    if (text == NULL || len <= 0 || (unsigned) len > SQL_COLUMN_MAX_BYTES)
-        return SLICE("");
-    return arena_dup(arena, slice_of(text, (size_t) len));
+    *out = SLICE("");
+    if (text == NULL || len <= 0)
+        return true;
+    if ((unsigned) len > SQL_COLUMN_MAX_BYTES)
+        return false;
+    *out = arena_dup(arena, slice_of(text, (size_t) len));
+    return true;
 }
 
 static enum rc find(const struct sql_settings *settings, const struct sql_values *values,
@@ -107,9 +113,10 @@ static enum rc find(const struct sql_settings *settings, const struct sql_values
         return RC_NOT_FOUND;
     if (code != SQLITE_ROW)
         return RC_UNAVAILABLE;
-    row = (struct sql_row){text_of(session.stmt, "password", arena),
-                           text_of(session.stmt, "user", arena),
-                           text_of(session.stmt, "groups", arena)};
+    if (!read_text(session.stmt, "password", arena, &row.password) ||
+        !read_text(session.stmt, "user", arena, &row.user) ||
+        !read_text(session.stmt, "groups", arena, &row.groups))
+        return RC_LIMIT;
     code = sqlite3_step(session.stmt);
     if (code == SQLITE_ROW)
         return RC_CONFLICT;

@@ -64,8 +64,18 @@ class Asked(unittest.TestCase):
                            [("most", "board," + "x" * (16384 - 6)), ("more", "board," + "x" * (16385 - 6))])
         db.close()
         got = provider.ask((b"most", b"x"), (b"more", b"x"))
-        self.assertEqual([one[0] for one in got], ["ok", "ok"])
-        self.assertEqual([one[3] for one in got], [[b"board", b"x" * (16384 - 6)], []])
+        self.assertEqual([one[:2] for one in got], [("ok", "ok"), ("unavailable", "column_size")])
+        self.assertEqual(got[0][3], [b"board", b"x" * (16384 - 6)])
+
+    def test_all_groups_are_told_or_nobody_comes_in(self):
+        provider = self.provider()
+        with sqlite3.connect(provider.path("users.db")) as db:
+            db.executemany("INSERT INTO users (name, password, groups) VALUES (?, '{PLAIN}x', ?)",
+                           [(name, ",".join("g%d" % i for i in range(n))) for name, n in (("most", 256), ("more", 257))])
+        db.close()
+        got = provider.ask((b"most", b"x"), (b"more", b"x"))
+        self.assertEqual([one[:2] for one in got], [("ok", "ok"), ("unavailable", "groups_column")])
+        self.assertEqual(len(got[0][3]), 256)
 
     def test_a_user_without_a_password(self):
         got = self.provider().ask(("user", b"anna", None), ("user", b"nobody", None))
