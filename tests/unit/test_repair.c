@@ -87,20 +87,22 @@ static void load(struct account *account, const char *name, struct page_list *li
     fault.records = NULL;
 }
 
-static void damage_inbox(struct mail_world *world)
+/* The pages that this mailbox needs and Archive does not. */
+static void damage(struct mail_world *world, const char *name)
 {
-    struct page_list inbox = {.n = 0}, archive = {.n = 0};
+    struct page_list pages = {.n = 0}, archive = {.n = 0};
     struct account *account;
 
+    fault.damaged.n = 0;
     reopen(world);
     account = world_account(world, ACCOUNT);
-    load(account, "INBOX", &inbox);
+    load(account, name, &pages);
     load(account, "Archive", &archive);
     account_close(account);
     reopen(world);
-    for (size_t i = 0; i < inbox.n; i++) {
-        if (!holds(&archive, inbox.numbers[i]))
-            fault.damaged.numbers[fault.damaged.n++] = inbox.numbers[i];
+    for (size_t i = 0; i < pages.n; i++) {
+        if (!holds(&archive, pages.numbers[i]))
+            fault.damaged.numbers[fault.damaged.n++] = pages.numbers[i];
     }
     assert_true(fault.damaged.n > 0);
 }
@@ -204,7 +206,7 @@ static void a_mailbox_that_does_not_load_is_made_anew(void **state)
     buf_init(&archive, 4096);
     world_open_local(&world, &(struct local_options){0});
     make_account(&world);
-    damage_inbox(&world);
+    damage(&world, "INBOX");
     assert_int_equal(check_store(world.store, &watch, &sum, &err), RC_OK);
     assert_int_equal(told.mailboxes, 1);
     assert_int_equal(told.messages, 2);
@@ -232,6 +234,67 @@ static void a_mailbox_that_does_not_load_is_made_anew(void **state)
     assert_int_equal(
         repair_mailbox(world.store, ACCOUNT, world_mailbox_id(account, "INBOX", 0), &sum, &err),
         RC_EXISTS);
+    account_close(account);
+    world_done(&world);
+}
+
+static enum rc append_to_inbox(struct mail_world *world, struct account *account,
+                               struct err *err)
+{
+    AUTO(txn_abortp) struct mail_txn *txn = world_begin(account);
+    struct body_stage *stage = world_stage(account, "five");
+    struct new_message message = {.stage = stage};
+    uint64_t position;
+    uint32_t uid;
+    enum rc rc = txn_append(txn, world_mailbox_id(account, "INBOX", 0), &message, &uid, err);
+
+    if (rc == RC_OK)
+        rc = txn_commit(&txn, &position, err);
+    if (rc == RC_OK)
+        account_wait_durable(account, position);
+    else
+        world->engine->ops->stage_free(stage);
+    return rc;
+}
+
+/* What goes with All: what it does not know it cannot follow. */
+static void an_all_that_does_not_load_is_made_anew(void **state)
+{
+    struct mail_world world = {0};
+    const struct check_watch watch = {NULL, goes_on, NULL};
+    struct check_sum sum = {0};
+    AUTO(buf_done) struct buf inbox, all;
+    struct account *account;
+    struct mail_txn *txn;
+    uint32_t before;
+    struct err err;
+
+    (void) state;
+    buf_init(&inbox, 4096);
+    buf_init(&all, 4096);
+    world_open_local(&world, &(struct local_options){0});
+    make_account(&world);
+    account = world_account(&world, ACCOUNT);
+    txn = world_begin(account);
+    assert_int_equal(txn_create_mailbox(txn, SLICE("All"), USE_ALL, NULL, &err), RC_OK);
+    account_wait_durable(account, world_commit(&txn));
+    account_close(account);
+    damage(&world, "All");
+
+    account = world_account(&world, ACCOUNT);
+    before = uidvalidity_of(account, "All");
+    assert_int_equal(append_to_inbox(&world, account, &err), RC_CORRUPT);
+    texts(account, "INBOX", &inbox); /* is read all the same, and is as it was */
+    assert_slice_equal(buf_slice(&inbox), SLICE("one|two|"));
+    assert_int_equal(repair_store(world.store, ACCOUNT, &watch, &sum, &err), RC_OK);
+    assert_int_equal(sum.repaired, 1);
+    assert_true(uidvalidity_of(account, "All") > before);
+    assert_int_equal(append_to_inbox(&world, account, &err), RC_OK);
+    buf_reset(&inbox);
+    texts(account, "INBOX", &inbox);
+    texts(account, "All", &all);
+    assert_slice_equal(buf_slice(&inbox), SLICE("one|two|five|"));
+    assert_int_equal(all.len, strlen("one|two|three|four|five|"));
     account_close(account);
     world_done(&world);
 }
@@ -267,6 +330,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_register_of_shares_is_completed),
         cmocka_unit_test(a_mailbox_that_does_not_load_is_made_anew),
+        cmocka_unit_test(an_all_that_does_not_load_is_made_anew),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
