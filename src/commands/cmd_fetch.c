@@ -173,7 +173,8 @@ struct fetch_run *fetch_begin(struct cmd *cmd, const struct imap_fetch_args *arg
     for (size_t i = 0; i < args->n; i++) {
         run->sets_seen = run->sets_seen || item_sets_seen(&args->items[i]);
         if (run->digests == NULL && fetch_needs_digest(run, &args->items[i]))
-            run->digests = digest_batch_new(view_account(session->view));
+            run->digests = digest_batch_new(view_account(session->view),
+                                            (args->kinds & KIND(IMAP_FETCH_PREVIEW)) != 0);
     }
     run->sets_seen = run->sets_seen && !view_is_read_only(session->view) &&
                      (view_reader(session->view)->rights & RIGHT_SEEN) != 0;

@@ -21,7 +21,8 @@ struct message {
     bool downgrades;     /* the substitute is wanted */
     bool has_substitute; /* and there is one, in the digest */
     struct digest_substitute substitute;
-    struct digest shown; /* its digest */
+    struct digest shown;  /* its digest */
+    struct slice preview; /* the batch's, if it has that; ptr NULL: it has none */
 };
 
 struct message *message_open(struct account *account, uint64_t body_id, uint32_t size)
@@ -44,11 +45,13 @@ static struct arena *arena_of(struct message *message)
 
 struct digest_batch {
     struct account *account;
+    bool with_previews;
     struct arena *arena;
     struct message message; /* the one that is lent */
     bool is_lent;
-    size_t from;                           /* of the fill */
-    struct slice tables[DIGEST_BATCH_MAX]; /* empty: not kept */
+    size_t from;                             /* of the fill */
+    struct slice tables[DIGEST_BATCH_MAX];   /* empty: not kept */
+    struct slice previews[DIGEST_BATCH_MAX]; /* ptr NULL: not read */
 };
 
 void message_close(struct message *message)
@@ -400,6 +403,10 @@ bool message_preview(struct message *message, struct slice *out)
     struct engine *engine = account_engine(message->account);
     struct slice lead;
 
+    if (message->preview.ptr != NULL) {
+        *out = message->preview;
+        return true;
+    }
     if (message->has_digest && message->digest.has_text) {
         *out = digest_preview(&message->digest);
         return true;
@@ -444,11 +451,12 @@ enum rc message_read(struct message *message, uint64_t offset, size_t len, struc
 
 /* ---- a batch ---- */
 
-struct digest_batch *digest_batch_new(struct account *account)
+struct digest_batch *digest_batch_new(struct account *account, bool with_previews)
 {
     struct digest_batch *batch = xcalloc(1, sizeof(*batch));
 
     batch->account = account;
+    batch->with_previews = with_previews;
     batch->arena = arena_new(DIGEST_BATCH_BYTES);
     return batch;
 }
@@ -472,25 +480,49 @@ static void put_in_batch(void *ctx, size_t at, struct slice table)
     batch->tables[batch->from + at] = slice_of(room, table.len);
 }
 
+/* Of what was read no more is kept than the preview. */
+static void put_preview(void *ctx, size_t at, struct slice lead)
+{
+    struct digest_batch *batch = ctx;
+    struct slice preview;
+    char *room;
+
+    if (!digest_lead_preview(lead, &preview))
+        return;
+    room = arena_try(batch->arena, preview.len + 1);
+    if (room == NULL)
+        return;
+    if (preview.len > 0)
+        memcpy(room, preview.ptr, preview.len);
+    batch->previews[batch->from + at] = slice_of(room, preview.len);
+}
+
 void digest_batch_clear(struct digest_batch *batch)
 {
     arena_reset(batch->arena);
     memset(batch->tables, 0, sizeof(batch->tables));
+    memset(batch->previews, 0, sizeof(batch->previews));
 }
 
 void digest_batch_fill(struct digest_batch *batch, size_t from, const uint64_t *body_ids,
                        size_t n)
 {
     struct engine *engine = account_engine(batch->account);
-    const struct digest_scan scan = {.account = batch->account->id,
-                                     .version = DIGEST_VERSION,
-                                     .ids = body_ids,
-                                     .n = n,
-                                     .seen = put_in_batch,
-                                     .ctx = batch};
+    struct digest_scan scan = {.account = batch->account->id,
+                               .version = DIGEST_VERSION,
+                               .wanted = DIGEST_GET_CORE,
+                               .ids = body_ids,
+                               .n = n,
+                               .seen = put_in_batch,
+                               .ctx = batch};
 
     digest_batch_clear(batch);
     batch->from = from;
+    engine->ops->digest_scan(engine, &scan);
+    if (!batch->with_previews)
+        return;
+    scan.wanted = DIGEST_GET_LEAD;
+    scan.seen = put_preview;
     engine->ops->digest_scan(engine, &scan);
 }
 
@@ -513,5 +545,6 @@ struct message *message_open_from(struct digest_batch *batch, size_t at, uint64_
         batch->tables[at].len > 0 &&
         digest_open_kept(batch->tables[at], &message->digest, &stale) == RC_OK &&
         message->digest.message_size == size;
+    message->preview = message->has_digest ? batch->previews[at] : (struct slice){.ptr = NULL};
     return message;
 }

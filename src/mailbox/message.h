@@ -42,7 +42,8 @@ const struct digest *message_stored_digest(const struct message *message);
  * side by side. Those that are not kept are left to message_digest().
  */
 struct digest_batch;
-struct digest_batch *digest_batch_new(struct account *account);
+/* with_previews: message_preview() of what is lent finds the preview read, too. */
+struct digest_batch *digest_batch_new(struct account *account, bool with_previews);
 void digest_batch_free(struct digest_batch *batch); /* NULL is allowed; nothing is lent */
 /* Places from, from + 1 ... below DIGEST_BATCH_MAX. What it held before is gone. */
 void digest_batch_fill(struct digest_batch *batch, size_t from, const uint64_t *body_ids,
