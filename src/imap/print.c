@@ -25,26 +25,26 @@ void imap_print_literal8_header(struct buf *buf, uint64_t len)
     imap_print_literal_header(buf, len);
 }
 
+static bool slice_has(struct slice s, char c)
+{
+    return slice_find(s, c) < s.len;
+}
+
 static bool fits_quoted(struct slice s, struct imap_mode mode)
 {
-    bool has_8bit = false;
-
-    if (s.len > PRINT_QUOTED_MAX_BYTES)
+    if (s.len > PRINT_QUOTED_MAX_BYTES || slice_has(s, '\0') || slice_has(s, '\r') ||
+        slice_has(s, '\n'))
         return false;
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.ptr[i] == '\0' || s.ptr[i] == '\r' || s.ptr[i] == '\n')
-            return false;
-        has_8bit |= ascii_is_8bit(s.ptr[i]);
-    }
-    return !has_8bit || (imap_mode_utf8(mode) && utf8_is_valid(s));
+    return utf8_is_ascii(s) || (imap_mode_utf8(mode) && utf8_is_valid(s));
 }
 
 static void print_quoted(struct buf *buf, struct slice s)
 {
+    bool escapes = slice_has(s, '"') || slice_has(s, '\\');
     size_t from = 0;
 
     buf_byte(buf, '"');
-    for (size_t i = 0; i < s.len; i++) {
+    for (size_t i = 0; escapes && i < s.len; i++) {
         if (s.ptr[i] != '"' && s.ptr[i] != '\\')
             continue;
         buf_append(buf, slice_sub(s, from, i - from));
