@@ -334,10 +334,12 @@ enum rc accounts_sync(struct accounts *accounts, struct err *err)
     enum rc rc = RC_OK;
 
     (void) pthread_mutex_lock(&accounts->lock);
-    if (accounts->is_dirty && accounts->is_lost)
+    if (accounts->is_dirty && accounts->is_lost) {
         rc = rewrite(accounts, err);
-    else if (accounts->is_dirty && fdatasync(accounts->fd) != 0)
+    } else if (accounts->is_dirty && fdatasync(accounts->fd) != 0) {
         rc = file_error(err, "sync of the list of accounts");
+        accounts->is_lost = true; /* the kernel may have dropped what it could not write */
+    }
     if (rc == RC_OK)
         accounts->is_dirty = false;
     (void) pthread_mutex_unlock(&accounts->lock);
