@@ -13,12 +13,14 @@
 #include "base/base64.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/scan.h"
 #include "events/audit_files.h"
 #include "events/ecs.h"
 
 #define GATHER_BYTES  (2 * AUDIT_LINE_MAX_BYTES)
 #define DAY_SECONDS   ((int64_t) 24 * 60 * 60)
 #define MEMBERS_BYTES ((size_t) 4096)
+#define KEPT_BYTES    ((size_t) 64 << 20) /* more than senders keep (roles/log_sink.h) */
 
 struct audit_log {
     struct audit_log_options options;
@@ -27,6 +29,9 @@ struct audit_log {
     struct buf gathered;
     struct audit_mark at, written;
     uint64_t n_gathered, n_unsigned, n_lost;
+    struct buf kept;   /* members of events that somebody waits for, until they are signed: le32
+                          length, octets */
+    bool repeats_kept; /* a write or a sync failed: they may be gone, whatever the next says */
     unsigned char key[AUDIT_KEY_BYTES];
 };
 
@@ -95,6 +100,7 @@ static enum rc flush(struct audit_log *log, struct err *err)
         (void) !ftruncate(log->fd, (off_t) log->bytes); /* else the next lines go over it */
         log->n_lost += log->n_gathered;
         log->at = log->written;
+        log->repeats_kept = true;
     } else {
         log->bytes += log->gathered.len;
         log->n_unsigned += log->n_gathered;
@@ -130,6 +136,33 @@ void audit_log_add(struct audit_log *log, struct slice members)
     add_line(log, members, false, NULL);
 }
 
+void audit_log_add_kept(struct audit_log *log, struct slice members)
+{
+    buf_le32(&log->kept, (uint32_t) members.len);
+    buf_append(&log->kept, members);
+    audit_log_add(log, members);
+}
+
+/* The kernel may have dropped what it could not write, and call the next sync good. */
+static void repeat_kept(struct audit_log *log)
+{
+    struct scan sc = scan_of(buf_slice(&log->kept));
+    struct slice members;
+    uint32_t len;
+
+    if (!log->repeats_kept)
+        return;
+    log->repeats_kept = false; /* until one of these writes fails */
+    while (scan_le32(&sc, &len) && scan_take(&sc, len, &members))
+        audit_log_add(log, members);
+}
+
+static void forget_kept(struct audit_log *log)
+{
+    buf_reset(&log->kept);
+    buf_shrink(&log->kept, GATHER_BYTES / 8);
+}
+
 uint64_t audit_log_unsigned(const struct audit_log *log)
 {
     return log->n_unsigned + log->n_gathered;
@@ -144,6 +177,7 @@ static enum rc sign(struct audit_log *log, const char *action, struct slice more
     uint64_t lost = log->n_lost;
     enum rc rc;
 
+    repeat_kept(log);
     tell_of_lost(log);
     own_members(&members, action);
     buf_append(&members, more);
@@ -152,12 +186,18 @@ static enum rc sign(struct audit_log *log, const char *action, struct slice more
     if (rc)
         return rc;
     log->n_lost -= lost;
-    if (fdatasync(log->fd) != 0)
+    if (fdatasync(log->fd) != 0) {
+        log->repeats_kept = true;
         return failed(err, "sync");
+    }
     rc = audit_head_write(log->folder, &head, err);
-    if (!rc)
-        log->n_unsigned = 0;
-    return rc;
+    if (rc)
+        return rc;
+    log->n_unsigned = 0;
+    if (log->repeats_kept)
+        return err_set(err, RC_IO, "Internal error", "audit: events are still to be written");
+    forget_kept(log);
+    return RC_OK;
 }
 
 /* ---- files ---- */
@@ -440,6 +480,7 @@ static void log_free(struct audit_log *log)
     closep(&log->fd);
     closep(&log->folder);
     buf_done(&log->gathered);
+    buf_done(&log->kept);
     sodium_memzero(log->key, sizeof(log->key));
     free(log);
 }
@@ -453,6 +494,7 @@ enum rc audit_log_open(const char *path, const struct audit_log_options *options
     log->options = *options;
     log->fd = -1;
     buf_init(&log->gathered, GATHER_BYTES);
+    buf_init(&log->kept, KEPT_BYTES);
     log->folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     rc = log->folder < 0 ? failed(err, path) : start(log, out_missing, err);
     if (!rc)

@@ -35,12 +35,16 @@ void audit_log_close(struct audit_log *log);
 
 /* An event: members of a JSON object without braces (ecs.h). */
 void audit_log_add(struct audit_log *log, struct slice members);
+/* The same of an event that somebody waits for: what fails of it is written again by
+ * audit_log_sign(), until that says RC_OK. So it may stand there twice. */
+void audit_log_add_kept(struct audit_log *log, struct slice members);
 /* Events behind the newest signature: sign within a second, at AUDIT_UNSIGNED_MAX at once. */
 uint64_t audit_log_unsigned(const struct audit_log *log);
 
 /* On failure the events are gone, are counted, and `err` is for the other log. */
 MUST_CHECK enum rc audit_log_flush(struct audit_log *log, struct err *err);
-/* Flush, sign, sync; begin a new file and drop old ones where it is time. */
+/* Flush, sign, sync; begin a new file and drop old ones where it is time. RC_OK: all that was
+ * added to be kept is durable. */
 MUST_CHECK enum rc audit_log_sign(struct audit_log *log, struct err *err);
 
 #endif

@@ -156,7 +156,10 @@ static void audit_event(struct log_role *log, enum role role, const struct msg_l
         return;
     buf_init(&members, LOG_LINE_MAX_BYTES);
     ecs_members(&members, role_name(role), event, what);
-    audit_log_add(log->audit, buf_slice(&members));
+    if (event->keep > 0)
+        audit_log_add_kept(log->audit, buf_slice(&members));
+    else
+        audit_log_add(log->audit, buf_slice(&members));
 }
 
 static void write_event(struct log_role *log, enum role role, const struct msg_log_event *event)
