@@ -341,7 +341,10 @@ static void write_start(struct keeper *keeper, const struct journal_point *start
     enum rc rc;
 
     note_covered(local);
-    if (accounts_sync(local->accounts, &err) == RC_IO)
+    do {
+        rc = accounts_sync(local->accounts, &err);
+    } while (rc == RC_FULL && (ballast_give(local->ballast) || give_up_spare(keeper)));
+    if (rc)
         local_fatal(local, &err);
     local->super->start = *start;
     local->super->min_state_serial = state_serial(local->state);
