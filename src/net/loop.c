@@ -216,6 +216,7 @@ static void dispatch_events(struct loop *loop)
         dispatch_first(loop);
         dispatch_others(loop, LOOP_OTHERS_MAX);
     } else {
+        loop->others_at = 0;
         dispatch_others(loop, LOOP_BATCH);
     }
     loop->batch_len = 0;

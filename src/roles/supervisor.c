@@ -286,6 +286,7 @@ static void on_child_end(struct supervisor *sup, pid_t pid, int status)
             continue;
         if (!sup->stopping || status != 0)
             log_end(child, status);
+        supervisor_child_last_words(child); /* why it cannot start, perhaps */
         child_gone(child);
         if (child->role == ROLE_MAIL)
             look_at_crash_page(sup, is_crash(status));

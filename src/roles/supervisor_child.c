@@ -234,6 +234,15 @@ static void hear(struct child *child, const struct packet *packet)
     }
 }
 
+void supervisor_child_last_words(struct child *child)
+{
+    struct packet *packet;
+    struct err err;
+
+    while (child->channel != NULL && channel_take(child->channel, &packet, &err) == RC_OK)
+        hear(child, packet);
+}
+
 static void on_child(void *ctx, unsigned ready)
 {
     struct child *child = ctx;
