@@ -313,6 +313,24 @@ static void leave_unloaded(struct account *account)
     (void) pthread_mutex_unlock(&store->registry);
 }
 
+static void want_digest(void *ctx, const struct body_info *body)
+{
+    struct account *account = ctx;
+
+    if (body->length <= UINT32_MAX)
+        store_queue_digest(account->store, account->id, body->body_id,
+                           (uint32_t) body->length);
+}
+
+/* Else whoever lists these messages first after a start waits for their digests. */
+static void want_lost_digests(struct account *account)
+{
+    struct engine *engine = account->store->engine;
+
+    if (engine->ops->digests_lost != NULL)
+        engine->ops->digests_lost(engine, account->id, want_digest, account);
+}
+
 enum rc account_open(struct mail_store *store, uint64_t id, bool create, struct account **out,
                      struct err *err)
 {
@@ -331,6 +349,8 @@ enum rc account_open(struct mail_store *store, uint64_t id, bool create, struct 
         } while (rc == RC_CONFLICT); /* somebody else founded it first: load that */
         store_note(store, id, false);
         account->loaded = rc == RC_OK;
+        if (account->loaded)
+            want_lost_digests(account);
     }
     (void) pthread_mutex_unlock(&account->lock);
     if (rc) {

@@ -267,6 +267,13 @@ struct engine_ops {
     /* digest_get of many: what lies side by side is read side by side. Those that are kept are
      * told, in no order; about the others nothing is said. */
     void (*digest_scan)(struct engine *engine, const struct digest_scan *scan);
+    /*
+     * Bodies whose digests this start has most likely lost, since they were kept in memory for
+     * a later pack: told once, by the first call for the account, as they came. fn may call the
+     * engine. NULL: a start loses none.
+     */
+    void (*digests_lost)(struct engine *engine, uint64_t account,
+                         void (*fn)(void *ctx, const struct body_info *body), void *ctx);
 
     /*
      * Derived blobs of an account, by name; one writer an account at a time. A blob appears

@@ -4,6 +4,7 @@
  * test_digest_batch.c - digests that are kept and read many at once: those of another version,
  * and the previews of a batch.
  */
+#include <semaphore.h>
 #include <stdatomic.h>
 
 #include "lib/mail_world.h"
@@ -72,6 +73,49 @@ static void a_digest_of_another_version_is_made_anew(void **state)
     world_done(&world);
 }
 
+#define N_RECOVERED 40u
+
+static sem_t made; /* posted for each */
+
+static enum rc make_and_tell(struct digester *digester, uint64_t account,
+                             const struct slice *messages, size_t n, struct arena *arena,
+                             struct slice *tables, struct err *err)
+{
+    enum rc rc = plain_digest(digester, account, messages, n, arena, tables, err);
+
+    for (size_t i = 0; i < n; i++)
+        (void) sem_post(&made);
+    return rc;
+}
+
+/* They were in the memory of the process before; nobody lists the messages here. */
+static void a_start_makes_the_digests_that_were_in_no_pack(void **state)
+{
+    struct mail_world world = {0};
+    struct account *account;
+
+    (void) state;
+    assert_int_equal(sem_init(&made, 0, 0), 0);
+    world_open_local(&world, &(struct local_options){0});
+    world.digester.make = make_and_tell;
+    account = world_account(&world, ACCOUNT);
+    for (size_t i = 0; i < N_RECOVERED; i++)
+        (void) world_append(account, "INBOX", LUNCH_MAIL, NULL);
+    for (size_t i = 0; i < N_RECOVERED; i++)
+        (void) sem_wait(&made);
+    account_close(account);
+    world_close(&world);
+    assert_int_equal(sem_destroy(&made), 0);
+    assert_int_equal(sem_init(&made, 0, 0), 0);
+    world_open_local(&world, &(struct local_options){0});
+    world.digester.make = make_and_tell;
+    account = world_account(&world, ACCOUNT);
+    for (size_t i = 0; i < N_RECOVERED; i++)
+        (void) sem_wait(&made);
+    account_close(account);
+    world_done(&world);
+}
+
 /* The digest of body 1, as the digest process makes it. */
 static void put_digest(struct mail_world *world, struct arena *arena)
 {
@@ -134,6 +178,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_digest_of_another_version_is_made_anew),
+        cmocka_unit_test(a_start_makes_the_digests_that_were_in_no_pack),
         cmocka_unit_test(previews_come_with_a_batch),
     };
 

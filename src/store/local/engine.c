@@ -559,6 +559,12 @@ static enum rc local_bodies(struct engine *engine, uint64_t account, uint64_t fr
     return inventory_bodies(local_of(engine), account, from, fn, ctx, err);
 }
 
+static void local_digests_lost(struct engine *engine, uint64_t account,
+                               void (*fn)(void *ctx, const struct body_info *body), void *ctx)
+{
+    inventory_digests_lost(local_of(engine), account, fn, ctx);
+}
+
 static uint64_t local_newest(struct engine *engine)
 {
     return journal_assigned(local_of(engine)->journal);
@@ -593,6 +599,7 @@ static const struct engine_ops local_ops = {
     .digest_put = local_digest_put,
     .digest_get = local_digest_get,
     .digest_scan = local_digest_scan,
+    .digests_lost = local_digests_lost,
     .derived_begin = local_derived_begin,
     .derived_write = derived_write,
     .derived_finish = derived_finish,

@@ -42,6 +42,7 @@ struct account_entry {
     uint64_t place_bytes; /* of those bodies */
     bool is_wanted;       /* checkpoint_wanted was called and no checkpoint came since */
     bool is_removed;
+    bool is_recovered; /* has places of an earlier run, and nobody was told yet */
     struct page_ctx page_ctx;
 };
 

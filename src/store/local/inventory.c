@@ -36,6 +36,15 @@ static void add_place(struct inventory *inventory, const struct place *place)
                                                          .internaldate = place->internaldate};
 }
 
+/* The index is locked. */
+static void list_places(struct inventory *inventory, const struct account_entry *entry)
+{
+    LIST_FOREACH(it, &entry->places)
+    {
+        add_place(inventory, LINK_OWNER(it, struct place, of_account));
+    }
+}
+
 static void list_memory(struct inventory *inventory)
 {
     struct index *index = &inventory->local->index;
@@ -43,11 +52,22 @@ static void list_memory(struct inventory *inventory)
 
     (void) pthread_mutex_lock(&index->lock);
     entry = index_find_account(index, inventory->account);
-    if (entry != NULL) {
-        LIST_FOREACH(it, &entry->places)
-        {
-            add_place(inventory, LINK_OWNER(it, struct place, of_account));
-        }
+    if (entry != NULL)
+        list_places(inventory, entry);
+    (void) pthread_mutex_unlock(&index->lock);
+}
+
+/* As list_memory(), for the first who asks behind the start. */
+static void list_recovered(struct inventory *inventory)
+{
+    struct index *index = &inventory->local->index;
+    struct account_entry *entry;
+
+    (void) pthread_mutex_lock(&index->lock);
+    entry = index_find_account(index, inventory->account);
+    if (entry != NULL && entry->is_recovered) {
+        entry->is_recovered = false;
+        list_places(inventory, entry);
     }
     (void) pthread_mutex_unlock(&index->lock);
 }
@@ -123,4 +143,15 @@ enum rc inventory_bodies(struct local *local, uint64_t account, uint64_t from,
         rc = tell_packed(&inventory, fn, ctx, err);
     free(inventory.list);
     return rc;
+}
+
+void inventory_digests_lost(struct local *local, uint64_t account,
+                            void (*fn)(void *ctx, const struct body_info *body), void *ctx)
+{
+    struct inventory inventory = {.local = local, .account = account};
+
+    list_recovered(&inventory);
+    for (size_t i = 0; i < inventory.n; i++)
+        fn(ctx, &inventory.list[i]);
+    free(inventory.list);
 }

@@ -177,6 +177,7 @@ static void add_body(struct recovery *rec, struct account_entry *account,
     for (uint32_t i = 0; i < row->n_blocks; i++)
         (void) scan_le64(&sc, place->hashes != NULL ? &place->hashes[i] : &place->first_hash);
     index_add_place(&rec->local->index, account, place);
+    account->is_recovered = !rec->local->options.no_packer;
     rec->n_bodies++;
 }
 
