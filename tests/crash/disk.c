@@ -19,6 +19,7 @@
 struct touch {
     uint64_t offset, len, size; /* size of the file after it */
     const char *bytes;
+    bool is_dropped; /* a sync of it failed: a later one does not bring it to the disk */
 };
 
 struct node {
@@ -209,9 +210,10 @@ static void write_node(struct disk *disk, const struct op *op)
 {
     struct node *node = &disk->nodes[op->file];
 
-    add_touch(node,
-              &(struct touch){op->offset, op->len, MAX(node->live_size, op->offset + op->len),
-                              disk->recording->bytes + op->bytes});
+    add_touch(node, &(struct touch){.offset = op->offset,
+                                    .len = op->len,
+                                    .size = MAX(node->live_size, op->offset + op->len),
+                                    .bytes = disk->recording->bytes + op->bytes});
 }
 
 static void size_node(struct node *node, uint64_t size)
@@ -230,31 +232,73 @@ static void set_size(struct node *node, uint64_t size)
     node->size = size;
 }
 
-/* Everything of the file is certain. */
-static void sync_node(struct node *node)
-{
-    for (size_t i = 0; i < node->n_touches; i++) {
-        const struct touch *touch = &node->touches[i];
-
-        reserve(node, MAX(touch->size, touch->offset + touch->len));
-        put_touch(node->certain, touch, touch->offset, touch->offset + touch->len);
-    }
-    if (node->n_touches > 0)
-        set_size(node, node->live_size);
-    node->n_touches = 0;
-    node->is_hashed = false;
-}
-
 /* The part of touch in [from, end) stays pending. */
 static void keep_part(struct node *node, const struct touch *touch, uint64_t from, uint64_t end)
 {
     from = MAX(from, touch->offset);
     end = MIN(end, touch->offset + touch->len);
     if (from < end)
-        add_touch(node,
-                  &(struct touch){from, end - from, node->live_size,
-                                  touch->bytes != NULL ? touch->bytes + (from - touch->offset)
-                                                       : NULL});
+        add_touch(node, &(struct touch){.offset = from,
+                                        .len = end - from,
+                                        .size = node->live_size,
+                                        .bytes = touch->bytes != NULL
+                                                     ? touch->bytes + (from - touch->offset)
+                                                     : NULL,
+                                        .is_dropped = touch->is_dropped});
+}
+
+/* Is the sector written again behind touch number i, so that a sync brings it to the disk? */
+static bool is_rewritten(const struct touch *touches, size_t n, size_t i, uint64_t sector)
+{
+    uint64_t from = sector * DISK_SECTOR_BYTES, end = from + DISK_SECTOR_BYTES;
+
+    while (++i < n) {
+        const struct touch *touch = &touches[i];
+
+        if (!touch->is_dropped && touch->offset < end && touch->offset + touch->len > from)
+            return true;
+    }
+    return false;
+}
+
+/* What a failed sync dropped stays uncertain, but for the sectors that were written again. */
+static void sync_dropped(struct node *node, const struct touch *touches, size_t n, size_t i)
+{
+    const struct touch *touch = &touches[i];
+    uint64_t end = touch->offset + touch->len;
+
+    for (uint64_t at = touch->offset; at < end;) {
+        uint64_t sector = at / DISK_SECTOR_BYTES;
+        uint64_t until = MIN(end, (sector + 1) * DISK_SECTOR_BYTES);
+
+        if (is_rewritten(touches, n, i, sector))
+            put_touch(node->certain, touch, at, until);
+        else
+            keep_part(node, touch, at, until);
+        at = until;
+    }
+}
+
+/* Everything of the file is certain, but for what was dropped. */
+static void sync_node(struct node *node)
+{
+    AUTO(freep) struct touch *touches = node->touches;
+    size_t n = node->n_touches;
+
+    node->touches = NULL;
+    node->n_touches = node->cap_touches = 0;
+    for (size_t i = 0; i < n; i++) {
+        const struct touch *touch = &touches[i];
+
+        reserve(node, MAX(touch->size, touch->offset + touch->len));
+        if (touch->is_dropped)
+            sync_dropped(node, touches, n, i);
+        else
+            put_touch(node->certain, touch, touch->offset, touch->offset + touch->len);
+    }
+    if (n > 0)
+        set_size(node, node->live_size);
+    node->is_hashed = false;
 }
 
 /* The sectors of one write, and the size, are certain; what else is pending stays so. */
@@ -280,6 +324,12 @@ static void sync_write(struct node *node, const struct op *op)
     }
     node->is_hashed = false;
     set_size(node, node->live_size);
+}
+
+static void drop_touches(struct node *node)
+{
+    for (size_t i = 0; i < node->n_touches; i++)
+        node->touches[i].is_dropped = true;
 }
 
 /* ---- stepping ---- */
@@ -308,6 +358,9 @@ void disk_step(struct disk *disk)
         return;
     case OP_SYNC_WRITE:
         sync_write(&disk->nodes[op->file], op);
+        return;
+    case OP_SYNC_FAILED:
+        drop_touches(&disk->nodes[op->file]);
         return;
     case OP_MAKE:
     case OP_RENAME:

@@ -191,6 +191,14 @@ static ssize_t write_half(int fd, const struct iovec *iov, int n, off_t offset, 
     return write_raw(fd, &half, 1, offset, flags);
 }
 
+/* The kernel tells of it once; what it could not write is clean to it, and read as if it were
+ * there. */
+static void note_failed_sync(struct recording *recording, uint32_t file)
+{
+    recording->files[file].sync_failed = true;
+    (void) recording_add(recording, OP_SYNC_FAILED, file);
+}
+
 /* A sync that fails leaves the bytes in the kernel's memory, from where they may or may not
  * reach the disk. */
 static ssize_t fail_sync_write(struct recording *recording, uint32_t file, uint64_t at, int fd,
@@ -200,7 +208,7 @@ static ssize_t fail_sync_write(struct recording *recording, uint32_t file, uint6
 
     if (done > 0)
         record_iov(recording, file, at, iov, n, (size_t) done);
-    recording->files[file].sync_failed = true;
+    note_failed_sync(recording, file);
     return fail_with(recording, EIO);
 }
 
@@ -359,7 +367,7 @@ static int sync_any(int fd, long number)
     }
     recording_note_sync(recording, file);
     if (recording_fails(recording, CALL_SYNC)) {
-        recording->files[file].sync_failed = true;
+        note_failed_sync(recording, file);
         rc = fail_with(recording, EIO);
     } else {
         /* The test's own disk is the recording: the real one need not be waited for. */

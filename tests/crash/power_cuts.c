@@ -8,6 +8,8 @@
  * that are long enough to recycle segments. ROOST_LARGE=1 takes them all. Each runs in a child
  * process, so that a crash of the product is one failure and not the end.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -36,8 +38,8 @@ struct workload {
     bool stops;        /* ends with a clean stop, recorded */
     bool is_dirty;     /* the store it starts from was not stopped */
     bool is_birth;     /* starts from nothing */
-    uint64_t
-        killed_at; /* sync at which the process dies, to be recovered by another; 0: none */
+    uint64_t killed_at; /* sync that is the process's last; another recovers. 0: none */
+    int killed_by;      /* it dies in it (FAULT_DIES), or the sync fails with this errno */
 };
 
 /* What parent and children share. */
@@ -157,13 +159,13 @@ static void record(const struct program *program, const struct workload *workloa
         die("calls that are not allowed");
 }
 
-/* The process dies, the power goes later: what was in the kernel's memory only is recovered by
- * the next process, which must make it certain before it serves it. */
+/* The process ends at a sync, the power goes later: what was in the kernel's memory only is
+ * recovered by the next process, which must make it certain before it serves it. */
 static void record_killed(const struct program *program, const struct workload *workload,
                           const char *run, struct expectation *start)
 {
     struct recording *recording = program->explorer.recordings[0];
-    struct fault fault = {CALL_SYNC, workload->killed_at, FAULT_DIES};
+    struct fault fault = {CALL_SYNC, workload->killed_at, workload->killed_by};
     struct expectation expect = *start;
     struct verdict verdict;
     pid_t pid;
@@ -173,6 +175,8 @@ static void record_killed(const struct program *program, const struct workload *
     if (pid == 0) {
         struct scene *scene = xcalloc(1, sizeof(*scene));
 
+        if (workload->killed_by != FAULT_DIES) /* what it says then is what is expected */
+            (void) dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
         (void) snprintf(scene->path, sizeof(scene->path), "%s/%s", run, SCENE_STORE_NAME);
         scene->ledger = program->ledger;
         scene->recording = recording;
@@ -339,8 +343,9 @@ static void run_journeys(struct program *program, const struct choice_of_runs *r
     }
 }
 
-/* The same mail is being delivered when the process dies at each of its syncs. */
-static void run_killed(struct program *program, const struct choice_of_runs *runs)
+/* The same mail is being delivered when the process ends at each of its syncs. */
+static void run_killed(struct program *program, const struct choice_of_runs *runs,
+                       const char *name, int killed_by)
 {
     set_limits(&program->explorer, runs->is_large, 0);
     for (uint64_t at = 1; at <= KILLED_AT_MAX; at++) {
@@ -349,10 +354,11 @@ static void run_killed(struct program *program, const struct choice_of_runs *run
                       STEP_APPEND_BIG, STEP_CHECKPOINT},
             .n = 6,
             .is_dirty = at % 2 != 0,
-            .killed_at = at
+            .killed_at = at,
+            .killed_by = killed_by
         };
 
-        give_name(&workload, "killed");
+        give_name(&workload, name);
         if (is_wanted(runs, &workload))
             run(program, &workload);
     }
@@ -374,7 +380,8 @@ static void run_all(struct program *program, const struct choice_of_runs *runs)
     uint64_t dice = program->seed;
 
     run_journeys(program, runs);
-    run_killed(program, runs);
+    run_killed(program, runs, "killed", FAULT_DIES);
+    run_killed(program, runs, "sync failed", EIO);
     if (runs->is_large || runs->only != NULL) {
         for (uint64_t n = runs->from; n < MIN(runs->to, SINGLES + PAIRS + TRIPLES); n++)
             run_sequence(program, runs, n);

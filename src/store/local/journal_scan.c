@@ -418,6 +418,7 @@ static enum rc walk_batches(struct walk *walk, struct err *err)
         walk->point.offset += header.total_len;
         walk->point.prev = header.self;
         walk->clock_us = header.clock_us;
+        segment->last_batch = offset;
         segment->used = walk->point.offset;
     }
     return RC_OK;

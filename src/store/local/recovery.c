@@ -4,8 +4,10 @@
  * Order:
  *   1. walk the epochs' batches (journal_scan.c); damage ends here, nothing having been
  * changed;
- *   2. sync the segments of the epoch that was open: what the walk accepted may have been in
- *      the kernel's memory only, and from now on it is served as the truth;
+ *   2. write the last batch of the epoch that was open once more, durable: what the walk
+ *      accepted may have been in the kernel's memory only, and from now on it is served as the
+ *      truth. Those before it are durable, since one is in flight at a time. A sync would not
+ *      do: behind one that failed the kernel takes its pages for written;
  *   3. the first segment of a new epoch, durable;
  *   4. the superblock: the last epoch is closed where the walk ended, the new one is open;
  *   5. files that nothing names go.
@@ -352,9 +354,13 @@ static enum rc settle_segments(struct recovery *rec, struct journal_point *end, 
 
         if (segment == NULL || segment->used <= SEGMENT_HEADER_BYTES)
             continue;
-        if (!last->is_closed && segment->number >= last->first.segment &&
-            fdatasync(segment->read_fd) != 0)
-            return file_error(err, "sync of recovered segments");
+        if (!last->is_closed && n == end->segment && segment->last_batch != 0) {
+            enum rc rc = segment_write_again(rec->local->layout.log, segment,
+                                             segment->last_batch,
+                                             rec->local->options.buffered, err);
+            if (rc)
+                return rc;
+        }
         check_header(rec, segment);
         (void) map_remove(rec->segments, MAP_KEY(n));
         index_add_segment(&rec->local->index, segment);

@@ -213,6 +213,26 @@ bool segment_is_of(const struct segment *segment, const struct journal_key *key,
     return hash128_eq(hash, journal_hash(key, slice_of(block, HEADER_HASHED)));
 }
 
+enum rc segment_write_again(int log, struct segment *segment, uint64_t from, bool buffered,
+                            struct err *err)
+{
+    size_t len = (size_t) (segment->used - from);
+    AUTO(freep) char *bytes = segment_buffer_new(len);
+    char name[LAYOUT_NAME_BYTES];
+    enum rc rc = file_read_all(segment->read_fd, bytes, len, from, err);
+
+    if (rc)
+        return rc;
+    layout_name(name, segment->number, ".seg");
+    segment->fd = open_for_writing(log, name, 0, buffered, &segment->is_direct);
+    if (segment->fd < 0)
+        return file_error(err, name);
+    rc = segment_write(segment, bytes, len, from, err);
+    closep(&segment->fd);
+    segment->fd = -1;
+    return rc;
+}
+
 /*
  * One call writes and makes durable. Kernels or file systems without RWF_DSYNC get the two
  * calls instead. A short write is continued: nothing of it has been acknowledged. A failed

@@ -23,6 +23,7 @@ struct segment {
     int read_fd;    /* buffered */
     bool is_direct;
     struct journal_point start; /* before its first batch */
+    uint64_t last_batch;        /* where the last one begins that a walk took from it; 0: none */
 
     struct link live;   /* index lock: in the list of live segments, by number */
     uint64_t used;      /* index lock: bytes up to the last durable batch */
@@ -49,6 +50,14 @@ MUST_CHECK enum rc segment_open(int log, uint64_t number, struct segment **out,
 /* Was it begun in this epoch? */
 bool segment_is_of(const struct segment *segment, const struct journal_key *key,
                    const unsigned char uuid[16]);
+/*
+ * Write the bytes [from, used) of a segment that segment_open() gave once more, as they are
+ * read, and durable on return. A write that failed may have left them in the kernel's memory as
+ * clean pages: read as if they were there, and brought to the disk by no sync. Any failure is
+ * final, as segment_write()'s is.
+ */
+MUST_CHECK enum rc segment_write_again(int log, struct segment *segment, uint64_t from,
+                                       bool buffered, struct err *err);
 void segment_free(struct segment *segment);
 void segment_freep(struct segment **segment);
 
