@@ -151,8 +151,10 @@ bool pace_rest(struct pace *pace, bool is_pressing)
     if (!is_over || is_pressing)
         return !pace_is_stopping(pace);
     pace->is_owed = false;
-    until = time_after(worked_us * PACE_REST_PARTS);
-    sleep_until(pace, &until);
+    if (pace->front == NULL) {
+        until = time_after(worked_us * PACE_REST_PARTS);
+        sleep_until(pace, &until);
+    }
     give_way(pace);
     pace->slice_us = clock_mono_us();
     return !pace_is_stopping(pace);

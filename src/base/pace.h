@@ -6,10 +6,11 @@
  * work was, so that such a thread takes a bounded part of one core and of the disk, whatever
  * either is able to do. Under pressure there is no rest: what clients wait for goes first.
  *
- * Where somebody says what is at work in front (pace_front_note), the thread gives way to it:
- * its slice ends with the piece at hand, and the rest lasts until nothing is at work, but not
- * longer than PACE_FRONT_PARTS slices; then it works one slice whole. So it never starves: it
- * has a sixteenth of a core however much is asked in front.
+ * Where somebody says what is at work in front (pace_front_note), the thread gives way to that
+ * and needs no other rest: its slice ends with the piece at hand, and the rest lasts until
+ * nothing is at work, but not longer than PACE_FRONT_PARTS slices; then it works one slice
+ * whole. So it has what nobody else wants, and never starves: a sixteenth of a core is its own
+ * however much is asked in front.
  */
 #ifndef ROOST_BASE_PACE_H
 #define ROOST_BASE_PACE_H

@@ -71,6 +71,18 @@ static void works_a_slice_without_a_rest(void **state)
     worker_done(&worker);
 }
 
+/* A rest would be of three hours. */
+static void works_on_while_nobody_is_in_front(void **state)
+{
+    struct worker worker;
+
+    (void) state;
+    worker_init(&worker);
+    clock_set_for_test(NOW_US + (int64_t) 3600 * 1000000);
+    assert_true(pace_rest(&worker.pace, false));
+    worker_done(&worker);
+}
+
 /* In the middle of a slice, and for as long as it takes: no time goes by here. */
 static void gives_way_until_nobody_is_in_front(void **state)
 {
@@ -152,6 +164,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(works_a_slice_without_a_rest),
+        cmocka_unit_test(works_on_while_nobody_is_in_front),
         cmocka_unit_test(gives_way_until_nobody_is_in_front),
         cmocka_unit_test(never_starves),
         cmocka_unit_test(does_not_rest_under_pressure),
