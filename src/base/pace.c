@@ -41,10 +41,12 @@ enum rc pace_start(struct pace *pace, void *(*run)(void *ctx), void *ctx, struct
 
 void pace_front_note(struct pace_front *front, bool begins)
 {
-    if (begins)
+    if (begins) {
         (void) atomic_fetch_add_explicit(&front->n, 1, memory_order_relaxed);
-    else
+        (void) atomic_fetch_add_explicit(&front->n_begun, 1, memory_order_relaxed);
+    } else {
         (void) atomic_fetch_sub_explicit(&front->n, 1, memory_order_relaxed);
+    }
 }
 
 bool pace_front_is_busy(const struct pace_front *front)
@@ -138,10 +140,32 @@ static void give_way(struct pace *pace)
     }
 }
 
+/* Has nothing begun in front for a while? */
+static bool is_quiet(struct pace *pace, int64_t now_us)
+{
+    uint32_t n_begun;
+
+    if (pace->front == NULL)
+        return false;
+    n_begun = atomic_load_explicit(&pace->front->n_begun, memory_order_relaxed);
+    if (n_begun != pace->n_begun || pace->begun_us == 0 || pace_front_is_busy(pace->front)) {
+        pace->n_begun = n_begun;
+        pace->begun_us = now_us;
+    }
+    return now_us - pace->begun_us >= PACE_QUIET_US;
+}
+
+static void rest_for(struct pace *pace, int64_t us)
+{
+    struct timespec until = time_after(us);
+
+    (void) atomic_fetch_add_explicit(&pace->n_rests, 1, memory_order_relaxed);
+    sleep_until(pace, &until);
+}
+
 bool pace_rest(struct pace *pace, bool is_pressing)
 {
     int64_t now_us = clock_mono_us(), worked_us;
-    struct timespec until;
     bool is_over;
 
     if (pace->slice_us == 0)
@@ -151,10 +175,8 @@ bool pace_rest(struct pace *pace, bool is_pressing)
     if (!is_over || is_pressing)
         return !pace_is_stopping(pace);
     pace->is_owed = false;
-    if (pace->front == NULL) {
-        until = time_after(worked_us * PACE_REST_PARTS);
-        sleep_until(pace, &until);
-    }
+    if (!is_quiet(pace, now_us))
+        rest_for(pace, worked_us * PACE_REST_PARTS);
     give_way(pace);
     pace->slice_us = clock_mono_us();
     return !pace_is_stopping(pace);

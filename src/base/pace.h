@@ -6,11 +6,11 @@
  * work was, so that such a thread takes a bounded part of one core and of the disk, whatever
  * either is able to do. Under pressure there is no rest: what clients wait for goes first.
  *
- * Where somebody says what is at work in front (pace_front_note), the thread gives way to that
- * and needs no other rest: its slice ends with the piece at hand, and the rest lasts until
- * nothing is at work, but not longer than PACE_FRONT_PARTS slices; then it works one slice
- * whole. So it has what nobody else wants, and never starves: a sixteenth of a core is its own
- * however much is asked in front.
+ * Where somebody says what is at work in front (pace_front_note), the thread gives way to it:
+ * its slice ends with the piece at hand, and the rest lasts until nothing is at work, but not
+ * longer than PACE_FRONT_PARTS slices; then it works one slice whole. So it never starves: it
+ * has a sixteenth of a core however much is asked in front. When nothing has begun in front for
+ * PACE_QUIET_US, nobody is kept waiting, and it works without rests.
  */
 #ifndef ROOST_BASE_PACE_H
 #define ROOST_BASE_PACE_H
@@ -25,12 +25,14 @@
 #define PACE_SLICE_US    5000
 #define PACE_REST_PARTS  3
 #define PACE_FRONT_PARTS 15
+#define PACE_QUIET_US    1000000
 #define PACE_LOOK_MS     2 /* how often a thread that gives way looks whether it may go on */
 #define PACE_NICE        10 /* a low share of the processor, never none: such a thread takes locks */
 
 /* What somebody waits for: how many threads are at it. All zero at first. */
 struct pace_front {
-    _Atomic uint32_t n; /* a gauge; nothing is read by it */
+    _Atomic uint32_t n;       /* a gauge; nothing is read by it */
+    _Atomic uint32_t n_begun; /* goes round */
 };
 
 /* Any thread; as often with false as with true. */
@@ -47,6 +49,9 @@ struct pace {
     bool is_stopping;         /* lock */
     int64_t slice_us;         /* the thread's own: when its slice began; 0: it has not */
     bool is_owed;             /* the thread's own: it gave way as long as it has to */
+    uint32_t n_begun;         /* the thread's own: in front, as last seen */
+    int64_t begun_us;         /* the thread's own: when it saw that; 0: it has not */
+    _Atomic uint32_t n_rests; /* for tests */
     _Atomic uint32_t n_looks; /* whether it may go on, while it gave way; for tests */
 };
 

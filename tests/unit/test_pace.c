@@ -71,15 +71,33 @@ static void works_a_slice_without_a_rest(void **state)
     worker_done(&worker);
 }
 
-/* A rest would be of three hours. */
-static void works_on_while_nobody_is_in_front(void **state)
+/* A slice ends; does it rest? */
+static bool rests_at(struct worker *worker, int64_t us)
 {
+    uint32_t n = atomic_load(&worker->pace.n_rests);
+
+    clock_set_for_test(us);
+    assert_true(pace_rest(&worker->pace, false));
+    return atomic_load(&worker->pace.n_rests) > n;
+}
+
+static void works_without_rests_when_it_was_quiet_for_a_while(void **state)
+{
+    int64_t slice_us = NOW_US + PACE_SLICE_US, quiet_us = slice_us + PACE_QUIET_US, next_us;
     struct worker worker;
 
     (void) state;
     worker_init(&worker);
-    clock_set_for_test(NOW_US + (int64_t) 3600 * 1000000);
-    assert_true(pace_rest(&worker.pace, false));
+    assert_true(rests_at(&worker, slice_us));
+    worker.pace.slice_us = quiet_us - 1 - PACE_SLICE_US;
+    assert_true(rests_at(&worker, quiet_us - 1));
+    worker.pace.slice_us = quiet_us - PACE_SLICE_US;
+    assert_false(rests_at(&worker, quiet_us));
+    assert_false(rests_at(&worker, quiet_us + PACE_SLICE_US));
+    pace_front_note(&worker.front, true);
+    pace_front_note(&worker.front, false);
+    next_us = quiet_us + 2 * (int64_t) PACE_SLICE_US;
+    assert_true(rests_at(&worker, next_us));
     worker_done(&worker);
 }
 
@@ -164,7 +182,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(works_a_slice_without_a_rest),
-        cmocka_unit_test(works_on_while_nobody_is_in_front),
+        cmocka_unit_test(works_without_rests_when_it_was_quiet_for_a_while),
         cmocka_unit_test(gives_way_until_nobody_is_in_front),
         cmocka_unit_test(never_starves),
         cmocka_unit_test(does_not_rest_under_pressure),
