@@ -41,7 +41,7 @@ def verdict(figure, ours, theirs, has_goals):
     if found is None:
         return "", ""
     goal = "" if figure.goal is None or not has_goals else "%sx%s" % ("%g" % figure.goal, "" if found >= figure.goal else " **below**")
-    return "%.3gx" % found, goal
+    return plot.short(found) + "x", goal
 
 
 class Report:

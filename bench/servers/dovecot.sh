@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The same door as roost.sh, with Debian's Dovecot behind it: sdbox, its defaults of durability (mail_fsync = optimized) and of processes (a
-# login process and a mail process for each connection; TUNED=1: reused), limits raised to thousands of sessions, {PLAIN} passwords from a file.
+# login process and a mail process for each connection; TUNED=1: reused), limits raised to thousands of sessions (inotify instances too), {PLAIN} passwords from a file.
 #
 #   dovecot.sh start DIR | stop DIR | pid DIR | info | version
 #
@@ -9,6 +9,7 @@
 set -eu
 
 base=${BASE:-25200}
+inotify_instances=16384
 # shellcheck source=bench/servers/door.sh
 . "$(dirname "$0")/door.sh"
 
@@ -98,6 +99,12 @@ service lmtp {
 END
 }
 
+# A session in IDLE takes an instance of inotify. The system's 128 are soon gone, and who has none looks each half minute.
+raise_inotify() {
+    local limit=/proc/sys/fs/inotify/max_user_instances
+    [ "$(cat "$limit")" -ge "$inotify_instances" ] || echo "$inotify_instances" >"$limit" || echo "$0: $limit stays too low" >&2
+}
+
 running() {
     ours "$1/run/master.pid" "-c $1/dovecot.conf"
 }
@@ -108,6 +115,7 @@ start() {
     need_dovecot
     [ -e "$dir/dovecot.conf" ] || make_store "$dir"
     ulimit -n "$(ulimit -Hn)"
+    raise_inotify
     dovecot -c "$dir/dovecot.conf"
     for i in $(seq $wait_tenths); do
         if answers; then
