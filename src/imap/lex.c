@@ -409,19 +409,28 @@ static const struct lex_option *find_option(struct imap_input *in,
     return NULL;
 }
 
-static enum rc take_option(struct imap_input *in, const struct lex_option *rows, size_t n,
-                           const char *what, void *ctx, uint32_t *bits, struct err *err)
-{
-    const struct lex_option *row = find_option(in, rows, n);
+/* Options being read. */
+struct option_list {
+    const struct lex_option *rows;
+    size_t n;
+    const char *what;
+    bool repeats; /* a row with a value may occur again */
+    void *ctx;
+};
 
-    if (row == NULL || (row->value != NULL && (*bits & row->bit) != 0))
-        return lex_fail(in, err, what);
+static enum rc take_option(struct imap_input *in, const struct option_list *list,
+                           uint32_t *bits, struct err *err)
+{
+    const struct lex_option *row = find_option(in, list->rows, list->n);
+
+    if (row == NULL || (row->value != NULL && !list->repeats && (*bits & row->bit) != 0))
+        return lex_fail(in, err, list->what);
     *bits |= row->bit;
-    return row->value != NULL ? row->value(in, ctx, err) : RC_OK;
+    return row->value != NULL ? row->value(in, list->ctx, err) : RC_OK;
 }
 
-enum rc lex_options(struct imap_input *in, const struct lex_option *rows, size_t n,
-                    const char *what, void *ctx, uint32_t *bits, struct err *err)
+static enum rc take_options(struct imap_input *in, const struct option_list *list,
+                            uint32_t *bits, struct err *err)
 {
     uint32_t seen = 0;
     enum rc rc;
@@ -430,7 +439,7 @@ enum rc lex_options(struct imap_input *in, const struct lex_option *rows, size_t
         return lex_fail(in, err, "\"(\"");
     if (!lex_byte(in, ')')) {
         do {
-            rc = take_option(in, rows, n, what, ctx, &seen, err);
+            rc = take_option(in, list, &seen, err);
             if (rc)
                 return rc;
         } while (lex_sp(in));
@@ -439,6 +448,22 @@ enum rc lex_options(struct imap_input *in, const struct lex_option *rows, size_t
     }
     *bits = seen;
     return RC_OK;
+}
+
+enum rc lex_options(struct imap_input *in, const struct lex_option *rows, size_t n,
+                    const char *what, void *ctx, uint32_t *bits, struct err *err)
+{
+    const struct option_list list = {rows, n, what, false, ctx};
+
+    return take_options(in, &list, bits, err);
+}
+
+enum rc lex_repeated_options(struct imap_input *in, const struct lex_option *rows, size_t n,
+                             const char *what, void *ctx, uint32_t *bits, struct err *err)
+{
+    const struct option_list list = {rows, n, what, true, ctx};
+
+    return take_options(in, &list, bits, err);
 }
 
 enum rc lex_partial(struct imap_input *in, struct imap_partial *out, struct err *err)

@@ -76,6 +76,9 @@ struct lex_option {
 /* bits gets the rows that occurred. A row with a value may occur once. */
 enum rc lex_options(struct imap_input *in, const struct lex_option *rows, size_t n,
                     const char *what, void *ctx, uint32_t *bits, struct err *err);
+/* The same where each row may occur again; value is called each time. */
+enum rc lex_repeated_options(struct imap_input *in, const struct lex_option *rows, size_t n,
+                             const char *what, void *ctx, uint32_t *bits, struct err *err);
 
 /* SP "(" status-att *(SP status-att) ")": STATUS and LIST's RETURN (STATUS ...). */
 enum rc lex_status_items(struct imap_input *in, uint32_t *out, struct err *err);

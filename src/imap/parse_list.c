@@ -18,18 +18,30 @@ static const struct lex_option select_options[] = {
  * independent, RFC 6154 6). */
 #define LIST_BASE_OPTIONS ((uint32_t) IMAP_LIST_SUBSCRIBED)
 
+/* RFC 9051 6.3.9: an option that comes again counts once, as it came first. */
 static enum rc take_return_status(struct imap_input *in, void *ctx, struct err *err)
 {
     struct imap_list_args *list = ctx;
+    uint32_t items = 0;
+    enum rc rc = lex_status_items(in, &items, err);
 
-    return lex_status_items(in, &list->status_items, err);
+    if (list->status_items == 0)
+        list->status_items = items;
+    return rc;
 }
 
 static enum rc take_return_metadata(struct imap_input *in, void *ctx, struct err *err)
 {
     struct imap_list_args *list = ctx;
+    struct imap_metadata_names names = {0};
+    struct arena_mark before = arena_mark(in->arena);
+    enum rc rc = lex_metadata_names(in, &names, err);
 
-    return lex_metadata_names(in, &list->metadata, err);
+    if (list->metadata.n == 0)
+        list->metadata = names;
+    else
+        arena_rewind(in->arena, before);
+    return rc;
 }
 
 static const struct lex_option return_options[] = {
@@ -137,8 +149,8 @@ static enum rc take_return_options(struct imap_input *in, struct imap_list_args 
     list->extended = true;
     if (!lex_word(in, "RETURN") || !lex_sp(in))
         return lex_fail(in, err, "RETURN and its options");
-    return lex_options(in, return_options, COUNT(return_options), "a LIST return option", list,
-                       &list->returns, err);
+    return lex_repeated_options(in, return_options, COUNT(return_options),
+                                "a LIST return option", list, &list->returns, err);
 }
 
 enum rc imap_parse_list(struct imap_input *in, union imap_args *args, struct err *err)

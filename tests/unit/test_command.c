@@ -127,6 +127,8 @@ static const struct row rows[] = {
     {imap_parse_list, "a LIST (FOO) \"\" *", RC_SYNTAX},
     {imap_parse_list, "a LIST \"\" * RETURN ()", RC_OK},
     {imap_parse_list, "a LIST \"\" * RETURN (CHILDREN STATUS (MESSAGES SIZE) SPECIAL-USE)", RC_OK},
+    {imap_parse_list, "a LIST \"\" * RETURN (STATUS (MESSAGES) CHILDREN STATUS (SIZE) CHILDREN)", RC_OK},
+    {imap_parse_list, "a LIST \"\" * RETURN (METADATA (/private/a /private/b) METADATA (/private/c))", RC_OK},
     {imap_parse_list, "a LIST \"\" * RETURN (STATUS)", RC_SYNTAX},
     {imap_parse_list, "a LIST \"\" * RETURN (STATUS ())", RC_SYNTAX},
     {imap_parse_list, "a LIST \"\" * (CHILDREN)", RC_SYNTAX},
