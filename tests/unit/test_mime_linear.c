@@ -90,6 +90,7 @@ static const struct {
     {"replies", "Subject: ", "re:", "\r\n\r\n"},
     {"replies with blobs", "Subject: ", "re[a]:[b]", "\r\n\r\n"},
     {"forwards", "Subject: ", "[fwd:", "]]]]\r\n\r\n"},
+    {"forwards of replies", "Subject: [fwd:", "re:[a]", "]\r\n\r\n"},
     {"trailers", "Subject: a", "(fwd) ", "\r\n\r\n"},
     {"references", "References: ", "<a@b>", "\r\n\r\n"},
     {"open references", "References: ", "<", "\r\n\r\n"},

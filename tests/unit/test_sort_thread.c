@@ -72,6 +72,7 @@ static const struct {
     {"milk",                     "MILK",                     false},
     {"re: milk",                 "MILK",                     true },
     {"[fwd: milk]",              "MILK",                     true },
+    {"[Fwd: Re: milk]",          "MILK",                     true },
 };
 
 static const struct {
