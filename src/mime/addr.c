@@ -125,6 +125,31 @@ static void put_quoted(struct reader *r, struct piece *piece, size_t end)
     }
 }
 
+/* Length up to the "]" of a domain literal (RFC 5322 3.4.1) that begins here, behind an "@":
+ * that of IPv6 has colons. False if none does. */
+static bool literal_end(const struct reader *r, const struct piece *piece, size_t *out)
+{
+    struct slice rest = scan_rest(&r->sc);
+    size_t i = 1;
+
+    if (piece->len == 0 || r->pool.ptr[r->pool.len - 1] != '@')
+        return false;
+    while (i < rest.len && strchr("[]<>@,;", rest.ptr[i]) == NULL) /* nor a NUL */
+        i++;
+    *out = i;
+    return i < rest.len && rest.ptr[i] == ']';
+}
+
+static void put_literal(struct reader *r, struct piece *piece, size_t end)
+{
+    struct slice literal = {NULL, 0};
+
+    (void) scan_take(&r->sc, end + 1, &literal);
+    for (size_t i = 0; i < literal.len; i++)
+        if (!ascii_is_space(literal.ptr[i]))
+            put_byte(r, piece, literal.ptr[i]);
+}
+
 /* Read words up to a byte of stop, which stays, or the end. */
 static void read_words(struct reader *r, const char *stop, struct piece *piece)
 {
@@ -143,6 +168,8 @@ static void read_words(struct reader *r, const char *stop, struct piece *piece)
             piece->space = true;
         } else if (c == '"' && quote_end(r, &end)) {
             put_quoted(r, piece, end);
+        } else if (c == '[' && literal_end(r, piece, &end)) {
+            put_literal(r, piece, end);
         } else {
             (void) scan_take(&r->sc, 1, &taken);
             if (c == '\\' && scan_take(&r->sc, 1, &taken))
@@ -160,6 +187,21 @@ static struct slice without_spaces(struct reader *r, struct slice s)
     for (size_t i = 0; i < s.len; i++)
         if (s.ptr[i] != ' ')
             copy.len += keep(r, slice_sub(s, i, 1)).len;
+    return copy;
+}
+
+/* Up to a space that is not one of those around a dot (RFC 5322 4.4, obs-domain). */
+static struct slice first_host(struct reader *r, struct slice s)
+{
+    struct slice copy = {r->store + r->store_len, 0};
+
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.ptr[i] != ' ')
+            copy.len += keep(r, slice_sub(s, i, 1)).len;
+        else if (!slice_ends(copy, SLICE(".")) &&
+                 !slice_starts(slice_from(s, i + 1), SLICE(".")))
+            break;
+    }
     return copy;
 }
 
@@ -251,7 +293,7 @@ static void push_bare(struct reader *r, const struct piece *piece)
         struct slice before = slice_trim(slice_sub(text, 0, local));
 
         addr.mailbox = keep(r, slice_trim(slice_sub(text, local, at - local)));
-        addr.host = keep(r, slice_sub(host, 0, slice_find(host, ' ')));
+        addr.host = first_host(r, host);
         if (addr.name.ptr == NULL && before.len > 0)
             addr.name = keep(r, before);
     } else if (split_at_word(text, &addr.mailbox, &addr.host)) {

@@ -20,7 +20,7 @@
 #include "base/scan.h"
 #include "base/slice.h"
 
-#define DIGEST_VERSION 6u
+#define DIGEST_VERSION 7u
 #define DIGEST_MESSAGE_MAX_BYTES                                                               \
     ((size_t) 1 << 30)                                /* what the table's u32 offsets may hold \
                                                        */

@@ -75,6 +75,8 @@ static const struct {
     {"open brackets", "To: ", "<a", "\r\n\r\n"},
     {"groups", "To: ", "a:", "\r\n\r\n"},
     {"at signs", "To: ", "@", "\r\n\r\n"},
+    {"domain literals", "To: ", "a@[b:c],", "\r\n\r\n"},
+    {"open domain literals", "To: ", "@[a", "\r\n\r\n"},
     {"folds", "Subject: a", "\r\n ", "\r\n\r\n"},
     {"header lines", "", "a:\r\n", "\r\n"},
     {"header lines without colon", "", "a\r\n", "\r\n"},
