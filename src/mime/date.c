@@ -4,6 +4,7 @@
 
 #include "base/ascii.h"
 #include "base/scan.h"
+#include "mime/header.h"
 
 #define YEAR_MIN     1900
 #define YEAR_MAX     9999
@@ -98,15 +99,27 @@ static void take_number(struct seen *seen, uint32_t value, size_t digits)
         seen->year = year_of(value, digits);
 }
 
-/* hh:mm[:ss], its first number read already. */
+/* A colon of a time. RFC 5322 4.3 lets white space and comments stand around it. */
+static bool take_colon(struct scan *sc)
+{
+    struct scan at = *sc;
+
+    header_skip_blank(&at);
+    if (!scan_byte(&at, ':'))
+        return false;
+    header_skip_blank(&at);
+    *sc = at;
+    return true;
+}
+
+/* mm[:ss], the hour and its colon read already. */
 static void take_time(struct seen *seen, struct scan *sc, uint32_t hour)
 {
     uint32_t min = 0, sec = 0;
 
-    (void) scan_byte(sc, ':');
     if (!scan_u32(sc, &min))
         return;
-    if (scan_byte(sc, ':') || scan_byte(sc, '.'))
+    if (take_colon(sc) || scan_byte(sc, '.'))
         (void) scan_u32(sc, &sec);
     if (seen->hour >= 0 || hour > 24 || min > 59 || sec > 60)
         return;
@@ -138,16 +151,6 @@ static void take_zone(struct seen *seen, struct scan *sc, int32_t sign)
     seen->has_zone = true;
 }
 
-static void skip_comment(struct scan *sc)
-{
-    struct slice taken;
-
-    if (scan_until(sc, ')', &taken))
-        (void) scan_byte(sc, ')');
-    else
-        (void) scan_take(sc, scan_left(sc), &taken);
-}
-
 static void take_token(struct seen *seen, struct scan *sc)
 {
     int c = scan_peek(sc);
@@ -156,17 +159,17 @@ static void take_token(struct seen *seen, struct scan *sc)
     if (ascii_is_alpha((char) c)) {
         take_word(seen, scan_while(sc, ascii_is_alpha));
     } else if (ascii_is_digit((char) c)) {
-        size_t start = scan_offset(sc);
-        uint32_t value;
+        size_t start = scan_offset(sc), digits;
+        uint32_t value = 0;
+        bool is_number = scan_u32(sc, &value);
 
-        if (!scan_u32(sc, &value))
+        digits = scan_offset(sc) - start;
+        if (!is_number)
             (void) scan_while(sc, ascii_is_digit);
-        else if (scan_peek(sc) == ':')
+        else if (take_colon(sc))
             take_time(seen, sc, value);
         else
-            take_number(seen, value, scan_offset(sc) - start);
-    } else if (c == '(') {
-        skip_comment(sc);
+            take_number(seen, value, digits);
     } else {
         (void) scan_take(sc, 1, &taken);
         if ((c == '+' || c == '-') && seen->hour >= 0 && !seen->has_zone)
@@ -190,7 +193,7 @@ bool date_parse(struct slice raw, struct mime_date *out)
     int32_t days;
 
     for (size_t n = 0; n < TOKENS_MAX && !scan_done(&sc); n++) {
-        (void) scan_while(&sc, ascii_is_space);
+        header_skip_blank(&sc);
         if (!scan_done(&sc))
             take_token(&seen, &sc);
     }

@@ -59,6 +59,18 @@ bool header_comment(struct scan *sc, struct slice *out)
     return i < rest.len && scan_take(sc, i + 1, out);
 }
 
+void header_skip_blank(struct scan *sc)
+{
+    struct slice skipped;
+
+    (void) scan_while(sc, ascii_is_space);
+    while (scan_peek(sc) == '(') {
+        if (!header_comment(sc, &skipped))
+            (void) scan_take(sc, scan_left(sc), &skipped);
+        (void) scan_while(sc, ascii_is_space);
+    }
+}
+
 void header_unfold(struct slice raw, struct buf *out)
 {
     raw = slice_trim(raw);

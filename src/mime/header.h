@@ -26,6 +26,8 @@ size_t header_name_len(struct slice line, size_t *out_value);
 /* Take the comment that stands next, with those inside it (RFC 5322 3.2.2). False, and nothing
  * taken, if it does not close. */
 bool header_comment(struct scan *sc, struct slice *out);
+/* Pass over white space and comments (CFWS). A comment that does not close is all the rest. */
+void header_skip_blank(struct scan *sc);
 
 /*
  * The field's text on one line: ends of line before white space vanish (RFC 5322 2.2.3), other

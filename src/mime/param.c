@@ -24,22 +24,13 @@ static bool is_junk(char c)
     return ascii_is_space(c) || c == ';' || c == '\0';
 }
 
-/* A comment with those inside it (RFC 5322 3.2.2), or all the rest if it does not close. */
-static void skip_comment(struct scan *sc)
-{
-    struct slice skipped;
-
-    if (!header_comment(sc, &skipped))
-        (void) scan_take(sc, scan_left(sc), &skipped);
-}
-
 static void skip_between(struct scan *sc)
 {
     for (;;) {
         (void) scan_while(sc, is_junk);
         if (scan_peek(sc) != '(')
             return;
-        skip_comment(sc);
+        header_skip_blank(sc);
     }
 }
 
