@@ -3,6 +3,7 @@
 #include "base/ascii.h"
 #include "base/utf8.h"
 #include "mime/charset.h"
+#include "mime/cte.h"
 #include "mime/envelope.h"
 #include "mime/header.h"
 #include "mime/param.h"
@@ -151,7 +152,10 @@ static void print_encoding(struct printer *p, const struct mime_part *part)
     struct slice raw = part->content[MIME_ENCODING];
 
     buf_init(&line, raw.len + 1);
-    header_unfold(raw, &line);
+    if (part->encoding != DIGEST_CTE_UNKNOWN)
+        buf_append(&line, cte_name(raw));
+    else
+        header_unfold(raw, &line);
     if (line.len == 0 || part->kind == DIGEST_MULTIPART || line.len > MIME_TOKEN_MAX_BYTES)
         buf_str(p->out, "\"7BIT\"");
     else

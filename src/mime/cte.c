@@ -34,13 +34,25 @@ static bool is_name_byte(char c)
     return ascii_is_alnum(c) || c == '-';
 }
 
+static struct slice scan_name(struct scan *sc)
+{
+    header_skip_blank(sc);
+    (void) scan_byte(sc, '"');
+    return scan_while(sc, is_name_byte);
+}
+
+struct slice cte_name(struct slice raw)
+{
+    struct scan sc = scan_of(raw);
+
+    return scan_name(&sc);
+}
+
 enum digest_encoding cte_from_field(struct slice raw)
 {
-    struct scan sc = scan_of(slice_trim(raw));
-    struct slice name;
+    struct scan sc = scan_of(raw);
+    struct slice name = scan_name(&sc);
 
-    (void) scan_byte(&sc, '"');
-    name = scan_while(&sc, is_name_byte);
     if (name.len == 0 && !scan_done(&sc))
         return DIGEST_CTE_UNKNOWN;
     for (size_t i = 0; i < COUNT(names); i++)

@@ -13,6 +13,9 @@
 
 /* The encoding a field names, its text unfolded or not. Empty: identity. */
 enum digest_encoding cte_from_field(struct slice raw);
+/* Its name as written, without the comments and quotes around it; of an encoding that is known
+ * it is all of it. */
+struct slice cte_name(struct slice raw);
 
 /* Decodes in steps, so that a body needs no copy of its size. */
 struct cte_reader {

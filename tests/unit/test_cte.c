@@ -70,9 +70,12 @@ static void names_of_encodings(void **state)
     assert_int_equal(cte_from_field(SLICE(" BASE64\r\n")), DIGEST_CTE_BASE64);
     assert_int_equal(cte_from_field(SLICE("Quoted-Printable (c)")), DIGEST_CTE_QP);
     assert_int_equal(cte_from_field(SLICE("\"7bit\"")), DIGEST_CTE_IDENTITY);
+    assert_int_equal(cte_from_field(SLICE("(a (b)) base64")), DIGEST_CTE_BASE64);
     assert_int_equal(cte_from_field(SLICE("")), DIGEST_CTE_IDENTITY);
     assert_int_equal(cte_from_field(SLICE("x-yenc")), DIGEST_CTE_UNKNOWN);
     assert_int_equal(cte_from_field(SLICE(";;")), DIGEST_CTE_UNKNOWN);
+    assert_slice_equal(cte_name(SLICE(" (a) Base64\r\n (b)")), SLICE("Base64"));
+    assert_slice_equal(cte_name(SLICE("\"7bit\"")), SLICE("7bit"));
 }
 
 int main(void)

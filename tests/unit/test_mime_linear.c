@@ -104,6 +104,7 @@ static const struct {
     {"dates", "Date: ", "1 ", "\r\n\r\n"},
     {"dates with comments", "Date: ", "1(a)", "\r\n\r\n"},
     {"dates with open comments", "Date: ", "1(", "\r\n\r\n"},
+    {"open comments before an encoding", "Content-Transfer-Encoding: ", "(", "\r\n\r\n"},
     {"dashes", "Content-Type: multipart/mixed; boundary=-\r\n\r\n", "--\r\n", ""},
     {"near delimiters", "Content-Type: multipart/mixed; boundary=a\r\n\r\n", "--aa\r\n", ""},
     {"parts", "Content-Type: multipart/mixed; boundary=a\r\n\r\n", "--a\r\n\r\nx\r\n", ""},
