@@ -103,7 +103,7 @@ static void put_part_strings(struct digest_writer *w, const struct mime_part *pa
     struct slice cut_charset, cut_id;
     uint32_t at = (uint32_t) pool->len;
 
-    buf_init(&charset, part->content[MIME_TYPE].len + 1);
+    buf_init(&charset, 4 * part->content[MIME_TYPE].len + 64);
     buf_init(&id, 4 * part->content[MIME_ID].len + 64);
     (void) param_get(part->content[MIME_TYPE], SLICE("charset"), &charset);
     words_decode(part->content[MIME_ID], &id);

@@ -55,7 +55,7 @@ static void write_body(struct digest_writer *w, uint32_t part)
 
     if (!reads_as_text(p) && (p->flags & DIGEST_PART_OPAQUE) == 0)
         return;
-    buf_init(&charset, p->content[MIME_TYPE].len + 1);
+    buf_init(&charset, 4 * p->content[MIME_TYPE].len + 64);
     if (reads_as_text(p)) {
         (void) param_get(p->content[MIME_TYPE], SLICE("charset"), &charset);
         source.charset = buf_slice(&charset);

@@ -176,20 +176,27 @@ static bool put_addresses(struct block *b, struct slice value)
 
 /* ---- RFC 6858 2.2: parameters ---- */
 
-/* The parameters that can be shown. A multipart whose boundary goes takes no later one. */
-static void put_params(struct block *b, struct param_reader *reader)
+/* Cannot the boundary that counts be shown? */
+static bool boundary_goes(struct slice value)
 {
-    bool no_boundary = false;
+    AUTO(buf_done) struct buf boundary = {0};
+
+    buf_init(&boundary, 4 * value.len + 64);
+    return param_get(value, SLICE("boundary"), &boundary) &&
+           !wire_is_7bit(buf_slice(&boundary));
+}
+
+/* The parameters that can be shown. A multipart whose boundary goes takes no other one. */
+static void put_params(struct block *b, struct slice value, struct param_reader *reader)
+{
+    bool no_boundary = boundary_goes(value);
     struct param param;
 
     while (param_next(reader, &param)) {
-        bool boundary = slice_eq_nocase(param.name, SLICE("boundary"));
+        struct slice name = slice_sub(param.name, 0, slice_find(param.name, '*'));
 
-        if (!wire_is_7bit(param.name) || !wire_is_7bit(param.value)) {
-            no_boundary = no_boundary || boundary;
-            continue;
-        }
-        if (boundary && no_boundary)
+        if (!wire_is_7bit(param.name) || !wire_is_7bit(param.value) ||
+            (no_boundary && slice_eq_nocase(name, SLICE("boundary"))))
             continue;
         buf_str(b->out, ";\r\n ");
         buf_append(b->out, param.name);
@@ -215,7 +222,7 @@ static bool put_type(struct block *b, struct slice value)
         buf_byte(b->out, '/');
         buf_append(b->out, b->part->subtype);
     }
-    put_params(b, &reader);
+    put_params(b, value, &reader);
     return true;
 }
 
@@ -230,7 +237,7 @@ static bool put_disposition(struct block *b, struct slice value)
     if (head.len == 0 || !wire_is_7bit(head))
         return false;
     buf_append(b->out, head);
-    put_params(b, &reader);
+    put_params(b, value, &reader);
     return true;
 }
 

@@ -124,7 +124,7 @@ bool param_next(struct param_reader *reader, struct param *out)
     }
 }
 
-bool param_get(struct slice raw, struct slice name, struct buf *out)
+static bool read_plain(struct slice raw, struct slice name, struct buf *out)
 {
     AUTO(buf_done) struct buf scratch = {0};
     struct param_reader reader;
@@ -233,6 +233,11 @@ static bool read_pieces(struct slice raw, struct slice name, struct buf *out)
     return segments[0].present;
 }
 
+bool param_get(struct slice raw, struct slice name, struct buf *out)
+{
+    return read_plain(raw, name, out) || read_pieces(raw, name, out);
+}
+
 bool param_get_text(struct slice raw, struct slice name, struct buf *out)
 {
     AUTO(buf_done) struct buf plain = {0};
@@ -240,7 +245,7 @@ bool param_get_text(struct slice raw, struct slice name, struct buf *out)
     if (read_pieces(raw, name, out))
         return true;
     buf_init(&plain, raw.len + 1);
-    if (!param_get(raw, name, &plain))
+    if (!read_plain(raw, name, &plain))
         return false;
     words_decode(buf_slice(&plain), out);
     return true;

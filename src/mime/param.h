@@ -28,7 +28,8 @@ struct param_reader {
 struct slice param_begin(struct param_reader *reader, struct slice raw, struct buf *scratch);
 bool param_next(struct param_reader *reader, struct param *out);
 
-/* The first parameter of this name as written, appended to out. False if absent. */
+/* The first parameter of this name as written, appended to out; where there is none, its RFC
+ * 2231 pieces, which any parameter may have. False if absent. */
 bool param_get(struct slice raw, struct slice name, struct buf *out);
 /* The same decoded to UTF-8: RFC 2231 pieces and charset, else RFC 2047 words, which mailers
  * write against the standard. */

@@ -226,7 +226,7 @@ static void read_boundary(struct mime_tree *tree, struct mime_part *part)
 {
     AUTO(buf_done) struct buf value = {0};
 
-    buf_init(&value, part->content[MIME_TYPE].len + 1);
+    buf_init(&value, 4 * part->content[MIME_TYPE].len + 64);
     if (param_get(part->content[MIME_TYPE], SLICE("boundary"), &value) &&
         slice_trim(buf_slice(&value)).len <= MIME_BOUNDARY_MAX_BYTES)
         part->boundary = arena_dup(tree->arena, slice_trim(buf_slice(&value)));

@@ -159,6 +159,9 @@ static const struct {
      "(\"image\" \"png\" NIL NIL NIL \"base64\" 6 NIL NIL NIL NIL)"},
     {"Content-Type: image/png\r\nContent-Transfer-Encoding: x-no (b)\r\n\r\nQQ==\r\n",
      "(\"image\" \"png\" NIL NIL NIL \"x-no (b)\" 6 NIL NIL NIL NIL)"},
+    {"Content-Type: multipart/mixed; boundary*0=b; boundary*1*=%62\r\n\r\n--bb\r\n\r\nx\r\n--bb--\r\n",
+     "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7BIT\" 1 1 NIL NIL NIL NIL) "
+     "\"mixed\" (\"boundary*0\" \"b\" \"boundary*1*\" \"%62\") NIL NIL NIL)"},
     {"Content-Type: message/global\r\n\r\nA: b\r\n\r\n",
      "(\"message\" \"global\" NIL NIL NIL \"7BIT\" 8 NIL NIL NIL NIL)"                                                                  },
     {"Content-Type: text/plain; name=\"\xc3\xa4\"; x=y\r\n\r\n",

@@ -42,6 +42,8 @@ static const struct {
     {"gr\xc3\xbc\xc3\x9f" "e\r\n--\xc3\xa4\r\n\r\n", "gr??e\r\n\r\n"},
     {"\xc3\xa4", "?"},
     /* parts */
+    {"Content-Type: multipart/mixed; boundary*0=b; boundary=\xc3\xa4\r\n\r\n--b\r\n\r\n", "Content-Type: multipart/mixed\r\n\r\n--b\r\n\r\n"},
+    {"Content-Type: multipart/mixed; name=\xc3\xa4; boundary*0=b\r\n\r\n--b\r\n\r\n", "Content-Type: multipart/mixed;\r\n boundary*0=\"b\"\r\n\r\n--b\r\n\r\n"},
     {"Content-Type: multipart/mixed; boundary=b\r\n\r\n\xc3\xa4\r\n--b\r\nX: \xc3\xa4\r\nA: b\r\n\r\n\xc3\xa4\r\n--b\r\nX: \xe4\r\n\r\n--b\r\nX: \xc3\xa4\r\n--b--\r\n\xc3\xa4",
      "Content-Type: multipart/mixed; boundary=b\r\n\r\n\xc3\xa4\r\n--b\r\nA: b\r\n\r\n\xc3\xa4\r\n--b\r\nX: \xe4\r\n\r\n--b\r\n--b--\r\n\xc3\xa4"},
     {"Content-Type: message/rfc822\r\n\r\nSubject: \xc3\xa4\r\nContent-Type: message/global\r\n\r\nSubject: \xc3\xb6\r\n\r\n\xc3\xa4",

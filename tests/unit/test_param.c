@@ -4,7 +4,8 @@
 #include "mime/param.h"
 
 static const struct {
-    const char *raw, *name, *value, *text; /* value as written, text decoded; NULL: absent */
+    const char *raw, *name;
+    const char *value, *text; /* as written, or of pieces; decoded. NULL: absent */
 } rows[] = {
     {"text/plain; charset=utf-8",                  "charset", "utf-8",              "utf-8"      },
     {"text/plain; CHARSET = \"utf-8\"",            "charset", "utf-8",              "utf-8"      },
@@ -21,16 +22,17 @@ static const struct {
     {"text/plain; a",                              "a",       NULL,                 NULL         },
     {"text/plain; a=",                             "a",       "",                   ""           },
     {"text/plain; a=1; a=2",                       "a",       "1",                  "1"          },
-    {"x; f*=utf-8''%C3%A4",                        "f",       NULL,                 "\xc3\xa4"   }, /* RFC 2231 section 4 */
-    {"x; f*0*=iso-8859-1'de'%E4; f*1=b; f*2*=%F6", "f",       NULL,
+    {"x; f*=utf-8''%C3%A4",                        "f",       "\xc3\xa4",           "\xc3\xa4"   }, /* RFC 2231 section 4 */
+    {"x; f*0*=iso-8859-1'de'%E4; f*1=b; f*2*=%F6", "f",
      "\xc3\xa4"
-     "b\xc3\xb6"                                                                                 },
-    {"x; f*1=b; f*0=a",                            "f",       NULL,                 "ab"         }, /* any order */
-    {"x; f*0=a; f*2=c",                            "f",       NULL,                 "a"          }, /* up to the hole */
+     "b\xc3\xb6",                                                                   "\xc3\xa4"
+     "b\xc3\xb6"                                                                },
+    {"x; f*1=b; f*0=a",                            "f",       "ab",                 "ab"         }, /* any order */
+    {"x; f*0=a; f*2=c",                            "f",       "a",                  "a"          }, /* up to the hole */
     {"x; f=old; f*=utf-8''new",                    "f",       "old",                "new"        },
     {"x; f=\"=?utf-8?Q?=C3=A4?=\"",                "f",       "=?utf-8?Q?=C3=A4?=", "\xc3\xa4"   },
-    {"x; f*=%C3%A4",                               "f",       NULL,                 "\xc3\xa4"   }, /* the charset left out */
-    {"x; f*=utf-8''%4",                            "f",       NULL,                 "%4"         },
+    {"x; f*=%C3%A4",                               "f",       "\xc3\xa4",           "\xc3\xa4"   }, /* the charset left out */
+    {"x; f*=utf-8''%4",                            "f",       "%4",                 "%4"         },
     {"x; f*999999=a",                              "f",       NULL,                 NULL         },
 };
 
