@@ -215,9 +215,9 @@ static bool put_type(struct block *b, struct slice value)
         return false; /* the first counts, and this is another */
     buf_init(&scratch, value.len + 1);
     head = param_begin(&reader, value, &scratch);
-    if (head.len > 0 && wire_is_7bit(head)) {
+    if (slice_find(head, '/') + 1 < head.len && wire_is_7bit(head)) {
         buf_append(b->out, head);
-    } else {
+    } else { /* also where something stands around the "/" */
         buf_append(b->out, b->part->type);
         buf_byte(b->out, '/');
         buf_append(b->out, b->part->subtype);

@@ -198,22 +198,36 @@ static void set_default_type(const struct mime_tree *tree, struct mime_part *par
     }
 }
 
-static void read_type(struct mime_tree *tree, struct mime_part *part)
+/* type "/" subtype, with white space and comments around the "/" (RFC 2045 5.1 with RFC 822's
+ * rules). What is missing is empty. */
+static void scan_type(struct slice raw, struct slice *type, struct slice *subtype)
 {
     AUTO(buf_done) struct buf scratch = {0};
     struct param_reader reader;
+    struct slice head = param_begin(&reader, raw, &scratch);
+    struct scan sc = scan_of(head);
+
+    *subtype = SLICE("");
+    *type = scan_while(&sc, is_type_byte);
+    if (head.len == 0)
+        return;
+    sc = scan_of(slice_from(raw, (size_t) (head.ptr - raw.ptr) + type->len));
+    header_skip_blank(&sc);
+    if (!scan_byte(&sc, '/'))
+        return;
+    header_skip_blank(&sc);
+    *subtype = scan_while(&sc, is_type_byte);
+}
+
+static void read_type(struct mime_tree *tree, struct mime_part *part)
+{
     struct slice raw = part->content[MIME_TYPE], type, subtype;
-    struct scan sc;
 
     if (raw.ptr == NULL || slice_trim(raw).len == 0) {
         set_default_type(tree, part);
         return;
     }
-    buf_init(&scratch, raw.len + 1);
-    sc = scan_of(param_begin(&reader, raw, &scratch));
-    type = scan_while(&sc, is_type_byte);
-    (void) scan_byte(&sc, '/');
-    subtype = scan_while(&sc, is_type_byte);
+    scan_type(raw, &type, &subtype);
     if (token_fits(type) && token_fits(subtype)) {
         part->type = lower_copy(tree, type);
         part->subtype = lower_copy(tree, subtype);

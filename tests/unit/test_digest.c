@@ -136,6 +136,10 @@ static const struct {
      "(\"text\" \"plain\" NIL NIL NIL \"7BIT\" 0 0 NIL NIL NIL NIL)"                                                           },
     {"Content-Type: pdf\r\n\r\n",
      "(\"application\" \"octet-stream\" NIL NIL NIL \"7BIT\" 0 NIL NIL NIL NIL)"                                               },
+    {"Content-Type: image (a) /\r\n (b) png; x=y\r\n\r\n",
+     "(\"image\" \"png\" (\"x\" \"y\") NIL NIL \"7BIT\" 0 NIL NIL NIL NIL)"},
+    {"Content-Type: image png; x=y\r\n\r\n",
+     "(\"application\" \"octet-stream\" (\"x\" \"y\") NIL NIL \"7BIT\" 0 NIL NIL NIL NIL)"},
     {"Content-Type: multipart/mixed\r\n\r\nabc\r\n",
      "((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7BIT\" 5 1 NIL NIL NIL NIL) "
      "\"mixed\" NIL NIL NIL NIL)"                                                                                              },

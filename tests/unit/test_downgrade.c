@@ -42,6 +42,7 @@ static const struct {
     {"gr\xc3\xbc\xc3\x9f" "e\r\n--\xc3\xa4\r\n\r\n", "gr??e\r\n\r\n"},
     {"\xc3\xa4", "?"},
     /* parts */
+    {"Content-Type: image / png; name=\xc3\xa4; x=y\r\n\r\n", "Content-Type: image/png;\r\n x=\"y\"\r\n\r\n"},
     {"Content-Type: multipart/mixed; boundary*0=b; boundary=\xc3\xa4\r\n\r\n--b\r\n\r\n", "Content-Type: multipart/mixed\r\n\r\n--b\r\n\r\n"},
     {"Content-Type: multipart/mixed; name=\xc3\xa4; boundary*0=b\r\n\r\n--b\r\n\r\n", "Content-Type: multipart/mixed;\r\n boundary*0=\"b\"\r\n\r\n--b\r\n\r\n"},
     {"Content-Type: multipart/mixed; boundary=b\r\n\r\n\xc3\xa4\r\n--b\r\nX: \xc3\xa4\r\nA: b\r\n\r\n\xc3\xa4\r\n--b\r\nX: \xe4\r\n\r\n--b\r\nX: \xc3\xa4\r\n--b--\r\n\xc3\xa4",
