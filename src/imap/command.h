@@ -46,6 +46,7 @@ struct imap_input {
     struct imap_mode mode;
     bool uid;
     bool from_server; /* a response: literals have no "+" and lines end with CRLF */
+    bool has_charset; /* strings have one, and 8-bit text may be quoted as well */
     struct arena *arena;
 };
 

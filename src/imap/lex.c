@@ -10,7 +10,10 @@
 enum rc lex_fail(const struct imap_input *in, struct err *err, const char *what)
 {
     char text[sizeof(((struct err *) NULL)->text)];
+    int next = scan_peek(&in->sc);
 
+    if (next >= 0 && ascii_is_8bit((char) next))
+        what = "8-bit text only in a literal";
     (void) snprintf(text, sizeof(text), "Expected %s at byte %zu", what,
                     scan_offset(&in->sc) + 1);
     return err_set(err, RC_SYNTAX, text, "command: %s", text);
@@ -101,7 +104,7 @@ static bool quoted_content_ok(const struct imap_input *in, struct slice s)
             return false;
         has_8bit |= ascii_is_8bit(s.ptr[i]);
     }
-    return !has_8bit || (imap_mode_utf8(in->mode) && utf8_is_valid(s));
+    return !has_8bit || in->has_charset || (imap_mode_utf8(in->mode) && utf8_is_valid(s));
 }
 
 /* Up to the closing quote: the raw inside and how many escapes are in it. */

@@ -537,6 +537,8 @@ enum rc search_take_return(struct imap_input *in, struct imap_search_args *searc
 /*
  * ["CHARSET" SP charset SP]. Without it the strings are UTF-8 (RFC 9051 6.4.4); RFC 3501 says
  * US-ASCII, of which UTF-8 is a superset. RFC 9755: after ENABLE UTF8=ACCEPT a CHARSET is BAD.
+ * 8-bit text ought to be in a literal (RFC 3501 section 9, quoted); programs quote it, and what
+ * they mean is plain.
  */
 static enum rc take_charset(struct program *p)
 {
@@ -556,8 +558,10 @@ static enum rc take_charset(struct program *p)
 /* The keys; of those whose charset is not known nothing is kept. */
 static enum rc take_keys(struct program *p, struct imap_search_args *search)
 {
-    enum rc rc = take_key_list(p, 0, &search->key);
+    enum rc rc;
 
+    p->in->has_charset = true;
+    rc = take_key_list(p, 0, &search->key);
     search->has_fuzzy = p->has_fuzzy;
     if (!rc && (search->returns & IMAP_SEARCH_RELEVANCY) != 0 && !p->has_fuzzy)
         return fail(p, "FUZZY among the keys, for RELEVANCY");

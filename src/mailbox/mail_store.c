@@ -318,8 +318,7 @@ static void want_digest(void *ctx, const struct body_info *body)
     struct account *account = ctx;
 
     if (body->length <= UINT32_MAX)
-        store_queue_digest(account->store, account->id, body->body_id,
-                           (uint32_t) body->length);
+        store_queue_digest(account->store, account->id, body->body_id, (uint32_t) body->length);
 }
 
 /* Else whoever lists these messages first after a start waits for their digests. */

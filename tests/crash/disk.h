@@ -8,8 +8,8 @@
  *     last certain one, that after each later write, alone and independently of all others;
  *   - a file's size is the last certain one or any it had since; bytes that a greater size
  *     shows and no write brought are zeros;
- *   - a sync that fails makes what it was to write no less uncertain, and what is uncertain then
- *     stays so behind later syncs, but for sectors that are written again: the kernel took its
+ *   - a sync that fails makes what it was to write no less uncertain, and what is uncertain
+ * then stays so behind later syncs, but for sectors that are written again: the kernel took its
  *     pages for clean;
  *   - a name made, moved or removed may have been or not, each alone, in order only where two
  * of them concern the same name or the same file; a rename is done or not, never by half;

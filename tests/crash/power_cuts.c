@@ -34,10 +34,10 @@ struct workload {
     char name[NAME_BYTES];
     enum step steps[STEPS_MAX];
     size_t n;
-    bool is_pipelined; /* waits for the disk at the end only */
-    bool stops;        /* ends with a clean stop, recorded */
-    bool is_dirty;     /* the store it starts from was not stopped */
-    bool is_birth;     /* starts from nothing */
+    bool is_pipelined;  /* waits for the disk at the end only */
+    bool stops;         /* ends with a clean stop, recorded */
+    bool is_dirty;      /* the store it starts from was not stopped */
+    bool is_birth;      /* starts from nothing */
     uint64_t killed_at; /* sync that is the process's last; another recovers. 0: none */
     int killed_by;      /* it dies in it (FAULT_DIES), or the sync fails with this errno */
 };

@@ -27,15 +27,15 @@
 #define RECORD_ROOT        1u
 
 enum op_kind {
-    OP_WRITE,      /* file, offset, bytes */
-    OP_SIZE,       /* file: its size is now offset */
-    OP_SYNC,       /* file: everything of it is on disk; a folder: its names */
-    OP_SYNC_WRITE, /* the write before (file, offset, len) is on disk */
+    OP_WRITE,       /* file, offset, bytes */
+    OP_SIZE,        /* file: its size is now offset */
+    OP_SYNC,        /* file: everything of it is on disk; a folder: its names */
+    OP_SYNC_WRITE,  /* the write before (file, offset, len) is on disk */
     OP_SYNC_FAILED, /* file: its pages count as written from here on, wherever they are */
-    OP_MAKE,       /* file has this name in dir */
-    OP_RENAME,     /* from dir, name to dir2, name2 */
-    OP_UNLINK,     /* dir, name */
-    OP_MARK,       /* of the test: see recording_mark() */
+    OP_MAKE,        /* file has this name in dir */
+    OP_RENAME,      /* from dir, name to dir2, name2 */
+    OP_UNLINK,      /* dir, name */
+    OP_MARK,        /* of the test: see recording_mark() */
 };
 
 struct op {

@@ -355,9 +355,9 @@ static enum rc settle_segments(struct recovery *rec, struct journal_point *end, 
         if (segment == NULL || segment->used <= SEGMENT_HEADER_BYTES)
             continue;
         if (!last->is_closed && n == end->segment && segment->last_batch != 0) {
-            enum rc rc = segment_write_again(rec->local->layout.log, segment,
-                                             segment->last_batch,
-                                             rec->local->options.buffered, err);
+            enum rc rc =
+                segment_write_again(rec->local->layout.log, segment, segment->last_batch,
+                                    rec->local->options.buffered, err);
             if (rc)
                 return rc;
         }

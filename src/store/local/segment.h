@@ -23,7 +23,7 @@ struct segment {
     int read_fd;    /* buffered */
     bool is_direct;
     struct journal_point start; /* before its first batch */
-    uint64_t last_batch;        /* where the last one begins that a walk took from it; 0: none */
+    uint64_t last_batch; /* where the last one begins that a walk took from it; 0: none */
 
     struct link live;   /* index lock: in the list of live segments, by number */
     uint64_t used;      /* index lock: bytes up to the last durable batch */
