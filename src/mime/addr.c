@@ -11,6 +11,7 @@
 struct piece {
     size_t start, len;  /* in the pool */
     bool space;         /* white space came since the last word */
+    bool is_spec;       /* nothing but an address: white space around its dots is none of it */
     size_t word, local; /* pool offsets: the last word; the word that the last "@" ends */
 };
 
@@ -98,9 +99,15 @@ static struct slice piece_text(const struct reader *r, const struct piece *piece
     return slice_sub(buf_slice(&r->pool), piece->start, piece->len);
 }
 
+/* RFC 5322 4.4: obs-local-part, obs-domain. */
+static bool joins_dot(const struct reader *r, const struct piece *piece, char c)
+{
+    return piece->is_spec && (c == '.' || slice_ends(buf_slice(&r->pool), SLICE(".")));
+}
+
 static void put_byte(struct reader *r, struct piece *piece, char c)
 {
-    if (piece->space && piece->len > 0)
+    if (piece->space && piece->len > 0 && !joins_dot(r, piece, c))
         buf_byte(&r->pool, ' ');
     if (c == '@')
         piece->local = piece->word; /* the "@" of "user @ host" belongs to "user" */
@@ -246,6 +253,7 @@ static void read_angle(struct reader *r, struct slice name)
     size_t at;
 
     begin_piece(r, &piece);
+    piece.is_spec = true;
     read_words(r, "@:>,;<", &piece);
     while (scan_peek(&r->sc) == '@') {
         (void) scan_byte(&r->sc, '@');
@@ -262,6 +270,7 @@ static void read_angle(struct reader *r, struct slice name)
         if (text.len > 0 && text.ptr[0] == '@')
             addr.route = without_spaces(r, text);
         begin_piece(r, &piece);
+        piece.is_spec = true;
         read_words(r, ">,;<", &piece);
         text = piece_text(r, &piece);
     }
