@@ -336,11 +336,13 @@ static void on_error(cfg_t *cfg, const char *fmt, va_list args)
     add_error(errors, cfg->filename, cfg->line, "%s", text);
 }
 
-/* A path that does not start with "/" counts from the folder of the file. */
+/* A path that does not start with "/" counts from the folder of the file, which "." is. */
 static const char *absolute(struct config *config, const char *folder, const char *path)
 {
     if (*path == '\0' || *path == '/')
         return path;
+    if (strcmp(path, ".") == 0)
+        return arena_printf(config->arena, "%s", folder);
     return arena_printf(config->arena, "%s/%s", folder, path);
 }
 

@@ -47,6 +47,20 @@ static void ten_lines_are_enough(void **state)
     (void) unlink(path);
 }
 
+static void data_may_be_where_the_file_is(void **state)
+{
+    AUTO(config_freep) struct config *config = NULL;
+    struct config_errors errors;
+    const char *path = write_file("data = .\nhostname = mail.example.org\n"
+                                  "imaps = {\":993\"}\n"
+                                  "certificate = /etc/c.pem\ncertificate_key = /etc/k.pem\n");
+
+    (void) state;
+    assert_int_equal(config_read(path, &config, &errors), RC_OK);
+    assert_string_equal(config->data_dir, "/tmp");
+    (void) unlink(path);
+}
+
 static void refuses_with_line_and_reason(void **state)
 {
     static const struct {
@@ -262,6 +276,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ten_lines_are_enough),
+        cmocka_unit_test(data_may_be_where_the_file_is),
         cmocka_unit_test(refuses_with_line_and_reason),
         cmocka_unit_test(names_of_other_servers_are_taken_apart),
         cmocka_unit_test(scram_is_offered_where_it_serves_everybody),
