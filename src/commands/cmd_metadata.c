@@ -203,10 +203,13 @@ enum rc cmd_setmetadata(struct cmd *cmd, struct err *err)
     const struct imap_metadata_place *place = &cmd->args.setmetadata.place;
     AUTO(txn_abortp) struct mail_txn *txn = NULL;
     struct slice name = SLICE("");
-    enum rc rc = place->server
-                     ? txn_begin(cmd->session->account, &cmd->session->actor, &txn, err)
-                     : place_begin(cmd->session, place->mailbox.name, &txn, &name, err);
+    enum rc rc;
 
+    if (place->server && !session_allows_all(cmd->session))
+        return err_set(err, RC_DENIED, "You have no right to do this here",
+                       "metadata: a credential for some folders");
+    rc = place->server ? txn_begin(cmd->session->account, &cmd->session->actor, &txn, err)
+                       : place_begin(cmd->session, place->mailbox.name, &txn, &name, err);
     if (!rc)
         rc = set_all(cmd, txn, name, err);
     if (!rc)

@@ -91,6 +91,14 @@ class Scope(unittest.TestCase):
         self.all.ok("SETQUOTA u1 (STORAGE 100000)")
         self.refused(self.device("--folder", "Work"), "SETQUOTA u1 (STORAGE 1)", b"NOPERM")
 
+    def test_certain_folders_set_no_entries_of_the_account(self):
+        phone = self.device("--folder", "Work")
+        self.all.ok("CREATE Work")
+        for value in ('"x"', "NIL"):
+            self.refused(phone, 'SETMETADATA "" (/private/comment %s)' % value, b"NOPERM")
+        phone.ok('SETMETADATA Work (/private/comment "x")')
+        self.all.ok('SETMETADATA "" (/private/comment "x")')
+
     def test_certain_folders_are_all_that_is_searched(self):
         for name in ("Work", "Private"):
             self.all.ok("CREATE %s" % name)
