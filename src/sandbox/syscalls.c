@@ -144,10 +144,10 @@ const struct syscall_row syscall_table[] = {
     CALL(mincore,         "..M...."),
     CALL(memfd_create,    "..MD..."),
 
-    /* threads behind the acknowledgement, and of handshakes, make themselves less urgent; more urgent needs a
-     * capability that nobody has */
-    CALL(sched_setattr,   "G.M...."),
-    CALL(ioprio_set,      "..M...."),
+    /* threads behind the acknowledgement, and of handshakes, make themselves less urgent, and nobody else; more
+     * urgent needs a capability that nobody has */
+    CALL_EQ1(sched_setattr, "G.M....", 0, 0),
+    CALL_EQ1(ioprio_set,  "..M....", 1, 0),
 
     /* time and chance; most of it never leaves the vdso. The child has none: same mail, same table */
     CALL(clock_gettime,   "GAMD.LWKIST"),
@@ -227,7 +227,7 @@ const struct syscall_row syscall_table[] = {
     CALL(kill,            "...D..."), /* Landlock keeps signals inside the sandbox */
     CALL(setrlimit,       "...D..."),
     CALL(getrlimit,       "...D..."),
-    CALL(prlimit64,       "...D..."),
+    CALL_EQ1(prlimit64,   "...D...", 0, 0), /* its own */
     CALL(seccomp,         "...D..."),
     CALL_EQ1(prctl,       "...D...", 0, PR_SET_PDEATHSIG),
     CALL(getppid,         "...D..."),

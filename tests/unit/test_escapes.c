@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -78,6 +79,10 @@ static const struct attempt attempts[] = {
     {"pidfd_send_signal",   SYS_pidfd_send_signal, {0, 0, 0, 0}, ALL},
     {"kill the parent",     SYS_kill, {PARENT, 0}, "KKKFKKKKKKK"},
     {"kill init",           SYS_kill, {1, 0}, "KKKFKKKKKKK"},
+    {"tgkill the parent",   SYS_tgkill, {PARENT, PARENT, 0}, "FFFFFFFKFFF"},
+    {"sched_setattr",       SYS_sched_setattr, {PARENT, PTR(room), 0}, ALL},
+    {"ioprio_set",          SYS_ioprio_set, {1, PARENT, 0}, ALL},
+    {"prlimit64",           SYS_prlimit64, {PARENT, RLIMIT_NOFILE, PTR(room), 0}, ALL},
     {"tkill",               SYS_tkill, {PARENT, 0}, ALL},
     {"rt_sigqueueinfo",     SYS_rt_sigqueueinfo, {PARENT, 0, PTR(room)}, ALL},
     {"setpgid",             SYS_setpgid, {0, 0}, ALL},
