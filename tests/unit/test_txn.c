@@ -6,6 +6,7 @@
 // lib: mail_world
 #include "lib/mail_world.h"
 #include "lib/test.h"
+#include "mailbox/open_txn.h"
 
 #define ACCOUNT 7u
 
@@ -446,6 +447,27 @@ static void an_empty_message_is_refused(void **state)
     desk_close(&desk);
 }
 
+static void a_transaction_has_so_many_messages(void **state)
+{
+    struct new_message message = {0};
+    struct mail_txn *txn;
+    struct desk desk;
+    struct err err;
+    uint32_t uid;
+
+    (void) state;
+    desk_open(&desk, &plain);
+    message.stage = world_stage(desk.account, "x");
+    txn = world_begin(desk.account);
+    for (unsigned i = 0; i < TXN_BODIES_MAX; i++)
+        assert_int_equal(txn_append(txn, desk.inbox, &message, &uid, &err), RC_OK);
+    assert_int_equal(txn_append(txn, desk.inbox, &message, &uid, &err), RC_LIMIT);
+    assert_string_equal(err.text, "Too many messages");
+    txn_abortp(&txn);
+    mail_store_engine(desk.world.store)->ops->stage_free(message.stage);
+    desk_close(&desk);
+}
+
 /* A commit that is refused leaves nothing behind, and the same stage can be appended again. */
 static void a_refused_commit_changes_nothing(void **state)
 {
@@ -497,6 +519,7 @@ int main(void)
         cmocka_unit_test(inbox_is_renamed_by_moving_its_mail),
         cmocka_unit_test(expunge_takes_what_is_marked),
         cmocka_unit_test(an_empty_message_is_refused),
+        cmocka_unit_test(a_transaction_has_so_many_messages),
         cmocka_unit_test(a_refused_commit_changes_nothing),
     };
 
