@@ -231,23 +231,24 @@ static bool put_first_rdn(const struct berval *dn, struct buf *groups)
     return is;
 }
 
-static void put_groups(LDAP *ld, LDAPMessage *entry, const char *attribute, bool are_dns,
+/* All values of an attribute, or false: rules may refuse those of a group that is missing. */
+static bool put_groups(LDAP *ld, LDAPMessage *entry, const char *attribute, bool are_dns,
                        struct buf *groups, size_t *n)
 {
     struct berval **values = openldap.ldap_get_values_len(ld, entry, attribute);
+    bool fits = true;
 
-    for (size_t i = 0; values != NULL && values[i] != NULL && *n < LDAP_GROUPS_MAX; i++) {
+    for (size_t i = 0; fits && values != NULL && values[i] != NULL; i++) {
         struct slice name = slice_of(values[i]->bv_val, values[i]->bv_len);
 
-        if (name.len > PATTERN_MAX_BYTES || groups->len + name.len + 8 > MSG_IDP_GROUPS_MAX)
-            continue;
-        if (are_dns && !put_first_rdn(values[i], groups))
-            continue;
-        if (!are_dns)
+        fits = ++*n <= LDAP_GROUPS_MAX && name.len <= PATTERN_MAX_BYTES;
+        if (fits && are_dns)
+            fits = put_first_rdn(values[i], groups);
+        else if (fits)
             msg_list_add(groups, name);
-        (*n)++;
     }
     openldap.ldap_value_free_len(values);
+    return fits && !groups->overflow;
 }
 
 /* ---- a check ---- */
@@ -293,6 +294,10 @@ static bool find_entry(struct check *check, const struct ldap_query *query)
 {
     int code = search(check, query, &check->found), n;
 
+    if (code == LDAP_SIZELIMIT_EXCEEDED) {
+        say(check, IDP_REFUSED, "not_unique");
+        return false;
+    }
     if (code != LDAP_SUCCESS) {
         say_failed(check, code);
         return false;
@@ -423,7 +428,7 @@ static bool is_allowed(struct check *check)
     return n == 1;
 }
 
-/* By a search of their own. */
+/* By a search of their own. False: something was said. */
 static bool find_groups(struct check *check, struct buf *groups)
 {
     const struct ldap_settings *settings = &check->directory->settings;
@@ -433,37 +438,58 @@ static bool find_groups(struct check *check, struct buf *groups)
                                      .attributes = {settings->group_name.ptr},
                                      .size_limit = LDAP_GROUPS_MAX};
     LDAPMessage *found = NULL;
+    bool fits = true;
     size_t n = 0;
     int code = query.filter != NULL ? search(check, &query, &found) : LDAP_FILTER_ERROR;
 
+    if (code == LDAP_SIZELIMIT_EXCEEDED) {
+        say(check, IDP_UNAVAILABLE, "groups");
+        return false;
+    }
     if (code != LDAP_SUCCESS) {
         say_failed(check, code);
         return false;
     }
     for (LDAPMessage *entry = openldap.ldap_first_entry(check->searcher.ld, found);
-         entry != NULL; entry = openldap.ldap_next_entry(check->searcher.ld, entry))
-        put_groups(check->searcher.ld, entry, settings->group_name.ptr, false, groups, &n);
+         fits && entry != NULL; entry = openldap.ldap_next_entry(check->searcher.ld, entry))
+        fits =
+            put_groups(check->searcher.ld, entry, settings->group_name.ptr, false, groups, &n);
     (void) openldap.ldap_msgfree(found); /* its type */
-    return true;
+    if (!fits)
+        say(check, IDP_UNAVAILABLE, "groups");
+    return fits;
 }
 
-/* Who it is, and in which groups. */
+/* By an attribute of the user's entry. False: something was said. */
+static bool read_groups(struct check *check, struct buf *groups)
+{
+    const struct ldap_settings *settings = &check->directory->settings;
+    size_t n = 0;
+
+    if (put_groups(check->searcher.ld, check->entry, settings->group_attribute.ptr, true,
+                   groups, &n))
+        return true;
+    say(check, IDP_UNAVAILABLE, "groups");
+    return false;
+}
+
+/* Who it is, and in which groups: in all of them, or nothing is told. */
 static void tell(struct check *check)
 {
     const struct ldap_settings *settings = &check->directory->settings;
     AUTO(buf_done) struct buf groups = {.max = MSG_IDP_GROUPS_MAX};
     struct slice user = one_value(check, settings->user_attribute.ptr);
-    size_t n = 0;
 
     if (user.len == 0) {
         say(check, IDP_REFUSED, "user_attribute");
         return;
     }
-    if (settings->group_attribute.len > 0)
-        put_groups(check->searcher.ld, check->entry, settings->group_attribute.ptr, true,
-                   &groups, &n);
-    else if (settings->group_base.len > 0 && !find_groups(check, &groups))
+    if (settings->group_attribute.len > 0) {
+        if (!read_groups(check, &groups))
+            return;
+    } else if (settings->group_base.len > 0 && !find_groups(check, &groups)) {
         return;
+    }
     check->answer = (struct idp_answer){
         .code = IDP_OK,
         .user = user,

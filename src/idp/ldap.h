@@ -12,7 +12,7 @@
 #include "idp/provider.h"
 
 #define LDAP_NAME_MAX_BYTES 255u                 /* of a user: a longer one is nobody's */
-#define LDAP_GROUPS_MAX     256u                 /* of one user; what is beyond is not told */
+#define LDAP_GROUPS_MAX     256u                 /* of one user; with more nobody comes in */
 #define LDAP_IDLE_MAX       4u                   /* connections kept for the next check */
 #define LDAP_REST_US        ((int64_t) 30000000) /* a server that failed is asked last for so long */
 

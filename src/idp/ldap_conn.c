@@ -284,12 +284,11 @@ int ldap_conn_search(struct ldap_conn *conn, const struct ldap_query *query,
     if (code != LDAP_SUCCESS)
         return code;
     code = openldap.ldap_parse_result(conn->ld, answer, &result, NULL, NULL, NULL, NULL, 0);
-    if (code == LDAP_SUCCESS && result != LDAP_SIZELIMIT_EXCEEDED)
+    if (code == LDAP_SUCCESS)
         code = result;
-    if (code != LDAP_SUCCESS) {
+    if (code == LDAP_SUCCESS)
+        *out = answer;
+    else
         (void) openldap.ldap_msgfree(answer); /* its type */
-        return code;
-    }
-    *out = answer;
-    return LDAP_SUCCESS;
+    return code;
 }

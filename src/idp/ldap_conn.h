@@ -40,7 +40,8 @@ struct ldap_query {
     int size_limit;
 };
 
-/* LDAP_SUCCESS, also with LDAP_SIZELIMIT_EXCEEDED's entries; free out by ldap_msgfree(). */
+/* LDAP_SUCCESS: all entries, free out by ldap_msgfree(). LDAP_SIZELIMIT_EXCEEDED: there are
+ * more than the query or the server allows, and out is untouched. */
 int ldap_conn_search(struct ldap_conn *conn, const struct ldap_query *query,
                      int64_t deadline_us, LDAPMessage **out);
 

@@ -96,10 +96,11 @@ def ber(tag, *parts):
 
 
 class Large(Silent):
-    """A directory that knows everybody, by an entry whose message has so many octets."""
+    """A directory that knows everybody, by an entry whose message has so many octets. Searches end by these codes in
+    turn, on each connection, and those after them by the last."""
 
-    def __init__(self, octets):
-        self.octets = octets
+    def __init__(self, octets, codes=(0,)):
+        self.octets, self.codes = octets, codes
         super().__init__()
 
     def take(self):
@@ -114,13 +115,15 @@ class Large(Silent):
 
     def serve(self, sock):
         octet = ber(0x04, b"")
+        codes = list(self.codes)
         while request := sock.recv(4096):  # one at a time, in one piece
             number, operation = request[2:5], request[5]
             if operation == 0x60:
                 sock.sendall(ber(0x30, number, ber(0x61, b"\x0a\x01\x00", octet, octet)))
             elif operation == 0x63:
                 sock.sendall(self.entry(number, b""))
-                sock.sendall(ber(0x30, number, ber(0x65, b"\x0a\x01\x00", octet, octet)))
+                code = codes.pop(0) if len(codes) > 1 else codes[0]
+                sock.sendall(ber(0x30, number, ber(0x65, b"\x0a\x01" + bytes([code]), octet, octet)))
 
     def entry(self, number, fill):
         def attribute(name, value):
@@ -132,14 +135,22 @@ class Large(Silent):
 
 
 class Bounded(unittest.TestCase):
+    def ask(self, directory, **lines):
+        self.addCleanup(directory.close)
+        provider = Provider("ldap", {"servers": ["ldap://127.0.0.1:%d" % directory.port.number], "base": SUFFIX,
+                                     "filter": "(uid=%u)", "plaintext_loopback": True, **lines})
+        self.addCleanup(provider.folder.cleanup)
+        return provider.ask(("user", b"anna", None))[0]
+
     def test_an_answer_has_a_longest(self):
         for octets, code in ((4 << 20, "ok"), ((4 << 20) + 1, "unavailable")):
-            directory = Large(octets)
-            self.addCleanup(directory.close)
-            provider = Provider("ldap", {"servers": ["ldap://127.0.0.1:%d" % directory.port.number], "base": SUFFIX,
-                                         "filter": "(uid=%u)", "plaintext_loopback": True})
-            self.addCleanup(provider.folder.cleanup)
-            self.assertEqual(provider.ask(("user", b"anna", None))[0][0], code)
+            self.assertEqual(self.ask(Large(octets))[0], code)
+
+    def test_what_a_directory_cuts_short_is_not_all(self):
+        size_limit_exceeded = 4
+        self.assertEqual(self.ask(Large(1 << 10, codes=[size_limit_exceeded]))[:2], ("refused", "not_unique"))
+        for code, answer in ((0, ("ok", "ok")), (size_limit_exceeded, ("unavailable", "groups"))):
+            self.assertEqual(self.ask(Large(1 << 10, codes=[0, code]), group_base=GROUPS, group_name="uid")[:2], answer)
 
 
 class Asked(unittest.TestCase):
@@ -215,6 +226,16 @@ class Asked(unittest.TestCase):
         for more in ({"group_attribute": "memberOf"}, {"group_base": GROUPS}):
             got = self.provider(**SEARCH, **more).ask((b"anna", b"anna's"), (b"comma", b"comma's"), (b"bob", b"bob's"))
             self.assertEqual([sorted(one[3]) for one in got], [[b"board, old", b"staff"], [b"staff"], []], more)
+
+    def test_all_groups_are_told_or_nobody_comes_in(self):
+        most, more = ("uid=%s,%s" % (name, PEOPLE) for name in ("most", "more"))
+        self.slapd.add(person("most", "x") + person("more", "x"))
+        self.slapd.add("".join(entry("cn=g%d,%s" % (i, GROUPS), objectClass="groupOfNames", cn="g%d" % i,
+                                     member=[most, more] if i < 256 else more) for i in range(257)))
+        for lines in ({"group_attribute": "memberOf"}, {"group_base": GROUPS}):
+            got = self.provider(**SEARCH, **lines).ask((b"most", b"x"), (b"more", b"x"))
+            self.assertEqual([one[:2] for one in got], [("ok", "ok"), ("unavailable", "groups")], lines)
+            self.assertEqual(len(got[0][3]), 256)
 
     def test_a_user_without_a_password(self):
         got = self.provider().ask(("user", b"anna", None), ("user", b"nobody", None), ("user", b"*", None))
