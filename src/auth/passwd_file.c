@@ -17,6 +17,8 @@
 #define USERS_MAX_BYTES (PASSWD_FILE_MAX_BYTES * 24)
 
 #define REFRESH_EVERY_US 200000 /* not every login needs a stat() */
+/* Two writes so close together may leave one time of change: Linux counts it in ticks. */
+#define SAME_TIME_US 50000
 
 /* What tells one state of the file from another. */
 struct file_stamp {
@@ -38,7 +40,10 @@ struct passwd_file {
     struct file_stamp stamp; /* of the table, or of the attempt that failed */
     int64_t looked_us;
     bool looked;
+    bool again;                 /* read it with the next look, whatever its stamp is */
     struct passwd_table *table; /* NULL until it was read once */
+    passwd_changed_fn *changed; /* NULL: nobody is told */
+    void *changed_ctx;
 };
 
 enum rc passwd_parse_line(struct slice line, struct passwd_entry *out, struct err *err)
@@ -184,11 +189,18 @@ static struct file_stamp stamp_of(const struct stat *st)
     };
 }
 
+static bool is_same_stamp(const struct file_stamp *a, const struct file_stamp *b)
+{
+    return memcmp(a, b, sizeof(*a)) == 0;
+}
+
+/* The bytes of the file. out_moved: it was written to meanwhile. */
 static enum rc table_read(const char *path, struct file_stamp *stamp, struct passwd_table **out,
-                          struct err *err)
+                          bool *out_moved, struct err *err)
 {
     AUTO(table_freep) struct passwd_table *table = xcalloc(1, sizeof(*table));
     AUTO(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    struct file_stamp behind;
     struct stat st;
     enum rc rc;
 
@@ -203,9 +215,46 @@ static enum rc table_read(const char *path, struct file_stamp *stamp, struct pas
     rc = read_all(fd, (size_t) st.st_size, table, err);
     if (rc)
         return rc;
-    index_table(table, path);
+    if (fstat(fd, &st) != 0)
+        return err_set(err, RC_IO, "Cannot read file", "%s", strerror(errno));
+    behind = stamp_of(&st);
+    *out_moved = !is_same_stamp(stamp, &behind) || table->len < stamp->size;
     *out = TAKE(table);
     return RC_OK;
+}
+
+/* Has it been written to within so long? A time to come is no such time. */
+static bool is_fresh(const struct file_stamp *stamp, int64_t us)
+{
+    int64_t age_us = clock_wall_us() - stamp->mtime_ns / 1000;
+
+    return age_us >= 0 && age_us < us;
+}
+
+static bool has_last_end(const struct passwd_table *table)
+{
+    return table->len > 0 && table->bytes[table->len - 1] == '\n';
+}
+
+static bool is_same_table(const struct passwd_table *a, const struct passwd_table *b)
+{
+    return a->len == b->len && (a->len == 0 || memcmp(a->bytes, b->bytes, a->len) == 0);
+}
+
+/* Tell of the users who stand in both, with another hash. */
+static void tell_changed(const struct passwd_file *file, const struct passwd_table *before)
+{
+    struct slice key;
+    size_t at = 0;
+    void *value;
+
+    while (map_next(before->by_key, &at, &key, &value)) {
+        const struct passwd_user *old = value, *user = map_get(file->table->by_key, key);
+
+        if (user != NULL && (user->hash.scheme != old->hash.scheme ||
+                             !slice_eq(user->hash.hash, old->hash.hash)))
+            file->changed(file->changed_ctx, key);
+    }
 }
 
 struct passwd_file *passwd_file_new(const char *path)
@@ -231,6 +280,12 @@ void passwd_file_freep(struct passwd_file **file)
     *file = NULL;
 }
 
+void passwd_file_on_changed(struct passwd_file *file, passwd_changed_fn *fn, void *ctx)
+{
+    file->changed = fn;
+    file->changed_ctx = ctx;
+}
+
 /* Has it changed since the last look? A file that is not there has a stamp of its own. */
 static bool has_changed(struct passwd_file *file)
 {
@@ -240,30 +295,51 @@ static bool has_changed(struct passwd_file *file)
 
     if (stat(file->path, &st) == 0)
         stamp = stamp_of(&st);
-    changed = !file->looked || memcmp(&stamp, &file->stamp, sizeof(stamp)) != 0;
+    changed = !file->looked || file->again || !is_same_stamp(&stamp, &file->stamp);
     file->stamp = stamp;
     file->looked = true;
+    file->again = false;
     return changed;
+}
+
+/* The bytes of it, if they are whole and others than those of before; else NULL. */
+static struct passwd_table *read_new(struct passwd_file *file)
+{
+    AUTO(table_freep) struct passwd_table *table = NULL;
+    bool moved = false, is_part;
+    struct err err;
+
+    if (table_read(file->path, &file->stamp, &table, &moved, &err) != RC_OK) {
+        log_event(LEVEL_ERROR, "passwd_file.unreadable", LOG_STR("file", file->path),
+                  LOG_ERR(&err));
+        return NULL;
+    }
+    is_part = moved || (!has_last_end(table) && is_fresh(&file->stamp, PASSWD_SETTLE_US));
+    file->again = is_part || is_fresh(&file->stamp, SAME_TIME_US);
+    if (file->table != NULL && (is_part || is_same_table(table, file->table)))
+        return NULL;
+    return TAKE(table);
 }
 
 bool passwd_file_refresh(struct passwd_file *file)
 {
-    struct passwd_table *table = NULL;
+    AUTO(table_freep) struct passwd_table *before = NULL;
+    struct passwd_table *table;
     int64_t now = clock_mono_us();
-    struct err err;
 
     if (file->looked && now - file->looked_us < REFRESH_EVERY_US && now >= file->looked_us)
         return false;
     file->looked_us = now;
     if (!has_changed(file))
         return false;
-    if (table_read(file->path, &file->stamp, &table, &err) != RC_OK) {
-        log_event(LEVEL_ERROR, "passwd_file.unreadable", LOG_STR("file", file->path),
-                  LOG_ERR(&err));
+    table = read_new(file);
+    if (table == NULL)
         return false;
-    }
-    table_free(file->table);
+    index_table(table, file->path);
+    before = file->table;
     file->table = table;
+    if (before != NULL && file->changed != NULL)
+        tell_changed(file, before);
     return true;
 }
 

@@ -9,7 +9,9 @@
  * counts and the second is reported.
  *
  * The file is read again when its inode, size or time of change differ; if it cannot be read
- * then, the users read before stay.
+ * then, the users read before stay. They stay as well while it is being written: while it
+ * changes under the reader, and while its last line has no end, until nobody has written to it
+ * for PASSWD_SETTLE_US.
  */
 #ifndef ROOST_AUTH_PASSWD_FILE_H
 #define ROOST_AUTH_PASSWD_FILE_H
@@ -19,6 +21,7 @@
 #define PASSWD_FILE_MAX_BYTES ((size_t) 16 << 20) /* some 130,000 users with slow hashes */
 #define PASSWD_LINE_MAX_BYTES 4096u
 #define PASSWD_REPORTS_MAX    20u /* bad lines of one file that are named in the log */
+#define PASSWD_SETTLE_US      ((int64_t) 2000000) /* then a last line without an end is one */
 
 /* A line, taken apart. */
 struct passwd_entry {
@@ -43,6 +46,11 @@ MUST_CHECK enum rc passwd_parse_line(struct slice line, struct passwd_entry *out
 struct passwd_file *passwd_file_new(const char *path);
 void passwd_file_free(struct passwd_file *file);
 void passwd_file_freep(struct passwd_file **file);
+
+/* A user who stands in the file as before has another hash. key is valid during the call. */
+typedef void passwd_changed_fn(void *ctx, struct slice key);
+/* fn is told by passwd_file_refresh(), when the new users can be found. */
+void passwd_file_on_changed(struct passwd_file *file, passwd_changed_fn *fn, void *ctx);
 
 /* Look whether the file changed, and read it if so: then true. Problems go to the log, not to
  * the caller. */

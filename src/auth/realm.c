@@ -19,6 +19,8 @@ struct realm {
     void *renamed_ctx;
     auth_renamed_fn *reread; /* the same */
     void *reread_ctx;
+    realm_password_fn *password; /* the same */
+    void *password_ctx;
 };
 
 static const char *const default_backends[] = {"passwd-file", "sqlite"};
@@ -123,6 +125,29 @@ void realm_refresh(struct realm *realm)
         realm->renamed(realm->renamed_ctx);
     if (realm->reread != NULL)
         realm->reread(realm->reread_ctx);
+}
+
+/* A passwd_changed_fn. Who has no account yet has no sessions. */
+static void on_password(void *ctx, struct slice key)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(RESOLVE_ARENA_BYTES);
+    const struct realm *realm = ctx;
+    struct auth_account account;
+    struct err err;
+    enum rc rc = auth_db_find_account(realm->db, key, arena, &account, &err);
+
+    if (rc == RC_OK)
+        realm->password(realm->password_ctx, account.id);
+    else if (rc != RC_NOT_FOUND)
+        log_event(LEVEL_ERROR, "auth.database_failed", LOG_ERR(&err));
+}
+
+void realm_on_password(struct realm *realm, realm_password_fn *fn, void *ctx)
+{
+    realm->password = fn;
+    realm->password_ctx = ctx;
+    if (realm->passwd != NULL)
+        passwd_file_on_changed(realm->passwd, on_password, realm);
 }
 
 void realm_on_renamed(struct realm *realm, auth_renamed_fn *fn, void *ctx)

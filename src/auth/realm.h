@@ -55,6 +55,10 @@ void realm_on_renamed(struct realm *realm, auth_renamed_fn *fn, void *ctx);
 /* The same of the file alone: somebody may stand in it no more. */
 void realm_on_reread(struct realm *realm, auth_renamed_fn *fn, void *ctx);
 
+/* An account whose password in the file is another now. */
+typedef void realm_password_fn(void *ctx, uint64_t account);
+void realm_on_password(struct realm *realm, realm_password_fn *fn, void *ctx);
+
 struct resolve_lookup realm_lookup(struct realm *realm);
 
 /*

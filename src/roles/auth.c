@@ -39,7 +39,8 @@ static void peer_want(struct auth_peer *peer)
     unsigned want = (is_read(peer) ? (unsigned) LOOP_IN : 0u) |
                     (channel_wants_write(peer->channel) ? (unsigned) LOOP_OUT : 0u);
 
-    if (peer == &peer->auth->mail && auth_directory_goes_on(peer->auth))
+    if (peer == &peer->auth->mail &&
+        (auth_directory_goes_on(peer->auth) || auth_unheard_waits(peer->auth)))
         want |= LOOP_OUT;
     loop_want(peer->auth->loop, &peer->watch, want);
 }
@@ -123,8 +124,10 @@ static void peer_lost(struct auth_peer *peer, enum rc rc, const struct err *err)
         auth_idp_lost(peer->auth);
     if (peer == &peer->auth->gss)
         auth_gssapi_lost(peer->auth);
-    if (peer == &peer->auth->mail)
+    if (peer == &peer->auth->mail) {
+        auth_unheard_forget(peer->auth);
         auth_told_lost(peer->auth);
+    }
 }
 
 static void on_peer_ready(void *ctx, unsigned ready)
@@ -137,8 +140,10 @@ static void on_peer_ready(void *ctx, unsigned ready)
 
     if ((ready & LOOP_OUT) != 0)
         rc = channel_flush(peer->channel, &err);
-    if (rc == RC_OK && is_mail && (ready & LOOP_OUT) != 0)
+    if (rc == RC_OK && is_mail && (ready & LOOP_OUT) != 0) {
+        auth_unheard_go_on(peer->auth);
         auth_directory_go_on(peer->auth);
+    }
     if (rc == RC_MORE)
         rc = RC_OK; /* the rest is sent later */
     while (rc == RC_OK && is_read(peer)) {
@@ -199,8 +204,10 @@ static void on_peer(void *ctx, const struct role_peer *given)
     if (given->role == ROLE_WEB)
         auth_enrol_web_gone(auth);
     peer_drop(peer);
-    if (given->role == ROLE_MAIL)
+    if (given->role == ROLE_MAIL) {
+        auth_unheard_forget(auth);
         auth_told_lost(auth);
+    }
     if (given->role == ROLE_IDP)
         auth_idp_lost(auth); /* a new one knows nothing of what the last was asked */
     else if (given->role == ROLE_GSS)
@@ -224,6 +231,23 @@ static void on_reread(void *ctx)
     auth_policy_review(ctx, 0);
 }
 
+static void on_password(void *ctx, uint64_t account)
+{
+    struct auth_role *auth = ctx;
+
+    auth_revoke(auth, REVOKE_DEVICE, account, 0, "password changed");
+    enrol_forget(auth->enrol, account);
+}
+
+/* Sessions of those whose lines change end although nobody logs in meanwhile. */
+static void on_passwd_tick(void *ctx)
+{
+    struct auth_role *auth = ctx;
+
+    realm_refresh(auth->realm);
+    timer_start(auth->loop, &auth->passwd_timer, PASSWD_LOOK_US, on_passwd_tick, auth);
+}
+
 static enum rc open_realm(struct auth_role *auth, struct err *err)
 {
     const struct config *config = auth->start->config;
@@ -244,6 +268,7 @@ static enum rc open_realm(struct auth_role *auth, struct err *err)
         return rc;
     realm_on_renamed(auth->realm, auth_directory_renamed, auth);
     realm_on_reread(auth->realm, on_reread, auth);
+    realm_on_password(auth->realm, on_password, auth);
     auth->enrol = enrol_new(auth->realm);
     return RC_OK;
 }
@@ -327,6 +352,8 @@ static enum rc connect_all(struct auth_role *auth, struct err *err)
         return rc;
     auth_damage_start(auth);
     auth_policy_start(auth);
+    if (realm_passwd_file(auth->realm) != NULL)
+        timer_start(auth->loop, &auth->passwd_timer, PASSWD_LOOK_US, on_passwd_tick, auth);
     rc = auth_slots_open(auth, err);
     if (rc == RC_OK)
         rc = auth_control_listen(auth, err);
@@ -360,7 +387,9 @@ static void close_all(struct auth_role *auth)
     auth_certificates_done(auth);
     auth_damage_done(auth);
     auth_policy_done(auth);
+    timer_stop(auth->loop, &auth->passwd_timer);
     loop_remove(auth->loop, &auth->supervisor_watch);
+    auth_unheard_forget(auth);
     peer_drop(&auth->mail);
     peer_drop(&auth->web);
     peer_drop(&auth->idp);
@@ -409,6 +438,7 @@ int role_auth(struct role_start *start)
     auth->throttle = throttle_new();
     list_init(&auth->recipients);
     list_init(&auth->telling);
+    list_init(&auth->unheard);
     list_init(&auth->pam_asks);
     list_init(&auth->hashing);
     list_init(&auth->learning);

@@ -15,8 +15,7 @@
 #include "base/log.h"
 #include "roles/auth_role.h"
 
-#define PEM_FILE_MAX_BYTES ((size_t) 8 << 20) /* some 150,000 revoked certificates */
-#define READ_BYTES         ((size_t) 16 << 10)
+#define READ_BYTES ((size_t) 16 << 10)
 
 /* What changes when a file is replaced or written; zero where there is none. */
 struct pem_stamp {

@@ -197,12 +197,9 @@ enum login_reason auth_policy_judge(struct auth_role *auth, const struct auth_su
 void auth_policy_review(struct auth_role *auth, uint64_t account)
 {
     const struct msg msg = {.type = MSG_SESSIONS_ASK, .sessions_ask = {.account = account}};
-    struct err err;
 
-    if ((auth->policy.rules == NULL && account != 0) || auth->mail.channel == NULL)
-        return; /* mail that comes is asked about all */
-    if (auth_post(&auth->mail, &msg, &err) != RC_OK)
-        log_event(LEVEL_ERROR, "policy.no_review", LOG_ERR(&err));
+    if (auth->policy.rules != NULL || account == 0)
+        auth_tell_mail_surely(auth, &msg);
 }
 
 void auth_groups_changed(struct auth_role *auth, uint64_t account)
@@ -249,10 +246,8 @@ static void end_session(struct auth_role *auth, const struct msg_session_facts *
         .type = MSG_SESSION_END,
         .session_end = {.gate = msg->gate, .conn = msg->conn, .verdict = msg->verdict}
     };
-    struct err err;
 
-    if (auth_post(&auth->mail, &end, &err) != RC_OK)
-        log_event(LEVEL_ERROR, "policy.session_stays", LOG_ERR(&err));
+    auth_tell_mail_surely(auth, &end);
 }
 
 void auth_policy_session(struct auth_role *auth, const struct msg_session_facts *msg)

@@ -66,9 +66,11 @@
 #define RECIPIENTS_MAX                                                                         \
     64u /* recipients for whom a back-end is asked at once: logins have the rest of its queue  \
          */
-#define TOLD_WAIT_US  ((int64_t) 5000000) /* for mail to say that it has heard of a change */
-#define USES_FLUSH_US ((int64_t) 30000000)
-#define AUTH_SLOT_US  ((int64_t) 5000) /* what is found out about a name takes a tenth of it */
+#define TOLD_WAIT_US   ((int64_t) 5000000) /* for mail to say that it has heard of a change */
+#define PASSWD_LOOK_US ((int64_t) 500000)
+#define UNHEARD_MAX    4096u /* messages kept for a mail that is behind; then all sessions end */
+#define USES_FLUSH_US  ((int64_t) 30000000)
+#define AUTH_SLOT_US   ((int64_t) 5000) /* what is found out about a name takes a tenth of it */
 
 #define WATCHES_MAX       65536u               /* credentials of sessions that are watched */
 #define WATCHES_MAX_BYTES ((size_t) 64 << 20)  /* tokens and certificates, in all */
@@ -76,6 +78,9 @@
 #define WATCH_FORGET_US   ((int64_t) 60000000) /* mail has not spoken of it for so long */
 #define WATCH_LOOKS_MAX   32u                  /* certificates looked at in a row */
 #define WATCH_LOOK_GAP_US ((int64_t) 20000)
+
+#define PEM_FILE_MAX_BYTES                                                                     \
+    ((size_t) 8 << 20) /* of authorities or revocations: 150,000 revoked certificates */
 
 #define ASKS_PROVIDER_MAX 256u /* questions to idp that wait, of each provider */
 #define ASK_WAIT_US       ((int64_t) 10000000) /* a check of idp takes IDP_CHECK_SEC, 8 */
@@ -216,6 +221,8 @@ struct auth_role {
     struct auth_directory directory;
     struct list telling; /* struct told: command lines that wait for mail to have heard */
     uint64_t last_told;
+    struct list unheard; /* auth_mail.c's: kept until mail takes more */
+    size_t n_unheard;
     struct list recipients; /* struct recipient: those for whom a back-end is asked */
     size_t n_recipients;
     struct list pam_asks; /* struct auth_pam_ask */
@@ -231,6 +238,7 @@ struct auth_role {
     struct map *uses; /* struct auth_use by device or account */
     struct timer uses_timer;
     struct timer damage_timer; /* auth_damage.c */
+    struct timer passwd_timer; /* the passwd-file is looked at without a login, too */
     struct auth_certificates *certificates;
     struct auth_watches *watches; /* auth_watch.c; NULL: there was none yet */
     struct auth_policy policy;
@@ -365,12 +373,23 @@ void auth_known_done(struct auth_role *auth);
 
 void auth_mail_lookup(struct auth_role *auth, const struct msg_lookup_user *msg);
 /* Sessions of the account, or of one device of it, end now. Device 0: those that the account
- * password opened. */
+ * password opened. reason is constant. */
 void auth_revoke(struct auth_role *auth, enum revoke_what what, uint64_t account,
                  uint64_t device, const char *reason);
 /* Those that were granted with a watch. */
 void auth_revoke_watch(struct auth_role *auth, uint64_t account, uint64_t watch,
                        const char *reason);
+/*
+ * Tell mail what may not be lost, since it ends sessions: what finds mail's queue full is sent
+ * as soon as there is room. msg has no text but what is constant. A mail that is not there need
+ * not hear it.
+ */
+void auth_tell_mail_surely(struct auth_role *auth, const struct msg *msg);
+bool auth_unheard_waits(const struct auth_role *auth);
+/* Mail's queue has become empty. */
+void auth_unheard_go_on(struct auth_role *auth);
+/* That mail is gone. */
+void auth_unheard_forget(struct auth_role *auth);
 /* A realm_created_fn. */
 void auth_announce_created(void *ctx, uint64_t id, struct slice name);
 void auth_announce_deleted(struct auth_role *auth, uint64_t id, struct slice name);

@@ -2,7 +2,7 @@
  * auth_told.c - a command line that has changed users or groups hears so when mail knows it:
  * what is done over IMAP right behind the command sees the change.
  *
- *   auth_told_end --[the directory is being sent]--> waits --> DIRECTORY_ASK --> waits
+ *   auth_told_end --[mail has more to be told]--> waits --> DIRECTORY_ASK --> waits
  *        |                                                         DIRECTORY_HEARD --> answered
  *        '--mail is not there, or goes, or is silent for long----------------------> answered
  *
@@ -54,8 +54,8 @@ static void ask(struct told *told)
     struct auth_role *auth = told->auth;
     struct msg msg = {.type = MSG_DIRECTORY_ASK};
 
-    if (auth_directory_goes_on(auth)) /* then what has changed comes with the rest */
-        return;
+    if (auth_directory_goes_on(auth) || auth_unheard_waits(auth))
+        return; /* what has changed comes with the rest */
     msg.directory_ask.number = ++auth->last_told;
     if (auth_post(&auth->mail, &msg, NULL) == RC_OK)
         told->number = auth->last_told;

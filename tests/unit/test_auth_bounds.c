@@ -4,12 +4,17 @@
  */
 // links: roles
 // lib: auth_place
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "base/clock.h"
+#include "base/log.h"
 #include "lib/auth_place.h"
 #include "lib/test.h"
 #include "roles/auth_role.h"
 
-#define CHAIN_BYTES ((size_t) 32 << 10)
+#define CHAIN_BYTES  ((size_t) 32 << 10)
+#define DETAIL_BYTES 256
 
 static const char *const backends[] = {"ldap:corp"};
 
@@ -81,6 +86,8 @@ static int set_up(void **state)
     list_init(&auth->recipients);
     list_init(&auth->enrolling);
     list_init(&auth->learning);
+    list_init(&auth->telling);
+    list_init(&auth->unheard);
     auth->uses = map_new();
     auth->asks = map_new();
     auth->known = map_new();
@@ -113,6 +120,7 @@ static int tear_down(void **state)
     auth_certificates_done(auth);
     auth_known_done(auth);
     auth_slots_done(auth);
+    auth_unheard_forget(auth);
     disconnect_peer(&auth->web, bounds->web);
     disconnect_peer(&auth->mail, bounds->mail);
     disconnect_peer(&auth->idp, bounds->idp);
@@ -311,6 +319,90 @@ static void keys_of_so_many_passwords_are_still_to_be_made(void **state)
     assert_int_equal(bounds->auth.n_learning, LESSONS_MAX);
 }
 
+static void note_detail(void *ctx, enum log_level level, const char *event,
+                        const struct log_field *fields, size_t n)
+{
+    char *detail = ctx;
+
+    (void) level;
+    for (size_t i = 0; i < n && strcmp(event, "client_ca.unreadable") == 0; i++)
+        if (strcmp(fields[i].key, "detail") == 0)
+            (void) snprintf(detail, DETAIL_BYTES, "%.*s", SLICE_ARG(fields[i].text));
+}
+
+static void a_file_of_authorities_has_so_many_bytes(void **state)
+{
+    static const struct {
+        size_t len;
+        bool is_too_long;
+    } rows[] = {
+        {PEM_FILE_MAX_BYTES / 2, false}, /* no certificate is in it */
+        {PEM_FILE_MAX_BYTES + 1, true },
+    };
+    struct bounds *bounds = *state;
+    char path[64], detail[DETAIL_BYTES];
+
+    (void) snprintf(path, sizeof(path), "%s/ca.pem", bounds->place->folder);
+    bounds->start.config->client_ca = path;
+    log_set_sink(note_detail, detail);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+        detail[0] = '\0';
+        assert_true(fd >= 0);
+        assert_int_equal(ftruncate(fd, (off_t) rows[i].len), 0);
+        assert_int_equal(close(fd), 0);
+        (void) auth_certificates_generation(&bounds->auth);
+        assert_true(detail[0] != '\0');
+        assert_int_equal(strstr(detail, "too long") != NULL, rows[i].is_too_long);
+    }
+    log_set_sink(NULL, NULL);
+    assert_int_equal(unlink(path), 0);
+    bounds->start.config->client_ca = "";
+}
+
+/* Until mail's queue takes not even a revocation. */
+static void fill_queue(struct auth_role *auth)
+{
+    static char mailbox[MSG_MAILBOX_MAX];
+    struct msg msg = {.type = MSG_RESOLVED,
+                      .resolved = {.mailbox = slice_of(mailbox, sizeof(mailbox))}};
+
+    while (channel_post(auth->mail.channel, &msg, NULL, NULL) == RC_OK) {
+    }
+    msg.resolved.mailbox.len = 0;
+    while (channel_post(auth->mail.channel, &msg, NULL, NULL) == RC_OK) {
+    }
+}
+
+static void more_than_mail_can_be_told_ends_everybody(void **state)
+{
+    struct bounds *bounds = *state;
+    struct auth_role *auth = &bounds->auth;
+    struct packet *packet;
+    struct msg_revoke heard[2];
+    size_t n = 0;
+
+    fill_queue(auth);
+    for (uint64_t account = 1; account <= UNHEARD_MAX; account++)
+        auth_revoke(auth, REVOKE_ACCOUNT, account, 0, "disabled");
+    assert_int_equal(auth->n_unheard, UNHEARD_MAX);
+    auth_revoke(auth, REVOKE_ACCOUNT, UNHEARD_MAX + 1, 0, "disabled");
+    while (channel_take(bounds->mail, &packet, NULL) == RC_OK) {
+        if (packet->msg.type == MSG_REVOKE) {
+            assert_true(n < COUNT(heard));
+            heard[n++] = packet->msg.revoke;
+        }
+        if (channel_flush(auth->mail.channel, NULL) == RC_OK)
+            auth_unheard_go_on(auth);
+    }
+    assert_int_equal(n, COUNT(heard));
+    assert_int_equal(heard[0].what, REVOKE_ALL);
+    assert_true(heard[0].policy_epoch == UINT64_MAX);
+    assert_int_equal(heard[1].account, UNHEARD_MAX + 1);
+    assert_false(auth_unheard_waits(auth));
+}
+
 int main(void)
 {
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, set_up, tear_down)
@@ -323,6 +415,8 @@ int main(void)
         TEST(so_many_recipients_wait_for_a_back_end),
         TEST(so_many_people_are_at_the_door_to_their_devices),
         TEST(keys_of_so_many_passwords_are_still_to_be_made),
+        TEST(a_file_of_authorities_has_so_many_bytes),
+        TEST(more_than_mail_can_be_told_ends_everybody),
     };
 
     return cmocka_run_group_tests(tests, place_start, NULL);

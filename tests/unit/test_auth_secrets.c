@@ -1,5 +1,6 @@
 /* test_auth_secrets.c - app passwords, password hashes, SASL PLAIN, lines of a passwd-file. */
 // links: auth
+#include <fcntl.h>
 #include <sodium.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -417,8 +418,143 @@ static void a_changed_passwd_file_is_read_again(void **state)
     assert_int_equal(rmdir(folder), 0);
 }
 
+/* ---- a passwd-file that is written in place ---- */
+
+struct rewritten {
+    char folder[32], path[64];
+    struct passwd_file *file;
+    char changed[64]; /* the users told of */
+};
+
+static void note_changed(void *ctx, struct slice key)
+{
+    struct rewritten *at = ctx;
+    size_t len = strlen(at->changed);
+
+    (void) snprintf(at->changed + len, sizeof(at->changed) - len, "%.*s ", SLICE_ARG(key));
+}
+
+/* The file has these bytes now, and was last written to then. */
+static void write_at(const struct rewritten *at, const char *text, int64_t us)
+{
+    const struct timespec times[2] = {
+        {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000},
+        {.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000},
+    };
+
+    write_file(at->path, text);
+    assert_int_equal(utimensat(AT_FDCWD, at->path, times, 0), 0);
+}
+
+static bool has_password(const struct rewritten *at, const char *user, const char *password)
+{
+    const struct passwd_user *found = passwd_file_find(at->file, slice_from_str(user));
+
+    return found != NULL && password_matches(&found->hash, slice_from_str(password));
+}
+
+static int rewritten_set_up(void **state)
+{
+    struct rewritten *at = xcalloc(1, sizeof(*at));
+
+    (void) snprintf(at->folder, sizeof(at->folder), "/tmp/roost-test-passwd-XXXXXX");
+    assert_non_null(mkdtemp(at->folder));
+    (void) snprintf(at->path, sizeof(at->path), "%s/users", at->folder);
+    at->file = passwd_file_new(at->path);
+    passwd_file_on_changed(at->file, note_changed, at);
+    *state = at;
+    return 0;
+}
+
+static int rewritten_tear_down(void **state)
+{
+    struct rewritten *at = *state;
+
+    clock_set_for_test(0);
+    passwd_file_free(at->file);
+    assert_int_equal(unlink(at->path), 0);
+    assert_int_equal(rmdir(at->folder), 0);
+    free(at);
+    return 0;
+}
+
+#define NOW_US  ((int64_t) 1600000000 * 1000000)
+#define LOOK_US ((int64_t) 1000000) /* from one look to the next */
+
+static void a_passwd_file_counts_when_it_is_whole(void **state)
+{
+    struct rewritten *at = *state;
+    int64_t now = NOW_US;
+
+    clock_set_for_test(now);
+    write_at(at, "u1:{PLAIN}one\nu2:{PLAIN}two\n", now - PASSWD_SETTLE_US);
+    assert_true(passwd_file_refresh(at->file));
+    clock_set_for_test(now += LOOK_US);
+    write_at(at, "u1:{PLAIN}three\nu2:{PLA", now); /* half of it */
+    assert_false(passwd_file_refresh(at->file));
+    assert_true(has_password(at, "u1", "one") && has_password(at, "u2", "two"));
+    clock_set_for_test(now += LOOK_US);
+    write_at(at, "", now); /* none of it */
+    assert_false(passwd_file_refresh(at->file));
+    assert_true(has_password(at, "u2", "two"));
+    clock_set_for_test(now += LOOK_US);
+    write_at(at, "u1:{PLAIN}three\nu2:{PLAIN}four\n", now);
+    assert_true(passwd_file_refresh(at->file));
+    assert_true(has_password(at, "u1", "three") && has_password(at, "u2", "four"));
+
+    clock_set_for_test(now += LOOK_US);
+    write_at(at, "u1:{PLAIN}three\nu2:{PLAIN}five", now); /* that is all */
+    assert_false(passwd_file_refresh(at->file));
+    clock_set_for_test(now += PASSWD_SETTLE_US - 1);
+    assert_false(passwd_file_refresh(at->file));
+    clock_set_for_test(now += LOOK_US);
+    assert_true(passwd_file_refresh(at->file));
+    assert_true(has_password(at, "u2", "five"));
+}
+
+/* Its size, its inode and its time may then all be what they were. */
+static void two_writes_at_one_time_are_both_seen(void **state)
+{
+    struct rewritten *at = *state;
+    int64_t now = NOW_US;
+
+    for (unsigned i = 0; i < 50; i++) {
+        clock_set_for_test(now);
+        write_at(at, "u1:{PLAIN}one\n", now);
+        (void) passwd_file_refresh(at->file);
+        write_at(at, "u1:{PLAIN}two\n", now);
+        clock_set_for_test(now += LOOK_US);
+        (void) passwd_file_refresh(at->file);
+        assert_true(has_password(at, "u1", "two"));
+        clock_set_for_test(now += LOOK_US);
+    }
+}
+
+static void who_has_another_password_is_told(void **state)
+{
+    struct rewritten *at = *state;
+    int64_t now = NOW_US;
+
+    clock_set_for_test(now);
+    write_at(at, "u1:{PLAIN}one\nu2:{PLAIN}two\nu3:{PLAIN}three\n", 1);
+    assert_true(passwd_file_refresh(at->file));
+    assert_string_equal(at->changed, "");
+    clock_set_for_test(now += LOOK_US);
+    write_at(at, "u4:{PLAIN}four\nu1:{PLAIN}ONE\nu2:{PLAIN}two\n", 2);
+    assert_true(passwd_file_refresh(at->file));
+    assert_string_equal(at->changed, "u1 ");
+    clock_set_for_test(now += LOOK_US);
+    write_at(at, "u4:{PLAIN}four\nu1:{PLAIN}ONE\nu2:{PLAIN}two\n", 3);
+    assert_false(passwd_file_refresh(at->file)); /* nothing is another */
+    clock_set_for_test(now += LOOK_US);
+    write_at(at, "u4:{CLEARTEXT}four\nu1:{PLAIN}ONE\nu2:{PLAIN}two\n", 4);
+    assert_true(passwd_file_refresh(at->file));
+    assert_string_equal(at->changed, "u1 u4 ");
+}
+
 int main(void)
 {
+#define REWRITTEN(fn) cmocka_unit_test_setup_teardown(fn, rewritten_set_up, rewritten_tear_down)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_app_password_is_read_as_it_was_shown),
         cmocka_unit_test(passwords_that_were_given_out_stay_good),
@@ -432,6 +568,9 @@ int main(void)
         cmocka_unit_test(plain_has_limits),
         cmocka_unit_test(lines_of_a_passwd_file),
         cmocka_unit_test(a_changed_passwd_file_is_read_again),
+        REWRITTEN(a_passwd_file_counts_when_it_is_whole),
+        REWRITTEN(two_writes_at_one_time_are_both_seen),
+        REWRITTEN(who_has_another_password_is_told),
     };
 
     return cmocka_run_group_tests(tests, start, NULL);

@@ -7,6 +7,7 @@
 // labels: concurrency
 #include <unistd.h>
 
+#include "auth/db.h"
 #include "lib/auth_stage.h"
 #include "lib/test.h"
 
@@ -300,6 +301,105 @@ static void mail_forgets_recipients_before_a_change_is_told(void **state)
     assert_int_equal(forgets_until_asked(stage), 1); /* once is enough */
 }
 
+/* ---- a mail that is far behind ---- */
+
+/* What the gate hears of the next login. */
+static const struct msg *try_login(struct auth_stage *stage, uint64_t conn, const char *user,
+                                   const char *password)
+{
+    struct packet *packet = NULL;
+
+    stage_try_login(stage, conn, user, password);
+    assert_int_equal(channel_wait(stage->gate, STAGE_WAIT_MS, &packet, NULL), RC_OK);
+    return &packet->msg;
+}
+
+#define CHANGES 128u /* their revocations fill what is left where a grant does not fit */
+
+/* A device with a long list of folders has long grants; its sessions end. */
+static void lengthen_grants(struct auth_stage *stage, const char *device)
+{
+    static char folders[DEVICE_FOLDERS_MAX_BYTES];
+    const struct control_field fields[] = {
+        {SLICE("user"),           SLICE("anna")},
+        {                SLICE("device"), slice_from_str(device)             },
+        { SLICE("folders"),       slice_of(folders,                    sizeof(folders))},
+    };
+
+    memset(folders, 'f', sizeof(folders));
+    assert_int_equal(
+        control_request(stage->control, "device.change", fields, COUNT(fields), NULL), RC_OK);
+    assert_int_equal(stage_read_answer(stage).rc, RC_OK);
+}
+
+/* Nothing more fits into mail's queue. Returns the number of the last login. */
+static uint64_t fill_queue(struct auth_stage *stage, const struct stage_answer *anna)
+{
+    uint64_t conn = 2;
+
+    lengthen_grants(stage, anna->device);
+    (void) stage_expect(stage->mail, MSG_REVOKE);
+    while (try_login(stage, conn, "anna", anna->password)->type == MSG_AUTH_OK)
+        conn++;
+    assert_true(conn > CHANNEL_QUEUE_BYTES / MSG_FOLDERS_MAX);
+    for (unsigned i = 0; i < CHANGES; i++)
+        lengthen_grants(stage, anna->device);
+    return conn;
+}
+
+static void a_revocation_waits_until_mail_takes_it(void **state)
+{
+    struct auth_stage *stage = *state;
+    const struct control_field u1 = {SLICE("name"), SLICE("u1")};
+    struct stage_answer anna = stage_ask(stage, "user.add", "name", "anna", "device", "");
+    const struct msg *msg;
+    uint64_t account, conn;
+    unsigned n;
+
+    (void) stage_expect(stage->mail, MSG_ACCOUNT_CREATED);
+    stage_try_login(stage, 1, "u1", "file-secret");
+    (void) stage_expect(stage->mail, MSG_ACCOUNT_CREATED);
+    account = stage_expect_grant(stage, 1, 0);
+    conn = fill_queue(stage, &anna);
+    assert_int_equal(
+        stage_ask(stage, "device.revoke", "user", "anna", "device", anna.device).rc, RC_OK);
+    assert_int_equal(control_request(stage->control, "user.disable", &u1, 1, NULL), RC_OK);
+    do {
+        msg = try_login(stage, ++conn, "u1", "file-secret");
+        assert_int_equal(msg->type, MSG_AUTH_FAIL);
+    } while (msg->auth_fail.code !=
+             AUTH_CODE_CONTACTADMIN); /* until then: no room for a grant */
+    for (unsigned i = 0; i < CHANGES + 1; i++)
+        assert_int_equal(hear_until(stage, MSG_REVOKE, &n)->revoke.what, REVOKE_DEVICE);
+    msg = hear_until(stage, MSG_REVOKE, &n);
+    assert_int_equal(msg->revoke.what, REVOKE_ACCOUNT);
+    assert_int_equal(msg->revoke.account, account);
+    (void) hear_until(stage, MSG_DIRECTORY_ASK, &n); /* has it heard all that? */
+    assert_int_equal(stage_read_answer(stage).rc, RC_OK);
+}
+
+/* ---- the passwd-file ---- */
+
+static void another_password_in_the_file_ends_sessions(void **state)
+{
+    struct auth_stage *stage = *state;
+    struct msg_revoke revoke;
+    uint64_t account;
+    FILE *file;
+
+    stage_try_login(stage, 1, "u1", "file-secret");
+    (void) stage_expect(stage->mail, MSG_ACCOUNT_CREATED);
+    account = stage_expect_grant(stage, 1, 0);
+    file = fopen(stage->users, "w");
+    assert_non_null(file);
+    assert_true(fputs("u1:{PLAIN}another\nu2:{PLAIN}file-secret\n", file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    revoke = stage_expect(stage->mail, MSG_REVOKE)->revoke; /* nobody has logged in since */
+    assert_int_equal(revoke.what, REVOKE_DEVICE);
+    assert_int_equal(revoke.account, account);
+    assert_int_equal(revoke.device, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -311,6 +411,8 @@ int main(void)
         ON_STAGE(aliases_and_domains_are_asked_for_by_mail),
         ON_STAGE(mail_asks_who_a_user_is),
         ON_STAGE(mail_forgets_recipients_before_a_change_is_told),
+        ON_STAGE(a_revocation_waits_until_mail_takes_it),
+        ON_STAGE(another_password_in_the_file_ends_sessions),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
