@@ -163,7 +163,7 @@ enum rc txn_expunge(struct mail_txn *txn, uint32_t mbox_id, const struct uid_set
     const struct mbox *mbox;
     struct record record = {.type = RECORD_EXPUNGE};
     struct reader reader;
-    uint32_t index;
+    uint32_t row, n;
     enum rc rc = txn_mailbox(txn, mbox_id, &mbox, err);
 
     if (rc == RC_OK)
@@ -172,9 +172,11 @@ enum rc txn_expunge(struct mail_txn *txn, uint32_t mbox_id, const struct uid_set
         return rc;
     uid_set_start(&gone, arena);
     walk.mbox = mbox;
-    while (set_walk_next(&walk, &index)) {
-        if (!only_deleted || (mbox_flags(mbox, index) & FLAG_DELETED) != 0)
-            uid_set_add(&gone, mbox_uid(mbox, index));
+    while ((n = set_walk_stretch(&walk, &row)) > 0) {
+        for (uint32_t end = row + n; row < end; row++) {
+            if (!only_deleted || (walk.chunk.flags[row] & FLAG_DELETED) != 0)
+                uid_set_add(&gone, walk.chunk.uid[row]);
+        }
     }
     record.expunge = (struct record_expunge){mbox_id, uid_set_finish(&gone), txn->modseq};
     rc = txn_has_room(txn, 2 * TXN_RECORD_BYTES + gone.n * TXN_RUN_BYTES, err);

@@ -187,14 +187,14 @@ static bool has_annotation_news(const struct flag_collector *all, uint32_t uid)
              has_news_beside(view, uid, view->reader.account)));
 }
 
-/* Uids ascend from call to call. */
-static bool must_report(struct flag_collector *all, uint32_t uid)
+/* One of these at least? Firsts ascend from call to call. */
+static bool must_report(struct flag_collector *all, uint32_t first, uint32_t last)
 {
     const struct known_flags *report = &all->view->report;
 
-    while (all->report_at < report->n && report->runs[all->report_at].last < uid)
+    while (all->report_at < report->n && report->runs[all->report_at].last < first)
         all->report_at++;
-    return all->report_at < report->n && report->runs[all->report_at].first <= uid;
+    return all->report_at < report->n && report->runs[all->report_at].first <= last;
 }
 
 static uint64_t modseq_of(const struct flag_collector *all, const struct chunk_view *columns,
@@ -226,6 +226,18 @@ static bool chunk_is_known(const struct flag_collector *all, size_t chunk)
     return false;
 }
 
+static bool concerns_us(struct flag_collector *all, size_t chunk)
+{
+    struct chunk_view columns;
+
+    if (has_changes(all, chunk))
+        return !chunk_is_known(all, chunk);
+    if (all->view->report.n == 0)
+        return false;
+    columns = mbox_chunk(all->view->mbox, chunk);
+    return must_report(all, columns.uid[0], columns.uid[columns.n - 1]);
+}
+
 static void collect_chunk(struct flag_collector *all, size_t chunk)
 {
     const struct mbox_view *view = all->view;
@@ -238,7 +250,7 @@ static void collect_chunk(struct flag_collector *all, size_t chunk)
         bool news = modseq > view->told_modseq && (!is_known(view, columns.uid[i], modseq) ||
                                                    has_annotation_news(all, columns.uid[i]));
 
-        if ((news && all->all) || must_report(all, columns.uid[i]))
+        if ((news && all->all) || must_report(all, columns.uid[i], columns.uid[i]))
             collect(all, columns.uid[i]);
         else
             all->left_out = all->left_out || news;
@@ -263,7 +275,7 @@ bool view_collect_flags(struct mbox_view *view, uint32_t known_uid, unsigned tel
     if (all.annotations && view->n_known > 0)
         all.shared = mbox_annotated_since(view->mbox, 0, view->told_modseq, arena);
     for (size_t chunk = 0; any && chunk < mbox_chunk_count(view->mbox); chunk++) {
-        if ((view->report.n > 0 || has_changes(&all, chunk)) && !chunk_is_known(&all, chunk))
+        if (concerns_us(&all, chunk))
             collect_chunk(&all, chunk);
     }
     out->own_modseq = view->annotated_modseq;
