@@ -192,9 +192,11 @@ static ssize_t write_half(int fd, const struct iovec *iov, int n, off_t offset, 
 }
 
 /* The kernel tells of it once; what it could not write is clean to it, and read as if it were
- * there. */
+ * there. A process that dies in a sync leaves it to the kernel. */
 static void note_failed_sync(struct recording *recording, uint32_t file)
 {
+    if (recording->fault.error == FAULT_DIES)
+        return;
     recording->files[file].sync_failed = true;
     (void) recording_add(recording, OP_SYNC_FAILED, file);
 }
