@@ -18,6 +18,8 @@ struct candidates {
     uint64_t ids[CANDIDATES_MAX];
     /* Of the step. */
     struct bounds *bounds;
+    bool is_cut;     /* the match left a message, which is asked next */
+    uint32_t cut_at; /* in the window */
     uint32_t n_damaged;
     struct err failed; /* rc RC_OK: nothing failed */
 };
@@ -105,6 +107,17 @@ static uint32_t choose(struct candidates *candidates, struct window *window,
     return window->n;
 }
 
+/* The one that was left. */
+static void choose_cut(struct candidates *candidates, struct window *window,
+                       const struct pruner *pruner)
+{
+    uint32_t at = candidates->cut_at;
+    bool has_row = window_need_cold(window);
+
+    candidates->n = 0;
+    add(candidates, window, at, has_row, prune_is_covered(pruner, at));
+}
+
 /* Those of which the same is read, by their bodies: so they lie in the store. */
 static int by_place(const void *a, const void *b)
 {
@@ -123,11 +136,15 @@ static void ask(struct candidates *candidates, struct candidate *candidate, stru
     uint64_t bit = (uint64_t) 1 << (candidate->at % 64);
     bool hit;
 
-    if (candidate->is_asked || candidates->failed.rc != RC_OK)
+    if (candidate->is_asked || candidates->is_cut || candidates->failed.rc != RC_OK)
         return;
-    candidate->is_asked = true;
     candidate->asked.bytes = bytes;
     hit = match_message(match, candidates->plan, &candidate->asked);
+    candidates->is_cut = match->is_cut;
+    candidates->cut_at = candidate->at;
+    if (match->is_cut)
+        return;
+    candidate->is_asked = true;
     if (match->failed.rc == RC_CORRUPT)
         candidates->n_damaged++;
     else if (match->failed.rc != RC_OK && match->failed.rc != RC_NOT_FOUND)
@@ -196,11 +213,9 @@ static uint32_t open_others(struct candidates *candidates, uint32_t end)
     for (size_t i = 0; i < candidates->n; i++) {
         struct candidate *candidate = &candidates->list[i];
 
-        if (candidate->is_asked)
-            continue;
-        if (n_opened++ < most)
+        if (!candidate->is_asked && n_opened++ < most)
             ask(candidates, candidate, SLICE(""));
-        else
+        if (!candidate->is_asked)
             end = MIN(end, candidate->at);
     }
     return end;
@@ -211,12 +226,16 @@ enum rc candidates_decide(struct candidates *candidates, struct window *window,
                           uint64_t bytes, uint32_t *out_end, uint32_t *n_damaged,
                           struct err *err)
 {
-    uint32_t end;
+    uint32_t end = from;
 
     candidates->bounds = bounds;
     candidates->n_damaged = 0;
     candidates->failed.rc = RC_OK;
-    end = choose(candidates, window, pruner, from, bytes);
+    if (candidates->is_cut)
+        choose_cut(candidates, window, pruner);
+    else
+        end = choose(candidates, window, pruner, from, bytes);
+    candidates->is_cut = false;
     if (candidates->plan->cost >= COST_DIGEST)
         read_all(candidates);
     end = open_others(candidates, end);

@@ -31,8 +31,8 @@ void candidates_free(struct candidates *candidates); /* NULL is allowed */
  * Decide messages of the window from `from` on that are in bounds->upper and not in lower: a
  * hit is in both, another one in neither afterwards. Of about so many bytes at a time. All
  * below *out_end are decided, and perhaps some above; at least one is at each call, if there is
- * any. RC_IO, RC_UNAVAILABLE: the store fails. A message that cannot be read is no hit, and
- * counts in *n_damaged; one that was expunged meanwhile is none.
+ * any and the match did not leave it. RC_IO, RC_UNAVAILABLE: the store fails. A message that
+ * cannot be read is no hit, and counts in *n_damaged; one that was expunged meanwhile is none.
  */
 MUST_CHECK enum rc candidates_decide(struct candidates *candidates, struct window *window,
                                      const struct pruner *pruner, struct bounds *bounds,

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "imap/flags.h"
+#include "imap/search_key.h"
 
 #define MATCH_DIGEST_WORK 20000u /* what opening a digest costs, in bytes looked at */
 #define MATCH_GIVEN_WORK  1000u  /* what one costs that was read among its neighbours */
@@ -18,12 +19,14 @@ void match_init(struct match *match, const struct search_scope *scope)
         .now = scope->now != 0 ? scope->now : clock_wall_sec(),
     };
     buf_init(&match->scratch, NEEDLE_SCRATCH_MAX_BYTES);
+    buf_init(&match->answers, SEARCH_MAX_KEYS);
 }
 
 void match_done(struct match *match)
 {
     message_close(TAKE(match->message));
     buf_done(&match->scratch);
+    buf_done(&match->answers);
     word_reader_free(match->words);
 }
 
@@ -139,13 +142,14 @@ static const char *field_of(enum imap_key kind)
 
 /* A field of the message's own header; an empty text asks whether it is there (RFC 9051
  * 6.4.4). */
-static bool header_has(struct match *match, const struct plan_node *node)
+static unsigned header_has(struct match *match, const struct plan_node *node)
 {
     const char *known = field_of(node->key->kind);
     struct slice name = known != NULL ? slice_from_str(known) : node->key->field;
 
     if (!need_text(match))
         return false;
+    match->work += match->text->n_spans;
     for (uint32_t i = 0; i < match->text->n_spans; i++) {
         struct digest_span span = digest_span(match->text, i);
 
@@ -192,7 +196,7 @@ static bool some_run_has(struct match *match, const struct plan_node *node)
 }
 
 /* BODY: the text of the parts with their headers; TEXT: the message's own header as well. */
-static bool body_has(struct match *match, const struct plan_node *node)
+static unsigned body_has(struct match *match, const struct plan_node *node)
 {
     if (node->needle.mapped.len == 0)
         return true; /* an empty text is in every other, also where there is none */
@@ -231,6 +235,34 @@ static unsigned fuzzy_leaf(struct match *match, const struct plan_node *node)
         fuzzy_add(node->fuzzy, match->words, text, weight, &tally);
     }
     return fuzzy_score(node->fuzzy, &tally);
+}
+
+/* ---- keys of text ---- */
+
+/* Enough was looked at, and the message can be asked again: nothing failed, and the answers are
+ * kept. */
+static bool is_enough(const struct match *match)
+{
+    return match->work - match->began_work >= MATCH_CUT_WORK &&
+           match->answers.len > match->n_known && match->failed.rc == RC_OK &&
+           !match->answers.overflow;
+}
+
+/* What the key says of the message: 0, it is not met, or what it scores. As it said before,
+ * where the message is asked again. */
+static unsigned ask_text(struct match *match, const struct plan_node *node,
+                         unsigned (*find)(struct match *match, const struct plan_node *node))
+{
+    unsigned answer;
+
+    if (match->n_again < match->n_known)
+        return (unsigned char) match->answers.ptr[match->n_again++];
+    match->is_cut = match->is_cut || is_enough(match);
+    if (match->is_cut)
+        return 0;
+    answer = find(match, node);
+    buf_byte(&match->answers, (char) answer);
+    return answer;
 }
 
 /* ---- dates ---- */
@@ -350,8 +382,10 @@ static bool meets(struct match *match, const struct plan_node *node)
     const struct imap_search_key *key = node->key;
     int32_t day;
 
+    if (match->is_cut)
+        return false;
     if (node->fuzzy != NULL)
-        return fuzzy_leaf(match, node) > 0;
+        return ask_text(match, node, fuzzy_leaf) > 0;
     switch (key->kind) {
     case IMAP_KEY_ALL:
         return true;
@@ -374,10 +408,10 @@ static bool meets(struct match *match, const struct plan_node *node)
     case IMAP_KEY_SUBJECT:
     case IMAP_KEY_TO:
     case IMAP_KEY_HEADER:
-        return header_has(match, node);
+        return ask_text(match, node, header_has) > 0;
     case IMAP_KEY_BODY:
     case IMAP_KEY_TEXT:
-        return body_has(match, node);
+        return ask_text(match, node, body_has) > 0;
     case IMAP_KEY_BEFORE:
         return internal_day(match) < key->day;
     case IMAP_KEY_ON:
@@ -443,8 +477,10 @@ static unsigned score_of(struct match *match, const struct plan_node *node)
 {
     unsigned sum = 0, n = 0, best = 0;
 
+    if (match->is_cut)
+        return 0;
     if (node->fuzzy != NULL)
-        return fuzzy_leaf(match, node);
+        return ask_text(match, node, fuzzy_leaf);
     if (!node->has_fuzzy || node->key->kind == IMAP_KEY_NOT)
         return meets(match, node) ? FUZZY_NO_SCORE : 0;
     for (size_t i = 0; i < node->n_children; i++) {
@@ -466,6 +502,12 @@ bool match_message(struct match *match, const struct plan_node *plan,
 {
     bool hit;
 
+    if (!match->is_cut || match->uid != asked->uid)
+        buf_reset(&match->answers);
+    match->is_cut = false;
+    match->n_known = match->answers.len;
+    match->n_again = 0;
+    match->began_work = match->work;
     match->uid = asked->uid;
     match->index = asked->index;
     match->is_covered = asked->is_covered;
