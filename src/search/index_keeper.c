@@ -261,18 +261,27 @@ static unsigned size_of(const struct text_segment *segment)
     return size;
 }
 
+static uint64_t merged_bytes(const struct index_keeper *keeper)
+{
+    return keeper->options->merged_bytes != 0 ? keeper->options->merged_bytes
+                                              : INDEX_MERGED_BYTES;
+}
+
 /* How many in a row, from first on, touch each other, are of this size at most and fit into
  * one. */
-static size_t run_of(const struct index_row *row, size_t first, unsigned size)
+static size_t run_of(const struct index_keeper *keeper, const struct index_row *row,
+                     size_t first, unsigned size)
 {
-    uint64_t span = 0;
+    uint64_t span = 0, bytes = 0;
     size_t n = 0;
 
     while (first + n < row->n && n < MERGED_MOST) {
         const struct text_segment *segment = row->segments[first + n];
 
         span += text_segment_span(segment);
+        bytes += text_segment_bytes(segment);
         if (size_of(segment) > size || span > SEGMENT_SPAN_MAX ||
+            bytes > merged_bytes(keeper) ||
             (n > 0 && text_segment_name(segment)->from !=
                           text_segment_name(row->segments[first + n - 1])->to))
             break;
@@ -282,12 +291,13 @@ static size_t run_of(const struct index_row *row, size_t first, unsigned size)
 }
 
 /* The smallest first. *out_n 0: nothing to merge. */
-static void find_run(const struct index_row *row, size_t *out_first, size_t *out_n)
+static void find_run(const struct index_keeper *keeper, const struct index_row *row,
+                     size_t *out_first, size_t *out_n)
 {
     *out_n = 0;
     for (unsigned size = 0; size < SIZES; size++) {
         for (size_t first = 0; first < row->n; first++) {
-            size_t n = run_of(row, first, size);
+            size_t n = run_of(keeper, row, first, size);
 
             if (n < INDEX_FANOUT)
                 continue;
@@ -459,7 +469,7 @@ static enum rc step(struct index_keeper *keeper, struct account *account,
         return rc;
     }
     if (row != NULL)
-        find_run(row, &first, &n);
+        find_run(keeper, row, &first, &n);
     if (n > 0) {
         rc = merge(keeper, account_id(account), row, first, n, err);
     } else if (row != NULL && is_stale_due(known, row, figures.messages)) {

@@ -27,7 +27,8 @@
 #define INDEX_TAIL_PARTS   4u     /* ... or so many times min_messages, if that is less */
 #define INDEX_FANOUT       4u     /* segments of a size that become one */
 #define INDEX_OPEN_MAX     512u   /* segments open at a time, about */
-#define INDEX_SLOW_BODIES  2000u  /* looked at by one search: the account deserves an index */
+#define INDEX_MERGED_BYTES ((uint64_t) 2 << 30) /* places in a segment have 32 bits */
+#define INDEX_SLOW_BODIES  2000u /* looked at by one search: the account deserves an index */
 
 struct text_index;
 
@@ -37,6 +38,8 @@ struct text_index_options {
     void (*note)(void *ctx, uint64_t account, bool begins);
     void *note_ctx;
     uint32_t min_messages; /* 0: INDEX_MIN_MESSAGES */
+    uint64_t
+        merged_bytes; /* segments of more in all do not become one; 0: INDEX_MERGED_BYTES */
 };
 
 struct text_index *text_index_new(const struct text_index_options *options);

@@ -183,7 +183,7 @@ static bool page_row_fits(const struct text_segment *segment, size_t dict, size_
     const struct page_row *row = &segment->pages[dict][i];
 
     if (i == 0)
-        return row->at == 0 && row->lists == 0;
+        return row->at == 0 && row->lists == 0 && row->first <= 0xffffff;
     return row->first > row[-1].first && row->at > row[-1].at && row->lists >= row[-1].lists &&
            row->at < segment->sections[SECTION_PAGES + 3 * dict].len && row->first <= 0xffffff;
 }

@@ -73,7 +73,8 @@ void scene_append(struct scene *scene, uint32_t n)
 
 void scene_open_index(struct scene *scene)
 {
-    scene->index = text_index_new(&(struct text_index_options){.store = scene->world.store});
+    scene->index = text_index_new(&(struct text_index_options){
+        .store = scene->world.store, .merged_bytes = scene->merged_bytes});
     mail_store_set_index(scene->world.store, scene->index);
 }
 

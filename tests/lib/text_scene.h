@@ -20,6 +20,7 @@ struct scene {
     uint32_t inbox, other;
     uint64_t seed;
     bool wants_scores;
+    uint64_t merged_bytes; /* of the index, when it is opened; 0: the product's */
 };
 
 /* INBOX and Archive, empty, on a memory engine or a local one; the index is empty too. */

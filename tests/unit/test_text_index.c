@@ -397,6 +397,31 @@ static void segments_of_what_is_gone_are_made_anew(void **state)
     scene_close(&scene);
 }
 
+/* Places in a segment have 32 bits: what would be too much for one stays as it is. */
+static void segments_of_too_much_stay_apart(void **state)
+{
+    struct scene scene;
+
+    (void) state;
+    scene_open(&scene, false);
+    scene_close_index(&scene);
+    scene.merged_bytes = 1;
+    scene_open_index(&scene);
+    for (uint32_t n = 1; n <= INDEX_FANOUT + 1; n++) {
+        scene_append(&scene, 20);
+        scene_catch_up(&scene);
+        assert_int_equal(scene_count_segments(&scene), n);
+    }
+    scene_compare(&scene, scene.inbox, QUERIES);
+    scene_close_index(&scene);
+    scene.merged_bytes = 0;
+    scene_open_index(&scene);
+    scene_catch_up(&scene);
+    assert_true(scene_count_segments(&scene) < INDEX_FANOUT + 1);
+    scene_compare(&scene, scene.inbox, QUERIES);
+    scene_close(&scene);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -409,6 +434,7 @@ int main(void)
         cmocka_unit_test(what_is_damaged_is_made_again),
         cmocka_unit_test(an_interrupted_merge_is_cleared_up),
         cmocka_unit_test(segments_of_what_is_gone_are_made_anew),
+        cmocka_unit_test(segments_of_too_much_stay_apart),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
