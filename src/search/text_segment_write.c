@@ -186,7 +186,7 @@ static enum rc end_block(struct text_segment_writer *writer, struct err *err)
     enum rc rc;
 
     if (writer->at - writer->blocks_at > UINT32_MAX)
-        return err_set(err, RC_LIMIT, "Too much in one segment", "search: texts of a segment");
+        return err_set(err, RC_LIMIT, "Too much at once", "search: texts of a segment");
     buf_append(&writer->lengths, buf_slice(&writer->text));
     bytes = buf_slice(&writer->lengths);
     n = LZ4_compress_default(bytes.ptr, packed, (int) raw, (int) raw);
