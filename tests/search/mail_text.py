@@ -62,10 +62,10 @@ def unfold(value):
 # ---- parameters (RFC 2045 5.1)
 
 
-def skip_between(text, at):
+def skip_between(text, at, between=b" \t\r\n;\0"):
     """Behind white space, semicolons, NULs and comments."""
     while at < len(text):
-        if text[at] in b" \t\r\n;\0":
+        if text[at] in between:
             at += 1
         elif text[at:at + 1] == b"(":
             depth = 0
@@ -122,8 +122,23 @@ def parameters(text):
         out.append((name.group(), value))
 
 
+def type_of(raw):
+    """Type and subtype in lower case; white space and comments may stand around the "/"."""
+    main = TYPE.match(parameters(raw)[0]).group()
+    at = skip_between(raw, 0) + len(main)
+    slash = skip_between(raw, at, SPACE)
+    if not parameters(raw)[0] or raw[slash:slash + 1] != b"/":
+        return main.lower(), b""
+    return main.lower(), TYPE.match(raw, skip_between(raw, slash + 1, SPACE)).group().lower()
+
+
 def parameter(text, name):
-    return next((value for key, value in parameters(text)[1] if key.lower() == name), None)
+    """As it stands, else in the pieces of RFC 2231."""
+    plain = next((value for key, value in parameters(text)[1] if key.lower() == name), None)
+    if plain is not None:
+        return plain
+    joined = [text for key, _, text in joined_pieces(text) if key == name]
+    return joined[0].encode("utf-8", "surrogateescape") if joined else None
 
 
 # ---- transfer encodings
@@ -214,8 +229,8 @@ def words_text(raw):
     return re.sub("[\r\n\t\0]", " ", "".join(out))
 
 
-def pieces_text(raw):
-    """Of each parameter that is written as RFC 2231 has it (name*, name*0, name*0*): "; name=its text"."""
+def joined_pieces(raw):
+    """Of each parameter that is written as RFC 2231 has it (name*, name*0, name*0*): (name in lower case, as written, its text)."""
     order, pieces = [], {}
     for key, value in parameters(raw)[1]:
         match = re.fullmatch(rb"([^*]+)\*(?:(\d+)(\*?))?", key)
@@ -242,9 +257,14 @@ def pieces_text(raw):
                 value = re.sub(rb"%([0-9A-Fa-f]{2})", lambda m: bytes([int(m.group(1), 16)]), value)
             data, index = data + value, index + 1
         if index > 0:
-            text = charsets.decode(label, data)
-            out.append("; " + charsets.guess(written) + "=" + re.sub("[\r\n\t\0]", " ", text))
-    return "".join(out)
+            out.append((name, written, charsets.decode(label, data)))
+    return out
+
+
+def pieces_text(raw):
+    """The same as text: "; name=its text"."""
+    return "".join("; " + charsets.guess(written) + "=" + re.sub("[\r\n\t\0]", " ", text)
+                   for _, written, text in joined_pieces(raw))
 
 
 WITH_PARAMETERS = (b"content-type", b"content-disposition")
@@ -305,8 +325,9 @@ class Walk:
     def classify(self, part, deep):
         encoding = part.field(b"content-transfer-encoding")
         if encoding is not None:
-            name = re.match(rb'"?([A-Za-z0-9-]*)', encoding.strip(SPACE))
-            rest = encoding.strip(SPACE)[name.end():]
+            encoding = encoding[skip_between(encoding, 0, SPACE):]
+            name = re.match(rb'"?([A-Za-z0-9-]*)', encoding)
+            rest = encoding[name.end():]
             part.encoding = "unknown" if not name.group(1) and rest else ENCODINGS.get(name.group(1).lower(), "unknown")
         main, sub = b"text", b"plain"
         raw = part.field(b"content-type")
@@ -314,10 +335,7 @@ class Walk:
             if part.parent is not None and part.parent.kind == "multipart" and part.parent.subtype == b"digest":
                 main, sub = b"message", b"rfc822"
         else:
-            first = parameters(raw)[0]
-            main_match = TYPE.match(first)
-            sub_match = TYPE.match(first, main_match.end() + (first[main_match.end():main_match.end() + 1] == b"/"))
-            got_main, got_sub = main_match.group().lower(), sub_match.group().lower()
+            got_main, got_sub = type_of(raw)
             if 0 < len(got_main) <= TOKEN_MAX and 0 < len(got_sub) <= TOKEN_MAX:
                 main, sub = got_main, got_sub
             elif got_main and got_main != b"text":
