@@ -47,7 +47,7 @@ static void print_8bit_param(struct printer *p, const struct param *param)
     buf_init(&name, param->name.len + 1);
     buf_append(&name, param->name);
     buf_byte(&name, '*');
-    buf_init(&utf8, 4 * param->value.len + 64);
+    buf_init(&utf8, charset_room(param->value.len));
     charset_to_utf8((struct slice){"", 0}, param->value, &utf8);
     buf_init(&value, 3 * utf8.len + 64);
     buf_str(&value, "utf-8''");

@@ -14,6 +14,12 @@
 
 #define CHARSET_NAME_MAX_BYTES 60u /* ICU's own limit on converter names */
 
+/* What so many bytes of a field may take when they are UTF-8: for the buffer that gets them. */
+static inline size_t charset_room(size_t len)
+{
+    return 4 * len + 64;
+}
+
 /* All of bytes at once. */
 void charset_to_utf8(struct slice label, struct slice bytes, struct buf *out);
 

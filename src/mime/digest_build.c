@@ -5,6 +5,7 @@
 #include "base/utf8.h"
 #include "base/varint.h"
 #include "mime/bodystructure.h"
+#include "mime/charset.h"
 #include "mime/cte.h"
 #include "mime/digest_table.h"
 #include "mime/envelope.h"
@@ -103,8 +104,8 @@ static void put_part_strings(struct digest_writer *w, const struct mime_part *pa
     struct slice cut_charset, cut_id;
     uint32_t at = (uint32_t) pool->len;
 
-    buf_init(&charset, 4 * part->content[MIME_TYPE].len + 64);
-    buf_init(&id, 4 * part->content[MIME_ID].len + 64);
+    buf_init(&charset, charset_room(part->content[MIME_TYPE].len));
+    buf_init(&id, charset_room(part->content[MIME_ID].len));
     (void) param_get(part->content[MIME_TYPE], SLICE("charset"), &charset);
     words_decode(part->content[MIME_ID], &id);
     cut_charset = slice_sub(buf_slice(&charset), 0, MIME_TOKEN_MAX_BYTES);

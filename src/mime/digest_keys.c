@@ -38,7 +38,7 @@ static void put_subject(struct digest_writer *w, const struct envelope *envelope
     struct mime_date date = {0};
     unsigned flags = date_parse(envelope->text[ENV_DATE], &date) ? KEY_HAS_SENT : 0;
 
-    buf_init(&base, 4 * raw.len + 64);
+    buf_init(&base, charset_room(raw.len));
     flags |= subject_base(raw, &base) ? KEY_IS_REPLY : 0;
     buf_le8(keys, (uint8_t) flags);
     buf_varint_signed(keys, date.utc_sec);

@@ -1,6 +1,7 @@
 /* digest_text.c - the search text region and the preview of a digest. */
 #include <assert.h>
 
+#include "mime/charset.h"
 #include "mime/digest_table.h"
 #include "mime/param.h"
 #include "mime/preview.h"
@@ -55,7 +56,7 @@ static void write_body(struct digest_writer *w, uint32_t part)
 
     if (!reads_as_text(p) && (p->flags & DIGEST_PART_OPAQUE) == 0)
         return;
-    buf_init(&charset, 4 * p->content[MIME_TYPE].len + 64);
+    buf_init(&charset, charset_room(p->content[MIME_TYPE].len));
     if (reads_as_text(p)) {
         (void) param_get(p->content[MIME_TYPE], SLICE("charset"), &charset);
         source.charset = buf_slice(&charset);

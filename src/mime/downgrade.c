@@ -6,6 +6,7 @@
 #include "base/utf8.h"
 #include "base/varint.h"
 #include "mime/addr.h"
+#include "mime/charset.h"
 #include "mime/header.h"
 #include "mime/param.h"
 #include "mime/wire.h"
@@ -45,7 +46,7 @@ static bool put_text(struct block *b, struct slice value)
 {
     AUTO(buf_done) struct buf text = {0};
 
-    buf_init(&text, 4 * value.len + 64);
+    buf_init(&text, charset_room(value.len));
     words_decode(value, &text);
     put_words(b, buf_slice(&text));
     return true;
@@ -181,7 +182,7 @@ static bool boundary_goes(struct slice value)
 {
     AUTO(buf_done) struct buf boundary = {0};
 
-    buf_init(&boundary, 4 * value.len + 64);
+    buf_init(&boundary, charset_room(value.len));
     return param_get(value, SLICE("boundary"), &boundary) &&
            !wire_is_7bit(buf_slice(&boundary));
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/ascii.h"
+#include "mime/charset.h"
 #include "mime/cte.h"
 #include "mime/header.h"
 #include "mime/param.h"
@@ -240,7 +241,7 @@ static void read_boundary(struct mime_tree *tree, struct mime_part *part)
 {
     AUTO(buf_done) struct buf value = {0};
 
-    buf_init(&value, 4 * part->content[MIME_TYPE].len + 64);
+    buf_init(&value, charset_room(part->content[MIME_TYPE].len));
     if (param_get(part->content[MIME_TYPE], SLICE("boundary"), &value) &&
         slice_trim(buf_slice(&value)).len <= MIME_BOUNDARY_MAX_BYTES)
         part->boundary = arena_dup(tree->arena, slice_trim(buf_slice(&value)));

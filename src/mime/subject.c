@@ -1,6 +1,7 @@
 #include "mime/subject.h"
 
 #include "base/ascii.h"
+#include "mime/charset.h"
 #include "mime/words.h"
 
 struct cut {
@@ -127,7 +128,7 @@ bool subject_base(struct slice raw, struct buf *out)
     AUTO(buf_done) struct buf line = {0};
     struct cut cut = {0};
 
-    buf_init(&decoded, 4 * raw.len + 64);
+    buf_init(&decoded, charset_room(raw.len));
     words_decode(raw, &decoded);
     buf_init(&line, decoded.len + 1);
     squeeze_spaces(buf_slice(&decoded), &line);

@@ -49,7 +49,7 @@ void wire_string(struct slice s, enum digest_form form, struct buf *out)
     AUTO(buf_done) struct buf text = {0};
     bool utf8 = form == DIGEST_FORM_U;
 
-    buf_init(&text, 4 * s.len + 64);
+    buf_init(&text, charset_room(s.len));
     if (utf8 && !utf8_is_valid(s)) {
         charset_to_utf8((struct slice){"", 0}, s, &text);
         s = buf_slice(&text);
@@ -83,7 +83,7 @@ static void put_text(struct slice line, enum digest_form form, struct buf *out)
         wire_string(line, form, out);
         return;
     }
-    buf_init(&decoded, 4 * line.len + 64);
+    buf_init(&decoded, charset_room(line.len));
     words_decode(line, &decoded);
     buf_init(&words, 3 * decoded.len + 64);
     words_encode(buf_slice(&decoded), &words);
