@@ -140,10 +140,11 @@ static void ask(struct candidates *candidates, struct candidate *candidate, stru
         return;
     candidate->asked.bytes = bytes;
     hit = match_message(match, candidates->plan, &candidate->asked);
-    candidates->is_cut = match->is_cut;
-    candidates->cut_at = candidate->at;
-    if (match->is_cut)
+    if (match->is_cut) {
+        candidates->is_cut = true;
+        candidates->cut_at = candidate->at;
         return;
+    }
     candidate->is_asked = true;
     if (match->failed.rc == RC_CORRUPT)
         candidates->n_damaged++;

@@ -38,8 +38,7 @@ struct text_index_options {
     void (*note)(void *ctx, uint64_t account, bool begins);
     void *note_ctx;
     uint32_t min_messages; /* 0: INDEX_MIN_MESSAGES */
-    uint64_t
-        merged_bytes; /* segments of more in all do not become one; 0: INDEX_MERGED_BYTES */
+    uint64_t merged_bytes; /* what may become one segment; 0: INDEX_MERGED_BYTES */
 };
 
 struct text_index *text_index_new(const struct text_index_options *options);

@@ -429,43 +429,48 @@ static void expunge_takes_what_is_marked(void **state)
 
 /* ---- commits ---- */
 
+/* A transaction begins; the message's stage says text, and is for the caller to free. */
+static struct mail_txn *begin_with(struct desk *desk, const char *text, struct new_message *out)
+{
+    desk_open(desk, &plain);
+    *out = (struct new_message){.stage = world_stage(desk->account, text)};
+    return world_begin(desk->account);
+}
+
+static void abort_with(struct desk *desk, struct mail_txn *txn, struct new_message *message)
+{
+    txn_abortp(&txn);
+    mail_store_engine(desk->world.store)->ops->stage_free(message->stage);
+    desk_close(desk);
+}
+
 static void an_empty_message_is_refused(void **state)
 {
-    struct new_message message = {0};
-    struct mail_txn *txn;
+    struct new_message message;
     struct desk desk;
+    struct mail_txn *txn = begin_with(&desk, "", &message);
     struct err err;
     uint32_t uid;
 
     (void) state;
-    desk_open(&desk, &plain);
-    message.stage = world_stage(desk.account, "");
-    txn = world_begin(desk.account);
     assert_int_equal(txn_append(txn, desk.inbox, &message, &uid, &err), RC_LIMIT);
-    txn_abortp(&txn);
-    mail_store_engine(desk.world.store)->ops->stage_free(message.stage);
-    desk_close(&desk);
+    abort_with(&desk, txn, &message);
 }
 
 static void a_transaction_has_so_many_messages(void **state)
 {
-    struct new_message message = {0};
-    struct mail_txn *txn;
+    struct new_message message;
     struct desk desk;
+    struct mail_txn *txn = begin_with(&desk, "x", &message);
     struct err err;
     uint32_t uid;
 
     (void) state;
-    desk_open(&desk, &plain);
-    message.stage = world_stage(desk.account, "x");
-    txn = world_begin(desk.account);
     for (unsigned i = 0; i < TXN_BODIES_MAX; i++)
         assert_int_equal(txn_append(txn, desk.inbox, &message, &uid, &err), RC_OK);
     assert_int_equal(txn_append(txn, desk.inbox, &message, &uid, &err), RC_LIMIT);
     assert_string_equal(err.text, "Too many messages");
-    txn_abortp(&txn);
-    mail_store_engine(desk.world.store)->ops->stage_free(message.stage);
-    desk_close(&desk);
+    abort_with(&desk, txn, &message);
 }
 
 /* A commit that is refused leaves nothing behind, and the same stage can be appended again. */
