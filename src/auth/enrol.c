@@ -47,6 +47,7 @@ static const struct {
     [ENROL_REASON_DISABLED]         = {"disabled",         true },
     [ENROL_REASON_MALFORMED]        = {"malformed",        true },
     [ENROL_REASON_BUSY]             = {"busy",             false},
+    [ENROL_REASON_THROTTLED]        = {"throttled",        false},
     [ENROL_REASON_BACKEND]          = {"backend_unavailable", false},
     [ENROL_REASON_INTERNAL]         = {"internal",         false},
 };

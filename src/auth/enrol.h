@@ -44,7 +44,8 @@ enum enrol_reason {
     ENROL_REASON_DISABLED,
     ENROL_REASON_MALFORMED,
     ENROL_REASON_BUSY,
-    ENROL_REASON_BACKEND, /* one that must be asked cannot be */
+    ENROL_REASON_THROTTLED, /* too many guesses from there: not checked */
+    ENROL_REASON_BACKEND,   /* one that must be asked cannot be */
     ENROL_REASON_INTERNAL,
     ENROL_REASON_COUNT
 };

@@ -27,6 +27,7 @@ static const struct {
     [LOGIN_REASON_MALFORMED]      = {"malformed",      AUTH_CODE_MALFORMED,     false},
     [LOGIN_REASON_CHANNEL]        = {"channel_binding", AUTH_CODE_FAILED,       false},
     [LOGIN_REASON_BUSY]           = {"busy",           AUTH_CODE_UNAVAILABLE,   false},
+    [LOGIN_REASON_THROTTLED]      = {"throttled",      AUTH_CODE_LIMIT,         false},
     [LOGIN_REASON_BACKEND]        = {"backend_unavailable", AUTH_CODE_UNAVAILABLE, false},
     [LOGIN_REASON_BACKEND_NAME]   = {"backend_name",   AUTH_CODE_FAILED,        false},
     [LOGIN_REASON_TOKEN]          = {"token",          AUTH_CODE_FAILED,        true },

@@ -53,6 +53,7 @@ enum login_reason {
     LOGIN_REASON_MALFORMED,
     LOGIN_REASON_CHANNEL,
     LOGIN_REASON_BUSY,
+    LOGIN_REASON_THROTTLED,    /* too many guesses from there: not checked */
     LOGIN_REASON_BACKEND,      /* one that must be asked cannot be */
     LOGIN_REASON_BACKEND_NAME, /* its user's name is another account's, or none for us */
     LOGIN_REASON_TOKEN,        /* its issuer did not make it, or it is not for here */

@@ -15,8 +15,17 @@
 struct bucket {
     uint64_t check;     /* 0: free */
     int64_t drained_us; /* level = (drained_us - now) / THROTTLE_DRAIN_US */
+    int64_t turn_us;    /* when the next turn is; one of long ago counts as a burst saved */
     uint64_t proved;    /* keyed hash of a secret that was right; 0: none */
 };
+
+/* How many checks need not wait, and how far apart the others are. */
+struct turns {
+    int64_t burst, apart_us;
+};
+
+static const struct turns own_turns = {THROTTLE_BURST, THROTTLE_TURN_US};
+static const struct turns wide_turns = {THROTTLE_WIDE_BURST, THROTTLE_WIDE_TURN_US};
 
 struct throttle {
     unsigned char key[crypto_generichash_KEYBYTES];
@@ -152,7 +161,7 @@ static struct bucket *claim(struct throttle *throttle, uint64_t place, uint64_t 
     for (size_t i = 1; i < WAYS; i++)
         if (goes_before(&set[i], chosen, now_us))
             chosen = &set[i];
-    *chosen = (struct bucket){.check = check};
+    *chosen = (struct bucket){.check = check, .turn_us = INT64_MIN};
     return chosen;
 }
 
@@ -174,17 +183,47 @@ static int64_t wide_delay(const struct throttle *throttle, struct throttle_key k
     return delay_of(find(throttle, key.wide_place, key.wide_check), THROTTLE_WIDE_FREE, now_us);
 }
 
-int64_t throttle_delay_check(const struct throttle *throttle, struct throttle_key key,
-                             struct slice secret, int64_t now_us)
+static int64_t next_turn(const struct bucket *bucket, const struct turns *turns, int64_t now_us)
+{
+    return MAX(bucket->turn_us, now_us - (turns->burst - 1) * turns->apart_us);
+}
+
+static int64_t wait_of(const struct bucket *bucket, const struct turns *turns, int64_t now_us)
+{
+    return bucket != NULL ? MAX(next_turn(bucket, turns, now_us) - now_us, 0) : 0;
+}
+
+static void take_turn(struct bucket *bucket, const struct turns *turns, int64_t now_us)
+{
+    bucket->turn_us = next_turn(bucket, turns, now_us) + turns->apart_us;
+}
+
+static int64_t wide_wait(const struct throttle *throttle, struct throttle_key key,
+                         int64_t now_us)
+{
+    if (key.wide_check == 0)
+        return 0;
+    return wait_of(find(throttle, key.wide_place, key.wide_check), &wide_turns, now_us);
+}
+
+int64_t throttle_turn(struct throttle *throttle, struct throttle_key key, struct slice secret,
+                      int64_t now_us)
 {
     const struct bucket *bucket = find(throttle, key.place, key.check);
     int64_t delay_us =
         MAX(delay_of(bucket, THROTTLE_FREE, now_us), wide_delay(throttle, key, now_us));
+    int64_t wait_us =
+        MAX(wait_of(bucket, &own_turns, now_us), wide_wait(throttle, key, now_us));
 
-    if (delay_us > 0 && bucket != NULL && bucket->proved != 0 &&
+    if (bucket != NULL && bucket->proved != 0 &&
         bucket->proved == hash_secret(throttle, key, secret))
         return 0;
-    return delay_us;
+    if (wait_us > THROTTLE_MAX_US)
+        return THROTTLE_NO_TURN;
+    if (key.wide_check != 0)
+        take_turn(claim(throttle, key.wide_place, key.wide_check, now_us), &wide_turns, now_us);
+    take_turn(claim(throttle, key.place, key.check, now_us), &own_turns, now_us);
+    return MAX(delay_us, wait_us);
 }
 
 static void fill(struct bucket *bucket, int64_t free, int64_t now_us)

@@ -186,31 +186,46 @@ static void on_proved(void *ctx)
     say(attempt, &challenge);
 }
 
+/* Once whatever is guessable has its turn: calls then(attempt), or refuses unchecked. */
+static void take_turn(struct attempt *attempt, struct slice secret, loop_call_fn *then)
+{
+    int64_t delay_us =
+        throttle_turn(attempt->auth->throttle, attempt->key, secret, clock_mono_us());
+
+    if (delay_us == THROTTLE_NO_TURN) {
+        attempt_refuse_for(attempt, LOGIN_REASON_THROTTLED);
+    } else if (delay_us == 0) {
+        then(attempt);
+    } else {
+        attempt->state = WAITING;
+        timer_start(attempt->auth->loop, &attempt->timer, delay_us, then, attempt);
+    }
+}
+
+static void on_wrong_proof(void *ctx)
+{
+    attempt_refuse(ctx);
+}
+
 /* Right or wrong: an app password cannot be guessed, any other waits as long as a wrong one. */
 static void check_proof(struct attempt *attempt)
 {
     const struct login_place place = attempt_place(attempt);
     struct login_outcome *outcome = &attempt->outcome;
-    int64_t delay_us = 0;
     struct err err;
 
     login_check_scram(attempt->auth->realm, &attempt->sasl, &place, attempt->arena, outcome,
                       &attempt->keys, &err);
     if (outcome->reason == LOGIN_REASON_INTERNAL)
         log_event(LEVEL_ERROR, "auth.database_failed", LOG_ERR(&err));
-    if (outcome->verdict != LOGIN_GRANTED) {
+    if (outcome->verdict != LOGIN_GRANTED && login_reason_is_guess(outcome->reason))
+        take_turn(attempt, SLICE(""), on_wrong_proof);
+    else if (outcome->verdict != LOGIN_GRANTED)
         attempt_refuse(attempt);
-        return;
-    }
-    if (outcome->by != LOGIN_BY_DEVICE && sasl_is_unconfirmed(&attempt->sasl))
-        delay_us = throttle_delay_check(attempt->auth->throttle, attempt->key,
-                                        attempt_secret(attempt), clock_mono_us());
-    if (delay_us == 0) {
+    else if (outcome->by != LOGIN_BY_DEVICE && sasl_is_unconfirmed(&attempt->sasl))
+        take_turn(attempt, attempt_secret(attempt), on_proved);
+    else
         on_proved(attempt);
-        return;
-    }
-    attempt->state = WAITING;
-    timer_start(attempt->auth->loop, &attempt->timer, delay_us, on_proved, attempt);
 }
 
 static void say_salt(void *ctx)
@@ -366,7 +381,6 @@ static void on_gssapi(struct auth_gssapi *exchange, const struct msg_gss_result 
 static void on_claim(struct attempt *attempt)
 {
     struct slice secret = auth_secret_slice(&attempt->sasl.claim.secret);
-    int64_t delay_us = 0;
 
     arena_free(attempt->arena);
     attempt->arena = arena_new(LOGIN_ARENA_BYTES);
@@ -393,15 +407,10 @@ static void on_claim(struct attempt *attempt)
         check_certificate(attempt);
         return;
     }
-    if (!login_secret_is_random(secret))
-        delay_us = throttle_delay_check(attempt->auth->throttle, attempt->key, secret,
-                                        clock_mono_us());
-    if (delay_us == 0) {
+    if (login_secret_is_random(secret))
         check_claim(attempt);
-        return;
-    }
-    attempt->state = WAITING;
-    timer_start(attempt->auth->loop, &attempt->timer, delay_us, check_claim, attempt);
+    else
+        take_turn(attempt, secret, check_claim);
 }
 
 /* What a step of the mechanism came to. */

@@ -67,6 +67,8 @@ static void tell_why(struct attempt *attempt, int64_t delay_us)
 int64_t attempt_count_refusal(const struct attempt *attempt)
 {
     log_outcome(attempt);
+    if (attempt->outcome.reason == LOGIN_REASON_THROTTLED)
+        return THROTTLE_MAX_US;
     if (!login_reason_is_guess(attempt->outcome.reason))
         return 0;
     return throttle_failed(attempt->auth->throttle, attempt->key, clock_mono_us());

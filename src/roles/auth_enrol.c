@@ -181,7 +181,9 @@ static void refuse(struct enrol_try *try, enum enrol_reason reason)
 
     try->reason = reason;
     log_try(try, FACTOR_NONE);
-    if (enrol_reason_is_guess(reason))
+    if (reason == ENROL_REASON_THROTTLED)
+        delay_us = THROTTLE_MAX_US;
+    else if (enrol_reason_is_guess(reason))
         delay_us = MAX(throttle_failed(try->auth->throttle, try->key, clock_mono_us()),
                        auth_backend_slot_us(try->auth, &place, try->checked_us));
     auth_secret_wipe(&try->claim.secret);
@@ -416,9 +418,11 @@ static void try_start(struct enrol_try *try, const struct credentials *given)
     try->code_len = given->code.len;
     if (given->code.len > 0)
         memcpy(try->code, given->code.ptr, given->code.len);
-    delay_us = throttle_delay_check(try->auth->throttle, try->key,
-                                    auth_secret_slice(&try->claim.secret), clock_mono_us());
-    if (delay_us == 0)
+    delay_us = throttle_turn(try->auth->throttle, try->key,
+                             auth_secret_slice(&try->claim.secret), clock_mono_us());
+    if (delay_us == THROTTLE_NO_TURN)
+        refuse(try, ENROL_REASON_THROTTLED);
+    else if (delay_us == 0)
         check(try);
     else
         timer_start(try->auth->loop, &try->timer, delay_us, check, try);

@@ -579,7 +579,7 @@ static void a_source_that_tries_codes_waits_longer_and_longer(void **state)
 
     (void) state;
     while (now_us < NOW_US + day_us) {
-        now_us += throttle_delay_check(throttle, key, SLICE(PASSWORD), now_us) +
+        now_us += throttle_turn(throttle, key, SLICE(PASSWORD), now_us) +
                   throttle_failed(throttle, key, now_us) + 1000;
         n++;
     }
