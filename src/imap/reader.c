@@ -144,6 +144,11 @@ void imap_reader_expect_line(struct imap_reader *reader, size_t max_bytes)
     reader->text.max = max_bytes;
 }
 
+size_t imap_reader_held(const struct imap_reader *reader)
+{
+    return reader->text.cap + reader->cap_literals * sizeof(*reader->literals);
+}
+
 bool imap_reader_is_idle(const struct imap_reader *reader)
 {
     return reader->clear_first ||

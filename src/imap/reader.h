@@ -94,6 +94,8 @@ bool imap_reader_too_big(const struct imap_reader *reader);
 void imap_reader_next(struct imap_reader *reader);
 /* The next thing is a bare line without literals: an AUTHENTICATE response, IDLE's DONE. */
 void imap_reader_expect_line(struct imap_reader *reader, size_t max_bytes);
+/* Bytes of memory that it has for what has arrived, itself not counted. */
+size_t imap_reader_held(const struct imap_reader *reader);
 /* Nothing of a command has arrived yet. */
 bool imap_reader_is_idle(const struct imap_reader *reader);
 

@@ -55,7 +55,36 @@ static void evict_over(struct gate *gate, enum gate_state state, size_t max)
 
     if (gate->counts[state] > max)
         gate_conn_close(LINK_OWNER(list->head.next, struct gate_conn, link), CLOSE_INTERNAL,
-                        state == GATE_READY ? "[UNAVAILABLE] Too many connections" : "");
+                        "");
+}
+
+static size_t held_by(const struct gate_conn *c)
+{
+    size_t bytes = GATE_STRANGER_BYTES + c->out.cap + c->unread.cap + c->client_id.cap;
+
+    if (c->conn.tls != NULL)
+        bytes += GATE_TLS_BYTES;
+    if (c->reader != NULL)
+        bytes += imap_reader_held(c->reader);
+    return bytes;
+}
+
+static void count_held(struct gate_conn *c)
+{
+    size_t held = list_of(c->state) == GATE_READY ? held_by(c) : 0;
+
+    c->gate->held += held - c->held;
+    c->held = held;
+}
+
+/* By memory, so that those who say little may be many. */
+static void evict_strangers(struct gate *gate)
+{
+    struct list *list = &gate->lists[GATE_READY];
+
+    while (gate->counts[GATE_READY] > GATE_STRANGERS_MAX || gate->held > gate->held_max)
+        gate_conn_close(LINK_OWNER(list->head.next, struct gate_conn, link), CLOSE_INTERNAL,
+                        "[UNAVAILABLE] Too many connections");
 }
 
 static void relist(struct gate_conn *c, enum gate_state state)
@@ -84,6 +113,7 @@ void gate_conn_enter(struct gate_conn *c, enum gate_state state)
         gate_source_leave(c);
     relist(c, state);
     c->state = state;
+    count_held(c);
 }
 
 /* --- output, and what is waited for --- */
@@ -130,6 +160,7 @@ static void watch(struct gate_conn *c)
     bool reads = false, writes = c->out.len > 0;
     unsigned end = 0;
 
+    count_held(c);
     switch (c->state) {
     case GATE_PROXY:
         reads = true;
@@ -196,6 +227,7 @@ static void conn_ready(void *ctx, unsigned ready)
     if (c->state == GATE_ASKED && (ready & (unsigned) LOOP_END) != 0)
         find_end(c);
     gate_conn_run(c); /* every direction is tried: under TLS either event serves either */
+    evict_strangers(c->gate);
 }
 
 static void login_deadline(void *ctx)
@@ -259,7 +291,7 @@ static void evict_some(struct gate *gate)
 {
     evict_over(gate, GATE_PROXY, GATE_HANDSHAKES_MAX);
     evict_over(gate, GATE_HANDSHAKE, GATE_HANDSHAKES_MAX);
-    evict_over(gate, GATE_READY, GATE_STRANGERS_MAX);
+    evict_strangers(gate);
 }
 
 /* A client waits for the greeting before it speaks, so there is nothing to read yet; who does
@@ -313,7 +345,7 @@ void gate_conn_return(struct gate_conn *c)
         gate_conn_close(c, CLOSE_SHUTDOWN, "Server is shutting down");
     else
         gate_source_enter(c);
-    evict_over(gate, GATE_READY, GATE_STRANGERS_MAX);
+    evict_strangers(gate);
     gate_conn_run(c);
 }
 
@@ -497,7 +529,7 @@ static enum rc after_handshake(struct gate_conn *c, enum rc rc, const struct err
     c->gate->n_handshakes_done++;
     if (!tls_has_client_certificate(c->conn.tls) || !gate_login_check_certificate(c))
         gate_conn_secured(c);
-    evict_over(c->gate, GATE_READY, GATE_STRANGERS_MAX);
+    evict_strangers(c->gate);
     return c->state != GATE_DEAD && conn_has_pending(&c->conn) ? RC_OK : RC_MORE;
 }
 

@@ -92,6 +92,7 @@ enum rc gate_open(struct role_start *start, struct gate **out, struct err *err)
     gate->start = start;
     for (size_t i = 0; i < COUNT(gate->lists); i++)
         list_init(&gate->lists[i]);
+    gate->held_max = GATE_STRANGERS_BYTES;
     list_init(&gate->locals);
     list_init(&gate->dead_locals);
     gate->asks = map_new();

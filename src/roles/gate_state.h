@@ -47,10 +47,13 @@
 #define GATE_LOCALS_MAX      2048u /* connections of mail servers: one a process of theirs */
 #define GATE_ANSWER_SEC      30 /* mail's first byte after a handover; it pairs within 10 s */
 #define GATE_GRACE_US        50000 /* between the end of mail's socket and the news that mail died */
-#define GATE_BAD_MAX         10u   /* refused commands in a row, failed logins among them */
-#define GATE_HANDSHAKES_MAX  512u  /* at once; more: the oldest goes */
-#define GATE_HANDSHAKE_NICE  10    /* of the thread that computes them */
-#define GATE_STRANGERS_MAX   4096u /* not logged in, handshakes done; more: the oldest goes */
+#define GATE_BAD_MAX         10u    /* refused commands in a row, failed logins among them */
+#define GATE_HANDSHAKES_MAX  512u   /* at once; more: the oldest goes */
+#define GATE_HANDSHAKE_NICE  10     /* of the thread that computes them */
+#define GATE_STRANGERS_MAX   16384u /* not logged in, handshakes done; more: the oldest goes */
+#define GATE_STRANGERS_BYTES ((size_t) 72 << 20) /* that those hold; more: the oldest goes */
+#define GATE_STRANGER_BYTES  2048u               /* of one, its buffers not counted, */
+#define GATE_TLS_BYTES       13312u              /* and of its TLS */
 #define GATE_CLOSING_MAX     1024u /* sent away, their end awaited; more: the oldest is cut */
 #define GATE_READ_BYTES                                                                        \
     4096u /* taken from a stranger at once, and kept while auth is asked                       \
@@ -116,6 +119,7 @@ struct gate_conn {
     struct ipaddr peer, local;
     int64_t opened_us;
     uint64_t n_in, n_out; /* bytes before login; the pump counts the rest */
+    size_t held;          /* memory, as the gate counts it; 0: no stranger */
     struct imap_reader *reader;
     struct buf out;       /* answers on their way */
     struct buf unread;    /* came with or behind the running command; PROXY: of the header */
@@ -158,6 +162,7 @@ struct gate {
     struct timer tend;                   /* now and then: ticket keys, memory */
     struct list lists[GATE_STATE_COUNT]; /* in the order of coming; READY has all strangers */
     size_t counts[GATE_STATE_COUNT];     /* members of those lists */
+    size_t held, held_max;               /* bytes of READY's list */
     struct map *by_id;
     struct map *sources; /* struct gate_source by prefix */
     struct loop_call reap;

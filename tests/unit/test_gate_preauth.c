@@ -291,6 +291,35 @@ static void half_open_handshakes_give_way_oldest_first(void **state)
     free(clients);
 }
 
+#define QUIET_ONES 24
+
+/* Many who say little have room; who says much takes that of the oldest. */
+static void strangers_give_way_by_what_they_hold(void **state)
+{
+    struct world *w = *state;
+    struct client clients[QUIET_ONES];
+    char half[READER_LINE_PRELOGIN_BYTES - 100];
+    size_t at_rest;
+
+    memset(half, 'a', sizeof(half));
+    for (size_t i = 0; i < QUIET_ONES; i++)
+        clients[i] = client_at(w, DOOR_PLAIN);
+    at_rest = w->gate->held;
+    assert_true(at_rest >= (size_t) QUIET_ONES * GATE_STRANGER_BYTES);
+    w->gate->held_max = at_rest;
+    say(w, &clients[QUIET_ONES - 1], slice_of(half, sizeof(half)));
+    assert_heard(w, &clients[0], "* BYE [UNAVAILABLE] Too many connections\r\n");
+    assert_true(is_ended(w, &clients[0]));
+    assert_false(is_ended(w, &clients[QUIET_ONES / 2]));
+    assert_true(w->gate->held <= at_rest);
+    say(w, &clients[QUIET_ONES - 1], SLICE("\r\n")); /* itself it stays */
+    assert_heard_start(w, &clients[QUIET_ONES - 1], "* BAD ");
+    for (size_t i = 0; i < QUIET_ONES; i++)
+        client_close(&clients[i]);
+    world_run(w);
+    assert_int_equal(w->gate->held, 0);
+}
+
 /* A `keys` that takes questions and answers none; its end of the channel. */
 static int connect_silent_keys(struct world *w)
 {
@@ -627,6 +656,7 @@ int main(void)
         WORLD_TEST(who_does_not_read_is_not_read),
         WORLD_TEST(a_login_has_a_minute),
         WORLD_TEST(half_open_handshakes_give_way_oldest_first),
+        WORLD_TEST(strangers_give_way_by_what_they_hold),
         WORLD_TEST(nobody_waits_for_the_handshake_of_another),
         WORLD_TEST(a_connection_may_end_while_its_handshake_is_computed),
         WORLD_TEST(the_gate_ends_amid_handshakes),
