@@ -7,25 +7,6 @@
 #define US_PER_SEC   1000000
 #define RUN_STEPS    16u /* state steps of one connection before others have their turn */
 #define DRAIN_ROUNDS 8u  /* reads thrown away at once while CLOSING */
-#define LOG_ADDRESS  64u
-
-/* For the log: where a connection ended. */
-static const char *const state_names[GATE_STATE_COUNT] = {
-    "proxy header", "handshake", "ready",   "login",  "login",
-    "login",        "session",   "closing", "closed",
-};
-
-static const char *const reason_names[CLOSE_COUNT] = {
-    [CLOSE_PEER_CLOSED] = "closed by the client",
-    [CLOSE_PEER_RESET] = "connection lost",
-    [CLOSE_TLS_ERROR] = "TLS failed",
-    [CLOSE_TIMEOUT] = "time is up",
-    [CLOSE_LOGOUT] = "logout",
-    [CLOSE_SHUTDOWN] = "shutdown",
-    [CLOSE_REVOKED] = "revoked",
-    [CLOSE_PROTOCOL] = "too many errors",
-    [CLOSE_INTERNAL] = "internal",
-};
 
 /* --- lists --- */
 
@@ -121,11 +102,7 @@ void gate_conn_enter(struct gate_conn *c, enum gate_state state)
 static enum rc broken(struct gate_conn *c, const struct err *err)
 {
     if (c->conn.tls != NULL && err->rc == RC_IO && c->state == GATE_HANDSHAKE) {
-        AUTO(buf_done) struct buf peer = {0};
-
-        buf_init(&peer, LOG_ADDRESS);
-        ipaddr_print(&peer, &c->peer);
-        log_event(LEVEL_INFO, "tls.failed", LOG_TEXT("peer", buf_slice(&peer)), LOG_ERR(err));
+        gate_log_tls_failed(c, err);
         gate_conn_drop(c, CLOSE_TLS_ERROR);
     } else {
         gate_conn_drop(c, CLOSE_PEER_RESET);
@@ -349,28 +326,6 @@ void gate_conn_return(struct gate_conn *c)
     gate_conn_run(c);
 }
 
-static void log_end(const struct gate_conn *c)
-{
-    AUTO(buf_done) struct buf peer = {0};
-    struct tls_facts facts = {.version = "none"};
-    uint64_t in = c->n_in, out = c->n_out;
-
-    buf_init(&peer, LOG_ADDRESS);
-    ipaddr_print(&peer, &c->peer);
-    if (c->conn.tls != NULL && c->state != GATE_HANDSHAKE)
-        tls_facts(c->conn.tls, &facts);
-    if (c->pump != NULL) {
-        in += c->pump->up.n_passed;
-        out += c->pump->down.n_passed;
-    }
-    log_event(LEVEL_INFO, "gate.end", LOG_TEXT("peer", buf_slice(&peer)),
-              LOG_NUM("port", c->peer.port), LOG_NUM("conn", c->id),
-              LOG_STR("state", state_names[c->state == GATE_CLOSING ? c->closed_in : c->state]),
-              LOG_STR("reason", reason_names[c->reason]), LOG_STR("tls", facts.version),
-              LOG_NUM("in", in), LOG_NUM("out", out),
-              LOG_NUM("ms", (loop_now_us(c->gate->loop) - c->opened_us) / 1000));
-}
-
 void gate_conn_drop(struct gate_conn *c, enum close_reason reason)
 {
     struct gate *gate = c->gate;
@@ -381,7 +336,7 @@ void gate_conn_drop(struct gate_conn *c, enum close_reason reason)
         c->reason = reason;
     gate_login_forget(c);
     if (c->reason != GATE_HANDED_OVER) /* mail tells of its end */
-        log_end(c);
+        gate_log_end(c);
     gate_carry_stop(c, c->reason);
     timer_stop(gate->loop, &c->timer);
     loop_cancel(gate->loop, &c->again);
@@ -493,7 +448,6 @@ static enum rc begin_tls(struct gate_conn *c)
 
 static enum rc step_proxy(struct gate_conn *c)
 {
-    AUTO(buf_done) struct buf proxy = {0};
     struct err err = {0};
     enum rc rc = gate_proxy_read(c, &err);
 
@@ -511,10 +465,7 @@ static enum rc step_proxy(struct gate_conn *c)
         gate_conn_drop(c, CLOSE_PEER_CLOSED);
         return RC_MORE;
     }
-    buf_init(&proxy, LOG_ADDRESS);
-    ipaddr_print(&proxy, &c->peer);
-    log_event(LEVEL_WARNING, "proxy.refused", LOG_TEXT("address", buf_slice(&proxy)),
-              LOG_ERR(&err));
+    gate_log_proxy_refused(c, &err);
     gate_conn_drop(c, CLOSE_PROTOCOL);
     return RC_MORE;
 }

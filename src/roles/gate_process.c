@@ -21,6 +21,7 @@ static void tend(void *ctx)
         (void) malloc_trim(TRIM_KEEP); /* nothing to give back: fine */
         gate->n_handshakes_done = 0;
     }
+    gate_log_unsaid(gate);
     timer_start(gate->loop, &gate->tend, (int64_t) TEND_SEC * US_PER_SEC, tend, gate);
 }
 
@@ -121,6 +122,7 @@ void gate_free(struct gate *gate)
 {
     if (gate == NULL)
         return;
+    gate_log_unsaid(gate);
     for (enum gate_state state = GATE_PROXY; state < GATE_DEAD; state++) {
         LIST_FOREACH(link, &gate->lists[state])
         gate_conn_drop(LINK_OWNER(link, struct gate_conn, link), CLOSE_SHUTDOWN);

@@ -54,6 +54,7 @@
 #define GATE_STRANGERS_BYTES ((size_t) 72 << 20) /* that those hold; more: the oldest goes */
 #define GATE_STRANGER_BYTES  2048u               /* of one, its buffers not counted, */
 #define GATE_TLS_BYTES       13312u              /* and of its TLS */
+#define GATE_LINES_MAX       100u  /* of the log a second about strangers; more are counted */
 #define GATE_CLOSING_MAX     1024u /* sent away, their end awaited; more: the oldest is cut */
 #define GATE_READ_BYTES                                                                        \
     4096u /* taken from a stranger at once, and kept while auth is asked                       \
@@ -172,8 +173,20 @@ struct gate {
     unsigned n_long_responses;
     size_t n_handshakes_done; /* since the last tending */
     struct gate_handshakes *handshakes;
+    struct {
+        int64_t since_us; /* the second that n is of */
+        unsigned n;
+        uint64_t n_unsaid;
+    } lines; /* of the log, about strangers: gate_log.c */
     bool stopping;
 };
+
+/* gate_log.c: lines about connections; about strangers GATE_LINES_MAX a second at most. */
+void gate_log_end(const struct gate_conn *c);
+void gate_log_tls_failed(const struct gate_conn *c, const struct err *err);
+void gate_log_proxy_refused(const struct gate_conn *c, const struct err *err);
+/* How many lines there were no room for, if any. */
+void gate_log_unsaid(struct gate *gate);
 
 /* gate_source.c: strangers by where they come from. */
 /* It is a stranger's, and its peer is known. One too many of its source ends the oldest. */

@@ -475,6 +475,49 @@ static void those_on_the_way_out_are_bounded(void **state)
     free(clients);
 }
 
+struct lines {
+    unsigned n_ends;
+    int64_t n_unsaid;
+};
+
+/* A log_sink_fn. */
+static void count_line(void *ctx, enum log_level level, const char *event,
+                       const struct log_field *fields, size_t n)
+{
+    struct lines *lines = ctx;
+
+    (void) level;
+    (void) n;
+    if (strcmp(event, "gate.end") == 0)
+        lines->n_ends++;
+    else if (strcmp(event, "gate.unsaid") == 0)
+        lines->n_unsaid += fields[0].number;
+}
+
+static void one_comes_and_goes(struct world *w)
+{
+    struct client client = client_at(w, DOOR_PLAIN);
+
+    client_close(&client);
+    world_run(w);
+}
+
+static void a_flood_of_strangers_does_not_fill_the_log(void **state)
+{
+    struct world *w = *state;
+    struct lines lines = {0};
+
+    log_set_sink(count_line, &lines);
+    for (unsigned i = 0; i < 3 * GATE_LINES_MAX; i++)
+        one_comes_and_goes(w);
+    assert_int_equal(lines.n_ends, GATE_LINES_MAX);
+    assert_int_equal(lines.n_unsaid, 0);
+    world_later(w, 1);
+    one_comes_and_goes(w); /* the next second has lines of its own, and tells of the others */
+    assert_int_equal(lines.n_ends, GATE_LINES_MAX + 1);
+    assert_int_equal(lines.n_unsaid, 2 * GATE_LINES_MAX);
+}
+
 static void a_client_that_goes_leaves_nothing(void **state)
 {
     struct world *w = *state;
@@ -662,6 +705,7 @@ int main(void)
         WORLD_TEST(the_gate_ends_amid_handshakes),
         WORLD_TEST(over_its_places_a_source_loses_its_own_oldest),
         WORLD_TEST(those_on_the_way_out_are_bounded),
+        WORLD_TEST(a_flood_of_strangers_does_not_fill_the_log),
         WORLD_TEST(a_client_that_goes_leaves_nothing),
         WORLD_TEST(starttls_protects_what_follows),
         WORLD_TEST(bytes_behind_starttls_end_it),
