@@ -371,7 +371,7 @@ class Wire:
         """Untagged lines of a command that must succeed."""
         untagged, tagged = self.command(text)
         if not tagged.startswith(b"OK"):
-            raise AssertionError("%s: %r" % (text, tagged))
+            raise AssertionError("%r: %r" % (text[:200], tagged))
         return untagged
 
     def append(self, mailbox, message, flags=""):

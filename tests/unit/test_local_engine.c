@@ -2,6 +2,7 @@
 // links: store_local
 // labels: concurrency
 // lib: local_store
+#include <sched.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -320,6 +321,34 @@ static void commits_wait_for_the_packer(void **state)
     local_store_remove(&store);
 }
 
+#define SMALL_BODY_BYTES 100u
+
+/* What is known of each is in memory: that bounds how many may wait, small as they are. */
+static void many_small_bodies_are_packed_early(void **state)
+{
+    enum { MANY = 40 };
+    struct local_store store;
+    struct engine_status status;
+
+    (void) state;
+    local_store_make(&store);
+    store.options.unpacked_bodies = MANY / 2;
+    local_store_open(&store);
+    for (uint64_t id = 1; id <= MANY; id++) {
+        AUTO(freep) char *bytes = local_store_body(id, SMALL_BODY_BYTES);
+
+        local_store_wait(&store, local_store_put_body(&store, 1, id, SLICE("append"),
+                                                      slice_of(bytes, SMALL_BODY_BYTES)));
+    }
+    do { /* ended by the runner if it never comes */
+        (void) sched_yield();
+        store.engine->ops->status(store.engine, &status);
+    } while (status.unpacked_bytes > MANY / 2 * SMALL_BODY_BYTES);
+    for (uint64_t id = 1; id <= MANY; id++)
+        check_body(&store, 1, id, SMALL_BODY_BYTES);
+    local_store_remove(&store);
+}
+
 #define KEPT_DIGEST_BYTES 4096u
 
 /* Of few letters, so that it shrinks. */
@@ -392,6 +421,7 @@ int main(void)
         cmocka_unit_test(what_is_too_much_is_refused_before_any_effect),
         cmocka_unit_test(commits_wait_for_checkpoints),
         cmocka_unit_test(commits_wait_for_the_packer),
+        cmocka_unit_test(many_small_bodies_are_packed_early),
         cmocka_unit_test(digests_beyond_memory_are_kept),
     };
 

@@ -634,6 +634,7 @@ static enum rc fill_options(struct local_options *options, struct err *err)
                 MIN(LOCAL_FIRST_SEGMENT_BYTES, options->segment_bytes));
     default_u64(&options->uncheckpointed_max_bytes, LOCAL_UNCHECKPOINTED_BYTES);
     default_u64(&options->unpacked_max_bytes, LOCAL_UNPACKED_BYTES);
+    default_u64(&options->unpacked_bodies, LOCAL_UNPACKED_BODIES);
     default_u64(&options->stage_memory_bytes, LOCAL_STAGE_MEMORY_BYTES);
     default_u64(&options->digest_memory_bytes, LOCAL_DIGEST_MEMORY_BYTES);
     default_u64(&options->map_bytes, LOCAL_MAP_BYTES);

@@ -73,6 +73,7 @@ struct journal {
     bool is_writing;      /* lock: some thread has the writer's part */
     bool is_urged;        /* lock: the committer is to write what is open */
     bool is_blocked;      /* lock: a bound is reached */
+    bool has_much;        /* lock: the packer is to hurry */
     bool is_stopping;     /* lock */
 
     /* The writer's own. */
@@ -541,18 +542,20 @@ static void index_batch(struct journal *journal, const struct batch *batch)
 static void update_pressure(struct journal *journal)
 {
     struct local *local = journal->local;
-    bool is_blocked;
+    bool is_blocked, has_much;
 
     (void) pthread_mutex_lock(&local->index.lock);
+    has_much = packer_has_much(local);
     is_blocked = local->index.unpacked_bytes > local->options.unpacked_max_bytes ||
                  index_uncheckpointed(&local->index) > local->options.uncheckpointed_max_bytes;
     (void) pthread_mutex_unlock(&local->index.lock);
     if (journal->is_blocked && !is_blocked)
         (void) pthread_cond_broadcast(&journal->room);
-    if (is_blocked && !journal->is_blocked) {
+    if (has_much && !journal->has_much)
         packer_poke(local->packer);
+    if (is_blocked && !journal->is_blocked)
         keeper_poke_wanted(local->keeper);
-    }
+    journal->has_much = has_much;
     journal->is_blocked = is_blocked;
 }
 

@@ -17,6 +17,7 @@
 #define LOCAL_SEGMENT_MIN_BYTES    ((uint64_t) 64 << 10)
 #define LOCAL_UNCHECKPOINTED_BYTES ((uint64_t) 1 << 30) /* replay of it takes < 5 s */
 #define LOCAL_UNPACKED_BYTES       ((uint64_t) 4 << 30)
+#define LOCAL_UNPACKED_BODIES      ((uint64_t) 1 << 18) /* some 230 bytes of memory each */
 #define LOCAL_STAGE_MEMORY_BYTES   ((uint64_t) 64 << 20)
 #define LOCAL_DIGEST_MEMORY_BYTES  ((uint64_t) 64 << 20)
 #define LOCAL_MAP_BYTES            ((uint64_t) 64 << 30)
@@ -32,6 +33,7 @@ struct local_options {
     uint64_t first_segment_bytes;      /* the first segment after a start; later ones grow */
     uint64_t uncheckpointed_max_bytes; /* beyond it commit() waits for checkpoints */
     uint64_t unpacked_max_bytes;       /* beyond it commit() waits for the packer */
+    uint64_t unpacked_bodies;          /* more are packed at once, however young */
     uint64_t stage_memory_bytes;       /* staged bodies above 64 KiB each, all together */
     uint64_t digest_memory_bytes;      /* digests waiting for the packer */
     uint64_t map_bytes;                /* LMDB's address space */

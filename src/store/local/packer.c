@@ -27,7 +27,8 @@
 #include "store/local/pack_write.h"
 #include "store/local/stage.h"
 
-#define PACK_BODIES_MAX ((size_t) 1 << 20) /* in one pack */
+#define PACK_BODIES_MAX                                                                        \
+    ((size_t) 1 << 16) /* in one pack; the index lock is held while they are counted out */
 
 struct packer {
     struct local *local;
@@ -85,12 +86,18 @@ static void add_move(struct moves *moves, const struct place *place)
     }
 }
 
+bool packer_has_much(const struct local *local)
+{
+    return local->index.unpacked_bytes > local->options.unpacked_max_bytes / 2 ||
+           map_count(local->index.places) > local->options.unpacked_bodies;
+}
+
 bool packer_is_pressed(struct local *local)
 {
     bool is_pressed;
 
     (void) pthread_mutex_lock(&local->index.lock);
-    is_pressed = local->index.unpacked_bytes > local->options.unpacked_max_bytes / 2;
+    is_pressed = packer_has_much(local);
     (void) pthread_mutex_unlock(&local->index.lock);
     return is_pressed;
 }
@@ -107,8 +114,7 @@ static bool is_worth_a_pack(const struct local *local, bool is_full)
     uint64_t bytes = 0,
              target = MIN(local->options.pack_bytes, local->options.segment_bytes / 2);
     unsigned n_closed = 0;
-    bool is_pressing =
-        is_full || local->index.unpacked_bytes > local->options.unpacked_max_bytes / 2;
+    bool is_pressing = is_full || packer_has_much(local);
 
     LIST_FOREACH(it, &local->index.live)
     {
@@ -136,7 +142,7 @@ static void collect(struct packer *packer, struct moves *moves)
 
     (void) pthread_mutex_lock(&index->lock);
     is_worth = is_worth_a_pack(packer->local, is_full);
-    is_pressed = index->unpacked_bytes > packer->local->options.unpacked_max_bytes / 2;
+    is_pressed = packer_has_much(packer->local);
     LIST_FOREACH(it, &index->live)
     {
         struct segment *segment = LINK_OWNER(it, struct segment, live);
@@ -147,8 +153,8 @@ static void collect(struct packer *packer, struct moves *moves)
         {
             const struct place *place = LINK_OWNER(p, struct place, of_segment);
 
-            if (!(is_worth && segment->is_closed) && !is_pressed &&
-                place->lsn > packer->aged_lsn)
+            if (moves->n >= PACK_BODIES_MAX || (!(is_worth && segment->is_closed) &&
+                                                !is_pressed && place->lsn > packer->aged_lsn))
                 break;
             add_move(moves, place);
             bytes += place->length;

@@ -11,8 +11,11 @@
 #define PACKER_RETRY_MS 1000 /* after a full disk */
 
 MUST_CHECK enum rc packer_new(struct local *local, struct packer **out, struct err *err);
-/* Does so much wait to be packed that commits may have to wait for it? */
+/* Does so much wait to be packed that commits may have to wait for it, or that the places of
+ * so many bodies fill the memory? */
 bool packer_is_pressed(struct local *local);
+/* The same with the index lock held. */
+bool packer_has_much(const struct local *local);
 /* A segment was closed. */
 void packer_poke(struct packer *packer); /* NULL is allowed */
 void packer_stop(struct packer *packer);
