@@ -17,6 +17,8 @@ MESSAGES = 1500
 SESSIONS = 64
 OTHERS = 40 if LARGE else 5  # commands of the one that wants its turn
 BUDGET_KIB = 256 << 10  # MAIL_MEMORY_BYTES, what is in memory of accounts
+BEHIND_KIB = 3 * 64 << 10  # digests and places of bodies that are not packed yet, and bodies on their way in
+HUGE = 1_000_000 if LARGE else 20_000  # messages of one mailbox
 SEARCH_KIB = 1 << 10  # what one running search may add: the text of the message at hand, and one block casemapped
 GROWTH_MAX = 9  # of the work when the input grows fourfold: linear with room, not quadratic
 TICKS_FLOOR = 20
@@ -45,6 +47,12 @@ def cpu_by_priority(server):
             with open("/proc/%d/task/%s/schedstat" % (pid, task), encoding="ascii") as text:
                 used[nice < SLOW_NICE] += int(text.read().split()[0])
     return used
+
+
+def anonymous_kib(server):
+    """Memory of the mail role but for files that it maps, which the kernel may take back."""
+    with open("/proc/%d/status" % server.roles()["mail"][0], encoding="ascii") as text:
+        return int(re.search(r"RssAnon:\s+(\d+)", text.read()).group(1))
 
 
 def mail(number, text):
@@ -181,6 +189,36 @@ class SearchBad(unittest.TestCase):
         for key, numbers in (("TEXT needlefive", [1]), ("BODY NEEDLEFIVE", [1]), ("BODY needlesix", [2]), ("TEXT seven", []),
                              ("BODY euros", []), ("TEXT euros", [1])):
             self.assertEqual(found(wire.ok("SEARCH " + key)), numbers, key)
+
+    # ---- a huge mailbox
+
+    def test_a_huge_mailbox(self):
+        """Right behind its filling, while digests and index are made, and at once again."""
+        def message(number):
+            refers = b"" if number % 10 == 0 else b"References: <r%d@x>\r\n" % (number // 10 * 10)
+            return (b"From: a%d@example.org\r\nSubject: number %06d\r\nMessage-ID: <r%d@x>\r\n%s\r\n"
+                    b"text everywhere w%dw\r\n" % (number % 1000, number * 7919 % HUGE, number, refers, number))
+        server = Server(users=1).start()
+        self.addCleanup(server.close)
+        wire = server.wire("u1", tls=False)
+        self.addCleanup(wire.close)
+        for start in range(0, HUGE, 1000):
+            wire.ok(b"APPEND INBOX" + b"".join(b" " + literal(message(n)) for n in range(start, start + 1000)))
+        wire.ok("SELECT INBOX")
+        everything = b"COUNT %d" % HUGE
+        by_subject = sorted(range(HUGE), key=lambda n: n * 7919 % HUGE)
+        for _ in range(2):
+            self.assertIn(everything, wire.ok("SEARCH RETURN (COUNT) TEXT everywhere")[-1])
+            self.assertIn(everything, wire.ok("SEARCH RETURN (COUNT) NOT BODY nowhere")[-1])
+            self.assertIn(b"COUNT %d" % (HUGE // 1000), wire.ok("SEARCH RETURN (COUNT) FROM a77@")[-1])
+            self.assertEqual(found(wire.ok("SEARCH BODY w%dw" % (HUGE - 3))), [HUGE - 2])
+            ordered = wire.ok("SORT (SUBJECT) UTF-8 ALL")[-1]
+            self.assertEqual([int(word) - 1 for word in ordered.split()[2:]], by_subject)
+            threads = wire.ok("THREAD REFERENCES UTF-8 ALL")[-1]
+            self.assertTrue(threads.startswith(b"* THREAD (1 (2)(3)(4)(5)(6)(7)(8)(9)(10))(11 (12)(13)"), threads[:80])
+            self.assertEqual(threads.count(b"("), HUGE)
+        if not is_sanitized():
+            self.assertLess(anonymous_kib(server), BUDGET_KIB + BEHIND_KIB)
 
     # ---- many at once
 
