@@ -102,7 +102,10 @@ class Submission(unittest.TestCase):
         return client.docmd("")[0]
 
     def login_lines(self, user, event):
-        return [line for line in self.server.logged("user=%s " % user) if event in line]
+        def lines():
+            return [line for line in self.server.log().splitlines() if "user=%s " % user in line and event in line]
+
+        return wait_for(lines, self.server.log)
 
     def test_it_offers_what_works_here_over_tls_alone(self):
         self.assertNotIn("auth", self.smtp(tls=False).esmtp_features)

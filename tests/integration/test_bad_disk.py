@@ -88,7 +88,7 @@ class BadDisk(unittest.TestCase):
         self.assertEqual((self.failed(), self.after()), (1, 0))
         (line,) = self.server.logged(" store.failed ")
         self.assertIn("error=io", line)
-        (line,) = [line for line in self.server.logged(" role.ended ") if "role=mail" in line]
+        (line,) = self.server.logged(" role.ended role=mail ")
         self.assertIn("exit=70", line)
         self.assertEqual(self.server.stop(), 0)
 
