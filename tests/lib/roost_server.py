@@ -174,12 +174,26 @@ class Server:
     # ---- the server's life
 
     def start(self):
-        with open(self.console, "ab") as console:
+        """Every role is ready: one that is killed before it was ends the server at the third time."""
+        name = os.path.basename(self.folder)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told, open(self.console, "ab") as console:
+            told.bind("\0" + name)
+            told.setblocking(False)
             self.process = subprocess.Popen(
                 [ROOST, "serve", "-c", self.config], stdin=subprocess.DEVNULL, stdout=console,
-                stderr=console, start_new_session=True)
+                stderr=console, start_new_session=True, env={**os.environ, "NOTIFY_SOCKET": "@" + name})
+            wait_for(lambda: self.is_ready(told), lambda: "the server is ready:\n" + self.log())
         wait_for(self.answers, lambda: "the server answers:\n" + self.log())
         return self
+
+    def is_ready(self, told):
+        """As systemd hears it (sd_notify(3))."""
+        if self.process.poll() is not None:
+            raise AssertionError("the server ended:\n" + self.log())
+        try:
+            return told.recv(100) == b"READY=1"
+        except BlockingIOError:
+            return False
 
     def answers(self):
         if self.process.poll() is not None:
