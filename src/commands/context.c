@@ -125,6 +125,14 @@ static void fill(struct context *context, const struct search_hits *hits,
             uid_marks_add(&context->found, (uint32_t) uid);
 }
 
+static struct contexts *contexts_new(void)
+{
+    struct contexts *contexts = xcalloc(1, sizeof(*contexts));
+
+    contexts->order_max = ORDER_UIDS_MAX;
+    return contexts;
+}
+
 void context_start(struct cmd *cmd, struct context *context, const struct search *search,
                    const uint32_t *ordered)
 {
@@ -138,7 +146,7 @@ void context_start(struct cmd *cmd, struct context *context, const struct search
         return;
     }
     if (session->contexts == NULL)
-        session->contexts = xcalloc(1, sizeof(*session->contexts));
+        session->contexts = contexts_new();
     contexts = session->contexts;
     fill(context, &hits, ordered);
     context->modseq =

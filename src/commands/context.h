@@ -65,6 +65,7 @@ struct context {
 struct contexts {
     struct context *all[CONTEXTS_MAX];
     size_t n;
+    uint32_t order_max; /* messages of a sorted one: ORDER_UIDS_MAX; tests make it small */
 };
 
 /* Is there an updating command of this tag? */

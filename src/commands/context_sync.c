@@ -435,6 +435,14 @@ static void note_added(struct cmd *cmd, const struct context *context,
                 sync->added[sync->n_added++] = (uint32_t) uid;
 }
 
+/* Are there more than one order holds, with those that it has? */
+static bool is_beyond_an_order(const struct cmd *cmd)
+{
+    uint32_t max = cmd->session->contexts->order_max, n = current(cmd)->order.n;
+
+    return n > max || cmd->contexts->n_added > max - n;
+}
+
 /* The answers to the candidates: who goes, who comes. */
 static void judge(struct cmd *cmd)
 {
@@ -451,6 +459,10 @@ static void judge(struct cmd *cmd)
     sync->step = STEP_FETCH;
     if (context->sorting.n == 0 || sync->n_added == 0)
         return;
+    if (is_beyond_an_order(cmd)) {
+        give_up(cmd);
+        return;
+    }
     sync->places = ARENA_NEW(cmd->arena, struct sorted_places);
     sorted_places_start(sync->places, cmd->session->view, &context->sorting, &context->order,
                         sync->added, sync->n_added, cmd->arena);
@@ -482,7 +494,7 @@ static bool go_on_placing(struct cmd *cmd)
 
     if (rc == RC_MORE)
         return false;
-    if (rc == RC_OK && current(cmd)->order.n <= ORDER_UIDS_MAX - sync->n_added) {
+    if (rc == RC_OK) {
         sync->step = STEP_FETCH;
         return true;
     }

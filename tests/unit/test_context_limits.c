@@ -131,6 +131,24 @@ static void ends_what_grows_too_large(void **state)
     rig_free(scene.rig);
 }
 
+/* Before their places are looked for, which takes memory for each. */
+static void ends_what_grows_by_too_many_at_once(void **state)
+{
+    enum { FEW = 64 };
+    struct scene scene = begin();
+
+    (void) state;
+    fill(&scene, FEW);
+    (void) ask(&scene, "e UID SORT RETURN (UPDATE COUNT) (SUBJECT) UTF-8 ALL\r\n");
+    assert_int_equal(count(&scene), 1);
+    rig_session_of(scene.a)->contexts->order_max = 3 * FEW;
+    assert_false(says(ask(&scene, "f UID COPY 1:* INBOX\r\n"), "NOUPDATE"));
+    assert_true(says(ask(&scene, "g UID COPY 1:* INBOX\r\n"), "* NO [NOUPDATE \"e\"] "));
+    assert_true(says(rig_output(scene.a), "g OK "));
+    assert_int_equal(count(&scene), 0);
+    rig_free(scene.rig);
+}
+
 /* "$" stands for every other message, and is frozen each time. */
 static void refuses_keys_that_are_too_large(void **state)
 {
@@ -170,6 +188,7 @@ int main(void)
         cmocka_unit_test(refuses_too_many),
         cmocka_unit_test(refuses_what_is_too_large),
         cmocka_unit_test(ends_what_grows_too_large),
+        cmocka_unit_test(ends_what_grows_by_too_many_at_once),
         cmocka_unit_test(takes_so_many_tags),
         cmocka_unit_test(refuses_keys_that_are_too_large),
     };
