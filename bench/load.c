@@ -36,13 +36,27 @@ static uint32_t saturated(int64_t us)
     return (uint32_t) MIN(us, (int64_t) UINT32_MAX);
 }
 
-static void run_operation(struct client *client, size_t op)
+/* When it is due, which the time it takes is counted from: who is late is late for all behind.
+ */
+static int64_t await_turn(const struct client *client, size_t op, int64_t begun_us)
+{
+    uint64_t turn = op * client->n_clients + client->number;
+    int64_t due_us = begun_us + (int64_t) (turn * 1000000 / client->options->ops_per_sec);
+    int64_t left_us = due_us - clock_mono_us();
+
+    if (left_us > 0)
+        (void) usleep((useconds_t) left_us);
+    return due_us;
+}
+
+static void run_operation(struct client *client, size_t op, int64_t begun_us)
 {
     int64_t began_us;
 
     if (client->scenario->before != NULL)
         client->scenario->before(client, op);
-    began_us = clock_mono_us();
+    began_us =
+        client->options->ops_per_sec > 0 ? await_turn(client, op, begun_us) : clock_mono_us();
     client->scenario->run(client, op);
     if (client->measured_us < 0)
         client->took_us[op] = saturated(clock_mono_us() - began_us);
@@ -54,15 +68,16 @@ static void *run_client(void *ctx)
 {
     struct client *client = ctx;
     int64_t within_us = client->options->begin_within_us;
-    int64_t until_us;
+    int64_t begun_us, until_us;
     size_t done = 0;
 
     client->scenario->prepare(client);
     (void) pthread_barrier_wait(client->start);
     (void) pthread_barrier_wait(client->start); /* between them the counting begins */
-    until_us = within_us > 0 ? clock_mono_us() + within_us : INT64_MAX;
+    begun_us = clock_mono_us();
+    until_us = within_us > 0 ? begun_us + within_us : INT64_MAX;
     do
-        run_operation(client, done++);
+        run_operation(client, done++, begun_us);
     while (done < client->n_ops && clock_mono_us() < until_us);
     client->n_ops = done;
     (void) pthread_barrier_wait(client->start);
@@ -151,6 +166,7 @@ static void start_client(struct client *client, struct run *run, size_t number)
     client->start = &run->start;
     client->together = &run->together;
     client->number = number;
+    client->n_clients = run->n_clients;
     client->measured_us = -1;
     client->n_ops = run->n_ops;
     client->took_us = run->took_us + number * run->n_ops;
@@ -251,10 +267,11 @@ static _Noreturn void usage(void)
         stderr,
         "usage: load [-h ADDRESS] [-i IMAP_PORT] [-I IMAPS_PORT] [-l LMTP_PORT]\n"
         "            [-p PASSWORD] [-P PID] [-T] [-Z] [-Q] [-e SEED] [-n OPERATIONS]\n"
-        "            [-c CLIENTS] [-m MESSAGES] [-s BYTES] [-t SECONDS] SCENARIO...\n"
+        "            [-c CLIENTS] [-m MESSAGES] [-s BYTES] [-t SECONDS] [-r RATE] SCENARIO...\n"
         "-T: IMAP over TLS; -Z: through COMPRESS=DEFLATE. PID: the server's first\n"
         "process; what it and those below it spend is counted, with what they put off,\n"
         "which is waited for, unless -Q. -t: no operation but the first begins later.\n"
+        "-r: so many operations a second of all clients, timed from when each is due.\n"
         "Scenarios:");
     for (size_t i = 0; i < COUNT(tables); i++) {
         for (const struct scenario *row = tables[i]; row->name != NULL; row++)
@@ -333,6 +350,9 @@ static void set_option(int option, struct options *out)
     case 't':
         out->begin_within_us = (int64_t) number(optarg, 1000000) * 1000000;
         break;
+    case 'r':
+        out->ops_per_sec = number(optarg, 1000000);
+        break;
     default:
         usage();
     }
@@ -370,7 +390,7 @@ int main(int argc, char **argv)
                               .seed = 1};
     int option;
 
-    while ((option = getopt(argc, argv, "h:i:I:l:p:P:TZQe:n:c:m:s:t:")) != -1)
+    while ((option = getopt(argc, argv, "h:i:I:l:p:P:TZQe:n:c:m:s:t:r:")) != -1)
         set_option(option, &options);
     if (optind == argc)
         usage();

@@ -26,6 +26,7 @@ struct options {
     pid_t pid; /* of the server: 0: its cost is not counted */
     size_t n_ops, n_clients, n_messages, message_bytes; /* 0: the scenario's own */
     int64_t begin_within_us; /* of the first operation's begin others may begin; 0: any time */
+    uint64_t ops_per_sec;    /* of all clients, each when it is due; 0: each behind the last */
     uint64_t seed;
     SSL_CTX *tls;           /* NULL: without */
     bool compress, hurries; /* hurries: what the server puts off is not waited for */
@@ -48,7 +49,7 @@ struct client {
     uint64_t hash;                  /* of the last answer: see load_read.c */
     const struct reading *reading;  /* load_read.c */
     bool has_filled;                /* a mailbox, in prepare */
-    size_t number;                  /* 0.. */
+    size_t number, n_clients;       /* 0.., of so many */
     pthread_barrier_t *together;    /* of all clients, for prepare */
     int64_t measured_us;            /* by run itself; -1: not */
     bool has_pss;
