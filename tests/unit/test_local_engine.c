@@ -6,9 +6,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "lib/local_store.h"
 #include "lib/test.h"
+#include "store/local/checkpoint.h"
 #include "store/local/index.h"
+#include "store/local/store.h"
 
 #define PRESSED_BODY_BYTES 20000u
 
@@ -350,6 +353,7 @@ static void many_small_bodies_are_packed_early(void **state)
 }
 
 #define KEPT_DIGEST_BYTES 4096u
+#define MOVED_WITHIN_US   60000000 /* else it does not */
 
 /* Of few letters, so that it shrinks. */
 static char *kept_digest(uint64_t id)
@@ -359,6 +363,22 @@ static char *kept_digest(uint64_t id)
     for (size_t i = 0; i < KEPT_DIGEST_BYTES; i++)
         bytes[i] = (char) ('a' + (bytes[i] & 3));
     return bytes;
+}
+
+/* The thread that moves has done so with this one. */
+static void await_moved(const struct local_store *store, uint64_t account, uint64_t body_id)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
+    struct state *state = local_of(store->engine)->state;
+    uint32_t version;
+    struct slice stored;
+    int64_t until_us = clock_mono_us() + MOVED_WITHIN_US;
+
+    while (checkpoint_loose_digest(state, account, body_id, arena, &version, &stored, NULL) !=
+           RC_OK) {
+        assert_true(clock_mono_us() < until_us);
+        (void) usleep(1000);
+    }
 }
 
 /* 64 digests of 4 KiB where memory holds 8: each is there, in memory or moved, also after a
@@ -382,6 +402,8 @@ static void digests_beyond_memory_are_kept(void **state)
         AUTO(freep) char *digest = kept_digest(id);
 
         put_digest(&store, 7, id, slice_of(digest, KEPT_DIGEST_BYTES));
+        if (id > 8)
+            await_moved(&store, 7, id - 8);
     }
     for (uint64_t id = 1; id <= 64; id++) {
         AUTO(freep) char *want = kept_digest(id);

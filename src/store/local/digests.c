@@ -1,15 +1,21 @@
-/* digests.c - a bounded map of digests, and where they are when they are not in it. */
+/*
+ * digests.c - a bounded map of digests, and where they are when they are not in it.
+ *
+ * What is more than memory may hold is compressed and written to the state by a thread of its
+ * own, a part at a time and without the lock: whoever reads a list wants that.
+ */
 #include "store/local/digests.h"
 
 #include <lz4.h>
-#include <lz4hc.h>
 
 #include "base/log.h"
+#include "base/pace.h"
 #include "store/local/bytes.h"
 #include "store/local/checkpoint.h"
 #include "store/local/pack.h"
 
-struct digest {
+struct digest {    /* never changed */
+    unsigned refs; /* lock: the map's, and of who moves it */
     uint64_t account, body_id;
     uint32_t version;
     size_t core_len, len; /* with the text behind the core */
@@ -22,10 +28,10 @@ struct digest {
 struct digests {
     struct local *local;
     pthread_mutex_t lock;
-    struct map *map; /* lock: (account, body id) -> digest */
-    struct list age; /* lock: oldest first */
-    uint64_t bytes;  /* lock */
-    bool moves;      /* lock: somebody writes the oldest to the state */
+    struct map *map;  /* lock: (account, body id) -> digest */
+    struct list age;  /* lock: oldest first */
+    uint64_t bytes;   /* lock */
+    struct pace pace; /* of the thread that moves the oldest to the state */
 };
 
 struct digest_key {
@@ -45,7 +51,17 @@ struct digests *digests_new(struct local *local)
     (void) pthread_mutex_init(&digests->lock, NULL);
     digests->map = map_new();
     list_init(&digests->age);
+    pace_init(&digests->pace);
     return digests;
+}
+
+/* With the lock held. */
+static void release(struct digest *digest)
+{
+    if (--digest->refs > 0)
+        return;
+    free(digest->leaves);
+    free(digest);
 }
 
 /* With the lock held. */
@@ -56,8 +72,7 @@ static void forget(struct digests *digests, struct digest *digest)
     (void) map_remove(digests->map, key_slice(&key));
     list_remove(&digest->age);
     digests->bytes -= digest->len;
-    free(digest->leaves);
-    free(digest);
+    release(digest);
 }
 
 void digests_free(struct digests *digests)
@@ -69,6 +84,7 @@ void digests_free(struct digests *digests)
         forget(digests, LINK_OWNER(it, struct digest, age));
     }
     map_free(digests->map);
+    pace_done(&digests->pace);
     (void) pthread_mutex_destroy(&digests->lock);
     free(digests);
 }
@@ -76,7 +92,6 @@ void digests_free(struct digests *digests)
 /* ---- loose ones, as bytes: four lengths, then core and text, lz4 where that shrinks ---- */
 
 #define LOOSE_HEAD_BYTES 16u
-#define LOOSE_LEVEL      4
 #define LZ4_RATIO_MAX    255u /* what the format can do; more is damage */
 
 /* Returns the length stored. */
@@ -85,7 +100,7 @@ static size_t squeeze(struct slice raw, char *out)
     int n = 0;
 
     if (raw.len > 0 && raw.len <= LZ4_MAX_INPUT_SIZE)
-        n = LZ4_compress_HC(raw.ptr, out, (int) raw.len, (int) raw.len, LOOSE_LEVEL);
+        n = LZ4_compress_default(raw.ptr, out, (int) raw.len, (int) raw.len);
     if (n > 0 && (size_t) n < raw.len)
         return (size_t) n;
     if (raw.len > 0)
@@ -142,75 +157,106 @@ static bool loose_read(struct slice bytes, struct loose_view *out)
 /* ---- more than memory may hold: the oldest go to the state, a part of the bound at a time
  * ---- */
 
-#define MOVE_PART 4 /* of the bound */
-#define MOVE_MAX  65536u
+#define MOVE_PART    16 /* of the bound */
+#define MOVE_MAX     16384u
+#define MOVE_LOOK_MS 3600000 /* who brings too many pokes */
 
-/* The oldest, as many as the part holds, copied; they stay in memory until they are written.
- * With the lock. */
-static size_t choose_oldest(struct digests *digests, struct arena *arena,
-                            struct loose_digest *out)
+/* The oldest, as many as the part holds; they stay in memory until they are written. With the
+ * lock. */
+static size_t choose_oldest(struct digests *digests, struct digest **out)
 {
     uint64_t part = digests->local->options.digest_memory_bytes / MOVE_PART, taken = 0;
     size_t n = 0;
 
     LIST_FOREACH(it, &digests->age)
     {
-        const struct digest *digest = LINK_OWNER(it, struct digest, age);
+        struct digest *digest = LINK_OWNER(it, struct digest, age);
 
         if (n == MOVE_MAX || (n > 0 && taken + digest->len > part))
             break;
-        out[n++] = (struct loose_digest){
-            .account = digest->account,
-            .body_id = digest->body_id,
-            .version = digest->version,
-            .bytes = loose_write(
-                arena, slice_of(digest->bytes, digest->core_len),
-                slice_of(digest->bytes + digest->core_len, digest->len - digest->core_len)),
-        };
+        digest->refs++;
+        out[n++] = digest;
         taken += digest->len;
     }
     return n;
 }
 
-static void forget_moved(struct digests *digests, const struct loose_digest *moved, size_t n)
+static struct loose_digest loosen(const struct digest *digest, struct arena *arena)
 {
-    for (size_t i = 0; i < n; i++)
-        digests_drop(digests, moved[i].account, moved[i].body_id);
+    struct slice core = slice_of(digest->bytes, digest->core_len);
+    struct slice text = slice_of(core.ptr + core.len, digest->len - core.len);
+
+    return (struct loose_digest){.account = digest->account,
+                                 .body_id = digest->body_id,
+                                 .version = digest->version,
+                                 .bytes = loose_write(arena, core, text)};
 }
 
-/* One thread at a time; without the lock while it writes. What cannot be written is forgotten
- * all the same. */
+/* Unless another has come in its place. */
+static void forget_moved(struct digests *digests, struct digest *moved)
+{
+    struct digest_key key = {moved->account, moved->body_id};
+
+    (void) pthread_mutex_lock(&digests->lock);
+    if (map_get(digests->map, key_slice(&key)) == moved)
+        forget(digests, moved);
+    release(moved);
+    (void) pthread_mutex_unlock(&digests->lock);
+}
+
+/* What cannot be written is forgotten all the same. */
 static void move_oldest(struct digests *digests)
 {
     uint64_t most = digests->local->options.digest_memory_bytes;
     AUTO(arena_freep) struct arena *arena = arena_new((size_t) (2 * most) + MOVE_MAX * 64u);
-    AUTO(freep) struct loose_digest *chosen = xcalloc(MOVE_MAX, sizeof(*chosen));
+    AUTO(freep) struct digest **chosen = xcalloc(MOVE_MAX, sizeof(struct digest *));
+    AUTO(freep) struct loose_digest *loose = xcalloc(MOVE_MAX, sizeof(*loose));
     struct err err;
     size_t n;
 
     (void) pthread_mutex_lock(&digests->lock);
-    n = choose_oldest(digests, arena, chosen);
+    n = choose_oldest(digests, chosen);
     (void) pthread_mutex_unlock(&digests->lock);
-    if (checkpoint_put_digests(digests->local->state, chosen, n, &err))
+    for (size_t i = 0; i < n; i++)
+        loose[i] = loosen(chosen[i], arena);
+    if (checkpoint_put_digests(digests->local->state, loose, n, &err))
         log_event(LEVEL_WARNING, "store.digests", LOG_ERR(&err));
-    forget_moved(digests, chosen, n);
-    (void) pthread_mutex_lock(&digests->lock);
-    digests->moves = false;
-    (void) pthread_mutex_unlock(&digests->lock);
+    for (size_t i = 0; i < n; i++)
+        forget_moved(digests, chosen[i]);
 }
 
-/* With the lock held: is it this thread's turn to make room? Others go on, up to twice the
- * bound. */
-static bool must_move(struct digests *digests)
+static bool are_too_many(struct digests *digests)
 {
-    uint64_t most = digests->local->options.digest_memory_bytes;
+    bool too_many;
 
-    while (digests->bytes > 2 * most)
-        forget(digests, LINK_OWNER(digests->age.head.next, struct digest, age));
-    if (digests->bytes <= most || digests->moves)
-        return false;
-    digests->moves = true;
-    return true;
+    (void) pthread_mutex_lock(&digests->lock);
+    too_many = digests->bytes > digests->local->options.digest_memory_bytes;
+    (void) pthread_mutex_unlock(&digests->lock);
+    return too_many;
+}
+
+static void *mover_main(void *arg)
+{
+    struct digests *digests = arg;
+
+    pace_lower_priority();
+    while (!pace_is_stopping(&digests->pace)) {
+        if (are_too_many(digests))
+            move_oldest(digests);
+        else
+            pace_wait(&digests->pace, MOVE_LOOK_MS);
+    }
+    return NULL;
+}
+
+enum rc digests_start(struct digests *digests, struct err *err)
+{
+    return pace_start(&digests->pace, mover_main, digests, err);
+}
+
+void digests_stop(struct digests *digests)
+{
+    pace_end(&digests->pace);
 }
 
 static struct digest *digest_new(uint64_t account, uint64_t body_id,
@@ -220,7 +266,8 @@ static struct digest *digest_new(uint64_t account, uint64_t body_id,
     size_t len = from->core.len + from->text.len;
     struct digest *digest = xmalloc(sizeof(*digest) + len);
 
-    *digest = (struct digest){.account = account,
+    *digest = (struct digest){.refs = 1,
+                              .account = account,
                               .body_id = body_id,
                               .version = from->version,
                               .core_len = from->core.len,
@@ -243,7 +290,7 @@ void digests_put(struct digests *digests, uint64_t account, uint64_t body_id,
     struct digest_key key = {account, body_id};
     uint64_t most = digests->local->options.digest_memory_bytes;
     struct digest *digest, *old;
-    bool move;
+    bool too_many;
 
     if (from->core.len > most || from->text.len > most - from->core.len ||
         most > LZ4_MAX_INPUT_SIZE)
@@ -256,10 +303,12 @@ void digests_put(struct digests *digests, uint64_t account, uint64_t body_id,
     digests->bytes += digest->len;
     (void) map_put(digests->map, key_slice(&key), digest);
     list_push_back(&digests->age, &digest->age);
-    move = must_move(digests);
+    while (digests->bytes > 2 * most)
+        forget(digests, LINK_OWNER(digests->age.head.next, struct digest, age));
+    too_many = digests->bytes > most;
     (void) pthread_mutex_unlock(&digests->lock);
-    if (move)
-        move_oldest(digests);
+    if (too_many)
+        pace_poke(&digests->pace);
 }
 
 /* ---- for the writer of a pack ---- */

@@ -23,7 +23,11 @@ struct held_digest {
 void held_digest_done(struct held_digest *held);
 
 struct digests *digests_new(struct local *local);
+/* The state is open: what memory has no room for may go there. RC_UNAVAILABLE: no thread. */
+MUST_CHECK enum rc digests_start(struct digests *digests, struct err *err);
+void digests_stop(struct digests *digests); /* may never have started */
 void digests_free(struct digests *digests);
+/* Copied. Beyond twice the bound the oldest are forgotten: nobody waits for their writing. */
 void digests_put(struct digests *digests, uint64_t account, uint64_t body_id,
                  const struct digest_bytes *digest, const struct body_range *leaves,
                  size_t n_leaves);

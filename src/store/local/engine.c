@@ -131,6 +131,7 @@ static void local_close(struct engine *engine)
         packer_stop(local->packer);
     if (local->compactor != NULL)
         compactor_stop(local->compactor);
+    digests_stop(local->digests);
     journal_stop(local->journal, &end);
     keeper_stop(local->keeper);
     /* Without the seal the next start walks to the end of the journal, as after a crash. */
@@ -729,6 +730,8 @@ static enum rc open_parts(struct local *local, struct err *err)
     if (!rc)
         keeper_begin(local->keeper);
     if (!rc)
+        rc = digests_start(local->digests, err);
+    if (!rc)
         rc = scrubber_new(local, &local->scrubber, err);
     if (!rc && !local->options.no_packer)
         rc = compactor_new(local, &local->compactor, err);
@@ -762,6 +765,7 @@ enum rc local_engine_open(const struct local_options *options, struct engine **o
     if (rc) {
         struct journal_point end;
 
+        digests_stop(local->digests);
         if (local->compactor != NULL)
             compactor_stop(local->compactor);
         if (local->journal != NULL)
