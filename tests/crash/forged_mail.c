@@ -38,15 +38,36 @@
 struct journal_copy {
     char bytes[JOURNAL_BYTES];
     uint64_t segment;
-    size_t used; /* up to the last block that is not zero */
+    size_t used; /* up to the end of its last batch */
 };
+
+/* Behind the batches that were written for this segment; what a recycled one held before lies
+ * behind them. */
+static size_t end_of_batches(const struct journal_copy *journal)
+{
+    size_t at = JOURNAL_BLOCK_BYTES;
+
+    while (at < JOURNAL_BYTES) {
+        struct scan counts = scan_of(slice_of(journal->bytes + at + HEADER_COUNTS_AT, 4));
+        struct scan place = scan_of(slice_of(journal->bytes + at + HEADER_PLACE_AT, 12));
+        uint64_t segment = 0;
+        uint32_t offset = 0, total_len = 0;
+
+        if (!scan_le32(&counts, &total_len) || !scan_le64(&place, &segment) ||
+            !scan_le32(&place, &offset) || segment != journal->segment || offset != at ||
+            total_len == 0)
+            break;
+        at += total_len;
+    }
+    return at;
+}
 
 /* The newest segment that holds a batch. */
 static void read_journal(const char *store, struct journal_copy *out)
 {
-    char path[STORE_PATH_BYTES + 64], name[256] = "";
+    static struct journal_copy found;
+    char path[STORE_PATH_BYTES + 64];
     const struct dirent *entry;
-    AUTO(closep) int fd = -1;
     DIR *dir;
 
     (void) snprintf(path, sizeof(path), "%s/log", store);
@@ -54,30 +75,22 @@ static void read_journal(const char *store, struct journal_copy *out)
     out->segment = 0;
     while (dir != NULL && (entry = readdir(dir)) != NULL) {
         unsigned long long number;
-        char magic = 0;
-        AUTO(closep) int at = -1;
+        AUTO(closep) int fd = -1;
 
         if (strstr(entry->d_name, ".seg") == NULL ||
-            sscanf(entry->d_name, "%16llx", &number) != 1)
+            sscanf(entry->d_name, "%16llx", &number) != 1 || number <= out->segment)
             continue;
-        at = openat(dirfd(dir), entry->d_name, O_RDONLY | O_CLOEXEC);
-        if (at < 0 || pread(at, &magic, 1, JOURNAL_BLOCK_BYTES) != 1 || magic == 0 ||
-            number <= out->segment)
-            continue;
-        out->segment = number;
-        (void) snprintf(name, sizeof(name), "%s", entry->d_name);
+        fd = openat(dirfd(dir), entry->d_name, O_RDONLY | O_CLOEXEC);
+        if (fd < 0 || pread(fd, found.bytes, JOURNAL_BYTES, 0) != (ssize_t) JOURNAL_BYTES)
+            die("forged_mail: the journal cannot be read");
+        found.segment = number;
+        found.used = end_of_batches(&found);
+        if (found.used > JOURNAL_BLOCK_BYTES)
+            *out = found;
     }
     if (dir == NULL || out->segment == 0)
         die("forged_mail: no journal");
-    fd = openat(dirfd(dir), name, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || pread(fd, out->bytes, JOURNAL_BYTES, 0) <= 0)
-        die("forged_mail: the journal cannot be read");
     (void) closedir(dir);
-    out->used = JOURNAL_BYTES;
-    while (out->used > 0 && out->bytes[out->used - 1] == 0)
-        out->used--;
-    out->used =
-        (out->used + JOURNAL_BLOCK_BYTES - 1) / JOURNAL_BLOCK_BYTES * JOURNAL_BLOCK_BYTES;
 }
 
 /* Header fields as docs/formats/journal.md has them. */
