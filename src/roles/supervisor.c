@@ -148,6 +148,8 @@ void supervisor_child_ready(struct child *child, struct slice sandbox)
 {
     struct supervisor *sup = child->sup;
 
+    if (child->state != CHILD_STARTING)
+        return;
     child->state = CHILD_RUNNING;
     (void) snprintf(child->sandbox, sizeof(child->sandbox), "%.*s", SLICE_ARG(sandbox));
     log_event(LEVEL_INFO, "role.ready", LOG_STR("role", role_name(child->role)),
@@ -176,14 +178,19 @@ static int exit_code(enum rc rc)
     return (unsigned) rc < RC_COUNT && codes[rc] != 0 ? codes[rc] : 1;
 }
 
-/* In its first life a role that cannot run is a mistake of the set-up: say it and end. (Mail is
- * ready, and the server started, before its store is open.) */
+/*
+ * In its first life a role that cannot run is a mistake of the set-up: say it and end. Mail is
+ * ready, and the server started, before its store is open. Of others it is no such mistake once
+ * they are ready, and who got hold of one does not end the server by it.
+ */
 void supervisor_child_failed(struct child *child, enum rc rc, struct slice text)
 {
     struct supervisor *sup = child->sup;
 
     log_event(LEVEL_ERROR, "role.failed", LOG_STR("role", role_name(child->role)),
               LOG_TEXT("reason", text));
+    if (child->state == CHILD_RUNNING && child->role != ROLE_MAIL)
+        return;
     if (sup->stopping || (sup->started && child->restarts > 0))
         return;
     (void) fprintf(stderr, "roost: %s cannot start: %.*s\n", role_name(child->role),
@@ -286,7 +293,6 @@ static void on_child_end(struct supervisor *sup, pid_t pid, int status)
             continue;
         if (!sup->stopping || status != 0)
             log_end(child, status);
-        supervisor_child_last_words(child); /* why it cannot start, perhaps */
         child_gone(child);
         if (child->role == ROLE_MAIL)
             look_at_crash_page(sup, is_crash(status));

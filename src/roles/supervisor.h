@@ -111,8 +111,6 @@ static inline bool role_serves_tls(enum role role)
 }
 
 /* supervisor_child.c */
-/* It has ended: hear what it said before, for its end may be told first. */
-void supervisor_child_last_words(struct child *child);
 MUST_CHECK enum rc child_spawn(struct child *child, struct err *err);
 void child_gone(struct child *child); /* the process was reaped */
 /* Post to each live child of that role. */

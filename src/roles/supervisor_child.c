@@ -8,6 +8,8 @@
 #include "roles/role_table.h"
 #include "roles/supervisor.h"
 
+#define HEARD_AT_ONCE 64u /* messages of one process; then others have their turn */
+
 /* Who has a channel to whom; the log has one from everybody besides. */
 static const struct {
     enum role a, b;
@@ -234,15 +236,6 @@ static void hear(struct child *child, const struct packet *packet)
     }
 }
 
-void supervisor_child_last_words(struct child *child)
-{
-    struct packet *packet;
-    struct err err;
-
-    while (child->channel != NULL && channel_take(child->channel, &packet, &err) == RC_OK)
-        hear(child, packet);
-}
-
 static void on_child(void *ctx, unsigned ready)
 {
     struct child *child = ctx;
@@ -251,13 +244,13 @@ static void on_child(void *ctx, unsigned ready)
     enum rc rc = channel_flush(child->channel, &err);
 
     (void) ready;
-    while (rc == RC_OK || rc == RC_MORE) {
+    for (unsigned i = 0; i < HEARD_AT_ONCE && (rc == RC_OK || rc == RC_MORE); i++) {
         rc = channel_take(child->channel, &packet, &err);
         if (rc != RC_OK)
             break;
         hear(child, packet);
     }
-    if (rc == RC_MORE) {
+    if (rc == RC_OK || rc == RC_MORE) {
         set_wants(child);
         return;
     }
