@@ -247,13 +247,23 @@ static void number_parameters(struct slice written, struct arena *arena,
     settings->query = slice_of(arena_cstr(arena, buf_slice(&query)), query.len);
 }
 
-/* A socket of this host, or a loopback address. */
+/* A socket of this host, or a loopback address. A list of several is neither. */
 static bool is_here(const char *host)
 {
     struct ipaddr address;
 
+    if (strchr(host, ',') != NULL)
+        return false;
     return *host == '/' ||
            (ipaddr_parse(slice_from_str(host), &address) && ipaddr_is_loopback(&address));
+}
+
+/* Where libpq connects to: hostaddr, where it is given, and not what host says. */
+static bool stays_here(const PQconninfoOption *options)
+{
+    const char *address = option_of(options, "hostaddr");
+
+    return is_here(option_of(options, "host")) && (*address == '\0' || is_here(address));
 }
 
 static enum rc check(struct slice written, struct arena *arena, struct sql_settings *settings,
@@ -270,8 +280,7 @@ static enum rc check(struct slice written, struct arena *arena, struct sql_setti
                        "connection: not as libpq wants it");
     if (*option_of(options, "host") == '\0')
         return err_set(err, RC_INVALID, "Bad configuration", "connection: want a host");
-    if (!is_here(option_of(options, "host")) &&
-        strcmp(option_of(options, "sslmode"), "verify-full") != 0)
+    if (!stays_here(options) && strcmp(option_of(options, "sslmode"), "verify-full") != 0)
         return err_set(err, RC_INVALID, "Bad configuration",
                        "connection: want sslmode=verify-full, or this host");
     number_parameters(written, arena, settings);

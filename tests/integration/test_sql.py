@@ -107,6 +107,8 @@ class Asked(unittest.TestCase):
             ({"driver": "mysql"}, "driver"), ({"file": "users.db"}, "absolute"), ({"file": ""}, "file"),
             ({"driver": "postgresql", "connection": "host=db.example dbname=x"}, "verify-full"),
             ({"driver": "postgresql", "connection": "host=192.0.2.1 sslmode=require"}, "verify-full"),
+            ({"driver": "postgresql", "connection": "host=/run,db.example dbname=x"}, "verify-full"),
+            ({"driver": "postgresql", "connection": "host=127.0.0.1 hostaddr=192.0.2.1"}, "verify-full"),
             ({"driver": "postgresql", "connection": "dbname=x"}, "host"),
             ({"driver": "postgresql", "connection": "nonsense"}, "libpq"),
         ]
