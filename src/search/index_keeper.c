@@ -24,12 +24,13 @@
 #include "mailbox/background.h"
 #include "mailbox/memory.h"
 #include "mailbox/message.h"
+#include "search/account_notes.h"
 #include "search/text_segment_build.h"
 
 #define FIRST_BODY_ID    1u
 #define TICK_MS          1000
 #define ACCOUNTS_MAX     65536u /* looked at in one turn */
-#define STATES_MAX       65536u
+#define WANTED_MAX       65536u
 #define SMALLEST_SPAN    512u
 #define SPAN_FACTOR      4u
 #define SIZES            6u
@@ -41,7 +42,6 @@
 
 /* What the thread remembers of an account. */
 struct account_state {
-    uint64_t account;
     uint64_t next;    /* body id, when it was looked at last */
     int64_t since_us; /* it has not changed since */
     int64_t retry_us; /* not before */
@@ -55,8 +55,8 @@ struct index_keeper {
     const struct text_index_options *options;
     struct engine *engine;
     struct pace pace;
-    bool is_hasty;      /* catch_up: the thread's own */
-    struct map *states; /* the thread's own: account -> account_state */
+    bool is_hasty;               /* catch_up: the thread's own */
+    struct account_notes states; /* the thread's own: account_state */
 
     pthread_mutex_t lock;
     struct map *wanted; /* lock: accounts where somebody searched for long */
@@ -70,7 +70,7 @@ struct index_keeper *index_keeper_new(struct text_index *index,
     keeper->index = index;
     keeper->options = options;
     keeper->engine = mail_store_engine(options->store);
-    keeper->states = map_new();
+    account_notes_init(&keeper->states, sizeof(struct account_state), ACCOUNTS_MAX);
     keeper->wanted = map_new();
     pace_init(&keeper->pace);
     keeper->pace.front = mail_store_front(options->store);
@@ -80,12 +80,7 @@ struct index_keeper *index_keeper_new(struct text_index *index,
 
 void index_keeper_free(struct index_keeper *keeper)
 {
-    struct slice key;
-    void *value;
-
-    for (size_t at = 0; map_next(keeper->states, &at, &key, &value);)
-        free(value);
-    map_free(keeper->states);
+    account_notes_done(&keeper->states);
     map_free(keeper->wanted);
     pace_done(&keeper->pace);
     (void) pthread_mutex_destroy(&keeper->lock);
@@ -95,7 +90,7 @@ void index_keeper_free(struct index_keeper *keeper)
 void index_keeper_want(struct index_keeper *keeper, uint64_t account)
 {
     (void) pthread_mutex_lock(&keeper->lock);
-    if (map_count(keeper->wanted) < STATES_MAX)
+    if (map_count(keeper->wanted) < WANTED_MAX)
         (void) map_put(keeper->wanted, MAP_KEY(account), keeper);
     (void) pthread_mutex_unlock(&keeper->lock);
 }
@@ -496,17 +491,13 @@ static bool has_index(struct index_keeper *keeper, uint64_t account)
     return has;
 }
 
-/* NULL: there are too many already. */
 static struct account_state *state_of(struct index_keeper *keeper, uint64_t account)
 {
-    struct account_state *known = map_get(keeper->states, MAP_KEY(account));
+    bool is_new;
+    struct account_state *known = account_notes_get(&keeper->states, account, &is_new);
 
-    if (known != NULL || map_count(keeper->states) >= STATES_MAX)
-        return known;
-    known = xcalloc(1, sizeof(*known));
-    known->account = account;
-    known->is_wanted = has_index(keeper, account); /* it was, once */
-    (void) map_put(keeper->states, MAP_KEY(account), known);
+    if (is_new)
+        known->is_wanted = has_index(keeper, account); /* it was, once */
     return known;
 }
 
@@ -564,8 +555,6 @@ static void take_wanted(struct index_keeper *keeper)
     while (next_wanted(keeper, &id)) {
         struct account_state *known = state_of(keeper, id);
 
-        if (known == NULL)
-            continue;
         known->is_wanted = true;
         known->done_us = 0;
     }
@@ -581,7 +570,7 @@ static void turn(struct index_keeper *keeper, uint64_t *ids)
         struct account *account = store_take_open(keeper->options->store, ids[i]);
         struct account_state *known = state_of(keeper, ids[i]);
 
-        if (account != NULL && known != NULL && is_due(keeper, account, known))
+        if (account != NULL && is_due(keeper, account, known))
             work_on(keeper, account, known);
     }
 }
@@ -617,7 +606,7 @@ void index_keeper_stop(struct index_keeper *keeper)
 enum rc index_keeper_catch_up(struct index_keeper *keeper, struct account *account,
                               struct err *err)
 {
-    struct account_state known = {.account = account_id(account)};
+    struct account_state known = {0};
     enum rc rc = RC_OK;
     bool did = true;
 

@@ -2,11 +2,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/map.h"
 #include "base/pace.h"
 #include "base/random.h"
 #include "mailbox/background.h"
 #include "mailbox/memory.h"
+#include "search/account_notes.h"
 #include "search/key_blob.h"
 
 #define FIRST_BODY   1u
@@ -32,9 +32,9 @@ struct key_keeper {
     struct key_keeper_options options;
     struct engine *engine;
     struct pace pace;
-    bool is_hasty;      /* catch_up: the thread's own */
-    struct map *states; /* the thread's own: account -> account_state */
-    size_t noted;       /* the thread's own: bytes counted in the store's budget */
+    bool is_hasty;               /* catch_up: the thread's own */
+    struct account_notes states; /* the thread's own: account_state */
+    size_t noted;                /* the thread's own: bytes counted in the store's budget */
 };
 
 struct key_keeper *key_keeper_new(const struct key_keeper_options *options)
@@ -43,7 +43,7 @@ struct key_keeper *key_keeper_new(const struct key_keeper_options *options)
 
     keeper->options = *options;
     keeper->engine = mail_store_engine(options->store);
-    keeper->states = map_new();
+    account_notes_init(&keeper->states, sizeof(struct account_state), ACCOUNTS_MAX);
     pace_init(&keeper->pace);
     keeper->pace.front = mail_store_front(options->store);
     return keeper;
@@ -303,25 +303,16 @@ static void work_on(struct key_keeper *keeper, uint64_t account, struct account_
                   LOG_ERR(&err));
 }
 
-static struct account_state *state_of(struct key_keeper *keeper, uint64_t account)
-{
-    struct account_state *known = map_get(keeper->states, MAP_KEY(account));
-
-    if (known != NULL || map_count(keeper->states) >= ACCOUNTS_MAX)
-        return known;
-    known = xcalloc(1, sizeof(*known));
-    (void) map_put(keeper->states, MAP_KEY(account), known);
-    return known;
-}
-
 static void look_at(struct key_keeper *keeper, uint64_t id)
 {
     AUTO(account_closep) struct account *account = store_take_open(keeper->options.store, id);
-    struct account_state *known = state_of(keeper, id);
+    struct account_state *known;
     struct account_figures figures;
+    bool is_new;
 
-    if (account == NULL || known == NULL)
+    if (account == NULL)
         return;
+    known = account_notes_get(&keeper->states, id, &is_new);
     figures = figures_of(account);
     if (known->next != figures.next) {
         known->next = figures.next;
@@ -359,15 +350,10 @@ void key_keeper_start(struct key_keeper *keeper)
 
 void key_keeper_free(struct key_keeper *keeper)
 {
-    struct slice key;
-    void *value;
-
     if (keeper == NULL)
         return;
     pace_end(&keeper->pace);
-    for (size_t at = 0; map_next(keeper->states, &at, &key, &value);)
-        free(value);
-    map_free(keeper->states);
+    account_notes_done(&keeper->states);
     pace_done(&keeper->pace);
     free(keeper);
 }
