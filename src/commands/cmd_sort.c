@@ -9,11 +9,15 @@
  * The finding is SEARCH's; then the columns of what was found are made, where they are not
  * there (search/sort_keys.h), and put in order.
  */
+#include "commands/dispatch.h"
 #include "commands/finding.h"
 #include "commands/sorting.h"
 #include "imap/print.h"
 #include "search/sort_items.h"
 #include "search/threading.h"
+
+_Static_assert(SORT_MESSAGES_MAX *SORT_ROW_BYTES <= CMD_ARENA_BYTES / 4 * 3,
+               "the arena has room for what is sorted, and for blocks that are not full");
 
 struct sort_run {
     struct finding finding;
@@ -49,6 +53,15 @@ static enum rc start(struct cmd *cmd, const struct imap_search_args *args,
     return RC_OK;
 }
 
+static enum rc check_count(struct cmd *cmd, uint64_t n, struct err *err)
+{
+    if (n <= SORT_MESSAGES_MAX)
+        return RC_OK;
+    reply_code(cmd->reply, "LIMIT");
+    return err_set(err, RC_LIMIT, "Too many messages to sort: narrow the search",
+                   "sort: %llu messages", (unsigned long long) n);
+}
+
 /* Everything but the answer. texts: bits of enum key_text that it needs. */
 static enum rc prepare(struct cmd *cmd, const struct imap_search_args *args,
                        const struct sorting *sorting, uint32_t texts, struct err *err)
@@ -67,6 +80,9 @@ static enum rc prepare(struct cmd *cmd, const struct imap_search_args *args,
         if (rc)
             return rc;
         run->hits = search_hits(run->finding.search);
+        rc = check_count(cmd, run->hits.count, err);
+        if (rc)
+            return rc;
         run->found = finding_list(cmd, &run->hits);
         rc = keys_work_start(&run->work, cmd->session->view, run->found.uids, run->found.n,
                              cmd->session->comparator.number, texts, cmd->arena, err);

@@ -175,6 +175,7 @@ const struct language_row language_rows[] = {
     {"Too many mailboxes to watch", {"Zu viele Postfächer zu beobachten", "Trop de boîtes à surveiller", "Demasiados buzones que vigilar", "監視するメールボックスが多すぎます"}},
     {"No such special use", {"Diese besondere Verwendung gibt es nicht", "Cet usage spécial n'existe pas", "No existe ese uso especial", "そのような特別な用途はありません"}},
     {"The result is too scattered to be saved", {"Das Ergebnis ist zu verstreut, um es zu merken", "Résultat trop dispersé pour être gardé", "Resultado demasiado disperso para guardarlo", "結果が散らばりすぎて保存できません"}},
+    {"Too many messages to sort: narrow the search", {"Zu viele Nachrichten zum Sortieren: Suche eingrenzen", "Trop de messages à trier : affinez la recherche", "Demasiados mensajes para ordenar: acote la búsqueda", "並べ替えるメッセージが多すぎます。検索を絞ってください"}},
     {"No message has that sequence number", {"Keine Nachricht hat diese Nummer", "Aucun message n'a ce numéro", "Ningún mensaje tiene ese número", "その番号のメッセージはありません"}},
     {"Some of these messages were expunged", {"Einige dieser Nachrichten wurden gelöscht", "Certains de ces messages ont été supprimés", "Algunos de estos mensajes fueron eliminados", "一部のメッセージは削除されました"}},
     {"No such message", {"Diese Nachricht gibt es nicht", "Ce message n'existe pas", "No existe ese mensaje", "そのようなメッセージはありません"}},

@@ -20,6 +20,8 @@
  * are made in. */
 #define SORT_ROW_BYTES ((size_t) 128)
 
+#define SORT_MESSAGES_MAX 10000000u /* that one SORT or THREAD looks at */
+
 /* Where a message's row is. */
 struct key_place {
     uint32_t segment, row;
