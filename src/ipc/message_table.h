@@ -82,6 +82,9 @@
 #define MSG_QUARANTINE_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
     U64(account) \
     U8(on)
+#define MSG_TICKETS_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    FIXED(secret, 32)  /* struct tls_ticket_seed: all gates have one */ \
+    U64(period)
 #define MSG_START_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
     U32(n_gates)       /* how many gates this server runs */ \
     U8(log_level)      /* enum log_level: least that is written */
@@ -455,6 +458,7 @@
     M(SHUTDOWN,          shutdown,          9, 1, 0, FROM(SUPERVISOR),             TO_ANY) \
     M(KEY,               key,              10, 1, 1, FROM(SUPERVISOR),             TO(KEYS)) \
     M(ALIVE,             alive,            11, 1, 0, FROM(SUPERVISOR) | FROM(KEYS), TO(KEYS) | TO(SUPERVISOR)) \
+    M(TICKETS,           tickets,          12, 1, 0, FROM(SUPERVISOR),             TO(GATE)) \
     M(READY,             ready,            20, 1, 0, FROM_ANY,                     TO(SUPERVISOR)) \
     M(FAILED,            failed,           21, 1, 0, FROM_ANY,                     TO(SUPERVISOR)) \
     M(KEYS_LOADED,       keys_loaded,      22, 1, 0, FROM(KEYS),                   TO(SUPERVISOR)) \

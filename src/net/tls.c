@@ -112,6 +112,11 @@ bool tls_server_is_loaded(const struct tls_server *server)
     return server->set != NULL;
 }
 
+void tls_server_share_tickets(struct tls_server *server, const struct tls_ticket_seed *seed)
+{
+    ticket_keys_share(server->tickets, seed);
+}
+
 void tls_server_rotate_tickets(struct tls_server *server)
 {
     ticket_keys_rotate(server->tickets);

@@ -74,6 +74,23 @@ void tls_server_sign_with(struct tls_server *server, struct tls_signer signer);
 /* How many pairs have an OCSP answer, fresh or not: one that is not about the certificate is
  * left out. */
 size_t tls_server_n_staples(const struct tls_server *server);
+/*
+ * What the keys of session tickets come from. A server has a seed of its own; several with one
+ * resume each other's sessions. Each period's follows from the one before and does not lead
+ * back to it: who takes a process finds no key of a period that is over.
+ */
+#define TLS_TICKET_SECRET_BYTES 32u
+
+struct tls_ticket_seed {
+    uint8_t secret[TLS_TICKET_SECRET_BYTES];
+    uint64_t period; /* of the monotonic clock, TICKET_KEY_SEC each */
+};
+
+void tls_ticket_seed_make(struct tls_ticket_seed *out);
+/* To the period that is now. */
+void tls_ticket_seed_advance(struct tls_ticket_seed *seed);
+/* Tickets given before are opened no more. */
+void tls_server_share_tickets(struct tls_server *server, const struct tls_ticket_seed *seed);
 /* Replace a ticket key that is old enough. Handshakes do it too; call it now and then, so that
  * an idle server also forgets. */
 void tls_server_rotate_tickets(struct tls_server *server);

@@ -3,6 +3,7 @@
 #include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <pthread.h>
 
 #include "base/clock.h"
@@ -11,7 +12,8 @@
 #define TICKET_NAME_BYTES 16 /* fixed by OpenSSL's callback */
 #define TICKET_IV_BYTES   16 /* of AES-CBC */
 #define TICKET_KEY_BYTES  32
-#define US_PER_SEC        1000000
+#define PERIOD_US         ((int64_t) TICKET_KEY_SEC * 1000000)
+#define DERIVED_BYTES     64 /* of SHA-512 */
 
 /* What the callback answers, as OpenSSL's manual numbers it. */
 enum { TICKET_FAILED = -1, TICKET_UNKNOWN = 0, TICKET_GOOD = 1, TICKET_GOOD_RENEW = 2 };
@@ -19,22 +21,65 @@ enum { TICKET_FAILED = -1, TICKET_UNKNOWN = 0, TICKET_GOOD = 1, TICKET_GOOD_RENE
 struct ticket_key {
     unsigned char name[TICKET_NAME_BYTES];
     unsigned char seal[TICKET_KEY_BYTES], mac[TICKET_KEY_BYTES];
-    int64_t made_us; /* monotonic */
     bool usable;
 };
 
 struct ticket_keys {
     pthread_mutex_t lock;
+    struct tls_ticket_seed seed;   /* lock: of the period of `now` */
     struct ticket_key now, before; /* lock */
 };
 
-static void fresh_key(struct ticket_key *key)
+/* ---- the seed ---- */
+
+static void derive(const struct tls_ticket_seed *seed, struct slice label,
+                   unsigned char out[DERIVED_BYTES])
 {
-    random_bytes(key->name, sizeof(key->name));
-    random_bytes(key->seal, sizeof(key->seal));
-    random_bytes(key->mac, sizeof(key->mac));
-    key->made_us = clock_mono_us();
-    key->usable = true;
+    if (HMAC(EVP_sha512(), seed->secret, sizeof(seed->secret),
+             (const unsigned char *) label.ptr, label.len, out, NULL) == NULL)
+        die("tls: OpenSSL has no SHA-512");
+}
+
+static uint64_t period_now(void)
+{
+    return (uint64_t) (clock_mono_us() / PERIOD_US);
+}
+
+void tls_ticket_seed_make(struct tls_ticket_seed *out)
+{
+    random_bytes(out->secret, sizeof(out->secret));
+    out->period = period_now();
+}
+
+static void advance(struct tls_ticket_seed *seed)
+{
+    unsigned char derived[DERIVED_BYTES];
+
+    derive(seed, SLICE("the next period"), derived);
+    memcpy(seed->secret, derived, sizeof(seed->secret));
+    seed->period++;
+    OPENSSL_cleanse(derived, sizeof(derived));
+}
+
+void tls_ticket_seed_advance(struct tls_ticket_seed *seed)
+{
+    while (seed->period < period_now())
+        advance(seed);
+}
+
+/* ---- keys ---- */
+
+static void key_of(const struct tls_ticket_seed *seed, struct ticket_key *out)
+{
+    unsigned char derived[DERIVED_BYTES];
+
+    derive(seed, SLICE("name"), derived);
+    memcpy(out->name, derived, sizeof(out->name));
+    derive(seed, SLICE("seal and mac"), derived);
+    memcpy(out->seal, derived, sizeof(out->seal));
+    memcpy(out->mac, derived + sizeof(out->seal), sizeof(out->mac));
+    out->usable = true;
+    OPENSSL_cleanse(derived, sizeof(derived));
 }
 
 struct ticket_keys *ticket_keys_new(void)
@@ -42,8 +87,18 @@ struct ticket_keys *ticket_keys_new(void)
     struct ticket_keys *keys = xcalloc(1, sizeof(*keys));
 
     (void) pthread_mutex_init(&keys->lock, NULL);
-    fresh_key(&keys->now);
+    tls_ticket_seed_make(&keys->seed);
+    key_of(&keys->seed, &keys->now);
     return keys;
+}
+
+void ticket_keys_share(struct ticket_keys *keys, const struct tls_ticket_seed *seed)
+{
+    (void) pthread_mutex_lock(&keys->lock);
+    keys->seed = *seed;
+    key_of(&keys->seed, &keys->now);
+    OPENSSL_cleanse(&keys->before, sizeof(keys->before)); /* usable becomes false */
+    (void) pthread_mutex_unlock(&keys->lock);
 }
 
 void ticket_keys_free(struct ticket_keys *keys)
@@ -55,20 +110,14 @@ void ticket_keys_free(struct ticket_keys *keys)
     free(keys);
 }
 
-/* keys->lock is held. */
+/* keys->lock is held. What is overwritten is gone. */
 static void rotate(struct ticket_keys *keys)
 {
-    const int64_t life_us = (int64_t) TICKET_KEY_SEC * US_PER_SEC;
-    int64_t now_us = clock_mono_us();
-
-    if (keys->before.usable && now_us - keys->before.made_us >= 2 * life_us)
-        OPENSSL_cleanse(&keys->before, sizeof(keys->before)); /* usable becomes false */
-    if (now_us - keys->now.made_us < life_us)
-        return;
-    OPENSSL_cleanse(&keys->before, sizeof(keys->before));
-    if (now_us - keys->now.made_us < 2 * life_us)
+    while (keys->seed.period < period_now()) {
         keys->before = keys->now;
-    fresh_key(&keys->now);
+        advance(&keys->seed);
+        key_of(&keys->seed, &keys->now);
+    }
 }
 
 void ticket_keys_rotate(struct ticket_keys *keys)

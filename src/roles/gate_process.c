@@ -102,6 +102,9 @@ enum rc gate_open(struct role_start *start, struct gate **out, struct err *err)
     gate->arena = arena_new(GATE_ARENA_BYTES);
     gate->scratch = xmalloc(PUMP_BYTES);
     gate->tls = tls_server_new();
+    if (start->has_tickets)
+        tls_server_share_tickets(gate->tls, &start->tickets);
+    explicit_bzero(&start->tickets, sizeof(start->tickets));
     if (start->config->client_ca[0] != '\0')
         tls_server_ask_certificates(gate->tls);
     gate->auth.gate = gate->mail.gate = gate;

@@ -189,6 +189,12 @@ static enum rc before_start(struct role_start *start, struct packet *packet, str
     case MSG_KEY:
         (void) on_key(start, packet);
         return RC_OK;
+    case MSG_TICKETS:
+        memcpy(start->tickets.secret, packet->msg.tickets.secret,
+               sizeof(start->tickets.secret));
+        start->tickets.period = packet->msg.tickets.period;
+        start->has_tickets = true;
+        return RC_OK;
     case MSG_CRASH_PAGE:
         return crash_page_open(packet->fds[0], &start->crash_page, err);
     case MSG_QUARANTINE:

@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "ipc/channel.h"
 #include "ipc/crash_page.h"
+#include "net/tls.h"
 
 #define ROLE_SUPERVISOR_FD 3
 #define ROLE_LISTENERS_MAX 32u
@@ -75,7 +76,9 @@ struct role_start {
     size_t n_listeners;
     struct role_cert certs[ROLE_CERTS_MAX];
     size_t n_certs;
-    uint32_t certs_generation; /* keys only: of the set */
+    uint32_t certs_generation;      /* keys only: of the set */
+    struct tls_ticket_seed tickets; /* gates only: what all of them have */
+    bool has_tickets;
     struct role_peer peers[ROLE_PEERS_MAX];
     size_t n_peers;
     struct crash_page *crash_page;             /* mail only */

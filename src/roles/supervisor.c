@@ -506,6 +506,7 @@ int supervisor_run(const struct config *config, const char *config_path)
     sup->started_us = clock_mono_us();
     list_init(&sup->control_conns);
     harden_self();
+    tls_ticket_seed_make(&sup->tickets);
     sup->sink = log_sink_new(ROLE_SUPERVISOR);
     rc = open_all(sup, &err);
     if (rc == RC_OK)
@@ -522,6 +523,7 @@ int supervisor_run(const struct config *config, const char *config_path)
     }
     close_all(sup);
     status = sup->status;
+    explicit_bzero(&sup->tickets, sizeof(sup->tickets));
     free(sup);
     return status;
 }

@@ -90,6 +90,7 @@ struct supervisor {
     struct loop_fd signals, control;
     struct list control_conns;
     struct certs certs;
+    struct tls_ticket_seed tickets; /* of all gates */
     struct timer stop_timer, alive;
     bool started; /* all were RUNNING once */
     bool stopping, stop_fast;

@@ -147,6 +147,19 @@ static void post_quarantine(struct child *child)
     }
 }
 
+/* One seed for all: a client that comes back resumes its session at whichever gate it meets. */
+static void post_tickets(struct child *gate)
+{
+    struct tls_ticket_seed *seed = &gate->sup->tickets;
+    struct msg msg = {.type = MSG_TICKETS};
+
+    tls_ticket_seed_advance(seed);
+    memcpy(msg.tickets.secret, seed->secret, sizeof(msg.tickets.secret));
+    msg.tickets.period = seed->period;
+    child_post(gate, &msg, NULL);
+    explicit_bzero(&msg, sizeof(msg));
+}
+
 void child_post_start(struct child *child)
 {
     struct msg start = {
@@ -171,6 +184,8 @@ static enum rc post_everything(struct child *child, struct err *err)
 
     child_post(child, &config, &sup->config_fd);
     post_listeners(child);
+    if (child->role == ROLE_GATE)
+        post_tickets(child);
     if (child->role == ROLE_KEYS)
         certs_post_keys(child);
     if (child->role == ROLE_MAIL) {

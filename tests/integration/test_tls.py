@@ -151,8 +151,8 @@ class Scan(Doors):
         made = context(maximum_version=ssl.TLSVersion.TLSv1_2)
         first = self.handshake(made)
         self.assertTrue(first.session.has_ticket)
-        again = self.handshake(made, session=first.session)
-        self.assertTrue(again.session_reused)
+        again = [self.handshake(made, session=first.session) for _ in range(16)]  # at whichever gate
+        self.assertTrue(all(tls.session_reused for tls in again))
         last = self.handshake(context(minimum_version=ssl.TLSVersion.TLSv1_3))
         last.recv(100)  # a ticket would have come before the greeting
         self.assertFalse(last.session.has_ticket)  # an EC signature costs less (docs/performance.md)

@@ -515,6 +515,33 @@ static void an_idle_server_forgets_its_keys_too(void **state)
     SSL_SESSION_free(visit(f, session, false));
 }
 
+/* Two gates of one server, one of which is begun anew later. */
+static void servers_with_one_seed_open_each_others_tickets(void **state)
+{
+    const int64_t life_us = (int64_t) TICKET_KEY_SEC * 1000000, start_us = 1000000;
+    struct fixture *f = *state;
+    struct tls_ticket_seed seed;
+    SSL_SESSION *session;
+
+    clock_set_for_test(start_us);
+    tls_ticket_seed_make(&seed);
+    serve_rsa(f);
+    tls_server_share_tickets(f->server, &seed);
+    session = visit(f, NULL, false);
+    serve_rsa(f);
+    SSL_SESSION_up_ref(session);
+    SSL_SESSION_free(visit(f, session, false)); /* its own seed */
+    tls_server_share_tickets(f->server, &seed);
+    session = visit(f, session, true);
+    clock_set_for_test(start_us + life_us);
+    SSL_SESSION_free(visit(f, session, true)); /* by the key before */
+    session = visit(f, NULL, false);
+    serve_rsa(f);
+    tls_ticket_seed_advance(&seed);
+    tls_server_share_tickets(f->server, &seed);
+    SSL_SESSION_free(visit(f, session, true));
+}
+
 /* Over 1.3 it would save a signature and cost more. */
 static void an_ec_key_gives_no_ticket_over_tls13(void **state)
 {
@@ -669,6 +696,7 @@ int main(void)
         TEST(an_ec_key_gives_a_ticket_over_tls12),
         TEST(tickets_resume_until_their_key_is_gone),
         TEST(an_idle_server_forgets_its_keys_too),
+        TEST(servers_with_one_seed_open_each_others_tickets),
         TEST(an_ocsp_answer_is_sent_while_it_is_fresh),
     };
 
