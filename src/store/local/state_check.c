@@ -222,17 +222,26 @@ static void take_row(struct salvage *salvage, enum state_table table, struct sli
         put_row(salvage, table, key, stored, MDB_NOOVERWRITE);
 }
 
-/* The row of a leaf that hangs in the air says by its checksum which table it is of. */
+static bool is_table(struct slice name)
+{
+    for (unsigned i = 0; i < STATE_TABLES; i++)
+        if (slice_eq(name, slice_from_str(state_table_name((enum state_table) i))))
+            return true;
+    return false;
+}
+
+/* The row of a leaf that hangs in the air says by its checksum which table it is of; so does
+ * that of a table whose name is damaged. */
 static bool visit_row(void *ctx, struct slice table, struct slice key, struct slice stored)
 {
     struct salvage *salvage = ctx;
+    bool is_named = is_table(table);
     struct slice value;
 
     for (unsigned i = 0; i < STATE_TABLES; i++) {
         struct slice name = slice_from_str(state_table_name((enum state_table) i));
 
-        if ((table.len > 0 && !slice_eq(table, name)) ||
-            !state_row_open(name, key, stored, &value))
+        if ((is_named && !slice_eq(table, name)) || !state_row_open(name, key, stored, &value))
             continue;
         take_row(salvage, (enum state_table) i, key, value, stored);
         return true;
