@@ -311,7 +311,7 @@ class Walk:
             line = self.lines[self.at]
             self.at += 1
             if not line_body(line):
-                return
+                return True
             size += len(line)
             cut = size > HEADER_MAX or self.n_fields >= FIELDS_MAX
             if cut and part.opaque and part.fields or not cut and line[:1] in (b" ", b"\t") and part.fields:
@@ -321,6 +321,7 @@ class Walk:
             name = None if cut else FIELD_NAME.match(line)
             part.fields.append((name.group(1), line[name.end():]) if name else (b"", line))
             self.n_fields += 1
+        return False
 
     def classify(self, part, deep):
         encoding = part.field(b"content-transfer-encoding")
@@ -370,20 +371,21 @@ class Walk:
             raise TooManyParts
         part = Part(parent)
         self.parts.append(part)
-        self.header(part)
+        has_body = self.header(part)
         self.classify(part, self.one_leaf or depth >= DEPTH_MAX)
         if part.kind == "multipart":
-            self.multipart(part, depth)
+            self.multipart(part, depth, has_body)
         elif part.kind == "message":
             self.entity(part, depth + 1)
         else:
             part.body = self.rest()
 
-    def multipart(self, part, depth):
+    def multipart(self, part, depth, has_body):
+        """The delimiter that ended its header is not asked again, be it that of its own parts too."""
         n_before, start = len(self.parts), self.at
         self.open.append(part)
         self.rest()
-        while self.at < len(self.lines):
+        while has_body and self.at < len(self.lines):
             whose, last = self.delimiter()
             if whose is not part:
                 break
