@@ -41,9 +41,20 @@ class Aerc(unittest.TestCase):
                 out.write(text)
         for number in range(1, 6):
             self.server.deliver("u1", sample(number))
+        self.use_up_uids("Archive")
         env = {"HOME": home, "SSL_CERT_FILE": self.server.certificate, "XDG_RUNTIME_DIR": home}
         self.aerc = Terminal(home, "%s 2>%s/log" % (AERC, home), env)
         self.addCleanup(self.aerc.close)
+
+    def use_up_uids(self, mailbox):
+        """What aerc 0.14 hears of a uid in the mailbox it comes from, it shows at the same uid of the one it went to."""
+        with self.server.wire("u1") as wire:
+            wire.ok("SELECT INBOX")
+            for _ in range(2):
+                wire.ok("COPY 1:5 " + mailbox)
+            wire.ok("SELECT " + mailbox)
+            wire.ok("STORE 1:* +FLAGS (\\Deleted)")
+            wire.ok("EXPUNGE")
 
     def test_a_day_of_mail(self):
         aerc = self.aerc
