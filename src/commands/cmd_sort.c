@@ -16,7 +16,7 @@
 #include "search/sort_items.h"
 #include "search/threading.h"
 
-_Static_assert(SORT_MESSAGES_MAX *SORT_ROW_BYTES <= CMD_ARENA_BYTES / 4 * 3,
+_Static_assert(SORT_ROW_BYTES <= CMD_ARENA_BYTES / 4 * 3 / SORT_MESSAGES_MAX,
                "the arena has room for what is sorted, and for blocks that are not full");
 
 struct sort_run {

@@ -41,7 +41,6 @@ static void on_time(void *ctx)
             child->asked_us = clock_mono_us();
         }
     }
-    tls_ticket_seed_advance(&sup->tickets); /* what is over is forgotten in time */
     timer_start(sup->loop, &sup->alive, ASK_EVERY_US, on_time, sup);
 }
 

@@ -151,7 +151,8 @@ static void poll_certs(void *ctx)
 
     cert_files_stamp(reloaded_config(sup), &now);
     if (memcmp(&now, &sup->certs.stamps, sizeof(now)) != 0)
-        (void) certs_reload(sup, &err); /* what failed is in the log */
+        (void) certs_reload(sup, &err);     /* what failed is in the log */
+    tls_ticket_seed_advance(&sup->tickets); /* the secret of a period that is over goes */
     timer_start(sup->loop, &sup->certs.poll, CERT_POLL_US, poll_certs, sup);
 }
 

@@ -153,6 +153,7 @@ static void post_tickets(struct child *gate)
     struct tls_ticket_seed *seed = &gate->sup->tickets;
     struct msg msg = {.type = MSG_TICKETS};
 
+    _Static_assert(sizeof(msg.tickets.secret) == TLS_TICKET_SECRET_BYTES, "a seed's secret");
     tls_ticket_seed_advance(seed);
     memcpy(msg.tickets.secret, seed->secret, sizeof(msg.tickets.secret));
     msg.tickets.period = seed->period;
