@@ -31,10 +31,10 @@
     X(PQgetlength)                                                                             \
     X(PQgetvalue)                                                                              \
     X(PQisBusy)                                                                                \
-    X(PQntuples)                                                                               \
     X(PQresultErrorField)                                                                      \
     X(PQresultStatus)                                                                          \
     X(PQsendQueryParams)                                                                       \
+    X(PQsetSingleRowMode)                                                                      \
     X(PQsetnonblocking)                                                                        \
     X(PQsocket)                                                                                \
     X(PQstatus)
@@ -82,6 +82,11 @@ static void conninfo_freep(PQconninfoOption **options)
         libpq.PQconninfoFree(*options);
 }
 
+static void result_freep(PGresult **result)
+{
+    libpq.PQclear(*result);
+}
+
 static const char *option_of(const PQconninfoOption *options, const char *name)
 {
     for (; options != NULL && options->keyword != NULL; options++)
@@ -115,27 +120,22 @@ static PGconn *start(const struct sql_settings *settings)
     return libpq.PQconnectStartParams(names, values, 0);
 }
 
-static PGresult *take_result(PGconn *conn, int64_t deadline_us)
+static bool is_sent(PGconn *conn, int64_t deadline_us)
 {
-    PGresult *result = NULL, *next;
     int left = libpq.PQflush(conn);
 
     while (left == 1 && wait_for(conn, POLLOUT, deadline_us))
         left = libpq.PQflush(conn);
-    if (left != 0)
-        return NULL;
-    for (;;) {
-        while (libpq.PQisBusy(conn) != 0)
-            if (!wait_for(conn, POLLIN, deadline_us) || libpq.PQconsumeInput(conn) == 0) {
-                libpq.PQclear(result);
-                return NULL;
-            }
-        next = libpq.PQgetResult(conn);
-        if (next == NULL)
-            return result;
-        libpq.PQclear(result);
-        result = next;
-    }
+    return left == 0;
+}
+
+/* NULL: there is none, or not in time. */
+static PGresult *next_result(PGconn *conn, int64_t deadline_us)
+{
+    while (libpq.PQisBusy(conn) != 0)
+        if (!wait_for(conn, POLLIN, deadline_us) || libpq.PQconsumeInput(conn) == 0)
+            return NULL;
+    return libpq.PQgetResult(conn);
 }
 
 /* False: it is too long. */
@@ -166,19 +166,35 @@ static enum rc of_failure(const PGresult *result)
                : RC_INVALID;
 }
 
-static enum rc read_result(const PGresult *result, struct arena *arena, struct sql_row *out)
+static enum rc read_row(const PGresult *row, struct arena *arena, struct sql_row *out)
 {
-    if (libpq.PQresultStatus(result) != PGRES_TUPLES_OK)
-        return of_failure(result);
-    if (libpq.PQfnumber(result, "password") < 0 || libpq.PQfnumber(result, "user") < 0)
-        return RC_INVALID;
-    if (libpq.PQntuples(result) != 1)
-        return libpq.PQntuples(result) == 0 ? RC_NOT_FOUND : RC_CONFLICT;
-    if (!read_text(result, "password", arena, &out->password) ||
-        !read_text(result, "user", arena, &out->user) ||
-        !read_text(result, "groups", arena, &out->groups))
+    if (!read_text(row, "password", arena, &out->password) ||
+        !read_text(row, "user", arena, &out->user) ||
+        !read_text(row, "groups", arena, &out->groups))
         return RC_LIMIT;
     return RC_OK;
+}
+
+/* A row is a result of its own, and one without rows is the end: what is behind the second row
+   is not waited for. */
+static enum rc read_rows(PGconn *conn, int64_t deadline_us, struct arena *arena,
+                         struct sql_row *out)
+{
+    AUTO(result_freep) PGresult *first = next_result(conn, deadline_us);
+    AUTO(result_freep) PGresult *second = NULL;
+    ExecStatusType status = libpq.PQresultStatus(first);
+
+    if (status != PGRES_SINGLE_TUPLE && status != PGRES_TUPLES_OK)
+        return of_failure(first);
+    if (libpq.PQfnumber(first, "password") < 0 || libpq.PQfnumber(first, "user") < 0)
+        return RC_INVALID;
+    if (status == PGRES_TUPLES_OK)
+        return RC_NOT_FOUND;
+    second = next_result(conn, deadline_us);
+    status = libpq.PQresultStatus(second);
+    if (status == PGRES_SINGLE_TUPLE)
+        return RC_CONFLICT;
+    return status == PGRES_TUPLES_OK ? read_row(first, arena, out) : of_failure(second);
 }
 
 static enum rc ask(PGconn *conn, const struct sql_settings *settings,
@@ -186,8 +202,6 @@ static enum rc ask(PGconn *conn, const struct sql_settings *settings,
                    struct sql_row *out)
 {
     const char *texts[SQL_PARAMETERS];
-    PGresult *result;
-    enum rc rc;
 
     for (unsigned i = 0; i < settings->n_numbers; i++) {
         enum sql_parameter which = settings->numbers[i];
@@ -197,12 +211,10 @@ static enum rc ask(PGconn *conn, const struct sql_settings *settings,
                        : arena_cstr(arena, values->values[which]);
     }
     if (libpq.PQsendQueryParams(conn, settings->query.ptr, (int) settings->n_numbers, NULL,
-                                texts, NULL, NULL, 0) != 1)
+                                texts, NULL, NULL, 0) != 1 ||
+        libpq.PQsetSingleRowMode(conn) != 1 || !is_sent(conn, deadline_us))
         return RC_UNAVAILABLE;
-    result = take_result(conn, deadline_us);
-    rc = result != NULL ? read_result(result, arena, out) : RC_UNAVAILABLE;
-    libpq.PQclear(result);
-    return rc;
+    return read_rows(conn, deadline_us, arena, out);
 }
 
 static enum rc find(const struct sql_settings *settings, const struct sql_values *values,

@@ -100,6 +100,17 @@ class Sql(unittest.TestCase):
             ("refused", "not_unique"), ("unavailable", "scheme")])
         self.assertEqual(got[0][2:], (b"anna", [b"staff", b"board"]))
 
+    def test_rows_without_end_are_two_rows(self):
+        query = "SELECT a.name AS user, a.password FROM users a, %s WHERE a.name = :user" % ", ".join(
+            "users b%d" % i for i in range(12))
+        self.assertEqual(self.provider(query=query).ask((b"anna", b"anna's"))[0][:2], ("refused", "not_unique"))
+
+    def test_a_row_and_then_an_error_is_no_row(self):
+        query = ("SELECT name AS user, password FROM users WHERE name = :user UNION ALL "
+                 "SELECT 'x', (1 / (length(:user) - 4))::text")
+        got = self.provider(query=query).ask((b"anna", b"anna's"), (b"bare", b"bare's"), (b"nobody", b"x"))
+        self.assertEqual([one[:2] for one in got[:2]], [("unavailable", "query")] * 2)
+
     def test_a_name_is_never_text_of_the_query(self):
         provider = self.provider()
         for name, answer in zip(HOSTILE_NAMES, provider.ask(*[(name, b"anna's") for name in HOSTILE_NAMES])):
