@@ -55,6 +55,7 @@ OPEN = {
 }
 
 DOUBLE = re.compile(rb"\x1b\$(?:[@AB]|\([A-Z])([^\x1b]*)")
+NO_SET = re.compile(rb"\x1b(?!\$[@AB]|\$\([CD]|\([BJ]|\.[AF]|N)")  # Python passes over some of these in silence
 
 
 def clean(label):
@@ -120,6 +121,8 @@ def decode(label, data):
         return legacy(data, codec)
     if codec.startswith("iso2022") and any(re.search(rb"[^!-~]", run) for run in DOUBLE.findall(data)):
         raise Unsure("single bytes among the double ones of " + codec)
+    if codec.startswith("iso2022") and NO_SET.search(data):
+        raise Unsure("an escape to no set of " + codec)
     try:
         text = data.decode(codec)
     except UnicodeDecodeError as error:
