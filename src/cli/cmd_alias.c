@@ -11,8 +11,10 @@ static const struct cli_column columns[] = {
     {"user",    "USER",    CLI_TEXT},
 };
 
-static const char add_help[] = "  alias add ADDRESS USER\n"
-                               "      $ roost alias add sales@example.org anna\n";
+static const char add_help[] = "  alias add ADDRESS USER [--apart]\n"
+                               "      $ roost alias add sales@example.org anna\n"
+                               "      --apart: also if mail to that address goes to a user "
+                               "by its local part.\n";
 
 static const struct cli_request alias_add = {
     .role = "auth",
@@ -20,6 +22,7 @@ static const struct cli_request alias_add = {
     .fields = {"address", "user"},
     .n_fields = 2,
     .wants = "an address and a user",
+    .may_be_apart = true,
     .done = "added",
 };
 

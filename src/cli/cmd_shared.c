@@ -15,9 +15,10 @@ static const struct cli_column columns[] = {
 };
 
 static const char create_help[] =
-    "  shared create NAME [--admin USER[,USER...]]\n"
+    "  shared create NAME [--admin USER[,USER...]] [--apart]\n"
     "      Its name shares a name space with users. --admin gives these users (or group:NAME)\n"
     "      all rights on its INBOX, so that they can give rights to others by a mail program.\n"
+    "      --apart: also if mail to that address goes to a user by its local part.\n"
     "      $ roost shared create info@example.org --admin anna\n";
 
 static int add_admin(struct cli_ask *mail, const char *name, struct slice admin)
@@ -57,8 +58,10 @@ static int shared_create(int argc, char *const *argv)
 {
     AUTO(cli_ask_close) struct cli_ask auth = {0};
     const char *admins = "";
+    bool apart = false;
     const struct cli_option options[] = {
-        {"--admin", &admins, NULL}
+        {"--admin", &admins, NULL  },
+        {"--apart", NULL,    &apart}
     };
     struct cli_args args;
     int code;
@@ -69,9 +72,12 @@ static int shared_create(int argc, char *const *argv)
         return cli_usage_error("shared create", "one name");
     code = cli_ask_open(&args, "auth", &auth);
     if (code == CLI_OK) {
-        const struct control_field name = CONTROL_TEXT("name", slice_from_str(args.words[0]));
+        const struct control_field fields[] = {
+            CONTROL_TEXT("name", slice_from_str(args.words[0])),
+            CONTROL_TEXT("apart", SLICE("yes")),
+        };
 
-        code = cli_ask(&auth, "shared.create", &name, 1);
+        code = cli_ask(&auth, "shared.create", fields, apart ? 2 : 1);
     }
     if (code == CLI_OK && admins[0] != '\0')
         code = add_admins(&args, admins);

@@ -99,11 +99,13 @@ static void print_batch(struct cli_ask *ask, const struct cli_column *columns, s
 /* ---- add ---- */
 
 static const char add_help[] =
-    "  user add NAME [--device NAME] [--password-stdin]\n"
+    "  user add NAME [--device NAME] [--password-stdin] [--apart]\n"
     "      Make an account and its first device, and show the device's app password once.\n"
     "      NAME may be a full address (anna@example.org) or a name alone (anna), which then\n"
     "      gets mail of every configured domain. --password-stdin reads an account password\n"
-    "      as well; it opens no mailbox unless legacy_passwords allows it.\n"
+    "      as well; it opens no mailbox unless legacy_passwords allows it. --apart: also if "
+    "mail\n"
+    "      to that address goes to another user by its local part, who then gets it no more.\n"
     "  user add --file FILE\n"
     "      The same for many: a name a line. \"-\" reads standard input.\n"
     "      $ roost user add anna\n";
@@ -142,7 +144,8 @@ static void print_made(const struct cli_ask *ask, bool json)
                       "this device;\nhyphens and case do not matter.\n");
 }
 
-static int add_one(const struct cli_args *args, const char *device, bool password_stdin)
+static int add_one(const struct cli_args *args, const char *device, bool password_stdin,
+                   bool apart)
 {
     AUTO(cli_ask_close) struct cli_ask ask = {0};
     AUTO(buf_done) struct buf hash = {.max = PASSWORD_HASH_MAX_BYTES};
@@ -162,9 +165,10 @@ static int add_one(const struct cli_args *args, const char *device, bool passwor
             CONTROL_TEXT("name", slice_from_str(args->words[0])),
             CONTROL_TEXT("device", slice_from_str(device)),
             CONTROL_TEXT("hash", buf_slice(&hash)),
+            CONTROL_TEXT("apart", SLICE("yes")),
         };
 
-        code = cli_ask(&ask, "user.add", fields, COUNT(fields));
+        code = cli_ask(&ask, "user.add", fields, apart ? COUNT(fields) : COUNT(fields) - 1);
     }
     if (code == CLI_OK)
         print_made(&ask, args->json);
@@ -174,8 +178,9 @@ static int add_one(const struct cli_args *args, const char *device, bool passwor
 static int user_add(int argc, char *const *argv)
 {
     const char *device = "first device", *file = NULL;
-    bool password_stdin = false;
+    bool password_stdin = false, apart = false;
     const struct cli_option options[] = {
+        {"--apart",          NULL,    &apart         },
         {"--device",         &device, NULL           },
         {"--file",           &file,   NULL           },
         {"--password-stdin", NULL,    &password_stdin},
@@ -189,7 +194,7 @@ static int user_add(int argc, char *const *argv)
                                  : cli_usage_error("user add", "--file or a name, not both");
     if (args.n_words != 1)
         return cli_usage_error("user add", "one name");
-    return add_one(&args, device, password_stdin);
+    return add_one(&args, device, password_stdin, apart);
 }
 
 /* ---- list ---- */

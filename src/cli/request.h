@@ -18,6 +18,7 @@ struct cli_request {
     size_t n_fields;
     const char *wants; /* the words as people call them: "a user and a name" */
     bool is_final;     /* asks for --yes */
+    bool may_be_apart; /* takes --apart: what is made may take mail from somebody */
     bool has_pages;    /* the list comes page by page */
     const char *done;  /* said when it is done; NULL: rows, in these columns */
     const struct cli_column *columns;

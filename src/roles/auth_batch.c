@@ -80,7 +80,9 @@ static enum rc import_account(struct auth_role *auth, const struct passwd_entry 
     done->name = arena_dup(batch->arena, auth_key_slice(&entry->name));
     if (rc == RC_NOT_FOUND) {
         done->created = true;
-        rc = auth_db_add_account(auth->db, done->name, ACCOUNT_OWN, &account.id, err);
+        rc = auth_check_taking(auth, NULL, done->name, err);
+        if (rc == RC_OK)
+            rc = auth_db_add_account(auth->db, done->name, ACCOUNT_OWN, &account.id, err);
     } else if (rc == RC_OK) {
         done->changed = !slice_eq(account.password, hash);
     }
@@ -111,11 +113,16 @@ static enum rc import_line(struct auth_role *auth, struct slice line, struct bat
 static enum rc add_line(struct auth_role *auth, struct slice line, struct batch *batch,
                         struct done_line *done, struct err *err)
 {
+    enum rc rc;
+
     line = slice_trim(line);
     if (line.len == 0 || line.ptr[0] == '#')
         return RC_NOT_FOUND;
     done->name = arena_dup(batch->arena, line);
     done->created = true;
+    rc = auth_check_taking(auth, NULL, done->name, err);
+    if (rc)
+        return rc;
     return auth_admin_add_user(auth->db, done->name, SLICE(AUTH_FIRST_DEVICE), &done->device,
                                err);
 }

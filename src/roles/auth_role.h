@@ -645,6 +645,14 @@ MUST_CHECK enum rc auth_needed(const struct control_fields *fields, const char *
 MUST_CHECK enum rc auth_account_of(struct auth_role *auth, const struct control_fields *fields,
                                    const char *key, struct arena *arena,
                                    struct auth_account *out, struct err *err);
+/*
+ * Mail to an address of ours that is nobody's name goes to whom its local part names alone.
+ * RC_EXISTS: to somebody, so that whoever gets that name takes it from them, and fields (NULL:
+ * none) have no "apart".
+ */
+MUST_CHECK enum rc auth_check_taking(struct auth_role *auth,
+                                     const struct control_fields *fields, struct slice name,
+                                     struct err *err);
 /* The end of every verb that gives no rows of its own. */
 void auth_end(struct control_conn *conn, enum rc rc, const struct err *err);
 /* Who did it stands in the log; the uid is the kernel's word. */

@@ -117,6 +117,30 @@ void auth_device_row(struct auth_role *auth, struct control_conn *conn, struct s
 
 /* ---- users ---- */
 
+/* One who is named apart is meant to. */
+enum rc auth_check_taking(struct auth_role *auth, const struct control_fields *fields,
+                          struct slice name, struct err *err)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(RESOLVE_ARENA_BYTES);
+    const struct resolve_lookup lookup = realm_lookup(auth->realm);
+    struct resolve_account has;
+    struct auth_key key, has_key;
+    struct slice apart;
+    enum rc rc;
+
+    if (fields != NULL && control_field_get(fields, "apart", &apart))
+        return RC_OK;
+    rc = resolve_login(&lookup, name, arena, &has, err);
+    if (rc)
+        return rc == RC_NOT_FOUND ? RC_OK : rc;
+    if (auth_name_key(name, &key, err) || auth_name_key(has.name, &has_key, err) ||
+        slice_eq(auth_key_slice(&key), auth_key_slice(&has_key)))
+        return RC_OK; /* no name, or taken: said where it is made */
+    return err_set(err, RC_EXISTS,
+                   "Mail to that address is another user's: --apart takes it from them",
+                   "it goes to %.*s", SLICE_ARG(has.name));
+}
+
 static enum rc make_user(struct auth_role *auth, struct slice name, struct slice device,
                          struct slice hash, struct admin_device *out, struct err *err)
 {
@@ -160,7 +184,7 @@ static enum rc check_hash(struct slice hash, struct err *err)
     return rc;
 }
 
-/* name, device (optional), hash (optional) -> user, device, password */
+/* name, device (optional), hash (optional), apart (optional) -> user, device, password */
 static void user_add(struct control_conn *conn, const struct control_fields *fields, void *ctx)
 {
     struct slice name, device, hash;
@@ -172,6 +196,8 @@ static void user_add(struct control_conn *conn, const struct control_fields *fie
     (void) control_field_get(fields, "hash", &hash);
     if (rc == RC_OK)
         rc = check_hash(hash, &err);
+    if (rc == RC_OK)
+        rc = auth_check_taking(ctx, fields, name, &err);
     if (rc == RC_OK)
         rc = add_user(ctx, conn, name, device, hash, &err);
     auth_end_told(ctx, conn, rc, &err);
@@ -385,13 +411,15 @@ static enum rc add_alias(struct auth_role *auth, struct control_conn *conn,
     if (rc == RC_OK)
         rc = auth_account_of(auth, fields, "user", arena, &account, err);
     if (rc == RC_OK)
+        rc = auth_check_taking(auth, fields, address, err);
+    if (rc == RC_OK)
         rc = auth_db_add_alias(auth->db, address, account.id, err);
     if (rc == RC_OK)
         auth_log_change(conn, "alias.added", address);
     return rc;
 }
 
-/* address, user */
+/* address, user, apart (optional) */
 static void alias_add(struct control_conn *conn, const struct control_fields *fields, void *ctx)
 {
     struct err err;

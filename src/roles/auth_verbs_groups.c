@@ -250,6 +250,8 @@ static enum rc create_shared(struct auth_role *auth, struct control_conn *conn,
     enum rc rc = auth_needed(fields, "name", &name, err);
 
     if (rc == RC_OK)
+        rc = auth_check_taking(auth, fields, name, err);
+    if (rc == RC_OK)
         rc = auth_db_add_shared(auth->db, name, &id, err);
     if (rc)
         return rc;
@@ -258,7 +260,7 @@ static enum rc create_shared(struct auth_role *auth, struct control_conn *conn,
     return RC_OK;
 }
 
-/* name */
+/* name, apart (optional) */
 void auth_shared_create(struct control_conn *conn, const struct control_fields *fields,
                         void *ctx)
 {

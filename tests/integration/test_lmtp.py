@@ -125,6 +125,31 @@ class Recipients(Door):
             event = wait_for(lambda: self.event(address), "the recipient in the log")
             self.assertIn(" user=%s " % user, event)
 
+    def test_nobody_takes_a_users_address_unless_it_is_said(self):
+        self.server.run("user", "add", "third")
+        self.server.run("user", "add", "other")
+        make = {"Full@example.org": ("user", "add"), "third@example.org": ("user", "add"),
+                "THIRD@example.net": ("shared", "create"), "third@EXAMPLE.ORG": ("alias", "add")}
+        self.server.run("user", "add", "full@example.org")
+        self.server.run("user", "add", "third@elsewhere.example")  # not a domain of ours
+        for name, words in make.items():
+            what = [*words, name] + ["other"] * (words[0] == "alias")
+            refused = self.server.run(*what, check=False)
+            self.assertEqual(refused.returncode, 1, what)
+            self.assertIn("already" if name.startswith("Full") else "it goes to third", refused.stderr)
+        many = self.server.run("user", "add", "--file", "-", input="third@example.org\nfourth@example.org\n", check=False)
+        self.assertIn("it goes to third", many.stdout)
+        line = "third@example.org:{PLAIN}a long word of no list\nfifth@example.org:{PLAIN}a long word of no list\n"
+        many = self.server.run("user", "import-passwd", "-", input=line, check=False)
+        self.assertIn("it goes to third", many.stdout)
+        self.assertEqual(self.codes(["third@example.org", "fourth@example.org", "fifth@example.org"]), ["250 2.0.0"] * 3)
+        self.assertIn(" user=third ", wait_for(lambda: self.event("third@example.org"), "the recipient in the log"))
+        self.server.run("alias", "add", "third@example.net", "other", "--apart")
+        self.server.run("user", "add", "third@example.org", "--apart")
+        self.server.run("shared", "create", "other@example.org", "--apart")
+        self.assertEqual(self.codes(["third@example.net"]), ["250 2.0.0"])
+        self.assertIn(" user=other ", wait_for(lambda: self.event("third@example.net"), "the recipient in the log"))
+
     def event(self, recipient):
         found = [line for line in self.server.log().splitlines()
                  if "lmtp.recipient" in line and " recipient=%s " % recipient in line]
