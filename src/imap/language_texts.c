@@ -191,6 +191,7 @@ const struct language_row language_rows[] = {
     /* mailboxes */
     {"This mailbox keeps its special use", {"Dieses Postfach behält seinen besonderen Zweck", "Cette boîte garde son usage spécial", "Este buzón conserva su uso especial", "このメールボックスの特別な用途は変更できません"}},
     {"No annotations here", {"Hier gibt es keine Anmerkungen", "Pas d'annotations ici", "Aquí no hay anotaciones", "ここに注釈はありません"}},
+    {"A component of the mailbox name is only dots", {"Ein Teil des Postfachnamens besteht nur aus Punkten", "Une partie du nom n'est que des points", "Una parte del nombre son solo puntos", "メールボックス名に点だけの部分があります"}},
     {"A component of the mailbox name is empty", {"Ein Teil des Postfachnamens ist leer", "Une partie du nom est vide", "Una parte del nombre está vacía", "メールボックス名に空の部分があります"}},
     {"Mailbox name has an empty component", {"Ein Teil des Postfachnamens ist leer", "Une partie du nom est vide", "Una parte del nombre está vacía", "メールボックス名に空の部分があります"}},
     {"Mailbox name holds a control character", {"Der Postfachname enthält ein Steuerzeichen", "Le nom contient un caractère de contrôle", "El nombre contiene un carácter de control", "メールボックス名に制御文字があります"}},

@@ -23,6 +23,23 @@ static bool has_empty_component(struct slice name)
            slice_search(name, SLICE("//")) < name.len;
 }
 
+/* Mail programs that keep folders as files take such a name for an attack, and then none of the
+ * others. */
+static bool has_dots_alone(struct slice name)
+{
+    struct scan sc = scan_of(name);
+    struct slice component;
+
+    while (!scan_done(&sc)) {
+        if (!scan_until(&sc, NAME_SEPARATOR, &component))
+            (void) scan_take(&sc, scan_left(&sc), &component);
+        (void) scan_byte(&sc, NAME_SEPARATOR);
+        if (slice_eq(component, SLICE(".")) || slice_eq(component, SLICE("..")))
+            return true;
+    }
+    return false;
+}
+
 enum rc mailbox_name_check(struct slice name, struct err *err)
 {
     if (name.len == 0)
@@ -39,6 +56,9 @@ enum rc mailbox_name_check(struct slice name, struct err *err)
     if (has_empty_component(name))
         return err_set(err, RC_INVALID, "A component of the mailbox name is empty",
                        "name: empty component");
+    if (has_dots_alone(name))
+        return err_set(err, RC_INVALID, "A component of the mailbox name is only dots",
+                       "name: . or ..");
     if (slice_count(name, NAME_SEPARATOR) >= MAILBOX_DEPTH_MAX)
         return err_set(err, RC_LIMIT, "The mailbox name has too many levels",
                        "name: %zu levels", slice_count(name, NAME_SEPARATOR) + 1);

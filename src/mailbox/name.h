@@ -2,8 +2,8 @@
  * name.h - mailbox names as the store has them: UTF-8 NFC, "/" between components (RFC
  * 9051 5.1).
  *
- * No name is ever a path: "..", "." and the like are harmless. INBOX in any case is INBOX, as
- * is the first component of "inbox/x".
+ * No name is ever a path here, but clients make paths of them: no component is "." or "..".
+ * INBOX in any case is INBOX, as is the first component of "inbox/x".
  */
 #ifndef ROOST_MAILBOX_NAME_H
 #define ROOST_MAILBOX_NAME_H
