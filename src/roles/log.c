@@ -55,23 +55,30 @@ struct log_role {
 
 static void own_event(struct log_role *log, const char *name, const struct err *err);
 
-/* Said once, until it works again: each event would be another line. */
-static void note_audit(struct log_role *log, enum rc rc, const struct err *err)
+/* Said once, until all is durable again: each event would be another line. */
+static void audit_failed(struct log_role *log, const struct err *err)
 {
-    bool is_news = rc != RC_OK && !log->audit_fails;
-
-    log->audit_fails = rc != RC_OK;
-    if (is_news)
-        own_event(log, "audit.failed", err);
+    if (log->audit_fails)
+        return;
+    log->audit_fails = true;
+    own_event(log, "audit.failed", err);
 }
 
-static void sign_audit(void *ctx)
+static enum rc sign_audit(struct log_role *log)
 {
-    struct log_role *log = ctx;
     struct err err;
     enum rc rc = audit_log_sign(log->audit, &err);
 
-    note_audit(log, rc, &err);
+    if (rc)
+        audit_failed(log, &err);
+    else
+        log->audit_fails = false;
+    return rc;
+}
+
+static void on_sign(void *ctx)
+{
+    (void) sign_audit(ctx);
 }
 
 static void flush_audit(struct log_role *log)
@@ -81,19 +88,18 @@ static void flush_audit(struct log_role *log)
 
     if (n == 0)
         return;
-    note_audit(log, audit_log_flush(log->audit, &err), &err);
+    if (audit_log_flush(log->audit, &err) != RC_OK)
+        audit_failed(log, &err);
     if (n >= AUDIT_UNSIGNED_MAX)
-        sign_audit(log);
+        (void) sign_audit(log);
     else if (!timer_is_running(&log->sign))
-        timer_start(log->loop, &log->sign, AUDIT_UNSIGNED_USECS, sign_audit, log);
+        timer_start(log->loop, &log->sign, AUDIT_UNSIGNED_USECS, on_sign, log);
 }
 
 /* Only what is signed and synced is durable. */
 static void answer_keepers(struct log_role *log)
 {
     bool waits = false;
-    struct err err;
-    enum rc rc;
 
     LIST_FOREACH(it, &log->senders)
     {
@@ -103,9 +109,7 @@ static void answer_keepers(struct log_role *log)
     }
     if (!waits || log->audit == NULL)
         return;
-    rc = audit_log_sign(log->audit, &err);
-    note_audit(log, rc, &err);
-    if (rc != RC_OK)
+    if (sign_audit(log) != RC_OK)
         return; /* they are asked again with the next lines */
     LIST_FOREACH(it, &log->senders)
     {

@@ -11,6 +11,7 @@ Mounting needs root; without, the test is skipped and says so.
 import base64
 import collections
 import errno
+import glob
 import os
 import shutil
 import signal
@@ -98,6 +99,7 @@ class FullDisk(unittest.TestCase):
                            for number in range(USERS)]
         self.inboxes = [Inbox(user, self.ports["imap"]) for user in users]
         self.hog = None
+        self.starts = 1
 
     def tearDown(self):
         if self.hog is not None:
@@ -192,6 +194,7 @@ class FullDisk(unittest.TestCase):
         self.server.process.wait()
 
         def starts():
+            self.starts += 1
             try:
                 self.server.start()
                 return True
@@ -209,6 +212,12 @@ class FullDisk(unittest.TestCase):
             return True
         except (Ended, AssertionError):
             return False
+
+    def check_audit(self):
+        """That it fails is said once after each start, and again only if it was well meanwhile."""
+        well = sum(open(path, encoding="utf-8").read().count('"event.action":"audit.lost"')
+                   for path in glob.glob(self.server.folder + "/**/audit-*.jsonl", recursive=True))
+        self.assertIn(self.server.log().count(" audit.failed "), range(1, self.starts + well + 1))
 
     def test_full_and_back(self):
         self.server.start()
@@ -240,6 +249,7 @@ class FullDisk(unittest.TestCase):
         self.check()
         self.assertEqual(self.server.stop(), 0)
         self.assertIn(" store.room ", self.server.log())
+        self.check_audit()
         print("%d acknowledged, refused: %s; back after %.2f s" %
               (self.acked(), dict(self.refused(self.clients + self.deliverers)), back))
 
