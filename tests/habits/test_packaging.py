@@ -49,6 +49,24 @@ class Checkers(unittest.TestCase):
         self.assertEqual(done.stdout, "")
         self.assertEqual(done.returncode, 0)
 
+    def test_fail2ban_finds_wrong_passwords_and_nothing_else(self):
+        self.need("fail2ban-regex")
+        head, journal = "2026-11-23T18:30:01.123456Z ", "2026-11-23T18:30:01 mail roost[812]: "
+        refused = "warning auth login.refused address=%s reason=%s service=imap user=%s method=PLAIN"
+        found = [head + refused % ("192.0.2.7", "wrong_password", "anna"),
+                 head + refused % ("2001:db8::7", "unknown_user", '"x address=192.0.2.200"'),
+                 journal + head + refused % ("192.0.2.9", "wrong_password", "anna")]
+        others = [head + "info auth login.ok address=192.0.2.10 reason=ok service=imap user=anna method=PLAIN",
+                  head + refused % ("192.0.2.8", "throttled", '"' + refused % ("192.0.2.201", "wrong_password", "x") + '"')]
+        with tempfile.NamedTemporaryFile("w", suffix=".log", encoding="ascii") as log:
+            log.write("\n".join(found + others) + "\n")
+            log.flush()
+            done = run("fail2ban-regex", "--print-all-matched", "--print-no-missed", log.name,
+                       os.path.join(SOURCE, "packaging/fail2ban-filter.conf"))
+        self.assertIn("5 lines, 0 ignored, 3 matched, 2 missed", done.stdout, done.stderr)
+        for line in found:
+            self.assertIn("|  " + line, done.stdout)
+
     def test_sysusers_reads_its_file(self):
         self.need("systemd-sysusers")
         done = run("systemd-sysusers", "--dry-run", os.path.join(SOURCE, "packaging/roost.sysusers"))
@@ -101,9 +119,9 @@ class Install(unittest.TestCase):
     def test_everything_is_there_and_nothing_else(self):
         for ending in ("bin/roost", "system/roost.service", "sysusers.d/roost.conf", "tmpfiles.d/roost.conf",
                        "man8/roost.8", "man5/roost.conf.5", "roost.conf.example", "README.md", "LICENSE",
-                       "operating.md"):
+                       "operating.md", "fail2ban-filter.conf"):
             self.file(ending)
-        self.assertEqual(len(self.files), 10, self.files)
+        self.assertEqual(len(self.files), 11, self.files)
         self.assertEqual(run(self.file("bin/roost"), "--help").returncode, 0)
 
     def test_the_unit_starts_what_was_installed(self):
