@@ -25,15 +25,15 @@ static const struct cli_column role_columns[] = {
 };
 
 static const struct cli_column store_columns[] = {
-    {"sessions",         "SESSIONS",    CLI_NUMBER},
-    {"state",            "STORE",       CLI_TEXT  },
-    {"journal_bytes",    "JOURNAL",     CLI_NUMBER},
-    {"unpacked_bytes",   "UNPACKED",    CLI_NUMBER},
-    {"pack_bytes",       "PACKS",       CLI_NUMBER},
-    {"checkpoint_bytes", "CHECKPOINTS", CLI_NUMBER},
-    {"bodies",           "MESSAGES",    CLI_NUMBER},
-    {"commits",          "COMMITS",     CLI_NUMBER},
-    {"batches",          "SYNCS",       CLI_NUMBER},
+    {"sessions",         "SESSIONS",             CLI_NUMBER},
+    {"state",            "STORE",                CLI_TEXT  },
+    {"journal_bytes",    "JOURNAL",              CLI_NUMBER},
+    {"unpacked_bytes",   "UNPACKED",             CLI_NUMBER},
+    {"pack_bytes",       "PACKS",                CLI_NUMBER},
+    {"checkpoint_bytes", "CHECKPOINTS",          CLI_NUMBER},
+    {"bodies",           "MESSAGES SINCE START", CLI_NUMBER},
+    {"commits",          "COMMITS",              CLI_NUMBER},
+    {"batches",          "SYNCS",                CLI_NUMBER},
 };
 
 static const struct cli_column scrub_columns[] = {
