@@ -292,6 +292,51 @@ static void commits_wait_for_checkpoints(void **state)
     local_store_remove(&store);
 }
 
+static size_t tail_of(struct local_store *store, uint64_t account)
+{
+    AUTO(arena_freep) struct arena *arena = arena_new(ARENA_TEST_BYTES);
+    struct account_image image;
+
+    assert_int_equal(store->engine->ops->load(store->engine, account, arena, &image, NULL),
+                     RC_OK);
+    return image.n_tail;
+}
+
+/* An account that cannot be loaded has no checkpoints any more: it keeps its groups, and the
+ * others write on, however much that is. */
+static void nobody_waits_for_a_damaged_account(void **state)
+{
+    struct local_store store;
+    struct slice bytes;
+    page_read_fn *read;
+    struct err err;
+    uint64_t position;
+    void *ctx;
+
+    (void) state;
+    local_store_make(&store);
+    store.options.uncheckpointed_max_bytes = 64 << 10;
+    local_store_open(&store);
+    write_root(&store, 1, local_store_put(&store, 1, SLICE("r")));
+    (void) local_store_put(&store, 1, SLICE("kept"));
+    read = store.engine->ops->page_reader(store.engine, 1, &ctx);
+    assert_int_equal(read(ctx, 2, NULL, &bytes, &err), RC_NOT_FOUND);
+    for (unsigned i = 0; i < 100; i++) {
+        position = local_store_put(&store, 2, SLICE("r"));
+        local_store_wait(&store, position);
+        write_root(&store, 2, position);
+    }
+    local_store_close(&store);
+    local_store_open(&store);
+    assert_int_equal(tail_of(&store, 1), 1);
+    assert_int_equal(tail_of(&store, 2), 0);
+    position = local_store_put(&store, 1, SLICE("repaired"));
+    local_store_wait(&store, position);
+    write_root(&store, 1, position);
+    assert_int_equal(tail_of(&store, 1), 0);
+    local_store_remove(&store);
+}
+
 /* Half of it is text. */
 static void put_digest(struct local_store *store, uint64_t account, uint64_t body_id,
                        struct slice table)
@@ -442,6 +487,7 @@ int main(void)
         cmocka_unit_test(a_second_open_is_refused),
         cmocka_unit_test(what_is_too_much_is_refused_before_any_effect),
         cmocka_unit_test(commits_wait_for_checkpoints),
+        cmocka_unit_test(nobody_waits_for_a_damaged_account),
         cmocka_unit_test(commits_wait_for_the_packer),
         cmocka_unit_test(many_small_bodies_are_packed_early),
         cmocka_unit_test(digests_beyond_memory_are_kept),

@@ -284,6 +284,21 @@ static enum rc load_image(struct local *local, uint64_t account, const struct ta
     return RC_OK;
 }
 
+/* Somebody has to repair it, which may take days. */
+static void hold(struct local *local, uint64_t account, const struct err *err)
+{
+    struct account_entry *entry;
+    bool is_first;
+
+    (void) pthread_mutex_lock(&local->index.lock);
+    entry = index_find_account(&local->index, account);
+    is_first = entry != NULL && index_hold(&local->index, entry);
+    (void) pthread_mutex_unlock(&local->index.lock);
+    journal_note_pressure(local->journal);
+    if (is_first)
+        log_event(LEVEL_ERROR, "store.held", LOG_ID("account", account), LOG_ERR(err));
+}
+
 /* The tail is taken before the root: a checkpoint in between makes the root newer, and groups
  * it covers are left out; the other order could leave a gap. */
 static enum rc local_load(struct engine *engine, uint64_t account, struct arena *arena,
@@ -298,6 +313,8 @@ static enum rc local_load(struct engine *engine, uint64_t account, struct arena 
     tail = pin_tail(local, account, &n);
     rc = load_image(local, account, tail, n, arena, out, err);
     unpin_tail(local, tail, n);
+    if (rc == RC_CORRUPT)
+        hold(local, account, err);
     return rc;
 }
 
@@ -305,8 +322,11 @@ static enum rc read_page(void *ctx, uint64_t number, struct arena *arena, struct
                          struct err *err)
 {
     const struct page_ctx *page = ctx;
+    enum rc rc = checkpoint_page(page->local->state, page->account, number, arena, out, err);
 
-    return checkpoint_page(page->local->state, page->account, number, arena, out, err);
+    if (rc == RC_CORRUPT || rc == RC_NOT_FOUND)
+        hold(page->local, page->account, err);
+    return rc;
 }
 
 static page_read_fn *local_page_reader(struct engine *engine, uint64_t account, void **out_ctx)

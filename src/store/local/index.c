@@ -114,6 +114,29 @@ void index_add_tail(struct index *index, struct account_entry *account,
     account->tail[account->first + account->n++] = *entry;
     account->tail_bytes += entry->head_len;
     entry->segment->n_tail++;
+    entry->segment->n_held += account->is_held;
+}
+
+static void set_held(struct account_entry *account, bool on)
+{
+    if (account->is_held == on)
+        return;
+    account->is_held = on;
+    for (size_t i = 0; i < account->n; i++) {
+        struct segment *segment = account->tail[account->first + i].segment;
+
+        segment->n_held = on ? segment->n_held + 1 : segment->n_held - 1;
+    }
+}
+
+bool index_hold(struct index *index, struct account_entry *account)
+{
+    bool is_first = !account->was_held;
+
+    (void) index;
+    set_held(account, true);
+    account->was_held = true;
+    return is_first;
 }
 
 void index_checkpointed(struct index *index, struct account_entry *account, uint64_t lsn)
@@ -121,6 +144,7 @@ void index_checkpointed(struct index *index, struct account_entry *account, uint
     (void) index;
     account->root_lsn = MAX(account->root_lsn, lsn);
     account->is_wanted = false;
+    set_held(account, false);
     while (account->n > 0 && account->tail[account->first].lsn <= lsn) {
         const struct tail_entry *entry = &account->tail[account->first];
 
@@ -213,9 +237,9 @@ uint64_t index_uncheckpointed(const struct index *index)
     {
         const struct segment *segment = LINK_OWNER(it, struct segment, live);
 
-        is_found = is_found || segment->n_tail > 0;
+        is_found = is_found || segment->n_tail > segment->n_held;
         if (is_found)
-            bytes += segment->used + segment->n_tail * GROUP_REPLAY_BYTES;
+            bytes += segment->used + (segment->n_tail - segment->n_held) * GROUP_REPLAY_BYTES;
     }
     return bytes;
 }

@@ -43,6 +43,9 @@ struct account_entry {
     bool is_wanted;       /* checkpoint_wanted was called and no checkpoint came since */
     bool is_removed;
     bool is_recovered; /* has places of an earlier run, and nobody was told yet */
+    bool is_held;  /* it cannot be loaded: its tail is kept, and nobody waits for its checkpoint
+                    */
+    bool was_held; /* once, which the log has */
     struct page_ctx page_ctx;
 };
 
@@ -96,6 +99,11 @@ void index_add_tail(struct index *index, struct account_entry *account,
 /* A checkpoint covers everything up to lsn. */
 void index_checkpointed(struct index *index, struct account_entry *account, uint64_t lsn);
 
+/* It cannot be loaded. Until a checkpoint comes all the same, index_uncheckpointed() leaves it
+ * out: the journal keeps its groups, and the writers of others do not wait. True: for the first
+ * time. */
+bool index_hold(struct index *index, struct account_entry *account);
+
 /* Takes place over; its segment may still be NULL. */
 void index_add_place(struct index *index, struct account_entry *account, struct place *place);
 /* The batch with it is on disk. */
@@ -114,7 +122,7 @@ struct segment *index_recyclable(const struct index *index);
 /* Every group up to this LSN is in a checkpoint; UINT64_MAX: there is no group without. */
 uint64_t index_covered(const struct index *index);
 /* What the next start has to work through: bytes of the journal from the oldest group without a
- * checkpoint, and GROUP_REPLAY_BYTES for each such group. */
+ * checkpoint, and GROUP_REPLAY_BYTES for each such group; but for accounts that are held. */
 #define GROUP_REPLAY_BYTES 512u /* to index a group takes as long as to read so many */
 uint64_t index_uncheckpointed(const struct index *index);
 

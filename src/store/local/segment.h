@@ -28,6 +28,7 @@ struct segment {
     struct link live;   /* index lock: in the list of live segments, by number */
     uint64_t used;      /* index lock: bytes up to the last durable batch */
     uint64_t n_tail;    /* index lock: groups that no checkpoint covers */
+    uint64_t n_held;    /* index lock: those of them of accounts that cannot be loaded */
     uint64_t n_bodies;  /* index lock: bodies that are in no pack */
     uint64_t pins;      /* index lock: readers */
     bool is_closed;     /* index lock */
