@@ -140,6 +140,52 @@ static void a_full_disk_refuses_mail_but_not_expunges(void **state)
     local_store_remove(&store);
 }
 
+static unsigned count_archived(const struct local_store *store)
+{
+    char path[128];
+    const struct dirent *entry;
+    unsigned n = 0;
+    DIR *dir;
+
+    (void) snprintf(path, sizeof(path), "%s/archive", store->path);
+    dir = opendir(path);
+    assert_non_null(dir);
+    while ((entry = readdir(dir)) != NULL)
+        n += strstr(entry->d_name, ".seg") != NULL;
+    (void) closedir(dir);
+    return n;
+}
+
+/* What waits for the next backup may be just what is missing. */
+static void a_full_disk_gets_what_is_archived(void **state)
+{
+    AUTO(freep) char *bytes = local_store_body(1, 20000);
+    const struct page_batch batch = {.root = SLICE("the root")};
+    struct local_store store;
+    uint64_t position = 0, n_bodies = 0;
+
+    (void) state;
+    local_store_make(&store);
+    store.options.no_packer = true;
+    store.options.archive_max_bytes = 1000 * TEST_SEGMENT_BYTES;
+    local_store_open(&store);
+    while (count_archived(&store) < 3) {
+        assert_int_equal(put(&store, 0, SLICE(""), &position), RC_OK);
+        local_store_wait(&store, position);
+        assert_int_equal(
+            store.engine->ops->write_pages(store.engine, 1, position, &batch, NULL), RC_OK);
+    }
+    atomic_store(&disk_is_full, true);
+    while (put(&store, n_bodies + 1, slice_of(bytes, 20000), &position) == RC_OK)
+        n_bodies++;
+    while (count_archived(&store) > 0)
+        (void) sched_yield();
+    atomic_store(&disk_is_full, false);
+    while (put(&store, n_bodies + 1, slice_of(bytes, 20000), &position) != RC_OK)
+        (void) sched_yield();
+    local_store_remove(&store);
+}
+
 static void end_with_33(void *ctx, const struct err *err)
 {
     (void) ctx;
@@ -211,6 +257,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_full_disk_refuses_mail_but_not_expunges),
+        cmocka_unit_test(a_full_disk_gets_what_is_archived),
         cmocka_unit_test(a_failed_write_is_final),
     };
 

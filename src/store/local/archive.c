@@ -164,23 +164,29 @@ static const char *oldest_of(const struct survey *survey)
     return survey->segment.name;
 }
 
+/* False: there is nothing that goes, or no more than most bytes. */
+static bool drop_oldest(struct archive *archive, uint64_t most)
+{
+    struct survey survey = {.dir = archive->dir};
+    const char *name;
+
+    if (layout_each(archive->dir, survey_file, &survey, NULL) != RC_OK || survey.bytes <= most)
+        return false;
+    name = oldest_of(&survey);
+    log_event(LEVEL_WARNING, "store.archive_dropped", LOG_STR("file", name),
+              LOG_NUM("bytes", survey.bytes), LOG_NUM("max_bytes", most));
+    return unlinkat(archive->dir, name, 0) == 0;
+}
+
 void archive_trim(struct archive *archive)
 {
-    if (!archive_is_on(archive))
-        return;
-    for (;;) {
-        struct survey survey = {.dir = archive->dir};
-        const char *name;
+    while (archive_is_on(archive) && drop_oldest(archive, archive->max_bytes))
+        continue;
+}
 
-        if (layout_each(archive->dir, survey_file, &survey, NULL) != RC_OK ||
-            survey.bytes <= archive->max_bytes)
-            return;
-        name = oldest_of(&survey);
-        log_event(LEVEL_WARNING, "store.archive_dropped", LOG_STR("file", name),
-                  LOG_NUM("bytes", survey.bytes), LOG_NUM("max_bytes", archive->max_bytes));
-        if (unlinkat(archive->dir, name, 0) != 0)
-            return;
-    }
+bool archive_give(struct archive *archive)
+{
+    return archive->dir >= 0 && drop_oldest(archive, 0);
 }
 
 void archive_drop(struct archive *archive, const char *name)

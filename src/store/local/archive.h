@@ -36,6 +36,8 @@ void archive_body(struct archive *archive, int spill, const char *name);
 void archive_super(struct archive *archive, int root, uint64_t before);
 /* Keep the bound. */
 void archive_trim(struct archive *archive);
+/* The disk is full: the oldest file goes. False: there is none. */
+bool archive_give(struct archive *archive);
 /* A backup has it. */
 void archive_drop(struct archive *archive, const char *name);
 

@@ -606,7 +606,7 @@ static void tell_of_space(struct keeper *keeper, bool is_short)
     (void) pthread_mutex_lock(&local->index.lock);
     events = local->events;
     (void) pthread_mutex_unlock(&local->index.lock);
-    if (is_short && events.space_wanted != NULL)
+    if (is_short && !archive_give(local->archive) && events.space_wanted != NULL)
         events.space_wanted(events.ctx);
     (void) pthread_mutex_lock(&keeper->lock);
 }
