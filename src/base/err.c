@@ -42,6 +42,24 @@ _Noreturn void die(const char *fmt, ...)
     abort();
 }
 
+enum rc rc_of_errno(int code)
+{
+    switch (code) {
+    case ENOENT:
+    case ENOTDIR:
+        return RC_NOT_FOUND;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return RC_DENIED;
+    case ENOSPC:
+    case EDQUOT:
+        return RC_FULL;
+    default:
+        return RC_IO;
+    }
+}
+
 void *xmalloc(size_t size)
 {
     void *ptr = malloc(size);

@@ -65,6 +65,10 @@ struct err {
         take_;                                                                                 \
     })
 
+/* What an errno of opening or making a file says: RC_NOT_FOUND, RC_DENIED, RC_FULL, else RC_IO.
+ */
+enum rc rc_of_errno(int code);
+
 /*
  * Fill err (NULL is allowed and ignored); err_set() is rc itself, so that the compiler sees
  * that it is no RC_OK. text is for the peer; the rest is a printf format for the log. Text
