@@ -17,6 +17,7 @@ PARTLY = 3
 MESSAGES = 40
 USERS = ("u1", "u2", "u3")
 FLIPS = 12
+LOOKED_THROUGH = 512 << 20  # STATE_CHECK_BYTES
 
 
 class BitRot(unittest.TestCase):
@@ -107,6 +108,42 @@ class BitRot(unittest.TestCase):
             data[at + 7] ^= 1
         with open(state, "wb") as file:
             file.write(data)
+        self.the_account_is_made_anew()
+
+    def test_a_large_state_with_a_damaged_root_costs_that_account(self):
+        """Longer than what is looked through at each start: sparse, its pages are the same."""
+        self.server.stop()
+        self.spoil_large_state(self.account("u2"))
+        self.the_account_is_made_anew()
+
+    def test_a_large_state_with_a_damaged_mark_of_a_removed_account(self):
+        self.server.run("user", "add", "gone")
+        self.server.deliver("gone", sample(1, 2000))
+        self.server.stop()
+        account = self.account("gone")
+        self.server.start()
+        self.server.run("user", "delete", "gone", "--yes")
+        self.server.logged(" account.removed ")
+        self.server.stop()
+        self.spoil_large_state(account)
+        self.server.start()
+        self.server.logged("mark of a removed account")
+        for user in USERS:
+            self.assertEqual(self.picture(user), self.truth[user])
+        self.assertEqual(self.roost("check")["losses"], [])
+
+    def spoil_large_state(self, account):
+        """Every row whose whole key is the account's number."""
+        state = os.path.join(self.server.data, "mail", "state", "data.mdb")
+        with open(state, "r+b") as file:
+            data = file.read()
+            for at in (m.start() for m in re.finditer(re.escape(account.to_bytes(8, "big")), data)):
+                if data[at - 2:at] == b"\x08\x00":  # the key's length; its value is behind it
+                    file.seek(at + 12)
+                    file.write(bytes([data[at + 12] ^ 1]))
+            file.truncate(LOOKED_THROUGH + 1)
+
+    def the_account_is_made_anew(self):
         self.server.start()
         self.assertEqual(self.picture("u1"), self.truth["u1"])
         self.assertEqual(self.picture("u3"), self.truth["u3"])

@@ -3,10 +3,12 @@
 // labels: concurrency
 // lib: local_store
 #include <sched.h>
+#include <stdatomic.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "lib/local_store.h"
 #include "lib/test.h"
 #include "store/local/checkpoint.h"
@@ -369,6 +371,45 @@ static void commits_wait_for_the_packer(void **state)
     local_store_remove(&store);
 }
 
+/* A log_sink_fn. */
+static void hear_of_ballast(void *ctx, enum log_level level, const char *event,
+                            const struct log_field *fields, size_t n)
+{
+    (void) level;
+    (void) fields;
+    (void) n;
+    if (strcmp(event, "store.ballast") == 0)
+        (void) atomic_fetch_add((atomic_uint *) ctx, 1);
+}
+
+/* Something else stands where the reserve would: it is said, and mail goes on without. */
+static void a_reserve_that_cannot_be_made_stops_nothing(void **state)
+{
+    AUTO(freep) char *bytes = local_store_body(1, TEST_FIRST_BYTES);
+    struct slice body = slice_of(bytes, TEST_FIRST_BYTES);
+    struct local_store store;
+    char path[128];
+    atomic_uint heard = 0;
+    uint64_t id = 1;
+
+    (void) state;
+    local_store_make(&store);
+    (void) snprintf(path, sizeof(path), "%s/ballast", store.path);
+    assert_int_equal(mkdir(path, 0700), 0);
+    log_set_sink(hear_of_ballast, &heard);
+    local_store_open(&store);
+    do /* ended by the runner if it never comes */
+        local_store_wait(&store, local_store_put_body(&store, 1, id++, SLICE("append"), body));
+    while (atomic_load(&heard) == 0);
+    local_store_wait(&store, local_store_put_body(&store, 1, id, SLICE("append"), body));
+    local_store_close(&store);
+    log_set_sink(NULL, NULL);
+    assert_int_equal(atomic_load(&heard), 1);
+    local_store_open(&store);
+    check_body(&store, 1, 1, TEST_FIRST_BYTES);
+    local_store_remove(&store);
+}
+
 #define SMALL_BODY_BYTES 100u
 
 /* What is known of each is in memory: that bounds how many may wait, small as they are. */
@@ -489,6 +530,7 @@ int main(void)
         cmocka_unit_test(commits_wait_for_checkpoints),
         cmocka_unit_test(nobody_waits_for_a_damaged_account),
         cmocka_unit_test(commits_wait_for_the_packer),
+        cmocka_unit_test(a_reserve_that_cannot_be_made_stops_nothing),
         cmocka_unit_test(many_small_bodies_are_packed_early),
         cmocka_unit_test(digests_beyond_memory_are_kept),
     };

@@ -428,6 +428,89 @@ static void a_pack_that_shares_a_part_that_died_is_of_no_use(void **state)
     local_store_remove(&store);
 }
 
+struct spoiled {
+    enum state_table table;
+    uint64_t id; /* of the body or part, of ACCOUNT */
+};
+
+/* A row that cannot be read. */
+static enum rc spoil_row(struct state_txn *txn, void *ctx, struct err *err)
+{
+    const struct spoiled *spoiled = ctx;
+    char key[16];
+
+    put_be64(key, ACCOUNT);
+    put_be64(key + 8, spoiled->id);
+    return state_txn_put(txn, spoiled->table, slice_of(key, sizeof(key)), SLICE("?"), err);
+}
+
+static void spoil(struct local *local, enum state_table table, uint64_t id)
+{
+    struct spoiled spoiled = {table, id};
+    struct err err;
+
+    assert_int_equal(state_write(local->state, spoil_row, &spoiled, &err), RC_OK);
+}
+
+static bool see_part(void *ctx, struct slice key, struct slice value)
+{
+    (void) value;
+    *(uint64_t *) ctx = get_be64(key.ptr + 8);
+    return true;
+}
+
+/* The part takes no more references; another one takes its name. */
+static void a_part_whose_references_are_damaged_is_stored_again(void **state)
+{
+    struct local_store store;
+    struct local *local;
+    struct pack_writer *writer;
+    struct err err;
+    uint64_t part = 0;
+
+    (void) state;
+    local_store_make(&store);
+    local = open_store(&store);
+    writer = begin_pack(local, 1);
+    add_attached(&store, writer, ACCOUNT, 1);
+    assert_int_equal(end_pack(local, writer, 1, 0), RC_OK);
+    assert_int_equal(state_each(local->state, TABLE_PART_REFS, see_part, &part, &err), RC_OK);
+    spoil(local, TABLE_PART_REFS, part);
+    for (uint64_t id = 2; id <= 3; id++) {
+        writer = begin_pack(local, id);
+        add_attached(&store, writer, ACCOUNT, id);
+        assert_int_equal(end_pack(local, writer, id, 0), RC_OK);
+    }
+    assert_int_equal(rows_of(local, 2), 2); /* body and part */
+    assert_int_equal(rows_of(local, 3), 1);
+    for (uint64_t id = 1; id <= 3; id++)
+        check_attached(local, ACCOUNT, id);
+    drop(local, ACCOUNT, 1);
+    drop(local, ACCOUNT, 2);
+    check_attached(local, ACCOUNT, 3);
+    local_store_remove(&store);
+}
+
+static void a_place_that_is_damaged_is_made_anew_with_the_next_pack(void **state)
+{
+    struct local_store store;
+    struct local *local;
+    struct pack_writer *writer;
+
+    (void) state;
+    local_store_make(&store);
+    local = open_store(&store);
+    writer = begin_pack(local, 1);
+    add_attached(&store, writer, ACCOUNT, 1);
+    assert_int_equal(end_pack(local, writer, 1, 0), RC_OK);
+    spoil(local, TABLE_PLACES, 1);
+    writer = begin_pack(local, 2);
+    add_attached(&store, writer, ACCOUNT, 1);
+    assert_int_equal(end_pack(local, writer, 2, 1), RC_OK);
+    check_attached(local, ACCOUNT, 1);
+    local_store_remove(&store);
+}
+
 /* Hints are from whoever read the mail: one that lies harms nothing. */
 static void hints_that_do_not_fit_are_left_alone(void **state)
 {
@@ -763,6 +846,8 @@ int main(void)
         cmocka_unit_test(a_damaged_frame_is_never_served),
         cmocka_unit_test(a_part_is_stored_once_an_account_while_bodies_need_it),
         cmocka_unit_test(a_pack_that_shares_a_part_that_died_is_of_no_use),
+        cmocka_unit_test(a_part_whose_references_are_damaged_is_stored_again),
+        cmocka_unit_test(a_place_that_is_damaged_is_made_anew_with_the_next_pack),
         cmocka_unit_test(hints_that_do_not_fit_are_left_alone),
         cmocka_unit_test(copies_are_the_same_with_neighbours_left_behind),
         cmocka_unit_test(a_dictionary_is_kept_in_two_places),

@@ -175,20 +175,17 @@ struct account_walk {
     void *ctx;
 };
 
-static bool each_root(void *ctx, struct slice key, struct slice value)
+static bool each_root(void *ctx, struct slice key)
 {
     const struct account_walk *walk = ctx;
 
-    (void) value;
     return key.len != 8 || walk->fn(walk->ctx, get_be64(key.ptr));
 }
 
 enum rc checkpoint_list(struct state *state, bool (*fn)(void *ctx, uint64_t account), void *ctx,
                         struct err *err)
 {
-    struct account_walk walk = {fn, ctx};
-
-    return state_each(state, TABLE_ROOTS, each_root, &walk, err);
+    return checkpoint_list_from(state, 0, fn, ctx, err);
 }
 
 enum rc checkpoint_list_from(struct state *state, uint64_t first,
@@ -198,7 +195,7 @@ enum rc checkpoint_list_from(struct state *state, uint64_t first,
     struct account_key key = key_of(first, 0);
     struct account_walk walk = {fn, ctx};
 
-    return state_each_from(state, TABLE_ROOTS, account_part(&key), each_root, &walk, err);
+    return state_each_key(state, TABLE_ROOTS, account_part(&key), each_root, &walk, err);
 }
 
 enum rc checkpoint_swept(struct state *state, uint64_t account, int64_t *out, struct err *err)
@@ -401,29 +398,38 @@ enum rc checkpoint_all_places(struct state *state,
     return state_each(state, TABLE_PLACES, each_of_all, &walk, err);
 }
 
-struct pair_walk {
-    bool (*fn)(void *ctx, uint64_t key, uint64_t value);
+struct removed_walk {
+    struct state *state;
+    bool (*fn)(void *ctx, uint64_t account, uint64_t lsn);
     void *ctx;
 };
 
-static bool each_pair(void *ctx, struct slice key, struct slice value)
+static bool each_removed(void *ctx, struct slice key)
 {
-    const struct pair_walk *walk = ctx;
-    struct scan sc = scan_of(value);
-    uint64_t number;
+    const struct removed_walk *walk = ctx;
+    char value[8];
+    size_t len = 0;
+    uint64_t lsn = UINT64_MAX;
+    struct scan sc;
 
-    if (key.len != 8 || !scan_le64(&sc, &number))
+    if (key.len != 8)
         return true;
-    return walk->fn(walk->ctx, get_be64(key.ptr), number);
+    if (state_get_small(walk->state, TABLE_REMOVED, key, value, sizeof(value), &len, NULL) ==
+        RC_OK) {
+        sc = scan_of(slice_of(value, len));
+        (void) scan_le64(&sc, &lsn); /* else as it was: damaged */
+    }
+    return walk->fn(walk->ctx, get_be64(key.ptr), lsn);
 }
 
 enum rc checkpoint_each_removed(struct state *state,
                                 bool (*fn)(void *ctx, uint64_t account, uint64_t lsn),
                                 void *ctx, struct err *err)
 {
-    struct pair_walk walk = {fn, ctx};
+    struct account_key first = key_of(0, 0);
+    struct removed_walk walk = {state, fn, ctx};
 
-    return state_each(state, TABLE_REMOVED, each_pair, &walk, err);
+    return state_each_key(state, TABLE_REMOVED, account_part(&first), each_removed, &walk, err);
 }
 
 struct digests_job {

@@ -33,9 +33,9 @@ MUST_CHECK enum rc checkpoint_page(struct state *state, uint64_t account, uint64
                                    struct arena *arena, struct slice *out, struct err *err);
 MUST_CHECK enum rc checkpoint_write(struct state *state, uint64_t account, uint64_t lsn,
                                     const struct page_batch *batch, struct err *err);
+/* Each account that has a root, which may be damaged. */
 MUST_CHECK enum rc checkpoint_list(struct state *state, bool (*fn)(void *ctx, uint64_t account),
                                    void *ctx, struct err *err);
-
 MUST_CHECK enum rc checkpoint_list_from(struct state *state, uint64_t first,
                                         bool (*fn)(void *ctx, uint64_t account), void *ctx,
                                         struct err *err);
@@ -96,6 +96,7 @@ MUST_CHECK enum rc checkpoint_loose_digest(struct state *state, uint64_t account
 /* The account's rows go; recovery skips its groups up to lsn. */
 MUST_CHECK enum rc checkpoint_remove(struct state *state, uint64_t account, uint64_t lsn,
                                      struct err *err);
+/* lsn UINT64_MAX: the mark is damaged. The account was removed all the same. */
 MUST_CHECK enum rc checkpoint_each_removed(struct state *state,
                                            bool (*fn)(void *ctx, uint64_t account,
                                                       uint64_t lsn),

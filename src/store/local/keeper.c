@@ -46,6 +46,7 @@ struct keeper {
     uint64_t next_spare;                    /* lock */
     bool wants_next;                        /* lock */
     bool wants_reserve;                     /* lock: the store has outgrown its first segment */
+    bool has_no_ballast;                    /* lock: it cannot be made in this run */
     bool is_poked;                          /* lock: look for segments to recycle */
     bool is_poked_wanted;                   /* lock: look for accounts to ask */
     bool is_full;                           /* lock */
@@ -557,7 +558,15 @@ static bool make_reserve(struct keeper *keeper)
 
 static bool needs_ballast(const struct keeper *keeper)
 {
-    return keeper->wants_reserve && !ballast_is_whole(keeper->local->ballast);
+    return keeper->wants_reserve && !keeper->has_no_ballast &&
+           !ballast_is_whole(keeper->local->ballast);
+}
+
+/* A file that is none of ours, for one, stands in its way: no mail is in danger yet. */
+static void go_without_ballast(struct keeper *keeper, const struct err *err)
+{
+    keeper->has_no_ballast = true;
+    log_event(LEVEL_WARNING, "store.ballast", LOG_ERR(err));
 }
 
 static bool make_ballast(struct keeper *keeper)
@@ -569,10 +578,10 @@ static bool make_ballast(struct keeper *keeper)
         return false;
     (void) pthread_mutex_unlock(&keeper->lock);
     rc = ballast_fill(keeper->local->ballast, &err);
-    if (rc == RC_IO)
-        local_fatal(keeper->local, &err);
     (void) pthread_mutex_lock(&keeper->lock);
-    return rc == RC_OK;
+    if (rc != RC_OK && rc != RC_FULL)
+        go_without_ballast(keeper, &err);
+    return rc != RC_FULL;
 }
 
 /* Everything that is wanted and not there; false: space is missing. On a full disk the reserve

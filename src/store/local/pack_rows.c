@@ -221,7 +221,8 @@ static bool is_source(const struct pack_change *change, uint64_t pack)
     return false;
 }
 
-/* May the body have its place where the change puts it? */
+/* May the body have its place where the change puts it? It may if the row of where it is now is
+ * damaged: its bytes are at hand, so the row is made anew. */
 static enum rc is_wanted(struct state_txn *txn, const struct pack_change *change,
                          const struct packed_body *body, bool *out, struct err *err)
 {
@@ -234,11 +235,13 @@ static enum rc is_wanted(struct state_txn *txn, const struct pack_change *change
     rc = checkpoint_txn_find_place(txn, body->account, body->body_id, &now, err);
     if (rc == RC_OK)
         *out = is_source(change, now.pack);
+    else if (rc == RC_CORRUPT)
+        *out = true;
     else if (rc == RC_NOT_FOUND)
         *out = change->n_sources == 0 &&
                ((body->body_id & PACK_PART_BIT) != 0 ||
                 change->is_alive(change->ctx, body->account, body->body_id));
-    return rc == RC_NOT_FOUND ? RC_OK : rc;
+    return rc == RC_NOT_FOUND || rc == RC_CORRUPT ? RC_OK : rc;
 }
 
 static enum rc move_body(struct state_txn *txn, const struct pack_change *change,

@@ -104,22 +104,6 @@ void part_name_of(const unsigned char key[PART_HASH_BYTES], uint64_t account,
                               PART_HASH_BYTES); /* fails on wrong lengths only */
 }
 
-enum rc parts_find(struct state *state, const struct part_name *name, uint64_t *out_part_id,
-                   struct err *err)
-{
-    struct name_key key = name_key_of(name);
-    char value[8];
-    size_t len = 0;
-    struct scan sc;
-    enum rc rc =
-        state_get_small(state, TABLE_PARTS, name_slice(&key), value, sizeof(value), &len, err);
-
-    sc = scan_of(slice_of(value, len));
-    if (!rc && !scan_le64(&sc, out_part_id))
-        rc = damaged("name of a part", name->account, err);
-    return rc;
-}
-
 /* ---- references ---- */
 
 struct part_refs {
@@ -140,24 +124,62 @@ static enum rc put_refs(struct state_txn *txn, uint64_t part_id, const struct pa
                          err);
 }
 
-static enum rc get_refs(struct state_txn *txn, uint64_t account, uint64_t part_id,
-                        struct part_refs *out, struct err *err)
+static enum rc read_refs(struct slice value, uint64_t account, struct part_refs *out,
+                         struct err *err)
 {
-    struct id_key key = id_key_of(account, part_id);
     struct part_refs refs = {.name.account = account};
-    struct slice value, content;
-    struct scan sc;
-    enum rc rc = state_txn_get(txn, TABLE_PART_REFS, id_slice(&key), &value, err);
+    struct scan sc = scan_of(value);
+    struct slice content;
 
-    if (rc)
-        return rc;
-    sc = scan_of(value);
     if (!scan_le64(&sc, &refs.n) || !scan_take(&sc, PART_HASH_BYTES, &content) ||
         !scan_le64(&sc, &refs.name.length))
         return damaged("references of a part", account, err);
     memcpy(refs.name.hash, content.ptr, PART_HASH_BYTES);
     *out = refs;
     return RC_OK;
+}
+
+static enum rc get_refs(struct state_txn *txn, uint64_t account, uint64_t part_id,
+                        struct part_refs *out, struct err *err)
+{
+    struct id_key key = id_key_of(account, part_id);
+    struct slice value;
+    enum rc rc = state_txn_get(txn, TABLE_PART_REFS, id_slice(&key), &value, err);
+
+    return rc ? rc : read_refs(value, account, out, err);
+}
+
+static enum rc find_name(struct state *state, const struct part_name *name,
+                         uint64_t *out_part_id, struct err *err)
+{
+    struct name_key key = name_key_of(name);
+    char value[8];
+    size_t len = 0;
+    struct scan sc;
+    enum rc rc =
+        state_get_small(state, TABLE_PARTS, name_slice(&key), value, sizeof(value), &len, err);
+
+    if (rc)
+        return rc;
+    sc = scan_of(slice_of(value, len));
+    return scan_le64(&sc, out_part_id) ? RC_OK : damaged("name of a part", name->account, err);
+}
+
+enum rc parts_find(struct state *state, const struct part_name *name, uint64_t *out_part_id,
+                   struct err *err)
+{
+    struct part_refs refs;
+    struct id_key key;
+    char value[REFS_BYTES];
+    size_t len = 0;
+    enum rc rc = find_name(state, name, out_part_id, err);
+
+    if (rc)
+        return rc;
+    key = id_key_of(name->account, *out_part_id);
+    rc = state_get_small(state, TABLE_PART_REFS, id_slice(&key), value, sizeof(value), &len,
+                         err);
+    return rc ? rc : read_refs(slice_of(value, len), name->account, &refs, err);
 }
 
 enum rc part_add(struct state_txn *txn, const struct part_name *name, uint64_t part_id,

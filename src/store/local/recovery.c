@@ -110,6 +110,9 @@ static bool see_removed(void *ctx, uint64_t account, uint64_t lsn)
 {
     struct recovery *rec = ctx;
 
+    if (lsn == UINT64_MAX)
+        log_event(LEVEL_ERROR, "store.damage", LOG_STR("file", "state/data.mdb"),
+                  LOG_STR("what", "mark of a removed account"), LOG_ID("account", account));
     rec->removed = xrealloc(rec->removed, (rec->n_removed + 1) * sizeof(*rec->removed));
     rec->removed[rec->n_removed++] = (struct removed_account){account, lsn};
     return true;
@@ -622,7 +625,9 @@ static bool sees_old_root(void *ctx, uint64_t account)
     uint64_t lsn = 0;
 
     check->rc = checkpoint_lsn(check->state, account, &lsn, check->err);
-    if (check->rc == RC_OK && lsn >= check->end)
+    if (check->rc == RC_CORRUPT)
+        check->rc = RC_OK; /* reconcile_accounts() judged of it */
+    else if (check->rc == RC_OK && lsn >= check->end)
         check->rc =
             err_set(check->err, RC_INVALID, "The checkpoints are newer than that moment",
                     "state: account %016llx is at LSN %llu, the journal ends before %llu",

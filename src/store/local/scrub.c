@@ -262,8 +262,9 @@ static void run_background(struct scrubber *scrubber)
 static bool is_due(struct scrubber *scrubber)
 {
     struct scrub_saved saved = get_saved(scrubber);
+    int64_t now = clock_wall_sec();
 
-    return saved.begun != 0 || saved.ended + SCRUB_EVERY_SEC <= clock_wall_sec();
+    return saved.begun != 0 || saved.ended > now || now - saved.ended >= SCRUB_EVERY_SEC;
 }
 
 static void *scrubber_main(void *arg)

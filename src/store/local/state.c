@@ -517,6 +517,26 @@ enum rc state_each_from(struct state *state, enum state_table table, struct slic
     return each_row(state, table, val_of(from), MDB_SET_RANGE, fn, ctx, err);
 }
 
+enum rc state_each_key(struct state *state, enum state_table table, struct slice from,
+                       bool (*fn)(void *ctx, struct slice key), void *ctx, struct err *err)
+{
+    AUTO(txn_abortp) MDB_txn *txn = NULL;
+    AUTO(cursor_closep) MDB_cursor *cursor = NULL;
+    MDB_val k = val_of(from);
+    enum rc rc = begin_read(state, &txn, err);
+    int code;
+
+    if (rc)
+        return rc;
+    code = mdb_cursor_open(txn, state->tables[table], &cursor);
+    if (code == 0)
+        code = mdb_cursor_get(cursor, &k, NULL, MDB_SET_RANGE);
+    while (code == 0 && fn(ctx, slice_of_val(&k)))
+        code = mdb_cursor_get(cursor, &k, NULL, MDB_NEXT);
+    return code != 0 && code != MDB_NOTFOUND ? state_error(err, code, table_names[table])
+                                             : RC_OK;
+}
+
 static int open_tables(struct state *state)
 {
     AUTO(txn_abortp) MDB_txn *txn = NULL;

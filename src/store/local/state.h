@@ -107,7 +107,12 @@ MUST_CHECK enum rc state_get_small(struct state *state, enum state_table table,
 MUST_CHECK enum rc state_each(struct state *state, enum state_table table,
                               bool (*fn)(void *ctx, struct slice key, struct slice value),
                               void *ctx, struct err *err);
-/* The same from the first row at or behind a key on. */
+/* Each key from the first at or behind one on, whether or not its value is sound: who needs
+ * that reads it. */
+MUST_CHECK enum rc state_each_key(struct state *state, enum state_table table,
+                                  struct slice from, bool (*fn)(void *ctx, struct slice key),
+                                  void *ctx, struct err *err);
+/* state_each() from the first row at or behind a key on. */
 MUST_CHECK enum rc state_each_from(struct state *state, enum state_table table,
                                    struct slice from,
                                    bool (*fn)(void *ctx, struct slice key, struct slice value),
