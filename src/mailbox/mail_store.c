@@ -25,6 +25,7 @@ struct mail_store {
     pthread_mutex_t registry;
     struct map *accounts;   /* registry; id -> struct account */
     struct map *quarantine; /* registry; id -> itself */
+    struct map *removing;   /* the same: the engine forgets them just now */
     struct list idle;       /* registry; least recently used first */
     size_t n_idle;          /* registry */
 };
@@ -185,9 +186,10 @@ static void drop_idle(struct account *account)
     account_free(account);
 }
 
-/* registry is held. All idle accounts go that the checkpoint has all of. */
+/* All idle accounts go that the checkpoint has all of. The engine may be telling of others. */
 static void evict_all(struct mail_store *store)
 {
+    (void) pthread_mutex_lock(&store->registry);
     LIST_FOREACH(it, &store->idle)
     {
         struct account *account = LINK_OWNER(it, struct account, idle);
@@ -195,6 +197,7 @@ static void evict_all(struct mail_store *store)
         if (is_clean(account))
             drop_idle(account);
     }
+    (void) pthread_mutex_unlock(&store->registry);
 }
 
 struct account *store_take_idle(struct mail_store *store)
@@ -274,16 +277,24 @@ void account_closep(struct account **account)
     *account = NULL;
 }
 
+/* registry is held. NULL: it may be opened. */
+static const char *why_closed(const struct mail_store *store, uint64_t id)
+{
+    if (map_get(store->removing, MAP_KEY(id)) != NULL)
+        return "being removed";
+    return map_get(store->quarantine, MAP_KEY(id)) != NULL ? "in quarantine" : NULL;
+}
+
 /* The entry for id, made if it is missing, with one more user. */
 static enum rc enter(struct mail_store *store, uint64_t id, struct account **out,
                      struct err *err)
 {
     struct account *account = NULL;
-    bool quarantined;
+    const char *closed;
 
     (void) pthread_mutex_lock(&store->registry);
-    quarantined = map_get(store->quarantine, MAP_KEY(id)) != NULL;
-    if (!quarantined) {
+    closed = why_closed(store, id);
+    if (closed == NULL) {
         account = take(store, id);
         if (account == NULL) {
             account = account_new(store, id);
@@ -292,10 +303,10 @@ static enum rc enter(struct mail_store *store, uint64_t id, struct account **out
         }
     }
     (void) pthread_mutex_unlock(&store->registry);
-    if (quarantined)
+    if (closed != NULL)
         return err_set(err, RC_UNAVAILABLE,
                        "This account is out of service; tell the administrator",
-                       "account %016llx is in quarantine", (unsigned long long) id);
+                       "account %016llx is %s", (unsigned long long) id, closed);
     *out = account;
     return RC_OK;
 }
@@ -370,23 +381,38 @@ void mail_store_quarantine(struct mail_store *store, uint64_t id, bool on)
     (void) pthread_mutex_unlock(&store->registry);
 }
 
-enum rc mail_store_remove(struct mail_store *store, uint64_t id, struct err *err)
+/* From here on nobody opens it. RC_UNAVAILABLE: somebody has. */
+static enum rc begin_removing(struct mail_store *store, uint64_t id, struct err *err)
 {
     struct account *account;
+    enum rc rc = RC_OK;
 
     (void) pthread_mutex_lock(&store->registry);
     account = map_get(store->accounts, MAP_KEY(id));
     if (account != NULL && account->n_users > 0) {
-        (void) pthread_mutex_unlock(&store->registry);
-        return err_set(err, RC_UNAVAILABLE, "The account is in use",
-                       "account %016llx has %zu users", (unsigned long long) id,
-                       account->n_users);
-    }
-    if (account != NULL) {
-        drop_idle(account);
+        rc =
+            err_set(err, RC_UNAVAILABLE, "The account is in use",
+                    "account %016llx has %zu users", (unsigned long long) id, account->n_users);
+    } else {
+        if (account != NULL)
+            drop_idle(account);
+        (void) map_put(store->removing, MAP_KEY(id), store);
     }
     (void) pthread_mutex_unlock(&store->registry);
-    return store->engine->ops->remove(store->engine, id, err);
+    return rc;
+}
+
+enum rc mail_store_remove(struct mail_store *store, uint64_t id, struct err *err)
+{
+    enum rc rc = begin_removing(store, id, err);
+
+    if (rc)
+        return rc;
+    rc = store->engine->ops->remove(store->engine, id, err);
+    (void) pthread_mutex_lock(&store->registry);
+    (void) map_remove(store->removing, MAP_KEY(id));
+    (void) pthread_mutex_unlock(&store->registry);
+    return rc;
 }
 
 size_t store_open_accounts(struct mail_store *store, uint64_t *ids, size_t max)
@@ -475,6 +501,7 @@ struct mail_store *mail_store_new(const struct mail_store_options *options)
     (void) pthread_mutex_init(&store->registry, NULL);
     store->accounts = map_new();
     store->quarantine = map_new();
+    store->removing = map_new();
     list_init(&store->idle);
     store->background = background_new(store);
     store->expiry = expiry_new(store, options->undelete_sec);
@@ -498,6 +525,7 @@ void mail_store_close(struct mail_store *store)
         account_free(LINK_OWNER(list_pop_front(&store->idle), struct account, idle));
     map_free(store->accounts);
     map_free(store->quarantine);
+    map_free(store->removing);
     (void) pthread_mutex_destroy(&store->registry);
     principal_registry_free(store->own_principals);
     free(store);

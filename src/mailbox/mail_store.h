@@ -64,8 +64,8 @@ size_t store_memory(const struct mail_store *store);
 /*
  * Open an account. A new one (nothing stored) gets INBOX, Drafts, Sent, Junk, Trash and Archive
  * with their special use, subscribed, if create is set; else RC_NOT_FOUND. RC_CORRUPT: damaged,
- * the log says how; other accounts are served. RC_UNAVAILABLE: in quarantine. The caller owns
- * one reference.
+ * the log says how; other accounts are served. RC_UNAVAILABLE: in quarantine, or being removed.
+ * The caller owns one reference.
  */
 MUST_CHECK enum rc account_open(struct mail_store *store, uint64_t id, bool create,
                                 struct account **out, struct err *err);
@@ -80,7 +80,8 @@ MUST_CHECK enum rc account_expire(struct account *account, int64_t before_sec, s
 /* Refuse to open these from now on; ends nothing that is open. */
 void mail_store_quarantine(struct mail_store *store, uint64_t id, bool on);
 
-/* Everything of an account goes, for good. Its sessions must have ended. */
+/* Everything of an account goes, for good. RC_UNAVAILABLE: somebody has it open. Nobody opens
+ * it meanwhile. */
 MUST_CHECK enum rc mail_store_remove(struct mail_store *store, uint64_t id, struct err *err);
 
 /* ---- reading ---- */

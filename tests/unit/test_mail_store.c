@@ -18,6 +18,9 @@
 
 #define ACCOUNT 7u
 
+#define CLOSES 50 /* of a store whose engine has still */
+#define TOLD   50 /* commits to tell of */
+
 static const struct memory_engine_options later = {.no_conflict = true, .later = true};
 static const struct memory_engine_options plain = {.no_conflict = true};
 
@@ -225,6 +228,25 @@ static void *open_view(void *ctx)
     acct_unref(state);
     atomic_store(&opener->done, true);
     return NULL;
+}
+
+/* What is durable only then goes to accounts that nobody uses any more. */
+static void a_store_closes_while_its_engine_tells(void **state)
+{
+    (void) state;
+    for (int i = 0; i < CLOSES; i++) {
+        struct mail_world world = {0};
+        struct account *account;
+
+        world_open_memory(&world, &later);
+        account = world_account(&world, ACCOUNT);
+        memory_engine_hold(world.engine, true);
+        for (int n = 0; n < TOLD; n++)
+            (void) world_append(account, "INBOX", "one", NULL);
+        account_close(account);
+        memory_engine_hold(world.engine, false);
+        world_done(&world);
+    }
 }
 
 /* A mailbox that must first be read from pages is no way around the rule above. */
@@ -548,6 +570,42 @@ static void a_removed_account_is_gone(void **state)
     world_done(&world);
 }
 
+/* An engine in whose remove() somebody comes. */
+static struct mail_world *removal;
+static const struct engine_ops *plain_ops;
+
+static enum rc remove_beside_others(struct engine *engine, uint64_t id, struct err *err)
+{
+    struct account *account = NULL;
+
+    assert_int_equal(account_open(removal->store, id, true, &account, err), RC_UNAVAILABLE);
+    assert_null(account);
+    account_close(world_account(removal, id + 1)); /* others go on */
+    return plain_ops->remove(engine, id, err);
+}
+
+static void nobody_opens_an_account_that_is_being_removed(void **state)
+{
+    struct mail_world world = {0};
+    struct engine_ops ops;
+    struct account *account;
+    struct err err;
+
+    (void) state;
+    world_open_memory(&world, &plain);
+    account_close(world_account(&world, ACCOUNT));
+    removal = &world;
+    plain_ops = world.engine->ops;
+    ops = *plain_ops;
+    ops.remove = remove_beside_others;
+    world.engine->ops = &ops;
+    while (mail_store_remove(world.store, ACCOUNT, &err) == RC_UNAVAILABLE)
+        continue; /* a checkpoint may have it open */
+    world.engine->ops = plain_ops;
+    assert_int_equal(account_open(world.store, ACCOUNT, false, &account, &err), RC_NOT_FOUND);
+    world_done(&world);
+}
+
 /* ---- pressure ---- */
 
 /* A writer that waits inside commit() until the journal is checkpointed holds its lock; the
@@ -695,6 +753,7 @@ int main(void)
         cmocka_unit_test(what_is_made_already_is_passed_over),
         cmocka_unit_test(only_the_writer_sees_what_is_not_durable),
         cmocka_unit_test(loading_a_mailbox_shows_nothing_that_is_not_durable),
+        cmocka_unit_test(a_store_closes_while_its_engine_tells),
         cmocka_unit_test(a_waiter_is_woken_once),
         cmocka_unit_test(a_watcher_hears_of_its_mailbox_when_it_is_durable),
         cmocka_unit_test(a_follower_hears_which_mailboxes_changed),
@@ -702,6 +761,7 @@ int main(void)
         cmocka_unit_test(an_account_comes_back),
         cmocka_unit_test(an_account_in_quarantine_is_not_opened),
         cmocka_unit_test(a_removed_account_is_gone),
+        cmocka_unit_test(nobody_opens_an_account_that_is_being_removed),
         cmocka_unit_test(back_pressure_ends),
         cmocka_unit_test(many_threads_on_one_and_several_accounts),
     };
