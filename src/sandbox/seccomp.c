@@ -73,8 +73,11 @@ static void emit_check(struct filter *f, const struct syscall_row *row, uint32_t
         break;
     case CHECK_EQ_ELSE:
         emit_load(f, OFFSET_LOW(row->arg));
-        for (size_t i = 0; i + 1 < row->n_values; i++)
-            emit_jump(f, BPF_JEQ, row->values[i], row->n_values - 1 - i, 0);
+        for (size_t i = 0; i + 2 < row->n_values; i++)
+            emit_jump(f, BPF_JEQ, row->values[i], row->n_values - 2u - i, 0);
+        emit_return(f, SECCOMP_RET_ERRNO | row->values[row->n_values - 1]);
+        emit_load(f, OFFSET_LOW(row->arg + 1u));
+        emit_jump(f, BPF_JSET, row->values[row->n_values - 2], 0, 1);
         emit_return(f, SECCOMP_RET_ERRNO | row->values[row->n_values - 1]);
         break;
     case CHECK_EQ_BOTH: /* no way on from a first argument that is none of the values */

@@ -18,7 +18,8 @@
 enum syscall_check {
     CHECK_NONE,    /* allowed whatever they are */
     CHECK_EQ,      /* the low 32 bits of args[arg] are one of values */
-    CHECK_EQ_ELSE, /* the same of all values but the last, which is the errno of the others */
+    CHECK_EQ_ELSE, /* the same of all values but the last two: args[arg + 1] has none of the
+                    * bits of the one, the other is the errno of what does not hold */
     CHECK_EQ_BOTH, /* the same of all values but the last, which args[arg + 1] is */
     CHECK_HAS,     /* args[arg] has all bits of values[0] */
     CHECK_HAS_NOT, /* args[arg] has none of the bits of values[0] */

@@ -14,6 +14,10 @@
     (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER |             \
      CLONE_NEWPID | CLONE_NEWNET)
 
+/* What SOCK_RDM and SOCK_SEQPACKET have and streams and datagrams have not. Control sockets are
+ * of the latter kind, and take everybody of their own user for an administrator. */
+#define SOCK_PACKETS 4
+
 #define CALL(name, kinds)                                                                      \
     {                                                                                          \
 #name, SYS_##name, kinds, CHECK_NONE, 0, 0,                                            \
@@ -42,11 +46,11 @@
             a, b, c                                                                            \
         }                                                                                      \
     }
-#define CALL_EQ3_ELSE(name, kinds, arg, a, b, c, error)                                        \
+#define CALL_EQ3_ELSE(name, kinds, arg, a, b, c, bits, error)                                  \
     {                                                                                          \
-#name, SYS_##name, kinds, CHECK_EQ_ELSE, arg, 4,                                       \
+#name, SYS_##name, kinds, CHECK_EQ_ELSE, arg, 5,                                       \
         {                                                                                      \
-            a, b, c, error                                                                     \
+            a, b, c, bits, error                                                               \
         }                                                                                      \
     }
 #define CALL_BOTH(name, kinds, arg, a, b, next)                                                \
@@ -124,7 +128,7 @@ const struct syscall_row syscall_table[] = {
     CALL(setsockopt,      "GAMD.LWIS"),
     CALL(getsockname,     "GAM...WIS"),
     CALL(getpeername,     "GAM...WIS"),
-    CALL_EQ3_ELSE(socket, "I", 0, AF_UNIX, AF_INET, AF_INET6, EAFNOSUPPORT),
+    CALL_EQ3_ELSE(socket, "I", 0, AF_UNIX, AF_INET, AF_INET6, SOCK_PACKETS, EAFNOSUPPORT),
     CALL(sendmmsg,        "I"), /* the resolver's two questions */
     CALL(connect,         ".....L.IS"), /* the syslog socket again, after syslog was restarted */
 

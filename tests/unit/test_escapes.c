@@ -56,6 +56,8 @@ static const struct attempt attempts[] = {
     {"socket packet",       SYS_socket, {AF_PACKET, SOCK_RAW}, "KKKKKKKKFKK"},
     {"socket vsock",        SYS_socket, {AF_VSOCK, SOCK_STREAM}, "KKKKKKKKFKK"},
     {"socket alg",          SYS_socket, {AF_ALG, SOCK_SEQPACKET}, "KKKKKKKKFKK"},
+    {"socket to a control", SYS_socket, {AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC}, "KKKKKKKKFKK"},
+    {"socket unix",         SYS_socket, {AF_UNIX, SOCK_STREAM}, "KKKKKKKKDKK"}, /* resolvers, databases */
     {"socket raw",          SYS_socket, {AF_INET, SOCK_RAW, 1}, "KKKKKKKKFKK"},
     {"socketpair inet",     SYS_socketpair, {AF_INET, SOCK_STREAM, 0, PTR(room)}, ALL},
     {"bind",                SYS_bind, {0, PTR(room), 16}, ALL},
