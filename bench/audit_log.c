@@ -4,9 +4,10 @@
  *     bench/audit_log [EVENTS] [FOLDER] [RATE]
  *
  * Writes so many refused logins as the log role does (ECS names, chain, a signature a thousand
- * events, files of 64 MiB) into a folder of its own below FOLDER (/tmp), verifies them, and
- * prints both in microseconds an event. With RATE so many a second are written, and none is
- * verified: to see what else there is suffer from it (bench/figures.py G48).
+ * events, a sync a second, files of 64 MiB) into a folder of its own below FOLDER (/tmp),
+ * verifies them, and prints both in microseconds an event. With RATE so many a second are
+ * written, and none is verified: to see what else there is suffer from it (bench/figures.py
+ * G48).
  */
 #include "events/audit_log.h"
 
@@ -72,7 +73,7 @@ static void write_all(const char *path, uint64_t n, uint64_t rate)
 {
     const struct audit_log_options options = {.file_bytes = AUDIT_FILE_BYTES};
     struct audit_log *log;
-    int64_t begun_us = clock_mono_us();
+    int64_t begun_us = clock_mono_us(), synced_us = begun_us;
     uint64_t missing;
     struct err err;
 
@@ -86,6 +87,11 @@ static void write_all(const char *path, uint64_t n, uint64_t rate)
             pace(begun_us, i, rate);
         if (audit_log_unsigned(log) >= AUDIT_UNSIGNED_MAX && audit_log_sign(log, &err))
             die("%s", err.detail);
+        if (i % FLUSH_EVERY == 0 && clock_mono_us() - synced_us >= AUDIT_UNSYNCED_USECS) {
+            synced_us = clock_mono_us();
+            if (audit_log_sync(log, &err))
+                die("%s", err.detail);
+        }
     }
     audit_log_close(log);
 }

@@ -13,8 +13,8 @@ static enum rc read_all(const char *path, struct buf *out, struct err *err)
     ssize_t n = 1;
 
     if (fd < 0)
-        return err_set(err, RC_IO, "The policy file cannot be read", "%s: %s", path,
-                       strerror(errno));
+        return err_set(err, rc_of_errno(errno), "The policy file cannot be read", "%s: %s",
+                       path, strerror(errno));
     while (n > 0 && out->len <= POLICY_FILE_MAX_BYTES) {
         char *room = buf_reserve(out, READ_BYTES);
 

@@ -8,9 +8,11 @@ static const char help[] =
     "and opens its log file anew, as on SIGHUP. certificate, certificate_key and log_level "
     "count\n"
     "at once; other settings that have changed are listed, and wait for a restart. Nobody is\n"
-    "disconnected, but for sessions that new rules would not give as they are. The deploy hook "
-    "of\n"
-    "an ACME client:\n"
+    "disconnected, but for sessions that new rules would not give as they are. Exit code 1: "
+    "what\n"
+    "is named was refused, a certificate and a key that do not fit for one, and what was in "
+    "use\n"
+    "stays. The deploy hook of an ACME client:\n"
     "  $ certbot certonly ... --deploy-hook \"roost reload\"\n";
 
 static const struct cli_column columns[] = {

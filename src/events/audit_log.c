@@ -28,7 +28,8 @@ struct audit_log {
     uint64_t number, bytes; /* of the file */
     struct buf gathered;
     struct audit_mark at, written;
-    uint64_t n_gathered, n_unsigned, n_lost;
+    struct audit_head head; /* the newest signed line */
+    uint64_t n_gathered, n_unsigned, n_unsynced, n_lost;
     struct buf kept;   /* members of events that somebody waits for, until they are signed: le32
                           length, octets */
     bool repeats_kept; /* a write or a sync failed: they may be gone, whatever the next says */
@@ -53,10 +54,10 @@ static void own_members(struct buf *out, const char *action)
     ecs_members(out, "log", &event, &what);
 }
 
-static void add_line(struct audit_log *log, struct slice members, bool is_signed,
-                     struct audit_head *head)
+/* head: where the line's signature goes; NULL: it has none. */
+static void add_line(struct audit_log *log, struct slice members, struct audit_head *head)
 {
-    audit_line_add(&log->gathered, members, &log->at, is_signed ? log->key : NULL,
+    audit_line_add(&log->gathered, members, &log->at, head != NULL ? log->key : NULL,
                    head != NULL ? head->signature : NULL);
     log->n_gathered++;
     if (head != NULL)
@@ -104,6 +105,7 @@ static enum rc flush(struct audit_log *log, struct err *err)
     } else {
         log->bytes += log->gathered.len;
         log->n_unsigned += log->n_gathered;
+        log->n_unsynced += log->n_gathered;
         log->written = log->at;
     }
     forget_gathered(log);
@@ -124,7 +126,7 @@ static void tell_of_lost(struct audit_log *log)
         return;
     own_members(&members, "audit.lost");
     buf_printf(&members, ",\"roost.events\":%llu", (unsigned long long) log->n_lost);
-    add_line(log, buf_slice(&members), false, NULL);
+    add_line(log, buf_slice(&members), NULL);
 }
 
 void audit_log_add(struct audit_log *log, struct slice members)
@@ -133,7 +135,7 @@ void audit_log_add(struct audit_log *log, struct slice members)
 
     if (log->gathered.len + members.len + MEMBERS_BYTES > GATHER_BYTES)
         (void) flush(log, &err); /* counted; the next flush that fails is told */
-    add_line(log, members, false, NULL);
+    add_line(log, members, NULL);
 }
 
 void audit_log_add_kept(struct audit_log *log, struct slice members)
@@ -168,7 +170,12 @@ uint64_t audit_log_unsigned(const struct audit_log *log)
     return log->n_unsigned + log->n_gathered;
 }
 
-/* A signed line behind all others, all of it durable, and the head. */
+uint64_t audit_log_unsynced(const struct audit_log *log)
+{
+    return log->n_unsynced + log->n_gathered;
+}
+
+/* A signed line behind all others. */
 static enum rc sign(struct audit_log *log, const char *action, struct slice more,
                     struct err *err)
 {
@@ -181,19 +188,32 @@ static enum rc sign(struct audit_log *log, const char *action, struct slice more
     tell_of_lost(log);
     own_members(&members, action);
     buf_append(&members, more);
-    add_line(log, buf_slice(&members), true, &head);
+    add_line(log, buf_slice(&members), &head);
     rc = flush(log, err);
     if (rc)
         return rc;
     log->n_lost -= lost;
+    log->n_unsigned = 0;
+    log->head = head;
+    return RC_OK;
+}
+
+/* The same, all of it durable, and the head. */
+static enum rc seal(struct audit_log *log, const char *action, struct slice more,
+                    struct err *err)
+{
+    enum rc rc = sign(log, action, more, err);
+
+    if (rc)
+        return rc;
     if (fdatasync(log->fd) != 0) {
         log->repeats_kept = true;
         return failed(err, "sync");
     }
-    rc = audit_head_write(log->folder, &head, err);
+    rc = audit_head_write(log->folder, &log->head, err);
     if (rc)
         return rc;
-    log->n_unsigned = 0;
+    log->n_unsynced = 0;
     if (log->repeats_kept)
         return err_set(err, RC_IO, "Internal error", "audit: events are still to be written");
     forget_kept(log);
@@ -241,7 +261,7 @@ static enum rc next_file(struct audit_log *log, struct err *err)
     if (rc)
         return rc;
     print_before(log, &more);
-    return sign(log, "audit.continued", buf_slice(&more), err);
+    return seal(log, "audit.continued", buf_slice(&more), err);
 }
 
 static bool is_old(const struct audit_log *log, const char *name)
@@ -272,7 +292,7 @@ static enum rc drop_old(struct audit_log *log, struct err *err)
             break;
         buf_init(&more, MEMBERS_BYTES);
         buf_printf(&more, ",\"file.name\":\"%s\"", name);
-        rc = sign(log, "audit.pruned", buf_slice(&more), err);
+        rc = seal(log, "audit.pruned", buf_slice(&more), err);
         if (!rc && unlinkat(log->folder, name, 0) != 0)
             rc = failed(err, name);
     }
@@ -281,7 +301,12 @@ static enum rc drop_old(struct audit_log *log, struct err *err)
 
 enum rc audit_log_sign(struct audit_log *log, struct err *err)
 {
-    enum rc rc = sign(log, "audit.checkpoint", SLICE(""), err);
+    return sign(log, "audit.checkpoint", SLICE(""), err);
+}
+
+enum rc audit_log_sync(struct audit_log *log, struct err *err)
+{
+    enum rc rc = seal(log, "audit.checkpoint", SLICE(""), err);
 
     if (rc || log->bytes < log->options.file_bytes)
         return rc;
@@ -471,7 +496,7 @@ static enum rc start(struct audit_log *log, uint64_t *out_missing, struct err *e
         buf_byte(&log->gathered, '\n');
     print_before(log, &more);
     print_found(&found, &more);
-    rc = sign(log, "audit.started", buf_slice(&more), err);
+    rc = seal(log, "audit.started", buf_slice(&more), err);
     return rc == RC_FULL ? RC_OK : rc; /* counted; who frees space must be served */
 }
 
@@ -514,6 +539,6 @@ void audit_log_close(struct audit_log *log)
 
     if (log == NULL)
         return;
-    (void) sign(log, "audit.stopped", SLICE(""), &err); /* what is written stays, unsigned */
+    (void) seal(log, "audit.stopped", SLICE(""), &err); /* what is written stays, unsigned */
     log_free(log);
 }

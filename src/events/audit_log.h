@@ -3,7 +3,7 @@
  * are begun anew when they are long.
  *
  * Format: docs/formats/audit.md. Belongs to one thread. Lines are gathered and written together
- * by audit_log_flush(); audit_log_sign() makes them durable. What cannot be written is counted,
+ * by audit_log_flush(); audit_log_sync() makes them durable. What cannot be written is counted,
  * and the log says so itself once it can be written again.
  */
 #ifndef ROOST_EVENTS_AUDIT_LOG_H
@@ -13,7 +13,7 @@
 
 #define AUDIT_FILE_BYTES     ((uint64_t) 64 << 20)
 #define AUDIT_UNSIGNED_MAX   1000u /* events; then one is signed at once */
-#define AUDIT_UNSIGNED_USECS 1000000
+#define AUDIT_UNSYNCED_USECS 1000000
 
 struct audit_log;
 
@@ -36,15 +36,19 @@ void audit_log_close(struct audit_log *log);
 /* An event: members of a JSON object without braces (ecs.h). */
 void audit_log_add(struct audit_log *log, struct slice members);
 /* The same of an event that somebody waits for: what fails of it is written again by
- * audit_log_sign(), until that says RC_OK. So it may stand there twice. */
+ * audit_log_sync(), until that says RC_OK. So it may stand there twice. */
 void audit_log_add_kept(struct audit_log *log, struct slice members);
-/* Events behind the newest signature: sign within a second, at AUDIT_UNSIGNED_MAX at once. */
+/* Events behind the newest signature: sign at AUDIT_UNSIGNED_MAX. */
 uint64_t audit_log_unsigned(const struct audit_log *log);
+/* Events that a power cut may take: sync within AUDIT_UNSYNCED_USECS. */
+uint64_t audit_log_unsynced(const struct audit_log *log);
 
 /* On failure the events are gone, are counted, and `err` is for the other log. */
 MUST_CHECK enum rc audit_log_flush(struct audit_log *log, struct err *err);
-/* Flush, sign, sync; begin a new file and drop old ones where it is time. RC_OK: all that was
- * added to be kept is durable. */
+/* The same, and a signed line behind all others. */
 MUST_CHECK enum rc audit_log_sign(struct audit_log *log, struct err *err);
+/* The same, and all of it is durable: RC_OK is for what was added to be kept, too. Begins a new
+ * file and drops old ones where it is time. */
+MUST_CHECK enum rc audit_log_sync(struct audit_log *log, struct err *err);
 
 #endif

@@ -72,6 +72,7 @@
     U16(at)            /* as in CERT */ \
     U16(count) \
     BYTES(name, MSG_TEXT_MAX) \
+    BYTES(key_name, MSG_TEXT_MAX) \
     BYTES(chain, MSG_CERT_MAX)
 #define MSG_PEER_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED)        /* fd: channel */ \
     U8(role)           /* enum role */ \
@@ -89,7 +90,8 @@
     U32(n_gates)       /* how many gates this server runs */ \
     U8(log_level)      /* enum log_level: least that is written */
 #define MSG_RELOAD_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
-    U8(log_level)      /* as in START; files are looked at again, the log is opened anew */
+    U8(log_level)      /* as in START; files are looked at again, the log is opened anew */ \
+    U32(number)        /* RELOADED answers with it */
 #define MSG_SHUTDOWN_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
     U8(fast)
 
@@ -104,6 +106,10 @@
     BYTES(text, MSG_TEXT_MAX)    /* why the role cannot start: the supervisor does not retry */
 #define MSG_KEYS_LOADED_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
     U32(generation) \
+    U8(rc)                       /* enum rc: not OK, and what was in use stays */ \
+    BYTES(text, MSG_TEXT_MAX)
+#define MSG_RELOADED_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
+    U32(number)                  /* of the RELOAD */ \
     U8(rc)                       /* enum rc: not OK, and what was in use stays */ \
     BYTES(text, MSG_TEXT_MAX)
 
@@ -135,7 +141,8 @@
 
 /* log -> any */
 #define MSG_LOG_KEPT_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
-    U64(keep)          /* of the last event that is durable in the audit log */
+    U64(keep)          /* of the last event that is durable in the audit log */ \
+    U8(fails)          /* later ones cannot be written now: said once, until they can */
 
 /* gate <-> auth */
 #define MSG_AUTH_START_FIELDS(U8, U16, U32, U64, ADDR, BYTES, FIXED) \
@@ -454,7 +461,7 @@
     M(CRASH_PAGE,        crash_page,        5, 1, 1, FROM(SUPERVISOR),             TO(MAIL)) \
     M(QUARANTINE,        quarantine,        6, 1, 0, FROM(SUPERVISOR),             TO(MAIL)) \
     M(START,             start,             7, 2, 0, FROM(SUPERVISOR),             TO_ANY) \
-    M(RELOAD,            reload,            8, 2, 0, FROM(SUPERVISOR),             TO_ANY) \
+    M(RELOAD,            reload,            8, 3, 0, FROM(SUPERVISOR),             TO_ANY) \
     M(SHUTDOWN,          shutdown,          9, 1, 0, FROM(SUPERVISOR),             TO_ANY) \
     M(KEY,               key,              10, 1, 1, FROM(SUPERVISOR),             TO(KEYS)) \
     M(ALIVE,             alive,            11, 1, 0, FROM(SUPERVISOR) | FROM(KEYS), TO(KEYS) | TO(SUPERVISOR)) \
@@ -465,9 +472,10 @@
     M(PAM_START,         pam_start,        23, 1, 0, FROM(AUTH),                   TO(SUPERVISOR)) \
     M(PAM_STOP,          pam_stop,         24, 1, 0, FROM(AUTH),                   TO(SUPERVISOR)) \
     M(PAM_HELPER,        pam_helper,       25, 1, 1, FROM(SUPERVISOR),             TO(AUTH)) \
+    M(RELOADED,          reloaded,         26, 1, 0, FROM_ANY,                     TO(SUPERVISOR)) \
     M(SHIP_STATE,        ship_state,       29, 1, 0, FROM(SHIP),                   TO(SUPERVISOR)) \
     M(LOG_EVENT,         log_event,        30, 2, 0, FROM_ANY,                     TO(LOG)) \
-    M(LOG_KEPT,          log_kept,         31, 1, 0, FROM(LOG),                    TO_ANY) \
+    M(LOG_KEPT,          log_kept,         31, 2, 0, FROM(LOG),                    TO_ANY) \
     M(AUTH_START,        auth_start,       40, 1, 0, FROM(GATE),                   TO(AUTH)) \
     M(AUTH_DATA,         auth_data,        41, 1, 0, FROM(GATE),                   TO(AUTH)) \
     M(AUTH_CANCEL,       auth_cancel,      42, 1, 0, FROM(GATE),                   TO(AUTH)) \

@@ -181,7 +181,7 @@ static enum rc try_pair(const struct key_source *source, struct slice key_pem, s
     return tls_server_load(server, &pair, 1, err);
 }
 
-static enum rc load_pair(const struct key_source *source, struct ring_key *out, struct err *err)
+static enum rc read_pair(const struct key_source *source, struct ring_key *out, struct err *err)
 {
     AUTO(key_text_done) struct key_text text = {0};
     enum rc rc = read_file(source->key_fd, &text, err);
@@ -200,6 +200,17 @@ static enum rc load_pair(const struct key_source *source, struct ring_key *out, 
         ERR_clear_error();
         return err_set(err, RC_INVALID, "Bad private key", "private key: cannot be read");
     }
+    return RC_OK;
+}
+
+static enum rc load_pair(const struct key_source *source, struct ring_key *out, struct err *err)
+{
+    struct err why;
+    enum rc rc = read_pair(source, out, &why);
+
+    if (rc)
+        return err_set(err, rc, "Bad certificate", "%s: %.*s, %.*s", why.detail,
+                       SLICE_ARG(source->name), SLICE_ARG(source->key_name));
     return RC_OK;
 }
 

@@ -21,8 +21,9 @@
 struct key_ring;
 
 /* A certificate chain (PEM, the leaf first) and where its key is read from: an open file, read
- * from its beginning. */
+ * from its beginning. The names are those of the two files, for what is said of them. */
 struct key_source {
+    struct slice name, key_name;
     struct slice chain_pem;
     int key_fd;
 };

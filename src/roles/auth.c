@@ -273,13 +273,13 @@ static enum rc open_realm(struct auth_role *auth, struct err *err)
     return RC_OK;
 }
 
-static void on_reload(void *ctx)
+static enum rc on_reload(void *ctx, struct err *err)
 {
     struct auth_role *auth = ctx;
 
     realm_refresh(auth->realm);
     auth_watches_look(auth);
-    auth_policy_reload(auth);
+    return auth_policy_reload(auth, err);
 }
 
 static void on_shutdown(void *ctx, bool fast)

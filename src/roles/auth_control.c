@@ -21,7 +21,7 @@ struct control_client {
     struct loop_fd watch;
     struct timer timer; /* runs while answers are held */
     uint64_t record;    /* the last one that has to be durable before */
-    int64_t until_us;   /* then they are held no longer */
+    int64_t held_us;    /* since then */
 };
 
 static void client_free(struct control_client *client)
@@ -44,14 +44,15 @@ static void want(struct control_client *client)
 static void look(void *ctx)
 {
     struct control_client *client = ctx;
-    bool durable = log_sink_is_durable(client->auth->start->sink, client->record);
+    enum log_record record = log_sink_record(client->auth->start->sink, client->record);
+    int64_t ms = (clock_mono_us() - client->held_us) / 1000;
 
-    if (!durable && clock_mono_us() < client->until_us) {
+    if (record == RECORD_WAITS && ms < LOG_DURABLE_MS) {
         timer_start(client->auth->loop, &client->timer, LOOK_US, look, client);
         return;
     }
-    if (!durable)
-        log_event(LEVEL_ERROR, "audit.unconfirmed", LOG_NUM("ms", LOG_DURABLE_MS));
+    if (record != RECORD_DURABLE)
+        log_event(LEVEL_ERROR, "audit.unconfirmed", LOG_NUM("ms", ms));
     control_conn_hold(client->conn, false);
     want(client);
 }
@@ -65,7 +66,7 @@ static enum rc serve(struct control_client *client, struct err *err)
     if (rc)
         return rc;
     client->record = log_sink_last(client->auth->start->sink);
-    client->until_us = clock_mono_us() + (int64_t) LOG_DURABLE_MS * 1000;
+    client->held_us = clock_mono_us();
     look(client);
     return RC_OK;
 }

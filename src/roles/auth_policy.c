@@ -45,41 +45,52 @@ static void take_rules(struct auth_role *auth, struct policy *rules)
               LOG_STR("mode", is_dry(auth) ? "log" : "enforce"));
 }
 
+static enum rc read_rules(const char *path, struct policy **out, struct err *err)
+{
+    struct err why;
+    enum rc rc = policy_file_read(path, out, &why);
+
+    if (rc)
+        return err_set(err, rc, "The policy file cannot be used", "policy_file: %s",
+                       why.detail);
+    return RC_OK;
+}
+
 enum rc auth_policy_open(struct auth_role *auth, struct err *err)
 {
     const char *path = auth->start->config->policy_file;
     struct policy *rules;
-    struct err why;
     enum rc rc;
 
     if (path[0] == '\0')
         return RC_OK;
-    rc = policy_file_read(path, &rules, &why);
+    rc = read_rules(path, &rules, err);
     if (rc)
-        return err_set(err, rc, "The policy file cannot be used", "policy_file: %s",
-                       why.detail);
+        return rc;
     take_rules(auth, rules);
     return RC_OK;
 }
 
-void auth_policy_reload(struct auth_role *auth)
+enum rc auth_policy_reload(struct auth_role *auth, struct err *err)
 {
     const char *path = auth->start->config->policy_file;
     struct policy *rules;
-    struct err err;
+    enum rc rc;
 
     if (path[0] == '\0')
-        return;
-    if (policy_file_read(path, &rules, &err) != RC_OK) {
-        log_event(LEVEL_ERROR, "policy.unreadable", LOG_STR("file", path), LOG_ERR(&err));
-        return;
+        return RC_OK;
+    rc = read_rules(path, &rules, err);
+    if (rc) {
+        log_event(LEVEL_ERROR, "policy.unreadable", LOG_STR("file", path), LOG_ERR(err));
+        return rc;
     }
     if (rules->mark == auth->policy.rules->mark) {
         policy_free(rules);
-        return;
+        return RC_OK;
     }
     take_rules(auth, rules);
     auth_policy_review(auth, 0);
+    return RC_OK;
 }
 
 /* ---- facts ---- */

@@ -53,6 +53,8 @@
 #define WAITING_MAX       1024u /* logins that wait for their users' word; the oldest makes room */
 #define WAITING_EACH_MAX  16u    /* of them: of one account */
 #define ENROL_TRIES_MAX   256u   /* people at the door to their devices at once: 3 KiB each */
+#define ENROL_TRIES_KNOWN 64u    /* of them: for sources from which somebody came in before */
+#define ENROL_TRIES_EACH  32u    /* of them: of one IPv4 address or IPv6 /64 */
 #define USES_MAX          65536u /* devices whose last use waits to be written */
 #define PAM_ASKS_MAX      32u /* helpers of PAM at a time; as many as the supervisor starts */
 #define PAM_WAIT_US       ((int64_t) 14000000) /* the supervisor kills one after 12 s */
@@ -305,8 +307,8 @@ MUST_CHECK enum rc auth_outcome_grant(struct auth_role *auth, const struct msg_g
 MUST_CHECK enum rc auth_policy_open(struct auth_role *auth, struct err *err);
 void auth_policy_start(struct auth_role *auth);
 void auth_policy_done(struct auth_role *auth);
-/* Read them again; those that are wrong leave the old ones. */
-void auth_policy_reload(struct auth_role *auth);
+/* Read them again; those that are wrong leave the old ones, and err says what is. */
+enum rc auth_policy_reload(struct auth_role *auth, struct err *err);
 /* Do rules ask about that? */
 bool auth_policy_asks(const struct auth_role *auth, enum policy_key key);
 /* In arena. RC other than RC_OK: a failing database. */

@@ -49,11 +49,8 @@ static enum rc open_file(const char *path, int *out, struct err *err)
     struct stat st;
 
     if (fd < 0)
-        return err_set(err,
-                       errno == ENOENT   ? RC_NOT_FOUND
-                       : errno == EACCES ? RC_DENIED
-                                         : RC_IO,
-                       "No certificate", "%s: %s", path, strerror(errno));
+        return err_set(err, rc_of_errno(errno), "No certificate", "%s: %s", path,
+                       strerror(errno));
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
         (void) close(fd); /* nothing was read */
         return err_set(err, RC_IO, "No certificate", "%s: is no file", path);
@@ -114,6 +111,7 @@ enum rc cert_files_read(const struct config *config, struct cert_files *out, str
 
         file->name = slice_from_str(xstrdup(config->certificate.items[i]));
         rc = read_file(config->certificate.items[i], MSG_CERT_MAX, &file->chain, err);
+        file->key_name = slice_from_str(xstrdup(config->certificate_key.items[i]));
         if (rc == RC_OK)
             rc = open_file(config->certificate_key.items[i], &file->key_fd, err);
         if (rc == RC_OK)
@@ -139,6 +137,7 @@ void cert_files_done(struct cert_files *files)
     cert_files_close_keys(files);
     for (size_t i = 0; i < files->n; i++) {
         free((char *) (uintptr_t) files->list[i].name.ptr);
+        free((char *) (uintptr_t) files->list[i].key_name.ptr);
         free((char *) (uintptr_t) files->list[i].chain.ptr);
         free((char *) (uintptr_t) files->list[i].staple.ptr);
     }

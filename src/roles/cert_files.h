@@ -13,7 +13,7 @@
 #include "net/tls.h"
 
 struct cert_file {
-    struct slice name; /* of the chain's file */
+    struct slice name, key_name; /* of the two files */
     struct slice chain, staple;
     int key_fd; /* -1: given away, or never opened */
 };

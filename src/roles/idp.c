@@ -251,12 +251,14 @@ static void on_peer(void *ctx, const struct role_peer *peer)
     auth_drop(idp);
 }
 
-static void on_reload(void *ctx)
+static enum rc on_reload(void *ctx, struct err *err)
 {
     struct idp_role *idp = ctx;
 
     for (size_t i = 0; i < idp->n_places; i++)
         idp_reload(&idp->places[i].provider);
+    (void) err; /* what cannot be read is in the log, and asked for again */
+    return RC_OK;
 }
 
 static void on_shutdown(void *ctx, bool fast)

@@ -58,7 +58,8 @@ static void on_certs(void *ctx, const struct role_cert *certs, size_t n)
     enum rc rc;
 
     for (size_t i = 0; i < n; i++)
-        sources[i] = (struct key_source){certs[i].chain, certs[i].key_fd};
+        sources[i] = (struct key_source){certs[i].name, certs[i].key_name, certs[i].chain,
+                                         certs[i].key_fd};
     rc = key_ring_load(keys->ring, sources, n, &err);
     if (rc != RC_OK)
         log_event(LEVEL_ERROR, "tls.refused", LOG_ERR(&err),

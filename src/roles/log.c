@@ -37,6 +37,7 @@ struct sender {
     struct loop_fd watch;
     enum role role;
     uint64_t keeps, told; /* the last event that it keeps, and the last it was told of */
+    bool told_fails;      /* and that later ones wait */
 };
 
 struct log_role {
@@ -49,7 +50,7 @@ struct log_role {
     unsigned n_events; /* in this turn of the loop */
     bool json;
     struct audit_log *audit; /* NULL before it is open */
-    struct timer sign;
+    struct timer sync;
     bool audit_fails; /* and it was said */
 };
 
@@ -64,10 +65,10 @@ static void audit_failed(struct log_role *log, const struct err *err)
     own_event(log, "audit.failed", err);
 }
 
-static enum rc sign_audit(struct log_role *log)
+static enum rc sync_audit(struct log_role *log)
 {
     struct err err;
-    enum rc rc = audit_log_sign(log->audit, &err);
+    enum rc rc = audit_log_sync(log->audit, &err);
 
     if (rc)
         audit_failed(log, &err);
@@ -76,30 +77,46 @@ static enum rc sign_audit(struct log_role *log)
     return rc;
 }
 
-static void on_sign(void *ctx)
+static void on_sync(void *ctx)
 {
-    (void) sign_audit(ctx);
+    (void) sync_audit(ctx);
 }
 
+/* A flood of events costs the disk no more syncs than a few do. */
 static void flush_audit(struct log_role *log)
 {
-    uint64_t n = log->audit != NULL ? audit_log_unsigned(log->audit) : 0;
     struct err err;
+    enum rc rc;
 
-    if (n == 0)
+    if (log->audit == NULL || audit_log_unsynced(log->audit) == 0)
         return;
-    if (audit_log_flush(log->audit, &err) != RC_OK)
+    rc = audit_log_unsigned(log->audit) >= AUDIT_UNSIGNED_MAX
+             ? audit_log_sign(log->audit, &err)
+             : audit_log_flush(log->audit, &err);
+    if (rc)
         audit_failed(log, &err);
-    if (n >= AUDIT_UNSIGNED_MAX)
-        (void) sign_audit(log);
-    else if (!timer_is_running(&log->sign))
-        timer_start(log->loop, &log->sign, AUDIT_UNSIGNED_USECS, on_sign, log);
+    if (!timer_is_running(&log->sync))
+        timer_start(log->loop, &log->sync, AUDIT_UNSYNCED_USECS, on_sync, log);
+}
+
+static void tell_keeper(struct sender *sender, bool fails)
+{
+    struct msg msg = {
+        .type = MSG_LOG_KEPT,
+        .log_kept = {.keep = fails ? sender->told : sender->keeps, .fails = fails}
+    };
+
+    if (sender->keeps == sender->told || (fails && sender->told_fails) ||
+        channel_post(sender->channel, &msg, NULL, NULL) != RC_OK)
+        return;
+    sender->told = msg.log_kept.keep;
+    sender->told_fails = fails;
 }
 
 /* Only what is signed and synced is durable. */
 static void answer_keepers(struct log_role *log)
 {
-    bool waits = false;
+    bool waits = false, fails;
 
     LIST_FOREACH(it, &log->senders)
     {
@@ -109,16 +126,10 @@ static void answer_keepers(struct log_role *log)
     }
     if (!waits || log->audit == NULL)
         return;
-    if (sign_audit(log) != RC_OK)
-        return; /* they are asked again with the next lines */
+    fails = sync_audit(log) != RC_OK; /* then again with the next lines */
     LIST_FOREACH(it, &log->senders)
     {
-        struct sender *sender = LINK_OWNER(it, struct sender, link);
-        struct msg msg = {.type = MSG_LOG_KEPT, .log_kept = {.keep = sender->keeps}};
-
-        if (sender->keeps != sender->told &&
-            channel_post(sender->channel, &msg, NULL, NULL) == RC_OK)
-            sender->told = sender->keeps;
+        tell_keeper(LINK_OWNER(it, struct sender, link), fails);
     }
 }
 
@@ -234,13 +245,14 @@ static void on_peer(void *ctx, const struct role_peer *peer)
     }
 }
 
-static void on_reload(void *ctx)
+static enum rc on_reload(void *ctx, struct err *err)
 {
     struct log_role *log = ctx;
-    struct err err;
+    enum rc rc = log_out_reopen(log->out, err);
 
-    if (log_out_reopen(log->out, &err))
-        own_event(log, "log.reopen", &err);
+    if (rc)
+        own_event(log, "log.reopen", err);
+    return rc;
 }
 
 static void on_shutdown(void *ctx, bool fast)

@@ -30,7 +30,8 @@ static enum rc open_file(const char *path, int *out, struct err *err)
     int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
 
     if (fd < 0)
-        return err_set(err, RC_IO, "Internal error", "log file %s: %s", path, strerror(errno));
+        return err_set(err, rc_of_errno(errno), "Internal error", "log file %s: %s", path,
+                       strerror(errno));
     *out = fd;
     return RC_OK;
 }
@@ -144,7 +145,7 @@ void log_out_flush(struct log_out *out)
 
 enum rc log_out_reopen(struct log_out *out, struct err *err)
 {
-    int fd;
+    int fd = -1;
     enum rc rc;
 
     if (out->target != TARGET_FILE)

@@ -25,8 +25,8 @@ struct log_sink {
     pthread_mutex_t lock; /* guards what follows; a leaf but for the channel's own */
     struct channel *log;  /* NULL: none now */
     uint32_t lost;        /* since the last event that got through */
-    bool keeps;
-    struct list kept; /* struct kept, by their numbers */
+    bool keeps, fails;    /* fails: what is kept waits for a disk, says the log */
+    struct list kept;     /* struct kept, by their numbers */
     size_t n_kept;
     uint64_t last;     /* number */
     struct loop *loop; /* NULL: what waits goes with the next event */
@@ -144,6 +144,7 @@ static void take_answers(struct log_sink *sink)
         rc = channel_take(sink->log, &packet, NULL);
         if (rc != RC_OK)
             break;
+        sink->fails = packet->msg.log_kept.fails != 0;
         while (sink->n_kept > 0 &&
                LINK_OWNER(sink->kept.head.next, struct kept, link)->event.keep <=
                    packet->msg.log_kept.keep)
@@ -214,6 +215,7 @@ void log_sink_attach(struct log_sink *sink, int fd)
     (void) pthread_mutex_lock(&sink->lock);
     channel_free(sink->log);
     sink->log = log;
+    sink->fails = false; /* it has not said so */
     if (log != NULL)
         send_kept(sink);
     ask_for_flush(sink);
@@ -260,19 +262,22 @@ uint64_t log_sink_last(struct log_sink *sink)
     return last;
 }
 
-bool log_sink_is_durable(struct log_sink *sink, uint64_t number)
+enum log_record log_sink_record(struct log_sink *sink, uint64_t number)
 {
-    bool durable;
+    enum log_record record = RECORD_WAITS;
 
     if (sink == NULL)
-        return true;
+        return RECORD_DURABLE;
     (void) pthread_mutex_lock(&sink->lock);
     if (sink->n_kept > 0)
         take_answers(sink);
-    durable = sink->n_kept == 0 ||
-              LINK_OWNER(sink->kept.head.next, struct kept, link)->event.keep > number;
+    if (sink->n_kept == 0 ||
+        LINK_OWNER(sink->kept.head.next, struct kept, link)->event.keep > number)
+        record = RECORD_DURABLE;
+    else if (sink->fails)
+        record = RECORD_FAILS;
     (void) pthread_mutex_unlock(&sink->lock);
-    return durable;
+    return record;
 }
 
 bool log_sink_await(struct log_sink *sink, int timeout_ms)
@@ -280,13 +285,13 @@ bool log_sink_await(struct log_sink *sink, int timeout_ms)
     int64_t deadline_us = clock_mono_us() + (int64_t) timeout_ms * 1000;
     const struct timespec pause = {.tv_nsec = AWAIT_NS};
     uint64_t number = log_sink_last(sink);
+    enum log_record record = log_sink_record(sink, number);
 
-    while (!log_sink_is_durable(sink, number)) {
-        if (clock_mono_us() >= deadline_us)
-            return false;
+    while (record == RECORD_WAITS && clock_mono_us() < deadline_us) {
         (void) nanosleep(&pause, NULL); /* a signal may shorten it */
+        record = log_sink_record(sink, number);
     }
-    return true;
+    return record == RECORD_DURABLE;
 }
 
 void log_sink_drain(struct log_sink *sink, int timeout_ms)

@@ -33,9 +33,16 @@ MUST_CHECK enum rc log_sink_run_loop(struct log_sink *sink, struct loop *loop, s
 void log_sink_keep(struct log_sink *sink);
 /* The number of the last event that is kept or was; 0: none yet. NULL is a sink without any. */
 uint64_t log_sink_last(struct log_sink *sink);
+enum log_record {
+    RECORD_WAITS,
+    RECORD_DURABLE,
+    RECORD_FAILS /* the log has said that it cannot write; kept here until it can */
+};
+
 /* Is that event durable, and all before it? Reads what the log has answered, never waits. */
-bool log_sink_is_durable(struct log_sink *sink, uint64_t number);
-/* Wait until all that are kept now are durable; false: not within the time. */
+enum log_record log_sink_record(struct log_sink *sink, uint64_t number);
+/* Wait until all that are kept now are durable; false: not within the time, or the log fails.
+ */
 bool log_sink_await(struct log_sink *sink, int timeout_ms);
 /* Wait up to timeout_ms until what is queued has gone out. */
 void log_sink_drain(struct log_sink *sink, int timeout_ms);

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "roles/log_sink.h"
 #include "roles/mail_role.h"
@@ -59,9 +60,11 @@ static void end_serving(struct mail_control *control, size_t slot)
 static void await_record(void *ctx)
 {
     const struct mail_control *control = ctx;
+    int64_t began_us = clock_mono_us();
 
     if (!log_sink_await(control->mail->start->sink, LOG_DURABLE_MS))
-        log_event(LEVEL_ERROR, "audit.unconfirmed", LOG_NUM("ms", LOG_DURABLE_MS));
+        log_event(LEVEL_ERROR, "audit.unconfirmed",
+                  LOG_NUM("ms", (clock_mono_us() - began_us) / 1000));
 }
 
 static void serve(struct mail_control *control, struct control_conn *conn)

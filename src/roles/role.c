@@ -110,6 +110,7 @@ static void forget_cert(struct role_cert *cert)
 {
     free((char *) (uintptr_t) cert->staple.ptr);
     free((char *) (uintptr_t) cert->chain.ptr);
+    free((char *) (uintptr_t) cert->key_name.ptr);
     free((char *) (uintptr_t) cert->name.ptr);
     if (cert->key_fd > 0)
         (void) close(cert->key_fd); /* read only */
@@ -151,6 +152,7 @@ static bool on_key(struct role_start *start, struct packet *packet)
     if (msg->count > ROLE_CERTS_MAX || msg->at >= msg->count)
         return false;
     cert = (struct role_cert){.name = keep_slice(msg->name),
+                              .key_name = keep_slice(msg->key_name),
                               .chain = keep_slice(msg->chain),
                               .key_fd = take_fd(packet)};
     start->certs_generation = msg->generation;
@@ -454,6 +456,21 @@ static void on_new_peer(struct role_start *start, struct packet *packet,
     events->peer(ctx, &peer);
 }
 
+static void reload(struct role_start *start, const struct msg_reload *asked,
+                   const struct role_events *events, void *ctx)
+{
+    struct err why = {0}, err;
+    struct msg msg = {.type = MSG_RELOADED, .reloaded = {.number = asked->number}};
+
+    take_log_level(start, asked->log_level);
+    if (events->reload != NULL)
+        msg.reloaded.rc = (uint8_t) events->reload(ctx, &why);
+    if (msg.reloaded.rc != RC_OK)
+        msg.reloaded.text = slice_sub(slice_from_str(why.detail), 0, MSG_TEXT_MAX);
+    if (channel_post(start->supervisor, &msg, NULL, &err) != RC_OK)
+        log_event(LEVEL_ERROR, "role.reloaded", LOG_ERR(&err));
+}
+
 static void dispatch(struct role_start *start, struct packet *packet,
                      const struct role_events *events, void *ctx)
 {
@@ -473,9 +490,7 @@ static void dispatch(struct role_start *start, struct packet *packet,
             events->certs(ctx, start->certs, start->n_certs);
         break;
     case MSG_RELOAD:
-        take_log_level(start, msg->reload.log_level);
-        if (events->reload != NULL)
-            events->reload(ctx);
+        reload(start, &msg->reload, events, ctx);
         break;
     case MSG_QUARANTINE:
         if (events->quarantine != NULL)

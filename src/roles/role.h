@@ -55,8 +55,9 @@ struct role_listener {
 /* A certificate chain, PEM. Of several the first is the default one. */
 struct role_cert {
     struct slice name, chain;
-    struct slice staple; /* an OCSP answer or nothing; not to keys */
-    int key_fd;          /* to keys alone: the key's file, closed when forgotten; else 0 */
+    struct slice staple;   /* an OCSP answer or nothing; not to keys */
+    struct slice key_name; /* to keys alone */
+    int key_fd;            /* to keys alone: the key's file, closed when forgotten; else 0 */
 };
 
 struct role_peer {
@@ -97,8 +98,9 @@ struct role_events {
     void (*peer)(void *ctx, const struct role_peer *peer);
     /* A complete new set of certificates, valid during the call. */
     void (*certs)(void *ctx, const struct role_cert *certs, size_t n);
-    /* Files that settings name may have changed. */
-    void (*reload)(void *ctx);
+    /* Files that settings name may have changed. Not RC_OK: one is not used as it is now, and
+     * what was in use stays; whoever asked for the reload is told why. */
+    enum rc (*reload)(void *ctx, struct err *err);
     void (*quarantine)(void *ctx, uint64_t account, bool on);
     /* auth: the helper that was asked for. Takes fd. */
     void (*pam_helper)(void *ctx, uint64_t request, int fd);

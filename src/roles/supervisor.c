@@ -178,6 +178,14 @@ static int exit_code(enum rc rc)
     return (unsigned) rc < RC_COUNT && codes[rc] != 0 ? codes[rc] : 1;
 }
 
+void supervisor_child_refused(struct child *child, enum rc rc, struct slice text)
+{
+    (void) fprintf(stderr, "roost: %s cannot start: %.*s\n", role_name(child->role),
+                   SLICE_ARG(text));
+    child->sup->status = exit_code(rc);
+    supervisor_stop(child->sup);
+}
+
 /*
  * In its first life a role that cannot run is a mistake of the set-up: say it and end. Mail is
  * ready, and the server started, before its store is open. Of others it is no such mistake once
@@ -193,10 +201,7 @@ void supervisor_child_failed(struct child *child, enum rc rc, struct slice text)
         return;
     if (sup->stopping || (sup->started && child->restarts > 0))
         return;
-    (void) fprintf(stderr, "roost: %s cannot start: %.*s\n", role_name(child->role),
-                   SLICE_ARG(text));
-    sup->status = exit_code(rc);
-    supervisor_stop(sup);
+    supervisor_child_refused(child, rc, text);
 }
 
 static void respawn(void *ctx)

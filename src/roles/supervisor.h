@@ -47,6 +47,7 @@ struct child {
     int64_t asked_us;    /* when it was asked whether it lives; 0: it has answered */
     uint64_t last_asked; /* the number of that question */
     uint32_t restarts;
+    uint32_t reload_asked;      /* the newest RELOAD it has not answered; 0: none */
     char sandbox[MSG_TEXT_MAX]; /* what READY said */
     struct msg_ship_state ship; /* what ship said last; its error is ship_error */
     char ship_error[MSG_TEXT_MAX];
@@ -91,6 +92,7 @@ struct supervisor {
     struct list control_conns;
     struct certs certs;
     struct tls_ticket_seed tickets; /* of all gates */
+    uint32_t reloads;               /* since the start: the number of the last */
     struct timer stop_timer, alive;
     bool started; /* all were RUNNING once */
     bool stopping, stop_fast;
@@ -135,11 +137,19 @@ void supervisor_pam_kill(struct supervisor *sup);
 /* supervisor.c */
 void supervisor_child_ready(struct child *child, struct slice sandbox);
 void supervisor_child_failed(struct child *child, enum rc rc, struct slice text);
+/* Ends a start that cannot become a server: the reason, and rc's exit code. */
+void supervisor_child_refused(struct child *child, enum rc rc, struct slice text);
 void supervisor_stop(struct supervisor *sup);
 
 /* supervisor_reload.c */
-/* Read again what a running server may; every failure is in the log, err has the first. */
+/* Read again what a running server may; every failure is in the log, err has the first. What
+ * the roles make of it comes later: supervisor_control_reloaded(). */
 enum rc supervisor_reload(struct supervisor *sup, struct err *err);
+/* Has some role not said yet what it makes of what was read? */
+bool reload_is_under_way(const struct supervisor *sup);
+void reload_heard(struct child *child, const struct msg_reloaded *msg);
+/* It has ended: it answers no more. */
+void reload_lost(struct child *child);
 /* What settings say that count without a restart. */
 const struct config *reloaded_config(const struct supervisor *sup);
 /* Does the setting at this place of the table say something else now, and wait for a restart?
@@ -162,6 +172,8 @@ void certs_heard(struct child *keys, const struct msg_keys_loaded *msg);
 
 /* supervisor_control.c */
 MUST_CHECK enum rc supervisor_control_start(struct supervisor *sup, struct err *err);
+/* A role has said what it makes of a reload: for those who wait for that. */
+void supervisor_control_reloaded(struct supervisor *sup, enum rc rc, struct slice text);
 void supervisor_control_stop(struct supervisor *sup);
 
 #endif

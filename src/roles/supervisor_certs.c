@@ -4,7 +4,8 @@
  *
  *     offered --KEYS_LOADED, OK--> used --CERT--> gate, web
  *        |
- *        +-----KEYS_LOADED, not OK--> forgotten; `used` stays
+ *        +-----KEYS_LOADED, not OK--> forgotten; `used` stays. At the start there is none, and
+ *                                     the server ends
  *
  * The keys' files are opened here and read by keys: no key is ever in this process. A process
  * that serves TLS starts once it is settled what with: until keys has answered the first time,
@@ -62,6 +63,7 @@ void certs_post_keys(struct child *keys)
                     .at = (uint16_t) i,
                     .count = (uint16_t) files->n,
                     .name = files->list[i].name,
+                    .key_name = files->list[i].key_name,
                     .chain = files->list[i].chain}
         };
 
@@ -110,6 +112,11 @@ void certs_heard(struct child *keys, const struct msg_keys_loaded *msg)
         cert_files_done(&certs->offered);
     }
     certs->settled = true;
+    supervisor_control_reloaded(sup, msg->rc, msg->text);
+    if (first && msg->rc != RC_OK) { /* there is nothing to serve with */
+        supervisor_child_refused(keys, msg->rc == RC_IO ? RC_IO : RC_NOT_FOUND, msg->text);
+        return;
+    }
     for (size_t i = 0; i < sup->n_children; i++) {
         struct child *child = &sup->children[i];
 

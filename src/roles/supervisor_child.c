@@ -232,6 +232,9 @@ static void hear(struct child *child, const struct packet *packet)
     case MSG_KEYS_LOADED:
         certs_heard(child, &packet->msg.keys_loaded);
         break;
+    case MSG_RELOADED:
+        reload_heard(child, &packet->msg.reloaded);
+        break;
     case MSG_ALIVE:
         supervisor_alive_heard(child, packet->msg.alive.number);
         break;
@@ -298,6 +301,7 @@ void child_gone(struct child *child)
     child->ship.connected = 0;
     child->asked_us = 0;
     child->state = CHILD_DOWN;
+    reload_lost(child);
 }
 
 enum rc child_spawn(struct child *child, struct err *err)
@@ -338,9 +342,7 @@ void children_post(struct supervisor *sup, enum role role, const struct msg *msg
     for (size_t i = 0; i < sup->n_children; i++) {
         struct child *child = &sup->children[i];
 
-        if (child->role != role || child->channel == NULL ||
-            (msg->type == MSG_RELOAD && certs_hold_back(child)))
-            continue;
-        child_post(child, msg, NULL);
+        if (child->role == role && child->channel != NULL)
+            child_post(child, msg, NULL);
     }
 }

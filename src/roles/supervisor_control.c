@@ -6,12 +6,16 @@
 #include "roles/supervisor.h"
 
 #define NO_EXTRA_UID ((uid_t) -1)
+/* How long a reload waits for the roles: keys may have to be started again. */
+#define RELOAD_US (30 * INT64_C(1000000))
 
 struct control_client {
     struct link link;
     struct supervisor *sup;
     struct control_conn *conn;
     struct loop_fd watch;
+    struct timer reload; /* runs while the roles are asked about a reload */
+    struct err refused;  /* the first of them that refused something; RC_OK: none */
 };
 
 static const char *const state_names[] = {
@@ -92,9 +96,60 @@ static void verb_status(struct control_conn *conn, const struct control_fields *
     control_end(conn, RC_OK, "");
 }
 
-/* A row for each setting that waits for a restart. */
+static struct control_client *client_of(struct supervisor *sup, const struct control_conn *conn)
+{
+    LIST_FOREACH(it, &sup->control_conns)
+    {
+        struct control_client *client = LINK_OWNER(it, struct control_client, link);
+
+        if (client->conn == conn)
+            return client;
+    }
+    return NULL;
+}
+
+static void want(struct control_client *client)
+{
+    loop_want(client->sup->loop, &client->watch,
+              LOOP_IN | (control_conn_wants_write(client->conn) ? LOOP_OUT : 0u));
+}
+
+static void end_reload(struct control_client *client)
+{
+    timer_stop(client->sup->loop, &client->reload);
+    control_end_rc(client->conn, client->refused.rc, &client->refused);
+    want(client);
+}
+
+static void on_no_answer(void *ctx)
+{
+    struct control_client *client = ctx;
+
+    if (client->refused.rc == RC_OK)
+        (void) err_set(&client->refused, RC_UNAVAILABLE, "Not answered",
+                       "not every process has answered, see the log");
+    end_reload(client);
+}
+
+void supervisor_control_reloaded(struct supervisor *sup, enum rc rc, struct slice text)
+{
+    LIST_FOREACH(it, &sup->control_conns)
+    {
+        struct control_client *client = LINK_OWNER(it, struct control_client, link);
+
+        if (!timer_is_running(&client->reload))
+            continue;
+        if (rc != RC_OK && client->refused.rc == RC_OK)
+            (void) err_set(&client->refused, rc, "Refused", "%.*s", SLICE_ARG(text));
+        if (!reload_is_under_way(sup))
+            end_reload(client);
+    }
+}
+
+/* A row for each setting that waits for a restart. Ends when the roles have answered. */
 static void verb_reload(struct control_conn *conn, const struct control_fields *in, void *ctx)
 {
+    struct control_client *client = client_of(ctx, conn);
     struct err err;
     enum rc rc = supervisor_reload(ctx, &err);
 
@@ -106,7 +161,12 @@ static void verb_reload(struct control_conn *conn, const struct control_fields *
         if (reload_waits(ctx, i))
             control_row(conn, &field, 1);
     }
-    control_end_rc(conn, rc, &err);
+    if (rc != RC_OK || !reload_is_under_way(ctx)) {
+        control_end_rc(conn, rc, &err);
+        return;
+    }
+    client->refused = (struct err){.rc = RC_OK};
+    timer_start(client->sup->loop, &client->reload, RELOAD_US, on_no_answer, client);
 }
 
 static void verb_stop(struct control_conn *conn, const struct control_fields *in, void *ctx)
@@ -164,6 +224,7 @@ static const struct control_verb verbs[] = {
 static void client_free(struct control_client *client)
 {
     loop_remove(client->sup->loop, &client->watch);
+    timer_stop(client->sup->loop, &client->reload);
     list_remove(&client->link);
     control_conn_free(client->conn);
     free(client);
@@ -182,8 +243,7 @@ static void on_client(void *ctx, unsigned ready)
         client_free(client);
         return;
     }
-    loop_want(client->sup->loop, &client->watch,
-              LOOP_IN | (control_conn_wants_write(client->conn) ? LOOP_OUT : 0u));
+    want(client);
 }
 
 static void add_client(struct supervisor *sup, struct control_conn *conn)

@@ -56,10 +56,46 @@ static void tell_roles(struct supervisor *sup)
 {
     struct msg msg = {
         .type = MSG_RELOAD,
-        .reload = {.log_level = (uint8_t) log_level_of(reloaded_config(sup)->log_level)}};
+        .reload = {.log_level = (uint8_t) log_level_of(reloaded_config(sup)->log_level),
+                   .number = ++sup->reloads}
+    };
 
-    for (enum role role = 0; role < ROLE_COUNT; role++)
-        children_post(sup, role, &msg);
+    for (size_t i = 0; i < sup->n_children; i++) {
+        struct child *child = &sup->children[i];
+
+        if (child->channel == NULL || certs_hold_back(child))
+            continue; /* it reads everything when it starts */
+        child->reload_asked = sup->reloads;
+        child_post(child, &msg, NULL);
+    }
+}
+
+bool reload_is_under_way(const struct supervisor *sup)
+{
+    for (size_t i = 0; i < sup->n_children; i++) {
+        if (sup->children[i].reload_asked != 0)
+            return true;
+    }
+    return sup->certs.offered.n > 0;
+}
+
+void reload_heard(struct child *child, const struct msg_reloaded *msg)
+{
+    if (msg->number != child->reload_asked)
+        return; /* the newer one is answered too */
+    child->reload_asked = 0;
+    supervisor_control_reloaded(child->sup, msg->rc, msg->text);
+}
+
+void reload_lost(struct child *child)
+{
+    char text[MSG_TEXT_MAX];
+
+    if (child->reload_asked == 0)
+        return;
+    child->reload_asked = 0;
+    (void) snprintf(text, sizeof(text), "%s has ended meanwhile", role_name(child->role));
+    supervisor_control_reloaded(child->sup, RC_UNAVAILABLE, slice_from_str(text));
 }
 
 static void log_reload(const struct supervisor *sup)

@@ -114,6 +114,24 @@ class Audit(unittest.TestCase):
         self.assertEqual((added["user.target.name"], added["event.type"]), ("zoe", ["creation"]))
         self.whole(server)
 
+    def test_the_folder_that_is_named_is_the_one_that_is_read(self):
+        server, other = self.server(), self.server()
+        server.imap("u1").logout()
+        server.audited("session.end")
+        last = server.audit()[-1]["event.sequence"]
+        self.signed(server)
+        other.stop()
+        (file,) = self.files(other)
+        with open(file, "r+b") as log:
+            log.write(b"[")
+        report = self.whole(server)
+        self.assertEqual(report["folder"], os.path.join(server.data, "audit"))
+        self.assertGreaterEqual(report["last"], last)
+        code, report = self.verify(server, "--data", other.data)
+        self.assertEqual((code, report["folder"]), (3, os.path.join(other.data, "audit")))
+        keys = {server.run("audit", "key", *more).stdout for more in ((), ("--data", other.data))}
+        self.assertEqual(len(keys), 2)
+
     def test_the_log_process_dies_and_the_chain_goes_on(self):
         server = self.server()
         for round in range(3):

@@ -84,9 +84,15 @@ class Events(unittest.TestCase):
         server.run("export", "u1", out)
         server.run("import", "u2", out)
         server.run("backup", os.path.join(server.folder, "backup"), "--without-secrets")
+        server.audited("credentials.copied")
         for event in ("account.exported", "account.imported", "undelete.restored", "backup.begun", "backup.ended"):
             with self.subTest(event):
                 self.has(server.audited(event)[0], {"user.id": os.getuid()} if event.startswith("account") else {})
+
+    def test_a_second_factor_that_is_only_shown(self):
+        server = self.server()
+        server.run("totp", "enable", "u1", input="", check=False)  # no code comes
+        self.has(server.audited("totp.begun")[0], {"user.target.name": "u1", "user.id": os.getuid()})
 
     def test_what_users_do_with_their_mail(self):
         server = self.server(log_mail_events="yes")

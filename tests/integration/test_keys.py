@@ -194,23 +194,27 @@ class Trouble(unittest.TestCase):
                        roost_server.audited(self.server.data, "tls.loaded"), roost_server.audited(self.server.data, "certificate.read")):
             self.assertEqual({line["service.type"] for line in events}, {"roost"})
 
-    def test_a_broken_pair_at_the_start_is_said_and_mended_by_reload(self):
-        self.server.stop()
-        key = self.server.settings["certificate_key"]
-        with open(key, "rb") as good:
-            text = good.read()
-        with open(key, "wb") as bad:
-            bad.write(text[:100])
-        self.server.start()
-        wait_for(lambda: "tls.refused" in self.server.stderr(), "the refusal in the log")
-        with self.assertRaises(OSError):
-            self.server.connect()
-        with open(key, "wb") as good:
-            good.write(text)
-        before = self.server.stderr().count("tls.loaded")
-        self.server.process.send_signal(signal.SIGHUP)
-        wait_for(lambda: self.server.stderr().count("tls.loaded") == before + gates(self.server), "the pair")
-        self.server.connect().close()
+    def test_no_server_starts_with_a_pair_that_does_not_fit(self):
+        def another_key():
+            subprocess.run(["openssl", "genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-out",
+                            self.server.settings["certificate_key"]], check=True, capture_output=True)
+
+        def half(name):
+            with open(self.server.settings[name], "r+", encoding="ascii") as file:
+                file.truncate(100)
+
+        for spoil in (another_key, lambda: half("certificate_key"), lambda: half("certificate")):
+            self.server.stop()
+            self.server.make_certificate("localhost")
+            spoil()
+            before = len(self.server.stderr())
+            self.server.spawn()
+            self.assertEqual(self.server.process.wait(60), 4)
+            said = self.server.stderr()[before:]
+            line = next(line for line in said.splitlines() if line.startswith("roost: keys cannot start: "))
+            for name in ("certificate", "certificate_key"):
+                self.assertIn(self.server.settings[name], line)
+            self.assertNotIn("server.ready", said)
 
 
 if __name__ == "__main__":

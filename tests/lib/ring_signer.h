@@ -46,7 +46,10 @@ static inline int ring_signer_file(const struct buf *text)
 static inline enum rc ring_signer_load(struct key_ring *ring, const struct selfsigned *cert,
                                        const struct selfsigned *key, struct err *err)
 {
-    struct key_source source = {buf_slice(&cert->chain), ring_signer_file(&key->key)};
+    struct key_source source = {.name = SLICE("cert.pem"),
+                                .key_name = SLICE("key.pem"),
+                                .chain_pem = buf_slice(&cert->chain),
+                                .key_fd = ring_signer_file(&key->key)};
     enum rc rc = key_ring_load(ring, &source, 1, err);
 
     (void) close(source.key_fd); /* read only */

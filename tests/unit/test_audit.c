@@ -89,7 +89,7 @@ static void sign_log(struct audit_log *log)
 {
     struct err err;
 
-    assert_int_equal(audit_log_sign(log, &err), RC_OK);
+    assert_int_equal(audit_log_sync(log, &err), RC_OK);
 }
 
 /* 30 events, a signature after each ten, and a clean end. */

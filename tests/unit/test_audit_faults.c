@@ -19,6 +19,7 @@
 #define FILE_MAX_BYTES ((size_t) 1 << 20)
 
 static int writes_until_full = -1, syncs_until_error = -1; /* -1: never */
+static unsigned n_syncs;
 
 static bool is_now(int *left)
 {
@@ -36,6 +37,7 @@ ssize_t pwrite(int fd, const void *bytes, size_t len, off_t offset)
 
 int fdatasync(int fd)
 {
+    n_syncs++;
     if (is_now(&syncs_until_error)) {
         errno = EIO;
         return -1;
@@ -124,9 +126,9 @@ static void a_full_disk_keeps_back_what_is_awaited(void **state)
     writes_until_full = 0;
     assert_int_equal(audit_log_flush(world->log, &err), RC_FULL);
     writes_until_full = 0;
-    assert_int_equal(audit_log_sign(world->log, &err), RC_FULL);
-    assert_int_equal(audit_log_sign(world->log, &err), RC_OK);
-    assert_int_equal(audit_log_sign(world->log, &err), RC_OK); /* it is not repeated again */
+    assert_int_equal(audit_log_sync(world->log, &err), RC_FULL);
+    assert_int_equal(audit_log_sync(world->log, &err), RC_OK);
+    assert_int_equal(audit_log_sync(world->log, &err), RC_OK); /* it is not repeated again */
     assert_int_equal(count(world, "\"awaited\""), 1);
 }
 
@@ -138,10 +140,29 @@ static void a_sync_that_failed_is_not_believed_the_second_time(void **state)
     audit_log_add_kept(world->log, SLICE("\"name\":\"awaited\""));
     audit_log_add(world->log, SLICE("\"name\":\"other\""));
     syncs_until_error = 0;
-    assert_int_equal(audit_log_sign(world->log, &err), RC_IO);
-    assert_int_equal(audit_log_sign(world->log, &err), RC_OK);
-    assert_int_equal(audit_log_sign(world->log, &err), RC_OK);
+    assert_int_equal(audit_log_sync(world->log, &err), RC_IO);
+    assert_int_equal(audit_log_sync(world->log, &err), RC_OK);
+    assert_int_equal(audit_log_sync(world->log, &err), RC_OK);
     assert_int_equal(count(world, "\"awaited\""), 2); /* the first may be gone */
+}
+
+static void a_flood_is_signed_often_and_synced_once(void **state)
+{
+    struct world *world = *state;
+    unsigned before = n_syncs;
+    struct err err;
+
+    for (int i = 0; i < 20; i++) {
+        audit_log_add(world->log, SLICE("\"name\":\"many\""));
+        assert_int_equal(audit_log_sign(world->log, &err), RC_OK);
+        assert_int_equal(audit_log_unsigned(world->log), 0);
+    }
+    assert_int_equal(n_syncs, before);
+    assert_int_equal(audit_log_unsynced(world->log), 40);
+    assert_int_equal(audit_log_sync(world->log, &err), RC_OK);
+    assert_int_equal(n_syncs, before + 2); /* the lines, the head */
+    assert_int_equal(audit_log_unsynced(world->log), 0);
+    assert_int_equal(count(world, "audit.checkpoint"), 21);
 }
 
 int main(void)
@@ -151,6 +172,8 @@ int main(void)
                                         end_world),
         cmocka_unit_test_setup_teardown(a_sync_that_failed_is_not_believed_the_second_time,
                                         open_world, end_world),
+        cmocka_unit_test_setup_teardown(a_flood_is_signed_often_and_synced_once, open_world,
+                                        end_world),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -94,7 +94,7 @@ static void sign(struct world *world)
 {
     struct err err;
 
-    assert_int_equal(audit_log_sign(world->log, &err), RC_OK);
+    assert_int_equal(audit_log_sync(world->log, &err), RC_OK);
     assert_int_equal(audit_tail_look(world->tail, &err), RC_OK);
 }
 

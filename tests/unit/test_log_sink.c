@@ -62,10 +62,66 @@ static void what_waits_is_sent_without_another_event(void **state)
     loop_free(reader.loop);
 }
 
+struct log_end {
+    struct log_sink *sink;
+    struct channel *channel; /* the log's end */
+};
+
+static void answer(const struct log_end *log, uint64_t keep, bool fails)
+{
+    struct msg msg = {
+        .type = MSG_LOG_KEPT, .log_kept = {.keep = keep, .fails = fails}
+    };
+    struct err err;
+
+    assert_int_equal(channel_post(log->channel, &msg, NULL, &err), RC_OK);
+}
+
+static void attach(struct log_end *log)
+{
+    struct err err;
+    int fds[2];
+
+    assert_int_equal(channel_pair(fds, &err), RC_OK);
+    channel_free(log->channel);
+    log->channel = channel_new(fds[1], ROLE_LOG, ROLE_AUTH);
+    log_sink_attach(log->sink, fds[0]);
+}
+
+static void a_record_waits_for_a_log_that_can_write(void **state)
+{
+    struct log_end log = {.sink = log_sink_new(ROLE_AUTH)};
+    uint64_t first, second;
+
+    (void) state;
+    log_sink_keep(log.sink);
+    attach(&log);
+    log_event(LEVEL_INFO, "test.act", LOG_NUM("by_uid", 0));
+    first = log_sink_last(log.sink);
+    assert_int_equal(log_sink_record(log.sink, first), RECORD_WAITS);
+    answer(&log, 0, true);
+    assert_int_equal(log_sink_record(log.sink, first), RECORD_FAILS);
+    assert_false(log_sink_await(log.sink, 1000 * 1000));
+    log_event(LEVEL_INFO, "test.act", LOG_NUM("by_uid", 0));
+    second = log_sink_last(log.sink);
+    assert_int_equal(log_sink_record(log.sink, second), RECORD_FAILS);
+    attach(&log); /* a new log has not failed yet */
+    assert_int_equal(log_sink_record(log.sink, second), RECORD_WAITS);
+    answer(&log, 0, true);
+    answer(&log, first, false);
+    assert_int_equal(log_sink_record(log.sink, first), RECORD_DURABLE);
+    assert_int_equal(log_sink_record(log.sink, second), RECORD_WAITS);
+    answer(&log, second, false);
+    assert_true(log_sink_await(log.sink, 1000 * 1000));
+    log_sink_free(log.sink);
+    channel_free(log.channel);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_waits_is_sent_without_another_event),
+        cmocka_unit_test(a_record_waits_for_a_log_that_can_write),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
