@@ -115,6 +115,10 @@ static const char *const migrations[AUTH_DB_VERSION] = {
     "  created INTEGER NOT NULL,"
     "  until INTEGER NOT NULL,"
     "  PRIMARY KEY (account_id, device_id, network)) WITHOUT ROWID;",
+
+    /* Their salt was another one; they are made again at the next login without SCRAM. */
+    "DELETE FROM scram WHERE account_id IN "
+    "  (SELECT id FROM accounts WHERE instr(name_key, '@') > 0);",
 };
 
 static enum rc sql_failed(struct auth_db *db, struct err *err)
@@ -460,11 +464,8 @@ static enum rc make_file(const char *path, bool create, struct err *err)
     struct stat st;
 
     if (fd < 0 || fstat(fd, &st) != 0)
-        return err_set(err,
-                       errno == ENOENT   ? RC_NOT_FOUND
-                       : errno == EACCES ? RC_DENIED
-                                         : RC_IO,
-                       "Account database cannot be opened", "%s: %s", path, strerror(errno));
+        return err_set(err, rc_of_errno(errno), "Account database cannot be opened", "%s: %s",
+                       path, strerror(errno));
     if ((st.st_mode & 077) != 0)
         return err_set(err, RC_DENIED, "Account database can be read by others",
                        "%s: mode %o, wanted 600", path, (unsigned) (st.st_mode & 07777));

@@ -22,7 +22,7 @@
 #include "base/arena.h"
 #include "base/ipaddr.h"
 
-#define AUTH_DB_VERSION 9 /* PRAGMA user_version */
+#define AUTH_DB_VERSION 10 /* PRAGMA user_version */
 
 /* Limits of what administrators may store, so that every list fits in messages. */
 #define DEVICES_PER_ACCOUNT_MAX  256u

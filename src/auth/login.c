@@ -98,26 +98,35 @@ static void refuse(struct login_outcome *out, enum login_reason reason)
     out->reason = reason;
 }
 
+enum login_reason login_device_reason(const struct auth_device *device, bool enabled,
+                                      const struct login_place *place)
+{
+    unsigned wanted = place->service == SERVICE_SUBMISSION ? SCOPE_SEND : SCOPE_IMAP;
+
+    if (device->revoked != 0)
+        return LOGIN_REASON_REVOKED;
+    if (device->expires != 0 && place->now >= device->expires)
+        return LOGIN_REASON_EXPIRED;
+    if (!enabled)
+        return LOGIN_REASON_DISABLED;
+    if ((device->scope & wanted) == 0)
+        return LOGIN_REASON_SCOPE;
+    return networks_allow(device->networks, &place->peer) ? LOGIN_REASON_NONE
+                                                          : LOGIN_REASON_NETWORK;
+}
+
 /* The device is the right one; may it be used now, and for this? */
 static void judge_device(const struct auth_device *device, bool enabled,
                          const struct login_place *place, struct login_outcome *out)
 {
-    unsigned wanted = place->service == SERVICE_SUBMISSION ? SCOPE_SEND : SCOPE_IMAP;
+    enum login_reason reason = login_device_reason(device, enabled, place);
 
     out->by = LOGIN_BY_DEVICE;
     out->device = *device;
-    if (device->revoked != 0)
-        refuse(out, LOGIN_REASON_REVOKED);
-    else if (device->expires != 0 && place->now >= device->expires)
-        refuse(out, LOGIN_REASON_EXPIRED);
-    else if (!enabled)
-        refuse(out, LOGIN_REASON_DISABLED);
-    else if ((device->scope & wanted) == 0)
-        refuse(out, LOGIN_REASON_SCOPE);
-    else if (!networks_allow(device->networks, &place->peer))
-        refuse(out, LOGIN_REASON_NETWORK);
-    else
+    if (reason == LOGIN_REASON_NONE)
         out->verdict = LOGIN_GRANTED;
+    else
+        refuse(out, reason);
 }
 
 /* RC_NOT_FOUND: the secret is no app password, or none of this account's. */
@@ -350,15 +359,15 @@ static void settle(struct login_outcome *out)
 }
 
 /* Id 0 if nobody who can log in has that name. */
-static enum rc find_named(struct realm *realm, struct slice user, struct arena *arena,
-                          struct resolve_account *out, struct err *err)
+static enum rc find_by(struct realm *realm, const struct resolve_lookup *lookup,
+                       struct slice user, struct arena *arena, struct resolve_account *out,
+                       struct err *err)
 {
-    struct resolve_lookup lookup = realm_lookup(realm);
     struct resolve_account account = {.id = NO_ACCOUNT};
     enum rc rc;
 
     realm_refresh(realm);
-    rc = resolve_login(&lookup, user, arena, &account, err);
+    rc = resolve_login(lookup, user, arena, &account, err);
     if (rc != RC_OK && rc != RC_NOT_FOUND)
         return rc;
     if (rc != RC_OK || account.shared) /* nobody logs in as it: as if it were not there */
@@ -367,11 +376,32 @@ static enum rc find_named(struct realm *realm, struct slice user, struct arena *
     return RC_OK;
 }
 
-static enum rc find_claimed(struct realm *realm, const struct sasl_claim *claim,
-                            struct arena *arena, struct resolve_account *account,
-                            struct login_outcome *out, struct err *err)
+static enum rc find_named(struct realm *realm, struct slice user, struct arena *arena,
+                          struct resolve_account *out, struct err *err)
 {
-    enum rc rc = find_named(realm, sasl_claim_user(claim), arena, account, err);
+    const struct resolve_lookup lookup = realm_lookup(realm);
+
+    return find_by(realm, &lookup, user, arena, out, err);
+}
+
+/* As a token or a certificate names somebody. */
+static enum rc find_vouched(struct realm *realm, struct slice user, struct arena *arena,
+                            struct resolve_account *out, struct err *err)
+{
+    const struct resolve_lookup lookup = realm_lookup_vouched(realm);
+
+    return find_by(realm, &lookup, user, arena, out, err);
+}
+
+typedef enum rc find_fn(struct realm *realm, struct slice user, struct arena *arena,
+                        struct resolve_account *out, struct err *err);
+
+static enum rc find_claimed_by(struct realm *realm, find_fn *find,
+                               const struct sasl_claim *claim, struct arena *arena,
+                               struct resolve_account *account, struct login_outcome *out,
+                               struct err *err)
+{
+    enum rc rc = find(realm, sasl_claim_user(claim), arena, account, err);
 
     if (!rc)
         rc = wants_other_user(realm, claim, account, arena, &out->other_user, err);
@@ -380,6 +410,13 @@ static enum rc find_claimed(struct realm *realm, const struct sasl_claim *claim,
     out->account = account->id;
     out->user = account->name;
     return RC_OK;
+}
+
+static enum rc find_claimed(struct realm *realm, const struct sasl_claim *claim,
+                            struct arena *arena, struct resolve_account *account,
+                            struct login_outcome *out, struct err *err)
+{
+    return find_claimed_by(realm, find_named, claim, arena, account, out, err);
 }
 
 static enum rc check(struct realm *realm, const struct sasl_claim *claim,
@@ -426,8 +463,9 @@ static enum rc check_token(struct realm *realm, const struct sasl_claim *claim,
                            enum login_by by, struct slice told, struct arena *arena,
                            struct login_outcome *out, struct err *err)
 {
+    find_fn *find = by == LOGIN_BY_TOKEN ? find_vouched : find_named; /* realms are listed */
     struct resolve_account account;
-    enum rc rc = find_named(realm, told, arena, &account, err);
+    enum rc rc = find(realm, told, arena, &account, err);
 
     if (rc == RC_OK)
         rc = names_another(realm, claim, account.id, arena, &out->other_user, err);
@@ -461,7 +499,7 @@ static enum rc check_certificate(struct realm *realm, const struct sasl_claim *c
     struct resolve_account account;
     struct app_verifier verifier;
     struct auth_device device;
-    enum rc rc = find_claimed(realm, claim, arena, &account, out, err);
+    enum rc rc = find_claimed_by(realm, find_vouched, claim, arena, &account, out, err);
 
     if (rc)
         return rc;
@@ -496,22 +534,15 @@ void login_check_certificate(struct realm *realm, const struct sasl_claim *claim
     *out = outcome;
 }
 
-enum rc login_scram_salt(struct realm *realm, const struct sasl_claim *claim,
-                         struct arena *arena, struct scram_salt *out, struct err *err)
+void login_scram_salt(const struct realm *realm, const struct sasl_claim *claim,
+                      struct scram_salt *out)
 {
     struct slice name = sasl_claim_user(claim);
-    struct resolve_account account;
     struct auth_key key;
-    enum rc rc = find_named(realm, name, arena, &account, err);
 
-    if (rc)
-        return rc;
-    if (account.id != NO_ACCOUNT)
-        name = account.name;
     if (auth_name_key(name, &key, NULL) == RC_OK)
         name = auth_key_slice(&key);
     scram_salt_of(auth_db_pepper(realm_db(realm)), name, out);
-    return RC_OK;
 }
 
 /* One look at each password that the account has. */
@@ -562,6 +593,17 @@ static void try_more(struct scram_search *search)
     }
 }
 
+/* A back-end that is not configured lets nobody in, whatever it still holds. */
+static bool has_own_passwords(const struct realm *realm)
+{
+    const struct backend_chain *chain = realm_backends(realm);
+
+    for (size_t i = 0; i < chain->n; i++)
+        if (chain->list[i].kind == BACKEND_SQLITE)
+            return true;
+    return false;
+}
+
 static enum rc judge_scram(const struct realm *realm, const struct scram_search *search,
                            const struct resolve_account *account,
                            const struct login_place *place, struct arena *arena,
@@ -593,8 +635,8 @@ static enum rc check_scram(struct realm *realm, const struct sasl *sasl,
 
     if (rc)
         return rc;
-    search.with_password =
-        realm_legacy_allowed(realm, place->now) && file_line(realm, &account) == NULL;
+    search.with_password = realm_legacy_allowed(realm, place->now) &&
+                           has_own_passwords(realm) && file_line(realm, &account) == NULL;
     rc = auth_db_each_scram(realm_db(realm), account.id, sasl->scram.hash, try_row, &search,
                             err);
     try_more(&search);
@@ -618,33 +660,50 @@ void login_check_scram(struct realm *realm, const struct sasl *sasl,
     *out = outcome;
 }
 
+/* What the secret has to be compared with as of now; empty: nothing any more. */
+static struct slice hash_now(const struct realm *realm, const struct auth_account *row,
+                             enum login_by by, struct arena *arena)
+{
+    const struct passwd_user *user;
+
+    if (by != LOGIN_BY_PASSWD_FILE)
+        return arena_dup(arena, row->password);
+    if (realm_passwd_file(realm) == NULL)
+        return SLICE("");
+    user = passwd_file_find(realm_passwd_file(realm), row->key);
+    return user != NULL ? line_hash(&user->hash, arena) : SLICE("");
+}
+
 /* The account has got another hash while a thread compared the secret with the one before: of
  * another password, or a better one of the same. That one decides. */
-static void judge_again(const struct auth_account *row, struct arena *arena,
-                        struct login_outcome *out)
+static void judge_again(struct slice text, struct login_outcome *out)
 {
     struct password_hash hash;
 
-    if (password_hash_parse(row->password, &hash, NULL) != RC_OK)
+    if (password_hash_parse(text, &hash, NULL) != RC_OK)
         refuse(out, LOGIN_REASON_WRONG_PASSWORD);
     else
-        wait_for_hash(out, LOGIN_BY_LEGACY, arena_dup(arena, row->password),
-                      password_hash_is_old(&hash));
+        wait_for_hash(out, out->by, text,
+                      out->by == LOGIN_BY_LEGACY && password_hash_is_old(&hash));
 }
 
 void login_after_hash(struct realm *realm, bool matched, struct arena *arena,
                       struct login_outcome *out, struct err *err)
 {
     AUTO(arena_freep) struct arena *row_arena = arena_new(DB_ROW_MAX_BYTES);
+    bool is_somebodys = out->by == LOGIN_BY_LEGACY || out->by == LOGIN_BY_PASSWD_FILE;
     struct auth_account row;
+    struct slice now = {0};
     enum rc rc = auth_db_get_account(realm_db(realm), out->account, row_arena, &row, err);
 
+    if (rc == RC_OK && matched && is_somebodys)
+        now = hash_now(realm, &row, out->by, arena);
     if (rc == RC_NOT_FOUND)
         refuse(out, LOGIN_REASON_UNKNOWN_USER);
     else if (rc)
         refuse(out, LOGIN_REASON_INTERNAL);
-    else if (matched && out->by == LOGIN_BY_LEGACY && !slice_eq(row.password, out->hash))
-        judge_again(&row, arena, out);
+    else if (matched && is_somebodys && !slice_eq(now, out->hash))
+        judge_again(now, out);
     else
         judge_match(out, matched && out->by != LOGIN_BY_NONE,
                     realm_account_enabled(realm, &row));

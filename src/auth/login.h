@@ -111,11 +111,9 @@ void login_check(struct realm *realm, const struct sasl_claim *claim,
     8u /* keys compared at each SCRAM login, so that four devices or none                      \
         * take the same time */
 
-/* The salt of the user whom the claim names, existing or not. RC other than RC_OK: a failing
- * database. */
-MUST_CHECK enum rc login_scram_salt(struct realm *realm, const struct sasl_claim *claim,
-                                    struct arena *arena, struct scram_salt *out,
-                                    struct err *err);
+/* The salt of the user whom the claim names, existing or not: nobody is looked up. */
+void login_scram_salt(const struct realm *realm, const struct sasl_claim *claim,
+                      struct scram_salt *out);
 /* As login_check, of a proof; never LOGIN_HASH. keys: set with LOGIN_GRANTED; wipe them. */
 void login_check_scram(struct realm *realm, const struct sasl *sasl,
                        const struct login_place *place, struct arena *arena,
@@ -155,6 +153,9 @@ MUST_CHECK enum rc login_adopt(struct realm *realm, const struct backend *backen
 void login_check_token(struct realm *realm, const struct sasl_claim *claim, enum login_by by,
                        struct slice told, int64_t expires, struct arena *arena,
                        struct login_outcome *out, struct err *err);
+/* Why a login by the right password of that device is refused; LOGIN_REASON_NONE: it is not. */
+enum login_reason login_device_reason(const struct auth_device *device, bool enabled,
+                                      const struct login_place *place);
 /* Do account passwords count, so that foreign back-ends may be asked at all? */
 bool login_asks_backends(const struct realm *realm, const struct login_place *place);
 

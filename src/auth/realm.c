@@ -117,6 +117,11 @@ int64_t realm_legacy_until(const struct realm *realm)
     return realm->legacy_until;
 }
 
+struct slice realm_guessed(const struct realm *realm, struct slice user)
+{
+    return realm->any_domain ? slice_sub(user, 0, slice_rfind(user, '@')) : user;
+}
+
 void realm_refresh(struct realm *realm)
 {
     if (realm->passwd == NULL || !passwd_file_refresh(realm->passwd))
@@ -268,17 +273,22 @@ static enum rc find_alias(void *ctx, struct slice key, struct arena *arena,
     return rc ? rc : get_account(realm, id, arena, out, err);
 }
 
-static enum rc find_domain(void *ctx, struct slice domain_key, struct err *err)
+static enum rc find_listed_domain(void *ctx, struct slice domain_key, struct err *err)
 {
     const struct realm *realm = ctx;
     uint64_t catch_all;
 
-    if (realm->any_domain)
-        return RC_OK;
     for (size_t i = 0; i < realm->n_domains; i++)
         if (slice_eq(auth_key_slice(&realm->domains[i]), domain_key))
             return RC_OK;
     return auth_db_find_domain(realm->db, domain_key, &catch_all, err);
+}
+
+static enum rc find_domain(void *ctx, struct slice domain_key, struct err *err)
+{
+    const struct realm *realm = ctx;
+
+    return realm->any_domain ? RC_OK : find_listed_domain(ctx, domain_key, err);
 }
 
 /* The domain's own catch-all user, else the configured one of all domains. */
@@ -312,4 +322,12 @@ struct resolve_lookup realm_lookup(struct realm *realm)
         .ctx = realm,
         .separator = realm->separator,
     };
+}
+
+struct resolve_lookup realm_lookup_vouched(struct realm *realm)
+{
+    struct resolve_lookup lookup = realm_lookup(realm);
+
+    lookup.domain = find_listed_domain;
+    return lookup;
 }

@@ -47,6 +47,10 @@ bool realm_legacy_allowed(const struct realm *realm, int64_t now);
 /* When that ends; sessions opened by such a password end with it. */
 int64_t realm_legacy_until(const struct realm *realm);
 
+/* Whom guesses at this name count for, existing or not: where any domain is ours, a name has as
+ * many as somebody can think of. */
+struct slice realm_guessed(const struct realm *realm, struct slice user);
+
 /* Look again at the files behind it; before a login or a recipient is looked up. */
 void realm_refresh(struct realm *realm);
 
@@ -60,6 +64,9 @@ typedef void realm_password_fn(void *ctx, uint64_t account);
 void realm_on_password(struct realm *realm, realm_password_fn *fn, void *ctx);
 
 struct resolve_lookup realm_lookup(struct realm *realm);
+/* The same for a name that a token or a certificate says: anna at a domain that is ours only as
+ * any is ("*") may be somebody else's anna, and is not ours. */
+struct resolve_lookup realm_lookup_vouched(struct realm *realm);
 
 /*
  * An account for a user whose password a foreign back-end found right, and who has none yet.

@@ -13,9 +13,10 @@ _Static_assert(SCRAM_SEALED_BYTES == sizeof(struct scram_keys) + PEPPER_SEAL_BYT
 
 void scram_salt_of(const struct pepper *pepper, struct slice name_key, struct scram_salt *out)
 {
+    struct slice local = slice_sub(name_key, 0, slice_find(name_key, '@'));
     unsigned char mac[PEPPER_MAC_BYTES];
 
-    pepper_mac(pepper, "roost scram salt 1:", name_key, mac);
+    pepper_mac(pepper, "roost scram salt 1:", local, mac);
     memcpy(out->bytes, mac, sizeof(out->bytes));
 }
 

@@ -31,6 +31,10 @@ struct scram_set {
 /* One computation, so that the first one inside the sandbox opens nothing. */
 void scram_warm_up(void);
 
+/*
+ * Of what stands before the name's first "@" alone. anna and anna@ours may be one account or
+ * two, or nobody: whichever it is, they have the same salt, and it tells nothing.
+ */
 void scram_salt_of(const struct pepper *pepper, struct slice name_key, struct scram_salt *out);
 
 /*

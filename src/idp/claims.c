@@ -103,12 +103,12 @@ static const char *judge_times(const json_t *claims, const struct claim_rules *r
     return now >= *out_expires ? "expired" : NULL;
 }
 
-/* An address that its user wrote and nobody checked is nobody's (OpenID Connect Core 5.1). */
+/* An address that its user wrote and nobody checked is nobody's (OpenID Connect Core 5.1). An
+ * issuer that does not say has not checked. */
 static bool is_verified(const json_t *claims, struct slice claim)
 {
-    const json_t *verified = json_object_get(claims, "email_verified");
-
-    return !slice_eq(claim, SLICE("email")) || verified == NULL || json_is_true(verified);
+    return !slice_eq(claim, SLICE("email")) ||
+           json_is_true(json_object_get(claims, "email_verified"));
 }
 
 static bool get_user(const json_t *claims, const struct claim_rules *rules, struct arena *arena,

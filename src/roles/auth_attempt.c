@@ -240,17 +240,10 @@ static void say_salt(void *ctx)
 /* Whoever the client says it is hears of a salt, at the same moment: it tells nothing. */
 static void send_salt(struct attempt *attempt)
 {
-    AUTO(arena_freep) struct arena *arena = arena_new(LOGIN_ARENA_BYTES);
     struct scram_salt salt;
-    struct err err;
 
     attempt->claimed_us = clock_mono_us();
-    if (login_scram_salt(attempt->auth->realm, &attempt->sasl.claim, arena, &salt, &err) !=
-        RC_OK) {
-        log_event(LEVEL_ERROR, "auth.database_failed", LOG_ERR(&err));
-        attempt_refuse_for(attempt, LOGIN_REASON_INTERNAL);
-        return;
-    }
+    login_scram_salt(attempt->auth->realm, &attempt->sasl.claim, &salt);
     buf_init(&attempt->salted, SASL_MESSAGE_MAX_BYTES);
     sasl_salted(&attempt->sasl, &salt, &attempt->salted);
     attempt->state = WAITING;
@@ -384,8 +377,9 @@ static void on_claim(struct attempt *attempt)
 
     arena_free(attempt->arena);
     attempt->arena = arena_new(LOGIN_ARENA_BYTES);
-    attempt->key = throttle_key(attempt->auth->throttle, &attempt->peer,
-                                sasl_claim_user(&attempt->sasl.claim));
+    attempt->key = throttle_key(
+        attempt->auth->throttle, &attempt->peer,
+        realm_guessed(attempt->auth->realm, sasl_claim_user(&attempt->sasl.claim)));
     attempt->claimed_us = clock_mono_us();
     if (attempt_is_scram(attempt)) {
         check_proof(attempt);

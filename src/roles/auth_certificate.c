@@ -149,7 +149,7 @@ bool auth_certificate_names(struct auth_role *auth, const struct cert_identity *
                             uint64_t account)
 {
     AUTO(arena_freep) struct arena *arena = NULL;
-    struct resolve_lookup lookup = realm_lookup(auth->realm);
+    const struct resolve_lookup lookup = realm_lookup_vouched(auth->realm);
     struct resolve_account named;
 
     if (identity->user_len == 0)

@@ -16,6 +16,9 @@
 #include "base/log.h"
 #include "roles/auth_role.h"
 
+#define SOURCE_V4_BITS 32u
+#define SOURCE_V6_BITS 64u
+
 enum try_state { WAITING, ASKING, HASHING, DELAYED };
 
 struct enrol_try {
@@ -381,25 +384,54 @@ struct credentials {
     struct slice user, password, code;
 };
 
+static struct ipaddr source_of(const struct ipaddr *peer)
+{
+    return ipaddr_prefix(peer, peer->family == IPADDR_V6 ? SOURCE_V6_BITS : SOURCE_V4_BITS);
+}
+
+/* A try lives on when its browser has gone, so what web allows a source bounds nothing here. At
+ * most ENROL_TRIES_MAX steps. */
+static bool source_has_its_share(struct auth_role *auth, const struct ipaddr *peer)
+{
+    struct ipaddr source = source_of(peer);
+    unsigned n = 0;
+
+    LIST_FOREACH(it, &auth->enrolling)
+    {
+        struct ipaddr other = source_of(&LINK_OWNER(it, struct enrol_try, link)->peer);
+
+        n += ipaddr_eq(&source, &other) ? 1 : 0;
+    }
+    return n >= ENROL_TRIES_EACH;
+}
+
 /* NULL: there are too many. */
 static struct enrol_try *try_new(struct auth_role *auth, const struct ipaddr *peer,
                                  const struct credentials *given)
 {
     struct slice user = slice_sub(given->user, 0, AUTH_NAME_MAX_BYTES);
     struct enrol_try *try;
+    bool known;
 
-    if (auth->n_enrolling >= ENROL_TRIES_MAX)
+    if (source_has_its_share(auth, peer))
         return NULL;
+    known = auth_known_enter(auth, peer);
+    if (auth->n_enrolling >= ENROL_TRIES_MAX - (known ? 0 : ENROL_TRIES_KNOWN)) {
+        if (known)
+            auth_known_leave(auth, peer);
+        return NULL;
+    }
     try = xcalloc(1, sizeof(*try));
     try->auth = auth;
     try->state = WAITING;
     try->peer = *peer;
-    try->known = auth_known_enter(auth, peer);
+    try->known = known;
     try->arena = arena_new(LOGIN_ARENA_BYTES);
     try->claim.user_len = (uint16_t) user.len;
     if (user.len > 0)
         memcpy(try->claim.user, user.ptr, user.len);
-    try->key = throttle_key(auth->throttle, peer, user); /* the one of the mail's door */
+    try->key = throttle_key(auth->throttle, peer,
+                            realm_guessed(auth->realm, user)); /* the one of the mail's door */
     list_push_back(&auth->enrolling, &try->link);
     auth->n_enrolling++;
     return try;

@@ -2,8 +2,9 @@
  * auth_explain.c - `roost explain login`: what the rules say of a login that is only imagined,
  * rule by rule.
  *
- * The credential is taken as right. Networks and folders of the device itself are not rules,
- * and stand in `roost device list`.
+ * The credential is taken as right. Before any rule stands what the account and the device say
+ * for themselves: disabled, revoked, expired, for something or somewhere else. The folders of a
+ * device are no rules, and stand in `roost device list`.
  */
 #include "auth/name.h"
 #include "base/clock.h"
@@ -16,6 +17,7 @@
 struct explained {
     struct auth_subject subject;
     struct policy_facts facts;
+    enum login_reason refused; /* before any rule; LOGIN_REASON_NONE: it is not */
     bool decided;
 };
 
@@ -32,9 +34,9 @@ static enum rc read_address(const struct control_fields *fields, struct ipaddr *
 
 /* By its number; without one, a login that no device makes. */
 static enum rc read_device(struct auth_role *auth, const struct control_fields *fields,
-                           struct arena *arena, struct auth_subject *subject, struct err *err)
+                           struct arena *arena, struct auth_subject *subject,
+                           struct auth_device *device, struct err *err)
 {
-    struct auth_device device;
     struct slice given;
     enum rc rc;
 
@@ -45,11 +47,11 @@ static enum rc read_device(struct auth_role *auth, const struct control_fields *
         return err_set(err, RC_SYNTAX,
                        "A device is given by its number, as \"roost device list\" shows it",
                        "explain: device");
-    rc = auth_db_get_device(auth->db, subject->account, subject->device, arena, &device, err);
+    rc = auth_db_get_device(auth->db, subject->account, subject->device, arena, device, err);
     if (rc)
         return rc;
     subject->by = LOGIN_BY_DEVICE;
-    subject->device_name = device.name;
+    subject->device_name = device->name;
     return RC_OK;
 }
 
@@ -93,11 +95,27 @@ static enum rc read_rest(const struct control_fields *fields, struct auth_subjec
     return rc;
 }
 
+/* What is refused whatever the rules say. */
+static enum login_reason judge_before(const struct auth_role *auth,
+                                      const struct auth_subject *subject,
+                                      const struct auth_account *account,
+                                      const struct auth_device *device)
+{
+    const struct login_place place = {
+        .service = subject->service, .peer = subject->peer, .now = subject->now};
+    bool enabled = realm_account_enabled(auth->realm, account);
+
+    if (subject->by == LOGIN_BY_DEVICE)
+        return login_device_reason(device, enabled, &place);
+    return enabled ? LOGIN_REASON_NONE : LOGIN_REASON_DISABLED;
+}
+
 static enum rc read_subject(struct auth_role *auth, const struct control_fields *fields,
-                            struct arena *arena, struct auth_subject *out, struct err *err)
+                            struct arena *arena, struct explained *out, struct err *err)
 {
     struct auth_subject subject = {0};
     struct auth_account account;
+    struct auth_device device = {0};
     enum rc rc = auth_account_of(auth, fields, "user", arena, &account, err);
 
     if (rc)
@@ -106,14 +124,16 @@ static enum rc read_subject(struct auth_role *auth, const struct control_fields 
     subject.user = account.name;
     rc = read_address(fields, &subject.peer, err);
     if (rc == RC_OK)
-        rc = read_device(auth, fields, arena, &subject, err);
+        rc = read_device(auth, fields, arena, &subject, &device, err);
     if (rc == RC_OK)
         rc = read_credential(fields, &subject, err);
     if (rc == RC_OK)
         rc = read_rest(fields, &subject, err);
-    if (rc == RC_OK)
-        *out = subject;
-    return rc;
+    if (rc)
+        return rc;
+    out->subject = subject;
+    out->refused = judge_before(auth, &subject, &account, &device);
+    return RC_OK;
 }
 
 /* What is so instead of what a condition wants. */
@@ -208,6 +228,17 @@ static void rule_row(struct control_conn *conn, struct explained *explained,
     control_row(conn, row, COUNT(row));
 }
 
+static void refused_row(struct control_conn *conn, enum login_reason reason)
+{
+    control_row(conn,
+                (const struct control_field[]){
+                    CONTROL_TEXT("line", SLICE("0")), CONTROL_TEXT("verdict", SLICE("deny")),
+                    CONTROL_TEXT("mailboxes", SLICE("")),
+                    CONTROL_TEXT("mode", SLICE("enforce")),
+                    CONTROL_TEXT("reason", slice_from_str(login_reason_name(reason)))},
+                5);
+}
+
 static void verdict_row(struct auth_role *auth, struct control_conn *conn,
                         const struct explained *explained)
 {
@@ -226,6 +257,16 @@ static void verdict_row(struct auth_role *auth, struct control_conn *conn,
         4);
 }
 
+static enum rc explain_rules(struct auth_role *auth, struct control_conn *conn,
+                             struct arena *arena, struct explained *explained, struct err *err)
+{
+    enum rc rc = auth_policy_facts(auth, &explained->subject, arena, &explained->facts, err);
+
+    for (size_t i = 0; rc == RC_OK && i < auth->policy.rules->n_rules; i++)
+        rule_row(conn, explained, &auth->policy.rules->rules[i]);
+    return rc;
+}
+
 static enum rc explain(struct auth_role *auth, struct control_conn *conn,
                        const struct control_fields *fields, struct err *err)
 {
@@ -233,23 +274,25 @@ static enum rc explain(struct auth_role *auth, struct control_conn *conn,
     struct explained explained = {.decided = false};
     enum rc rc;
 
-    if (auth->policy.rules == NULL)
+    rc = read_subject(auth, fields, arena, &explained, err);
+    if (rc)
+        return rc;
+    if (auth->policy.rules == NULL && explained.refused == LOGIN_REASON_NONE)
         return err_set(err, RC_NOT_FOUND,
                        "No policy_file is configured: no rule refuses anybody",
                        "explain: no rules");
-    rc = read_subject(auth, fields, arena, &explained.subject, err);
-    if (rc == RC_OK)
-        rc = auth_policy_facts(auth, &explained.subject, arena, &explained.facts, err);
-    if (rc)
-        return rc;
-    for (size_t i = 0; i < auth->policy.rules->n_rules; i++)
-        rule_row(conn, &explained, &auth->policy.rules->rules[i]);
-    verdict_row(auth, conn, &explained);
-    return RC_OK;
+    if (auth->policy.rules != NULL)
+        rc = explain_rules(auth, conn, arena, &explained, err);
+    if (rc == RC_OK && explained.refused != LOGIN_REASON_NONE)
+        refused_row(conn, explained.refused);
+    else if (rc == RC_OK)
+        verdict_row(auth, conn, &explained);
+    return rc;
 }
 
 /* user, address, of the login: device, method, credential, certificate, send, time (seconds
- * since 1970) -> a row for each rule: line, holds, rule, why; then: line, verdict, mailboxes */
+ * since 1970) -> a row for each rule: line, holds, rule, why; then: line, verdict, mailboxes,
+ * mode; and reason, if it is refused before any rule */
 void auth_explain_login(struct control_conn *conn, const struct control_fields *fields,
                         void *ctx)
 {

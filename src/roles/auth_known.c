@@ -11,9 +11,9 @@
 #include "base/clock.h"
 #include "roles/auth_role.h"
 
-/* What is noted of a source stands beside what is noted of its users: no user has this name,
- * since names have no control characters. */
-#define SOURCE_NAME SLICE("\nsource")
+/* What is noted of a source stands beside what is noted of its users: nobody can type this
+ * name, since no mechanism lets a NUL into one. */
+#define SOURCE_NAME SLICE("\0source")
 
 struct known_source {
     unsigned n_under_way;

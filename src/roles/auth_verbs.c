@@ -558,8 +558,10 @@ static void backup(struct control_conn *conn, const struct control_fields *field
     (void) fields;
     auth_uses_flush(auth);
     rc = auth_db_copy(auth->db, &err);
-    if (rc == RC_OK)
+    if (rc == RC_OK) {
+        auth_log_change(conn, "credentials.copied", SLICE(AUTH_COPY_NAME));
         control_row(conn, &row, 1);
+    }
     auth_end(conn, rc, &err);
 }
 

@@ -23,6 +23,7 @@ static enum rc begin(struct auth_role *auth, struct control_conn *conn,
         rc = factor_begin(auth->db, account.id, &secret, err);
     if (rc)
         return rc;
+    auth_log_change(conn, "totp.begun", account.name);
     totp_secret_show(&secret, shown);
     totp_print_uri(&uri, slice_from_str(auth->start->config->hostname), account.name, &secret);
     const struct control_field row[] = {

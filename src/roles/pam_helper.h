@@ -27,7 +27,8 @@ enum pam_result {
     PAM_RESULT_COUNT
 };
 
-/* Neither is empty, too long, or has a NUL, which PAM cannot be asked about. */
+/* Neither is empty, too long, or has a NUL, which PAM cannot be asked about; and the name has
+ * no control characters. */
 bool pam_can_ask(struct slice user, struct slice secret);
 /* Of what it can be asked about. How many bytes of out it took; wipe them. */
 size_t pam_question_write(struct slice user, struct slice secret,

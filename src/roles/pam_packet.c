@@ -1,4 +1,5 @@
 /* pam_packet.c - what auth and a helper of PAM say to each other. */
+#include "base/ascii.h"
 #include "base/scan.h"
 #include "roles/pam_helper.h"
 
@@ -14,9 +15,19 @@ static bool take_text(struct scan *sc, size_t max, struct slice *out)
     return scan_le16(sc, &len) && scan_take(sc, len, out) && is_text(*out, max);
 }
 
+/* Modules write the name into logs of their own, and into environments. */
+static bool has_controls(struct slice name)
+{
+    for (size_t i = 0; i < name.len; i++)
+        if (ascii_is_ctl(name.ptr[i]))
+            return true;
+    return false;
+}
+
 bool pam_can_ask(struct slice user, struct slice secret)
 {
-    return is_text(user, PAM_NAME_MAX_BYTES) && is_text(secret, PAM_SECRET_MAX_BYTES);
+    return !has_controls(user) && is_text(user, PAM_NAME_MAX_BYTES) &&
+           is_text(secret, PAM_SECRET_MAX_BYTES);
 }
 
 static size_t put_text(char *out, struct slice text)

@@ -230,7 +230,8 @@ class HostileNames(unittest.TestCase):
         text = value.decode("utf-8", "replace")
         for name, claims in (("user", {"email": text}), ("issuer", {"iss": text}), ("audience", {"aud": [text]}),
                              ("groups", {"email": "anna", "groups": [text]})):
-            self.server.issuer.tokens[name] = {"active": True, "iss": ISSUER, "aud": "mail", "exp": 4000000000, **claims}
+            self.server.issuer.tokens[name] = {"active": True, "iss": ISSUER, "aud": "mail", "email_verified": True,
+                                                "exp": 4000000000, **claims}
             self.stranger(b"t1 AUTHENTICATE OAUTHBEARER " + oauthbearer(name).encode() + b"\r\nAQ==\r\n", tls=True)
 
     def handshake(self, name, protocols):

@@ -82,7 +82,7 @@ class Tokens(unittest.TestCase):
 
     def token(self, name, **claims):
         self.issuer.tokens[name] = {"active": True, "iss": ISSUER, "aud": "mail", "scope": "openid imap",
-                                    "email": "u1", "exp": int(time.time()) + 600, **claims}
+                                    "email": "u1", "email_verified": True, "exp": int(time.time()) + 600, **claims}
         return name
 
     def wire(self, tls=True):
@@ -218,7 +218,7 @@ class Voided(unittest.TestCase):
         cls.server.start()
 
     def token(self, name, **claims):
-        self.issuer.tokens[name] = {"active": True, "aud": "mail", "email": "u1", "exp": int(time.time()) + 600, **claims}
+        self.issuer.tokens[name] = {"active": True, "aud": "mail", "email": "u1", "email_verified": True, "exp": int(time.time()) + 600, **claims}
         return name
 
     def session(self, name, **claims):

@@ -59,6 +59,9 @@ class People(unittest.TestCase):
         self.roost("group", "remove", "staff-" + self.user, self.other)
         (row,) = [row for row in self.roost("group", "list") if row["group"] == "staff-" + self.user]
         self.assertEqual(row["members"], 1)
+        told = self.roost("group", "add", "staff-" + self.user, "nobody-there", self.other, code=3)
+        self.assertIn("not added: nobody-there\n", told)
+        self.assertEqual(len(self.roost("group", "list", "staff-" + self.user)), 2)
         self.roost("group", "delete", "staff-" + self.user)
         self.roost("group", "list", "staff-" + self.user, code=1)
 

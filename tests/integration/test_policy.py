@@ -392,7 +392,9 @@ class Policy(unittest.TestCase):
     def test_wrong_rules_leave_the_old_ones(self):
         self.rules("deny user anna\nallow\n")
         self.write("deny netwrok 10.0.0.0/8\nallow\n")
-        self.server.run("reload")
+        told = self.server.run("reload", check=False)
+        self.assertEqual((told.returncode, told.stdout), (1, ""))
+        self.assertIn("policy_file: line 1: no condition is called", told.stderr)
         self.assertIn("line 1: no condition is called", self.server.logged("policy.unreadable")[-1])
         self.server.audited("policy.unreadable")
         self.assertFalse(self.came_in())
@@ -423,6 +425,18 @@ class Policy(unittest.TestCase):
         said = [self.explain(HOME, "--time", when).splitlines()[-1]
                 for when in ("2026-11-25 12:00", "2026-11-25 18:00", "2026-11-28 12:00")]
         self.assertEqual([line.split(",")[0] for line in said], ["deny", "allow", "allow"])
+
+    def test_explain_says_what_no_rule_can_mend(self):
+        self.rules("allow\n")
+        office = self.device("office", "--network", "192.0.2.0/24")
+        number = ("--device", str(office["device"]))
+        rows = json.loads(self.explain(HOME, *number, "--json"))
+        self.assertEqual((len(rows), rows[-1]["verdict"], rows[-1]["reason"]), (2, "deny", "device_network"))
+        self.assertIn("deny, whatever the rules say: device_network", self.explain(HOME, *number))
+        self.assertEqual(json.loads(self.explain("192.0.2.7", *number, "--json"))[-1]["verdict"], "allow")
+        self.server.run("user", "disable", "anna")
+        self.addCleanup(self.server.run, "user", "enable", "anna")
+        self.assertEqual(json.loads(self.explain("192.0.2.7", "--json"))[-1]["reason"], "disabled")
 
     def test_what_is_only_tried_is_only_logged(self):
         with PageServer(passwd_file="", domains=["example.org"]) as server:

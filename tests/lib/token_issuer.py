@@ -45,7 +45,7 @@ class Key:
                 "y": base64url(numbers.y.to_bytes(32, "big"))}
 
     def token(self, **claims):
-        claims = {"iss": ISSUER, "aud": ["mail"], "email": "u1", "exp": int(time.time()) + 600, **claims}
+        claims = {"iss": ISSUER, "aud": ["mail"], "email": "u1", "email_verified": True, "exp": int(time.time()) + 600, **claims}
         text = ".".join(base64url(json.dumps(part).encode()) for part in (
             {"alg": self.alg, "typ": "JWT", "kid": self.kid}, claims))
         if self.alg == "RS256":

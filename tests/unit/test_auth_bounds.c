@@ -284,27 +284,77 @@ static void so_many_recipients_wait_for_a_back_end(void **state)
 }
 
 /* What cannot be right is refused later, as what is not: so nobody is out of the door yet. */
-static void so_many_people_are_at_the_door_to_their_devices(void **state)
+static void come_to_enrol(struct bounds *bounds, uint64_t request, uint8_t source)
 {
     static char name[AUTH_NAME_MAX_BYTES + 1];
-    struct bounds *bounds = *state;
-    struct auth_role *auth = &bounds->auth;
-    struct msg msg = {.type = MSG_ENROL_LOGIN};
-    struct packet *packet;
+    struct msg msg = {
+        .type = MSG_ENROL_LOGIN,
+        .enrol_login = {.request = request,
+                        .peer = {.family = IPADDR_V4, .bytes = {192, 0, 2, source}},
+                        .user = slice_of(name, sizeof(name))}
+    };
 
     memset(name, 'a', sizeof(name));
-    for (uint64_t i = 1; i <= ENROL_TRIES_MAX + 1; i++) {
-        memcpy(name, &i, sizeof(i));
-        msg.enrol_login.request = i;
-        msg.enrol_login.user = slice_of(name, sizeof(name));
-        auth_enrol_message(auth, &msg);
-    }
-    assert_int_equal(auth->n_enrolling, ENROL_TRIES_MAX);
+    memcpy(name, &request, sizeof(request));
+    auth_enrol_message(&bounds->auth, &msg);
+}
+
+static void expect_no_room(struct bounds *bounds, uint64_t request)
+{
+    struct packet *packet;
+
     assert_int_equal(channel_take(bounds->web, &packet, NULL), RC_OK);
     assert_int_equal(packet->msg.type, MSG_ENROL_DONE);
-    assert_int_equal(packet->msg.enrol_done.request, ENROL_TRIES_MAX + 1);
+    assert_int_equal(packet->msg.enrol_done.request, request);
     assert_int_equal(packet->msg.enrol_done.code, ENROL_UNAVAILABLE);
     assert_int_equal(channel_take(bounds->web, &packet, NULL), RC_MORE);
+}
+
+/* A part is left to those who have been in before. */
+static void so_many_people_are_at_the_door_to_their_devices(void **state)
+{
+    const unsigned strangers = ENROL_TRIES_MAX - ENROL_TRIES_KNOWN;
+    const struct ipaddr known = {
+        .family = IPADDR_V4, .bytes = {192, 0, 2, 255}
+    };
+    struct bounds *bounds = *state;
+
+    for (unsigned i = 0; i <= strangers; i++)
+        come_to_enrol(bounds, 1 + i, (uint8_t) (i / ENROL_TRIES_EACH));
+    assert_int_equal(bounds->auth.n_enrolling, strangers);
+    expect_no_room(bounds, strangers + 1);
+    auth_known_proved(&bounds->auth, &known);
+    come_to_enrol(bounds, strangers + 2, 255);
+    assert_int_equal(bounds->auth.n_enrolling, strangers + 1);
+}
+
+static void one_source_does_not_take_the_door_from_the_others(void **state)
+{
+    struct bounds *bounds = *state;
+
+    for (uint64_t i = 1; i <= ENROL_TRIES_EACH + 1; i++)
+        come_to_enrol(bounds, i, 1);
+    assert_int_equal(bounds->auth.n_enrolling, ENROL_TRIES_EACH);
+    expect_no_room(bounds, ENROL_TRIES_EACH + 1);
+    come_to_enrol(bounds, ENROL_TRIES_EACH + 2, 2);
+    assert_int_equal(bounds->auth.n_enrolling, ENROL_TRIES_EACH + 1);
+}
+
+/* What proves that a source is known is no password of a name that somebody may type. */
+static void no_name_that_is_typed_is_a_sources(void **state)
+{
+    static const char *const names[] = {"", "source", "\nsource", "\1source"};
+    const struct ipaddr known = {
+        .family = IPADDR_V4, .bytes = {192, 0, 2, 1}
+    };
+    struct bounds *bounds = *state;
+    struct throttle *throttle = bounds->auth.throttle;
+
+    auth_known_proved(&bounds->auth, &known);
+    for (size_t i = 0; i < COUNT(names); i++)
+        assert_false(throttle_is_proved(
+            throttle, throttle_key(throttle, &known, slice_from_str(names[i])),
+            clock_mono_us()));
 }
 
 static void keys_of_so_many_passwords_are_still_to_be_made(void **state)
@@ -414,6 +464,8 @@ int main(void)
         TEST(uses_beyond_the_limit_are_written_at_once),
         TEST(so_many_recipients_wait_for_a_back_end),
         TEST(so_many_people_are_at_the_door_to_their_devices),
+        TEST(one_source_does_not_take_the_door_from_the_others),
+        TEST(no_name_that_is_typed_is_a_sources),
         TEST(keys_of_so_many_passwords_are_still_to_be_made),
         TEST(a_file_of_authorities_has_so_many_bytes),
         TEST(more_than_mail_can_be_told_ends_everybody),

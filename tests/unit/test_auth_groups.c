@@ -3,6 +3,7 @@
 // lib: auth_place old_auth_db
 
 #include "auth/admin.h"
+#include "auth/db_stmt.h"
 #include "auth/login.h"
 #include "lib/auth_place.h"
 #include "lib/old_auth_db.h"
@@ -252,6 +253,38 @@ static void a_database_of_version_1_is_brought_up(void **state)
     assert_int_equal(groups_of(place, ann), 1);
 }
 
+static bool has_keys(const struct place *place, uint64_t account)
+{
+    bool has = false;
+
+    assert_int_equal(auth_db_has_scram(place->db, account, 1, SCRAM_SHA_256, &has, NULL),
+                     RC_OK);
+    return has;
+}
+
+/* Up to version 9 the salt of a name with a domain was another one. */
+static void keys_of_an_old_salt_are_forgotten(void **state)
+{
+    struct place *place = *state;
+    struct scram_row bare = {
+        .account = place_add(place, "ann"), .device = 1, .hash = SCRAM_SHA_256};
+    struct scram_row full = {
+        .account = place_add(place, "ann@example.org"), .device = 1, .hash = SCRAM_SHA_256};
+
+    assert_int_equal(auth_db_put_scram(place->db, &bare, NULL), RC_OK);
+    assert_int_equal(auth_db_put_scram(place->db, &full, NULL), RC_OK);
+    assert_true(has_keys(place, full.account));
+    assert_int_equal(sqlite3_exec(place->db->sqlite,
+                                  "PRAGMA user_version = 9;"
+                                  "DELETE FROM migrations WHERE version > 9",
+                                  NULL, NULL, NULL),
+                     SQLITE_OK);
+    auth_db_close(TAKE(place->db));
+    assert_int_equal(auth_db_open(place->folder, false, &place->db, NULL), RC_OK);
+    assert_true(has_keys(place, bare.account));
+    assert_false(has_keys(place, full.account));
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, place_make, place_drop)
 
 int main(void)
@@ -265,6 +298,7 @@ int main(void)
         CASE(a_group_limits_what_it_names),
         CASE(nobody_logs_in_as_a_shared_account),
         CASE(a_database_of_version_1_is_brought_up),
+        CASE(keys_of_an_old_salt_are_forgotten),
     };
 
     return cmocka_run_group_tests(tests, place_start, NULL);

@@ -336,6 +336,59 @@ static void any_domain_and_one_catch_all(void **state)
     assert_slice_equal(found.detail, SLICE(""));
 }
 
+/* Where any domain is ours, one more costs a guesser nothing. */
+static void guesses_count_for_a_name_whatever_domain_it_is_given(void **state)
+{
+    static const char *const any[] = {"*"};
+    struct place *place = *state;
+    struct realm_settings with = settings();
+    AUTO(realm_freep) struct realm *listed = realm_of(place, &with);
+    AUTO(realm_freep) struct realm *all = NULL;
+
+    with.domains = any;
+    with.n_domains = 1;
+    all = realm_of(place, &with);
+    assert_slice_equal(realm_guessed(listed, SLICE("u1@a")), SLICE("u1@a"));
+    assert_slice_equal(realm_guessed(all, SLICE("u1@a")), SLICE("u1"));
+    assert_slice_equal(realm_guessed(all, SLICE("u1@a@b")), SLICE("u1@a"));
+    assert_slice_equal(realm_guessed(all, SLICE("u1")), SLICE("u1"));
+}
+
+/* An issuer's anna of another domain is not ours, although mail to her is. */
+static void any_domain_is_not_that_of_a_token(void **state)
+{
+    static const char *const any[] = {"*", "example.org"};
+    static const struct {
+        const char *told;
+        size_t n_domains;
+        enum login_by by;
+        bool in;
+    } rows[] = {
+        {"u1",               1, LOGIN_BY_TOKEN,  true },
+        {"u1@elsewhere.com", 1, LOGIN_BY_TOKEN,  false},
+        {"u1@example.org",   1, LOGIN_BY_TOKEN,  false},
+        {"u1@example.org",   2, LOGIN_BY_TOKEN,  true },
+        {"u1@elsewhere.com", 2, LOGIN_BY_TOKEN,  false},
+        {"u1@elsewhere.com", 2, LOGIN_BY_TICKET, true }, /* its realm is one that is named */
+    };
+    struct place *place = *state;
+
+    (void) place_add(place, "u1");
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const struct sasl_claim nobody = {.user_len = 0};
+        struct realm_settings with = settings();
+        AUTO(realm_freep) struct realm *realm = NULL;
+        struct login_outcome outcome;
+
+        with.domains = any;
+        with.n_domains = rows[i].n_domains;
+        realm = realm_of(place, &with);
+        login_check_token(realm, &nobody, rows[i].by, slice_from_str(rows[i].told), NOW + 1,
+                          place->arena, &outcome, NULL);
+        assert_int_equal(outcome.verdict, rows[i].in ? LOGIN_GRANTED : LOGIN_REFUSED);
+    }
+}
+
 /* ---- login rules ---- */
 
 static struct login_outcome login_from(struct place *place, struct realm *realm,
@@ -603,6 +656,47 @@ static void users_of_a_file_get_accounts_when_they_are_met(void **state)
     clock_set_for_test(0);
 }
 
+#define LINE(salt) "u1:{SHA512-CRYPT}$6$" salt "$hash\n"
+
+/* The same of a line of the file: its sessions were ended when it was read. */
+static void a_line_may_change_while_a_thread_looks_at_it(void **state)
+{
+    static const char *const lines[] = {LINE("another"), "", LINE("pass")};
+    const struct login_place where = {.service = SERVICE_IMAP, .now = NOW};
+    struct place *place = *state;
+    struct realm_settings with = settings();
+    AUTO(realm_freep) struct realm *realm = NULL;
+    struct login_outcome outcome;
+    struct sasl sasl;
+    char path[64];
+
+    clock_set_for_test((int64_t) NOW * 1000000);
+    write_users(place, path, LINE("pass"));
+    with.passwd_file = path;
+    realm = realm_of(place, &with);
+    plain_claim(&sasl, "", "u1", "pass");
+    for (size_t i = 0; i < COUNT(lines); i++) {
+        write_users(place, path, LINE("pass"));
+        clock_set_for_test((int64_t) (NOW + 2 * i + 1) * 1000000);
+        login_check(realm, &sasl.claim, &where, place->arena, &outcome, NULL);
+        assert_int_equal(outcome.verdict, LOGIN_HASH);
+        assert_int_equal(outcome.by, LOGIN_BY_PASSWD_FILE);
+        write_users(place, path, lines[i]);
+        clock_set_for_test((int64_t) (NOW + 2 * i + 2) * 1000000);
+        realm_refresh(realm);
+        login_after_hash(realm, true, place->arena, &outcome, NULL);
+        assert_int_equal(outcome.verdict, i == 0   ? LOGIN_HASH
+                                          : i == 1 ? LOGIN_REFUSED
+                                                   : LOGIN_GRANTED);
+        if (i != 0)
+            continue;
+        login_after_hash(realm, false, place->arena, &outcome, NULL);
+        assert_refused(outcome, "wrong_password");
+    }
+    clock_set_for_test(0);
+    sasl_wipe(&sasl);
+}
+
 /* ---- devices confirmed from a network ---- */
 
 static bool is_confirmed(struct place *place, uint64_t account, uint64_t device,
@@ -711,7 +805,10 @@ int main(void)
         WITH_PLACE(an_account_password_counts_only_until_its_date),
         WITH_PLACE(a_confirmation_is_for_one_device_one_network_and_a_time),
         WITH_PLACE(confirmed_networks_of_a_user_have_a_limit),
+        WITH_PLACE(guesses_count_for_a_name_whatever_domain_it_is_given),
+        WITH_PLACE(any_domain_is_not_that_of_a_token),
         WITH_PLACE(users_of_a_file_get_accounts_when_they_are_met),
+        WITH_PLACE(a_line_may_change_while_a_thread_looks_at_it),
     };
 
     return cmocka_run_group_tests(tests, place_start, NULL);

@@ -3,8 +3,12 @@
 // links: auth
 // lib: auth_place
 
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
 #include "auth/admin.h"
 #include "auth/login.h"
+#include "auth/scram_store.h"
 #include "lib/auth_place.h"
 #include "lib/test.h"
 
@@ -456,6 +460,77 @@ static void more_groups_than_fit_are_left(void **state)
     realm_free(world.realm);
 }
 
+/* ---- SCRAM ---- */
+
+/* Keys of the account password "ours", as a login by it leaves them. */
+static void teach_keys(struct place *place, uint64_t account, const char *name)
+{
+    struct scram_set set;
+
+    scram_set_make(auth_db_pepper(place->db), slice_from_str(name), account, 0, SLICE("ours"),
+                   SCRAM_HASH_BIT(SCRAM_SHA_256), &set);
+    assert_int_equal(scram_set_store(place->db, &set, NULL), RC_OK);
+}
+
+/* A proof of "ours". */
+static void claim_by_scram(struct place *place, const char *name, struct sasl *out)
+{
+    unsigned char salted[32], client[32], signature[32];
+    struct scram_salt salt;
+    struct scram_keys keys;
+
+    assert_int_equal(sasl_init(out, SLICE("SCRAM-SHA-256"), NULL), RC_OK);
+    sasl_claim_as(out, slice_from_str(name));
+    buf_str(&out->scram.message, "n=,r=,r=,s=,i=4096,c=,r=");
+    scram_salt_of(auth_db_pepper(place->db), slice_from_str(name), &salt);
+    scram_derive(SCRAM_SHA_256, SLICE("ours"), &salt, SCRAM_ITERATIONS, &keys);
+    assert_int_equal(PKCS5_PBKDF2_HMAC("ours", 4, salt.bytes, sizeof(salt.bytes),
+                                       SCRAM_ITERATIONS, EVP_sha256(), 32, salted),
+                     1);
+    assert_non_null(
+        HMAC(EVP_sha256(), salted, 32, (const unsigned char *) "Client Key", 10, client, NULL));
+    assert_non_null(HMAC(EVP_sha256(), keys.stored, 32,
+                         (const unsigned char *) out->scram.message.ptr, out->scram.message.len,
+                         signature, NULL));
+    for (size_t i = 0; i < sizeof(client); i++)
+        out->scram.proof[i] = client[i] ^ signature[i];
+}
+
+/* Passwords of the database count by whichever mechanism while it is a back-end. */
+static void a_back_end_that_is_none_lets_nobody_in_by_scram(void **state)
+{
+    static const struct played_user users[] = {{NULL}};
+    static const char *const orders[][2] = {
+        {"sqlite",      "ldap:corp"},
+        {"passwd-file", "ldap:corp"},
+    };
+    const struct login_place where = {.service = SERVICE_IMAP, .now = NOW};
+    struct place *place = *state;
+    struct auth_account anna;
+    struct auth_key key;
+
+    own_password(place, "anna", "ours");
+    assert_int_equal(auth_name_key(SLICE("anna"), &key, NULL), RC_OK);
+    assert_int_equal(
+        auth_db_find_account(place->db, auth_key_slice(&key), place->arena, &anna, NULL),
+        RC_OK);
+    teach_keys(place, anna.id, "anna");
+    for (size_t i = 0; i < COUNT(orders); i++) {
+        struct login_outcome outcome;
+        struct scram_keys keys;
+        struct world world;
+        struct sasl sasl;
+
+        start(&world, place, orders[i], 2, NOW + 1, users);
+        claim_by_scram(place, "anna", &sasl);
+        login_check_scram(world.realm, &sasl, &where, place->arena, &outcome, &keys, NULL);
+        assert_int_equal(outcome.verdict, i == 0 ? LOGIN_GRANTED : LOGIN_REFUSED);
+        assert_int_equal(try(&world, "anna", "ours").verdict, outcome.verdict);
+        sasl_wipe(&sasl);
+        realm_free(world.realm);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -479,6 +554,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(groups_follow_what_the_back_end_says, place_make,
                                         place_drop),
         cmocka_unit_test_setup_teardown(more_groups_than_fit_are_left, place_make, place_drop),
+        cmocka_unit_test_setup_teardown(a_back_end_that_is_none_lets_nobody_in_by_scram,
+                                        place_make, place_drop),
     };
 
     return cmocka_run_group_tests(tests, place_start, NULL);

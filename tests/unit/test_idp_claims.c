@@ -21,7 +21,8 @@ static const struct claim_rules rules = {
 #define AUD                             "\"aud\":\"mail\","
 #define SCOPE                           "\"scope\":\"openid imap.read imap.write\","
 #define EXP                             "\"exp\":2000000100,"
-#define EMAIL                           "\"email\":\"anna@example.org\""
+#define ADDRESS                         "\"email\":\"anna@example.org\""
+#define EMAIL                           ADDRESS ",\"email_verified\":true"
 #define BUT(iss, aud, scope, exp, rest) "{" iss aud scope exp rest "}"
 #define WITH(rest)                      BUT(ISS, AUD, SCOPE, EXP, rest "," EMAIL)
 
@@ -65,9 +66,10 @@ static const struct {
     {BUT(ISS, AUD, SCOPE, EXP, "\"email\":\"\""), "user"},
     {BUT(ISS, AUD, SCOPE, EXP, "\"email\":7"), "user"},
     {BUT(ISS, AUD, SCOPE, EXP, "\"email\":[\"anna@example.org\"]"), "user"},
-    {WITH("\"email_verified\":true"), "ok"},
-    {WITH("\"email_verified\":false"), "user"},
-    {WITH("\"email_verified\":\"true\""), "user"},
+    {BUT(ISS, AUD, SCOPE, EXP, ADDRESS), "user"},
+    {BUT(ISS, AUD, SCOPE, EXP, ADDRESS ",\"email_verified\":false"), "user"},
+    {BUT(ISS, AUD, SCOPE, EXP, ADDRESS ",\"email_verified\":\"true\""), "user"},
+    {BUT(ISS, AUD, SCOPE, EXP, ADDRESS ",\"email_verified\":1"), "user"},
     {WITH("\"groups\":[\"staff\"]"), "ok"},
     {WITH("\"groups\":\"staff\""), "groups"},
     {WITH("\"groups\":[1]"), "groups"},

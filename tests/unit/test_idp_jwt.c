@@ -275,7 +275,8 @@ static void print_token(struct buf *out, const char *header, const char *payload
 /* ---- tokens ---- */
 
 #define REST                                                                                   \
-    "\"aud\":\"mail\",\"scope\":\"imap\",\"email\":\"anna\",\"exp\":2000000600,"               \
+    "\"aud\":\"mail\",\"scope\":\"imap\",\"email\":\"anna\",\"email_verified\":true,\"exp\":"  \
+    "2000000600,"                                                                              \
     "\"iat\":2000000000"
 #define CLAIMS         "{\"iss\":\"https://id.example/\"," REST "}"
 #define HEAD(alg, kid) "{\"alg\":\"" alg "\",\"typ\":\"JWT\",\"kid\":\"" kid "\"}"
@@ -372,14 +373,15 @@ static const struct {
     {"claims with a tail",       RS256, CLAIMS CLAIMS, BY_RSA, false},
     {"claims that are a token",  RS256, "eyJhbGciOiJub25lIn0.e30.", BY_RSA, false},
     {"a NUL in claims",          RS256, "{\"iss\":\"https://id.example/\\u0000\"," REST "}", BY_RSA, false},
-    {"another audience",         RS256, "{\"iss\":\"https://id.example/\",\"aud\":\"web\",\"scope\":\"imap\",\"email\":\"anna\",\"exp\":2000000600}", BY_RSA, false},
-    {"no audience",              RS256, "{\"iss\":\"https://id.example/\",\"scope\":\"imap\",\"email\":\"anna\",\"exp\":2000000600}", BY_RSA, false},
-    {"no scope",                 RS256, "{\"iss\":\"https://id.example/\",\"aud\":\"mail\",\"email\":\"anna\",\"exp\":2000000600}", BY_RSA, false},
-    {"no expiry",                RS256, "{\"iss\":\"https://id.example/\",\"aud\":\"mail\",\"scope\":\"imap\",\"email\":\"anna\"}", BY_RSA, false},
-    {"expired",                  RS256, "{\"iss\":\"https://id.example/\",\"aud\":\"mail\",\"scope\":\"imap\",\"email\":\"anna\",\"exp\":1999999970}", BY_RSA, false},
+    {"another audience",         RS256, "{\"iss\":\"https://id.example/\",\"aud\":\"web\",\"scope\":\"imap\",\"email\":\"anna\",\"email_verified\":true,\"exp\":2000000600}", BY_RSA, false},
+    {"no audience",              RS256, "{\"iss\":\"https://id.example/\",\"scope\":\"imap\",\"email\":\"anna\",\"email_verified\":true,\"exp\":2000000600}", BY_RSA, false},
+    {"no scope",                 RS256, "{\"iss\":\"https://id.example/\",\"aud\":\"mail\",\"email\":\"anna\",\"email_verified\":true,\"exp\":2000000600}", BY_RSA, false},
+    {"no expiry",                RS256, "{\"iss\":\"https://id.example/\",\"aud\":\"mail\",\"scope\":\"imap\",\"email\":\"anna\",\"email_verified\":true}", BY_RSA, false},
+    {"expired",                  RS256, "{\"iss\":\"https://id.example/\",\"aud\":\"mail\",\"scope\":\"imap\",\"email\":\"anna\",\"email_verified\":true,\"exp\":1999999970}", BY_RSA, false},
     {"not yet",                  RS256, "{\"iss\":\"https://id.example/\",\"nbf\":2000000031," REST "}", BY_RSA, false},
     {"no user",                  RS256, "{\"iss\":\"https://id.example/\",\"aud\":\"mail\",\"scope\":\"imap\",\"sub\":\"anna\",\"exp\":2000000600}", BY_RSA, false},
-    {"an unproved address",      RS256, "{\"iss\":\"https://id.example/\",\"email_verified\":false," REST "}", BY_RSA, false},
+    {"an unproved address",      RS256, "{\"iss\":\"https://id.example/\",\"aud\":\"mail\",\"scope\":\"imap\",\"email\":\"anna\",\"email_verified\":false,\"exp\":2000000600}", BY_RSA, false},
+    {"one nobody says is proved", RS256, "{\"iss\":\"https://id.example/\",\"aud\":\"mail\",\"scope\":\"imap\",\"email\":\"anna\",\"exp\":2000000600}", BY_RSA, false},
 };
 // clang-format on
 

@@ -18,6 +18,8 @@ static void what_can_be_asked(void **state)
     assert_false(pam_can_ask(SLICE("x"), SLICE("")));
     assert_false(pam_can_ask(SLICE("x\0y"), SLICE("x")));
     assert_false(pam_can_ask(SLICE("x"), SLICE("x\0")));
+    assert_false(pam_can_ask(SLICE("x\nsession opened for user y"), SLICE("x")));
+    assert_true(pam_can_ask(SLICE("x"), SLICE("\t x")));
 }
 
 static void a_question_is_read_as_it_was_written(void **state)

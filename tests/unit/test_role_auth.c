@@ -407,6 +407,41 @@ static void what_tells_who_exists_comes_at_the_end_of_a_slot(void **state)
     }
 }
 
+/* The server's first message behind its nonce. */
+static void salt_for(struct auth_stage *stage, uint64_t conn, const char *user, struct buf *out)
+{
+    char first[64];
+    struct slice answer;
+    struct msg msg;
+
+    (void) snprintf(first, sizeof(first), "n,,n=%s,r=abcdefgh", user);
+    msg = first_of_scram(conn, first);
+    stage_send(stage->gate, &msg);
+    answer = stage_expect(stage->gate, MSG_AUTH_CONTINUE)->auth_continue.data;
+    buf_init(out, 128);
+    buf_append(out, slice_from(answer, slice_search(answer, SLICE(",s="))));
+}
+
+/* A name with and without a domain of ours is one account or two, or nobody: its salts say not
+ * which. */
+static void a_salt_tells_nobody_who_exists(void **state)
+{
+    static const char *const users[][2] = {
+        {"u1",     "u1@localhost"    },
+        {"nobody", "nobody@localhost"},
+    };
+    struct auth_stage *stage = *state;
+
+    for (uint64_t i = 0; i < COUNT(users); i++) {
+        AUTO(buf_done) struct buf bare = {0};
+        AUTO(buf_done) struct buf full = {0};
+
+        salt_for(stage, 10 + i, users[i][0], &bare);
+        salt_for(stage, 20 + i, users[i][1], &full);
+        assert_true(slice_eq(buf_slice(&full), buf_slice(&bare)));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -424,6 +459,7 @@ int main(void)
         ON_STAGE(without_mail_nobody_gets_in),
         ON_STAGE_AS_INSTALLED(a_flood_of_guesses_is_bounded_and_locks_nobody_out),
         ON_STAGE_AS_INSTALLED(what_tells_who_exists_comes_at_the_end_of_a_slot),
+        ON_STAGE(a_salt_tells_nobody_who_exists),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -424,6 +424,20 @@ static void each_name_has_a_salt_of_its_own(void **state)
     assert_memory_not_equal(&one, &elsewhere, sizeof(one));
 }
 
+/* Whether they are one account or two, or nobody. */
+static void a_salt_is_that_of_the_local_part(void **state)
+{
+    const struct pepper pepper = {{7}};
+    struct scram_salt bare, full, other;
+
+    (void) state;
+    scram_salt_of(&pepper, SLICE("anna"), &bare);
+    scram_salt_of(&pepper, SLICE("anna@example.org"), &full);
+    scram_salt_of(&pepper, SLICE("anna@a@b"), &other);
+    assert_memory_equal(&bare, &full, sizeof(bare));
+    assert_memory_equal(&bare, &other, sizeof(bare));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -436,6 +450,7 @@ int main(void)
         cmocka_unit_test(keys_open_in_their_own_row_only),
         cmocka_unit_test(an_app_password_has_two_forms),
         cmocka_unit_test(each_name_has_a_salt_of_its_own),
+        cmocka_unit_test(a_salt_is_that_of_the_local_part),
     };
 
     return cmocka_run_group_tests(tests, start, NULL);
