@@ -229,13 +229,20 @@ static void note(struct backup_host *host, const char *what, const char *named,
                  const char *copy)
 {
     size_t len = strlen(host->note);
+    char path[BACKUP_FILE_PATH];
 
     if (named[0] == '\0' || access(named, F_OK) == 0)
         return;
-    (void) snprintf(host->note + len, sizeof(host->note) - len,
-                    "%sThe configuration names the %s %.200s, which is not there; its copy is "
-                    "%.100s/%s.",
-                    len > 0 ? "\n" : "", what, named, host->data, copy);
+    (void) snprintf(path, sizeof(path), "%.3800s/%s", host->data, copy);
+    len += (size_t) snprintf(host->note + len, sizeof(host->note) - len,
+                             "%sThe configuration names the %s %.200s, which is not there",
+                             len > 0 ? "\n" : "", what, named);
+    if (access(path, F_OK) == 0)
+        (void) snprintf(host->note + len, sizeof(host->note) - len, "; its copy is %.200s.",
+                        path);
+    else
+        (void) snprintf(host->note + len, sizeof(host->note) - len,
+                        "; the backup has no copy of it.");
 }
 
 static void note_pair(struct backup_host *host, const struct config *config, size_t at)

@@ -16,8 +16,8 @@
 #define PATH_BYTES 4096u
 
 static const char usage[] =
-    "usage: roost audit verify [--key FILE] [--at EVENT:CHAIN] [--json]\n"
-    "       roost audit key [--json]\n\n"
+    "usage: roost audit verify [--data DIR] [--key FILE] [--at EVENT:CHAIN] [--json]\n"
+    "       roost audit key [--data DIR] [--json]\n\n"
     "verify reads the audit log of the data directory, DATA/audit, and prints whatever is not "
     "as it\n"
     "was written: lines that were changed, added, moved or removed, signatures by another "
@@ -51,11 +51,8 @@ static void on_finding(void *ctx, const char *file, uint64_t line, const char *w
         (void) printf("%s\n", what);
 }
 
-static enum rc open_folder(const struct config *config, int *out, struct err *err)
+static enum rc open_folder(const char *path, int *out, struct err *err)
 {
-    char path[PATH_BYTES];
-
-    (void) snprintf(path, sizeof(path), "%s/" ROLE_LOG_DIR, config->data_dir);
     *out = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (*out < 0)
         return err_set(err, RC_IO, "No audit log", "%s: %s", path, strerror(errno));
@@ -73,25 +70,26 @@ static enum rc read_at(const char *text, struct audit_mark *out, struct err *err
     return RC_OK;
 }
 
-static void print_report(const struct audit_report *report, struct verify *verify)
+static void print_report(const char *path, const struct audit_report *report,
+                         struct verify *verify)
 {
     char chain[2 * AUDIT_CHAIN_BYTES + 1];
 
     (void) sodium_bin2hex(chain, sizeof(chain), report->newest.chain, AUDIT_CHAIN_BYTES);
     if (verify->json) {
         json_t *out = json_pack(
-            "{sI sI sI sI sI sI ss so}", "files", (json_int_t) report->n_files, "events",
-            (json_int_t) report->n_events, "first", (json_int_t) report->first, "last",
-            (json_int_t) report->last, "signed_up_to", (json_int_t) report->newest.sequence,
-            "unsigned", (json_int_t) report->n_unsigned, "chain", chain, "findings",
-            json_incref(verify->findings));
+            "{ss sI sI sI sI sI sI ss so}", "folder", path, "files",
+            (json_int_t) report->n_files, "events", (json_int_t) report->n_events, "first",
+            (json_int_t) report->first, "last", (json_int_t) report->last, "signed_up_to",
+            (json_int_t) report->newest.sequence, "unsigned", (json_int_t) report->n_unsigned,
+            "chain", chain, "findings", json_incref(verify->findings));
 
         (void) json_dumpf(out, stdout, JSON_INDENT(2));
         (void) fputc('\n', stdout);
         json_decref(out);
         return;
     }
-    (void) printf("%llu events in %llu files, %llu to %llu, signed up to %llu:%s\n",
+    (void) printf("%s: %llu events in %llu files, %llu to %llu, signed up to %llu:%s\n", path,
                   (unsigned long long) report->n_events, (unsigned long long) report->n_files,
                   (unsigned long long) report->first, (unsigned long long) report->last,
                   (unsigned long long) report->newest.sequence, chain);
@@ -107,7 +105,7 @@ static int refuse(const struct err *err)
     return CLI_FAILED;
 }
 
-static int verify_log(const struct config *config, const char *key, const char *at, bool json)
+static int verify_log(const char *path, const char *key, const char *at, bool json)
 {
     AUTO(closep) int folder = -1;
     unsigned char public_key[AUDIT_PUBLIC_KEY_BYTES];
@@ -119,7 +117,7 @@ static int verify_log(const struct config *config, const char *key, const char *
                                            .ctx = &verify};
     struct audit_report report = {0};
     struct err err;
-    enum rc rc = open_folder(config, &folder, &err);
+    enum rc rc = open_folder(path, &folder, &err);
 
     if (!rc && at != NULL)
         rc = read_at(at, &known, &err);
@@ -129,20 +127,20 @@ static int verify_log(const struct config *config, const char *key, const char *
     if (!rc)
         rc = audit_verify(folder, &options, &report, &err);
     if (!rc)
-        print_report(&report, &verify);
+        print_report(path, &report, &verify);
     json_decref(verify.findings);
     if (rc)
         return refuse(&err);
     return report.n_findings == 0 ? CLI_OK : CLI_PARTLY;
 }
 
-static int print_key(const struct config *config, bool json)
+static int print_key(const char *path, bool json)
 {
     AUTO(closep) int folder = -1;
     AUTO(buf_done) struct buf text = {0};
     unsigned char public_key[AUDIT_PUBLIC_KEY_BYTES];
     struct err err;
-    enum rc rc = open_folder(config, &folder, &err);
+    enum rc rc = open_folder(path, &folder, &err);
 
     if (!rc)
         rc = audit_public_key_read(folder, "key.pub", public_key, &err);
@@ -162,6 +160,7 @@ int cmd_audit(int argc, char *const *argv)
         {"--key", &key, NULL},
         {"--at",  &at,  NULL},
     };
+    char path[PATH_BYTES];
     struct cli_args args;
 
     if (!cli_parse(argc, argv, options, COUNT(options), &args))
@@ -172,13 +171,15 @@ int cmd_audit(int argc, char *const *argv)
     }
     if (args.n_words != 1)
         return cli_usage_error("audit", "verify or key");
-    if (cli_read_config(args.config, &config) != CLI_OK)
+    if (args.data == NULL && cli_read_config(args.config, &config) != CLI_OK)
         return CLI_FAILED;
+    (void) snprintf(path, sizeof(path), "%s/" ROLE_LOG_DIR,
+                    args.data != NULL ? args.data : config->data_dir);
     if (sodium_init() < 0)
         die("libsodium cannot be set up");
     if (strcmp(args.words[0], "verify") == 0)
-        return verify_log(config, key, at, args.json);
+        return verify_log(path, key, at, args.json);
     if (strcmp(args.words[0], "key") == 0)
-        return print_key(config, args.json);
+        return print_key(path, args.json);
     return cli_usage_error("audit", "verify or key");
 }

@@ -17,7 +17,7 @@
 #include "config/config.h"
 
 static const char usage[] =
-    "usage: roost backup DIR [--key-file FILE | --without-secrets] [--keep N] [--json]\n"
+    "usage: roost backup DIR (--key-file FILE | --without-secrets) [--keep N] [--json]\n"
     "       roost backup list DIR [--json]\n"
     "       roost backup verify DIR [--quick] [--key-file FILE] [--json]\n\n"
     "Copies the running server's mail, credentials and configuration into DIR, which may lie\n"

@@ -10,9 +10,14 @@ static const char usage[] =
     "       roost check-config --defaults [--json]\n\n"
     "Reads FILE (or the configuration of --config) as the server would, and says what is "
     "wrong\n"
-    "with its line; for a name that is not known, the nearest one that is. Exit code 0: a "
-    "server\n"
-    "would start with it. --defaults prints every setting with its default and its reason.\n";
+    "with its line; for a name that is not known, the nearest one that is. Exit code 0: all "
+    "settings\n"
+    "are right. Files, addresses and users that they name are looked at by `roost serve`, "
+    "which "
+    "ends\n"
+    "at once if one is missing; rules by `roost policy check`. --defaults prints every setting "
+    "with\n"
+    "its default and its reason.\n";
 
 static void print_defaults(bool json)
 {

@@ -9,7 +9,9 @@ static const char login_help[] =
     "                [--certificate] [--send] [--time \"YYYY-MM-DD HH:MM\"]\n"
     "      Each rule of policy_file in turn, whether it holds for such a login and why not, "
     "and\n"
-    "      the verdict. DEVICE is a number of \"device list\"; without it the login is by "
+    "      the verdict; or what refuses it before any rule (a disabled user, an expired "
+    "device).\n"
+    "      DEVICE is a number of \"device list\"; without it the login is by "
     "account\n"
     "      password. MECHANISM is PLAIN unless said; --send: a mail server asks, for handing "
     "in\n"
@@ -68,8 +70,12 @@ static int ask_for(const struct cli_args *args, const struct login *login, struc
 
 static void print_verdict(const struct cli_ask *ask, const char *action)
 {
-    const char *mailboxes = cli_last(ask, "mailboxes");
+    const char *mailboxes = cli_last(ask, "mailboxes"), *reason = cli_last(ask, "reason");
 
+    if (*reason != '\0') {
+        (void) printf("\n%s, whatever the rules say: %s\n", action, reason);
+        return;
+    }
     (void) printf("\n%s, by line %s", action, cli_last(ask, "line"));
     if (*mailboxes != '\0')
         (void) printf("; mailboxes (+ all, = only reading, - hidden):");

@@ -78,34 +78,52 @@ static int group_list(int argc, char *const *argv)
     return code;
 }
 
-/* Each user of the command line; those before one that is refused are done. */
+/* One that is refused stops no other, and is named. */
+static size_t change_each(struct cli_ask *ask, const struct cli_args *args, const char *verb,
+                          const char *done)
+{
+    size_t n_done = 0;
+
+    for (size_t i = 1; i < args->n_words; i++) {
+        const struct control_field fields[] = {
+            CONTROL_TEXT("group", slice_from_str(args->words[0])),
+            CONTROL_TEXT("user", slice_from_str(args->words[i])),
+        };
+
+        if (cli_ask(ask, verb, fields, COUNT(fields)) == CLI_OK) {
+            n_done++;
+            continue;
+        }
+        (void) fprintf(stderr, "roost: not %s: ", done);
+        cli_put_text(stderr, args->words[i]);
+        (void) fputc('\n', stderr);
+    }
+    return n_done;
+}
+
 static int change_members(int argc, char *const *argv, const char *verb, const char *done)
 {
     AUTO(cli_ask_close) struct cli_ask ask = {0};
     struct cli_args args;
-    int code;
+    size_t n_done;
 
     if (!cli_parse(argc, argv, NULL, 0, &args))
         return CLI_USAGE;
     if (args.n_words < 2)
         return cli_usage_error(argv[0], "a group and one or more users");
-    code = cli_ask_open(&args, "auth", &ask);
-    for (size_t i = 1; code == CLI_OK && i < args.n_words; i++) {
-        const struct control_field fields[] = {
-            CONTROL_TEXT("group", slice_from_str(args.words[0])),
-            CONTROL_TEXT("user", slice_from_str(args.words[i])),
-        };
-
-        code = cli_ask(&ask, verb, fields, COUNT(fields));
-    }
-    if (code == CLI_OK)
-        (void) printf("%s\n", args.json ? "{}" : done);
-    return code;
+    if (cli_ask_open(&args, "auth", &ask) != CLI_OK)
+        return CLI_FAILED;
+    n_done = change_each(&ask, &args, verb, done);
+    if (n_done < args.n_words - 1)
+        return n_done > 0 ? CLI_PARTLY : CLI_FAILED;
+    (void) printf("%s\n", args.json ? "{}" : done);
+    return CLI_OK;
 }
 
 static const char add_help[] = "  group add GROUP USER...\n"
                                "      Members may be shared accounts too. It counts at once,\n"
-                               "      also in sessions that run.\n";
+                               "      also in sessions that run. Exit code 3: one was\n"
+                               "      refused and is named; the others are members.\n";
 
 static int group_add(int argc, char *const *argv)
 {

@@ -305,7 +305,9 @@ static int set_password(const struct cli_args *args, struct slice hash)
     if (code == CLI_OK)
         code = cli_ask(&ask, "user.passwd", fields, COUNT(fields));
     if (code == CLI_OK)
-        (void) printf(args->json ? "{}\n" : "password changed\n");
+        (void) printf("%s\n", args->json      ? "{}"
+                              : hash.len == 0 ? "no account password any more"
+                                              : "password changed");
     return code;
 }
 

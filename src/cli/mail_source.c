@@ -41,6 +41,7 @@ struct origin {
     const char *place;  /* path below the root */
     struct slice name;  /* its last component */
     const char *folder; /* of the directory it lies in */
+    bool is_root;       /* the path that was given is this file, and no archive */
     int64_t mtime;
 };
 
@@ -149,6 +150,12 @@ static enum rc single_message(struct walk *walk, struct feed *feed, const struct
 
 /* ---- mbox ---- */
 
+/* One file and one mailbox for it were named: its own name is none. */
+static bool is_what_was_named(const struct walk *walk, const struct origin *origin)
+{
+    return origin->is_root && walk->options->target != NULL;
+}
+
 static enum rc whole_mbox(struct walk *walk, struct feed *feed, const struct origin *origin,
                           struct err *err)
 {
@@ -159,7 +166,7 @@ static enum rc whole_mbox(struct walk *walk, struct feed *feed, const struct ori
     enum rc rc;
 
     join(named, origin->folder, stem(origin->name));
-    place_folder(walk, named, folder);
+    place_folder(walk, is_what_was_named(walk, origin) ? "" : named, folder);
     while ((rc = mbox_next(reader, &read, err)) == RC_OK) {
         struct source_message message = {.folder = folder,
                                          .bytes = read.bytes,
@@ -346,7 +353,8 @@ static enum rc visit_file(struct walk *walk, const char *path, const char *folde
     AUTO(feed_freep) struct feed *feed = NULL;
     struct origin origin = {.place = below_root(walk, path),
                             .name = base_name(slice_from_str(path)),
-                            .folder = folder};
+                            .folder = folder,
+                            .is_root = strcmp(path, walk->root) == 0};
     struct stat st;
     enum rc rc = feed_open(path, &feed, err);
 

@@ -8,7 +8,8 @@
  *
  * Folders: an mbox file is a folder of its name, messages in a directory are in a folder of the
  * directory's, a Maildir is INBOX and its ".A.B" are "A/B"; "inbox" and "mbox" are INBOX. With
- * a target given, INBOX of that is the target, and all others lie below it.
+ * a target given, INBOX of that is the target, and all others lie below it; an mbox file that
+ * is all there is goes into the target.
  *
  * Order is that of names (Maildir: of uids, then of names), so two walks of the same files are
  * alike.

@@ -256,7 +256,9 @@ class Backup(unittest.TestCase):
         self.roost("backup", self.dir, code=2)
         self.assertIn("app password", self.roost("backup", self.dir, "--without-secrets").stdout)
         self.lose_everything()
-        self.assertIn("roost device add", self.restore("--to", self.server.data).stdout)
+        said = self.restore("--to", self.server.data).stdout
+        self.assertIn("roost device add", said)
+        self.assertIn("key.pem, which is not there; the backup has no copy of it", said)
         for name in ("cert.pem", "key.pem"):  # the key was left out with the other secrets
             if os.path.exists(os.path.join(self.server.data, name)):
                 os.unlink(os.path.join(self.server.data, name))

@@ -240,6 +240,13 @@ class Cli(unittest.TestCase):
         self.assertEqual([m[0] for m in self.fetch("INBOX")], [1, 2, 3, 4])
         self.assertEqual(self.mailboxes()["INBOX"]["uidvalidity"], before)
 
+    def test_an_mbox_goes_into_the_target(self):
+        path = self.write("Pack.mbox", b"From a@b Sat Nov 21 20:42:26 2026\n" + message(1) + b"\n")
+        self.roost("import", self.user, path, "--folder", "Old/2016")
+        rows = self.mailboxes()
+        self.assertEqual(rows["Old/2016"]["messages"], 1)
+        self.assertNotIn("Old/2016/Pack", rows)
+
     def test_a_target_folder_takes_everything(self):
         self.roost("import", self.user, self.make_maildir(), "--folder", "Old/2017")
         rows = self.mailboxes()
