@@ -62,7 +62,7 @@ static void on_idp(struct auth_ask *idp, const struct msg_idp_result *result)
 }
 
 /* An auth_pam_fn. */
-static void on_pam(struct auth_pam_ask *pam, enum pam_result result, struct slice user)
+static void on_pam(struct auth_pam_ask *pam, enum pam_result result, struct slice text)
 {
     static const enum backend_result results[PAM_RESULT_COUNT] = {
         [PAM_RESULT_RIGHT] = BACKEND_RIGHT,
@@ -72,10 +72,10 @@ static void on_pam(struct auth_pam_ask *pam, enum pam_result result, struct slic
         [PAM_RESULT_UNAVAILABLE] = BACKEND_UNAVAILABLE,
     };
     struct auth_backend_ask *ask = LINK_OWNER(pam, struct auth_backend_ask, pam);
-    const struct backend_answer answer = {.result = results[result], .user = user};
+    const struct backend_answer answer = {.result = results[result], .user = text};
 
     if (answer.result == BACKEND_UNAVAILABLE)
-        end_unavailable(ask, SLICE("helper"));
+        end_unavailable(ask, text);
     else
         end(ask, &answer);
 }

@@ -2,8 +2,7 @@
  * auth_pam.c - passwords that PAM checks: each by a helper process that the supervisor starts.
  *
  *   auth_pam_ask --> STARTING --PAM_HELPER--> ASKED --answer--> done
- *                       |                       |---- end of file, nonsense --> done:
- * unavailable
+ *                       |                       |-- end of file, nonsense --> done: unavailable
  *                       '---- timer ------------'---> done: unavailable (and PAM_STOP)
  *
  * The password goes from here to the helper alone, over the socket between them.
@@ -30,10 +29,15 @@ static void take_out(struct auth_pam_ask *ask)
 }
 
 /* Once: whoever asked may free the ask in done(). */
-static void end(struct auth_pam_ask *ask, enum pam_result result, struct slice user)
+static void end(struct auth_pam_ask *ask, enum pam_result result, struct slice text)
 {
     take_out(ask);
-    ask->done(ask, result, user);
+    ask->done(ask, result, text);
+}
+
+static void end_unavailable(struct auth_pam_ask *ask, const char *why)
+{
+    end(ask, PAM_RESULT_UNAVAILABLE, slice_from_str(why));
 }
 
 static void stop_helper(const struct auth_pam_ask *ask)
@@ -48,14 +52,14 @@ static void on_late(void *ctx)
     struct auth_pam_ask *ask = ctx;
 
     stop_helper(ask);
-    end(ask, PAM_RESULT_UNAVAILABLE, SLICE(""));
+    end_unavailable(ask, "no answer in time");
 }
 
 static void on_answer(void *ctx, unsigned ready)
 {
     struct auth_pam_ask *ask = ctx;
-    enum pam_result result = PAM_RESULT_UNAVAILABLE;
-    struct slice user = SLICE("");
+    enum pam_result result;
+    struct slice text;
     char packet[PAM_PACKET_MAX_BYTES];
     int fds[MSG_FDS_MAX];
     size_t len, n_fds;
@@ -66,9 +70,12 @@ static void on_answer(void *ctx, unsigned ready)
         return;
     for (size_t i = 0; rc == RC_OK && i < n_fds; i++)
         (void) close(fds[i]); /* a helper sends none */
-    if (rc != RC_OK || pam_answer_read(slice_of(packet, len), &result, &user) != RC_OK)
-        result = PAM_RESULT_UNAVAILABLE;
-    end(ask, result, user);
+    if (rc != RC_OK)
+        end_unavailable(ask, "the helper ended without an answer");
+    else if (pam_answer_read(slice_of(packet, len), &result, &text) != RC_OK)
+        end_unavailable(ask, "the helper's answer is none");
+    else
+        end(ask, result, text);
 }
 
 static bool put_question(struct auth_pam_ask *ask)
@@ -101,12 +108,12 @@ void auth_pam_helper(void *ctx, uint64_t request, int fd)
     }
     if (loop_add(auth->loop, &ask->watch, fd, LOOP_IN, on_answer, ask, NULL) != RC_OK) {
         (void) close(fd); /* the helper sees the end */
-        end(ask, PAM_RESULT_UNAVAILABLE, SLICE(""));
+        end_unavailable(ask, "its socket cannot be watched");
         return;
     }
     ask->fd = fd;
     if (!put_question(ask))
-        end(ask, PAM_RESULT_UNAVAILABLE, SLICE(""));
+        end_unavailable(ask, "no helper was started, or it ended at once");
 }
 
 enum rc auth_pam_ask(struct auth_role *auth, struct auth_pam_ask *ask, const char *service,

@@ -116,8 +116,8 @@ struct auth_slot {
 
 struct auth_pam_ask;
 
-/* Once, unless it is forgotten before; user is valid during the call. */
-typedef void auth_pam_fn(struct auth_pam_ask *ask, enum pam_result result, struct slice user);
+/* Once, unless it is forgotten before; text is that of pam_answer_read(), during the call. */
+typedef void auth_pam_fn(struct auth_pam_ask *ask, enum pam_result result, struct slice text);
 
 /* A password that PAM is asked about, inside of whoever asks. Zeroed: one that does not wait.
  */

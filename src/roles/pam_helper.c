@@ -22,7 +22,8 @@
     X(pam_end)                                                                                 \
     X(pam_authenticate)                                                                        \
     X(pam_acct_mgmt)                                                                           \
-    X(pam_get_item)
+    X(pam_get_item)                                                                            \
+    X(pam_strerror)
 
 struct pam_calls {
     EACH_CALL(LIBRARY_MEMBER)
@@ -117,31 +118,65 @@ static enum pam_result of_account(int code)
     }
 }
 
-/* Authentication, then the account's own rules; out: the name that the modules settled on. */
+static void say_why(const struct pam_calls *pam, pam_handle_t *handle, const char *call,
+                    int code, struct buf *out)
+{
+    const char *text = pam->pam_strerror(handle, code);
+
+    buf_printf(out, "%s: %.200s", call, text != NULL ? text : "unknown error");
+}
+
+/* Authentication, then the account's own rules. */
+static enum pam_result check(const struct pam_calls *pam, pam_handle_t *handle, int *code,
+                             struct buf *out)
+{
+    const int flags = PAM_SILENT | PAM_DISALLOW_NULL_AUTHTOK;
+    const char *call = "pam_authenticate";
+    enum pam_result result;
+
+    *code = pam->pam_authenticate(handle, flags);
+    result = of_authenticate(*code);
+    if (result == PAM_RESULT_RIGHT) {
+        call = "pam_acct_mgmt";
+        *code = pam->pam_acct_mgmt(handle, flags);
+        result = of_account(*code);
+    }
+    if (result == PAM_RESULT_UNAVAILABLE)
+        say_why(pam, handle, call, *code, out);
+    return result;
+}
+
+/* The name that the modules settled on. */
+static enum pam_result name_user(const struct pam_calls *pam, pam_handle_t *handle,
+                                 struct buf *out)
+{
+    const void *user = NULL;
+
+    if (pam->pam_get_item(handle, PAM_USER, &user) == PAM_SUCCESS && user != NULL)
+        buf_str(out, user);
+    if (out->len > 0 && !out->overflow)
+        return PAM_RESULT_RIGHT;
+    buf_reset(out);
+    buf_str(out, "the modules name no user, or one whose name is too long");
+    return PAM_RESULT_UNAVAILABLE;
+}
+
+/* out: as pam_answer_write() has it. */
 static enum pam_result ask(const struct pam_calls *pam, const char *service,
                            struct question *question, struct buf *out)
 {
     const struct pam_conv conversation = {.conv = converse, .appdata_ptr = question};
-    const int flags = PAM_SILENT | PAM_DISALLOW_NULL_AUTHTOK;
-    enum pam_result result = PAM_RESULT_UNAVAILABLE;
     pam_handle_t *handle = NULL;
-    const void *user = NULL;
     int code = pam->pam_start(service, question->user, &conversation, &handle);
+    enum pam_result result;
 
-    if (code != PAM_SUCCESS)
+    if (code != PAM_SUCCESS) {
+        say_why(pam, handle, "pam_start", code, out);
         return PAM_RESULT_UNAVAILABLE;
-    code = pam->pam_authenticate(handle, flags);
-    result = of_authenticate(code);
-    if (result == PAM_RESULT_RIGHT) {
-        code = pam->pam_acct_mgmt(handle, flags);
-        result = of_account(code);
     }
-    if (result == PAM_RESULT_RIGHT) {
-        if (pam->pam_get_item(handle, PAM_USER, &user) == PAM_SUCCESS && user != NULL)
-            buf_str(out, user);
-        if (out->len == 0 || out->overflow)
-            result = PAM_RESULT_UNAVAILABLE;
-    }
+    result = check(pam, handle, &code, out);
+    if (result == PAM_RESULT_RIGHT)
+        result = name_user(pam, handle, out);
     (void) pam->pam_end(handle, code); /* it is over either way */
     return result;
 }
@@ -201,7 +236,7 @@ static bool read_question(struct question *out)
 
 int pam_helper_main(const char *service)
 {
-    AUTO(buf_done) struct buf user = {.max = PAM_NAME_MAX_BYTES};
+    AUTO(buf_done) struct buf text = {.max = PAM_NAME_MAX_BYTES};
     AUTO(buf_done) struct buf answer = {.max = PAM_PACKET_MAX_BYTES};
     struct question question = {.n_asked = 0};
     enum pam_result result;
@@ -220,9 +255,9 @@ int pam_helper_main(const char *service)
     prepare();
     if (!read_question(&question))
         return 1;
-    result = ask(&pam, service, &question, &user);
+    result = ask(&pam, service, &question, &text);
     sodium_memzero(&question, sizeof(question));
-    pam_answer_write(result, buf_slice(&user), &answer);
+    pam_answer_write(result, buf_slice(&text), &answer);
     rc = packet_send(PAM_HELPER_FD, buf_slice(&answer), NULL, 0, NULL);
     return rc == RC_OK ? 0 : 1;
 }

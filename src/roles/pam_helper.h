@@ -35,9 +35,11 @@ size_t pam_question_write(struct slice user, struct slice secret,
                           char out[PAM_PACKET_MAX_BYTES]);
 MUST_CHECK enum rc pam_question_read(struct slice packet, struct slice *user,
                                      struct slice *secret);
-void pam_answer_write(enum pam_result result, struct slice user, struct buf *out);
+/* text: of PAM_RESULT_RIGHT the user's name as PAM has it by then, of PAM_RESULT_UNAVAILABLE
+ * why, for the log; of the others nothing. */
+void pam_answer_write(enum pam_result result, struct slice text, struct buf *out);
 MUST_CHECK enum rc pam_answer_read(struct slice packet, enum pam_result *result,
-                                   struct slice *user);
+                                   struct slice *text);
 
 /* The whole life of the helper. */
 int pam_helper_main(const char *service);

@@ -60,24 +60,24 @@ enum rc pam_question_read(struct slice packet, struct slice *user, struct slice 
     return RC_OK;
 }
 
-void pam_answer_write(enum pam_result result, struct slice user, struct buf *out)
+void pam_answer_write(enum pam_result result, struct slice text, struct buf *out)
 {
     buf_le8(out, (uint8_t) result);
-    buf_append(out, user);
+    buf_append(out, text);
 }
 
-enum rc pam_answer_read(struct slice packet, enum pam_result *result, struct slice *user)
+enum rc pam_answer_read(struct slice packet, enum pam_result *result, struct slice *text)
 {
     struct scan sc = scan_of(packet);
     uint8_t number;
-    struct slice name;
+    struct slice rest;
 
     if (!scan_le8(&sc, &number) || number == 0 || number >= PAM_RESULT_COUNT)
         return RC_SYNTAX;
-    name = scan_rest(&sc);
-    if (number == PAM_RESULT_RIGHT && !is_text(name, PAM_NAME_MAX_BYTES))
+    rest = scan_rest(&sc);
+    if (number == PAM_RESULT_RIGHT && !is_text(rest, PAM_NAME_MAX_BYTES))
         return RC_SYNTAX;
     *result = (enum pam_result) number;
-    *user = name;
+    *text = rest;
     return RC_OK;
 }

@@ -289,7 +289,7 @@ static bool is_crash(int status)
 
 static void on_child_end(struct supervisor *sup, pid_t pid, int status)
 {
-    if (supervisor_pam_ended(sup, pid))
+    if (supervisor_pam_ended(sup, pid, status))
         return;
     for (size_t i = 0; i < sup->n_children; i++) {
         struct child *child = &sup->children[i];

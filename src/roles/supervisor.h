@@ -69,6 +69,7 @@ struct pam_process {
     pid_t pid;         /* 0: a free place */
     uint32_t instance; /* of the auth that wanted it */
     uint64_t request;
+    bool is_killed; /* by us */
     struct timer limit;
 };
 
@@ -130,8 +131,8 @@ void supervisor_alive_heard(struct child *child, uint64_t number);
 /* Start a helper and send auth its socket. */
 void supervisor_pam_start(struct child *auth, const struct msg_pam_start *msg);
 void supervisor_pam_stop(struct child *auth, uint64_t request);
-/* True: that process was one of these. */
-bool supervisor_pam_ended(struct supervisor *sup, pid_t pid);
+/* True: that process was one of these. status: of waitpid(). */
+bool supervisor_pam_ended(struct supervisor *sup, pid_t pid, int status);
 void supervisor_pam_kill(struct supervisor *sup);
 
 /* supervisor.c */

@@ -51,12 +51,18 @@ _Noreturn static void run_helper(int fd, char *const argv[])
     _exit(127);
 }
 
+static void kill_helper(struct pam_process *process)
+{
+    process->is_killed = true;
+    (void) kill(process->pid, SIGKILL); /* not reaped: the pid is its own */
+}
+
 static void on_limit(void *ctx)
 {
     struct pam_process *process = ctx;
 
     log_event(LEVEL_WARNING, "pam.timeout", LOG_NUM("pid", process->pid));
-    (void) kill(process->pid, SIGKILL); /* not reaped: the pid is its own */
+    kill_helper(process);
 }
 
 static pid_t spawn(struct slice service, int fd)
@@ -116,17 +122,27 @@ void supervisor_pam_stop(struct child *auth, uint64_t request)
 
         if (process->pid != 0 && process->request == request &&
             process->instance == auth->instance)
-            (void) kill(process->pid, SIGKILL); /* not reaped: the pid is its own */
+            kill_helper(process);
     }
 }
 
-bool supervisor_pam_ended(struct supervisor *sup, pid_t pid)
+/* A module that crashes, for one: nobody else says so. */
+static void log_failure(const struct pam_process *process, int status)
+{
+    if (status != 0 && !process->is_killed)
+        log_event(LEVEL_WARNING, "pam.ended", LOG_NUM("pid", process->pid),
+                  WIFSIGNALED(status) ? LOG_NUM("signal", WTERMSIG(status))
+                                      : LOG_NUM("exit", WEXITSTATUS(status)));
+}
+
+bool supervisor_pam_ended(struct supervisor *sup, pid_t pid, int status)
 {
     for (size_t i = 0; i < PAM_HELPERS_MAX; i++) {
         struct pam_process *process = &sup->pam[i];
 
         if (process->pid != pid)
             continue;
+        log_failure(process, status);
         timer_stop(sup->loop, &process->limit);
         process->pid = 0;
         return true;
@@ -141,8 +157,8 @@ void supervisor_pam_kill(struct supervisor *sup)
 
         if (pid == 0)
             continue;
-        (void) kill(pid, SIGKILL);    /* not reaped: the pid is its own */
+        kill_helper(&sup->pam[i]);
         (void) waitpid(pid, NULL, 0); /* it was killed; there is no more to learn */
-        (void) supervisor_pam_ended(sup, pid);
+        (void) supervisor_pam_ended(sup, pid, 0);
     }
 }

@@ -58,15 +58,20 @@ static void an_answer_is_read_as_it_was_written(void **state)
     };
     AUTO(buf_done) struct buf out = {.max = PAM_PACKET_MAX_BYTES};
     enum pam_result result;
-    struct slice user;
+    struct slice text;
 
     (void) state;
     for (size_t i = 0; i < COUNT(rows); i++)
-        assert_int_equal(pam_answer_read(rows[i].packet, &result, &user), rows[i].rc);
+        assert_int_equal(pam_answer_read(rows[i].packet, &result, &text), rows[i].rc);
     pam_answer_write(PAM_RESULT_RIGHT, SLICE("anna"), &out);
-    assert_int_equal(pam_answer_read(buf_slice(&out), &result, &user), RC_OK);
+    assert_int_equal(pam_answer_read(buf_slice(&out), &result, &text), RC_OK);
     assert_int_equal(result, PAM_RESULT_RIGHT);
-    assert_slice_equal(user, SLICE("anna"));
+    assert_slice_equal(text, SLICE("anna"));
+    buf_reset(&out);
+    pam_answer_write(PAM_RESULT_UNAVAILABLE, SLICE("pam_start: Critical error"), &out);
+    assert_int_equal(pam_answer_read(buf_slice(&out), &result, &text), RC_OK);
+    assert_int_equal(result, PAM_RESULT_UNAVAILABLE);
+    assert_slice_equal(text, SLICE("pam_start: Critical error"));
 }
 
 int main(void)
