@@ -499,7 +499,7 @@ static void claim_by_scram(struct place *place, const char *name, struct sasl *o
 /* Passwords of the database count by whichever mechanism while it is a back-end. */
 static void a_back_end_that_is_none_lets_nobody_in_by_scram(void **state)
 {
-    static const struct played_user users[] = {{NULL}};
+    static const struct played_user users[] = {{.name = NULL}};
     static const char *const orders[][2] = {
         {"sqlite",      "ldap:corp"},
         {"passwd-file", "ldap:corp"},

@@ -250,7 +250,6 @@ static const struct uid_run run_1[] = {
 static const struct uid_run run_2[] = {
     {2, 2}
 };
-static const struct object_id some_id = {{1}};
 
 #define MESSAGES(src, target, uids_of, first)                                                  \
     {                                                                                          \
@@ -269,7 +268,7 @@ static const struct object_id some_id = {{1}};
             .mbox = (old),                                                                     \
             .name = {"" called, sizeof(called) - 1},                                           \
             .new_mbox = (new_id),                                                              \
-            .mailboxid = some_id,                                                              \
+            .mailboxid = {{1}        },                                                                \
             .uidvalidity = (validity)                                                          \
         }                                                                                      \
     }
@@ -280,33 +279,35 @@ static const struct object_id some_id = {{1}};
 
 /* INBOX (1) keeps uid 1 and holds uid 2; "gone" (7) is deleted, "taken" (8) too, and its name
  * is another's (9). */
+// clang-format off
 static const struct {
     const char *why;
     bool applies;
     struct record record;
 } rows[] = {
-    {"restore",              true,              MESSAGES(1,                   1,                                                    run_1,3)},
-    {"into another",                      true,                          MESSAGES(1,                             9,                                              run_1,1)},
-    {"from a deleted one",                    false,                                     MESSAGES(7,                                              1,                                                                          run_1,            3)},
-    {"into a deleted one",                 false,                                MESSAGES(1,                                                            7,                    run_1,3)},
-    {"what is not kept",                     false,                                 MESSAGES(1,1,                                 run_2,                             3)},
-    {"an old uid",            false,MESSAGES(1,                    1,                                      run_1,2)},
-    {"as it was",      true,                  MAILBOX(7,                          "gone",                                    0,                         0)},
-    {"as another",            true,                    MAILBOX(7,                      "gone",                                           10,5)},
-    {"as it was elsewhere",                      false,                            MAILBOX(7,                                         "else",                                                                 0,0)},
-    {"another elsewhere",                    true,                                     MAILBOX(7,                                             "else",                                                                       10,                             5)},
-    {"its name is taken",                     false,                                    MAILBOX(8,                                                                "taken",                                  10,5)},
-    {"its name was another's",                false,                               MAILBOX(8,             "taken",0,0)},
-    {"an id that was given",             false,MAILBOX(7,"gone",9,5)},
-    {"without UIDVALIDITY",  false,MAILBOX(7,"gone",                                              10,                                                                                                0)},
-    {"one that is there", false, MAILBOX(1,                                 "else",                                                                                                                                 10, 5)},
-    {"forget",                      true,                   FORGET(FORGET_MESSAGES,                                         1,                                                                                                         1)},
-    {"more than is kept",                    false,                                     FORGET(FORGET_MESSAGES,                                               1,                                                                                              2)},
-    {"nothing",                    false,                                   FORGET(FORGET_MESSAGES,                                                               1,0)},
-    {"a deleted mailbox",                     true,                                    FORGET(FORGET_MAILBOX,                        7,0)},
-    {"a mailbox that is there",                     false,                                    FORGET(FORGET_MAILBOX,                  1,0)},
-    {"a mailbox that never was",                     false,                                    FORGET(FORGET_MAILBOX,  99,                                                         0)                                                                              },
+    {"restore",                  true,  MESSAGES(1, 1, run_1, 3)},
+    {"into another",             true,  MESSAGES(1, 9, run_1, 1)},
+    {"from a deleted one",       false, MESSAGES(7, 1, run_1, 3)},
+    {"into a deleted one",       false, MESSAGES(1, 7, run_1, 3)},
+    {"what is not kept",         false, MESSAGES(1, 1, run_2, 3)},
+    {"an old uid",               false, MESSAGES(1, 1, run_1, 2)},
+    {"as it was",                true,  MAILBOX(7, "gone", 0, 0)},
+    {"as another",               true,  MAILBOX(7, "gone", 10, 5)},
+    {"as it was elsewhere",      false, MAILBOX(7, "else", 0, 0)},
+    {"another elsewhere",        true,  MAILBOX(7, "else", 10, 5)},
+    {"its name is taken",        false, MAILBOX(8, "taken", 10, 5)},
+    {"its name was another's",   false, MAILBOX(8, "taken", 0, 0)},
+    {"an id that was given",     false, MAILBOX(7, "gone", 9, 5)},
+    {"without UIDVALIDITY",      false, MAILBOX(7, "gone", 10, 0)},
+    {"one that is there",        false, MAILBOX(1, "else", 10, 5)},
+    {"forget",                   true,  FORGET(FORGET_MESSAGES, 1, 1)},
+    {"more than is kept",        false, FORGET(FORGET_MESSAGES, 1, 2)},
+    {"nothing",                  false, FORGET(FORGET_MESSAGES, 1, 0)},
+    {"a deleted mailbox",        true,  FORGET(FORGET_MAILBOX, 7, 0)},
+    {"a mailbox that is there",  false, FORGET(FORGET_MAILBOX, 1, 0)},
+    {"a mailbox that never was", false, FORGET(FORGET_MAILBOX, 99, 0)},
 };
+// clang-format on
 
 static void check_refuses_what_would_not_apply(void **state)
 {

@@ -144,8 +144,8 @@ static const char *choose(struct peer *peer)
         "NOTIFY SET STATUS (SELECTED (MessageNew (UID FLAGS BODY.PEEK[]) MessageExpunge "
         "FlagChange)) (PERSONAL (MessageNew MessageExpunge FlagChange MailboxName "
         "SubscriptionChange))",
-        "NOTIFY SET (SELECTED-DELAYED (MessageNew MessageExpunge)) (MAILBOXES (box INBOX) "
-        "(MessageNew MessageExpunge MailboxName))",
+        ("NOTIFY SET (SELECTED-DELAYED (MessageNew MessageExpunge)) (MAILBOXES (box INBOX) "
+         "(MessageNew MessageExpunge MailboxName))"),
         "NOTIFY NONE",
         "RENAME other other2",
         "CREATE other",

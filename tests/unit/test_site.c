@@ -542,8 +542,8 @@ static void hostile_names_stay_text(void **state)
         "<!--",
         "]]><svg onload=x>",
         "javascript:alert(1)",
-        "\xE2\x80\xAE"
-        "evil",
+        ("\xE2\x80\xAE"
+         "evil"),
         "a\r\nSet-Cookie: x=y",
         "\xFF\xC0\xBC",
         "{{7*7}}",

@@ -115,7 +115,7 @@ static void a_secret_buffer_leaves_nothing(void **state)
     buf_consume(&buf, 7);
     buf_reset(&buf);
     for (size_t i = 0; i + 1 < strlen(SECRET); i++) /* nor one that was moved */
-        assert_null(memmem(buf.ptr, buf.cap, SECRET + i, 2));
+        assert_null(memmem(buf.ptr, buf.cap, &SECRET[i], 2));
     buf_str(&buf, SECRET);
     buf_reset(&buf);
     buf_shrink(&buf, 0);
