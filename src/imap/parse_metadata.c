@@ -23,7 +23,13 @@ static bool is_entry(struct slice name)
     return (slice_starts(name, SLICE("/shared/")) || slice_starts(name, SLICE("/private/")));
 }
 
-static enum rc take_entry(struct imap_input *in, struct slice *out, struct err *err)
+/* No entry itself, but all entries of its kind are below it, which DEPTH asks for (4.2.2). */
+static bool is_root(struct slice name)
+{
+    return slice_eq(name, SLICE("/shared")) || slice_eq(name, SLICE("/private"));
+}
+
+static enum rc take_name(struct imap_input *in, struct slice *out, struct err *err)
 {
     struct slice wire;
     char *name;
@@ -34,11 +40,12 @@ static enum rc take_entry(struct imap_input *in, struct slice *out, struct err *
     for (size_t i = 0; i < wire.len; i++)
         name[i] = ascii_lower(wire.ptr[i]);
     *out = slice_of(name, wire.len);
-    return is_entry(*out) ? RC_OK
-                          : err_set(err, RC_SYNTAX,
-                                    "Entry names begin with /shared/ or /private/ and have no "
-                                    "empty part",
-                                    "metadata: entry name");
+    return is_entry(*out) || is_root(*out)
+               ? RC_OK
+               : err_set(err, RC_SYNTAX,
+                         "Entry names begin with /shared/ or /private/ and have no "
+                         "empty part",
+                         "metadata: entry name");
 }
 
 /* As many as spaces can part, up to the limit. */
@@ -65,7 +72,7 @@ static enum rc take_entry_list(struct imap_input *in, struct imap_metadata_names
     do {
         if (out->n == max)
             return too_many(err);
-        rc = take_entry(in, &names[out->n++], err);
+        rc = take_name(in, &names[out->n++], err);
         if (rc)
             return rc;
     } while (lex_sp(in));
@@ -179,7 +186,7 @@ enum rc imap_parse_getmetadata(struct imap_input *in, union imap_args *args, str
         rc = take_entry_list(in, &get.entries, err);
     } else {
         one = ARENA_NEW(in->arena, struct slice);
-        rc = take_entry(in, one, err);
+        rc = take_name(in, one, err);
         get.entries = (struct imap_metadata_names){one, 1};
     }
     args->getmetadata = get;
@@ -202,9 +209,11 @@ enum rc imap_parse_setmetadata(struct imap_input *in, union imap_args *args, str
     do {
         if (set.n == max)
             return too_many(err);
-        rc = take_entry(in, &values[set.n].entry, err);
+        rc = take_name(in, &values[set.n].entry, err);
         if (rc)
             return rc;
+        if (is_root(values[set.n].entry))
+            return lex_fail(in, err, "an entry below it");
         if (!lex_sp(in) || !lex_value(in, &values[set.n].nil, &values[set.n].value))
             return lex_fail(in, err, "a space and a value");
         set.n++;

@@ -130,6 +130,14 @@ static void print_clean(struct slice text, struct buf *out)
         buf_byte(out, ascii_is_ctl(text.ptr[i]) ? '?' : text.ptr[i]);
 }
 
+/* An address literal of RFC 5321 4.1.3. */
+static void print_literal(struct slice address, struct buf *out)
+{
+    bool is_v6 = slice_find(address, ':') < address.len;
+
+    buf_printf(out, "[%s%.*s]", is_v6 ? "IPv6:" : "", SLICE_ARG(address));
+}
+
 void trace_print(const struct trace *trace, struct buf *out)
 {
     buf_str(out, "Return-Path: <");
@@ -138,8 +146,11 @@ void trace_print(const struct trace *trace, struct buf *out)
     print_clean(trace->recipient, out);
     buf_str(out, "\r\nReceived: from ");
     print_clean(trace->helo.len > 0 ? trace->helo : SLICE("unknown"), out);
-    if (trace->peer.len > 0)
-        buf_printf(out, " ([%.*s])", SLICE_ARG(trace->peer));
+    if (trace->peer.len > 0) {
+        buf_str(out, " (");
+        print_literal(trace->peer, out);
+        buf_byte(out, ')');
+    }
     buf_printf(out, "\r\n\tby %s with %s id %016llx\r\n\tfor <", trace->hostname,
                trace->smtputf8 ? "UTF8LMTP" : "LMTP", (unsigned long long) trace->session);
     print_clean(trace->recipient, out);

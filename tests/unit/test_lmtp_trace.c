@@ -111,6 +111,12 @@ static void the_fields_are_exact(void **state)
                   "Received: from mx.example ([127.0.0.1])\r\n"
                   "\tby mail.example with LMTP id 0000000000000abc\r\n"
                   "\tfor <c+d@e>; Sat, 21 Nov 2026 12:00:00 +0000\r\n");
+    trace.peer = SLICE("2001:db8::7");
+    print(&trace, "Return-Path: <a@b>\r\n"
+                  "Delivered-To: c+d@e\r\n"
+                  "Received: from mx.example ([IPv6:2001:db8::7])\r\n"
+                  "\tby mail.example with LMTP id 0000000000000abc\r\n"
+                  "\tfor <c+d@e>; Sat, 21 Nov 2026 12:00:00 +0000\r\n");
     trace.sender = trace.peer = (struct slice){0};
     trace.smtputf8 = true;
     trace.wall_sec = 951827696;
